@@ -1,0 +1,278 @@
+#include "engine/base/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+status path_format(char target[PATH_SIZE], const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(target, PATH_SIZE, format, arguments);
+    va_end(arguments);
+    if (length < 0 || length >= PATH_SIZE) {
+        return status_error(STATUS_BAD_INPUT, "path is longer than %d bytes: %.80s...", PATH_SIZE - 1, target);
+    }
+    return status_ok();
+}
+
+static status read_descriptor(int descriptor, const char *path, size_t limit, char **data, size_t *length)
+{
+    struct stat facts;
+    if (fstat(descriptor, &facts) != 0) return status_errno(STATUS_BAD_INPUT, errno, "%s", path);
+    if (S_ISDIR(facts.st_mode)) return status_error(STATUS_BAD_INPUT, "%s: is a folder, expected a file", path);
+    if (!S_ISREG(facts.st_mode)) return status_error(STATUS_BAD_INPUT, "%s: is not a regular file", path);
+    if ((unsigned long long)facts.st_size > limit) {
+        return status_error(STATUS_BAD_INPUT, "%s: has %lld bytes, more than the %zu allowed here", path,
+                            (long long)facts.st_size, limit);
+    }
+    size_t size = (size_t)facts.st_size;
+    char *buffer = malloc(size + 1);
+    if (!buffer) return status_error(STATUS_NO_MEMORY, "%s: no memory for its %zu bytes", path, size);
+    size_t filled = 0;
+    while (filled < size) {
+        ssize_t got = read(descriptor, buffer + filled, size - filled);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            int error_number = errno;
+            free(buffer);
+            return status_errno(STATUS_BAD_INPUT, error_number, "%s", path);
+        }
+        if (got == 0) break;
+        filled += (size_t)got;
+    }
+    buffer[filled] = '\0';
+    *data = buffer;
+    *length = filled;
+    return status_ok();
+}
+
+status file_read(const char *path, size_t limit, char **data, size_t *length)
+{
+    /* Without O_NONBLOCK, opening a pipe would wait for its writer before it can be refused. */
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) return status_errno(STATUS_BAD_INPUT, errno, "%s", path);
+    status result = read_descriptor(descriptor, path, limit, data, length);
+    close(descriptor);
+    return result;
+}
+
+status file_write_all(int descriptor, const char *path, const void *data, size_t length)
+{
+    const char *bytes = data;
+    while (length > 0) {
+        ssize_t written = write(descriptor, bytes, length);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return status_errno(STATUS_FAILED, errno, "cannot write %s", path);
+        bytes += written;
+        length -= (size_t)written;
+    }
+    return status_ok();
+}
+
+status file_writer_open(struct file_writer *writer, const char *path)
+{
+    writer->descriptor = -1;
+    TRY(path_format(writer->path, "%s", path));
+    TRY(path_format(writer->temporary, "%s.%ld.tmp", path, (long)getpid()));
+    writer->descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (writer->descriptor < 0) return status_errno(STATUS_FAILED, errno, "cannot write %s", path);
+    return status_ok();
+}
+
+status file_writer_write(struct file_writer *writer, const void *data, size_t length)
+{
+    return file_write_all(writer->descriptor, writer->path, data, length);
+}
+
+/* The folder part of `path`: "." when it has none. */
+static void folder_of(const char *path, char folder[PATH_SIZE])
+{
+    snprintf(folder, PATH_SIZE, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (!slash) {
+        snprintf(folder, PATH_SIZE, ".");
+    } else if (slash == folder) {
+        folder[1] = '\0';
+    } else {
+        *slash = '\0';
+    }
+}
+
+static status finish_writing(struct file_writer *writer)
+{
+    if (fsync(writer->descriptor) != 0) return status_errno(STATUS_FAILED, errno, "cannot write %s", writer->path);
+    int closed = close(writer->descriptor);
+    writer->descriptor = -1;
+    if (closed != 0) return status_errno(STATUS_FAILED, errno, "cannot write %s", writer->path);
+    if (rename(writer->temporary, writer->path) != 0) {
+        return status_errno(STATUS_FAILED, errno, "cannot write %s", writer->path);
+    }
+    return status_ok();
+}
+
+status file_writer_commit(struct file_writer *writer)
+{
+    status result = finish_writing(writer);
+    if (result.code != STATUS_OK) {
+        file_writer_abandon(writer);
+        unlink(writer->temporary);
+        return result;
+    }
+    char folder[PATH_SIZE];
+    folder_of(writer->path, folder);
+    return directory_sync(folder);
+}
+
+void file_writer_abandon(struct file_writer *writer)
+{
+    if (writer->descriptor < 0) return;
+    close(writer->descriptor);
+    writer->descriptor = -1;
+    unlink(writer->temporary);
+}
+
+status file_write_atomic(const char *path, const void *data, size_t length)
+{
+    struct file_writer writer;
+    TRY(file_writer_open(&writer, path));
+    status result = file_writer_write(&writer, data, length);
+    if (result.code == STATUS_OK) return file_writer_commit(&writer);
+    file_writer_abandon(&writer);
+    return result;
+}
+
+static status make_one(const char *path)
+{
+    if (mkdir(path, 0777) == 0) return status_ok();
+    int error_number = errno;
+    if (path_is_directory(path)) return status_ok();
+    return status_errno(STATUS_FAILED, error_number, "cannot make folder %s", path);
+}
+
+status directory_make(const char *path)
+{
+    char partial[PATH_SIZE];
+    TRY(path_format(partial, "%s", path));
+    for (char *p = partial + 1; *p; p++) {
+        if (*p != '/') continue;
+        *p = '\0';
+        TRY(make_one(partial));
+        *p = '/';
+    }
+    return make_one(partial);
+}
+
+status directory_sync(const char *path)
+{
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return status_errno(STATUS_FAILED, errno, "cannot open folder %s", path);
+    /* File systems that cannot sync a folder say EINVAL; their renames need no sync. */
+    int error_number = fsync(descriptor) != 0 ? errno : 0;
+    close(descriptor);
+    if (error_number != 0 && error_number != EINVAL) {
+        return status_errno(STATUS_FAILED, error_number, "cannot sync folder %s", path);
+    }
+    return status_ok();
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+static status append_name(struct name_list *list, int *capacity, const char *name)
+{
+    if (list->count == *capacity) {
+        int larger = *capacity ? *capacity * 2 : 16;
+        char **names = realloc(list->names, (size_t)larger * sizeof *names);
+        if (!names) return status_error(STATUS_NO_MEMORY, "no memory for a list of names");
+        list->names = names;
+        *capacity = larger;
+    }
+    char *copy = strdup(name);
+    if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for a list of names");
+    list->names[list->count++] = copy;
+    return status_ok();
+}
+
+status directory_list(const char *path, struct name_list *list)
+{
+    *list = (struct name_list){0};
+    DIR *folder = opendir(path);
+    if (!folder) return status_errno(STATUS_BAD_INPUT, errno, "%s", path);
+    int capacity = 0;
+    status result = status_ok();
+    struct dirent *entry;
+    while (result.code == STATUS_OK && (entry = readdir(folder))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        result = append_name(list, &capacity, entry->d_name);
+    }
+    closedir(folder);
+    if (result.code != STATUS_OK) {
+        name_list_clear(list);
+    } else if (list->count > 1) {
+        qsort(list->names, (size_t)list->count, sizeof *list->names, compare_names);
+    }
+    return result;
+}
+
+void name_list_clear(struct name_list *list)
+{
+    for (int i = 0; i < list->count; i++) free(list->names[i]);
+    free(list->names);
+    *list = (struct name_list){0};
+}
+
+static status remove_contents(const char *path)
+{
+    struct name_list list;
+    TRY(directory_list(path, &list));
+    status result = status_ok();
+    for (int i = 0; i < list.count && result.code == STATUS_OK; i++) {
+        char inner[PATH_SIZE];
+        result = path_format(inner, "%s/%s", path, list.names[i]);
+        if (result.code == STATUS_OK) result = directory_remove(inner);
+    }
+    name_list_clear(&list);
+    return result;
+}
+
+status directory_remove(const char *path)
+{
+    struct stat facts;
+    if (lstat(path, &facts) != 0) {
+        return errno == ENOENT ? status_ok() : status_errno(STATUS_FAILED, errno, "cannot remove %s", path);
+    }
+    if (!S_ISDIR(facts.st_mode)) {
+        return unlink(path) == 0 ? status_ok() : status_errno(STATUS_FAILED, errno, "cannot remove %s", path);
+    }
+    TRY(remove_contents(path));
+    return rmdir(path) == 0 ? status_ok() : status_errno(STATUS_FAILED, errno, "cannot remove %s", path);
+}
+
+bool path_is_file(const char *path)
+{
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISREG(facts.st_mode);
+}
+
+bool path_is_directory(const char *path)
+{
+    struct stat facts;
+    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
+long long disk_free_bytes(const char *path)
+{
+    struct statvfs facts;
+    if (statvfs(path, &facts) != 0) return -1;
+    return (long long)facts.f_bavail * (long long)facts.f_frsize;
+}

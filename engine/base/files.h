@@ -1,0 +1,60 @@
+/* Files that are either whole or absent: bounded reading, and writing by temporary file, sync and rename.
+ *
+ * Messages name the path. A path that cannot be read is STATUS_BAD_INPUT; one that cannot be written is STATUS_FAILED.
+ */
+#ifndef ALIGNPROP_BASE_FILES_H
+#define ALIGNPROP_BASE_FILES_H
+
+#include "engine/base/status.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { PATH_SIZE = 4096 };
+
+/* Reads a whole regular file of at most `limit` bytes. `*data` gets a NUL after its `*length` bytes; the caller frees
+ * it. */
+status file_read(const char *path, size_t limit, char **data, size_t *length);
+
+/* A file being written beside its final place. Nothing is at `path` (or the old file still is) until commit. */
+struct file_writer {
+    int descriptor; /* -1 when closed */
+    char path[PATH_SIZE], temporary[PATH_SIZE];
+};
+status file_writer_open(struct file_writer *writer, const char *path);
+status file_writer_write(struct file_writer *writer, const void *data, size_t length);
+/* Syncs, renames over `path` and syncs the folder. On failure the temporary file is removed. */
+status file_writer_commit(struct file_writer *writer);
+/* Removes the temporary file. Harmless after commit. */
+void file_writer_abandon(struct file_writer *writer);
+
+/* The three steps above for a text or block in memory. */
+status file_write_atomic(const char *path, const void *data, size_t length);
+
+/* Writes all of `length` bytes to an open descriptor; `path` is for the message. */
+status file_write_all(int descriptor, const char *path, const void *data, size_t length);
+
+/* Makes a folder and its parents with mode 0777 less the umask; an existing folder is a success. */
+status directory_make(const char *path);
+/* Syncs the folder's entries to the disk. */
+status directory_sync(const char *path);
+/* Removes a file or a folder with everything in it; symbolic links are removed, not followed. An absent path is a
+ * success. */
+status directory_remove(const char *path);
+
+struct name_list {
+    char **names; /* sorted by byte value */
+    int count;
+};
+/* Names in a folder, without "." and "..". */
+status directory_list(const char *path, struct name_list *list);
+void name_list_clear(struct name_list *list);
+
+bool path_is_file(const char *path);
+bool path_is_directory(const char *path);
+/* printf into a PATH_SIZE buffer; STATUS_BAD_INPUT if it does not fit. `target` may not be among the arguments. */
+status path_format(char target[PATH_SIZE], const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Free bytes for this user on the file system of `path`; -1 when unknown. */
+long long disk_free_bytes(const char *path);
+
+#endif

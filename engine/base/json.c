@@ -1,0 +1,340 @@
+#include "engine/base/json.h"
+
+#include "engine/base/files.h"
+#include "engine/base/json_syntax.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static status syntax_error(const char *text, const char *origin, const struct json_fault *fault)
+{
+    int line = 1;
+    size_t line_start = 0;
+    for (size_t i = 0; i < fault->offset; i++) {
+        if (text[i] != '\n') continue;
+        line++;
+        line_start = i + 1;
+    }
+    return status_error(STATUS_BAD_INPUT, "%s: line %d, column %zu: %s", origin, line, fault->offset - line_start + 1,
+                        fault->what);
+}
+
+static int compare_texts(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static status check_duplicates(const cJSON *object, const char *origin)
+{
+    size_t count = (size_t)cJSON_GetArraySize(object);
+    if (count < 2) return status_ok();
+    const char **keys = malloc(count * sizeof *keys);
+    if (!keys) return status_error(STATUS_NO_MEMORY, "%s: no memory to read it", origin);
+    size_t filled = 0;
+    const cJSON *member;
+    cJSON_ArrayForEach(member, object) keys[filled++] = member->string;
+    qsort(keys, filled, sizeof *keys, compare_texts);
+    status result = status_ok();
+    for (size_t i = 1; i < filled && result.code == STATUS_OK; i++) {
+        if (strcmp(keys[i - 1], keys[i]) == 0) {
+            result = status_error(STATUS_BAD_INPUT, "%s: key \"%.100s\" is there twice in one object", origin, keys[i]);
+        }
+    }
+    free(keys);
+    return result;
+}
+
+/* Recursion is bounded by JSON_DEPTH_LIMIT, which the scanner has checked. */
+static status check_tree(const cJSON *value, const char *origin)
+{
+    if (cJSON_IsNumber(value) && !isfinite(value->valuedouble)) {
+        return status_error(STATUS_BAD_INPUT, "%s: a number%s%.100s%s is too large to be represented", origin,
+                            value->string ? " (key \"" : "", value->string ? value->string : "",
+                            value->string ? "\")" : "");
+    }
+    if (cJSON_IsObject(value)) TRY(check_duplicates(value, origin));
+    const cJSON *member;
+    cJSON_ArrayForEach(member, value) TRY(check_tree(member, origin));
+    return status_ok();
+}
+
+status json_parse(const char *text, size_t length, const char *origin, cJSON **value)
+{
+    *value = NULL;
+    struct json_fault fault = {0, ""};
+    if (!json_syntax_check(text, length, &fault)) return syntax_error(text, origin, &fault);
+    cJSON *tree = cJSON_ParseWithLength(text, length);
+    if (!tree) return status_error(STATUS_NO_MEMORY, "%s: no memory to read it", origin);
+    status result = check_tree(tree, origin);
+    if (result.code != STATUS_OK) {
+        cJSON_Delete(tree);
+        return result;
+    }
+    *value = tree;
+    return status_ok();
+}
+
+status json_read_file(const char *path, size_t limit, cJSON **value)
+{
+    *value = NULL;
+    char *text;
+    size_t length;
+    TRY(file_read(path, limit, &text, &length));
+    status result = json_parse(text, length, path, value);
+    free(text);
+    return result;
+}
+
+static void append_line(struct text *text, bool indented, int depth)
+{
+    if (!indented) return;
+    text_append_bytes(text, "\n", 1);
+    for (int i = 0; i < depth; i++) text_append_bytes(text, "  ", 2);
+}
+
+static void append_value(struct text *text, const cJSON *value, bool indented, int depth);
+
+static void append_members(struct text *text, const cJSON *value, bool indented, int depth)
+{
+    const cJSON *member;
+    cJSON_ArrayForEach(member, value)
+    {
+        if (member != value->child) text_append_bytes(text, ",", 1);
+        append_line(text, indented, depth + 1);
+        if (cJSON_IsObject(value)) {
+            text_append_json_string(text, member->string);
+            text_append_bytes(text, ": ", indented ? 2 : 1);
+        }
+        append_value(text, member, indented, depth + 1);
+    }
+    if (value->child) append_line(text, indented, depth);
+}
+
+static void append_value(struct text *text, const cJSON *value, bool indented, int depth)
+{
+    if (cJSON_IsObject(value) || cJSON_IsArray(value)) {
+        bool object = cJSON_IsObject(value);
+        text_append_bytes(text, object ? "{" : "[", 1);
+        append_members(text, value, indented, depth);
+        text_append_bytes(text, object ? "}" : "]", 1);
+    } else if (cJSON_IsString(value)) {
+        text_append_json_string(text, value->valuestring);
+    } else if (cJSON_IsNumber(value)) {
+        text_append_json_number(text, value->valuedouble);
+    } else {
+        text_append(text, "%s", cJSON_IsTrue(value) ? "true" : cJSON_IsFalse(value) ? "false" : "null");
+    }
+}
+
+void json_append(struct text *text, const cJSON *value, bool indented)
+{
+    append_value(text, value, indented, 0);
+}
+
+char *json_print(const cJSON *value, bool indented)
+{
+    struct text text = {0};
+    json_append(&text, value, indented);
+    if (indented) text_append_bytes(&text, "\n", 1);
+    return text_take(&text);
+}
+
+status json_write_file(const char *path, const cJSON *value)
+{
+    char *text = json_print(value, true);
+    if (!text) return status_error(STATUS_NO_MEMORY, "%s: no memory to write it", path);
+    status result = file_write_atomic(path, text, strlen(text));
+    free(text);
+    return result;
+}
+
+/* ---- reading members ---- */
+
+status json_root(const char *origin, const cJSON *value, struct json_object *object)
+{
+    *object = (struct json_object){.origin = origin, .path = "", .value = value};
+    if (!cJSON_IsObject(value)) {
+        return status_error(STATUS_BAD_INPUT, "%s: expected an object, found another kind of value", origin);
+    }
+    return status_ok();
+}
+
+const cJSON *json_member(const struct json_object *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object->value, key);
+}
+
+bool json_has(const struct json_object *object, const char *key)
+{
+    const cJSON *member = json_member(object, key);
+    return member && !cJSON_IsNull(member);
+}
+
+static void place_of(const struct json_object *object, const char *key, char place[JSON_PATH_SIZE])
+{
+    snprintf(place, JSON_PATH_SIZE, "%s%s%s", object->path, object->path[0] ? "." : "", key);
+}
+
+/* The value for a message: containers by their kind, others as written, cut when long. */
+static void describe(const cJSON *value, char words[80])
+{
+    if (!value) {
+        snprintf(words, 80, "nothing");
+    } else if (cJSON_IsObject(value)) {
+        snprintf(words, 80, "an object");
+    } else if (cJSON_IsArray(value)) {
+        snprintf(words, 80, "a list");
+    } else {
+        char *printed = json_print(value, false);
+        const char *shown = printed ? printed : "a value";
+        snprintf(words, 80, strlen(shown) > 60 ? "%.60s..." : "%s", shown);
+        free(printed);
+    }
+}
+
+status json_wrong_value(const char *origin, const char *place, const char *expected, const cJSON *found)
+{
+    char words[80];
+    describe(found, words);
+    return status_error(STATUS_BAD_INPUT, "%s: %s: expected %s, found %s", origin, place, expected, words);
+}
+
+status json_wrong(const struct json_object *object, const char *key, const char *expected)
+{
+    char place[JSON_PATH_SIZE];
+    place_of(object, key, place);
+    return json_wrong_value(object->origin, place, expected, json_member(object, key));
+}
+
+status json_number(const struct json_object *object, const char *key, double low, double high, double *value)
+{
+    const cJSON *member = json_member(object, key);
+    if (cJSON_IsNumber(member) && member->valuedouble >= low && member->valuedouble <= high) {
+        *value = member->valuedouble;
+        return status_ok();
+    }
+    char expected[100];
+    snprintf(expected, sizeof expected, "a number from %g to %g", low, high);
+    return json_wrong(object, key, expected);
+}
+
+/* Whole numbers beyond 2^53 are not exact in a double and are refused. */
+status json_integer(const struct json_object *object, const char *key, int64_t low, int64_t high, int64_t *value)
+{
+    const cJSON *member = json_member(object, key);
+    if (cJSON_IsNumber(member) && fabs(member->valuedouble) <= 9007199254740992.0 &&
+        member->valuedouble == floor(member->valuedouble) && (int64_t)member->valuedouble >= low &&
+        (int64_t)member->valuedouble <= high) {
+        *value = (int64_t)member->valuedouble;
+        return status_ok();
+    }
+    char expected[100];
+    snprintf(expected, sizeof expected, "a whole number from %lld to %lld", (long long)low, (long long)high);
+    return json_wrong(object, key, expected);
+}
+
+status json_int(const struct json_object *object, const char *key, int low, int high, int *value)
+{
+    int64_t wide;
+    TRY(json_integer(object, key, low, high, &wide));
+    *value = (int)wide;
+    return status_ok();
+}
+
+status json_text(const struct json_object *object, const char *key, const char **value)
+{
+    const cJSON *member = json_member(object, key);
+    if (!cJSON_IsString(member)) return json_wrong(object, key, "a text");
+    *value = member->valuestring;
+    return status_ok();
+}
+
+status json_boolean(const struct json_object *object, const char *key, bool *value)
+{
+    const cJSON *member = json_member(object, key);
+    if (!cJSON_IsBool(member)) return json_wrong(object, key, "true or false");
+    *value = cJSON_IsTrue(member);
+    return status_ok();
+}
+
+status json_array(const struct json_object *object, const char *key, const cJSON **value)
+{
+    const cJSON *member = json_member(object, key);
+    if (!cJSON_IsArray(member)) return json_wrong(object, key, "a list");
+    *value = member;
+    return status_ok();
+}
+
+status json_child(const struct json_object *object, const char *key, struct json_object *child)
+{
+    const cJSON *member = json_member(object, key);
+    if (!cJSON_IsObject(member)) return json_wrong(object, key, "an object");
+    *child = (struct json_object){.origin = object->origin, .value = member};
+    place_of(object, key, child->path);
+    return status_ok();
+}
+
+status json_element(const struct json_object *object, const char *key, int index, struct json_object *child)
+{
+    const cJSON *list;
+    TRY(json_array(object, key, &list));
+    char place[JSON_PATH_SIZE], numbered[JSON_PATH_SIZE + 16];
+    place_of(object, key, place);
+    snprintf(numbered, sizeof numbered, "%s[%d]", place, index);
+    const cJSON *member = cJSON_GetArrayItem(list, index);
+    if (!cJSON_IsObject(member)) return json_wrong_value(object->origin, numbered, "an object", member);
+    *child = (struct json_object){.origin = object->origin, .value = member};
+    snprintf(child->path, sizeof child->path, "%.*s", JSON_PATH_SIZE - 1, numbered);
+    return status_ok();
+}
+
+status json_number_or(const struct json_object *object, const char *key, double low, double high, double fallback,
+                      double *value)
+{
+    if (json_has(object, key)) return json_number(object, key, low, high, value);
+    *value = fallback;
+    return status_ok();
+}
+
+status json_int_or(const struct json_object *object, const char *key, int low, int high, int fallback, int *value)
+{
+    if (json_has(object, key)) return json_int(object, key, low, high, value);
+    *value = fallback;
+    return status_ok();
+}
+
+status json_text_or(const struct json_object *object, const char *key, const char *fallback, const char **value)
+{
+    if (json_has(object, key)) return json_text(object, key, value);
+    *value = fallback;
+    return status_ok();
+}
+
+status json_boolean_or(const struct json_object *object, const char *key, bool fallback, bool *value)
+{
+    if (json_has(object, key)) return json_boolean(object, key, value);
+    *value = fallback;
+    return status_ok();
+}
+
+status json_choice(const struct json_object *object, const char *key, const char *const *names, int count, int *index)
+{
+    const cJSON *member = json_member(object, key);
+    const char *given = cJSON_IsString(member) ? member->valuestring : NULL;
+    for (int i = 0; given && i < count; i++) {
+        if (strcmp(given, names[i]) != 0) continue;
+        *index = i;
+        return status_ok();
+    }
+    struct text expected = {0};
+    text_append(&expected, "one of");
+    for (int i = 0; i < count; i++) text_append(&expected, "%s \"%s\"", i ? "," : "", names[i]);
+    const char *nearest = given ? text_nearest(given, names, count) : NULL;
+    if (nearest) text_append(&expected, " (did you mean \"%s\"?)", nearest);
+    status result = json_wrong(object, key, expected.data ? expected.data : "a known name");
+    text_clear(&expected);
+    return result;
+}

@@ -1,0 +1,43 @@
+#include "engine/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <time.h>
+#include <unistd.h>
+
+status log_open(struct log *log, const char *path)
+{
+    log->file = NULL;
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (descriptor < 0) return status_errno(STATUS_FAILED, errno, "cannot write %s", path);
+    log->file = fdopen(descriptor, "a");
+    if (!log->file) {
+        int error_number = errno;
+        close(descriptor);
+        return status_errno(STATUS_FAILED, error_number, "cannot write %s", path);
+    }
+    return status_ok();
+}
+
+void log_write(struct log *log, const char *format, ...)
+{
+    if (!log || !log->file) return;
+    time_t now = time(NULL);
+    struct tm parts;
+    char stamp[32] = "";
+    if (gmtime_r(&now, &parts)) strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    fprintf(log->file, "%s ", stamp);
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(log->file, format, arguments);
+    va_end(arguments);
+    fputc('\n', log->file);
+    fflush(log->file);
+}
+
+void log_close(struct log *log)
+{
+    if (log->file) fclose(log->file);
+    log->file = NULL;
+}

@@ -1,0 +1,77 @@
+#include "engine/base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+status status_ok(void)
+{
+    status result;
+    result.code = STATUS_OK;
+    result.message[0] = '\0';
+    return result;
+}
+
+/* Drops a UTF-8 sequence that the buffer's end cut in half. */
+static void drop_partial_character(char *text)
+{
+    size_t length = strlen(text);
+    size_t start = length;
+    while (start > 0 && ((unsigned char)text[start - 1] & 0xC0u) == 0x80u) start--;
+    if (start == 0) return;
+    unsigned char lead = (unsigned char)text[start - 1];
+    size_t expected = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (length - (start - 1) < expected) text[start - 1] = '\0';
+}
+
+static void append(status *target, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
+
+static void append(status *target, const char *format, va_list arguments)
+{
+    size_t used = strlen(target->message);
+    vsnprintf(target->message + used, sizeof target->message - used, format, arguments);
+    drop_partial_character(target->message);
+}
+
+static void append_words(status *target, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void append_words(status *target, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    append(target, format, arguments);
+    va_end(arguments);
+}
+
+status status_error(enum status_code code, const char *format, ...)
+{
+    status result = {.code = code, .message = ""};
+    va_list arguments;
+    va_start(arguments, format);
+    append(&result, format, arguments);
+    va_end(arguments);
+    return result;
+}
+
+status status_errno(enum status_code code, int error_number, const char *format, ...)
+{
+    status result = {.code = code, .message = ""};
+    va_list arguments;
+    va_start(arguments, format);
+    append(&result, format, arguments);
+    va_end(arguments);
+    append_words(&result, ": %s", strerror(error_number));
+    return result;
+}
+
+status status_context(status inner, const char *format, ...)
+{
+    if (inner.code == STATUS_OK) return inner;
+    status result = {.code = inner.code, .message = ""};
+    va_list arguments;
+    va_start(arguments, format);
+    append(&result, format, arguments);
+    va_end(arguments);
+    append_words(&result, ": %s", inner.message);
+    return result;
+}

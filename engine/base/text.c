@@ -1,0 +1,217 @@
+#include "engine/base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool reserve(struct text *text, size_t extra)
+{
+    if (text->failed) return false;
+    if (extra < text->capacity - text->length) return true;
+    size_t wanted = text->length + extra + 1;
+    size_t capacity = text->capacity ? text->capacity : 64;
+    while (capacity < wanted) capacity *= 2;
+    char *data = realloc(text->data, capacity);
+    if (!data) {
+        text->failed = true;
+        return false;
+    }
+    text->data = data;
+    text->capacity = capacity;
+    return true;
+}
+
+void text_append_bytes(struct text *text, const char *bytes, size_t length)
+{
+    if (!reserve(text, length)) return;
+    if (length > 0) memcpy(text->data + text->length, bytes, length);
+    text->length += length;
+    text->data[text->length] = '\0';
+}
+
+void text_append(struct text *text, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0) {
+        text->failed = true;
+    } else if (reserve(text, (size_t)length)) {
+        vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
+        text->length += (size_t)length;
+    }
+    va_end(again);
+}
+
+void text_append_json_string(struct text *text, const char *string)
+{
+    text_append_bytes(text, "\"", 1);
+    for (const char *p = string; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        switch (c) {
+        case '"': text_append_bytes(text, "\\\"", 2); break;
+        case '\\': text_append_bytes(text, "\\\\", 2); break;
+        case '\n': text_append_bytes(text, "\\n", 2); break;
+        case '\r': text_append_bytes(text, "\\r", 2); break;
+        case '\t': text_append_bytes(text, "\\t", 2); break;
+        default:
+            if (c < 0x20 || c == 0x7F) {
+                text_append(text, "\\u%04x", c);
+            } else {
+                text_append_bytes(text, p, 1);
+            }
+        }
+    }
+    text_append_bytes(text, "\"", 1);
+}
+
+void text_append_json_number(struct text *text, double value)
+{
+    if (!isfinite(value)) {
+        text_append(text, "null");
+        return;
+    }
+    char digits[40];
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        if (strtod(digits, NULL) == value) break;
+    }
+    text_append(text, "%s", digits);
+}
+
+status text_status(const struct text *text)
+{
+    return text->failed ? status_error(STATUS_FAILED, "out of memory while building a text") : status_ok();
+}
+
+char *text_take(struct text *text)
+{
+    if (!text->data && !text->failed) text_append_bytes(text, "", 0);
+    char *data = text->failed ? NULL : text->data;
+    if (text->failed) free(text->data);
+    *text = (struct text){0};
+    return data;
+}
+
+void text_clear(struct text *text)
+{
+    free(text->data);
+    *text = (struct text){0};
+}
+
+/* Length of the well-formed sequence at `bytes` (Unicode 15, table 3-7), or 0. */
+static size_t sequence_length(const unsigned char *bytes, size_t left)
+{
+    unsigned char lead = bytes[0];
+    if (lead < 0x80) return 1;
+    if (lead < 0xC2 || lead > 0xF4) return 0;
+    size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (left < length) return 0;
+    unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+    unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+    if (bytes[1] < low || bytes[1] > high) return 0;
+    for (size_t i = 2; i < length; i++) {
+        if ((bytes[i] & 0xC0u) != 0x80u) return 0;
+    }
+    return length;
+}
+
+bool text_is_utf8(const char *bytes, size_t length, size_t *bad)
+{
+    for (size_t i = 0; i < length;) {
+        size_t step = sequence_length((const unsigned char *)bytes + i, length - i);
+        if (step == 0) {
+            if (bad) *bad = i;
+            return false;
+        }
+        i += step;
+    }
+    return true;
+}
+
+/* Only what a decimal number is written with: keeps strtod from reading blanks, hexadecimal, "inf" and "nan". */
+static bool only_of(const char *string, const char *allowed)
+{
+    return *string && string[strspn(string, allowed)] == '\0';
+}
+
+bool text_to_double(const char *string, double *value)
+{
+    if (!only_of(string, "0123456789+-.eE")) return false;
+    char *end;
+    double parsed = strtod(string, &end);
+    if (*end || end == string || !isfinite(parsed)) return false;
+    *value = parsed;
+    return true;
+}
+
+bool text_to_int64(const char *string, int64_t *value)
+{
+    if (!only_of(string, "0123456789+-")) return false;
+    char *end;
+    errno = 0;
+    long long parsed = strtoll(string, &end, 10);
+    if (*end || end == string || errno) return false;
+    *value = parsed;
+    return true;
+}
+
+bool text_to_uint64(const char *string, uint64_t *value)
+{
+    if (!only_of(string, "0123456789")) return false;
+    char *end;
+    errno = 0;
+    unsigned long long parsed = strtoull(string, &end, 10);
+    if (*end || errno) return false;
+    *value = parsed;
+    return true;
+}
+
+enum { LONGEST_NAME = 64 };
+
+/* Levenshtein distance without regard to case, with one row of memory. */
+static int edit_distance(const char *left, size_t left_length, const char *right, size_t right_length)
+{
+    int row[LONGEST_NAME + 1];
+    for (size_t j = 0; j <= right_length; j++) row[j] = (int)j;
+    for (size_t i = 1; i <= left_length; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= right_length; j++) {
+            int above = row[j];
+            bool same = tolower((unsigned char)left[i - 1]) == tolower((unsigned char)right[j - 1]);
+            int best = diagonal + (same ? 0 : 1);
+            if (above + 1 < best) best = above + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            row[j] = best;
+            diagonal = above;
+        }
+    }
+    return row[right_length];
+}
+
+const char *text_nearest(const char *given, const char *const *names, int count)
+{
+    size_t given_length = strlen(given);
+    if (given_length == 0 || given_length > LONGEST_NAME) return NULL;
+    const char *nearest = NULL;
+    int smallest = 0;
+    for (int i = 0; i < count; i++) {
+        size_t length = strlen(names[i]);
+        if (length > LONGEST_NAME) continue;
+        int distance = edit_distance(given, given_length, names[i], length);
+        size_t longer = length > given_length ? length : given_length;
+        if ((size_t)distance * 3 > longer + 1) continue;
+        if (!nearest || distance < smallest) {
+            nearest = names[i];
+            smallest = distance;
+        }
+    }
+    return nearest;
+}

@@ -1,0 +1,44 @@
+/* A growing UTF-8 string, and the few text routines that several parts need.
+ *
+ * A failed allocation marks the text as failed; later appends do nothing, and text_status reports it once at the end,
+ * so that building a text needs no check per piece. */
+#ifndef ALIGNPROP_BASE_TEXT_H
+#define ALIGNPROP_BASE_TEXT_H
+
+#include "engine/base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+    char *data; /* NUL-terminated once anything was appended; NULL before */
+    size_t length, capacity;
+    bool failed;
+};
+
+void text_append(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_append_bytes(struct text *text, const char *bytes, size_t length);
+/* The string as a JSON string with quotes; control characters escaped, UTF-8 passed through. */
+void text_append_json_string(struct text *text, const char *string);
+/* The shortest decimal that reads back as the same double; `null` for infinities and NaN. */
+void text_append_json_number(struct text *text, double value);
+/* STATUS_FAILED if an append ran out of memory. */
+status text_status(const struct text *text);
+/* Hands the string over (never NULL unless failed); the caller frees it. The text is empty afterwards. */
+char *text_take(struct text *text);
+void text_clear(struct text *text);
+
+/* True if the bytes are UTF-8 without surrogates, overlong forms or code points over U+10FFFF. `*bad` (may be NULL) is
+ * the offset of the first wrong byte. NUL bytes count as valid. */
+bool text_is_utf8(const char *bytes, size_t length, size_t *bad);
+
+/* Strict decimal readings of a whole string: no blanks, no rest, no overflow, no hexadecimal, no "inf" or "nan". */
+bool text_to_double(const char *string, double *value);
+bool text_to_int64(const char *string, int64_t *value);
+bool text_to_uint64(const char *string, uint64_t *value);
+
+/* The name of `names` (count of them) nearest to `given` by edit distance, without regard to case; NULL when none is
+ * near enough to be what was meant (more than a third of the letters differ). */
+const char *text_nearest(const char *given, const char *const *names, int count);
+
+#endif

@@ -1,0 +1,58 @@
+#include "engine/tuning/gradcheck.h"
+#include "engine/base/json.h"
+#include "engine/cli/work.h"
+
+#include <stdio.h>
+
+static const double tolerance = 1e-4;
+
+static void print_report(const struct invocation *invocation, const struct gradcheck_report *report)
+{
+    if (!invocation->json) {
+        for (int i = 0; i < GRADCHECK_DIRECTIONS; i++) {
+            const struct gradcheck_direction *direction = &report->directions[i];
+            printf("%-10s analytic %+.9e  numeric %+.9e  relative error %.2e\n", direction->name, direction->analytic,
+                   direction->numeric, direction->relative_error);
+        }
+        return;
+    }
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddNumberToObject(object, "batch", report->batch);
+    cJSON_AddNumberToObject(object, "timesteps", report->steps);
+    cJSON_AddNumberToObject(object, "kept", report->kept);
+    cJSON *directions = cJSON_AddArrayToObject(object, "directions");
+    for (int i = 0; i < GRADCHECK_DIRECTIONS; i++) {
+        cJSON *direction = cJSON_CreateObject();
+        cJSON_AddStringToObject(direction, "name", report->directions[i].name);
+        cJSON_AddNumberToObject(direction, "analytic", report->directions[i].analytic);
+        cJSON_AddNumberToObject(direction, "numeric", report->directions[i].numeric);
+        cJSON_AddNumberToObject(direction, "relative_error", report->directions[i].relative_error);
+        cJSON_AddItemToArray(directions, direction);
+    }
+    cJSON_AddNumberToObject(object, "worst", report->worst);
+    print_json(object);
+    cJSON_Delete(object);
+}
+
+static status check(const struct invocation *invocation, struct work *work)
+{
+    int steps, kept;
+    TRY(option_int(invocation, "timesteps", 1, 1000, 4, &steps));
+    TRY(option_int(invocation, "kept", 1, steps, steps < 3 ? steps : 3, &kept));
+    TRY(work_load_preset(invocation, invocation->arguments[0], NULL, 0, work));
+    say(invocation, "reduced to batch 1, T = %d and K = %d, in double precision", steps, kept);
+    struct gradcheck_report report;
+    TRY(gradcheck_run(&work->preset, steps, kept, &report));
+    print_report(invocation, &report);
+    if (report.worst <= tolerance) return status_ok();
+    return status_error(STATUS_FAILED, "the gradient is wrong: relative error %.2e, allowed %.0e", report.worst,
+                        tolerance);
+}
+
+status command_gradcheck(const struct invocation *invocation)
+{
+    struct work work = {0};
+    status result = check(invocation, &work);
+    work_close(&work);
+    return result;
+}

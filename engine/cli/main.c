@@ -1,0 +1,82 @@
+#include "engine/base/version.h"
+#include "engine/cli/command.h"
+#include "engine/cli/wait_policy.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static status unknown_command(const char *name)
+{
+    const char *names[64];
+    int count = 0;
+    for (const struct command *command = commands; command->name && count < 64; command++)
+        names[count++] = command->name;
+    const char *nearest = text_nearest(name, names, count);
+    if (nearest) return status_error(STATUS_USAGE, "%.80s: unknown command; did you mean \"%s\"?", name, nearest);
+    return status_error(STATUS_USAGE, "%.80s: unknown command; `alignprop --help` lists them", name);
+}
+
+static status run_command(const struct command *command, const char *program, int count, char **words)
+{
+    struct invocation invocation = {.program = program};
+    status result = invocation_parse(command, count, words, &invocation);
+    if (result.code == STATUS_OK) {
+        if (option_given(&invocation, "help")) {
+            print_command_help(command);
+        } else {
+            result = command->run(&invocation);
+        }
+    }
+    invocation_clear(&invocation);
+    return result;
+}
+
+static status dispatch(const char *program, int count, char **words)
+{
+    if (count == 0) return command_studio(program);
+    if (strcmp(words[0], "--version") == 0) {
+        puts("alignprop " ALIGNPROP_VERSION);
+        return status_ok();
+    }
+    if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0 || strcmp(words[0], "help") == 0) {
+        const struct command *command = count > 1 ? command_find(words[1]) : NULL;
+        if (count > 1 && !command) return unknown_command(words[1]);
+        if (command) {
+            print_command_help(command);
+        } else {
+            print_overview();
+        }
+        return status_ok();
+    }
+    const struct command *command = command_find(words[0]);
+    return command ? run_command(command, program, count - 1, words + 1) : unknown_command(words[0]);
+}
+
+/* The path of this program, to start it again as an engine. */
+static const char *own_path(char *buffer, size_t size, const char *fallback)
+{
+    ssize_t length = readlink("/proc/self/exe", buffer, size - 1);
+    if (length < 0) return fallback;
+    buffer[length] = '\0';
+    return buffer;
+}
+
+int main(int argc, char **argv)
+{
+    char path[4096];
+    wait_policy_choose(argv);
+    setlocale(LC_CTYPE, "");
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    status result = dispatch(own_path(path, sizeof path, argv[0]), argc - 1, argv + 1);
+    if (result.code != STATUS_OK && result.message[0]) fprintf(stderr, "alignprop: %s\n", result.message);
+    if (fflush(stdout) != 0 && result.code == STATUS_OK) {
+        fprintf(stderr, "alignprop: cannot write the results: %s\n", strerror(errno));
+        return STATUS_FAILED;
+    }
+    return result.code;
+}

@@ -1,0 +1,67 @@
+#include "engine/base/json.h"
+#include "engine/cli/progress.h"
+#include "engine/cli/work.h"
+#include "engine/tuning/tuner.h"
+
+#include <stdio.h>
+
+static cJSON *describe_plan(const struct memory_plan *plan, const char *device)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "device", device);
+    cJSON_AddNumberToObject(object, "total_bytes", (double)plan->total_bytes);
+    cJSON_AddNumberToObject(object, "free_bytes", (double)plan->free_bytes);
+    cJSON_AddBoolToObject(object, "fits", plan->total_bytes <= plan->free_bytes);
+    cJSON_AddNumberToObject(object, "adapter_bytes", (double)plan->adapter_bytes);
+    cJSON_AddNumberToObject(object, "kept_calls", plan->kept_calls);
+    cJSON_AddNumberToObject(object, "flops_per_step", plan->flops_per_step);
+    cJSON *lines = cJSON_AddArrayToObject(object, "lines");
+    for (int i = 0; i < plan->count; i++) {
+        cJSON *line = cJSON_CreateObject();
+        cJSON_AddStringToObject(line, "name", plan->lines[i].name);
+        cJSON_AddNumberToObject(line, "bytes", (double)plan->lines[i].bytes);
+        cJSON_AddItemToArray(lines, line);
+    }
+    return object;
+}
+
+static void print_plan(const struct memory_plan *plan, const char *device)
+{
+    char bytes[32], free_bytes[32];
+    for (int i = 0; i < plan->count; i++) {
+        format_bytes((double)plan->lines[i].bytes, bytes);
+        printf("%-32s %12s\n", plan->lines[i].name, bytes);
+    }
+    format_bytes((double)plan->total_bytes, bytes);
+    format_bytes((double)plan->free_bytes, free_bytes);
+    printf("%-32s %12s of %s free on %s\n", "total", bytes, free_bytes, device);
+    format_bytes((double)plan->adapter_bytes, bytes);
+    printf("%-32s %12s\n", "adapter", bytes);
+    printf("%-32s %12.3g GFLOP\n", "work of a step", plan->flops_per_step / 1e9);
+}
+
+static status plan_preset(const struct invocation *invocation, struct work *work)
+{
+    TRY(work_load_preset(invocation, invocation->arguments[0], NULL, 0, work));
+    TRY(work_open_device(invocation, "auto", 0, work));
+    struct tuner *tuner;
+    TRY(tuner_create(&work->preset, work->backend, (struct tuner_callbacks){0}, &tuner));
+    const struct memory_plan *plan = tuner_plan(tuner);
+    if (invocation->json) {
+        cJSON *object = describe_plan(plan, work->device);
+        print_json(object);
+        cJSON_Delete(object);
+    } else {
+        print_plan(plan, work->device);
+    }
+    tuner_destroy(tuner);
+    return status_ok();
+}
+
+status command_plan(const struct invocation *invocation)
+{
+    struct work work = {0};
+    status result = plan_preset(invocation, &work);
+    work_close(&work);
+    return result;
+}

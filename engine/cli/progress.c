@@ -1,0 +1,136 @@
+#include "engine/cli/progress.h"
+
+#include "engine/base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const double seconds_between_lines = 0.1;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+void format_seconds(double seconds, char text[32])
+{
+    if (!isfinite(seconds)) {
+        snprintf(text, 32, "~");
+        return;
+    }
+    long whole = (long)(seconds + 0.5);
+    if (whole >= 3600) {
+        snprintf(text, 32, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    } else {
+        snprintf(text, 32, "%ld:%02ld", whole / 60, whole % 60);
+    }
+}
+
+void format_bytes(double bytes, char text[32])
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+    int unit = 0;
+    for (; bytes >= 1000 && unit < 4; unit++) bytes /= 1000;
+    snprintf(text, 32, bytes < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+}
+
+void progress_begin(struct progress *progress, bool quiet, bool json)
+{
+    *progress = (struct progress){.quiet = quiet, .json = json, .total = NAN, .first_total = NAN};
+    progress->terminal = isatty(STDERR_FILENO);
+}
+
+/* Replaces the line on a terminal. */
+static void show_line(struct progress *progress, const char *line)
+{
+    int length = (int)strlen(line);
+    fprintf(stderr, "\r%s%*s", line, progress->shown_length > length ? progress->shown_length - length : 0, "");
+    progress->shown_length = length;
+    fflush(stderr);
+}
+
+static void format_step(const struct progress *progress, char line[200])
+{
+    const struct session_state *state = &progress->last;
+    char left[32], memory[32], reward[64] = "reward ~", pace[32] = "~ s/step";
+    format_seconds(state->seconds_left, left);
+    format_bytes((double)state->memory_used, memory);
+    if (isfinite(progress->total)) {
+        snprintf(reward, sizeof reward, "reward %.4g (%+.3g)", progress->total,
+                 progress->total - progress->first_total);
+    }
+    if (isfinite(state->seconds_per_step)) snprintf(pace, sizeof pace, "%.2f s/step", state->seconds_per_step);
+    snprintf(line, 200, "step %d/%d  %s  %s  left %s  memory %s%s", state->step, state->steps, reward, pace, left,
+             memory, state->skipped ? "  (steps were skipped)" : "");
+}
+
+static void on_state(void *context, const struct session_state *state)
+{
+    struct progress *progress = context;
+    bool stepped = progress->known && state->step != progress->last.step;
+    progress->last = *state;
+    progress->known = true;
+    if (progress->quiet) return;
+    char line[200];
+    format_step(progress, line);
+    if (progress->terminal) {
+        show_line(progress, line);
+    } else if (stepped && state->phase == SESSION_RUNNING) {
+        fprintf(stderr, "%s\n", line);
+    }
+}
+
+static void note_total(struct progress *progress, const char *line)
+{
+    cJSON *object = cJSON_Parse(line);
+    const cJSON *total = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(object, "reward"), "total");
+    progress->total = cJSON_IsNumber(total) ? total->valuedouble : NAN;
+    if (!isfinite(progress->first_total)) progress->first_total = progress->total;
+    cJSON_Delete(object);
+}
+
+static void on_metrics(void *context, const char *line, int step)
+{
+    (void)step;
+    struct progress *progress = context;
+    note_total(progress, line);
+    if (!progress->json) return;
+    puts(line);
+    fflush(stdout);
+}
+
+static void on_progress(void *context, const char *phase, int step, int done, int total)
+{
+    (void)step;
+    struct progress *progress = context;
+    if (progress->quiet || !progress->terminal || now() - progress->last_shown < seconds_between_lines) return;
+    progress->last_shown = now();
+    char line[200], whole[260];
+    format_step(progress, line);
+    snprintf(whole, sizeof whole, "%s  %s %d/%d", line, phase, done, total);
+    show_line(progress, whole);
+}
+
+static void on_log(void *context, const char *words)
+{
+    struct progress *progress = context;
+    if (progress->quiet) return;
+    if (progress->terminal) show_line(progress, "");
+    fprintf(stderr, "%s%s\n", progress->terminal ? "\r" : "", words);
+}
+
+struct session_hooks progress_hooks(struct progress *progress)
+{
+    return (struct session_hooks){
+        .context = progress, .state = on_state, .metrics = on_metrics, .progress = on_progress, .log = on_log};
+}
+
+void progress_end(struct progress *progress)
+{
+    if (progress->terminal && !progress->quiet && progress->shown_length > 0) fputc('\n', stderr);
+}

@@ -1,0 +1,28 @@
+/* The progress of a run on stderr: one line that renews itself on a terminal, else one line a step. */
+#ifndef ALIGNPROP_CLI_PROGRESS_H
+#define ALIGNPROP_CLI_PROGRESS_H
+
+#include "engine/run/session.h"
+
+struct progress {
+    bool quiet, json, terminal;
+    struct session_state last; /* copied numbers; pointers in it are not used */
+    bool known;
+    double total;       /* mean weighted reward of the last step; NaN before */
+    double first_total; /* of the first step seen */
+    double last_shown;
+    int shown_length;
+};
+
+void progress_begin(struct progress *progress, bool quiet, bool json);
+/* Hooks that show progress and, with json, print metrics lines on stdout. `progress` is borrowed. */
+struct session_hooks progress_hooks(struct progress *progress);
+/* Leaves the line. */
+void progress_end(struct progress *progress);
+
+/* "1:02:03", "0:42" */
+void format_seconds(double seconds, char text[32]);
+/* "1.2 GB" */
+void format_bytes(double bytes, char text[32]);
+
+#endif

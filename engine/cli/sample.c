@@ -1,0 +1,327 @@
+#include "engine/base/json.h"
+#include "engine/cli/studio_hook.h"
+#include "engine/cli/work.h"
+#include "engine/run/checkpoint.h"
+#include "engine/run/picture_file.h"
+#include "engine/server/picture_maker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ADAPTER_LIMIT = 16, PICTURE_LIMIT = 1024 };
+
+struct sample_job {
+    const struct invocation *invocation;
+    struct work work;
+    const char **prompts;
+    uint64_t *seeds;
+    int count;
+    char adapter_paths[ADAPTER_LIMIT][PATH_SIZE];
+    struct picture_adapter adapters[ADAPTER_LIMIT];
+    int adapter_count;
+    char folder[PATH_SIZE], file[PATH_SIZE]; /* one of them is used */
+    char (*written)[PATH_SIZE];
+    int written_count;
+    status failure; /* of writing a picture */
+};
+
+/* ---- what to sample ---- */
+
+/* "FILE" or "FILE:SCALE". */
+static status parse_adapter(const char *text, char path[PATH_SIZE], double *scale)
+{
+    *scale = 1;
+    const char *colon = strrchr(text, ':');
+    bool scaled = colon && text_to_double(colon + 1, scale);
+    if (colon && !scaled && !path_is_file(text)) {
+        return status_error(STATUS_USAGE, "--lora %.200s: expected FILE or FILE:SCALE with a number", text);
+    }
+    return path_format(path, "%.*s", scaled ? (int)(colon - text) : (int)strlen(text), text);
+}
+
+static status add_adapter(struct sample_job *job, const char *path, double scale)
+{
+    if (job->adapter_count == ADAPTER_LIMIT) {
+        return status_error(STATUS_USAGE, "--lora: at most %d adapters", ADAPTER_LIMIT);
+    }
+    int index = job->adapter_count++;
+    if (path != job->adapter_paths[index]) TRY(path_format(job->adapter_paths[index], "%s", path));
+    job->adapters[index] = (struct picture_adapter){.path = job->adapter_paths[index], .scale = scale};
+    return status_ok();
+}
+
+static status add_adapters(struct sample_job *job)
+{
+    const char **given = calloc((size_t)job->invocation->given_count + 1, sizeof *given);
+    if (!given) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
+    int count = option_values(job->invocation, "lora", given);
+    status result = status_ok();
+    for (int i = 0; i < count && result.code == STATUS_OK; i++) {
+        char path[PATH_SIZE];
+        double scale;
+        result = parse_adapter(given[i], path, &scale);
+        if (result.code == STATUS_OK) result = add_adapter(job, path, scale);
+    }
+    free(given);
+    return result;
+}
+
+static status load_run(struct sample_job *job, const char *argument)
+{
+    char run[PATH_SIZE], path[PATH_SIZE], checkpoint[PATH_SIZE];
+    int step;
+    struct run_folder folder;
+    TRY(split_run_step(argument, run, &step));
+    TRY(run_folder_open(run, &folder));
+    TRY(run_folder_preset(&folder, &job->work.preset));
+    job->work.has_preset = true;
+    if (step < 0) {
+        TRY(path_format(path, "%s/lora.safetensors", folder.path));
+    } else {
+        TRY(checkpoint_path(&folder, step, checkpoint));
+        TRY(path_format(path, "%s/lora.safetensors", checkpoint));
+    }
+    if (!path_is_file(path)) return status_error(STATUS_BAD_INPUT, "%s: there is no such adapter", path);
+    TRY(add_adapter(job, path, 1));
+    return work_resolve(job->invocation, &job->work);
+}
+
+static status load_model(struct sample_job *job, const char *model)
+{
+    cJSON *tree = cJSON_CreateObject();
+    cJSON *prompts = cJSON_AddObjectToObject(tree, "prompts");
+    const char *const nothing[] = {""};
+    cJSON_AddNumberToObject(tree, "schema", 1);
+    cJSON_AddStringToObject(tree, "name", "sample");
+    cJSON_AddStringToObject(tree, "model", model);
+    cJSON_AddItemToObject(prompts, "train", cJSON_CreateStringArray(nothing, 1));
+    cJSON_AddItemToObject(prompts, "eval", cJSON_CreateStringArray(nothing, 1));
+    status result = preset_from_json(tree, "--model", NULL, NULL, 0, &job->work.preset, NULL);
+    cJSON_Delete(tree);
+    TRY(result);
+    job->work.has_preset = true;
+    return work_resolve(job->invocation, &job->work);
+}
+
+static status load_source(struct sample_job *job)
+{
+    const struct invocation *invocation = job->invocation;
+    const char *preset = option_value(invocation, "preset"), *model = option_value(invocation, "model");
+    const char *run = option_value(invocation, "run");
+    if ((preset != NULL) + (model != NULL) + (run != NULL) > 1) {
+        return status_error(STATUS_USAGE, "alignprop sample: expected one of --preset, --model and --run");
+    }
+    if (run) return load_run(job, run);
+    if (preset) return work_load_preset(invocation, preset, NULL, 0, &job->work);
+    return load_model(job, model ? model : "emoji");
+}
+
+/* ---- how to sample ---- */
+
+static status parse_size(const struct invocation *invocation, struct preset *preset)
+{
+    const char *given = option_value(invocation, "size");
+    if (!given) return status_ok();
+    char width_text[16];
+    const char *x = strchr(given, 'x');
+    int64_t width, height;
+    if (!x || x - given >= (long)sizeof width_text) {
+        return status_error(STATUS_USAGE, "--size: expected WxH, such as 128x128, found \"%.40s\"", given);
+    }
+    snprintf(width_text, sizeof width_text, "%.*s", (int)(x - given), given);
+    bool good = text_to_int64(width_text, &width) && text_to_int64(x + 1, &height) && width >= 8 && height >= 8 &&
+                width <= 4096 && height <= 4096 && width % 8 == 0 && height % 8 == 0;
+    if (!good) {
+        return status_error(STATUS_USAGE, "--size: expected WxH, multiples of 8 from 8 to 4096, found \"%.40s\"",
+                            given);
+    }
+    preset->width = (int)width;
+    preset->height = (int)height;
+    return status_ok();
+}
+
+static status parse_sampler(const struct invocation *invocation, struct preset *preset)
+{
+    const char *given = option_value(invocation, "sampler");
+    if (!given) return status_ok();
+    preset->sampler = strcmp(given, "euler") == 0 ? SAMPLER_EULER : SAMPLER_DDIM;
+    if (strcmp(given, "euler") == 0) preset->eta = 0;
+    if (strcmp(given, "ddim") == 0 || strcmp(given, "euler") == 0) return status_ok();
+    return status_error(STATUS_USAGE, "--sampler: expected ddim or euler, found \"%.40s\"", given);
+}
+
+static status apply_options(struct sample_job *job)
+{
+    const struct invocation *invocation = job->invocation;
+    struct preset *preset = &job->work.preset;
+    TRY(option_int(invocation, "steps", 1, 1000, preset->sampler_steps, &preset->sampler_steps));
+    TRY(option_number(invocation, "guidance", 0, 100, preset->guidance, &preset->guidance));
+    TRY(option_seed(invocation, "seed", preset->seed, &preset->seed));
+    TRY(parse_sampler(invocation, preset));
+    TRY(parse_size(invocation, preset));
+    const char *negative = option_value(invocation, "negative");
+    if (!negative) return status_ok();
+    char *copy = strdup(negative);
+    if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
+    free(preset->negative);
+    preset->negative = copy;
+    return status_ok();
+}
+
+/* Picture i has prompt i modulo the prompts and seed + i. */
+static status list_pictures(struct sample_job *job)
+{
+    const struct invocation *invocation = job->invocation;
+    const char **given = calloc((size_t)invocation->given_count + 1, sizeof *given);
+    if (!given) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
+    int given_count = option_values(invocation, "prompt", given);
+    const struct prompt_list *held_out = &job->work.preset.evaluation;
+    int prompts = given_count > 0 ? given_count : held_out->count < 4 ? held_out->count : 4;
+    status result = option_int(invocation, "count", 1, PICTURE_LIMIT, prompts, &job->count);
+    job->prompts = calloc((size_t)job->count + 1, sizeof *job->prompts);
+    job->seeds = calloc((size_t)job->count + 1, sizeof *job->seeds);
+    job->written = calloc((size_t)job->count + 1, sizeof *job->written);
+    if (!job->prompts || !job->seeds || !job->written) {
+        result = status_error(STATUS_NO_MEMORY, "no memory for the list of pictures");
+    }
+    for (int i = 0; result.code == STATUS_OK && i < job->count; i++) {
+        job->prompts[i] = given_count > 0 ? given[i % prompts] : held_out->texts[i % prompts];
+        job->seeds[i] = job->work.preset.seed + (uint64_t)i;
+    }
+    free(given);
+    return result;
+}
+
+static status choose_output(struct sample_job *job)
+{
+    const char *given = option_value(job->invocation, "output");
+    if (!given) return path_format(job->folder, ".");
+    size_t length = strlen(given);
+    bool is_file = length > 4 && strcmp(given + length - 4, ".png") == 0;
+    if (is_file && job->count > 1) {
+        return status_error(STATUS_USAGE, "-o %.200s: there are %d pictures; expected a folder", given, job->count);
+    }
+    if (is_file) return path_format(job->file, "%s", given);
+    TRY(path_format(job->folder, "%s", given));
+    return directory_make(job->folder);
+}
+
+/* ---- writing ---- */
+
+static void append_parameters(const struct sample_job *job, const struct sampled_picture *picture, struct text *text)
+{
+    const struct preset *preset = &job->work.preset;
+    const char *path = job->adapter_count ? job->adapters[0].path : NULL;
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    struct recipe recipe = {.prompt = picture->prompt,
+                            .negative = preset->negative,
+                            .steps = preset->sampler_steps,
+                            .width = picture->width,
+                            .height = picture->height,
+                            .sampler = preset->sampler == SAMPLER_EULER ? "euler" : "ddim",
+                            .guidance = preset->guidance,
+                            .seed = picture->seed,
+                            .model = job->work.facts.name,
+                            .adapter = slash ? slash + 1 : path,
+                            .adapter_scale = path ? job->adapters[0].scale : 0};
+    recipe_append(text, &recipe);
+}
+
+static status write_picture(struct sample_job *job, const struct sampled_picture *picture)
+{
+    char *path = job->written[job->written_count];
+    if (job->file[0]) {
+        TRY(path_format(path, "%s", job->file));
+    } else {
+        TRY(path_format(path, "%s/%02d-%llu.png", job->folder, picture->index, (unsigned long long)picture->seed));
+    }
+    struct text parameters = {0};
+    append_parameters(job, picture, &parameters);
+    status result = text_status(&parameters);
+    if (result.code == STATUS_OK) {
+        result = picture_write_png(path, picture->rgb, picture->width, picture->height, parameters.data);
+    }
+    text_clear(&parameters);
+    if (result.code == STATUS_OK) job->written_count++;
+    return result;
+}
+
+static void on_picture(void *context, const struct sampled_picture *picture)
+{
+    struct sample_job *job = context;
+    if (picture->step < picture->steps || job->failure.code != STATUS_OK) return;
+    job->failure = write_picture(job, picture);
+}
+
+static bool on_abandon(void *context)
+{
+    const struct sample_job *job = context;
+    return job->failure.code != STATUS_OK;
+}
+
+static status report(const struct sample_job *job)
+{
+    if (job->invocation->json) {
+        cJSON *rows = cJSON_CreateArray();
+        for (int i = 0; i < job->written_count; i++) {
+            char seed[32];
+            snprintf(seed, sizeof seed, "%llu", (unsigned long long)job->seeds[i]);
+            cJSON *row = cJSON_CreateObject();
+            cJSON_AddStringToObject(row, "path", job->written[i]);
+            cJSON_AddStringToObject(row, "prompt", job->prompts[i]);
+            cJSON_AddStringToObject(row, "seed", seed);
+            cJSON_AddItemToArray(rows, row);
+        }
+        print_json(rows);
+        cJSON_Delete(rows);
+        return status_ok();
+    }
+    for (int i = 0; i < job->written_count; i++) {
+        if (isatty(STDOUT_FILENO)) TRY(studio_hook_show(NULL, 0, 1, (const char *const[]){job->written[i]}));
+        puts(job->written[i]);
+    }
+    return status_ok();
+}
+
+static status make_pictures(struct sample_job *job)
+{
+    struct picture_maker *maker = picture_maker_create(job->work.backend);
+    if (!maker) return status_error(STATUS_NO_MEMORY, "no memory for the sampler");
+    struct picture_order order = {.preset = &job->work.preset,
+                                  .prompts = job->prompts,
+                                  .seeds = job->seeds,
+                                  .count = job->count,
+                                  .adapters = job->adapters,
+                                  .adapter_count = job->adapter_count,
+                                  .context = job,
+                                  .picture = on_picture,
+                                  .abandon = on_abandon};
+    status result = picture_maker_make(maker, &order);
+    picture_maker_destroy(maker);
+    return job->failure.code != STATUS_OK ? job->failure : result;
+}
+
+static status sample(struct sample_job *job)
+{
+    TRY(load_source(job));
+    TRY(add_adapters(job));
+    TRY(apply_options(job));
+    TRY(list_pictures(job));
+    TRY(choose_output(job));
+    TRY(work_open_device(job->invocation, "auto", 0, &job->work));
+    TRY(make_pictures(job));
+    return report(job);
+}
+
+status command_sample(const struct invocation *invocation)
+{
+    struct sample_job job = {.invocation = invocation};
+    status result = sample(&job);
+    free(job.prompts);
+    free(job.seeds);
+    free(job.written);
+    work_close(&job.work);
+    return result;
+}

@@ -1,0 +1,168 @@
+#include "engine/reward/score.h"
+
+#include "engine/base/json.h"
+#include "engine/cli/work.h"
+#include "engine/reward/reward.h"
+#include "engine/run/picture_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { REWARD_LIMIT = 16 };
+
+struct score_job {
+    const struct invocation *invocation;
+    struct work work;
+    char model_path[PATH_SIZE];
+    struct reward *rewards[REWARD_LIMIT];
+    const char *names[REWARD_LIMIT];
+    int reward_count;
+};
+
+/* ---- "NAME:KEY=VALUE,KEY=VALUE" ---- */
+
+static cJSON *value_of(const char *text)
+{
+    double number;
+    return text_to_double(text, &number) ? cJSON_CreateNumber(number) : cJSON_CreateString(text);
+}
+
+static status parse_parameters(char *text, cJSON *params)
+{
+    char *rest = text;
+    for (char *part = strsep(&rest, ","); part; part = strsep(&rest, ",")) {
+        char *equals = strchr(part, '=');
+        if (!equals || equals == part) {
+            return status_error(STATUS_USAGE, "--reward: expected NAME:KEY=VALUE,..., found \"%.80s\"", part);
+        }
+        *equals = '\0';
+        cJSON_AddItemToObject(params, part, value_of(equals + 1));
+    }
+    return status_ok();
+}
+
+static status create_reward(struct score_job *job, char *name, const cJSON *params)
+{
+    struct reward_request request = {.id = name,
+                                     .params = params,
+                                     .model_path = job->model_path,
+                                     .search_paths = (const char *const *)job->work.library.folders};
+    TRY(reward_create(name, &request, &job->rewards[job->reward_count]));
+    job->names[job->reward_count] = reward_kind_of(job->rewards[job->reward_count])->name;
+    job->reward_count++;
+    return status_ok();
+}
+
+static status add_reward(struct score_job *job, const char *given)
+{
+    if (job->reward_count == REWARD_LIMIT) return status_error(STATUS_USAGE, "--reward: at most %d", REWARD_LIMIT);
+    char *copy = strdup(given);
+    cJSON *params = cJSON_CreateObject();
+    status result = copy && params ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for the command line");
+    char *colon = copy ? strchr(copy, ':') : NULL;
+    if (colon) {
+        *colon = '\0';
+        result = parse_parameters(colon + 1, params);
+    }
+    if (result.code == STATUS_OK) result = create_reward(job, copy, params);
+    cJSON_Delete(params);
+    free(copy);
+    return result;
+}
+
+static status add_rewards(struct score_job *job)
+{
+    const char **given = calloc((size_t)job->invocation->given_count + 1, sizeof *given);
+    if (!given) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
+    int count = option_values(job->invocation, "reward", given);
+    status result = count
+                        ? status_ok()
+                        : status_error(STATUS_USAGE, "alignprop score: expected --reward NAME, such as --reward jpeg");
+    for (int i = 0; i < count && result.code == STATUS_OK; i++) result = add_reward(job, given[i]);
+    free(given);
+    return result;
+}
+
+/* ---- scoring ---- */
+
+static status score_values(struct score_job *job, const struct picture_batch *batch, double *scores, cJSON *extra)
+{
+    for (int i = 0; i < job->reward_count; i++) {
+        TRY(reward_score_pictures(job->rewards[i], job->work.backend, batch, &scores[i], NULL));
+        const char *name;
+        double value;
+        if (reward_side_figure(job->rewards[i], batch->pixels, batch->height, batch->width, &name, &value)) {
+            cJSON_AddNumberToObject(extra, name, value);
+        }
+    }
+    return status_ok();
+}
+
+static void print_scores(const struct score_job *job, const char *path, const double *scores, cJSON *extra)
+{
+    if (job->invocation->json) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "path", path);
+        cJSON *rewards = cJSON_AddObjectToObject(row, "reward");
+        for (int i = 0; i < job->reward_count; i++) cJSON_AddNumberToObject(rewards, job->names[i], scores[i]);
+        cJSON_AddItemToObject(row, "extra", cJSON_Duplicate(extra, true));
+        print_json(row);
+        cJSON_Delete(row);
+        return;
+    }
+    printf("%s", path);
+    for (int i = 0; i < job->reward_count; i++) printf("\t%s %.6g", job->names[i], scores[i]);
+    const cJSON *member;
+    cJSON_ArrayForEach(member, extra) printf("\t%s %.6g", member->string, member->valuedouble);
+    putchar('\n');
+}
+
+static status score_picture(struct score_job *job, const char *path)
+{
+    struct picture picture;
+    TRY(picture_read(path, &picture));
+    size_t count = (size_t)picture.width * (size_t)picture.height * 3;
+    float *pixels = malloc(count * sizeof *pixels);
+    cJSON *extra = cJSON_CreateObject();
+    double scores[REWARD_LIMIT];
+    status result = status_error(STATUS_NO_MEMORY, "%s: no memory for its pixels", path);
+    if (pixels && extra) {
+        for (size_t i = 0; i < count; i++) pixels[i] = (float)picture.pixels[i] / 255.0f;
+        const char *prompt = option_value(job->invocation, "prompt");
+        struct picture_batch batch = {.pixels = pixels,
+                                      .layout = PICTURES_NHWC,
+                                      .count = 1,
+                                      .height = picture.height,
+                                      .width = picture.width,
+                                      .prompts = prompt ? &prompt : NULL};
+        result = status_context(score_values(job, &batch, scores, extra), "%s", path);
+        if (result.code == STATUS_OK) print_scores(job, path, scores, extra);
+    }
+    cJSON_Delete(extra);
+    free(pixels);
+    picture_clear(&picture);
+    return result;
+}
+
+static status score(struct score_job *job)
+{
+    const char *model = option_value(job->invocation, "model");
+    TRY(work_open_library(job->invocation, &job->work));
+    if (model || model_library_find(&job->work.library, "emoji", job->model_path).code != STATUS_OK) {
+        if (model) TRY(model_library_find(&job->work.library, model, job->model_path));
+    }
+    TRY(add_rewards(job));
+    TRY(work_open_device(job->invocation, "auto", 0, &job->work));
+    for (int i = 0; i < job->invocation->argument_count; i++) TRY(score_picture(job, job->invocation->arguments[i]));
+    return status_ok();
+}
+
+status command_score(const struct invocation *invocation)
+{
+    struct score_job job = {.invocation = invocation};
+    status result = score(&job);
+    for (int i = 0; i < job.reward_count; i++) reward_destroy(job.rewards[i]);
+    work_close(&job.work);
+    return result;
+}

@@ -1,0 +1,84 @@
+/* `show`, `attach` and the program without a command: the front end's part. */
+#include "engine/cli/command.h"
+#include "engine/cli/studio_hook.h"
+#include "engine/run/run_folder.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#ifdef ALIGNPROP_STUDIO
+#include "tui/studio.h"
+
+bool studio_hook_is_built(void)
+{
+    return true;
+}
+
+status studio_hook_show(const char *format, int width, int count, const char *const *paths)
+{
+    struct show_options options = {.format = format, .width = width};
+    return studio_show(&options, count, paths);
+}
+
+status studio_hook_open(const char *program, const char *run)
+{
+    struct studio_options options = {.program = program, .run = run};
+    return studio_run(&options);
+}
+#else
+static status not_built(const char *what)
+{
+    return status_error(STATUS_FAILED,
+                        "%s: this program was built without the studio (it needs ncursesw, chafa and "
+                        "libsixel)",
+                        what);
+}
+
+bool studio_hook_is_built(void)
+{
+    return false;
+}
+
+status studio_hook_show(const char *format, int width, int count, const char *const *paths)
+{
+    (void)format;
+    (void)width;
+    (void)paths;
+    return count > 0 ? not_built("show") : status_ok();
+}
+
+status studio_hook_open(const char *program, const char *run)
+{
+    (void)program;
+    return not_built(run ? run : "the studio");
+}
+#endif
+
+status command_show(const struct invocation *invocation)
+{
+    int width;
+    TRY(option_int(invocation, "width", 1, 1000, 0, &width));
+    return studio_hook_show(option_value(invocation, "format"), width, invocation->argument_count,
+                            invocation->arguments);
+}
+
+status command_attach(const struct invocation *invocation)
+{
+    if (invocation->argument_count == 0) return studio_hook_open(invocation->program, NULL);
+    struct run_folder folder;
+    TRY(run_folder_open(invocation->arguments[0], &folder));
+    if (!run_folder_is_alive(&folder)) {
+        return status_error(STATUS_FAILED, "%s: no engine is at work on it; `alignprop resume` goes on with it",
+                            folder.path);
+    }
+    return studio_hook_open(invocation->program, folder.path);
+}
+
+/* Without a terminal there is nothing to open a studio on. */
+status command_studio(const char *program)
+{
+    bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    if (terminal && studio_hook_is_built()) return studio_hook_open(program, NULL);
+    print_overview();
+    return status_ok();
+}

@@ -1,0 +1,289 @@
+/* `tune` and `resume`: this process is the engine of one run. */
+#include "engine/base/version.h"
+#include "engine/cli/progress.h"
+#include "engine/cli/work.h"
+#include "engine/run/checkpoint.h"
+#include "engine/run/session.h"
+#include "engine/server/device_queue.h"
+#include "engine/server/launch.h"
+#include "engine/server/run_service.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Signals can only speak to what has a fixed place: the one variable of the program that is not on a stack. */
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    if (interrupts >= 2) _exit(STATUS_INTERRUPTED);
+    interrupts++;
+}
+
+/* A hang-up of the terminal does not end a run: it can be attached to from another. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGHUP, SIG_IGN);
+}
+
+struct run_job {
+    struct work work;
+    struct run_folder folder;
+    struct run_service *service;
+    struct progress progress;
+    int steps; /* new total; 0: the preset's */
+    int place; /* held on the device; -1: none */
+};
+
+/* Waits in phase `waiting` until nobody else works on the device. */
+static status wait_for_device(const struct invocation *invocation, struct run_job *job)
+{
+    bool told = false;
+    for (;;) {
+        struct device_holder holder;
+        TRY(device_enter(job->work.device, job->folder.path, false, &job->place, &holder));
+        if (job->place >= 0) break;
+        if (!told)
+            say(invocation, "%s is busy with %s (process %ld): waiting", job->work.device, holder.run_folder,
+                holder.pid);
+        told = true;
+        run_service_waiting(job->service, holder.run_folder, holder.pid);
+        if (interrupts > 0)
+            return status_error(STATUS_INTERRUPTED, "interrupted while waiting for %s", job->work.device);
+        if (run_service_stop_asked(job->service)) return status_error(STATUS_INTERRUPTED, "stopped before it began");
+        run_service_wait(job->service, 0.5);
+    }
+    if (told) run_service_waiting(job->service, NULL, 0);
+    return status_ok();
+}
+
+static status enter_device(const struct invocation *invocation, struct run_job *job)
+{
+    if (option_given(invocation, "queue")) return wait_for_device(invocation, job);
+    struct device_holder holder;
+    if (device_is_busy(job->work.device, &holder)) {
+        say(invocation, "%s is also busy with %s (process %ld)", job->work.device, holder.run_folder, holder.pid);
+    }
+    return device_enter(job->work.device, job->folder.path, true, &job->place, NULL);
+}
+
+static status run_session(struct run_job *job)
+{
+    struct session_options options = {
+        .backend = job->work.backend,
+        .device = job->work.device,
+        .threads = job->work.threads,
+        .steps = job->steps,
+        .architecture = job->work.facts.architecture,
+        .prediction = job->work.facts.schedule.prediction == PREDICTION_V ? "v" : "epsilon",
+        .hooks = run_service_hooks(job->service),
+        .interrupts = &interrupts,
+    };
+    struct session *session;
+    TRY(session_create(&job->work.preset, &job->folder, &options, &session));
+    status result = session_run(session);
+    session_destroy(session);
+    return result;
+}
+
+static status open_service(const struct invocation *invocation, struct run_job *job)
+{
+    struct run_service_options options = {
+        .folder = &job->folder,
+        .preset = &job->work.preset,
+        .steps = job->steps > 0 ? job->steps : job->work.preset.steps,
+        .backend = job->work.backend,
+        .device = job->work.device,
+        .threads = job->work.threads,
+        .version = ALIGNPROP_VERSION,
+        .program = invocation->program,
+        .also = progress_hooks(&job->progress),
+        .interrupts = &interrupts,
+    };
+    return run_service_create(&options, &job->service);
+}
+
+/* Runs with the device open and the folder locked. */
+static status run_engine(const struct invocation *invocation, struct run_job *job)
+{
+    progress_begin(&job->progress, invocation->quiet, invocation->json);
+    TRY(open_service(invocation, job));
+    status result =
+        run_folder_announce(&job->folder, run_service_socket(job->service), job->work.device, job->work.threads);
+    if (result.code == STATUS_OK) result = enter_device(invocation, job);
+    if (result.code == STATUS_OK) result = run_session(job);
+    progress_end(&job->progress);
+    run_service_end(job->service, result, 2);
+    return result;
+}
+
+static void close_job(struct run_job *job)
+{
+    if (job->place >= 0) close(job->place);
+    run_folder_unlock(&job->folder);
+    work_close(&job->work);
+}
+
+/* ---- in the background ---- */
+
+static status report_launch(const struct invocation *invocation, const struct run_folder *folder)
+{
+    printf("%s\n", folder->path);
+    say(invocation, "watch it with: alignprop attach %s", folder->id);
+    return status_ok();
+}
+
+static struct launch_options launch_options_of(const struct invocation *invocation, int threads, int steps)
+{
+    return (struct launch_options){.program = invocation->program,
+                                   .device = option_value(invocation, "device"),
+                                   .threads = threads,
+                                   .steps = steps,
+                                   .share = !option_given(invocation, "queue")};
+}
+
+static status detach_new(const struct invocation *invocation, struct run_job *job)
+{
+    struct launched launched;
+    int threads;
+    TRY(option_int(invocation, "threads", 0, 1024, 0, &threads));
+    struct launch_options options = launch_options_of(invocation, threads, 0);
+    TRY(launch_new_run(option_value(invocation, "run"), &job->work.preset, &options, &job->folder, &launched));
+    return report_launch(invocation, &job->folder);
+}
+
+static status detach_old(const struct invocation *invocation, struct run_job *job)
+{
+    struct launched launched;
+    int threads;
+    TRY(option_int(invocation, "threads", 0, 1024, 0, &threads));
+    struct launch_options options = launch_options_of(invocation, threads, job->steps);
+    TRY(launch_run(&job->folder, &options, &launched));
+    return report_launch(invocation, &job->folder);
+}
+
+static void report_end(const struct invocation *invocation, const struct run_job *job, status result)
+{
+    if (result.code == STATUS_OK) {
+        say(invocation, "run: %s", job->folder.path);
+        if (!invocation->json) printf("%s/lora.safetensors\n", job->folder.path);
+    } else if (result.code == STATUS_INTERRUPTED) {
+        say(invocation, "go on with: alignprop resume %s", job->folder.path);
+    }
+}
+
+/* ---- tune ---- */
+
+static bool has_metrics(const struct run_folder *folder)
+{
+    char path[PATH_SIZE];
+    return path_format(path, "%s/metrics.jsonl", folder->path).code == STATUS_OK && path_is_file(path) &&
+           path_format(path, "%s/checkpoints", folder->path).code == STATUS_OK && path_is_directory(path);
+}
+
+/* A run that could not even start leaves nothing behind. */
+static void remove_unstarted(const struct run_folder *folder)
+{
+    if (!has_metrics(folder)) directory_remove(folder->path);
+}
+
+static status load_tune(const struct invocation *invocation, struct run_job *job)
+{
+    char steps[40], seed[40];
+    const char *extra[2];
+    int count = 0, step_count;
+    uint64_t seed_value;
+    TRY(option_int(invocation, "steps", 1, 1000000, 0, &step_count));
+    TRY(option_seed(invocation, "seed", 0, &seed_value));
+    if (option_given(invocation, "steps")) {
+        snprintf(steps, sizeof steps, "steps=%d", step_count);
+        extra[count++] = steps;
+    }
+    if (option_given(invocation, "seed")) {
+        snprintf(seed, sizeof seed, "seed=%llu", (unsigned long long)seed_value);
+        extra[count++] = seed;
+    }
+    return work_load_preset(invocation, invocation->arguments[0], extra, count, &job->work);
+}
+
+static status tune(const struct invocation *invocation, struct run_job *job)
+{
+    TRY(load_tune(invocation, job));
+    if (option_given(invocation, "detach")) return detach_new(invocation, job);
+    TRY(work_open_device(invocation, "auto", 0, &job->work));
+    TRY(run_folder_create(option_value(invocation, "run"), &job->work.preset, &job->folder));
+    say(invocation, "tuning %s on %s into %s", job->work.preset.name, job->work.device, job->folder.path);
+    status result = run_engine(invocation, job);
+    if (result.code != STATUS_OK && result.code != STATUS_INTERRUPTED) remove_unstarted(&job->folder);
+    if (result.code == STATUS_OK || result.code == STATUS_INTERRUPTED) report_end(invocation, job, result);
+    return result;
+}
+
+status command_tune(const struct invocation *invocation)
+{
+    struct run_job job = {.folder = {.lock = -1}, .place = -1};
+    catch_signals();
+    status result = tune(invocation, &job);
+    close_job(&job);
+    return result;
+}
+
+/* ---- resume ---- */
+
+/* Before the first checkpoint the engine's own note tells; free choice without it. */
+static void device_of_engine(const struct run_folder *folder, struct run_state *state)
+{
+    struct engine_facts facts;
+    *state = (struct run_state){.device = "auto"};
+    if (run_folder_engine(folder, &facts).code != STATUS_OK || !facts.device[0]) return;
+    snprintf(state->device, sizeof state->device, "%s", facts.device);
+    state->threads = facts.threads;
+}
+
+/* Device and threads of the newest checkpoint. */
+static void earlier_device(const struct run_folder *folder, const struct preset *preset, struct run_state *state)
+{
+    int *steps, count;
+    device_of_engine(folder, state);
+    if (checkpoint_list(folder, &steps, &count).code != STATUS_OK) return;
+    for (int i = count - 1; i >= 0; i--) {
+        if (checkpoint_load(folder, steps[i], preset, NULL, state).code == STATUS_OK) break;
+        device_of_engine(folder, state);
+    }
+    free(steps);
+}
+
+static status resume(const struct invocation *invocation, struct run_job *job)
+{
+    TRY(option_int(invocation, "steps", 1, 1000000, 0, &job->steps));
+    TRY(run_folder_open(invocation->arguments[0], &job->folder));
+    if (option_given(invocation, "detach")) return detach_old(invocation, job);
+    TRY(run_folder_lock(&job->folder));
+    TRY(run_folder_preset(&job->folder, &job->work.preset));
+    job->work.has_preset = true;
+    TRY(work_resolve(invocation, &job->work));
+    struct run_state state;
+    earlier_device(&job->folder, &job->work.preset, &state);
+    TRY(work_open_device(invocation, state.device, state.threads, &job->work));
+    say(invocation, "going on with %s on %s from step %d", job->folder.path, job->work.device, state.step);
+    status result = run_engine(invocation, job);
+    if (result.code == STATUS_OK || result.code == STATUS_INTERRUPTED) report_end(invocation, job, result);
+    return result;
+}
+
+status command_resume(const struct invocation *invocation)
+{
+    struct run_job job = {.folder = {.lock = -1}, .place = -1};
+    catch_signals();
+    status result = resume(invocation, &job);
+    close_job(&job);
+    return result;
+}

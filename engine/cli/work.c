@@ -1,0 +1,188 @@
+#include "engine/cli/work.h"
+
+#include "engine/base/json.h"
+#include "engine/reward/reward.h"
+#include "kernels/cuda/probe.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- presets ---- */
+
+status work_open_library(const struct invocation *invocation, struct work *work)
+{
+    const char **given = calloc((size_t)invocation->given_count + 1, sizeof *given);
+    if (!given) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
+    int count = option_values(invocation, "model-path", given);
+    status result = model_library_open(given, count, &work->library);
+    free(given);
+    return result;
+}
+
+status work_read_facts(const char *model_path, struct model_facts *facts)
+{
+    struct model *model;
+    TRY(model_open(model_path, &model));
+    *facts = *model_facts(model);
+    facts->schedule.alpha_bar = NULL;
+    model_close(model);
+    return status_ok();
+}
+
+static status unknown_reward(const struct reward_setting *setting)
+{
+    int count;
+    const struct reward_kind *kinds = reward_kinds(&count);
+    const char *names[64];
+    struct text all = {0};
+    for (int i = 0; i < count && i < 64; i++) {
+        names[i] = kinds[i].name;
+        text_append(&all, "%s%s", i ? ", " : "", kinds[i].name);
+    }
+    const char *nearest = text_nearest(setting->name, names, count < 64 ? count : 64);
+    status result = nearest
+                        ? status_error(STATUS_BAD_INPUT, "rewards: no reward is called \"%s\"; did you mean \"%s\"?",
+                                       setting->name, nearest)
+                        : status_error(STATUS_BAD_INPUT, "rewards: no reward is called \"%s\"; there are: %s",
+                                       setting->name, all.data ? all.data : "none");
+    text_clear(&all);
+    return result;
+}
+
+static status check_rewards(const struct preset *preset)
+{
+    for (int i = 0; i < preset->reward_count; i++) {
+        if (!reward_kind_find(preset->rewards[i].name)) return unknown_reward(&preset->rewards[i]);
+    }
+    return status_ok();
+}
+
+/* A model that is no name for everybody is written into the run by its whole path, so that it is found from any folder.
+ */
+static status note_model_path(struct work *work)
+{
+    for (int i = 0; i < work->library.count; i++) {
+        const struct model_entry *entry = &work->library.entries[i];
+        if (entry->place != MODEL_GIVEN && strcmp(entry->path, work->preset.model_path) == 0 &&
+            strcmp(entry->name, work->preset.model) == 0) {
+            return status_ok();
+        }
+    }
+    cJSON *path = cJSON_CreateString(work->preset.model_path);
+    if (path && cJSON_ReplaceItemInObjectCaseSensitive(work->preset.resolved, "model", path)) return status_ok();
+    cJSON_Delete(path);
+    return status_error(STATUS_NO_MEMORY, "no memory for a preset");
+}
+
+status work_resolve(const struct invocation *invocation, struct work *work)
+{
+    TRY(check_rewards(&work->preset));
+    TRY(work_open_library(invocation, work));
+    TRY(model_library_find(&work->library, work->preset.model, work->preset.model_path));
+    TRY(note_model_path(work));
+    work->preset.model_folders = (const char *const *)work->library.folders;
+    TRY(work_read_facts(work->preset.model_path, &work->facts));
+    return preset_fill_size(&work->preset, work->facts.default_size);
+}
+
+status work_load_preset(const struct invocation *invocation, const char *name, const char *const *extra,
+                        int extra_count, struct work *work)
+{
+    const char **settings = calloc((size_t)(invocation->given_count + extra_count) + 1, sizeof *settings);
+    if (!settings) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
+    int count = option_values(invocation, "set", settings);
+    for (int i = 0; i < extra_count; i++) settings[count++] = extra[i];
+    struct preset_warnings warnings = {0};
+    status result = preset_load(name, settings, count, &work->preset, &warnings);
+    for (int i = 0; i < warnings.count; i++) say(invocation, "warning: %s", warnings.lines[i]);
+    preset_warnings_clear(&warnings);
+    free(settings);
+    TRY(result);
+    work->has_preset = true;
+    return work_resolve(invocation, work);
+}
+
+/* ---- devices ---- */
+
+static int core_count(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+static status open_cpu(struct work *work)
+{
+    snprintf(work->device, sizeof work->device, "cpu");
+    if (work->threads == 0) work->threads = core_count();
+    return backend_cpu_create(work->threads, &work->backend);
+}
+
+static enum cuda_precision cuda_precision_of(const struct preset *preset)
+{
+    if (preset->precision == PRECISION_F16) return CUDA_PRECISION_F16;
+    if (preset->precision == PRECISION_F32) return CUDA_PRECISION_F32;
+    return CUDA_PRECISION_BF16;
+}
+
+static status open_cuda(struct work *work, int ordinal)
+{
+    snprintf(work->device, sizeof work->device, "cuda:%d", ordinal);
+    return backend_cuda_create(ordinal, cuda_precision_of(&work->preset), &work->backend);
+}
+
+const char *work_default_device(void)
+{
+    struct cuda_probe probe;
+    cuda_probe(&probe);
+    return probe.device_count > 0 && probe.device[0].usable ? "cuda:0" : "cpu";
+}
+
+static bool parse_ordinal(const char *device, int *ordinal)
+{
+    int64_t number = 0;
+    bool bare = strcmp(device, "cuda") == 0;
+    bool numbered =
+        strncmp(device, "cuda:", 5) == 0 && text_to_int64(device + 5, &number) && number >= 0 && number < 1024;
+    *ordinal = (int)number;
+    return bare || numbered;
+}
+
+status work_open_device(const struct invocation *invocation, const char *device, int threads, struct work *work)
+{
+    const char *wanted = option_value(invocation, "device");
+    if (!wanted) wanted = device;
+    TRY(option_int(invocation, "threads", 0, 1024, threads, &work->threads));
+    int ordinal;
+    if (strcmp(wanted, "auto") == 0) wanted = work_default_device();
+    if (strcmp(wanted, "cpu") == 0) return open_cpu(work);
+    if (parse_ordinal(wanted, &ordinal)) return open_cuda(work, ordinal);
+    return status_error(STATUS_USAGE, "--device: expected auto, cpu, cuda or cuda:N, found \"%.40s\"", wanted);
+}
+
+void work_close(struct work *work)
+{
+    if (work->backend) work->backend->interface->destroy(work->backend);
+    if (work->has_preset) preset_clear(&work->preset);
+    model_library_close(&work->library);
+    *work = (struct work){0};
+}
+
+/* ---- runs ---- */
+
+status split_run_step(const char *argument, char run[4096], int *step)
+{
+    *step = -1;
+    const char *at = strrchr(argument, '@');
+    int64_t number;
+    if (at && !text_to_int64(at + 1, &number)) {
+        return status_error(STATUS_USAGE, "%.200s: expected RUN or RUN@STEP with a whole number", argument);
+    }
+    if (at && (number < 0 || number > 999999999)) {
+        return status_error(STATUS_USAGE, "%.200s: there is no such step", argument);
+    }
+    if (at) *step = (int)number;
+    snprintf(run, 4096, "%.*s", at ? (int)(at - argument) : (int)strlen(argument), argument);
+    return status_ok();
+}

@@ -1,0 +1,44 @@
+/* What commands that compute begin with: a preset with its model found, and a device. */
+#ifndef ALIGNPROP_CLI_WORK_H
+#define ALIGNPROP_CLI_WORK_H
+
+#include "engine/cli/command.h"
+#include "engine/model/library.h"
+#include "engine/model/model.h"
+#include "engine/preset/preset.h"
+#include "kernels/backend.h"
+
+struct work {
+    struct preset preset;
+    bool has_preset;
+    struct model_library library;
+    struct model_facts facts; /* of the preset's model; its schedule's values are not kept (alpha_bar is NULL) */
+    struct backend *backend;
+    char device[32]; /* "cpu", "cuda:0" */
+    int threads;     /* of the CPU engine */
+};
+
+/* Lists the models, with --model-path. */
+status work_open_library(const struct invocation *invocation, struct work *work);
+
+/* Loads the preset with --set and `extra` settings (extra_count of them), prints its warnings, finds its model and
+ * gives it the model's size where it leaves that open. */
+status work_load_preset(const struct invocation *invocation, const char *name, const char *const *extra,
+                        int extra_count, struct work *work);
+/* The same for a preset that is loaded already. */
+status work_resolve(const struct invocation *invocation, struct work *work);
+/* Reads the facts of a model. */
+status work_read_facts(const char *model_path, struct model_facts *facts);
+
+/* Opens --device with --threads; `device` and `threads` hold where these were not given ("auto" and 0: free choice). */
+status work_open_device(const struct invocation *invocation, const char *device, int threads, struct work *work);
+
+/* What "auto" opens: "cuda:0" where a usable GPU is there, else "cpu". */
+const char *work_default_device(void);
+
+void work_close(struct work *work);
+
+/* "RUN@STEP" into its parts; step -1: not given. STATUS_USAGE for a step that is no number. */
+status split_run_step(const char *argument, char run[4096], int *step);
+
+#endif

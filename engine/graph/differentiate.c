@@ -1,0 +1,389 @@
+/* The vector-Jacobian product of a graph: one walk backwards over the nodes, one rule an operation.
+ *
+ * Only what lies between the outputs and the wanted inputs or the parameters is differentiated; frozen weights get no
+ * gradient, so their operations keep no inputs. Cotangents are kept per storage: a view passes its gradient on to the
+ * tensor it looks at. */
+#include "engine/graph/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sweep {
+    struct graph *graph;
+    tensor_id *cotangent; /* by storage */
+    bool *needed;         /* by storage: a wanted input or parameter reaches it */
+    int tensors;          /* how many the forward sweep has */
+};
+
+static const struct tensor *tensor_at(const struct sweep *sweep, tensor_id id)
+{
+    return &sweep->graph->tensors[id];
+}
+
+static bool needs(const struct sweep *sweep, tensor_id id)
+{
+    if (id == NO_TENSOR) return false;
+    tensor_id storage = graph_storage(sweep->graph, id);
+    return storage < sweep->tensors && sweep->needed[storage];
+}
+
+/* Adds `gradient` (elements as `target`) to what flows into target's storage. */
+static void contribute(struct sweep *sweep, tensor_id target, tensor_id gradient)
+{
+    if (gradient == NO_TENSOR) return;
+    struct graph *graph = sweep->graph;
+    tensor_id storage = graph_storage(graph, target);
+    gradient = graph_convert(graph, gradient, tensor_at(sweep, storage)->type);
+    if (gradient == NO_TENSOR) return;
+    gradient = graph_reshape(graph, gradient, tensor_at(sweep, storage)->shape);
+    tensor_id present = sweep->cotangent[storage];
+    sweep->cotangent[storage] = present == NO_TENSOR ? gradient : graph_add(graph, present, gradient);
+}
+
+static tensor_id emit_like(struct sweep *sweep, const struct node *node, enum operation_kind kind,
+                           const tensor_id *inputs, int count, tensor_id like)
+{
+    struct shape shape = tensor_at(sweep, like)->shape;
+    enum element_type type = tensor_at(sweep, like)->type;
+    return graph_emit(sweep->graph, kind, &node->attributes, inputs, count, shape, type);
+}
+
+/* The parameter that `weight` is, or is a mere conversion of; NO_TENSOR otherwise. Its gradient is then summed in the
+ * exact type, without passing through the conversion. */
+static tensor_id parameter_behind(const struct sweep *sweep, tensor_id weight)
+{
+    const struct graph *graph = sweep->graph;
+    tensor_id storage = graph_storage(graph, weight);
+    if (graph->tensors[storage].role == TENSOR_PARAMETER) return storage;
+    for (int i = 0; i < graph_forward_nodes(graph); i++) {
+        const struct node *node = &graph->nodes[i];
+        if (node->output[0] != storage || node->kind != OPERATION_UNARY || node->attributes.unary != UNARY_IDENTITY)
+            continue;
+        tensor_id source = graph_storage(graph, node->input[0]);
+        return graph->tensors[source].role == TENSOR_PARAMETER ? source : NO_TENSOR;
+    }
+    return NO_TENSOR;
+}
+
+/* The accumulator "gradient/NAME" of a parameter. */
+static tensor_id gradient_state(struct sweep *sweep, tensor_id parameter)
+{
+    char name[sizeof tensor_at(sweep, parameter)->name];
+    int length = snprintf(name, sizeof name, "gradient/%s", tensor_at(sweep, parameter)->name);
+    if (length >= (int)sizeof name) {
+        graph_fail(sweep->graph, status_error(STATUS_BAD_INPUT, "adapter name too long: %s", name));
+        return NO_TENSOR;
+    }
+    tensor_id found = graph_find(sweep->graph, TENSOR_STATE, name);
+    if (found != NO_TENSOR) return found;
+    return graph_new_tensor(sweep->graph, TENSOR_STATE, name, tensor_at(sweep, parameter)->shape, sweep->graph->exact);
+}
+
+/* The weight's gradient of a linear or convolution: added to the parameter's state, or passed on where the weight is
+ * computed. */
+static void contribute_weight(struct sweep *sweep, const struct node *node, enum operation_kind kind, tensor_id dy)
+{
+    tensor_id x = node->input[0], weight = node->input[1];
+    if (!needs(sweep, weight)) return;
+    tensor_id parameter = parameter_behind(sweep, weight);
+    if (parameter == NO_TENSOR) {
+        struct shape shape = tensor_at(sweep, weight)->shape;
+        tensor_id gradient =
+            graph_emit(sweep->graph, kind, &node->attributes, (tensor_id[]){dy, x}, 2, shape, sweep->graph->exact);
+        contribute(sweep, weight, gradient);
+        return;
+    }
+    tensor_id state = gradient_state(sweep, parameter);
+    if (state == NO_TENSOR) return;
+    struct node product = {.kind = kind, .attributes = node->attributes, .input_count = 2, .output_count = 1};
+    product.attributes.accumulate = true;
+    for (int i = 0; i < MAXIMUM_INPUTS; i++) product.input[i] = NO_TENSOR;
+    for (int i = 0; i < MAXIMUM_OUTPUTS; i++) product.output[i] = NO_TENSOR;
+    product.input[0] = dy;
+    product.input[1] = x;
+    product.output[0] = graph_reshape(sweep->graph, state, tensor_at(sweep, weight)->shape);
+    graph_append(sweep->graph, &product);
+}
+
+static void linear_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    if (needs(sweep, node->input[0]))
+        contribute(
+            sweep, node->input[0],
+            emit_like(sweep, node, OPERATION_LINEAR_VJP_INPUT, (tensor_id[]){dy, node->input[1]}, 2, node->input[0]));
+    contribute_weight(sweep, node, OPERATION_LINEAR_VJP_WEIGHT, dy);
+}
+
+static void convolution_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    if (needs(sweep, node->input[0]))
+        contribute(sweep, node->input[0],
+                   emit_like(sweep, node, OPERATION_CONVOLUTION_VJP_INPUT, (tensor_id[]){dy, node->input[1]}, 2,
+                             node->input[0]));
+    contribute_weight(sweep, node, OPERATION_CONVOLUTION_VJP_WEIGHT, dy);
+}
+
+/* With y = op(a) op(b):  d op(a) = dy op(b)^T,  d op(b) = op(a)^T dy; transposed back where op transposes. */
+static void matmul_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    struct graph *graph = sweep->graph;
+    tensor_id a = node->input[0], b = node->input[1];
+    bool ta = node->attributes.transpose_a, tb = node->attributes.transpose_b;
+    double alpha = node->attributes.alpha;
+    if (needs(sweep, a))
+        contribute(sweep, a,
+                   ta ? graph_matmul(graph, b, dy, tb, true, alpha) : graph_matmul(graph, dy, b, false, !tb, alpha));
+    if (needs(sweep, b))
+        contribute(sweep, b,
+                   tb ? graph_matmul(graph, dy, a, true, ta, alpha) : graph_matmul(graph, a, dy, !ta, false, alpha));
+}
+
+static void group_norm_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    tensor_id inputs[] = {dy, node->input[0], node->input[1], node->input[2], node->output[1], node->output[2]};
+    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_GROUP_NORM_VJP, inputs, 6, node->input[0]));
+}
+
+static void layer_norm_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    tensor_id inputs[] = {dy, node->input[0], node->input[1], node->output[1], node->output[2]};
+    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_LAYER_NORM_VJP, inputs, 5, node->input[0]));
+}
+
+static void attention_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    struct graph *graph = sweep->graph;
+    struct node product = {
+        .kind = OPERATION_ATTENTION_VJP,
+        .attributes = node->attributes,
+        .input_count = 6,
+        .output_count = 3,
+        .input = {dy, node->input[0], node->input[1], node->input[2], node->output[0], node->output[1]}};
+    for (int i = 0; i < 3; i++) {
+        const struct tensor like = *tensor_at(sweep, node->input[i]);
+        product.output[i] = needs(sweep, node->input[i])
+                                ? graph_new_tensor(graph, TENSOR_COMPUTED, NULL, like.shape, like.type)
+                                : NO_TENSOR;
+    }
+    graph_append(graph, &product);
+    for (int i = 0; i < 3; i++)
+        if (product.output[i] != NO_TENSOR) contribute(sweep, node->input[i], product.output[i]);
+}
+
+static void unary_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    tensor_id x = node->input[0];
+    switch (node->attributes.unary) {
+    case UNARY_IDENTITY: contribute(sweep, x, dy); break;
+    case UNARY_AFFINE: contribute(sweep, x, graph_affine(sweep->graph, dy, node->attributes.alpha, 0.0)); break;
+    default: contribute(sweep, x, emit_like(sweep, node, OPERATION_UNARY_VJP, (tensor_id[]){dy, x}, 2, x)); break;
+    }
+}
+
+/* scale * gradient, summed over the dimensions along which `target` was broadcast. */
+static void contribute_reduced(struct sweep *sweep, tensor_id target, tensor_id gradient, double scale)
+{
+    if (gradient == NO_TENSOR) return;
+    struct graph *graph = sweep->graph;
+    struct shape shape = tensor_at(sweep, target)->shape;
+    if (!shape_equal(&shape, &tensor_at(sweep, gradient)->shape))
+        gradient = graph_reduce(graph, gradient, shape, scale);
+    else if (scale != 1.0)
+        gradient = graph_affine(graph, gradient, scale, 0.0);
+    contribute(sweep, target, gradient);
+}
+
+/* y = a ? (alpha b) */
+static void binary_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    struct graph *graph = sweep->graph;
+    tensor_id a = node->input[0], b = node->input[1], y = node->output[0];
+    double alpha = node->attributes.alpha;
+    bool products = node->attributes.binary == BINARY_MULTIPLY || node->attributes.binary == BINARY_DIVIDE;
+    if (needs(sweep, a))
+        contribute(sweep, a, products ? emit_like(sweep, node, OPERATION_BINARY, (tensor_id[]){dy, b}, 2, dy) : dy);
+    if (!needs(sweep, b)) return;
+    switch (node->attributes.binary) {
+    case BINARY_ADD: contribute_reduced(sweep, b, dy, alpha); break;
+    case BINARY_SUBTRACT: contribute_reduced(sweep, b, dy, -alpha); break;
+    case BINARY_MULTIPLY: contribute_reduced(sweep, b, graph_multiply(graph, dy, a), alpha); break;
+    case BINARY_DIVIDE: /* dy/db = -y / b */
+        contribute_reduced(sweep, b, graph_divide(graph, graph_multiply(graph, dy, y), b), -1.0);
+        break;
+    case BINARY_KIND_COUNT: break;
+    }
+}
+
+static void reduce_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_BROADCAST, &dy, 1, node->input[0]));
+}
+
+static void broadcast_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_REDUCE, &dy, 1, node->input[0]));
+}
+
+static void concatenate_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    int axis = node->attributes.axis;
+    int64_t first = tensor_at(sweep, node->input[0])->shape.dimension[axis];
+    int64_t second = tensor_at(sweep, node->input[1])->shape.dimension[axis];
+    if (needs(sweep, node->input[0])) contribute(sweep, node->input[0], graph_slice(sweep->graph, dy, axis, 0, first));
+    if (needs(sweep, node->input[1]))
+        contribute(sweep, node->input[1], graph_slice(sweep->graph, dy, axis, first, second));
+}
+
+static void slice_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_PLACE, &dy, 1, node->input[0]));
+}
+
+static void upsample_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_UPSAMPLE_VJP, &dy, 1, node->input[0]));
+}
+
+static void resize_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_RESIZE_VJP, &dy, 1, node->input[0]));
+}
+
+static void gather_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    contribute(sweep, node->input[0],
+               emit_like(sweep, node, OPERATION_GATHER_VJP, (tensor_id[]){dy, node->input[1]}, 2, node->input[0]));
+}
+
+static void geglu_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    contribute(sweep, node->input[0],
+               emit_like(sweep, node, OPERATION_GEGLU_VJP, (tensor_id[]){dy, node->input[0]}, 2, node->input[0]));
+}
+
+static void normalize_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    contribute(sweep, node->input[0],
+               emit_like(sweep, node, OPERATION_NORMALIZE_VJP, (tensor_id[]){dy, node->input[0]}, 2, node->input[0]));
+}
+
+static void transpose_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    contribute(sweep, node->input[0], graph_transpose(sweep->graph, dy));
+}
+
+typedef void vjp_rule(struct sweep *sweep, const struct node *node, tensor_id dy);
+
+/* Operations without a rule have no gradient (indices, boxes, frozen tables). */
+static vjp_rule *const rules[OPERATION_KIND_COUNT] = {
+    [OPERATION_LINEAR] = linear_vjp,         [OPERATION_CONVOLUTION] = convolution_vjp,
+    [OPERATION_MATMUL] = matmul_vjp,         [OPERATION_GROUP_NORM] = group_norm_vjp,
+    [OPERATION_LAYER_NORM] = layer_norm_vjp, [OPERATION_ATTENTION] = attention_vjp,
+    [OPERATION_UNARY] = unary_vjp,           [OPERATION_GEGLU] = geglu_vjp,
+    [OPERATION_BINARY] = binary_vjp,         [OPERATION_REDUCE] = reduce_vjp,
+    [OPERATION_BROADCAST] = broadcast_vjp,   [OPERATION_CONCATENATE] = concatenate_vjp,
+    [OPERATION_SLICE] = slice_vjp,           [OPERATION_UPSAMPLE] = upsample_vjp,
+    [OPERATION_RESIZE] = resize_vjp,         [OPERATION_GATHER] = gather_vjp,
+    [OPERATION_NORMALIZE] = normalize_vjp,   [OPERATION_TRANSPOSE] = transpose_vjp,
+};
+
+static bool is_stopped(const struct sweep *sweep, const struct differentiation *request, tensor_id storage)
+{
+    for (int i = 0; i < request->stop_count; i++)
+        if (graph_storage(sweep->graph, request->stop[i]) == storage) return true;
+    return false;
+}
+
+/* Marks what depends on a wanted input or a parameter. Of several outputs only the first carries a gradient; the others
+ * are statistics. */
+static void mark_needed(struct sweep *sweep, const struct differentiation *request)
+{
+    struct graph *graph = sweep->graph;
+    for (int i = 0; i < request->wanted_count; i++) sweep->needed[graph_storage(graph, request->wanted[i])] = true;
+    for (int i = 0; i < sweep->tensors; i++)
+        if (graph->tensors[i].role == TENSOR_PARAMETER) sweep->needed[graph->tensors[i].storage] = true;
+    for (int i = 0; i < sweep->tensors; i++)
+        if (is_stopped(sweep, request, graph->tensors[i].storage)) sweep->needed[graph->tensors[i].storage] = false;
+    for (int n = 0; n < graph->node_count; n++) {
+        const struct node *node = &graph->nodes[n];
+        if (!rules[node->kind] || is_stopped(sweep, request, node->output[0])) continue;
+        for (int i = 0; i < node->input_count; i++)
+            if (needs(sweep, node->input[i])) sweep->needed[node->output[0]] = true;
+    }
+}
+
+static void seed_cotangents(struct sweep *sweep, const struct differentiation *request)
+{
+    struct graph *graph = sweep->graph;
+    for (int i = 0; i < request->output_count; i++) {
+        char name[192];
+        const struct tensor output = *tensor_at(sweep, request->outputs[i]);
+        snprintf(name, sizeof name, "cotangent/%s", output.name);
+        request->cotangents[i] = graph_input(graph, name, output.shape, output.type);
+        contribute(sweep, request->outputs[i], request->cotangents[i]);
+    }
+}
+
+/* Parameters that are used otherwise than as a weight have their gradient among the cotangents. */
+static void finish_parameters(struct sweep *sweep)
+{
+    struct graph *graph = sweep->graph;
+    for (int i = 0; i < sweep->tensors; i++) {
+        if (graph->tensors[i].role != TENSOR_PARAMETER || graph->tensors[i].storage != i) continue;
+        tensor_id state = gradient_state(sweep, i), gradient = sweep->cotangent[i];
+        if (gradient == NO_TENSOR || state == NO_TENSOR) continue;
+        struct node sum = {.kind = OPERATION_REDUCE,
+                           .attributes = {.alpha = 1.0, .accumulate = true},
+                           .input_count = 1,
+                           .output_count = 1,
+                           .input = {gradient, NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR},
+                           .output = {state, NO_TENSOR, NO_TENSOR}};
+        graph_append(graph, &sum);
+    }
+}
+
+static status finish_wanted(struct sweep *sweep, const struct differentiation *request)
+{
+    struct graph *graph = sweep->graph;
+    for (int i = 0; i < request->wanted_count; i++) {
+        tensor_id wanted = request->wanted[i], gradient = sweep->cotangent[graph_storage(graph, wanted)];
+        if (gradient == NO_TENSOR)
+            return status_error(STATUS_FAILED, "graph: no output depends on input %s", tensor_at(sweep, wanted)->name);
+        char name[192];
+        snprintf(name, sizeof name, "gradient/%s", tensor_at(sweep, wanted)->name);
+        gradient = graph_reshape(graph, gradient, tensor_at(sweep, wanted)->shape);
+        request->gradients[i] = graph_output(graph, gradient, name);
+    }
+    return status_ok();
+}
+
+status graph_differentiate(struct graph *graph, const struct differentiation *request)
+{
+    if (graph->state.code != STATUS_OK) return graph->state;
+    if (graph->forward_nodes >= 0) return status_error(STATUS_FAILED, "graph: differentiated twice");
+    int forward = graph->node_count;
+    struct sweep sweep = {.graph = graph, .tensors = graph->tensor_count};
+    sweep.cotangent = malloc((size_t)graph->tensor_count * sizeof *sweep.cotangent);
+    sweep.needed = calloc((size_t)graph->tensor_count, sizeof *sweep.needed);
+    if (!sweep.cotangent || !sweep.needed) {
+        free(sweep.cotangent);
+        free(sweep.needed);
+        return status_error(STATUS_NO_MEMORY, "no memory to differentiate a graph of %d tensors", graph->tensor_count);
+    }
+    for (int i = 0; i < graph->tensor_count; i++) sweep.cotangent[i] = NO_TENSOR;
+
+    mark_needed(&sweep, request);
+    graph->forward_nodes = forward;
+    seed_cotangents(&sweep, request);
+    for (int i = forward - 1; i >= 0 && graph->state.code == STATUS_OK; i--) {
+        const struct node node = graph->nodes[i]; /* a copy: the array may move while rules append */
+        tensor_id dy = sweep.needed[node.output[0]] ? sweep.cotangent[node.output[0]] : NO_TENSOR;
+        if (dy != NO_TENSOR) rules[node.kind](&sweep, &node, dy);
+    }
+    finish_parameters(&sweep);
+    status result = graph->state.code == STATUS_OK ? finish_wanted(&sweep, request) : graph->state;
+    free(sweep.cotangent);
+    free(sweep.needed);
+    return result.code == STATUS_OK ? graph->state : result;
+}

@@ -1,0 +1,208 @@
+#include "engine/graph/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+status graph_create(enum element_type compute, enum element_type exact, struct graph **graph)
+{
+    struct graph *created = calloc(1, sizeof *created);
+    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a graph");
+    created->compute = compute;
+    created->exact = exact;
+    created->forward_nodes = -1;
+    created->state = status_ok();
+    *graph = created;
+    return status_ok();
+}
+
+void graph_destroy(struct graph *graph)
+{
+    if (!graph) return;
+    free(graph->tensors);
+    free(graph->nodes);
+    free(graph);
+}
+
+status graph_state(const struct graph *graph)
+{
+    return graph->state;
+}
+
+int graph_node_count(const struct graph *graph)
+{
+    return graph->node_count;
+}
+
+int graph_forward_nodes(const struct graph *graph)
+{
+    return graph->forward_nodes < 0 ? graph->node_count : graph->forward_nodes;
+}
+
+const struct node *graph_node(const struct graph *graph, int index)
+{
+    return &graph->nodes[index];
+}
+
+int graph_tensor_count(const struct graph *graph)
+{
+    return graph->tensor_count;
+}
+
+const struct tensor *graph_tensor(const struct graph *graph, tensor_id id)
+{
+    return id == NO_TENSOR ? NULL : &graph->tensors[id];
+}
+
+enum element_type graph_compute_type(const struct graph *graph)
+{
+    return graph->compute;
+}
+
+enum element_type graph_exact_type(const struct graph *graph)
+{
+    return graph->exact;
+}
+
+tensor_id graph_find(const struct graph *graph, enum tensor_role role, const char *name)
+{
+    for (int i = 0; i < graph->tensor_count; i++) {
+        const struct tensor *tensor = &graph->tensors[i];
+        bool role_fits = role == TENSOR_COMPUTED ? tensor->output : tensor->role == role && tensor->storage == i;
+        if (role_fits && strcmp(tensor->name, name) == 0) return i;
+    }
+    return NO_TENSOR;
+}
+
+struct shape shape_of(int rank, ...)
+{
+    struct shape shape = {.rank = rank};
+    va_list arguments;
+    va_start(arguments, rank);
+    for (int i = 0; i < rank && i < MAXIMUM_RANK; i++) shape.dimension[i] = va_arg(arguments, int64_t);
+    va_end(arguments);
+    return shape;
+}
+
+bool shape_equal(const struct shape *a, const struct shape *b)
+{
+    return a->rank == b->rank && memcmp(a->dimension, b->dimension, (size_t)a->rank * sizeof a->dimension[0]) == 0;
+}
+
+const char *shape_text(const struct shape *shape, char *text, size_t size)
+{
+    size_t used = 0;
+    for (int i = 0; i < shape->rank && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? ", " : "[", (long long)shape->dimension[i]);
+    if (used < size) snprintf(text + used, size - used, "]");
+    return text;
+}
+
+void graph_fail(struct graph *graph, status failure)
+{
+    if (graph->state.code == STATUS_OK) graph->state = failure;
+}
+
+/* Room for one more element in a growing array. */
+static bool grow(void **array, int count, int *capacity, size_t size)
+{
+    if (count < *capacity) return true;
+    int larger = *capacity ? 2 * *capacity : 256;
+    void *moved = realloc(*array, (size_t)larger * size);
+    if (!moved) return false;
+    *array = moved;
+    *capacity = larger;
+    return true;
+}
+
+static bool shape_valid(const struct shape *shape)
+{
+    if (shape->rank < 1 || shape->rank > MAXIMUM_RANK) return false;
+    int64_t elements = 1;
+    for (int i = 0; i < shape->rank; i++)
+        if (shape->dimension[i] < 1 || __builtin_mul_overflow(elements, shape->dimension[i], &elements)) return false;
+    return elements < INT64_MAX / 8;
+}
+
+tensor_id graph_new_tensor(struct graph *graph, enum tensor_role role, const char *name, struct shape shape,
+                           enum element_type type)
+{
+    if (graph->state.code != STATUS_OK) return NO_TENSOR;
+    if (!shape_valid(&shape)) {
+        char text[96] = "";
+        graph_fail(graph, status_error(STATUS_BAD_INPUT, "tensor %s: impossible shape %s", name ? name : "",
+                                       shape_text(&shape, text, sizeof text)));
+        return NO_TENSOR;
+    }
+    if (!grow((void **)&graph->tensors, graph->tensor_count, &graph->tensor_capacity, sizeof *graph->tensors)) {
+        graph_fail(graph, status_error(STATUS_NO_MEMORY, "no memory for a graph of %d tensors", graph->tensor_count));
+        return NO_TENSOR;
+    }
+    tensor_id id = graph->tensor_count++;
+    struct tensor *tensor = &graph->tensors[id];
+    memset(tensor, 0, sizeof *tensor);
+    tensor->role = role;
+    tensor->shape = shape;
+    tensor->type = type;
+    tensor->storage = id;
+    if (name) {
+        if (strlen(name) >= sizeof tensor->name) {
+            graph_fail(graph, status_error(STATUS_BAD_INPUT, "tensor name of more than %zu bytes: %.60s...",
+                                           sizeof tensor->name - 1, name));
+            return NO_TENSOR;
+        }
+        strcpy(tensor->name, name);
+    }
+    return id;
+}
+
+tensor_id graph_append(struct graph *graph, const struct node *node)
+{
+    if (graph->state.code != STATUS_OK) return NO_TENSOR;
+    if (!grow((void **)&graph->nodes, graph->node_count, &graph->node_capacity, sizeof *graph->nodes)) {
+        graph_fail(graph, status_error(STATUS_NO_MEMORY, "no memory for a graph of %d nodes", graph->node_count));
+        return NO_TENSOR;
+    }
+    graph->nodes[graph->node_count++] = *node;
+    return node->output[0];
+}
+
+tensor_id graph_emit(struct graph *graph, enum operation_kind kind, const struct operation_attributes *attributes,
+                     const tensor_id *inputs, int input_count, struct shape shape, enum element_type type)
+{
+    if (graph->state.code != STATUS_OK) return NO_TENSOR;
+    struct node node = {.kind = kind, .input_count = input_count, .output_count = 1};
+    if (attributes) node.attributes = *attributes;
+    for (int i = 0; i < MAXIMUM_INPUTS; i++) node.input[i] = i < input_count ? inputs[i] : NO_TENSOR;
+    for (int i = 0; i < MAXIMUM_OUTPUTS; i++) node.output[i] = NO_TENSOR;
+    node.output[0] = graph_new_tensor(graph, TENSOR_COMPUTED, NULL, shape, type);
+    return graph_append(graph, &node);
+}
+
+tensor_id graph_storage(const struct graph *graph, tensor_id id)
+{
+    return id == NO_TENSOR ? NO_TENSOR : graph->tensors[id].storage;
+}
+
+static struct operand operand_of(const struct graph *graph, tensor_id id)
+{
+    struct operand operand = {.present = id != NO_TENSOR};
+    if (id == NO_TENSOR) return operand;
+    const struct tensor *tensor = &graph->tensors[id];
+    operand.shape = tensor->shape;
+    operand.type = tensor->type;
+    operand.constant = graph->tensors[tensor->storage].role == TENSOR_CONSTANT;
+    return operand;
+}
+
+struct operation graph_operation(const struct graph *graph, const struct node *node)
+{
+    struct operation operation = {.kind = node->kind,
+                                  .attributes = node->attributes,
+                                  .input_count = node->input_count,
+                                  .output_count = node->output_count};
+    for (int i = 0; i < node->input_count; i++) operation.input[i] = operand_of(graph, node->input[i]);
+    for (int i = 0; i < node->output_count; i++) operation.output[i] = operand_of(graph, node->output[i]);
+    return operation;
+}

@@ -1,0 +1,54 @@
+/* What the files of engine/graph share: the graph's own memory and the planner's result. */
+#ifndef ALIGNPROP_GRAPH_INTERNAL_H
+#define ALIGNPROP_GRAPH_INTERNAL_H
+
+#include "engine/graph/graph.h"
+#include "engine/graph/program.h"
+
+struct graph {
+    enum element_type compute, exact;
+    struct tensor *tensors;
+    int tensor_count, tensor_capacity;
+    struct node *nodes;
+    int node_count, node_capacity;
+    int forward_nodes; /* -1 until differentiated */
+    status state;
+};
+
+/* Keeps the first failure. */
+void graph_fail(struct graph *graph, status failure);
+/* A new tensor that is its own storage; NO_TENSOR after a failure. `name` may be NULL. */
+tensor_id graph_new_tensor(struct graph *graph, enum tensor_role role, const char *name, struct shape shape,
+                           enum element_type type);
+/* Appends a node whose operands are all set; returns its first output. */
+tensor_id graph_append(struct graph *graph, const struct node *node);
+/* A node with one computed output of that shape and type. */
+tensor_id graph_emit(struct graph *graph, enum operation_kind kind, const struct operation_attributes *attributes,
+                     const tensor_id *inputs, int input_count, struct shape shape, enum element_type type);
+bool shape_equal(const struct shape *a, const struct shape *b);
+/* "[2, 16, 16, 4]" into text. */
+const char *shape_text(const struct shape *shape, char *text, size_t size);
+/* The tensor that owns the memory. */
+tensor_id graph_storage(const struct graph *graph, tensor_id id);
+/* The node's operation as a backend is told. */
+struct operation graph_operation(const struct graph *graph, const struct node *node);
+
+/* The entry for a weight in a kernel's layout, found or added. */
+status packing_plan_place(struct packing_plan *plan, const char *weight, const struct kernel_requirements *requirements,
+                          int *entry);
+size_t packing_plan_offset(const struct packing_plan *plan, int entry);
+bool packing_plan_done(const struct packing_plan *plan, int entry);
+void packing_plan_mark(struct packing_plan *plan, int entry);
+
+enum placement_region { PLACED_NOWHERE, PLACED_SAVED, PLACED_WORK };
+
+struct placement {
+    enum placement_region region;
+    size_t offset, bytes;
+};
+
+/* Gives every computed tensor its place. `placements` has one entry per tensor; views have their storage's. Sizes are
+ * rounded up to ARENA_ALIGNMENT. */
+status graph_plan(const struct graph *graph, struct placement *placements, size_t *saved_bytes, size_t *work_bytes);
+
+#endif

@@ -1,0 +1,263 @@
+#include "engine/graph/program.h"
+
+#include "engine/graph/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct prepared_node {
+    struct kernel *kernel;
+    int packing; /* entry of the packing plan; -1: reads the weight as it is */
+    bool packs;  /* the first node of the program to use that entry */
+    size_t work_end;
+};
+
+struct program {
+    struct backend *backend;
+    const struct graph *graph;
+    struct placement *placements;
+    struct prepared_node *nodes;
+    void **bound; /* by storage */
+    struct packing_plan *packing;
+    bool owns_packing;
+    void *packed_base;
+    struct program_sizes sizes;
+    size_t high_water;
+};
+
+static bool is_bindable(const struct tensor *tensor)
+{
+    return tensor->role != TENSOR_COMPUTED || tensor->output;
+}
+
+static status place_packing(struct program *program, int index, const struct kernel_requirements *requirements)
+{
+    tensor_id weight = graph_storage(program->graph, graph_node(program->graph, index)->input[1]);
+    struct prepared_node *node = &program->nodes[index];
+    TRY(packing_plan_place(program->packing, graph_tensor(program->graph, weight)->name, requirements, &node->packing));
+    node->packs = true;
+    for (int i = 0; i < index; i++)
+        if (program->nodes[i].packing == node->packing) node->packs = false;
+    return status_ok();
+}
+
+static size_t work_end_of(const struct program *program, const struct node *node)
+{
+    size_t end = 0;
+    for (int i = 0; i < node->input_count + node->output_count; i++) {
+        tensor_id id = i < node->input_count ? node->input[i] : node->output[i - node->input_count];
+        if (id == NO_TENSOR) continue;
+        const struct placement *placement = &program->placements[id];
+        if (placement->region == PLACED_WORK && placement->offset + placement->bytes > end)
+            end = placement->offset + placement->bytes;
+    }
+    return end;
+}
+
+static status prepare_nodes(struct program *program)
+{
+    for (int i = 0; i < graph_node_count(program->graph); i++) {
+        const struct node *node = graph_node(program->graph, i);
+        struct operation operation = graph_operation(program->graph, node);
+        struct kernel_requirements requirements = {0};
+        program->nodes[i].packing = -1;
+        TRY(program->backend->interface->prepare(program->backend, &operation, &program->nodes[i].kernel,
+                                                 &requirements));
+        if (requirements.packed_bytes > 0) TRY(place_packing(program, i, &requirements));
+        if (requirements.scratch_bytes > program->sizes.scratch_bytes)
+            program->sizes.scratch_bytes = requirements.scratch_bytes;
+        program->nodes[i].work_end = work_end_of(program, node);
+    }
+    program->sizes.scratch_bytes = align_up(program->sizes.scratch_bytes);
+    return status_ok();
+}
+
+static size_t constant_bytes(const struct graph *graph)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < graph_tensor_count(graph); i++) {
+        const struct tensor *tensor = graph_tensor(graph, i);
+        if (tensor->role == TENSOR_CONSTANT && tensor->storage == i)
+            bytes += align_up((size_t)shape_elements(&tensor->shape) * element_size(tensor->type));
+    }
+    return bytes;
+}
+
+status program_create(struct backend *backend, const struct graph *graph, struct packing_plan *packing,
+                      struct program **program)
+{
+    TRY(graph_state(graph));
+    size_t tensors = (size_t)graph_tensor_count(graph), nodes = (size_t)graph_node_count(graph);
+    struct program *created = calloc(1, sizeof *created);
+    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a program");
+    created->backend = backend;
+    created->graph = graph;
+    created->placements = calloc(tensors + 1, sizeof *created->placements);
+    created->nodes = calloc(nodes + 1, sizeof *created->nodes);
+    created->bound = calloc(tensors + 1, sizeof *created->bound);
+    created->packing = packing;
+    created->owns_packing = !packing;
+    status result = packing ? status_ok() : packing_plan_create(&created->packing);
+    if (!created->placements || !created->nodes || !created->bound)
+        result = status_error(STATUS_NO_MEMORY, "no memory for a program of %zu operations", nodes);
+    if (result.code == STATUS_OK)
+        result = graph_plan(graph, created->placements, &created->sizes.saved_bytes, &created->sizes.work_bytes);
+    if (result.code == STATUS_OK) result = prepare_nodes(created);
+    if (result.code != STATUS_OK) {
+        program_destroy(created);
+        return result;
+    }
+    created->sizes.weight_bytes = constant_bytes(graph);
+    created->sizes.packed_bytes = packing_plan_bytes(created->packing);
+    *program = created;
+    return status_ok();
+}
+
+void program_destroy(struct program *program)
+{
+    if (!program) return;
+    for (int i = 0; program->nodes && i < graph_node_count(program->graph); i++)
+        if (program->nodes[i].kernel) program->backend->interface->discard(program->backend, program->nodes[i].kernel);
+    free(program->placements);
+    free(program->nodes);
+    free(program->bound);
+    if (program->owns_packing) packing_plan_destroy(program->packing);
+    free(program);
+}
+
+struct program_sizes program_sizes(const struct program *program)
+{
+    return program->sizes;
+}
+
+double program_flops(const struct program *program, bool backward)
+{
+    const struct graph *graph = program->graph;
+    int first = backward ? graph_forward_nodes(graph) : 0;
+    int past = backward ? graph_node_count(graph) : graph_forward_nodes(graph);
+    double flops = 0.0;
+    for (int i = first; i < past; i++) {
+        struct operation operation = graph_operation(graph, graph_node(graph, i));
+        flops += operation_flops(&operation);
+    }
+    return flops;
+}
+
+status program_bind_weights(struct program *program, struct weight_set *weights)
+{
+    const struct graph *graph = program->graph;
+    for (int i = 0; i < graph_tensor_count(graph); i++) {
+        const struct tensor *tensor = graph_tensor(graph, i);
+        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i || program->bound[i]) continue;
+        TRY(weight_set_get(weights, tensor->name, &tensor->shape, tensor->type, &program->bound[i]));
+    }
+    return status_ok();
+}
+
+status program_bind(struct program *program, tensor_id id, void *memory)
+{
+    if (id < 0 || id >= graph_tensor_count(program->graph))
+        return status_error(STATUS_FAILED, "program: no tensor %d to bind", (int)id);
+    const struct tensor *tensor = graph_tensor(program->graph, id);
+    tensor_id storage = tensor->storage;
+    if (!is_bindable(graph_tensor(program->graph, storage)))
+        return status_error(STATUS_FAILED, "program: tensor %d is placed by the planner", (int)id);
+    program->bound[storage] = memory;
+    return status_ok();
+}
+
+status program_pack(struct program *program, const char *name, struct memory_region packed,
+                    struct memory_region scratch)
+{
+    if (packed.bytes < packing_plan_bytes(program->packing) || scratch.bytes < program->sizes.scratch_bytes)
+        return status_error(STATUS_FAILED, "program: %zu bytes for packed weights where %zu are needed", packed.bytes,
+                            packing_plan_bytes(program->packing));
+    program->packed_base = packed.base;
+    for (int i = 0; i < graph_node_count(program->graph); i++) {
+        const struct prepared_node *node = &program->nodes[i];
+        if (node->packing < 0 || !node->packs) continue;
+        tensor_id weight = graph_storage(program->graph, graph_node(program->graph, i)->input[1]);
+        const char *weight_name = graph_tensor(program->graph, weight)->name;
+        if (name ? strcmp(weight_name, name) != 0 : packing_plan_done(program->packing, node->packing)) continue;
+        if (!program->bound[weight]) return status_error(STATUS_FAILED, "program: weight %s is not bound", weight_name);
+        void *place = (char *)packed.base + packing_plan_offset(program->packing, node->packing);
+        TRY(program->backend->interface->pack(program->backend, node->kernel, program->bound[weight], place,
+                                              scratch.base));
+        packing_plan_mark(program->packing, node->packing);
+    }
+    return status_ok();
+}
+
+static void *pointer_of(const struct program *program, tensor_id id, char *saved, char *work)
+{
+    if (id == NO_TENSOR) return NULL;
+    const struct placement *placement = &program->placements[id];
+    switch (placement->region) {
+    case PLACED_SAVED: return saved + placement->offset;
+    case PLACED_WORK: return work + placement->offset;
+    case PLACED_NOWHERE: break;
+    }
+    return program->bound[graph_tensor(program->graph, id)->storage];
+}
+
+static status not_bound(const struct program *program, tensor_id id)
+{
+    const struct tensor *tensor = graph_tensor(program->graph, id);
+    return status_error(STATUS_FAILED, "program: tensor %s is not bound",
+                        graph_tensor(program->graph, tensor->storage)->name);
+}
+
+static status run_node(struct program *program, int index, char *saved, char *work, void *scratch)
+{
+    const struct node *node = graph_node(program->graph, index);
+    const struct prepared_node *prepared = &program->nodes[index];
+    const void *inputs[MAXIMUM_INPUTS] = {0};
+    void *outputs[MAXIMUM_OUTPUTS] = {0};
+    for (int i = 0; i < node->input_count; i++) {
+        inputs[i] = pointer_of(program, node->input[i], saved, work);
+        if (!inputs[i] && node->input[i] != NO_TENSOR) return not_bound(program, node->input[i]);
+    }
+    for (int i = 0; i < node->output_count; i++) {
+        outputs[i] = pointer_of(program, node->output[i], saved, work);
+        if (!outputs[i] && node->output[i] != NO_TENSOR) return not_bound(program, node->output[i]);
+    }
+    const void *packed = NULL;
+    if (prepared->packing >= 0) {
+        if (!program->packed_base) return status_error(STATUS_FAILED, "program: run before its weights were packed");
+        packed = (const char *)program->packed_base + packing_plan_offset(program->packing, prepared->packing);
+    }
+    if (prepared->work_end > program->high_water) program->high_water = prepared->work_end;
+    return program->backend->interface->run(program->backend, prepared->kernel, inputs, outputs, packed, scratch);
+}
+
+static status run_range(struct program *program, int first, int past, struct memory_region saved,
+                        struct memory_region work, struct memory_region scratch)
+{
+    if (work.bytes < program->sizes.work_bytes || scratch.bytes < program->sizes.scratch_bytes ||
+        saved.bytes < program->sizes.saved_bytes)
+        return status_error(STATUS_FAILED,
+                            "program: a region is smaller than the plan (saved %zu of %zu, work %zu of "
+                            "%zu, scratch %zu of %zu bytes)",
+                            saved.bytes, program->sizes.saved_bytes, work.bytes, program->sizes.work_bytes,
+                            scratch.bytes, program->sizes.scratch_bytes);
+    for (int i = first; i < past; i++) TRY(run_node(program, i, saved.base, work.base, scratch.base));
+    return status_ok();
+}
+
+status program_forward(struct program *program, struct memory_region saved, struct memory_region work,
+                       struct memory_region scratch)
+{
+    return run_range(program, 0, graph_forward_nodes(program->graph), saved, work, scratch);
+}
+
+status program_backward(struct program *program, struct memory_region saved, struct memory_region work,
+                        struct memory_region scratch)
+{
+    return run_range(program, graph_forward_nodes(program->graph), graph_node_count(program->graph), saved, work,
+                     scratch);
+}
+
+size_t program_high_water(const struct program *program)
+{
+    return program->high_water;
+}

@@ -1,0 +1,27 @@
+/* Named tensors in device memory: the frozen weights of a model, shared by every program that uses them.
+ *
+ * A weight source reads one tensor by name from wherever it is (a safetensors file, random numbers in a test). */
+#ifndef ALIGNPROP_GRAPH_WEIGHTS_H
+#define ALIGNPROP_GRAPH_WEIGHTS_H
+
+#include "kernels/backend.h"
+
+struct weight_source {
+    /* Fills values[shape_elements(shape)] with tensor `name` converted to fp32. A missing tensor or another shape is
+     * STATUS_BAD_INPUT naming file, tensor, expected and found. */
+    status (*read)(void *context, const char *name, const struct shape *shape, float *values);
+    void *context;
+};
+
+struct weight_set;
+/* `backend` must outlive the set; so must what `source` refers to. */
+status weight_set_create(struct backend *backend, struct weight_source source, struct weight_set **set);
+void weight_set_destroy(struct weight_set *set);
+/* Device memory of weight `name` in element type `type`, read from the source when first asked for. Owned by the
+ * set. */
+status weight_set_get(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
+                      void **memory);
+/* Bytes of device memory held. */
+size_t weight_set_bytes(const struct weight_set *set);
+
+#endif

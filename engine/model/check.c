@@ -1,0 +1,165 @@
+#include "engine/model/check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/model/aesthetic_head.h"
+#include "engine/model/clip_model.h"
+#include "engine/model/internal.h"
+#include "engine/model/owlvit_model.h"
+
+static void add_problem(struct model_report *report, const status *problem)
+{
+    if (report->problem_count < MODEL_REPORT_PROBLEMS)
+        snprintf(report->problems[report->problem_count], sizeof report->problems[0], "%s", problem->message);
+    report->problem_count++;
+}
+
+/* A status that is a finding, not a failure of the check; true for a success. */
+static bool good(struct model_report *report, status result)
+{
+    if (result.code != STATUS_OK) add_problem(report, &result);
+    return result.code == STATUS_OK;
+}
+
+static status check_finite(const char *name, const float *values, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return status_error(STATUS_BAD_INPUT,
+                                "tensor %s holds an infinity or NaN, at element %lld; expected "
+                                "finite numbers",
+                                name, (long long)i);
+    return status_ok();
+}
+
+static status check_tensor(struct model_report *report, const char *path, const struct tensor *tensor,
+                           struct weight_source weights)
+{
+    int64_t count = shape_elements(&tensor->shape);
+    float *values = malloc((size_t)count * sizeof values[0]);
+    if (!values) return status_error(STATUS_NO_MEMORY, "no memory to read tensor %s", tensor->name);
+    report->tensors++;
+    report->parameters += count;
+    if (good(report, weights.read(weights.context, tensor->name, &tensor->shape, values)))
+        good(report, status_context(check_finite(tensor->name, values, count), "%s", path));
+    free(values);
+    return status_ok();
+}
+
+/* Reads every constant of the graph and destroys it. */
+static status check_graph(struct model_report *report, const char *path, struct graph *graph,
+                          struct weight_source weights)
+{
+    status result = status_ok();
+    bool built = good(report, status_context(graph_state(graph), "%s", path));
+    for (tensor_id id = 0; built && id < graph_tensor_count(graph) && result.code == STATUS_OK; id++) {
+        const struct tensor *tensor = graph_tensor(graph, id);
+        if (tensor->role == TENSOR_CONSTANT && tensor->storage == id)
+            result = check_tensor(report, path, tensor, weights);
+    }
+    graph_destroy(graph);
+    return result;
+}
+
+static status check_part(struct model_report *report, struct model *model, enum model_part part)
+{
+    struct graph *graph;
+    TRY(graph_create(ELEMENT_F32, ELEMENT_F32, &graph));
+    model_build_small_part(model, part, graph);
+    return check_graph(report, model->facts.path, graph, part_weights_source(&model->parts[part]));
+}
+
+static status check_diffusion(struct model_report *report, const char *path)
+{
+    struct model *model;
+    if (!good(report, model_open_without_weights(path, &model))) return status_ok();
+    const struct model_facts *facts = &model->facts;
+    snprintf(report->summary, sizeof report->summary, "%s %s, %dx%d pictures, %s prediction", facts->architecture,
+             model_kind_words(MODEL_KIND_DIFFUSION), facts->default_size, facts->default_size,
+             facts->schedule.prediction == PREDICTION_V ? "v" : "epsilon");
+    status result = status_ok();
+    for (int part = 0; part < MODEL_PART_COUNT && result.code == STATUS_OK; part++)
+        result = check_part(report, model, (enum model_part)part);
+    model_close(model);
+    return result;
+}
+
+static status check_clip(struct model_report *report, const char *path)
+{
+    struct clip_model *model;
+    struct graph *graph;
+    if (!good(report, clip_model_open(path, &model))) return status_ok();
+    status result = graph_create(ELEMENT_F32, ELEMENT_F32, &graph);
+    if (result.code == STATUS_OK) {
+        const int64_t side = 64, context = clip_model_context(model);
+        clip_model_build_pictures(
+            model, graph, graph_input(graph, "pictures", SHAPE4((int64_t)1, side, side, (int64_t)3), ELEMENT_F32), "");
+        clip_model_build_texts(model, graph, graph_input(graph, "ids", SHAPE2((int64_t)1, context), ELEMENT_I32),
+                               graph_input(graph, "ends", SHAPE2((int64_t)1, (int64_t)1), ELEMENT_I32), "");
+        result = check_graph(report, path, graph, clip_model_weights(model));
+    }
+    clip_model_close(model);
+    return result;
+}
+
+static status check_detector(struct model_report *report, const char *path)
+{
+    struct owlvit_model *model;
+    struct graph *graph;
+    if (!good(report, owlvit_model_open(path, &model))) return status_ok();
+    status result = graph_create(ELEMENT_F32, ELEMENT_F32, &graph);
+    if (result.code == STATUS_OK) {
+        const int64_t one = 1, side = 64, context = owlvit_model_context(model);
+        owlvit_model_build_texts(model, graph, graph_input(graph, "ids", SHAPE2(one, context), ELEMENT_I32),
+                                 graph_input(graph, "ends", SHAPE2(one, one), ELEMENT_I32), "");
+        owlvit_model_build_detections(
+            model, graph, graph_input(graph, "pictures", SHAPE4(one, side, side, (int64_t)3), ELEMENT_F32),
+            graph_input(graph, "queries", SHAPE3(one, one, owlvit_model_projection(model)), ELEMENT_F32), "");
+        result = check_graph(report, path, graph, owlvit_model_weights(model));
+    }
+    owlvit_model_close(model);
+    return result;
+}
+
+static status check_aesthetic(struct model_report *report, const char *path)
+{
+    struct aesthetic_head head;
+    if (!good(report, aesthetic_head_open(path, &head))) return status_ok();
+    report->parameters = head.width + 1;
+    snprintf(report->summary, sizeof report->summary, "%s on embeddings of %lld numbers",
+             model_kind_words(MODEL_KIND_AESTHETIC), (long long)head.width);
+    for (int64_t i = 0; i < head.width; i++)
+        if (!isfinite(head.weight[i])) {
+            good(report, status_error(STATUS_BAD_INPUT, "%s: its weights hold an infinity or NaN", path));
+            break;
+        }
+    aesthetic_head_clear(&head);
+    return status_ok();
+}
+
+status model_check(const char *path, struct model_report *report)
+{
+    static status (*const checks[MODEL_KIND_COUNT])(struct model_report *, const char *) = {
+        [MODEL_KIND_DIFFUSION] = check_diffusion,
+        [MODEL_KIND_CLIP] = check_clip,
+        [MODEL_KIND_DETECTOR] = check_detector,
+        [MODEL_KIND_AESTHETIC] = check_aesthetic,
+    };
+    *report = (struct model_report){.kind = MODEL_KIND_DIFFUSION};
+    report->problems = calloc(MODEL_REPORT_PROBLEMS, sizeof report->problems[0]);
+    if (!report->problems) return status_error(STATUS_NO_MEMORY, "no memory to check %s", path);
+    report->recognised = model_kind_of(path, &report->kind);
+    snprintf(report->summary, sizeof report->summary, "%s",
+             report->recognised ? model_kind_words(report->kind) : "not recognised as a model");
+    /* What is not recognised is opened as a text-to-image model, whose messages say what is missing. */
+    return checks[report->kind](report, path);
+}
+
+void model_report_clear(struct model_report *report)
+{
+    free(report->problems);
+    report->problems = NULL;
+}

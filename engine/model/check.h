@@ -1,0 +1,24 @@
+/* `models check`: what a file or folder is, and everything that is wrong with it. */
+#ifndef ALIGNPROP_MODEL_CHECK_H
+#define ALIGNPROP_MODEL_CHECK_H
+
+#include "engine/model/discovery.h"
+
+enum { MODEL_REPORT_PROBLEMS = 50 };
+
+struct model_report {
+    bool recognised;
+    enum model_kind kind;  /* when recognised */
+    char summary[300];     /* what it is, one line */
+    int64_t tensors;       /* that the program uses */
+    int64_t parameters;    /* numbers in them */
+    int problem_count;     /* all of them; 0: nothing is wrong */
+    char (*problems)[500]; /* the first MODEL_REPORT_PROBLEMS, each naming file, key or tensor, expected and found */
+};
+
+/* Reads every config and every weight (seconds for a large model): missing or unreadable files, wrong values, tensors
+ * that are missing, of a wrong shape or type, or hold infinities or NaN. Fails only for want of memory. */
+status model_check(const char *path, struct model_report *report);
+void model_report_clear(struct model_report *report);
+
+#endif

@@ -1,0 +1,74 @@
+/* A text-to-image diffusion model on disk: what it is made of, and its parts as graphs.
+ *
+ * Everything comes from the model's own config files; no size or name of one model is written into the code.
+ * Formats: a diffusers folder (model_index.json) or a single-file Stable Diffusion 1.x checkpoint (.safetensors in the
+ * original layout; tensor names are mapped to diffusers names on reading). Weights stay memory-mapped. */
+#ifndef ALIGNPROP_MODEL_MODEL_H
+#define ALIGNPROP_MODEL_MODEL_H
+
+#include "engine/graph/graph.h"
+#include "engine/graph/weights.h"
+#include "engine/model/adapter.h"
+
+struct model;
+
+enum prediction_type { PREDICTION_EPSILON, PREDICTION_V };
+enum timestep_spacing { SPACING_LEADING, SPACING_TRAILING, SPACING_LINSPACE };
+
+struct noise_schedule {
+    int train_timesteps; /* usually 1000 */
+    double *alpha_bar;   /* cumulative product of 1 - beta, train_timesteps values, owned by the model */
+    enum prediction_type prediction;
+    enum timestep_spacing spacing;
+    int steps_offset;
+    bool set_alpha_to_one; /* alpha_bar after the last step: 1, else alpha_bar[0] */
+};
+
+struct model_facts {
+    char path[4096];
+    char name[256];        /* folder or file name */
+    char architecture[64]; /* "stable-diffusion-v1" and so on, as modelspec names it */
+    int latent_channels;
+    int latent_factor;     /* picture side / latent side, 8 */
+    int default_size;      /* picture side the model was trained for */
+    double scaling_factor; /* decoder input = latent / scaling_factor */
+    int context_length;    /* tokens per prompt, 77 */
+    int context_width;     /* width of the text states */
+    int time_features;     /* length of the timestep embedding's sinusoid */
+    bool has_preview;
+    float preview_factors[4][3], preview_bias[3]; /* latent (scaled space) to RGB in [0,1] */
+    struct noise_schedule schedule;
+};
+
+/* Opens and checks configs and weight headers (not the weights). STATUS_BAD_INPUT names file, key or tensor,
+ * expected and found. Caller closes. */
+status model_open(const char *path, struct model **model);
+void model_close(struct model *model);
+const struct model_facts *model_facts(const struct model *model);
+
+/* Weight sources of the three parts, valid while the model is open. */
+struct weight_source model_unet_weights(struct model *model);
+struct weight_source model_decoder_weights(struct model *model);
+struct weight_source model_text_weights(struct model *model);
+
+/* Token ids of `text`, exactly context_length of them (begin, words, end, padding); too long a text is cut and
+ * `*cut` (may be NULL) set. */
+status model_tokenize(const struct model *model, const char *text, int32_t *ids, bool *cut);
+
+/* The sinusoid of timestep t: features[time_features] (host). */
+void model_time_features(const struct model *model, double timestep, float *features);
+
+/* ids[B, context_length] (int32) -> text states [B, context_length, context_width]. */
+tensor_id model_build_text_encoder(struct model *model, struct graph *graph, tensor_id ids);
+
+/* latents[B, H, W, latent_channels] (compute type), time features [B or 1, time_features] (compute type), context
+ * [B, context_length, context_width] -> prediction [B, H, W, latent_channels]. `adapters` may be NULL.
+ * Names of constants are the diffusers names, such as "conv_in.weight". */
+tensor_id model_build_unet(struct model *model, struct graph *graph, tensor_id latents, tensor_id time_features,
+                           tensor_id context, struct adapter_plan *adapters);
+
+/* latents[B, h, w, latent_channels] as the sampler leaves them (scaled) -> picture [B, H, W, 3] in about [-1, 1],
+ * not clamped. Divides by scaling_factor itself. */
+tensor_id model_build_decoder(struct model *model, struct graph *graph, tensor_id latents);
+
+#endif

@@ -1,0 +1,189 @@
+#include "engine/model/owlvit_model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/model/clip_vision.h"
+#include "engine/model/layers.h"
+
+const struct model_class owlvit_model_class = {"OwlViTForObjectDetection", "owlvit"};
+
+struct owlvit_model {
+    struct reward_model_folder folder;
+    struct clip_text_tower text;
+    struct clip_vision_tower vision;
+    int64_t projection;
+    struct picture_processor processor;
+};
+
+/* Defaults where they differ from CLIP's: the OwlViTTextConfig and OwlViTVisionConfig pages of the transformers
+ * documentation. */
+static status read_config(struct owlvit_model *model)
+{
+    const struct config *config = &model->folder.config;
+    struct config text, vision;
+    model->projection = 512;
+    TRY(config_integer(config, "projection_dim", 1, 65536, &model->projection));
+    TRY(config_section(config, "text_config", &text));
+    TRY(config_section(config, "vision_config", &vision));
+    TRY(clip_text_tower_read(&text, &model->text));
+    if (config_find(&text, "max_position_embeddings") == NULL) model->text.positions = 16;
+    TRY(clip_vision_tower_read(&vision, 768, 32, &model->vision));
+    if (model->projection != model->text.tower.width)
+        return config_wrong(config, "projection_dim", "text_config.hidden_size, which the class head compares with");
+    return status_ok();
+}
+
+static status open_model(const char *folder, struct owlvit_model *model)
+{
+    TRY(reward_model_folder_open(folder, &owlvit_model_class, &model->folder));
+    TRY(read_config(model));
+    TRY(picture_processor_open(folder, true, &model->processor));
+    TRY(clip_vision_tower_check(&model->vision, &model->processor, folder));
+    return reward_model_folder_check_text(&model->folder, &model->text);
+}
+
+status owlvit_model_open(const char *folder, struct owlvit_model **model)
+{
+    *model = calloc(1, sizeof **model);
+    if (*model == NULL) return status_error(STATUS_NO_MEMORY, "no memory to open %.250s", folder);
+    status result = open_model(folder, *model);
+    if (result.code != STATUS_OK) {
+        owlvit_model_close(*model);
+        *model = NULL;
+    }
+    return result;
+}
+
+void owlvit_model_close(struct owlvit_model *model)
+{
+    if (model == NULL) return;
+    reward_model_folder_close(&model->folder);
+    free(model);
+}
+
+int64_t owlvit_model_projection(const struct owlvit_model *model)
+{
+    return model->projection;
+}
+
+int owlvit_model_context(const struct owlvit_model *model)
+{
+    return (int)model->text.positions;
+}
+
+int64_t owlvit_model_boxes(const struct owlvit_model *model)
+{
+    return clip_vision_patches(&model->vision) * clip_vision_patches(&model->vision);
+}
+
+/* ---- weights ---- */
+
+static double logit(double part)
+{
+    const double margin = 1e-4; /* keeps the ends finite */
+    return log(part + margin) - log1p(-part + margin);
+}
+
+/* What is added to the box head's output before the sigmoid: the box of a patch starts at the patch's lower right
+ * corner with the patch's size. */
+static void box_grid(int64_t side, float *values)
+{
+    for (int64_t row = 0; row < side; row++)
+        for (int64_t column = 0; column < side; column++) {
+            float *box = values + 4 * (row * side + column);
+            box[0] = (float)logit((double)(column + 1) / (double)side);
+            box[1] = (float)logit((double)(row + 1) / (double)side);
+            box[2] = box[3] = (float)logit(1.0 / (double)side);
+        }
+}
+
+static status read_weight(void *context, const char *name, const struct shape *shape, float *values)
+{
+    struct owlvit_model *model = context;
+    if (strcmp(name, "box_bias") != 0) return tensor_files_read(model->folder.weights, name, shape, values);
+    box_grid(clip_vision_patches(&model->vision), values);
+    return status_ok();
+}
+
+struct weight_source owlvit_model_weights(struct owlvit_model *model)
+{
+    return (struct weight_source){read_weight, model};
+}
+
+/* ---- texts ---- */
+
+status owlvit_model_tokenize(const struct owlvit_model *model, const char *text, int32_t *ids, int32_t *end)
+{
+    TRY(reward_model_folder_tokenize(&model->folder, text, owlvit_model_context(model), ids));
+    *end = 0;
+    for (int i = 1; i < owlvit_model_context(model); i++)
+        if (ids[i] > ids[*end]) *end = i;
+    return status_ok();
+}
+
+tensor_id owlvit_model_build_texts(const struct owlvit_model *model, struct graph *graph, tensor_id ids, tensor_id ends,
+                                   const char *prefix)
+{
+    char tower[MODULE_NAME_SIZE];
+    snprintf(tower, sizeof tower, "%sowlvit.text_model", prefix);
+    tensor_id states = clip_text_tower_build(graph, &model->text, ids, tower);
+    int64_t batch = tensor_dimension(graph, states, 0);
+    tensor_id end = graph_reshape(graph, graph_gather(graph, states, ends), SHAPE2(batch, model->text.tower.width));
+    return layer_linear(graph, end, model->projection, false, "%sowlvit.text_projection", prefix);
+}
+
+/* ---- pictures ---- */
+
+/* States of the patches, each multiplied by the state of the whole picture: [B, boxes, width]. */
+static tensor_id build_features(const struct owlvit_model *model, struct graph *graph, tensor_id pictures,
+                                const char *prefix)
+{
+    char tower[MODULE_NAME_SIZE];
+    snprintf(tower, sizeof tower, "%sowlvit.vision_model", prefix);
+    double epsilon = model->vision.tower.epsilon;
+    tensor_id pixels = picture_processor_build(&model->processor, graph, pictures);
+    tensor_id states = clip_vision_tower_build(graph, &model->vision, pixels, "pre_layernorm", tower);
+    states = layer_layer_norm(graph, states, epsilon, "%s.post_layernorm", tower);
+    tensor_id patches = graph_slice(graph, states, 1, 1, owlvit_model_boxes(model));
+    tensor_id features = graph_multiply(graph, patches, graph_slice(graph, states, 1, 0, 1));
+    return layer_layer_norm(graph, features, epsilon, "%slayer_norm", prefix);
+}
+
+/* (cosine of box and text + shift) * (elu(scale) + 1), shift and scale of the box. */
+static tensor_id build_logits(const struct owlvit_model *model, struct graph *graph, tensor_id features,
+                              tensor_id queries, const char *prefix)
+{
+    tensor_id box = layer_linear(graph, features, model->projection, true, "%sclass_head.dense0", prefix);
+    box = graph_normalize(graph, box, 1e-6);
+    tensor_id texts = graph_convert(graph, queries, graph_compute_type(graph));
+    tensor_id cosine = graph_matmul(graph, box, texts, false, true, 1.0);
+    tensor_id shift = layer_linear(graph, features, 1, true, "%sclass_head.logit_shift", prefix);
+    tensor_id scale = layer_linear(graph, features, 1, true, "%sclass_head.logit_scale", prefix);
+    scale = graph_affine(graph, graph_unary(graph, UNARY_ELU, scale), 1.0, 1.0);
+    return graph_multiply(graph, graph_add(graph, cosine, shift), scale);
+}
+
+static tensor_id build_boxes(const struct owlvit_model *model, struct graph *graph, tensor_id features,
+                             const char *prefix)
+{
+    int64_t width = model->vision.tower.width, boxes = owlvit_model_boxes(model);
+    tensor_id x = layer_linear(graph, features, width, true, "%sbox_head.dense0", prefix);
+    x = graph_unary(graph, UNARY_GELU_ERF, x);
+    x = graph_unary(graph, UNARY_GELU_ERF, layer_linear(graph, x, width, true, "%sbox_head.dense1", prefix));
+    x = layer_linear(graph, x, 4, true, "%sbox_head.dense2", prefix);
+    char name[MODULE_NAME_SIZE];
+    snprintf(name, sizeof name, "%sbox_bias", prefix);
+    tensor_id grid = graph_constant(graph, name, SHAPE3(1, boxes, 4));
+    return graph_unary(graph, UNARY_SIGMOID, graph_add(graph, x, grid));
+}
+
+struct owlvit_detections owlvit_model_build_detections(const struct owlvit_model *model, struct graph *graph,
+                                                       tensor_id pictures, tensor_id queries, const char *prefix)
+{
+    tensor_id features = build_features(model, graph, pictures, prefix);
+    return (struct owlvit_detections){.logits = build_logits(model, graph, features, queries, prefix),
+                                      .boxes = build_boxes(model, graph, features, prefix)};
+}

@@ -1,0 +1,341 @@
+#include "engine/model/safetensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/model/element_convert.h"
+#include "engine/model/safetensors_header.h"
+
+enum { LENGTH_BYTES = 8 };
+
+struct safetensors {
+    char *path;
+    void *mapping; /* NULL when the bytes are the caller's */
+    size_t mapping_size;
+    struct safetensors_header header;
+    struct safetensors_entry *entries; /* sorted by name */
+};
+
+size_t safetensors_type_size(enum safetensors_type type)
+{
+    switch (type) {
+    case SAFETENSORS_F64:
+    case SAFETENSORS_I64:
+    case SAFETENSORS_U64: return 8;
+    case SAFETENSORS_F32:
+    case SAFETENSORS_I32:
+    case SAFETENSORS_U32: return 4;
+    case SAFETENSORS_F16:
+    case SAFETENSORS_BF16:
+    case SAFETENSORS_I16:
+    case SAFETENSORS_U16: return 2;
+    default: return 1;
+    }
+}
+
+char *safetensors_shape_text(int rank, const int64_t *dimension, char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(text, size, "[");
+    for (int i = 0; i < rank && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? ", " : "", (long long)dimension[i]);
+    if (used < size) snprintf(text + used, size - used, "]");
+    return text;
+}
+
+static int compare_tensor_names(const void *a, const void *b)
+{
+    return strcmp(((const struct header_tensor *)a)->name, ((const struct header_tensor *)b)->name);
+}
+
+static int compare_tensor_offsets(const void *a, const void *b)
+{
+    const struct header_tensor *first = a, *second = b;
+    if (first->begin != second->begin) return first->begin < second->begin ? -1 : 1;
+    return first->end < second->end ? -1 : first->end > second->end;
+}
+
+/* Bytes that the tensor's shape and type need; fails where the product leaves int64. */
+static status tensor_bytes(const char *path, const struct header_tensor *tensor, int64_t *elements, int64_t *bytes)
+{
+    int64_t product = 1;
+    bool overflow = false;
+    /* A zero makes the product zero in any order, so it must not hide an overflow of the others. */
+    for (int i = 0; i < tensor->rank; i++)
+        if (tensor->dimension[i] != 0) overflow |= __builtin_mul_overflow(product, tensor->dimension[i], &product);
+    overflow |= __builtin_mul_overflow(product, (int64_t)safetensors_type_size(tensor->type), bytes);
+    if (overflow) {
+        char shape[200];
+        return status_error(STATUS_BAD_INPUT, "%s: the size of tensor %s, shape %s, is beyond 2^63 bytes", path,
+                            tensor->name, safetensors_shape_text(tensor->rank, tensor->dimension, shape, sizeof shape));
+    }
+    for (int i = 0; i < tensor->rank; i++)
+        if (tensor->dimension[i] == 0) product = 0;
+    *elements = product;
+    *bytes = product * (int64_t)safetensors_type_size(tensor->type);
+    return status_ok();
+}
+
+/* Every tensor has the bytes it needs, and together they tile [0, data_bytes). Leaves the tensors in file order. */
+static status check_tiling(const char *path, struct safetensors_header *header, uint64_t data_bytes)
+{
+    if (header->tensor_count)
+        if (header->tensor_count > 1)
+            qsort(header->tensors, header->tensor_count, sizeof header->tensors[0], compare_tensor_offsets);
+    int64_t end = 0;
+    for (size_t i = 0; i < header->tensor_count; i++) {
+        const struct header_tensor *tensor = &header->tensors[i];
+        int64_t elements, bytes;
+        TRY(tensor_bytes(path, tensor, &elements, &bytes));
+        if (tensor->end < tensor->begin || tensor->end - tensor->begin != bytes) {
+            char shape[200];
+            return status_error(STATUS_BAD_INPUT,
+                                "%s: tensor %s, shape %s of %s, needs %lld bytes; its data_offsets "
+                                "are [%lld, %lld]",
+                                path, tensor->name,
+                                safetensors_shape_text(tensor->rank, tensor->dimension, shape, sizeof shape),
+                                safetensors_type_name(tensor->type), (long long)bytes, (long long)tensor->begin,
+                                (long long)tensor->end);
+        }
+        if (tensor->begin != end)
+            return status_error(STATUS_BAD_INPUT, "%s: tensor %s begins at data byte %lld; expected %lld (%s)", path,
+                                tensor->name, (long long)tensor->begin, (long long)end,
+                                tensor->begin < end ? "it overlaps the tensor before it" : "a hole lies before it");
+        end = tensor->end;
+    }
+    if ((uint64_t)end != data_bytes)
+        return status_error(STATUS_BAD_INPUT, "%s: the tensors end at data byte %lld; the file has %llu data bytes%s",
+                            path, (long long)end, (unsigned long long)data_bytes,
+                            (uint64_t)end > data_bytes ? " (truncated?)" : "");
+    return status_ok();
+}
+
+static status fill_entries(struct safetensors *file, const unsigned char *data)
+{
+    const struct safetensors_header *header = &file->header;
+    file->entries = calloc(header->tensor_count + 1, sizeof file->entries[0]);
+    if (!file->entries) return status_error(STATUS_NO_MEMORY, "%s: no memory for its tensor list", file->path);
+    if (header->tensor_count > 1)
+        qsort(header->tensors, header->tensor_count, sizeof header->tensors[0], compare_tensor_names);
+    for (size_t i = 0; i < header->tensor_count; i++) {
+        const struct header_tensor *tensor = &header->tensors[i];
+        struct safetensors_entry *entry = &file->entries[i];
+        int64_t bytes;
+        if (i > 0 && compare_tensor_names(tensor - 1, tensor) == 0)
+            return status_error(STATUS_BAD_INPUT, "%s: tensor %s stands twice in the header", file->path, tensor->name);
+        TRY(tensor_bytes(file->path, tensor, &entry->elements, &bytes));
+        entry->name = tensor->name;
+        entry->type = tensor->type;
+        entry->rank = tensor->rank;
+        memcpy(entry->dimension, tensor->dimension, sizeof entry->dimension);
+        entry->bytes = data + tensor->begin;
+    }
+    return status_ok();
+}
+
+static status parse_file(struct safetensors *file, const unsigned char *bytes, size_t size)
+{
+    if (size < LENGTH_BYTES)
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: has %zu bytes; a safetensors file begins with 8 bytes of header "
+                            "length",
+                            file->path, size);
+    uint64_t length = 0;
+    for (int i = LENGTH_BYTES - 1; i >= 0; i--) length = length << 8 | bytes[i];
+    if (length > SAFETENSORS_MAXIMUM_HEADER)
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: says its header has %llu bytes; at most %d are allowed (is it a "
+                            "safetensors file?)",
+                            file->path, (unsigned long long)length, SAFETENSORS_MAXIMUM_HEADER);
+    if (length > size - LENGTH_BYTES)
+        return status_error(STATUS_BAD_INPUT, "%s: says its header has %llu bytes; the file has only %zu (truncated?)",
+                            file->path, (unsigned long long)length, size);
+    TRY(safetensors_header_parse((const char *)bytes + LENGTH_BYTES, (size_t)length, file->path, &file->header));
+    TRY(check_tiling(file->path, &file->header, size - LENGTH_BYTES - length));
+    return fill_entries(file, bytes + LENGTH_BYTES + length);
+}
+
+static status new_file(const char *path, struct safetensors **file)
+{
+    *file = calloc(1, sizeof **file);
+    if (*file) (*file)->path = strdup(path);
+    if (*file && (*file)->path) return status_ok();
+    free(*file);
+    *file = NULL;
+    return status_error(STATUS_NO_MEMORY, "%s: no memory to open it", path);
+}
+
+status safetensors_parse(const void *bytes, size_t size, const char *label, struct safetensors **file)
+{
+    TRY(new_file(label, file));
+    status result = parse_file(*file, bytes, size);
+    if (result.code != STATUS_OK) {
+        safetensors_close(*file);
+        *file = NULL;
+    }
+    return result;
+}
+
+static status map_descriptor(struct safetensors *file, int descriptor)
+{
+    struct stat facts;
+    if (fstat(descriptor, &facts) != 0) return status_errno(STATUS_FAILED, errno, "%s: cannot be examined", file->path);
+    if (!S_ISREG(facts.st_mode))
+        return status_error(STATUS_BAD_INPUT, "%s: is no regular file; expected a safetensors file", file->path);
+    if (facts.st_size == 0)
+        return status_error(STATUS_BAD_INPUT, "%s: is empty; expected a safetensors file", file->path);
+    file->mapping_size = (size_t)facts.st_size;
+    file->mapping = mmap(NULL, file->mapping_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (file->mapping == MAP_FAILED) {
+        file->mapping = NULL;
+        return status_errno(STATUS_FAILED, errno, "%s: cannot be mapped into memory", file->path);
+    }
+    return parse_file(file, file->mapping, file->mapping_size);
+}
+
+status safetensors_open(const char *path, struct safetensors **file)
+{
+    *file = NULL;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return status_errno(errno == ENOENT ? STATUS_BAD_INPUT : STATUS_FAILED, errno, "%s: cannot be opened", path);
+    status result = new_file(path, file);
+    if (result.code == STATUS_OK) result = map_descriptor(*file, descriptor);
+    close(descriptor);
+    if (result.code != STATUS_OK) {
+        safetensors_close(*file);
+        *file = NULL;
+    }
+    return result;
+}
+
+void safetensors_close(struct safetensors *file)
+{
+    if (!file) return;
+    if (file->mapping) munmap(file->mapping, file->mapping_size);
+    safetensors_header_clear(&file->header);
+    free(file->entries);
+    free(file->path);
+    free(file);
+}
+
+const char *safetensors_path(const struct safetensors *file)
+{
+    return file->path;
+}
+
+size_t safetensors_count(const struct safetensors *file)
+{
+    return file->header.tensor_count;
+}
+
+const struct safetensors_entry *safetensors_entry_at(const struct safetensors *file, size_t index)
+{
+    return &file->entries[index];
+}
+
+static int compare_key_with_entry(const void *key, const void *entry)
+{
+    return strcmp(key, ((const struct safetensors_entry *)entry)->name);
+}
+
+const struct safetensors_entry *safetensors_find(const struct safetensors *file, const char *name)
+{
+    return bsearch(name, file->entries, file->header.tensor_count, sizeof file->entries[0], compare_key_with_entry);
+}
+
+static int compare_key_with_pair(const void *key, const void *pair)
+{
+    return strcmp(key, ((const struct safetensors_text *)pair)->key);
+}
+
+const char *safetensors_metadata(const struct safetensors *file, const char *key)
+{
+    if (file->header.metadata_count == 0) return NULL;
+    const struct safetensors_text *pair = bsearch(key, file->header.metadata, file->header.metadata_count,
+                                                  sizeof file->header.metadata[0], compare_key_with_pair);
+    return pair ? pair->value : NULL;
+}
+
+size_t safetensors_metadata_count(const struct safetensors *file)
+{
+    return file->header.metadata_count;
+}
+
+void safetensors_metadata_at(const struct safetensors *file, size_t index, const char **key, const char **value)
+{
+    *key = file->header.metadata[index].key;
+    *value = file->header.metadata[index].value;
+}
+
+/* Converts numbers of one C type, read without assuming alignment. */
+#define CONVERT_NUMBERS(type)                                                                                          \
+    do {                                                                                                               \
+        const unsigned char *source = entry->bytes;                                                                    \
+        for (int64_t i = 0; i < entry->elements; i++) {                                                                \
+            type number;                                                                                               \
+            memcpy(&number, source + (size_t)i * sizeof number, sizeof number);                                        \
+            values[i] = (float)number;                                                                                 \
+        }                                                                                                              \
+    } while (0)
+
+status safetensors_convert(const struct safetensors_entry *entry, float *values)
+{
+    switch (entry->type) {
+    case SAFETENSORS_F32:
+        if (entry->elements) memcpy(values, entry->bytes, (size_t)entry->elements * sizeof values[0]);
+        break;
+    case SAFETENSORS_F16: convert_f16_to_f32(entry->bytes, values, (size_t)entry->elements); break;
+    case SAFETENSORS_BF16: convert_bf16_to_f32(entry->bytes, values, (size_t)entry->elements); break;
+    case SAFETENSORS_F64: CONVERT_NUMBERS(double); break;
+    case SAFETENSORS_I64: CONVERT_NUMBERS(int64_t); break;
+    case SAFETENSORS_I32: CONVERT_NUMBERS(int32_t); break;
+    case SAFETENSORS_I16: CONVERT_NUMBERS(int16_t); break;
+    case SAFETENSORS_I8: CONVERT_NUMBERS(int8_t); break;
+    case SAFETENSORS_U64: CONVERT_NUMBERS(uint64_t); break;
+    case SAFETENSORS_U32: CONVERT_NUMBERS(uint32_t); break;
+    case SAFETENSORS_U16: CONVERT_NUMBERS(uint16_t); break;
+    case SAFETENSORS_U8:
+    case SAFETENSORS_BOOL: CONVERT_NUMBERS(uint8_t); break;
+    default:
+        return status_error(STATUS_BAD_INPUT,
+                            "tensor %s is of type %s; only F64, F32, F16, BF16 and integers can be "
+                            "read",
+                            entry->name, safetensors_type_name(entry->type));
+    }
+    return status_ok();
+}
+
+/* The shape agrees, rank for rank; one element may be written with any number of ones. */
+static bool same_shape(const struct safetensors_entry *entry, const struct shape *shape)
+{
+    if (entry->elements == 1 && shape_elements(shape) == 1) return true;
+    if (entry->rank != shape->rank) return false;
+    for (int i = 0; i < entry->rank; i++)
+        if (entry->dimension[i] != shape->dimension[i]) return false;
+    return true;
+}
+
+static status read_entry(const char *path, const struct safetensors_entry *entry, const char *name,
+                         const struct shape *shape, float *values)
+{
+    char expected[200], found[200];
+    safetensors_shape_text(shape->rank, shape->dimension, expected, sizeof expected);
+    if (!entry)
+        return status_error(STATUS_BAD_INPUT, "%s: has no tensor %s; expected one of shape %s", path, name, expected);
+    if (!same_shape(entry, shape))
+        return status_error(STATUS_BAD_INPUT, "%s: tensor %s has shape %s; expected %s", path, name,
+                            safetensors_shape_text(entry->rank, entry->dimension, found, sizeof found), expected);
+    return status_context(safetensors_convert(entry, values), "%s", path);
+}
+
+status safetensors_read(const struct safetensors *file, const char *name, const struct shape *shape, float *values)
+{
+    return read_entry(file->path, safetensors_find(file, name), name, shape, values);
+}

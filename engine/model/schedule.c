@@ -1,0 +1,145 @@
+#include "engine/model/schedule.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TIMESTEPS_LIMIT = 1000000, LEADING_CLASSES = 3 };
+
+enum beta_schedule { BETA_LINEAR, BETA_SCALED_LINEAR, BETA_COSINE };
+
+static const char *const beta_schedules[] = {"linear", "scaled_linear", "squaredcos_cap_v2"};
+static const char *const predictions[] = {"epsilon", "v_prediction"};
+static const char *const spacings[] = {"leading", "trailing", "linspace"};
+
+/* The remaining keys of these configs describe a sampler, except for those that change the noise itself. */
+static const struct {
+    const char *key, *supported;
+} only_supported[] = {{"rescale_betas_zero_snr", "false"}, {"thresholding", "false"}, {"clip_sample", "false"}};
+
+/* The first ones space their timesteps "leading" where the config does not say, the others "linspace".
+ * Schedulers of flow matching and consistency models have another forward process. */
+static const char *const class_names[] = {
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "PNDMScheduler",
+    "LMSDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DEISMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "KDPM2DiscreteScheduler",
+};
+
+/* Nichol and Dhariwal 2021, equation 17. */
+static double cosine_alpha_bar(double time)
+{
+    double c = cos((time + 0.008) / 1.008 * acos(-1.0) / 2);
+    return c * c;
+}
+
+static double beta_at(enum beta_schedule kind, double start, double end, int index, int count)
+{
+    double place = count > 1 ? (double)index / (count - 1) : 0.0;
+    switch (kind) {
+    case BETA_LINEAR: return start + (end - start) * place;
+    case BETA_SCALED_LINEAR: {
+        double root = sqrt(start) + (sqrt(end) - sqrt(start)) * place;
+        return root * root;
+    }
+    case BETA_COSINE:
+        return fmin(1.0 - cosine_alpha_bar((double)(index + 1) / count) / cosine_alpha_bar((double)index / count),
+                    0.999);
+    }
+    return 0.0;
+}
+
+static status fill_alpha_bar(struct noise_schedule *schedule, enum beta_schedule kind, double start, double end)
+{
+    int count = schedule->train_timesteps;
+    schedule->alpha_bar = malloc((size_t)count * sizeof schedule->alpha_bar[0]);
+    if (!schedule->alpha_bar) return status_error(STATUS_NO_MEMORY, "no memory for %d timesteps", count);
+    double product = 1.0;
+    for (int i = 0; i < count; i++) schedule->alpha_bar[i] = product *= 1.0 - beta_at(kind, start, end, i, count);
+    return status_ok();
+}
+
+/* `trained_betas` lists every beta. */
+static status read_betas(const struct config *config, const cJSON *betas, struct noise_schedule *schedule)
+{
+    int count = cJSON_GetArraySize(betas), i = 0;
+    if (!cJSON_IsArray(betas) || count < 1 || count > TIMESTEPS_LIMIT)
+        return config_wrong(config, "trained_betas", "a list of numbers between 0 and 1");
+    schedule->train_timesteps = count;
+    TRY(fill_alpha_bar(schedule, BETA_LINEAR, 0.0, 0.0));
+    const cJSON *beta;
+    double product = 1.0;
+    cJSON_ArrayForEach(beta, betas)
+    {
+        if (!cJSON_IsNumber(beta) || !(beta->valuedouble > 0.0 && beta->valuedouble < 1.0))
+            return status_error(STATUS_BAD_INPUT, "%s: trained_betas[%d] is no number between 0 and 1", config->path,
+                                i);
+        schedule->alpha_bar[i++] = product *= 1.0 - beta->valuedouble;
+    }
+    return status_ok();
+}
+
+static status compute_betas(const struct config *config, struct noise_schedule *schedule)
+{
+    int kind = BETA_LINEAR;
+    double start = 1e-4, end = 0.02;
+    TRY(config_choice(config, "beta_schedule", beta_schedules, 3, &kind));
+    TRY(config_number(config, "beta_start", 1e-9, 0.999, &start));
+    TRY(config_number(config, "beta_end", 1e-9, 0.999, &end));
+    if (end < start) return config_wrong(config, "beta_end", "at least beta_start");
+    return fill_alpha_bar(schedule, (enum beta_schedule)kind, start, end);
+}
+
+static status read_schedule(const struct config *config, struct noise_schedule *schedule)
+{
+    int class_index = 0, prediction = PREDICTION_EPSILON;
+    int64_t timesteps = 1000, offset = 0;
+    TRY(config_choice(config, "_class_name", class_names, (int)(sizeof class_names / sizeof class_names[0]),
+                      &class_index));
+    for (size_t i = 0; i < sizeof only_supported / sizeof only_supported[0]; i++)
+        TRY(config_only(config, only_supported[i].key, only_supported[i].supported));
+    int spacing = class_index < LEADING_CLASSES ? SPACING_LEADING : SPACING_LINSPACE;
+    TRY(config_choice(config, "prediction_type", predictions, 2, &prediction));
+    TRY(config_choice(config, "timestep_spacing", spacings, 3, &spacing));
+    TRY(config_integer(config, "num_train_timesteps", 1, TIMESTEPS_LIMIT, &timesteps));
+    TRY(config_integer(config, "steps_offset", 0, timesteps - 1, &offset));
+    /* Absent from the configs of schedulers that never step below the first timestep, such as Euler's; those that
+     * have it default to true in DDIM and to false in PNDM. */
+    schedule->set_alpha_to_one = strcmp(class_names[class_index], "PNDMScheduler") != 0;
+    TRY(config_boolean(config, "set_alpha_to_one", &schedule->set_alpha_to_one));
+    schedule->train_timesteps = (int)timesteps;
+    schedule->prediction = (enum prediction_type)prediction;
+    schedule->spacing = (enum timestep_spacing)spacing;
+    schedule->steps_offset = (int)offset;
+    const cJSON *betas = config_find(config, "trained_betas");
+    return betas ? read_betas(config, betas, schedule) : compute_betas(config, schedule);
+}
+
+status noise_schedule_read(const struct config *config, struct noise_schedule *schedule)
+{
+    memset(schedule, 0, sizeof *schedule);
+    status result = read_schedule(config, schedule);
+    if (result.code != STATUS_OK) noise_schedule_clear(schedule);
+    return result;
+}
+
+status noise_schedule_stable_diffusion(enum prediction_type prediction, struct noise_schedule *schedule)
+{
+    *schedule = (struct noise_schedule){
+        .train_timesteps = 1000, .prediction = prediction, .spacing = SPACING_LEADING, .steps_offset = 1};
+    return fill_alpha_bar(schedule, BETA_SCALED_LINEAR, 0.00085, 0.012);
+}
+
+void noise_schedule_clear(struct noise_schedule *schedule)
+{
+    free(schedule->alpha_bar);
+    schedule->alpha_bar = NULL;
+}

@@ -1,0 +1,121 @@
+/* Tensor names of the original Stable Diffusion 1.x checkpoints, from the names that diffusers gives them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/model/internal.h"
+
+struct renaming {
+    const char *diffusers, *original;
+};
+
+/* Replaces the beginning of `rest` by the first row that fits, or keeps it. */
+static void rename_beginning(const struct renaming *rows, size_t count, const char *rest, char *renamed, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(rows[i].diffusers);
+        if (strncmp(rest, rows[i].diffusers, length) != 0) continue;
+        snprintf(renamed, size, "%s%s", rows[i].original, rest + length);
+        return;
+    }
+    snprintf(renamed, size, "%s", rest);
+}
+
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static const struct renaming unet_outside[] = {
+    {"conv_in.", "input_blocks.0.0."},
+    {"time_embedding.linear_1.", "time_embed.0."},
+    {"time_embedding.linear_2.", "time_embed.2."},
+    {"conv_norm_out.", "out.0."},
+    {"conv_out.", "out.2."},
+    {"mid_block.attentions.0.", "middle_block.1."},
+};
+
+static const struct renaming unet_residual[] = {
+    {"norm1.", "in_layers.0."},  {"conv1.", "in_layers.2."},  {"time_emb_proj.", "emb_layers.1."},
+    {"norm2.", "out_layers.0."}, {"conv2.", "out_layers.3."}, {"conv_shortcut.", "skip_connection."},
+};
+
+/* Blocks are numbered through: conv_in is input block 0, then `layers` and a downsampler for each level; going up,
+ * `layers` + 1 for each level, the last holding the upsampler behind its attention, if it has one. */
+static void unet_name(const struct unet_config *unet, const char *name, char *original, size_t size)
+{
+    int stride = (int)unet->blocks[0].layers + 1, block, index, used = 0;
+    char rest[TENSOR_NAME_LIMIT];
+    const char *tail = NULL;
+    if (sscanf(name, "down_blocks.%d.resnets.%d.%n", &block, &index, &used) == 2 && used) {
+        rename_beginning(unet_residual, COUNT(unet_residual), name + used, rest, sizeof rest);
+        snprintf(original, size, "input_blocks.%d.0.%s", 1 + block * stride + index, rest);
+    } else if (sscanf(name, "down_blocks.%d.attentions.%d.%n", &block, &index, &used) == 2 && used) {
+        snprintf(original, size, "input_blocks.%d.1.%s", 1 + block * stride + index, name + used);
+    } else if (sscanf(name, "down_blocks.%d.downsamplers.0.conv.%n", &block, &used) == 1 && used) {
+        snprintf(original, size, "input_blocks.%d.0.op.%s", (block + 1) * stride, name + used);
+    } else if (sscanf(name, "mid_block.resnets.%d.%n", &index, &used) == 1 && used) {
+        rename_beginning(unet_residual, COUNT(unet_residual), name + used, rest, sizeof rest);
+        snprintf(original, size, "middle_block.%d.%s", 2 * index, rest);
+    } else if (sscanf(name, "up_blocks.%d.resnets.%d.%n", &block, &index, &used) == 2 && used) {
+        rename_beginning(unet_residual, COUNT(unet_residual), name + used, rest, sizeof rest);
+        snprintf(original, size, "output_blocks.%d.0.%s", block * stride + index, rest);
+    } else if (sscanf(name, "up_blocks.%d.attentions.%d.%n", &block, &index, &used) == 2 && used) {
+        snprintf(original, size, "output_blocks.%d.1.%s", block * stride + index, name + used);
+    } else if (sscanf(name, "up_blocks.%d.upsamplers.0.%n", &block, &used) == 1 && used) {
+        bool attends = block < unet->block_count && unet->blocks[unet->block_count - 1 - block].attends_up;
+        tail = name + used;
+        snprintf(original, size, "output_blocks.%d.%d.%s", block * stride + stride - 1, attends ? 2 : 1, tail);
+    } else {
+        rename_beginning(unet_outside, COUNT(unet_outside), name, original, size);
+    }
+}
+
+static const struct renaming decoder_parts[] = {
+    {"group_norm.", "norm."},
+    {"to_q.", "q."},
+    {"to_k.", "k."},
+    {"to_v.", "v."},
+    {"to_out.0.", "proj_out."},
+    {"conv_shortcut.", "nin_shortcut."},
+};
+
+/* Levels are numbered from the picture's side there, from the latent's side here. */
+static void decoder_name(const struct autoencoder_config *autoencoder, const char *name, char *original, size_t size)
+{
+    int block, index, used = 0, last = autoencoder->block_count - 1;
+    char rest[TENSOR_NAME_LIMIT];
+    if (sscanf(name, "decoder.up_blocks.%d.resnets.%d.%n", &block, &index, &used) == 2 && used) {
+        rename_beginning(decoder_parts, COUNT(decoder_parts), name + used, rest, sizeof rest);
+        snprintf(original, size, "decoder.up.%d.block.%d.%s", last - block, index, rest);
+    } else if (sscanf(name, "decoder.up_blocks.%d.upsamplers.0.%n", &block, &used) == 1 && used) {
+        snprintf(original, size, "decoder.up.%d.upsample.%s", last - block, name + used);
+    } else if (sscanf(name, "decoder.mid_block.resnets.%d.%n", &index, &used) == 1 && used) {
+        snprintf(original, size, "decoder.mid.block_%d.%s", index + 1, name + used);
+    } else if (sscanf(name, "decoder.mid_block.attentions.%d.%n", &index, &used) == 1 && used) {
+        rename_beginning(decoder_parts, COUNT(decoder_parts), name + used, rest, sizeof rest);
+        snprintf(original, size, "decoder.mid.attn_%d.%s", index + 1, rest);
+    } else {
+        static const struct renaming norm[] = {{"decoder.conv_norm_out.", "decoder.norm_out."}};
+        rename_beginning(norm, COUNT(norm), name, original, size);
+    }
+}
+
+bool naming_of_single_unet(const void *layout, const char *name, int attempt, char file_name[TENSOR_NAME_LIMIT])
+{
+    char original[TENSOR_NAME_LIMIT];
+    if (attempt > 0) return false;
+    unet_name(&((const struct model *)layout)->unet, name, original, sizeof original);
+    return snprintf(file_name, TENSOR_NAME_LIMIT, "model.diffusion_model.%s", original) < TENSOR_NAME_LIMIT;
+}
+
+bool naming_of_single_decoder(const void *layout, const char *name, int attempt, char file_name[TENSOR_NAME_LIMIT])
+{
+    char original[TENSOR_NAME_LIMIT];
+    if (attempt > 0) return false;
+    decoder_name(&((const struct model *)layout)->autoencoder, name, original, sizeof original);
+    return snprintf(file_name, TENSOR_NAME_LIMIT, "first_stage_model.%s", original) < TENSOR_NAME_LIMIT;
+}
+
+bool naming_of_single_text(const void *layout, const char *name, int attempt, char file_name[TENSOR_NAME_LIMIT])
+{
+    (void)layout;
+    if (attempt > 0) return false;
+    return snprintf(file_name, TENSOR_NAME_LIMIT, "cond_stage_model.transformer.%s", name) < TENSOR_NAME_LIMIT;
+}

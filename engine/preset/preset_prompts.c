@@ -1,0 +1,125 @@
+#include "engine/preset/preset_prompts.h"
+
+#include "engine/base/json.h"
+#include "engine/preset/library.h"
+#include "engine/preset/prompts.h"
+#include "engine/preset/settings.h"
+#include "engine/preset/warnings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Used when a preset has no prompts at all. */
+static const char default_train_file[] = "emoji-train.txt";
+static const char default_eval_file[] = "emoji-heldout.txt";
+/* Fewer training prompts than this are not split: too little would be left on either side. */
+enum { SPLIT_MINIMUM = 8 };
+
+static status append_written(struct prompt_list *list, const cJSON *prompts, const char *origin, const char *key)
+{
+    const cJSON *element;
+    int index = 0;
+    cJSON_ArrayForEach(element, prompts)
+    {
+        char place[PATH_SIZE + 64];
+        snprintf(place, sizeof place, "%s: %s[%d]", origin, key, index++);
+        TRY(prompt_list_append(list, element->valuestring, strlen(element->valuestring), place));
+    }
+    return status_ok();
+}
+
+static status append_file(struct prompt_list *list, const char *file, const char *origin, const char *folder,
+                          const char *key, struct preset_warnings *warnings)
+{
+    char path[PATH_SIZE];
+    TRY(preset_find_prompts(file, folder, path));
+    int flags_cut = 0;
+    TRY(status_context(prompt_list_read(list, path, &flags_cut), "%s: %s", origin, key));
+    if (flags_cut == 0) return status_ok();
+    char words[PATH_SIZE + 100];
+    snprintf(words, sizeof words, "%s: flags such as --w and --n were cut off %d prompts", path, flags_cut);
+    return preset_warn(warnings, words);
+}
+
+static status read_list(struct preset *preset, struct prompt_list *list, const char *key, const char *file_key,
+                        const char *origin, const char *folder, struct preset_warnings *warnings)
+{
+    TRY(append_written(list, preset_tree_at(preset->written, key), origin, key));
+    const cJSON *file = preset_tree_at(preset->written, file_key);
+    if (!cJSON_IsString(file)) return status_ok();
+    return append_file(list, file->valuestring, origin, folder, file_key, warnings);
+}
+
+/* Moves the held-out eighth from the training list to the evaluation list. */
+static status split_off(struct prompt_list *train, struct prompt_list *evaluation, const char *origin)
+{
+    struct prompt_list kept = {0};
+    status result = status_ok();
+    for (int i = 0; i < train->count && result.code == STATUS_OK; i++) {
+        const char *text = train->texts[i];
+        result = prompt_list_append(prompt_is_held_out(text) ? evaluation : &kept, text, strlen(text), origin);
+    }
+    prompt_list_clear(train);
+    *train = kept;
+    return result;
+}
+
+static int held_out_count(const struct prompt_list *list)
+{
+    int count = 0;
+    for (int i = 0; i < list->count; i++) count += prompt_is_held_out(list->texts[i]);
+    return count;
+}
+
+static status hold_out(struct preset *preset, const char *origin, struct preset_warnings *warnings)
+{
+    int count = held_out_count(&preset->train);
+    if (preset->train.count >= SPLIT_MINIMUM && count > 0 && count < preset->train.count) {
+        return split_off(&preset->train, &preset->evaluation, origin);
+    }
+    char words[500];
+    snprintf(words, sizeof words, "%.300s: prompts.eval: no held-out prompts; the training prompts are looked at",
+             origin);
+    TRY(preset_warn(warnings, words));
+    for (int i = 0; i < preset->train.count; i++) {
+        const char *text = preset->train.texts[i];
+        TRY(prompt_list_append(&preset->evaluation, text, strlen(text), origin));
+    }
+    return status_ok();
+}
+
+static status note_file(struct preset *preset, const char *key, const char *file)
+{
+    return preset_tree_put(preset->written, key, cJSON_CreateString(file));
+}
+
+status preset_read_prompts(struct preset *preset, const char *origin, const char *folder,
+                           struct preset_warnings *warnings)
+{
+    TRY(read_list(preset, &preset->train, "prompts.train", "prompts.train_file", origin, folder, warnings));
+    TRY(read_list(preset, &preset->evaluation, "prompts.eval", "prompts.eval_file", origin, folder, warnings));
+    if (preset->train.count == 0) {
+        TRY(append_file(&preset->train, default_train_file, origin, NULL, "prompts.train_file", warnings));
+        TRY(note_file(preset, "prompts.train_file", default_train_file));
+        if (preset->evaluation.count == 0) {
+            TRY(append_file(&preset->evaluation, default_eval_file, origin, NULL, "prompts.eval_file", warnings));
+            TRY(note_file(preset, "prompts.eval_file", default_eval_file));
+        }
+    }
+    return preset->evaluation.count ? status_ok() : hold_out(preset, origin, warnings);
+}
+
+static status put_list(cJSON *tree, const char *key, const char *file_key, const struct prompt_list *list)
+{
+    cJSON *texts = cJSON_CreateArray();
+    for (int i = 0; i < list->count; i++) cJSON_AddItemToArray(texts, cJSON_CreateString(list->texts[i]));
+    TRY(preset_tree_put(tree, key, texts));
+    return preset_tree_put(tree, file_key, cJSON_CreateNull());
+}
+
+status preset_resolve_prompts(struct preset *preset)
+{
+    TRY(put_list(preset->resolved, "prompts.train", "prompts.train_file", &preset->train));
+    return put_list(preset->resolved, "prompts.eval", "prompts.eval_file", &preset->evaluation);
+}

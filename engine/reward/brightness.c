@@ -1,0 +1,17 @@
+/* Mean luma of the picture. */
+#include "engine/reward/implementation.h"
+#include "engine/reward/picture_math.h"
+
+static tensor_id build(struct reward *reward, struct graph *graph, tensor_id pictures)
+{
+    (void)reward;
+    return picture_mean(graph, picture_luma(graph, pictures));
+}
+
+status brightness_reward_create(const struct reward_kind *kind, const struct reward_request *request,
+                                struct reward **reward)
+{
+    TRY(reward_allocate(kind, request, sizeof **reward, reward));
+    (*reward)->build = build;
+    return status_ok();
+}

@@ -1,0 +1,14 @@
+#include "engine/reward/clip_embedding.h"
+
+#include "engine/reward/implementation.h"
+#include "engine/reward/picture_math.h"
+
+tensor_id clip_unit_embedding(const struct clip_model *model, const struct reward *reward, struct graph *graph,
+                              tensor_id pictures)
+{
+    char prefix[160];
+    tensor_id embedding = clip_model_build_pictures(model, graph, pictures, reward_prefixed(reward, "", prefix));
+    embedding = graph_convert(graph, embedding, graph_exact_type(graph));
+    tensor_id squares = graph_reduce(graph, graph_unary(graph, UNARY_SQUARE, embedding), SHAPE2(reward->batch, 1), 1.0);
+    return graph_divide(graph, embedding, picture_guarded_root(graph, squares, 1e-9));
+}

@@ -1,0 +1,13 @@
+/* The piece of graph that every reward on CLIP embeddings starts with. */
+#ifndef ALIGNPROP_REWARD_CLIP_EMBEDDING_H
+#define ALIGNPROP_REWARD_CLIP_EMBEDDING_H
+
+#include "engine/model/clip_model.h"
+#include "engine/reward/reward.h"
+
+/* pictures[B,H,W,3] (exact) -> embeddings [B, projection] (exact) of Euclidean norm 1; the model's constants carry the
+ * reward's prefix. */
+tensor_id clip_unit_embedding(const struct clip_model *model, const struct reward *reward, struct graph *graph,
+                              tensor_id pictures);
+
+#endif

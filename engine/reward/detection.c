@@ -1,0 +1,132 @@
+#include "engine/reward/detection.h"
+
+#include "engine/model/owlvit_model.h"
+#include "engine/reward/model_search.h"
+#include "engine/reward/text_encoder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct detection_reward {
+    struct reward reward;
+    struct owlvit_model *model;
+    struct text_tower tower;
+    struct text_embeddings queries;
+    char *object;
+    int wanted, unwanted;
+    double overlap;
+};
+
+/* The logits of the boxes that count, in falling order: [B, wanted + unwanted, 1], exact. */
+static tensor_id chosen_logits(const struct detection_reward *detection, struct graph *graph,
+                               struct owlvit_detections found, int64_t batch)
+{
+    int64_t boxes = owlvit_model_boxes(detection->model);
+    tensor_id flat = graph_reshape(graph, found.logits, SHAPE2(batch, boxes));
+    tensor_id ids =
+        graph_select_boxes(graph, flat, found.boxes, detection->wanted + detection->unwanted, detection->overlap);
+    return graph_convert(graph, graph_gather(graph, found.logits, ids), graph_exact_type(graph));
+}
+
+/* sum of log sigmoid(sign * logits[start : start+length]) / all of them: [B, 1, 1]. */
+static tensor_id log_likelihood(struct graph *graph, tensor_id logits, int start, int length, double sign, int all,
+                                int64_t batch)
+{
+    tensor_id part = graph_affine(graph, graph_slice(graph, logits, 1, start, length), sign, 0.0);
+    return graph_reduce(graph, graph_unary(graph, UNARY_LOG_SIGMOID, part), SHAPE3(batch, 1, 1), 1.0 / all);
+}
+
+static tensor_id build(struct reward *reward, struct graph *graph, tensor_id pictures)
+{
+    struct detection_reward *detection = (struct detection_reward *)reward;
+    int64_t batch = reward->batch;
+    tensor_id query = reward_add_input(reward, graph, "query", SHAPE3(batch, 1, detection->tower.width));
+    char prefix[160];
+    struct owlvit_detections found =
+        owlvit_model_build_detections(detection->model, graph, pictures, query, reward_prefixed(reward, "", prefix));
+    tensor_id logits = chosen_logits(detection, graph, found, batch);
+    int wanted = detection->wanted, unwanted = detection->unwanted, all = wanted + unwanted;
+    tensor_id score = log_likelihood(graph, logits, wanted, unwanted, -1.0, all, batch);
+    if (wanted > 0) score = graph_add(graph, score, log_likelihood(graph, logits, 0, wanted, 1.0, all, batch));
+    return graph_reshape(graph, score, SHAPE2(batch, 1));
+}
+
+static status prepare_prompts(struct reward *reward, struct backend *backend, const char *const *prompts, int count)
+{
+    (void)prompts, (void)count;
+    struct detection_reward *detection = (struct detection_reward *)reward;
+    const char *object = detection->object;
+    return text_embeddings_add(&detection->queries, &detection->tower, backend, &object, 1);
+}
+
+static status fill_input(struct reward *reward, struct backend *backend, int index, const char *const *prompts,
+                         int count, float *values)
+{
+    (void)index;
+    struct detection_reward *detection = (struct detection_reward *)reward;
+    TRY(prepare_prompts(reward, backend, prompts, count));
+    size_t width = (size_t)detection->tower.width;
+    const float *query = text_embeddings_find(&detection->queries, &detection->tower, detection->object);
+    for (int i = 0; i < count; i++) memcpy(values + (size_t)i * width, query, width * sizeof *values);
+    return status_ok();
+}
+
+static void release(struct reward *reward)
+{
+    struct detection_reward *detection = (struct detection_reward *)reward;
+    text_embeddings_clear(&detection->queries);
+    owlvit_model_close(detection->model);
+    free(detection->object);
+}
+
+static status tokenize(const void *model, const char *text, int32_t *ids, int32_t *end)
+{
+    return owlvit_model_tokenize(model, text, ids, end);
+}
+
+static tensor_id build_texts(const void *model, struct graph *graph, tensor_id ids, tensor_id ends)
+{
+    return owlvit_model_build_texts(model, graph, ids, ends, "");
+}
+
+static status fill_in(struct detection_reward *detection, const struct reward_request *request)
+{
+    const struct reward_kind *kind = detection->reward.kind;
+    char path[PATH_SIZE];
+    TRY(reward_model_find(request, reward_text(kind, request, "model"), MODEL_KIND_DETECTOR, path));
+    TRY(owlvit_model_open(path, &detection->model));
+    int all = detection->wanted + detection->unwanted;
+    if (owlvit_model_boxes(detection->model) < all)
+        return status_error(STATUS_BAD_INPUT, "%.250s: the detector has %lld boxes, but %d are looked at", path,
+                            (long long)owlvit_model_boxes(detection->model), all);
+    detection->object = strdup(reward_text(kind, request, "object"));
+    if (detection->object == NULL) return status_error(STATUS_NO_MEMORY, "no memory for the object's name");
+    detection->overlap = reward_number(kind, request, "overlap");
+    detection->reward.models = owlvit_model_weights(detection->model);
+    detection->tower = (struct text_tower){.model = detection->model,
+                                           .weights = owlvit_model_weights(detection->model),
+                                           .context = owlvit_model_context(detection->model),
+                                           .width = owlvit_model_projection(detection->model),
+                                           .tokenize = tokenize,
+                                           .build = build_texts};
+    return status_ok();
+}
+
+status detection_reward_create(const struct reward_kind *kind, const struct reward_request *request, int wanted,
+                               int unwanted, struct reward **reward)
+{
+    TRY(reward_allocate(kind, request, sizeof(struct detection_reward), reward));
+    struct detection_reward *detection = (struct detection_reward *)*reward;
+    detection->wanted = wanted;
+    detection->unwanted = unwanted;
+    detection->reward.build = build;
+    detection->reward.fill_input = fill_input;
+    detection->reward.prepare_prompts = prepare_prompts;
+    detection->reward.release = release;
+    status result = fill_in(detection, request);
+    if (result.code != STATUS_OK) {
+        reward_destroy(*reward);
+        *reward = NULL;
+    }
+    return result;
+}

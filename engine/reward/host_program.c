@@ -1,0 +1,169 @@
+#include "engine/reward/host_program.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct host_program {
+    struct backend *backend;
+    const struct graph *graph;
+    struct program *program;
+    struct weight_set *weights;
+    struct memory_region saved, work, scratch, packed;
+    int tensor_count;
+    void **memory; /* of each tensor that the caller of a program binds; NULL elsewhere */
+};
+
+static bool is_bound(const struct tensor *tensor)
+{
+    return tensor->output || tensor->role == TENSOR_INPUT || tensor->role == TENSOR_STATE ||
+           tensor->role == TENSOR_PARAMETER;
+}
+
+static size_t tensor_bytes(const struct tensor *tensor)
+{
+    return (size_t)shape_elements(&tensor->shape) * element_size(tensor->type);
+}
+
+static status allocate_region(struct backend *backend, size_t bytes, struct memory_region *region)
+{
+    region->bytes = bytes;
+    return bytes == 0 ? status_ok() : backend->interface->allocate(backend, bytes, &region->base);
+}
+
+static status bind_tensors(struct host_program *run)
+{
+    struct backend *backend = run->backend;
+    for (tensor_id id = 0; id < run->tensor_count; id++) {
+        const struct tensor *tensor = graph_tensor(run->graph, id);
+        if (!is_bound(tensor) || tensor->storage != id) continue;
+        size_t bytes = tensor_bytes(tensor);
+        TRY(backend->interface->allocate(backend, bytes, &run->memory[id]));
+        TRY(backend->interface->clear(backend, run->memory[id], bytes));
+        TRY(program_bind(run->program, id, run->memory[id]));
+    }
+    return status_ok();
+}
+
+static status no_weights(void *context, const char *name, const struct shape *shape, float *values)
+{
+    (void)context, (void)shape, (void)values;
+    return status_error(STATUS_FAILED, "there is no weight %s", name);
+}
+
+static status set_up(struct host_program *run, struct weight_source weights)
+{
+    if (weights.read == NULL) weights.read = no_weights;
+    TRY(program_create(run->backend, run->graph, NULL, &run->program));
+    TRY(weight_set_create(run->backend, weights, &run->weights));
+    TRY(program_bind_weights(run->program, run->weights));
+    struct program_sizes sizes = program_sizes(run->program);
+    TRY(allocate_region(run->backend, sizes.saved_bytes, &run->saved));
+    TRY(allocate_region(run->backend, sizes.work_bytes, &run->work));
+    TRY(allocate_region(run->backend, sizes.scratch_bytes, &run->scratch));
+    TRY(allocate_region(run->backend, sizes.packed_bytes, &run->packed));
+    TRY(bind_tensors(run));
+    return program_pack(run->program, NULL, run->packed, run->scratch);
+}
+
+status host_program_create(struct backend *backend, const struct graph *graph, struct weight_source weights,
+                           struct host_program **program)
+{
+    *program = NULL;
+    struct host_program *run = calloc(1, sizeof *run);
+    if (run == NULL) return status_error(STATUS_NO_MEMORY, "no memory for a program");
+    run->backend = backend;
+    run->graph = graph;
+    run->tensor_count = graph_tensor_count(graph);
+    run->memory = calloc((size_t)run->tensor_count + 1, sizeof *run->memory);
+    status result =
+        run->memory == NULL ? status_error(STATUS_NO_MEMORY, "no memory for a program") : set_up(run, weights);
+    if (result.code != STATUS_OK) {
+        host_program_destroy(run);
+        return result;
+    }
+    *program = run;
+    return status_ok();
+}
+
+void host_program_destroy(struct host_program *run)
+{
+    if (run == NULL) return;
+    struct backend *backend = run->backend;
+    program_destroy(run->program);
+    weight_set_destroy(run->weights);
+    struct memory_region *regions[] = {&run->saved, &run->work, &run->scratch, &run->packed};
+    for (int i = 0; i < 4; i++)
+        if (regions[i]->base != NULL) backend->interface->release(backend, regions[i]->base);
+    for (int i = 0; run->memory != NULL && i < run->tensor_count; i++)
+        if (run->memory[i] != NULL) backend->interface->release(backend, run->memory[i]);
+    free(run->memory);
+    free(run);
+}
+
+static status bound_tensor(const struct host_program *run, tensor_id id, const struct tensor **tensor)
+{
+    *tensor = graph_tensor(run->graph, id);
+    if (*tensor == NULL || run->memory[id] == NULL)
+        return status_error(STATUS_FAILED, "tensor %d is neither an input nor an output", (int)id);
+    return status_ok();
+}
+
+static status to_elements(const double *values, int64_t count, enum element_type type, void *elements)
+{
+    for (int64_t i = 0; i < count; i++) switch (type) {
+        case ELEMENT_F32: ((float *)elements)[i] = (float)values[i]; break;
+        case ELEMENT_F64: ((double *)elements)[i] = values[i]; break;
+        case ELEMENT_I32: ((int32_t *)elements)[i] = (int32_t)lrint(values[i]); break;
+        default: return status_error(STATUS_FAILED, "an input of half precision cannot be written from the host");
+        }
+    return status_ok();
+}
+
+static status from_elements(const void *elements, int64_t count, enum element_type type, double *values)
+{
+    for (int64_t i = 0; i < count; i++) switch (type) {
+        case ELEMENT_F32: values[i] = ((const float *)elements)[i]; break;
+        case ELEMENT_F64: values[i] = ((const double *)elements)[i]; break;
+        default: return status_error(STATUS_FAILED, "only outputs in fp32 or fp64 can be read by the host");
+        }
+    return status_ok();
+}
+
+status host_program_write(struct host_program *run, tensor_id input, const double *values)
+{
+    const struct tensor *tensor;
+    TRY(bound_tensor(run, input, &tensor));
+    void *elements = malloc(tensor_bytes(tensor));
+    if (elements == NULL) return status_error(STATUS_NO_MEMORY, "no memory to write %s", tensor->name);
+    status result = to_elements(values, shape_elements(&tensor->shape), tensor->type, elements);
+    if (result.code == STATUS_OK)
+        result = run->backend->interface->upload(run->backend, run->memory[input], elements, tensor_bytes(tensor));
+    free(elements);
+    return result;
+}
+
+status host_program_read(struct host_program *run, tensor_id output, double *values)
+{
+    const struct tensor *tensor;
+    TRY(bound_tensor(run, output, &tensor));
+    void *elements = malloc(tensor_bytes(tensor));
+    if (elements == NULL) return status_error(STATUS_NO_MEMORY, "no memory to read %s", tensor->name);
+    status result =
+        run->backend->interface->download(run->backend, elements, run->memory[output], tensor_bytes(tensor));
+    if (result.code == STATUS_OK)
+        result = from_elements(elements, shape_elements(&tensor->shape), tensor->type, values);
+    free(elements);
+    return result;
+}
+
+status host_program_forward(struct host_program *run)
+{
+    TRY(program_forward(run->program, run->saved, run->work, run->scratch));
+    return run->backend->interface->synchronize(run->backend);
+}
+
+status host_program_backward(struct host_program *run)
+{
+    TRY(program_backward(run->program, run->saved, run->work, run->scratch));
+    return run->backend->interface->synchronize(run->backend);
+}

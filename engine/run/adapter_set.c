@@ -1,0 +1,105 @@
+#include "engine/run/adapter_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void adapter_set_clear(struct adapter_set *set)
+{
+    for (int i = 0; i < set->count; i++) {
+        free(set->modules[i].down);
+        free(set->modules[i].up);
+    }
+    adapter_set_release(set);
+}
+
+void adapter_set_release(struct adapter_set *set)
+{
+    free(set->modules);
+    *set = (struct adapter_set){0};
+}
+
+void adapter_kohya_name(const char *module, char name[160])
+{
+    snprintf(name, 160, "lora_unet_%s", module);
+    for (char *p = name; *p; p++) {
+        if (*p == '.') *p = '_';
+    }
+}
+
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t length = strlen(name), ending_length = strlen(ending);
+    return length > ending_length && strcmp(name + length - ending_length, ending) == 0;
+}
+
+static struct adapter_factors *module_of(struct adapter_set *set, const char *name, size_t length)
+{
+    for (int i = 0; i < set->count; i++) {
+        const char *module = set->modules[i].module;
+        if (strlen(module) == length && strncmp(module, name, length) == 0) return &set->modules[i];
+    }
+    return NULL;
+}
+
+/* The tuner's tensors are const; the set that borrows them is only read. */
+static float *borrowed(const float *values)
+{
+    union {
+        const float *from;
+        float *to;
+    } pointer = {values};
+    return pointer.to;
+}
+
+static status add_tensor(struct adapter_set *set, const struct tuner_tensor *tensor, double alpha)
+{
+    static const char down[] = ".lora_down", up[] = ".lora_up";
+    bool is_down = ends_with(tensor->name, down);
+    if (!is_down && !ends_with(tensor->name, up)) {
+        return status_error(STATUS_FAILED, "adapter tensor %s is neither a down nor an up factor", tensor->name);
+    }
+    size_t length = strlen(tensor->name) - (is_down ? sizeof down : sizeof up) + 1;
+    struct adapter_factors *module = module_of(set, tensor->name, length);
+    if (!module) {
+        module = &set->modules[set->count++];
+        *module = (struct adapter_factors){.alpha = alpha};
+        snprintf(module->module, sizeof module->module, "%.*s", (int)length, tensor->name);
+        adapter_kohya_name(module->module, module->kohya);
+    }
+    if (is_down) {
+        module->down_shape = tensor->shape;
+        module->down = borrowed(tensor->values);
+    } else {
+        module->up_shape = tensor->shape;
+        module->up = borrowed(tensor->values);
+    }
+    return status_ok();
+}
+
+static status add_tensors(struct adapter_set *set, const struct tuner_tensor *tensors, int count, double alpha)
+{
+    for (int i = 0; i < count; i++) TRY(add_tensor(set, &tensors[i], alpha));
+    for (int i = 0; i < set->count; i++) {
+        if (!set->modules[i].down || !set->modules[i].up) {
+            return status_error(STATUS_FAILED, "adapter of %s lacks a factor", set->modules[i].module);
+        }
+    }
+    return status_ok();
+}
+
+status adapter_set_of_tuner(const struct tuner *tuner, double alpha, struct adapter_set *set)
+{
+    *set = (struct adapter_set){0};
+    int count = tuner_adapter_tensors(tuner, NULL, 0);
+    struct tuner_tensor *tensors = calloc((size_t)count + 1, sizeof *tensors);
+    set->modules = calloc((size_t)count + 1, sizeof *set->modules);
+    status result = status_error(STATUS_NO_MEMORY, "no memory to list the adapter's tensors");
+    if (tensors && set->modules) {
+        tuner_adapter_tensors(tuner, tensors, count);
+        result = add_tensors(set, tensors, count, alpha);
+    }
+    free(tensors);
+    if (result.code != STATUS_OK) adapter_set_release(set);
+    return result;
+}

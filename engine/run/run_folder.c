@@ -1,0 +1,267 @@
+#include "engine/run/run_folder.h"
+
+#include "engine/base/json.h"
+#include "engine/base/paths.h"
+#include "engine/base/version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PRESET_LIMIT = 32 << 20, ENGINE_LIMIT = 1 << 16 };
+
+status run_folder_home(char path[PATH_SIZE])
+{
+    char data[PATH_SIZE];
+    TRY(paths_data(data));
+    return path_format(path, "%s/runs", data);
+}
+
+/* The folder's own name with anything but letters, digits and -_. replaced. */
+static void name_run(struct run_folder *folder)
+{
+    const char *slash = strrchr(folder->path, '/');
+    snprintf(folder->id, sizeof folder->id, "%s", slash && slash[1] ? slash + 1 : "run");
+    for (char *p = folder->id; *p; p++) {
+        bool kept = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+                    strchr("-_.", *p) != NULL;
+        if (!kept) *p = '_';
+    }
+}
+
+static status make_absolute(struct run_folder *folder)
+{
+    char resolved[PATH_MAX];
+    if (!realpath(folder->path, resolved)) return status_errno(STATUS_BAD_INPUT, errno, "%s", folder->path);
+    TRY(path_format(folder->path, "%s", resolved));
+    name_run(folder);
+    return status_ok();
+}
+
+static bool is_empty(const char *path)
+{
+    struct name_list list;
+    if (directory_list(path, &list).code != STATUS_OK) return false;
+    bool empty = list.count == 0;
+    name_list_clear(&list);
+    return empty;
+}
+
+static status make_named(const char *path, struct run_folder *folder)
+{
+    TRY(path_format(folder->path, "%s", path));
+    if (access(path, F_OK) == 0 && !(path_is_directory(path) && is_empty(path))) {
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: is there already and not empty: choose another folder for the run, or "
+                            "`alignprop resume` to go on with it",
+                            path);
+    }
+    return directory_make(folder->path);
+}
+
+/* A new folder "NAME-20260131-120000", with "-2" and so on when taken. */
+static status make_unnamed(const char *name, struct run_folder *folder)
+{
+    char home[PATH_SIZE], stamp[32] = "";
+    TRY(run_folder_home(home));
+    TRY(directory_make(home));
+    time_t now = time(NULL);
+    struct tm parts;
+    if (localtime_r(&now, &parts)) strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &parts);
+    TRY(path_format(folder->path, "%s/%s-%s", home, name, stamp));
+    for (int attempt = 2; mkdir(folder->path, 0777) != 0; attempt++) {
+        if (errno != EEXIST || attempt > 1000) {
+            return status_errno(STATUS_FAILED, errno, "cannot make folder %s", folder->path);
+        }
+        TRY(path_format(folder->path, "%s/%s-%s-%d", home, name, stamp, attempt));
+    }
+    return status_ok();
+}
+
+static status fill_new(struct run_folder *folder, const struct preset *preset)
+{
+    TRY(make_absolute(folder));
+    TRY(run_folder_lock(folder));
+    char file[PATH_SIZE];
+    TRY(path_format(file, "%s/preset.json", folder->path));
+    return json_write_file(file, preset->resolved);
+}
+
+status run_folder_create(const char *path, const struct preset *preset, struct run_folder *folder)
+{
+    *folder = (struct run_folder){.lock = -1};
+    TRY(path ? make_named(path, folder) : make_unnamed(preset->name, folder));
+    status result = fill_new(folder, preset);
+    if (result.code != STATUS_OK) {
+        /* Only an empty folder or one with the lock file goes: nothing of value is in it yet. */
+        char lock[PATH_SIZE];
+        if (path_format(lock, "%s/engine.lock", folder->path).code == STATUS_OK) unlink(lock);
+        rmdir(folder->path);
+        run_folder_unlock(folder);
+    }
+    return result;
+}
+
+/* ---- finding ---- */
+
+static bool holds_a_run(const char *path)
+{
+    char file[PATH_SIZE];
+    return path_format(file, "%s/preset.json", path).code == STATUS_OK && path_is_file(file);
+}
+
+static status not_found(const char *name, const char *home)
+{
+    struct name_list list = {0};
+    const char *nearest = NULL;
+    if (path_is_directory(home) && directory_list(home, &list).code == STATUS_OK) {
+        nearest = text_nearest(name, (const char *const *)list.names, list.count);
+    }
+    status result = nearest ? status_error(STATUS_BAD_INPUT, "%s: no such run; did you mean \"%s\"?", name, nearest)
+                            : status_error(STATUS_BAD_INPUT, "%s: no such run; `alignprop runs` lists them", name);
+    name_list_clear(&list);
+    return result;
+}
+
+status run_folder_open(const char *name_or_path, struct run_folder *folder)
+{
+    *folder = (struct run_folder){.lock = -1};
+    char home[PATH_SIZE];
+    TRY(run_folder_home(home));
+    TRY(path_format(folder->path, "%s", name_or_path));
+    bool found = holds_a_run(folder->path);
+    if (!found && !strchr(name_or_path, '/')) {
+        TRY(path_format(folder->path, "%s/%s", home, name_or_path));
+        found = holds_a_run(folder->path);
+    }
+    if (found) return make_absolute(folder);
+    if (path_is_directory(name_or_path)) {
+        return status_error(STATUS_BAD_INPUT, "%s: is no run: it has no preset.json", name_or_path);
+    }
+    return not_found(name_or_path, home);
+}
+
+/* ---- the lock ---- */
+
+static status lock_path(const struct run_folder *folder, char path[PATH_SIZE])
+{
+    return path_format(path, "%s/engine.lock", folder->path);
+}
+
+/* Who looks whether a run is alive holds its lock for an instant, and a killed engine's goes a moment after it: a lock
+ * that is held is tried for a little longer. */
+static bool lock_soon(int descriptor)
+{
+    enum { ATTEMPTS = 30 };
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (attempt > 0) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return true;
+        if (errno != EWOULDBLOCK) return false;
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
+status run_folder_lock(struct run_folder *folder)
+{
+    if (folder->lock >= 0) return status_ok();
+    char path[PATH_SIZE];
+    TRY(lock_path(folder, path));
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0) return status_errno(STATUS_FAILED, errno, "cannot write %s", path);
+    if (lock_soon(descriptor)) {
+        folder->lock = descriptor;
+        return status_ok();
+    }
+    int error_number = errno;
+    close(descriptor);
+    if (error_number != EWOULDBLOCK) return status_errno(STATUS_FAILED, error_number, "cannot lock %s", path);
+    struct engine_facts facts;
+    if (run_folder_engine(folder, &facts).code != STATUS_OK) facts.pid = 0;
+    return status_error(STATUS_FAILED, "%s: an engine is at work on this run already (process %ld)", folder->path,
+                        facts.pid);
+}
+
+void run_folder_unlock(struct run_folder *folder)
+{
+    if (folder->lock >= 0) close(folder->lock);
+    folder->lock = -1;
+}
+
+bool run_folder_is_alive(const struct run_folder *folder)
+{
+    if (folder->lock >= 0) return true;
+    char path[PATH_SIZE];
+    if (lock_path(folder, path).code != STATUS_OK) return false;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return false;
+    bool held = flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(descriptor);
+    return held;
+}
+
+/* ---- engine.json ---- */
+
+status run_folder_announce(const struct run_folder *folder, const char *socket_path, const char *device, int threads)
+{
+    char path[PATH_SIZE];
+    TRY(path_format(path, "%s/engine.json", folder->path));
+    cJSON *facts = cJSON_CreateObject();
+    cJSON_AddNumberToObject(facts, "pid", (double)getpid());
+    cJSON_AddItemToObject(facts, "socket", socket_path ? cJSON_CreateString(socket_path) : cJSON_CreateNull());
+    cJSON_AddStringToObject(facts, "version", ALIGNPROP_VERSION);
+    cJSON_AddStringToObject(facts, "device", device ? device : "cpu");
+    cJSON_AddNumberToObject(facts, "threads", threads);
+    status result = facts ? json_write_file(path, facts) : status_error(STATUS_NO_MEMORY, "no memory for %s", path);
+    cJSON_Delete(facts);
+    return result;
+}
+
+static status read_engine(const char *path, const cJSON *tree, struct engine_facts *facts)
+{
+    struct json_object root;
+    TRY(json_root(path, tree, &root));
+    int64_t pid;
+    const char *socket_path, *version, *device;
+    TRY(json_integer(&root, "pid", 1, INT32_MAX, &pid));
+    TRY(json_text_or(&root, "socket", "", &socket_path));
+    TRY(json_text_or(&root, "version", "", &version));
+    TRY(json_text_or(&root, "device", "", &device));
+    TRY(json_int_or(&root, "threads", 0, 100000, 0, &facts->threads));
+    facts->pid = (long)pid;
+    snprintf(facts->socket_path, sizeof facts->socket_path, "%s", socket_path);
+    snprintf(facts->version, sizeof facts->version, "%s", version);
+    snprintf(facts->device, sizeof facts->device, "%s", device);
+    return status_ok();
+}
+
+status run_folder_engine(const struct run_folder *folder, struct engine_facts *facts)
+{
+    *facts = (struct engine_facts){0};
+    char path[PATH_SIZE];
+    TRY(path_format(path, "%s/engine.json", folder->path));
+    cJSON *tree;
+    TRY(json_read_file(path, ENGINE_LIMIT, &tree));
+    status result = read_engine(path, tree, facts);
+    cJSON_Delete(tree);
+    return result;
+}
+
+status run_folder_preset(const struct run_folder *folder, struct preset *preset)
+{
+    *preset = (struct preset){0};
+    char path[PATH_SIZE];
+    TRY(path_format(path, "%s/preset.json", folder->path));
+    cJSON *tree;
+    TRY(json_read_file(path, PRESET_LIMIT, &tree));
+    status result = preset_from_json(tree, path, folder->path, NULL, 0, preset, NULL);
+    cJSON_Delete(tree);
+    return result;
+}

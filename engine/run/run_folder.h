@@ -1,0 +1,48 @@
+/* The folder of one run, as the contract lays it out: who holds it, its metrics file, its checkpoints by step.
+ *
+ *   preset.json  metrics.jsonl  samples/  checkpoints/  lora.safetensors  engine.json  engine.lock  engine.log */
+#ifndef ALIGNPROP_RUN_RUN_FOLDER_H
+#define ALIGNPROP_RUN_RUN_FOLDER_H
+
+#include "engine/base/files.h"
+#include "engine/base/status.h"
+#include "engine/preset/preset.h"
+
+struct run_folder {
+    char path[PATH_SIZE]; /* absolute */
+    char id[80];          /* names the run and its socket: letters, digits, '-', '_', '.' */
+    int lock;             /* descriptor of engine.lock while this process is the run's engine, else -1 */
+};
+
+/* Where runs are kept: $XDG_DATA_HOME/alignprop/runs. */
+status run_folder_home(char path[PATH_SIZE]);
+
+/* Makes the folder of a new run and writes preset.json: `path`, which must not exist or be empty, or (NULL) a new
+ * folder "NAME-DATE-TIME" under run_folder_home. The folder is locked. */
+status run_folder_create(const char *path, const struct preset *preset, struct run_folder *folder);
+
+/* Finds the folder `name_or_path` means: a path, or a name under run_folder_home. STATUS_BAD_INPUT if there is no run,
+ * naming the nearest. */
+status run_folder_open(const char *name_or_path, struct run_folder *folder);
+
+/* Becomes the run's engine. STATUS_FAILED when another process holds the lock (the message names its pid). */
+status run_folder_lock(struct run_folder *folder);
+void run_folder_unlock(struct run_folder *folder);
+/* True while some process holds the lock. */
+bool run_folder_is_alive(const struct run_folder *folder);
+
+/* engine.json: pid, socket path (NULL: none yet), version, and what a resumed run takes up again. */
+status run_folder_announce(const struct run_folder *folder, const char *socket_path, const char *device, int threads);
+
+struct engine_facts {
+    long pid;
+    char socket_path[PATH_SIZE];
+    char version[32], device[32];
+    int threads; /* of the CPU engine; 0: unknown */
+};
+status run_folder_engine(const struct run_folder *folder, struct engine_facts *facts);
+
+/* The preset as started. The caller clears it. */
+status run_folder_preset(const struct run_folder *folder, struct preset *preset);
+
+#endif

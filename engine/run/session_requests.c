@@ -1,0 +1,286 @@
+#include "engine/preset/keys.h"
+#include "engine/run/session_private.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PREVIEW_RATE_LIMIT = 60 };
+static const char preview_key[] = "preview.rate";
+
+/* ---- live settings by key ---- */
+
+/* The index of the reward that "rewards.ID.weight" means; -1 for other keys. */
+static int weight_index(const struct session *session, const char *key)
+{
+    for (int i = 0; i < session->preset->reward_count; i++) {
+        char name[160];
+        snprintf(name, sizeof name, "rewards.%s.weight", session->preset->rewards[i].id);
+        if (strcmp(name, key) == 0) return i;
+    }
+    return -1;
+}
+
+/* The present value of a live setting; false if there is none of that name. */
+static bool setting_value(const struct session *session, const char *key, double *value)
+{
+    int index = weight_index(session, key);
+    if (index >= 0) {
+        *value = session->settings.weights[index];
+    } else if (strcmp(key, "optimizer.lr") == 0) {
+        *value = session->settings.learning_rate;
+    } else if (strcmp(key, "optimizer.clip") == 0) {
+        *value = session->settings.clip;
+    } else if (strcmp(key, "sample.every") == 0) {
+        *value = session->settings.sample_every;
+    } else if (strcmp(key, preview_key) == 0) {
+        *value = session->settings.preview_rate;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool is_tuners(const char *key)
+{
+    return strcmp(key, "sample.every") != 0 && strcmp(key, preview_key) != 0;
+}
+
+static status store_setting(struct session *session, const char *key, double value)
+{
+    if (is_tuners(key)) TRY(tuner_set(session->tuner, key, value));
+    int index = weight_index(session, key);
+    if (index >= 0) session->settings.weights[index] = value;
+    if (strcmp(key, "optimizer.lr") == 0) session->settings.learning_rate = value;
+    if (strcmp(key, "optimizer.clip") == 0) session->settings.clip = value;
+    if (strcmp(key, "sample.every") == 0) session->settings.sample_every = (int)value;
+    if (strcmp(key, preview_key) == 0) session->settings.preview_rate = value;
+    if (index >= 0) session_find_best(session);
+    return status_ok();
+}
+
+status session_push_settings(struct session *session)
+{
+    for (int i = 0; i < session->preset->reward_count; i++) {
+        char key[160];
+        snprintf(key, sizeof key, "rewards.%s.weight", session->preset->rewards[i].id);
+        TRY(tuner_set(session->tuner, key, session->settings.weights[i]));
+    }
+    TRY(tuner_set(session->tuner, "optimizer.lr", session->settings.learning_rate));
+    return tuner_set(session->tuner, "optimizer.clip", session->settings.clip);
+}
+
+static status range_error(const char *key, double low, double high, double value)
+{
+    return status_error(STATUS_BAD_INPUT, "%s: expected a number from %g to %g, found %g", key, low, high, value);
+}
+
+static status check_change(const struct session *session, const char *key, double value)
+{
+    double present, low = 0, high = PREVIEW_RATE_LIMIT;
+    if (!setting_value(session, key, &present)) {
+        const struct preset_key *row = preset_key_find(key);
+        if (row && !row->live) return status_error(STATUS_BAD_INPUT, "%s: is fixed while a run goes on", key);
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: no such setting; expected rewards.ID.weight, optimizer.lr, "
+                            "optimizer.clip, sample.every or preview.rate",
+                            key);
+    }
+    const struct preset_key *row = preset_key_find(key);
+    if (row) {
+        low = row->low;
+        high = row->high;
+    } else if (weight_index(session, key) >= 0) {
+        low = -REWARD_WEIGHT_LIMIT;
+        high = REWARD_WEIGHT_LIMIT;
+    }
+    if (!(value >= low && value <= high)) return range_error(key, low, high, value);
+    if (row && row->kind == KEY_INTEGER && value != floor(value)) {
+        return status_error(STATUS_BAD_INPUT, "%s: expected a whole number, found %g", key, value);
+    }
+    return status_ok();
+}
+
+/* ---- changes that wait for their step ---- */
+
+status session_add_change(struct session *session, int step, const char *key, double value)
+{
+    if (session->pending_count == session->pending_capacity) {
+        int capacity = session->pending_capacity ? session->pending_capacity * 2 : 8;
+        struct pending_change *larger = realloc(session->pending, (size_t)capacity * sizeof *larger);
+        if (!larger) return status_error(STATUS_NO_MEMORY, "no memory for a change of settings");
+        session->pending = larger;
+        session->pending_capacity = capacity;
+    }
+    struct pending_change *change = &session->pending[session->pending_count++];
+    change->step = step;
+    change->value = value;
+    snprintf(change->key, sizeof change->key, "%s", key);
+    return status_ok();
+}
+
+status session_apply_changes(struct session *session, int step)
+{
+    int kept = 0, count = session->pending_count;
+    status result = status_ok();
+    for (int i = 0; i < count; i++) {
+        struct pending_change *change = &session->pending[i];
+        if (change->step > step || result.code != STATUS_OK) {
+            session->pending[kept++] = *change;
+        } else {
+            result = store_setting(session, change->key, change->value);
+        }
+    }
+    session->pending_count = kept;
+    if (kept < count) session_publish(session);
+    return result;
+}
+
+/* The value the next change of `key` starts from. */
+static double value_before(const struct session *session, const char *key)
+{
+    double value = NAN;
+    setting_value(session, key, &value);
+    for (int i = 0; i < session->pending_count; i++) {
+        if (strcmp(session->pending[i].key, key) == 0) value = session->pending[i].value;
+    }
+    return value;
+}
+
+/* The next step to begin: what is accepted now is used from there. */
+static int next_step(const struct session *session)
+{
+    return session->step + (session->in_step ? 2 : 1);
+}
+
+static void append_by(struct text *members, const struct session_request *request)
+{
+    text_append(members, ",\"by\":");
+    text_append_json_string(members, request->by[0] ? request->by : "client");
+}
+
+static status accept_change(struct session *session, const struct session_request *request)
+{
+    TRY(check_change(session, request->key, request->value));
+    struct text members = {0};
+    text_append(&members, ",\"key\":");
+    text_append_json_string(&members, request->key);
+    text_append(&members, ",\"from\":");
+    text_append_json_number(&members, value_before(session, request->key));
+    text_append(&members, ",\"to\":");
+    text_append_json_number(&members, request->value);
+    append_by(&members, request);
+    status result = text_status(&members);
+    if (result.code == STATUS_OK) result = session_event(session, "set", next_step(session), members.data);
+    if (result.code == STATUS_OK) {
+        result = session_add_change(session, next_step(session), request->key, request->value);
+    }
+    text_clear(&members);
+    return result;
+}
+
+/* ---- requests ---- */
+
+static status note(struct session *session, const char *event, const struct session_request *request)
+{
+    struct text members = {0};
+    append_by(&members, request);
+    status result = text_status(&members);
+    if (result.code == STATUS_OK) result = session_event(session, event, session->step, members.data);
+    text_clear(&members);
+    return result;
+}
+
+static status accept_rollback(struct session *session, const struct session_request *request)
+{
+    if (session->rollback_waits) return status_error(STATUS_FAILED, "a rollback is being carried out already");
+    if (request->step > session->step) {
+        return status_error(STATUS_BAD_INPUT, "rollback: step %d is still to come; the last finished step is %d",
+                            request->step, session->step);
+    }
+    struct run_state state;
+    TRY(checkpoint_load(session->folder, request->step, session->preset, NULL, &state));
+    session->rollback = *request;
+    session->rollback_waits = true;
+    return status_ok();
+}
+
+static status accept(struct session *session, const struct session_request *request)
+{
+    switch (request->kind) {
+    case REQUEST_PAUSE:
+        if (session->pause) return status_ok();
+        session->pause = true;
+        return note(session, "pause", request);
+    case REQUEST_CONTINUE:
+        if (!session->pause) return status_ok();
+        session->pause = false;
+        return note(session, "continue", request);
+    case REQUEST_STOP:
+        if (session->stop) return status_ok();
+        session->stop = true;
+        session->phase = SESSION_STOPPING;
+        session_publish(session);
+        return note(session, "stop", request);
+    case REQUEST_SAMPLE_NOW: session->sample_now = true; return note(session, "sample", request);
+    case REQUEST_SAVE_NOW: session->save_now = true; return note(session, "save", request);
+    case REQUEST_SET: return accept_change(session, request);
+    case REQUEST_ROLLBACK: return accept_rollback(session, request);
+    }
+    return status_error(STATUS_BAD_INPUT, "unknown request");
+}
+
+static void answer(struct session *session, const struct session_request *request, status result, int step)
+{
+    const struct session_hooks *hooks = &session->options.hooks;
+    if (hooks->answer) hooks->answer(hooks->context, request, result, step);
+}
+
+void session_poll(struct session *session)
+{
+    const struct session_hooks *hooks = &session->options.hooks;
+    struct session_request request;
+    while (hooks->take_request && hooks->take_request(hooks->context, &request)) {
+        status result = accept(session, &request);
+        if (request.kind == REQUEST_ROLLBACK && result.code == STATUS_OK) continue; /* answered when done */
+        answer(session, &request, result, request.kind == REQUEST_SET ? next_step(session) : session->step);
+    }
+}
+
+/* ---- going back ---- */
+
+static void take_over(struct session *session, const struct run_state *state)
+{
+    session->step = state->step;
+    session->settings = state->settings;
+    session->skipped = state->skipped;
+    session->checkpoint_step = state->step;
+    session->pending_count = 0;
+    session->rollbacks++;
+    session_forget_after(session, state->step);
+}
+
+static status go_back(struct session *session, int to)
+{
+    struct run_state state;
+    TRY(checkpoint_load(session->folder, to, session->preset, NULL, &state));
+    char members[80];
+    snprintf(members, sizeof members, ",\"to\":%d", to);
+    TRY(session_event(session, "rollback", session->step, members));
+    TRY(checkpoint_load(session->folder, to, session->preset, session->tuner, &state));
+    take_over(session, &state);
+    TRY(session_push_settings(session));
+    TRY(checkpoint_remove_after(session->folder, to));
+    return checkpoint_publish(session->folder, to);
+}
+
+status session_do_rollback(struct session *session)
+{
+    if (!session->rollback_waits) return status_ok();
+    session->rollback_waits = false;
+    status result = go_back(session, session->rollback.step);
+    answer(session, &session->rollback, result, session->step);
+    session_publish(session);
+    return result;
+}

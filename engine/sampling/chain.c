@@ -1,0 +1,359 @@
+/* The chain's life: settings checked, graphs built, arena laid out, memory taken. */
+#include "engine/graph/transfer.h"
+#include "engine/sampling/chain_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum element_type chain_exact(const struct chain *chain)
+{
+    return chain->backend->interface->exact_type;
+}
+
+enum element_type chain_compute(const struct chain *chain)
+{
+    return chain->backend->interface->compute_type;
+}
+
+int64_t chain_latent_elements(const struct chain *chain)
+{
+    return (int64_t)chain->settings.batch * chain->latent_height * chain->latent_width * chain->channels;
+}
+
+size_t chain_latent_bytes(const struct chain *chain)
+{
+    return align_up((size_t)chain_latent_elements(chain) * element_size(chain_exact(chain)));
+}
+
+size_t chain_picture_bytes(const struct chain *chain)
+{
+    size_t elements = (size_t)chain->decode_batch * (size_t)chain->settings.width * (size_t)chain->settings.height * 3;
+    return align_up(elements * element_size(chain_exact(chain)));
+}
+
+void *chain_at(const struct chain *chain, size_t offset)
+{
+    return chain->arena + offset;
+}
+
+void *chain_latents_at(const struct chain *chain, int index)
+{
+    return chain_at(chain, chain->layout.latents + (size_t)index * chain_latent_bytes(chain));
+}
+
+struct memory_region chain_packed(const struct chain *chain, const struct part *part)
+{
+    size_t bytes = part->packing ? packing_plan_bytes(part->packing) : program_sizes(part->program).packed_bytes;
+    return (struct memory_region){chain_at(chain, part->packed_offset), bytes};
+}
+
+struct memory_region chain_saved_step(const struct chain *chain, int slot)
+{
+    if (!chain->kept.program) return (struct memory_region){NULL, 0};
+    size_t bytes = program_sizes(chain->kept.program).saved_bytes;
+    return (struct memory_region){chain_at(chain, chain->layout.saved_steps + (size_t)slot * bytes), bytes};
+}
+
+struct memory_region chain_saved_decoder(const struct chain *chain)
+{
+    return (struct memory_region){chain_at(chain, chain->layout.saved_decoder),
+                                  program_sizes(chain->decoder.program).saved_bytes};
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t work_bytes(const struct chain *chain)
+{
+    size_t bytes = chain->extra.work_bytes;
+    const struct part *parts[] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i]->program) bytes = larger(bytes, program_sizes(parts[i]->program).work_bytes);
+    return align_up(bytes);
+}
+
+static size_t scratch_bytes(const struct chain *chain)
+{
+    size_t bytes = chain->extra.scratch_bytes;
+    const struct part *parts[] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i]->program) bytes = larger(bytes, program_sizes(parts[i]->program).scratch_bytes);
+    return align_up(bytes);
+}
+
+struct memory_region chain_work(const struct chain *chain)
+{
+    return (struct memory_region){chain_at(chain, chain->layout.work), work_bytes(chain)};
+}
+
+struct memory_region chain_scratch(const struct chain *chain)
+{
+    return (struct memory_region){chain_at(chain, chain->layout.scratch), scratch_bytes(chain)};
+}
+
+struct memory_region chain_saved_extra(const struct chain *chain)
+{
+    return (struct memory_region){chain_at(chain, chain->layout.saved_extra), align_up(chain->extra.saved_bytes)};
+}
+
+static status check(const struct model *model, const struct chain_settings *settings)
+{
+    const struct model_facts *facts = model_facts(model);
+    int factor = facts->latent_factor;
+    if (settings->width < factor || settings->height < factor || settings->width % factor || settings->height % factor)
+        return status_error(STATUS_BAD_INPUT,
+                            "sampler.width, sampler.height: %dx%d; %s needs multiples of %d from %d up",
+                            settings->width, settings->height, facts->name, factor, factor);
+    if (settings->batch < 1) return status_error(STATUS_BAD_INPUT, "batch: %d is below 1", settings->batch);
+    if (!isfinite(settings->guidance))
+        return status_error(STATUS_BAD_INPUT, "sampler.guidance: %g is no number", settings->guidance);
+    return status_ok();
+}
+
+/* Few large pictures at once keep the decoder's activations small; many small ones keep the device busy. */
+static int choose_decode_batch(const struct chain_settings *settings)
+{
+    enum { PIXELS_AT_ONCE = 2 * 128 * 128 };
+    int64_t pixels = (int64_t)settings->width * settings->height;
+    for (int batch = settings->batch; batch > 1; batch--)
+        if (settings->batch % batch == 0 && batch * pixels <= PIXELS_AT_ONCE) return batch;
+    return 1;
+}
+
+static status lay_out_parameters(struct chain *chain)
+{
+    int modules = chain->modules.module_count;
+    chain->parameter_offset = calloc((size_t)modules * 2 + 1, sizeof *chain->parameter_offset);
+    chain->merged_offset = calloc((size_t)modules + 1, sizeof *chain->merged_offset);
+    if (!chain->parameter_offset || !chain->merged_offset)
+        return status_error(STATUS_NO_MEMORY, "no memory for %d adapters", modules);
+    for (int i = 0; i < modules; i++) {
+        int64_t rows, columns;
+        module_matrix(&chain->modules.modules[i], &rows, &columns);
+        chain->merged_offset[i] = chain->merged_bytes;
+        chain->merged_bytes += align_up((size_t)(rows * columns) * element_size(chain_compute(chain)));
+        for (int up = 0; up < 2; up++) {
+            chain->parameter_offset[2 * i + up] = chain->parameter_bytes;
+            size_t elements = (size_t)chain->settings.rank * (size_t)(up ? rows : columns);
+            chain->parameter_bytes += align_up(elements * element_size(chain_exact(chain)));
+        }
+    }
+    return status_ok();
+}
+
+static size_t take(size_t *end, size_t bytes)
+{
+    size_t offset = *end;
+    *end += align_up(bytes);
+    return offset;
+}
+
+static void lay_out_part(size_t *end, struct part *part)
+{
+    if (part->program) part->packed_offset = take(end, program_sizes(part->program).packed_bytes);
+}
+
+/* Gives everything its offset; called again whenever a size changes before chain_allocate. */
+static void lay_out(struct chain *chain)
+{
+    const struct model_facts *facts = model_facts(chain->model);
+    struct chain_layout *layout = &chain->layout;
+    size_t end = 0, compute = element_size(chain_compute(chain)), exact = element_size(chain_exact(chain));
+    size_t context = (size_t)facts->context_length * (size_t)facts->context_width * compute;
+    int steps = chain->schedule.count;
+    bool trainable = chain->settings.trainable, noisy = chain->settings.eta > 0.0;
+    layout->latents = take(&end, chain_latent_bytes(chain) * (size_t)(steps + 1));
+    layout->noise = take(&end, noisy ? chain_latent_bytes(chain) * (size_t)steps : 0);
+    layout->context = take(&end, context * (size_t)chain->guided_batch);
+    layout->text_ids = take(&end, (size_t)facts->context_length * sizeof(int32_t));
+    layout->text_states = take(&end, context);
+    layout->time = take(&end, align_up((size_t)facts->time_features * compute) * (size_t)steps);
+    layout->coefficients = take(&end, (size_t)ARENA_ALIGNMENT * COEFFICIENT_COUNT * (size_t)steps);
+    for (int side = 0; side < 2; side++)
+        layout->gradients[side] = take(&end, trainable ? chain_latent_bytes(chain) : 0);
+    layout->pictures = take(&end, chain_picture_bytes(chain));
+    layout->picture_gradient = take(&end, trainable ? chain_picture_bytes(chain) : 0);
+    layout->merge_scale = take(&end, exact);
+    layout->parameters = take(&end, trainable ? chain->parameter_bytes : 0);
+    layout->parameter_gradients = take(&end, trainable ? chain->parameter_bytes : 0);
+    layout->merged = take(&end, chain->merged_bytes);
+    lay_out_part(&end, &chain->text);
+    chain->plain.packed_offset = chain->kept.packed_offset = take(&end, packing_plan_bytes(chain->step_packing));
+    lay_out_part(&end, &chain->decoder);
+    lay_out_part(&end, &chain->merge);
+    size_t saved = chain->kept.program ? program_sizes(chain->kept.program).saved_bytes : 0;
+    layout->saved_steps = take(&end, saved * (size_t)chain->settings.kept_calls);
+    layout->saved_decoder = take(&end, program_sizes(chain->decoder.program).saved_bytes);
+    layout->saved_extra = take(&end, chain->extra.saved_bytes);
+    layout->work = take(&end, work_bytes(chain));
+    layout->scratch = take(&end, scratch_bytes(chain));
+    layout->total = end;
+}
+
+status chain_create(struct model *model, struct backend *backend, const struct chain_settings *settings,
+                    struct chain **chain)
+{
+    TRY(check(model, settings));
+    const struct model_facts *facts = model_facts(model);
+    struct chain *created = calloc(1, sizeof *created);
+    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a denoising chain");
+    created->model = model;
+    created->backend = backend;
+    created->settings = *settings;
+    if (created->settings.kept_calls < 1) created->settings.kept_calls = 1;
+    created->latent_height = settings->height / facts->latent_factor;
+    created->latent_width = settings->width / facts->latent_factor;
+    created->channels = facts->latent_channels;
+    created->guided_batch = settings->guidance == 1.0 ? settings->batch : 2 * settings->batch;
+    created->decode_batch = choose_decode_batch(settings);
+    status result =
+        schedule_create(&facts->schedule, settings->sampler, settings->steps, settings->eta, &created->schedule);
+    if (result.code == STATUS_OK) {
+        created->cache = calloc(TEXT_CACHE_SIZE, sizeof *created->cache);
+        if (!created->cache) result = status_error(STATUS_NO_MEMORY, "no memory for a denoising chain");
+    }
+    if (result.code == STATUS_OK) result = chain_build_parts(created);
+    if (result.code == STATUS_OK) result = lay_out_parameters(created);
+    if (result.code != STATUS_OK) {
+        chain_destroy(created);
+        return result;
+    }
+    lay_out(created);
+    *chain = created;
+    return status_ok();
+}
+
+void chain_destroy(struct chain *chain)
+{
+    if (!chain) return;
+    struct part *parts[] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) chain_discard_part(parts[i]);
+    packing_plan_destroy(chain->step_packing);
+    weight_set_destroy(chain->text_weights);
+    weight_set_destroy(chain->unet_weights);
+    weight_set_destroy(chain->decoder_weights);
+    if (chain->arena) chain->backend->interface->release(chain->backend, chain->arena);
+    for (int i = 0; chain->cache && i < TEXT_CACHE_SIZE; i++) {
+        free(chain->cache[i].prompt);
+        free(chain->cache[i].states);
+    }
+    free(chain->cache);
+    free(chain->parameter_offset);
+    free(chain->merged_offset);
+    adapter_plan_clear(&chain->modules);
+    schedule_clear(&chain->schedule);
+    free(chain);
+}
+
+struct chain_sizes chain_sizes(const struct chain *chain)
+{
+    struct chain_sizes sizes = {0};
+    const struct part *parts[] = {&chain->text, &chain->decoder, &chain->merge};
+    sizes.packed = align_up(packing_plan_bytes(chain->step_packing));
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i]->program) sizes.packed += align_up(program_sizes(parts[i]->program).packed_bytes);
+    sizes.packed += align_up(chain->merged_bytes);
+    sizes.weights = program_sizes(chain->text.program).weight_bytes + program_sizes(chain->plain.program).weight_bytes +
+                    program_sizes(chain->decoder.program).weight_bytes;
+    sizes.adapters = chain->settings.trainable ? 2 * align_up(chain->parameter_bytes) : 0;
+    if (chain->kept.program) sizes.saved_step = program_sizes(chain->kept.program).saved_bytes;
+    sizes.saved_calls = align_up(sizes.saved_step * (size_t)chain->settings.kept_calls);
+    sizes.saved_decoder = align_up(program_sizes(chain->decoder.program).saved_bytes);
+    sizes.saved_extra = align_up(chain->extra.saved_bytes);
+    sizes.work = work_bytes(chain);
+    sizes.scratch = scratch_bytes(chain);
+    sizes.latents = chain->layout.total - sizes.packed - sizes.adapters - sizes.saved_calls - sizes.saved_decoder -
+                    sizes.saved_extra - sizes.work - sizes.scratch;
+    return sizes;
+}
+
+size_t chain_total_bytes(const struct chain *chain)
+{
+    return chain->layout.total + chain_sizes(chain).weights;
+}
+
+void chain_reserve(struct chain *chain, struct program_sizes sizes)
+{
+    chain->extra = sizes;
+    lay_out(chain);
+}
+
+void chain_set_kept_calls(struct chain *chain, int kept_calls)
+{
+    chain->settings.kept_calls = kept_calls < 1 ? 1 : kept_calls;
+    lay_out(chain);
+}
+
+static status write_step_constants(struct chain *chain)
+{
+    const struct model_facts *facts = model_facts(chain->model);
+    size_t stride = align_up((size_t)facts->time_features * element_size(chain_compute(chain)));
+    float *features = malloc((size_t)facts->time_features * sizeof *features);
+    if (!features) return status_error(STATUS_NO_MEMORY, "no memory for time features");
+    status result = status_ok();
+    for (int i = 0; i < chain->schedule.count && result.code == STATUS_OK; i++) {
+        const struct sampler_step *step = &chain->schedule.steps[i];
+        const double values[COEFFICIENT_COUNT] = {step->input_scale, step->latent_gain, step->prediction_gain,
+                                                  step->noise_gain};
+        model_time_features(chain->model, step->timestep, features);
+        result =
+            transfer_write(chain->backend, chain_compute(chain),
+                           chain_at(chain, chain->layout.time + (size_t)i * stride), features, facts->time_features);
+        for (int c = 0; c < COEFFICIENT_COUNT && result.code == STATUS_OK; c++) {
+            size_t offset = chain->layout.coefficients + (size_t)ARENA_ALIGNMENT * (size_t)(i * COEFFICIENT_COUNT + c);
+            result = transfer_write_double(chain->backend, chain_exact(chain), chain_at(chain, offset), &values[c], 1);
+        }
+    }
+    free(features);
+    return result;
+}
+
+status chain_allocate(struct chain *chain)
+{
+    struct backend *backend = chain->backend;
+    TRY(backend->interface->allocate(backend, chain->layout.total, (void **)&chain->arena));
+    TRY(backend->interface->clear(backend, chain->arena, chain->layout.total));
+    TRY(weight_set_create(backend, model_text_weights(chain->model), &chain->text_weights));
+    TRY(weight_set_create(backend, model_unet_weights(chain->model), &chain->unet_weights));
+    TRY(weight_set_create(backend, model_decoder_weights(chain->model), &chain->decoder_weights));
+    TRY(write_step_constants(chain));
+    return chain_bind_parts(chain);
+}
+
+const struct sampler_schedule *chain_schedule(const struct chain *chain)
+{
+    return &chain->schedule;
+}
+
+int chain_decode_batch(const struct chain *chain)
+{
+    return chain->decode_batch;
+}
+
+double chain_step_flops(const struct chain *chain, bool kept, bool backward)
+{
+    const struct part *part = kept ? &chain->kept : &chain->plain;
+    return part->program ? program_flops(part->program, backward) : 0.0;
+}
+
+double chain_decoder_flops(const struct chain *chain, bool backward)
+{
+    return program_flops(chain->decoder.program, backward);
+}
+
+size_t chain_high_water(const struct chain *chain)
+{
+    size_t high = 0;
+    const struct part *parts[] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i]->program) high = larger(high, program_high_water(parts[i]->program));
+    return high;
+}
+
+int chain_batch(const struct chain *chain)
+{
+    return chain->settings.batch;
+}

@@ -1,0 +1,96 @@
+/* What the files of the chain share. */
+#ifndef ALIGNPROP_SAMPLING_CHAIN_INTERNAL_H
+#define ALIGNPROP_SAMPLING_CHAIN_INTERNAL_H
+
+#include "engine/sampling/chain.h"
+
+/* A graph with its program and the bound tensors' ids. */
+struct part {
+    struct graph *graph;
+    struct program *program;
+    size_t packed_offset;         /* of its packed weights in the arena */
+    struct packing_plan *packing; /* shared; NULL: the program's own */
+};
+
+enum coefficient {
+    COEFFICIENT_INPUT,
+    COEFFICIENT_LATENT,
+    COEFFICIENT_PREDICTION,
+    COEFFICIENT_NOISE,
+    COEFFICIENT_COUNT
+};
+
+struct step_tensors {
+    tensor_id latents, noise, time, context, coefficient[COEFFICIENT_COUNT], next;
+    tensor_id cotangent, gradient; /* kept form only */
+};
+
+struct cached_text {
+    char *prompt;
+    float *states; /* context_length * context_width */
+};
+
+/* Offsets into the arena. */
+struct chain_layout {
+    size_t latents, noise, context, text_ids, text_states, time, coefficients, gradients[2], pictures, picture_gradient;
+    size_t merge_scale, parameters, parameter_gradients, merged;
+    size_t saved_steps, saved_decoder, saved_extra, work, scratch;
+    size_t total;
+};
+
+struct chain {
+    struct model *model;
+    struct backend *backend;
+    struct chain_settings settings;
+    struct sampler_schedule schedule;
+    int latent_height, latent_width, channels;
+    int guided_batch; /* batch, times two with guidance */
+    int decode_batch;
+
+    struct part text, plain, kept, decoder, merge;
+    struct packing_plan *step_packing; /* of the plain and the kept step */
+    tensor_id text_ids, text_states;
+    struct step_tensors plain_tensors, kept_tensors;
+    tensor_id decoder_latents, decoder_pictures, decoder_cotangent, decoder_gradient;
+
+    struct adapter_plan modules;
+    size_t *parameter_offset; /* by parameter, from layout.parameters; gradients lie alike */
+    size_t *merged_offset;    /* by module, from layout.merged */
+    size_t parameter_bytes, merged_bytes;
+
+    struct weight_set *text_weights, *unet_weights, *decoder_weights;
+    struct program_sizes extra;
+    struct chain_layout layout;
+    char *arena;
+
+    struct cached_text *cache;
+    int cache_count, cache_next;
+    int gradient_side; /* which of the two gradient buffers holds the current latents' gradient */
+};
+
+enum { TEXT_CACHE_SIZE = 256 };
+
+status chain_build_parts(struct chain *chain);
+void chain_discard_part(struct part *part);
+status chain_build_merge(struct chain *chain, int rank, struct part *part);
+/* Binds everything that never moves. */
+status chain_bind_parts(struct chain *chain);
+status chain_pack_merged(struct chain *chain);
+
+size_t chain_latent_bytes(const struct chain *chain);     /* of one set of latents, aligned */
+int64_t chain_latent_elements(const struct chain *chain); /* batch * h * w * channels */
+size_t chain_picture_bytes(const struct chain *chain);
+enum element_type chain_exact(const struct chain *chain);
+enum element_type chain_compute(const struct chain *chain);
+/* Device pointer at an offset. */
+void *chain_at(const struct chain *chain, size_t offset);
+void *chain_latents_at(const struct chain *chain, int index);
+struct memory_region chain_packed(const struct chain *chain, const struct part *part);
+struct memory_region chain_saved_step(const struct chain *chain, int slot);
+struct memory_region chain_saved_decoder(const struct chain *chain);
+/* Name of the module's frozen weight, or of the plain step's merged one. */
+void module_weight_name(const struct adapter_module *module, bool merged, char *name, size_t size);
+/* Elements of module's factor as rows x columns: down is rank x columns, up is rows x rank. */
+void module_matrix(const struct adapter_module *module, int64_t *rows, int64_t *columns);
+
+#endif

@@ -1,0 +1,252 @@
+/* Running the chain: prompts, noise, steps, decoder, and the way back. */
+#include "engine/graph/transfer.h"
+#include "engine/sampling/chain_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *chain_pictures(const struct chain *chain)
+{
+    return chain_at(chain, chain->layout.pictures);
+}
+
+void *chain_picture_gradient(const struct chain *chain)
+{
+    return chain_at(chain, chain->layout.picture_gradient);
+}
+
+static int64_t context_elements(const struct chain *chain)
+{
+    const struct model_facts *facts = model_facts(chain->model);
+    return (int64_t)facts->context_length * facts->context_width;
+}
+
+static status run_text_encoder(struct chain *chain, const char *prompt, float *states)
+{
+    const struct model_facts *facts = model_facts(chain->model);
+    int32_t *ids = malloc((size_t)facts->context_length * sizeof *ids);
+    if (!ids) return status_error(STATUS_NO_MEMORY, "no memory for a prompt");
+    status result = model_tokenize(chain->model, prompt, ids, NULL);
+    if (result.code == STATUS_OK)
+        result = chain->backend->interface->upload(chain->backend, chain_at(chain, chain->layout.text_ids), ids,
+                                                   (size_t)facts->context_length * sizeof *ids);
+    free(ids);
+    TRY(result);
+    TRY(program_forward(chain->text.program, (struct memory_region){NULL, 0}, chain_work(chain), chain_scratch(chain)));
+    return transfer_read(chain->backend, chain_compute(chain), chain_at(chain, chain->layout.text_states), states,
+                         context_elements(chain));
+}
+
+/* The prompt's text states; the pointer holds until the next call. */
+static status text_states(struct chain *chain, const char *prompt, const float **states)
+{
+    for (int i = 0; i < chain->cache_count; i++) {
+        if (strcmp(chain->cache[i].prompt, prompt) == 0) {
+            *states = chain->cache[i].states;
+            return status_ok();
+        }
+    }
+    char *copy = strdup(prompt);
+    float *values = malloc((size_t)context_elements(chain) * sizeof *values);
+    status result = copy && values ? run_text_encoder(chain, prompt, values)
+                                   : status_error(STATUS_NO_MEMORY, "no memory for a prompt");
+    if (result.code != STATUS_OK) {
+        free(copy);
+        free(values);
+        return result;
+    }
+    struct cached_text *entry = &chain->cache[chain->cache_next];
+    free(entry->prompt);
+    free(entry->states);
+    *entry = (struct cached_text){copy, values};
+    chain->cache_next = (chain->cache_next + 1) % TEXT_CACHE_SIZE;
+    if (chain->cache_count < TEXT_CACHE_SIZE) chain->cache_count++;
+    *states = values;
+    return status_ok();
+}
+
+static status write_context(struct chain *chain, int row, const char *prompt)
+{
+    const float *states = NULL;
+    TRY(text_states(chain, prompt, &states));
+    size_t bytes = (size_t)context_elements(chain) * element_size(chain_compute(chain));
+    return transfer_write(chain->backend, chain_compute(chain),
+                          chain_at(chain, chain->layout.context + (size_t)row * bytes), states,
+                          context_elements(chain));
+}
+
+status chain_set_prompts(struct chain *chain, const char *const *prompts, const char *negative)
+{
+    int batch = chain->settings.batch, first = chain->guided_batch - batch;
+    for (int b = 0; b < first; b++) TRY(write_context(chain, b, negative));
+    for (int b = 0; b < batch; b++) TRY(write_context(chain, first + b, prompts[b]));
+    return status_ok();
+}
+
+static int64_t picture_latents(const struct chain *chain)
+{
+    return chain_latent_elements(chain) / chain->settings.batch;
+}
+
+/* Normals for every picture of the batch, scaled, to device memory. */
+static status write_noise(struct chain *chain, void *device, const uint64_t *seeds, const uint64_t *indices,
+                          enum noise_purpose purpose, double scale)
+{
+    int64_t each = picture_latents(chain);
+    float *values = malloc((size_t)chain_latent_elements(chain) * sizeof *values);
+    if (!values) return status_error(STATUS_NO_MEMORY, "no memory for noise");
+    for (int b = 0; b < chain->settings.batch; b++)
+        noise_normals((struct noise_stream){seeds[b], purpose, indices[b]}, values + b * each, each);
+    for (int64_t i = 0; i < chain_latent_elements(chain); i++) values[i] = (float)(values[i] * scale);
+    status result = transfer_write(chain->backend, chain_exact(chain), device, values, chain_latent_elements(chain));
+    free(values);
+    return result;
+}
+
+status chain_start(struct chain *chain, const uint64_t *seeds, const uint64_t *numbers)
+{
+    TRY(write_noise(chain, chain_latents_at(chain, 0), seeds, numbers, NOISE_LATENT, chain->schedule.initial_scale));
+    if (chain->settings.eta <= 0.0) return status_ok();
+    uint64_t *indices = malloc((size_t)chain->settings.batch * sizeof *indices);
+    if (!indices) return status_error(STATUS_NO_MEMORY, "no memory for noise");
+    status result = status_ok();
+    for (int step = 0; step < chain->schedule.count && result.code == STATUS_OK; step++) {
+        for (int b = 0; b < chain->settings.batch; b++)
+            indices[b] = numbers[b] * (uint64_t)chain->schedule.count + (uint64_t)step;
+        result = write_noise(chain, chain_at(chain, chain->layout.noise + (size_t)step * chain_latent_bytes(chain)),
+                             seeds, indices, NOISE_STEP, 1.0);
+    }
+    free(indices);
+    return result;
+}
+
+static status bind_step_inputs(struct chain *chain, struct part *part, const struct step_tensors *tensors, int step)
+{
+    const struct model_facts *facts = model_facts(chain->model);
+    size_t time = align_up((size_t)facts->time_features * element_size(chain_compute(chain)));
+    TRY(program_bind(part->program, tensors->latents, chain_latents_at(chain, step)));
+    TRY(program_bind(part->program, tensors->next, chain_latents_at(chain, step + 1)));
+    TRY(program_bind(part->program, tensors->time, chain_at(chain, chain->layout.time + (size_t)step * time)));
+    for (int c = 0; c < COEFFICIENT_COUNT; c++) {
+        size_t offset = chain->layout.coefficients + (size_t)ARENA_ALIGNMENT * (size_t)(step * COEFFICIENT_COUNT + c);
+        TRY(program_bind(part->program, tensors->coefficient[c], chain_at(chain, offset)));
+    }
+    if (tensors->noise == NO_TENSOR) return status_ok();
+    size_t noise = chain->layout.noise + (size_t)step * chain_latent_bytes(chain);
+    return program_bind(part->program, tensors->noise, chain_at(chain, noise));
+}
+
+status chain_step(struct chain *chain, int step, bool kept, int slot)
+{
+    struct part *part = kept ? &chain->kept : &chain->plain;
+    TRY(bind_step_inputs(chain, part, kept ? &chain->kept_tensors : &chain->plain_tensors, step));
+    return program_forward(part->program, chain_saved_step(chain, slot < 0 ? 0 : slot), chain_work(chain),
+                           chain_scratch(chain));
+}
+
+status chain_step_back(struct chain *chain, int step, int slot)
+{
+    struct program *program = chain->kept.program;
+    TRY(bind_step_inputs(chain, &chain->kept, &chain->kept_tensors, step));
+    if (slot < 0) TRY(program_forward(program, chain_saved_step(chain, 0), chain_work(chain), chain_scratch(chain)));
+    size_t from = chain->layout.gradients[chain->gradient_side], to = chain->layout.gradients[!chain->gradient_side];
+    TRY(program_bind(program, chain->kept_tensors.cotangent, chain_at(chain, from)));
+    TRY(program_bind(program, chain->kept_tensors.gradient, chain_at(chain, to)));
+    TRY(program_backward(program, chain_saved_step(chain, slot < 0 ? 0 : slot), chain_work(chain),
+                         chain_scratch(chain)));
+    chain->gradient_side = !chain->gradient_side;
+    return status_ok();
+}
+
+/* Where the call's pictures begin in a set of latents. */
+static size_t call_offset(const struct chain *chain, int call)
+{
+    return (size_t)call * (size_t)(chain->decode_batch * picture_latents(chain)) * element_size(chain_exact(chain));
+}
+
+status chain_decode(struct chain *chain, int call)
+{
+    char *latents = chain_latents_at(chain, chain->schedule.count);
+    TRY(program_bind(chain->decoder.program, chain->decoder_latents, latents + call_offset(chain, call)));
+    return program_forward(chain->decoder.program, chain_saved_decoder(chain), chain_work(chain), chain_scratch(chain));
+}
+
+status chain_decode_back(struct chain *chain, int call)
+{
+    chain->gradient_side = 0;
+    char *gradient = chain_at(chain, chain->layout.gradients[0]);
+    TRY(program_bind(chain->decoder.program, chain->decoder_gradient, gradient + call_offset(chain, call)));
+    return program_backward(chain->decoder.program, chain_saved_decoder(chain), chain_work(chain),
+                            chain_scratch(chain));
+}
+
+status chain_read_latents(struct chain *chain, int index, float *values)
+{
+    return transfer_read(chain->backend, chain_exact(chain), chain_latents_at(chain, index), values,
+                         chain_latent_elements(chain));
+}
+
+status chain_write_latents(struct chain *chain, int index, const float *values)
+{
+    return transfer_write(chain->backend, chain_exact(chain), chain_latents_at(chain, index), values,
+                          chain_latent_elements(chain));
+}
+
+status chain_renoise(struct chain *chain, int step, const uint64_t *seeds, const uint64_t *numbers)
+{
+    int64_t count = chain_latent_elements(chain), each = picture_latents(chain);
+    const struct sampler_step *row = &chain->schedule.steps[step];
+    float *clean = malloc((size_t)count * sizeof *clean), *noise = malloc((size_t)count * sizeof *noise);
+    status result = clean && noise ? chain_read_latents(chain, chain->schedule.count, clean)
+                                   : status_error(STATUS_NO_MEMORY, "no memory for noise");
+    if (result.code == STATUS_OK) {
+        for (int b = 0; b < chain->settings.batch; b++)
+            noise_normals((struct noise_stream){seeds[b], NOISE_LOW_VARIANCE, numbers[b]}, noise + b * each, each);
+        for (int64_t i = 0; i < count; i++)
+            clean[i] = (float)(row->renoise_clean * clean[i] + row->renoise_noise * noise[i]);
+        result = chain_write_latents(chain, step, clean);
+    }
+    free(clean);
+    free(noise);
+    return result;
+}
+
+static int64_t picture_elements(const struct chain *chain)
+{
+    return (int64_t)chain->decode_batch * chain->settings.width * chain->settings.height * 3;
+}
+
+status chain_read_pictures(struct chain *chain, float *values)
+{
+    return transfer_read(chain->backend, chain_exact(chain), chain_pictures(chain), values, picture_elements(chain));
+}
+
+status chain_read_picture_gradient(struct chain *chain, float *values)
+{
+    return transfer_read(chain->backend, chain_exact(chain), chain_picture_gradient(chain), values,
+                         picture_elements(chain));
+}
+
+/* Stable Diffusion 1's published linear approximation of its decoder, halved and shifted from [-1, 1] to [0, 1]. */
+static const float fallback_factors[4][3] = {{0.1756F, 0.11485F, 0.16135F},
+                                             {0.1625F, 0.2487F, 0.1175F},
+                                             {-0.14145F, 0.0881F, 0.13605F},
+                                             {-0.106F, -0.1308F, -0.35885F}};
+
+void chain_preview(const struct chain *chain, const float *latents, unsigned char *rgb)
+{
+    const struct model_facts *facts = model_facts(chain->model);
+    int channels = chain->channels < 4 ? chain->channels : 4;
+    for (int64_t pixel = 0; pixel < (int64_t)chain->latent_height * chain->latent_width; pixel++) {
+        for (int color = 0; color < 3; color++) {
+            float value = facts->has_preview ? facts->preview_bias[color] : 0.5F;
+            for (int c = 0; c < channels; c++) {
+                float factor = facts->has_preview ? facts->preview_factors[c][color] : fallback_factors[c][color];
+                value += factor * latents[pixel * chain->channels + c];
+            }
+            value = value < 0.0F ? 0.0F : value > 1.0F ? 1.0F : value;
+            rgb[pixel * 3 + color] = (unsigned char)lrintf(value * 255.0F);
+        }
+    }
+}

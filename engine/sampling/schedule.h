@@ -1,0 +1,33 @@
+/* Sampler steps as linear maps: with prediction p = model(input_scale * x, timestep),
+ *     x' = latent_gain x + prediction_gain p + noise_gain z.
+ * So the adjoint of a step is its transpose: three numbers. One row a sampler in schedule.c. */
+#ifndef ALIGNPROP_SAMPLING_SCHEDULE_H
+#define ALIGNPROP_SAMPLING_SCHEDULE_H
+
+#include "engine/model/model.h"
+
+struct sampler_step {
+    double timestep; /* what the model is told; may be fractional for Euler */
+    double input_scale, latent_gain, prediction_gain, noise_gain;
+    double clean_latent_gain, clean_prediction_gain; /* predicted clean latent = these times x and p (unscaled x) */
+    double renoise_clean,
+        renoise_noise; /* x at this step = renoise_clean * clean + renoise_noise * z, z standard normal */
+};
+
+struct sampler_schedule {
+    int count;
+    struct sampler_step *steps; /* from noise to picture, owned */
+    double initial_scale;       /* first latent = initial_scale * standard normal */
+};
+
+/* name: "ddim" or "euler"; count in [1, train_timesteps]; eta in [0, 1], 0 for samplers without noise
+ * (STATUS_BAD_INPUT otherwise). Formulas: Song et al. 2020 (DDIM, eq. 12), Karras et al. 2022 (Euler), with the
+ * timestep spacings of Lin et al. 2023. Caller frees with schedule_clear. */
+status schedule_create(const struct noise_schedule *noise, const char *name, int count, double eta,
+                       struct sampler_schedule *schedule);
+void schedule_clear(struct sampler_schedule *schedule);
+
+/* The names of the samplers, NULL-terminated. */
+const char *const *schedule_names(void);
+
+#endif

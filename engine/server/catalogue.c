@@ -1,0 +1,306 @@
+/* `catalogue`: everything a screen offers to choose from, straight from the engine's own tables. */
+#include "engine/base/text.h"
+#include "engine/model/library.h"
+#include "engine/preset/keys.h"
+#include "engine/preset/library.h"
+#include "engine/reward/reward.h"
+#include "engine/server/desk_services.h"
+#include "engine/server/device_queue.h"
+#include "engine/server/message.h"
+#include "engine/server/model_rows.h"
+#include "engine/server/plan_cache.h"
+#include "engine/server/speed.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+/* ---- device --------------------------------------------------------------------------------------------------------
+ */
+
+/* The value of a line "KEY   : VALUE" or "KEY:   VALUE" in a file of the kernel; false when there is none. */
+static bool kernel_value(const char *path, const char *key, char *value, size_t room)
+{
+    FILE *file = fopen(path, "re");
+    if (!file) return false;
+    char line[512];
+    bool found = false;
+    while (!found && fgets(line, sizeof line, file)) {
+        size_t length = strlen(key);
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, key, length) != 0 || !colon || strspn(line + length, " \t") < (size_t)(colon - line) - length)
+            continue;
+        colon++;
+        colon += strspn(colon, " \t");
+        snprintf(value, room, "%.*s", (int)strcspn(colon, "\n"), colon);
+        found = true;
+    }
+    fclose(file);
+    return found;
+}
+
+/* In bytes; -1 when unknown. */
+static double memory_value(const char *key)
+{
+    char value[64];
+    return kernel_value("/proc/meminfo", key, value, sizeof value) ? strtod(value, NULL) * 1024 : -1;
+}
+
+static void add_device_facts(cJSON *answer, const struct desk_facts *facts)
+{
+    cJSON *device = cJSON_AddObjectToObject(answer, "device");
+    cJSON_AddStringToObject(device, "name", facts->device);
+    long threads = facts->threads > 0 ? facts->threads : sysconf(_SC_NPROCESSORS_ONLN);
+    cJSON_AddNumberToObject(device, "threads", (double)threads);
+    char words[256];
+    if (kernel_value("/proc/cpuinfo", "model name", words, sizeof words))
+        cJSON_AddStringToObject(device, "words", words);
+    cJSON_AddNumberToObject(device, "memory_total", memory_value("MemTotal"));
+    cJSON_AddNumberToObject(device, "memory_free", memory_value("MemAvailable"));
+    struct device_holder holder;
+    bool busy = device_is_busy(facts->device, &holder) &&
+                !(facts->run_folder && strcmp(holder.run_folder, facts->run_folder) == 0);
+    if (!busy) {
+        cJSON_AddNullToObject(device, "busy");
+        return;
+    }
+    cJSON *by = cJSON_AddObjectToObject(device, "busy");
+    cJSON_AddStringToObject(by, "run", holder.run_folder);
+    cJSON_AddNumberToObject(by, "pid", (double)holder.pid);
+}
+
+/* ---- rewards -------------------------------------------------------------------------------------------------------
+ */
+
+static const char *parameter_kind(enum reward_parameter_kind kind)
+{
+    switch (kind) {
+    case PARAMETER_NUMBER: return "number";
+    case PARAMETER_INTEGER: return "integer";
+    case PARAMETER_TEXT: return "text";
+    case PARAMETER_COLOR: return "color";
+    case PARAMETER_MODEL: return "model";
+    }
+    return "text";
+}
+
+static cJSON *describe_parameter(const struct reward_parameter *parameter)
+{
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "name", parameter->name);
+    cJSON_AddStringToObject(row, "meaning", parameter->meaning);
+    cJSON_AddStringToObject(row, "kind", parameter_kind(parameter->kind));
+    bool number = parameter->kind == PARAMETER_NUMBER || parameter->kind == PARAMETER_INTEGER;
+    if (number) {
+        message_add_number(row, "low", parameter->low);
+        message_add_number(row, "high", parameter->high);
+        message_add_number(row, "default", parameter->fallback);
+    } else if (parameter->text_fallback) {
+        cJSON_AddStringToObject(row, "default", parameter->text_fallback);
+    } else {
+        cJSON_AddNullToObject(row, "default");
+    }
+    return row;
+}
+
+/* A reward with a model of its own is there or not by the preset's model: unknown here. */
+static bool needs_model(const struct reward_kind *kind)
+{
+    for (int i = 0; i < kind->parameter_count; i++)
+        if (kind->parameters[i].kind == PARAMETER_MODEL) return true;
+    return false;
+}
+
+static void add_rewards(cJSON *answer)
+{
+    cJSON *rewards = cJSON_AddArrayToObject(answer, "rewards");
+    int count;
+    const struct reward_kind *kinds = reward_kinds(&count);
+    for (int i = 0; i < count; i++) {
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "name", kinds[i].name);
+        cJSON_AddStringToObject(row, "measures", kinds[i].measures);
+        cJSON_AddStringToObject(row, "source", kinds[i].source);
+        message_add_number(row, "low", kinds[i].low);
+        message_add_number(row, "high", kinds[i].high);
+        cJSON_AddItemToObject(row, "available", needs_model(&kinds[i]) ? cJSON_CreateNull() : cJSON_CreateTrue());
+        cJSON *parameters = cJSON_AddArrayToObject(row, "parameters");
+        for (int p = 0; p < kinds[i].parameter_count; p++)
+            cJSON_AddItemToArray(parameters, describe_parameter(&kinds[i].parameters[p]));
+        cJSON_AddItemToArray(rewards, row);
+    }
+}
+
+/* ---- fields --------------------------------------------------------------------------------------------------------
+ */
+
+/* How a form shows the keys: by the beginning of their path, the first that fits. */
+static const struct form_group {
+    const char *beginning, *group;
+} groups[] = {
+    {"name", "Preset"},        {"notes", "Preset"},         {"model", "Model"},        {"precision", "Model"},
+    {"memory.", "Model"},      {"prompts.", "Prompts"},     {"lora.", "LoRA"},         {"sampler.", "Sampler"},
+    {"backprop.", "Backprop"}, {"optimizer.", "Optimizer"}, {"batch", "Batch"},        {"accumulate", "Batch"},
+    {"steps", "Batch"},        {"seed", "Batch"},           {"checkpoint.", "Output"}, {"sample.", "Output"},
+};
+
+/* What the table of keys does not say: a label that is not the path's last part, a unit, a logarithmic slider. */
+static const struct form_look {
+    const char *path, *label, *unit;
+    bool logarithmic;
+} looks[] = {
+    {"optimizer.lr", "learning rate", "", true},
+    {"optimizer.eps", "epsilon", "", true},
+    {"optimizer.weight_decay", "weight decay", "", true},
+    {"optimizer.clip", "gradient clip", "", true},
+    {"lora.alpha", "alpha", "", true},
+    {"sampler.width", "width", "pixels", false},
+    {"sampler.height", "height", "pixels", false},
+    {"backprop.min", "least K", "steps", false},
+    {"backprop.max", "most K", "steps", false},
+    {"backprop.mean", "mean of K", "steps", false},
+    {"backprop.sd", "spread of K", "steps", false},
+    {"backprop.k", "K", "steps", false},
+    {"backprop.n", "noises", "", false},
+    {"prompts.train_file", "training file", "", false},
+    {"prompts.eval_file", "held-out file", "", false},
+    {"memory.limit", "memory limit", "", false},
+    {"memory.keep_steps", "kept steps", "", false},
+    {"checkpoint.every", "checkpoint every", "steps", false},
+    {"checkpoint.keep", "checkpoints kept", "", false},
+    {"sample.every", "pictures every", "steps", false},
+    {"sample.count", "pictures", "", false},
+};
+
+static const char *field_kind(enum preset_kind kind)
+{
+    switch (kind) {
+    case KEY_TARGETS: return "flags";
+    case KEY_SIZE: return "integer";
+    case KEY_NAME:
+    case KEY_FILE:
+    case KEY_BYTES:
+    case KEY_AUTO_INTEGER: return "text";
+    default: return preset_kind_name(kind);
+    }
+}
+
+static void add_looks(cJSON *row, const char *path)
+{
+    const struct form_look *look = NULL;
+    for (size_t i = 0; i < sizeof looks / sizeof looks[0]; i++)
+        if (strcmp(path, looks[i].path) == 0) look = &looks[i];
+    const char *dot = strrchr(path, '.');
+    cJSON_AddStringToObject(row, "label", look ? look->label : dot ? dot + 1 : path);
+    cJSON_AddStringToObject(row, "unit", look ? look->unit : "");
+    cJSON_AddBoolToObject(row, "log", look && look->logarithmic);
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        if (strncmp(path, groups[i].beginning, strlen(groups[i].beginning)) != 0) continue;
+        cJSON_AddStringToObject(row, "group", groups[i].group);
+        return;
+    }
+}
+
+static cJSON *describe_field(const struct preset_key *key)
+{
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "key", key->path);
+    add_looks(row, key->path);
+    cJSON_AddStringToObject(row, "kind", field_kind(key->kind));
+    bool bounded = key->low < key->high;
+    message_add_number(row, "low", bounded ? key->low : NAN);
+    message_add_number(row, "high", bounded ? key->high : NAN);
+    cJSON *fallback = key->fallback ? cJSON_Parse(key->fallback) : NULL;
+    cJSON_AddItemToObject(row, "default", fallback ? fallback : cJSON_CreateNull());
+    if (key->choices) {
+        cJSON *choices = cJSON_AddArrayToObject(row, "choices");
+        for (const char *const *choice = key->choices; *choice; choice++)
+            cJSON_AddItemToArray(choices, cJSON_CreateString(*choice));
+    } else {
+        cJSON_AddNullToObject(row, "choices");
+    }
+    cJSON_AddStringToObject(row, "meaning", key->meaning);
+    cJSON_AddBoolToObject(row, "live", key->live);
+    return row;
+}
+
+/* Lists of prompts and of rewards have screens of their own. */
+static bool in_form(const struct preset_key *key)
+{
+    return key->kind != KEY_SCHEMA && key->kind != KEY_PROMPTS && key->kind != KEY_REWARDS;
+}
+
+static void add_fields(cJSON *answer)
+{
+    cJSON *fields = cJSON_AddArrayToObject(answer, "fields");
+    int count;
+    const struct preset_key *keys = preset_keys(&count);
+    for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++)
+        for (int i = 0; i < count; i++) {
+            bool here = strncmp(keys[i].path, groups[g].beginning, strlen(groups[g].beginning)) == 0;
+            if (here && in_form(&keys[i])) cJSON_AddItemToArray(fields, describe_field(&keys[i]));
+        }
+}
+
+/* ---- presets -------------------------------------------------------------------------------------------------------
+ */
+
+/* As far as they are known from plans and runs before. */
+static void add_needs(cJSON *row, const struct preset *preset, const char *device)
+{
+    struct planned planned = {.bytes = NAN, .flops_per_step = NAN};
+    bool known = plan_cache_find(preset, device, &planned);
+    message_add_number(row, "memory_bytes", planned.bytes);
+    message_add_number(row, "seconds_per_step", known ? speed_predict(device, planned.flops_per_step) : NAN);
+}
+
+static cJSON *describe_preset(const struct preset_entry *entry, const struct model_library *library, const char *device)
+{
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "name", entry->name);
+    cJSON_AddStringToObject(row, "path", entry->path);
+    cJSON_AddBoolToObject(row, "own", entry->own);
+    struct preset preset = {0};
+    status loaded = preset_load(entry->path, NULL, 0, &preset, NULL);
+    if (loaded.code != STATUS_OK) {
+        cJSON_AddStringToObject(row, "error", loaded.message);
+        return row;
+    }
+    cJSON_AddNullToObject(row, "error");
+    cJSON_AddStringToObject(row, "notes", preset.notes ? preset.notes : "");
+    cJSON_AddNumberToObject(row, "prompts", preset.train.count);
+    add_model_presence(row, preset.model, library);
+    add_needs(row, &preset, device);
+    cJSON_AddItemToObject(row, "preset", cJSON_Duplicate(preset.written, true));
+    preset_clear(&preset);
+    return row;
+}
+
+static void add_presets(cJSON *answer, const struct model_library *library, const char *device)
+{
+    cJSON *presets = cJSON_AddArrayToObject(answer, "presets");
+    struct preset_entries list = {0};
+    if (preset_list(&list).code != STATUS_OK) return;
+    for (int i = 0; i < list.count; i++)
+        cJSON_AddItemToArray(presets, describe_preset(&list.entries[i], library, device));
+    preset_entries_clear(&list);
+}
+
+status answer_catalogue(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+{
+    (void)request;
+    struct model_library library = {0};
+    TRY(model_library_open(NULL, 0, &library));
+    cJSON *catalogue = cJSON_AddObjectToObject(answer, "catalogue");
+    cJSON_AddStringToObject(catalogue, "version", facts->version);
+    add_device_facts(catalogue, facts);
+    add_rewards(catalogue);
+    add_models(catalogue, &library);
+    add_fields(catalogue);
+    add_presets(catalogue, &library, facts->device);
+    model_library_close(&library);
+    return status_ok();
+}

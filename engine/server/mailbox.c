@@ -1,0 +1,123 @@
+#include "engine/server/mailbox.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct letter {
+    struct session_request request;
+    uint64_t client;
+    int64_t id;
+};
+
+struct mailbox {
+    pthread_mutex_t lock;
+    pthread_cond_t arrived;
+    struct letter waiting[MAILBOX_ROOM];    /* oldest first */
+    struct letter unanswered[MAILBOX_ROOM]; /* taken by the loop, not yet answered */
+    int waiting_count, unanswered_count;
+    unsigned long long last_token;
+    bool nudged;
+};
+
+struct mailbox *mailbox_create(void)
+{
+    struct mailbox *mailbox = calloc(1, sizeof *mailbox);
+    if (!mailbox) return NULL;
+    pthread_mutex_init(&mailbox->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&mailbox->arrived, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return mailbox;
+}
+
+void mailbox_destroy(struct mailbox *mailbox)
+{
+    if (!mailbox) return;
+    pthread_cond_destroy(&mailbox->arrived);
+    pthread_mutex_destroy(&mailbox->lock);
+    free(mailbox);
+}
+
+bool mailbox_post(struct mailbox *mailbox, struct session_request request, uint64_t client, int64_t id)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    bool room = mailbox->waiting_count + mailbox->unanswered_count < MAILBOX_ROOM;
+    if (room) {
+        request.token = ++mailbox->last_token;
+        mailbox->waiting[mailbox->waiting_count++] = (struct letter){.request = request, .client = client, .id = id};
+        pthread_cond_signal(&mailbox->arrived);
+    }
+    pthread_mutex_unlock(&mailbox->lock);
+    return room;
+}
+
+static struct letter remove_at(struct letter *letters, int *count, int index)
+{
+    struct letter removed = letters[index];
+    for (int i = index + 1; i < *count; i++) letters[i - 1] = letters[i];
+    (*count)--;
+    return removed;
+}
+
+bool mailbox_take(struct mailbox *mailbox, struct session_request *request)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    bool found = mailbox->waiting_count > 0;
+    if (found) {
+        struct letter letter = remove_at(mailbox->waiting, &mailbox->waiting_count, 0);
+        mailbox->unanswered[mailbox->unanswered_count++] = letter;
+        *request = letter.request;
+    }
+    pthread_mutex_unlock(&mailbox->lock);
+    return found;
+}
+
+bool mailbox_has(struct mailbox *mailbox, enum session_request_kind kind)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    bool found = false;
+    for (int i = 0; i < mailbox->waiting_count && !found; i++) found = mailbox->waiting[i].request.kind == kind;
+    pthread_mutex_unlock(&mailbox->lock);
+    return found;
+}
+
+void mailbox_wait(struct mailbox *mailbox, double seconds)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    long long nanoseconds = end.tv_nsec + (long long)(seconds * 1e9);
+    end.tv_sec += nanoseconds / 1000000000;
+    end.tv_nsec = nanoseconds % 1000000000;
+    pthread_mutex_lock(&mailbox->lock);
+    int outcome = 0;
+    while (mailbox->waiting_count == 0 && !mailbox->nudged && outcome == 0)
+        outcome = pthread_cond_timedwait(&mailbox->arrived, &mailbox->lock, &end);
+    mailbox->nudged = false;
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
+void mailbox_nudge(struct mailbox *mailbox)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    mailbox->nudged = true;
+    pthread_cond_signal(&mailbox->arrived);
+    pthread_mutex_unlock(&mailbox->lock);
+}
+
+bool mailbox_sender(struct mailbox *mailbox, unsigned long long token, uint64_t *client, int64_t *id)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    bool found = false;
+    for (int i = 0; i < mailbox->unanswered_count && !found; i++) {
+        if (mailbox->unanswered[i].request.token != token) continue;
+        struct letter letter = remove_at(mailbox->unanswered, &mailbox->unanswered_count, i);
+        *client = letter.client;
+        *id = letter.id;
+        found = true;
+    }
+    pthread_mutex_unlock(&mailbox->lock);
+    return found;
+}

@@ -1,0 +1,108 @@
+#include "engine/server/message.h"
+
+#include "engine/base/json.h"
+
+#include <math.h>
+#include <string.h>
+
+status message_parse(const void *bytes, size_t count, cJSON **message)
+{
+    *message = NULL;
+    cJSON *parsed;
+    TRY(json_parse(bytes, count, "message", &parsed));
+    if (!cJSON_IsObject(parsed)) {
+        cJSON_Delete(parsed);
+        return status_error(STATUS_BAD_INPUT, "a message is not a JSON object");
+    }
+    *message = parsed;
+    return status_ok();
+}
+
+const char *message_text(const cJSON *message, const char *key, const char *fallback)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
+    return cJSON_IsString(item) && item->valuestring ? item->valuestring : fallback;
+}
+
+bool message_flag(const cJSON *message, const char *key, bool fallback)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
+    return cJSON_IsBool(item) ? cJSON_IsTrue(item) : fallback;
+}
+
+double message_number(const cJSON *message, const char *key, double fallback)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
+    return cJSON_IsNumber(item) && isfinite(item->valuedouble) ? item->valuedouble : fallback;
+}
+
+int64_t message_integer(const cJSON *message, const char *key, int64_t low, int64_t high, int64_t fallback)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
+    if (!cJSON_IsNumber(item)) return fallback;
+    double value = item->valuedouble;
+    if (!(value >= (double)low && value <= (double)high) || value != floor(value)) return fallback;
+    return (int64_t)value;
+}
+
+void message_add_number(cJSON *message, const char *key, double value)
+{
+    if (isfinite(value))
+        cJSON_AddNumberToObject(message, key, value);
+    else
+        cJSON_AddNullToObject(message, key);
+}
+
+cJSON *message_create(const char *type)
+{
+    cJSON *message = cJSON_CreateObject();
+    if (message && !cJSON_AddStringToObject(message, "type", type)) {
+        cJSON_Delete(message);
+        return NULL;
+    }
+    return message;
+}
+
+cJSON *message_hello(void)
+{
+    cJSON *hello = message_create("hello");
+    cJSON_AddStringToObject(hello, "name", "alignprop");
+    cJSON_AddNumberToObject(hello, "min", PROTOCOL_MINIMUM);
+    cJSON_AddNumberToObject(hello, "max", PROTOCOL_MAXIMUM);
+    return hello;
+}
+
+cJSON *message_error(const char *text)
+{
+    cJSON *error = message_create("error");
+    cJSON_AddStringToObject(error, "message", text);
+    return error;
+}
+
+cJSON *message_reply(int64_t request, status result)
+{
+    cJSON *reply = message_create("reply");
+    cJSON_AddNumberToObject(reply, "re", (double)request);
+    cJSON_AddBoolToObject(reply, "ok", result.code == STATUS_OK);
+    if (result.code != STATUS_OK) {
+        cJSON_AddNumberToObject(reply, "code", result.code);
+        cJSON_AddStringToObject(reply, "error", result.message);
+    }
+    return reply;
+}
+
+status message_check_hello(const cJSON *hello, const char *we, const char *they)
+{
+    const char *type = message_text(hello, "type", "");
+    if (strcmp(type, "hello") != 0)
+        return status_error(STATUS_BAD_INPUT, "%s opened with '%.40s' instead of 'hello'", they, type);
+    if (strcmp(message_text(hello, "name", ""), "alignprop") != 0)
+        return status_error(STATUS_BAD_INPUT, "%s does not speak the protocol 'alignprop'", they);
+    int64_t low = message_integer(hello, "min", 0, 1 << 30, -1), high = message_integer(hello, "max", 0, 1 << 30, -1);
+    if (low < 0 || high < low)
+        return status_error(STATUS_BAD_INPUT, "the hello of %s names no range of protocol versions", they);
+    if (low > PROTOCOL_MAXIMUM || high < PROTOCOL_MINIMUM)
+        return status_error(STATUS_BAD_INPUT, "%s speaks protocol %d to %d, %s %d to %d", we, PROTOCOL_MINIMUM,
+                            PROTOCOL_MAXIMUM, they, (int)low, (int)high);
+    return status_ok();
+}

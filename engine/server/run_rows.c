@@ -1,0 +1,181 @@
+#include "engine/server/run_rows.h"
+
+#include "engine/base/json.h"
+#include "engine/run/checkpoint.h"
+#include "engine/run/metrics.h"
+#include "engine/server/desk_services.h"
+#include "engine/server/message.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* What the metrics file tells: how far, how the held-out pictures did, how it ended. */
+struct run_summary {
+    int last_step;
+    double first, best, last; /* held-out totals; NaN without one */
+    double modified;
+    char ending[32]; /* of the newest "end" event after which nothing began; "" without one */
+};
+
+static void take_evaluation(struct run_summary *summary, const cJSON *line)
+{
+    double total = message_number(cJSON_GetObjectItemCaseSensitive(line, "eval_reward"), "total", NAN);
+    if (isnan(total)) return;
+    if (isnan(summary->first)) summary->first = total;
+    summary->best = isnan(summary->best) ? total : fmax(summary->best, total);
+    summary->last = total;
+}
+
+/* The last whole line of the file, when it is an "end" event, says how the run ended. */
+static void take_ending(struct run_summary *summary, const char *path)
+{
+    char *data;
+    size_t length;
+    if (file_read(path, (size_t)1 << 30, &data, &length).code != STATUS_OK) return;
+    while (length > 0 && data[length - 1] == '\n') data[--length] = '\0';
+    const char *line = length > 0 ? strrchr(data, '\n') : NULL;
+    line = line ? line + 1 : data;
+    cJSON *parsed;
+    if (json_parse(line, strlen(line), path, &parsed).code == STATUS_OK) {
+        if (strcmp(message_text(parsed, "event", ""), "end") == 0)
+            strncpy(summary->ending, message_text(parsed, "status", ""), sizeof summary->ending - 1);
+        cJSON_Delete(parsed);
+    }
+    free(data);
+}
+
+static void summarize(const struct run_folder *folder, struct run_summary *summary)
+{
+    *summary = (struct run_summary){.first = NAN, .best = NAN, .last = NAN};
+    char path[PATH_SIZE];
+    struct stat facts;
+    if (path_format(path, "%s/metrics.jsonl", folder->path).code != STATUS_OK) return;
+    if (stat(path, &facts) == 0) summary->modified = (double)facts.st_mtime;
+    struct metrics_history history = {0};
+    if (metrics_read(path, &history, NULL).code == STATUS_OK) {
+        if (history.evaluation_0) take_evaluation(summary, history.evaluation_0);
+        for (int i = 0; i < history.record_count; i++) take_evaluation(summary, history.records[i].value);
+        if (history.record_count > 0) summary->last_step = history.records[history.record_count - 1].step;
+    }
+    metrics_history_clear(&history);
+    take_ending(summary, path);
+}
+
+static const char *state_of(const struct run_folder *folder, const struct run_summary *summary, int steps)
+{
+    if (run_folder_is_alive(folder)) return "running";
+    if (summary->last_step >= steps || strcmp(summary->ending, "done") == 0) return "finished";
+    return summary->ending[0] ? "stopped" : "interrupted";
+}
+
+static void add_engine(cJSON *row, const struct run_folder *folder, bool alive)
+{
+    struct engine_facts facts;
+    bool known = alive && run_folder_engine(folder, &facts).code == STATUS_OK;
+    if (!known) {
+        cJSON_AddNullToObject(row, "socket");
+        cJSON_AddNullToObject(row, "pid");
+        return;
+    }
+    if (facts.socket_path[0])
+        cJSON_AddStringToObject(row, "socket", facts.socket_path);
+    else
+        cJSON_AddNullToObject(row, "socket");
+    cJSON_AddNumberToObject(row, "pid", (double)facts.pid);
+}
+
+static void add_files(cJSON *row, const struct run_folder *folder)
+{
+    int *steps = NULL, count = 0;
+    if (checkpoint_list(folder, &steps, &count).code == STATUS_OK && count > 0)
+        cJSON_AddNumberToObject(row, "checkpoint", steps[count - 1]);
+    else
+        cJSON_AddNullToObject(row, "checkpoint");
+    free(steps);
+    char adapter[PATH_SIZE];
+    bool there = path_format(adapter, "%s/lora.safetensors", folder->path).code == STATUS_OK && path_is_file(adapter);
+    if (there)
+        cJSON_AddStringToObject(row, "lora", adapter);
+    else
+        cJSON_AddNullToObject(row, "lora");
+}
+
+cJSON *describe_run(const struct run_folder *folder)
+{
+    char path[PATH_SIZE];
+    cJSON *preset;
+    if (path_format(path, "%s/preset.json", folder->path).code != STATUS_OK) return NULL;
+    if (json_read_file(path, (size_t)32 << 20, &preset).code != STATUS_OK) return NULL;
+    struct run_summary summary;
+    summarize(folder, &summary);
+    struct stat facts;
+    if (summary.modified == 0 && stat(path, &facts) == 0) summary.modified = (double)facts.st_mtime;
+    int steps = (int)message_integer(preset, "steps", 1, 1 << 30, 1);
+    const char *state = state_of(folder, &summary, steps);
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "path", folder->path);
+    cJSON_AddStringToObject(row, "name", folder->id);
+    cJSON_AddStringToObject(row, "preset", message_text(preset, "name", ""));
+    cJSON_AddStringToObject(row, "model", message_text(preset, "model", ""));
+    cJSON_AddStringToObject(row, "state", state);
+    cJSON_AddNumberToObject(row, "step", summary.last_step);
+    cJSON_AddNumberToObject(row, "steps", steps);
+    cJSON_AddNumberToObject(row, "modified", summary.modified);
+    message_add_number(row, "eval_first", summary.first);
+    message_add_number(row, "eval_best", summary.best);
+    message_add_number(row, "eval_last", summary.last);
+    add_engine(row, folder, strcmp(state, "running") == 0);
+    add_files(row, folder);
+    cJSON_Delete(preset);
+    return row;
+}
+
+struct listed_run {
+    cJSON *row;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+    double left = message_number(((const struct listed_run *)a)->row, "modified", 0);
+    double right = message_number(((const struct listed_run *)b)->row, "modified", 0);
+    return (left < right) - (left > right);
+}
+
+status list_runs(cJSON **rows)
+{
+    *rows = cJSON_CreateArray();
+    char home[PATH_SIZE];
+    TRY(run_folder_home(home));
+    if (!path_is_directory(home)) return status_ok();
+    struct name_list names;
+    TRY(directory_list(home, &names));
+    struct listed_run *sorted = calloc((size_t)names.count + 1, sizeof *sorted);
+    int count = 0;
+    for (int i = 0; sorted && i < names.count; i++) {
+        struct run_folder folder;
+        if (run_folder_open(names.names[i], &folder).code != STATUS_OK) continue;
+        sorted[count].row = describe_run(&folder);
+        count += sorted[count].row != NULL;
+    }
+    if (count > 1) qsort(sorted, (size_t)count, sizeof *sorted, newest_first);
+    for (int i = 0; i < count; i++) cJSON_AddItemToArray(*rows, sorted[i].row);
+    free(sorted);
+    name_list_clear(&names);
+    return status_ok();
+}
+
+/* As many of the newest as one message holds. */
+enum { MOST_RUNS_IN_ANSWER = 500 };
+
+status answer_runs(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+{
+    (void)facts;
+    (void)request;
+    cJSON *rows;
+    status listed = list_runs(&rows);
+    while (cJSON_GetArraySize(rows) > MOST_RUNS_IN_ANSWER) cJSON_DeleteItemFromArray(rows, MOST_RUNS_IN_ANSWER);
+    cJSON_AddItemToObject(answer, "runs", rows);
+    return listed;
+}

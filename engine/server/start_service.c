@@ -1,0 +1,75 @@
+/* `start`: a run as a process of its own, for a screen. */
+#include "engine/server/desk_services.h"
+#include "engine/server/device_queue.h"
+#include "engine/server/launch.h"
+#include "engine/server/message.h"
+
+#include <string.h>
+
+enum start_when { START_QUEUED, START_NOW, START_ASK };
+
+static status read_when(const cJSON *request, enum start_when *when)
+{
+    static const char *const names[] = {"queue", "now", "ask"};
+    const char *given = message_text(request, "when", "queue");
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(given, names[i]) != 0) continue;
+        *when = (enum start_when)i;
+        return status_ok();
+    }
+    return status_error(STATUS_USAGE, "'when' is '%.40s'; it must be queue, now or ask", given);
+}
+
+static status refuse_when_busy(const char *device, cJSON *answer)
+{
+    struct device_holder holder = {0};
+    if (!device_is_busy(device, &holder)) return status_ok();
+    cJSON_AddBoolToObject(answer, "busy", true);
+    return status_error(STATUS_FAILED, "%s is busy with %s (process %ld)", device,
+                        holder.run_folder[0] ? holder.run_folder : "another run", holder.pid);
+}
+
+static status start_new(const cJSON *request, const struct launch_options *options, struct run_folder *folder,
+                        struct launched *launched)
+{
+    struct preset preset = {0};
+    const char *path = message_text(request, "run", NULL);
+    /* Here `run` says where the new run goes, not whose preset is meant. */
+    status result = cJSON_GetObjectItemCaseSensitive(request, "preset")
+                        ? request_preset(request, &preset, NULL)
+                        : status_error(STATUS_USAGE, "a 'preset' or a run to 'resume' is needed");
+    if (result.code == STATUS_OK) result = launch_new_run(path, &preset, options, folder, launched);
+    preset_clear(&preset);
+    return result;
+}
+
+static status start_again(const char *run, const struct launch_options *options, struct run_folder *folder,
+                          struct launched *launched)
+{
+    TRY(run_folder_open(run, folder));
+    return launch_run(folder, options, launched);
+}
+
+status answer_start(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+{
+    enum start_when when = START_QUEUED;
+    TRY(read_when(request, &when));
+    const char *device = message_text(request, "device", facts->device);
+    if (when == START_ASK) TRY(refuse_when_busy(device, answer));
+    struct launch_options options = {.program = facts->program,
+                                     .device = message_text(request, "device", NULL),
+                                     .threads = (int)message_integer(request, "threads", 1, 4096, 0),
+                                     .steps = (int)message_integer(request, "steps", 1, 1 << 30, 0),
+                                     .share = when == START_NOW};
+    const char *resume = message_text(request, "resume", NULL);
+    struct run_folder folder;
+    struct launched launched;
+    if (resume)
+        TRY(start_again(resume, &options, &folder, &launched));
+    else
+        TRY(start_new(request, &options, &folder, &launched));
+    cJSON_AddStringToObject(answer, "run", folder.path);
+    cJSON_AddStringToObject(answer, "socket", launched.socket);
+    cJSON_AddNumberToObject(answer, "pid", (double)launched.pid);
+    return status_ok();
+}

@@ -1,0 +1,117 @@
+#include "engine/tuning/truncation.h"
+
+#include "engine/sampling/noise.h"
+
+#include <math.h>
+#include <stddef.h>
+
+static int clamp(int value, int low, int high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static struct noise_stream stream_of(const struct preset *preset, int step)
+{
+    return (struct noise_stream){preset->seed, NOISE_TRUNCATION, (uint64_t)step};
+}
+
+static int alignprop_draw(const struct preset *preset, int steps, int step)
+{
+    if (preset->draw == DRAW_GAUSSIAN) {
+        double drawn = preset->draw_mean + preset->draw_deviation * noise_normal(stream_of(preset, step), 0);
+        return clamp((int)lround(drawn), 1, steps);
+    }
+    int low = clamp(preset->draw_minimum, 1, steps), high = clamp(preset->draw_maximum, low, steps);
+    return low + (int)(noise_uniform(stream_of(preset, step), 0) * (high - low + 1));
+}
+
+static int alignprop_largest(const struct preset *preset, int steps)
+{
+    if (preset->draw == DRAW_UNIFORM) return clamp(preset->draw_maximum, 1, steps);
+    return clamp((int)ceil(preset->draw_mean + 3.0 * preset->draw_deviation), 1, steps);
+}
+
+static double alignprop_mean(const struct preset *preset, int steps)
+{
+    if (preset->draw == DRAW_GAUSSIAN) return fmin(fmax(preset->draw_mean, 1.0), steps);
+    int low = clamp(preset->draw_minimum, 1, steps);
+    return 0.5 * (low + clamp(preset->draw_maximum, low, steps));
+}
+
+static int full_draw(const struct preset *preset, int steps, int step)
+{
+    (void)preset;
+    (void)step;
+    return steps;
+}
+
+static int full_largest(const struct preset *preset, int steps)
+{
+    (void)preset;
+    return steps;
+}
+
+static double full_mean(const struct preset *preset, int steps)
+{
+    (void)preset;
+    return steps;
+}
+
+static int last_draw(const struct preset *preset, int steps, int step)
+{
+    (void)step;
+    return clamp(preset->k, 1, steps);
+}
+
+static int last_largest(const struct preset *preset, int steps)
+{
+    return clamp(preset->k, 1, steps);
+}
+
+static double last_mean(const struct preset *preset, int steps)
+{
+    return clamp(preset->k, 1, steps);
+}
+
+struct method {
+    int (*draw)(const struct preset *preset, int steps, int step);
+    int (*largest)(const struct preset *preset, int steps);
+    double (*mean)(const struct preset *preset, int steps);
+};
+
+static const struct method methods[BACKPROP_METHOD_COUNT] = {
+    [BACKPROP_ALIGNPROP] = {alignprop_draw, alignprop_largest, alignprop_mean},
+    [BACKPROP_FULL] = {full_draw, full_largest, full_mean},
+    [BACKPROP_LAST_K] = {last_draw, last_largest, last_mean},
+    [BACKPROP_LOW_VARIANCE] = {last_draw, last_largest, last_mean},
+};
+
+status truncation_check(const struct preset *preset, int steps)
+{
+    if (!methods[preset->method].draw)
+        return status_error(STATUS_BAD_INPUT,
+                            "backprop.method: this version tunes with alignprop, full, last-k and low-variance");
+    bool counted = preset->method == BACKPROP_LAST_K || preset->method == BACKPROP_LOW_VARIANCE;
+    if (counted && (preset->k < 1 || preset->k > steps))
+        return status_error(STATUS_BAD_INPUT, "backprop.k: %d is not in 1..%d, the sampler's steps", preset->k, steps);
+    if (preset->method == BACKPROP_ALIGNPROP && preset->draw == DRAW_UNIFORM && preset->draw_minimum > steps)
+        return status_error(STATUS_BAD_INPUT, "backprop.min: %d is not in 1..%d, the sampler's steps",
+                            preset->draw_minimum, steps);
+    return status_ok();
+}
+
+struct truncation truncation_draw(const struct preset *preset, int steps, int step)
+{
+    return (struct truncation){.kept = methods[preset->method].draw(preset, steps, step),
+                               .renoisings = preset->method == BACKPROP_LOW_VARIANCE ? preset->n : 0};
+}
+
+int truncation_largest(const struct preset *preset, int steps)
+{
+    return methods[preset->method].largest(preset, steps);
+}
+
+double truncation_mean(const struct preset *preset, int steps)
+{
+    return methods[preset->method].mean(preset, steps);
+}

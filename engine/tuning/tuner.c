@@ -1,0 +1,238 @@
+/* The tuner: what one optimiser step is made of. */
+#include "engine/tuning/tuner_internal.h"
+
+#include "engine/tuning/truncation.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MOST_SKIPPED_IN_A_ROW = 5 };
+
+double tuner_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void tuner_progress(const struct tuner *tuner, const char *phase, int done, int total)
+{
+    if (tuner->callbacks.progress)
+        tuner->callbacks.progress(tuner->callbacks.context, phase, tuner->step + 1, done, total);
+}
+
+status tuner_check_abandon(const struct tuner *tuner)
+{
+    if (tuner->callbacks.abandon && tuner->callbacks.abandon(tuner->callbacks.context))
+        return status_error(STATUS_INTERRUPTED, "interrupted");
+    return status_ok();
+}
+
+/* Prompts and noise of micro-batch `micro` of the coming step. */
+static status begin_batch(struct tuner *tuner, int micro)
+{
+    const struct preset *preset = tuner->preset;
+    struct noise_stream draws = {preset->seed, NOISE_PROMPT, (uint64_t)tuner->step};
+    for (int b = 0; b < preset->batch; b++) {
+        uint32_t position = (uint32_t)(micro * preset->batch + b);
+        int choice = (int)(noise_uniform(draws, position) * preset->train.count);
+        tuner->prompts[b] = preset->train.texts[choice];
+        tuner->seeds[b] = preset->seed;
+        tuner->numbers[b] =
+            1 + ((uint64_t)tuner->step * (uint64_t)preset->accumulate + (uint64_t)micro) * (uint64_t)preset->batch +
+            (uint64_t)b;
+    }
+    TRY(objective_set_prompts(tuner->objective, tuner->prompts, preset->negative));
+    return chain_start(tuner->chain, tuner->seeds, tuner->numbers);
+}
+
+/* The saved region in which kept step `step` leaves its activations; -1: none, to be recomputed. The last steps have
+ * one each; when the way back reaches the others, region 0 is free again. */
+static int slot_of(const struct tuner *tuner, int step)
+{
+    int from_end = tuner->preset->sampler_steps - 1 - step;
+    return from_end < tuner->kept_calls ? from_end : -1;
+}
+
+static status roll_out(struct tuner *tuner, int first, int kept)
+{
+    int steps = tuner->preset->sampler_steps;
+    for (int i = first; i < steps; i++) {
+        TRY(tuner_check_abandon(tuner));
+        bool keep = i >= steps - kept;
+        TRY(chain_step(tuner->chain, i, keep, keep ? slot_of(tuner, i) : -1));
+        tuner_progress(tuner, "sampling", i + 1, steps);
+        TRY(tuner_show_denoising(tuner, i + 1));
+    }
+    return status_ok();
+}
+
+static void note_skip(struct step_report *report, const char *what)
+{
+    if (!report->skipped) report->skipped_what = what;
+    report->skipped = true;
+}
+
+static bool all_finite(const float *values, int64_t count)
+{
+    float sum = 0.0F; /* 0 * x is NaN for an infinite or missing x, and NaN stays */
+    for (int64_t i = 0; i < count; i++) sum += 0.0F * values[i];
+    return sum == 0.0F;
+}
+
+static double total_of(const struct tuner *tuner, const double *scores)
+{
+    double total = 0.0;
+    for (int r = 0; r < tuner->reward_count; r++) total += tuner->weights[r] * scores[r];
+    return total;
+}
+
+/* Adds the call's scores to the report and looks for what is not finite. */
+static void collect_scores(struct tuner *tuner, struct step_report *report, double share)
+{
+    int pictures = chain_decode_batch(tuner->chain);
+    for (int p = 0; p < pictures; p++) {
+        const double *scores = tuner->scores + p * tuner->reward_count;
+        for (int r = 0; r < tuner->reward_count; r++) {
+            report->reward[r] += share * scores[r];
+            if (!isfinite(scores[r])) note_skip(report, tuner->reward_words[r]);
+        }
+        report->total += share * total_of(tuner, scores);
+    }
+    if (!isfinite(report->total)) note_skip(report, "loss");
+}
+
+/* Pictures of one decoder call: scores, and the gradient back to the final latents. */
+static status score_call(struct tuner *tuner, int call, struct step_report *report, double share)
+{
+    double started = tuner_clock();
+    TRY(chain_decode(tuner->chain, call));
+    TRY(tuner->backend->interface->synchronize(tuner->backend));
+    report->seconds_decoding += tuner_clock() - started;
+
+    started = tuner_clock();
+    TRY(objective_score(tuner->objective, call, tuner->scores));
+    collect_scores(tuner, report, share);
+    TRY(chain_read_pictures(tuner->chain, tuner->pictures));
+    tuner_measure_pictures(tuner, report, share);
+    tuner_show_pictures(tuner, call, PICTURE_SAMPLE);
+    double factors[MAXIMUM_REWARDS];
+    for (int r = 0; r < tuner->reward_count; r++) factors[r] = -share * tuner->weights[r];
+    TRY(objective_score_back(tuner->objective, factors));
+    TRY(chain_read_picture_gradient(tuner->chain, tuner->pictures));
+    if (!all_finite(tuner->pictures, tuner->picture_elements)) note_skip(report, "image gradient");
+    report->seconds_reward += tuner_clock() - started;
+
+    started = tuner_clock();
+    TRY(chain_decode_back(tuner->chain, call));
+    TRY(tuner->backend->interface->synchronize(tuner->backend));
+    report->seconds_decoding += tuner_clock() - started;
+    return status_ok();
+}
+
+static status score_and_go_back(struct tuner *tuner, int kept, double share, struct step_report *report)
+{
+    int calls = tuner->preset->batch / chain_decode_batch(tuner->chain), steps = tuner->preset->sampler_steps;
+    for (int call = 0; call < calls; call++) {
+        TRY(tuner_check_abandon(tuner));
+        TRY(score_call(tuner, call, report, share));
+        tuner_progress(tuner, "decoding", call + 1, calls);
+    }
+    if (report->skipped) return status_ok();
+    double started = tuner_clock();
+    for (int i = steps - 1; i >= steps - kept; i--) {
+        TRY(tuner_check_abandon(tuner));
+        TRY(chain_step_back(tuner->chain, i, slot_of(tuner, i)));
+        tuner_progress(tuner, "backward", steps - i, kept);
+    }
+    TRY(tuner->backend->interface->synchronize(tuner->backend));
+    report->seconds_backward += tuner_clock() - started;
+    return status_ok();
+}
+
+static status run_batch(struct tuner *tuner, int micro, struct truncation truncation, struct step_report *report)
+{
+    const struct preset *preset = tuner->preset;
+    int passes = 1 + truncation.renoisings;
+    double share = 1.0 / ((double)preset->batch * preset->accumulate * passes);
+    double started = tuner_clock();
+    TRY(begin_batch(tuner, micro));
+    TRY(roll_out(tuner, 0, truncation.kept));
+    TRY(tuner->backend->interface->synchronize(tuner->backend));
+    report->seconds_sampling += tuner_clock() - started;
+    TRY(score_and_go_back(tuner, truncation.kept, share, report));
+    if (passes > 1) TRY(chain_read_latents(tuner->chain, preset->sampler_steps, tuner->latents));
+    for (int pass = 1; pass < passes && !report->skipped; pass++) {
+        int first = preset->sampler_steps - truncation.kept;
+        TRY(chain_write_latents(tuner->chain, preset->sampler_steps, tuner->latents));
+        for (int b = 0; b < preset->batch; b++)
+            tuner->renoise_numbers[b] = tuner->numbers[b] * (uint64_t)preset->n + (uint64_t)(pass - 1);
+        started = tuner_clock();
+        TRY(chain_renoise(tuner->chain, first, tuner->seeds, tuner->renoise_numbers));
+        TRY(roll_out(tuner, first, truncation.kept));
+        report->seconds_sampling += tuner_clock() - started;
+        TRY(score_and_go_back(tuner, truncation.kept, share, report));
+    }
+    return status_ok();
+}
+
+/* Gradients to the host, their norm, and AdamW; nothing is changed when the norm is not finite. */
+static status optimize(struct tuner *tuner, struct step_report *report)
+{
+    double squares = 0.0;
+    for (int i = 0; i < tuner->parameter_count; i++) {
+        struct parameter *parameter = &tuner->parameters[i];
+        TRY(chain_read_gradient(tuner->chain, i, tuner->exchange));
+        for (int64_t e = 0; e < parameter->count; e++) {
+            parameter->gradient[e] = (float)tuner->exchange[e];
+            squares += tuner->exchange[e] * tuner->exchange[e];
+        }
+    }
+    report->gradient_norm = sqrt(squares);
+    if (!isfinite(report->gradient_norm)) note_skip(report, "adapter gradient");
+    if (report->skipped) return status_ok();
+    /* As torch's clip_grad_norm_: scaled by clip / (norm + 1e-6) when that is below 1. */
+    double scale = fmin(1.0, tuner->clip / (report->gradient_norm + 1e-6));
+    const struct preset *preset = tuner->preset;
+    struct optimizer_settings settings = {tuner->learning_rate, preset->beta1, preset->beta2, preset->epsilon,
+                                          preset->weight_decay};
+    tuner->updates++;
+    for (int i = 0; i < tuner->parameter_count; i++) {
+        struct parameter *p = &tuner->parameters[i];
+        optimizer_step(&settings, tuner->updates, scale, p->values, p->first, p->second, p->gradient, p->count);
+        TRY(tuner_write_parameter(tuner, i));
+    }
+    return status_ok();
+}
+
+static status count_skip(struct tuner *tuner, const struct step_report *report)
+{
+    tuner->skipped_in_a_row = report->skipped ? tuner->skipped_in_a_row + 1 : 0;
+    if (tuner->skipped_in_a_row < MOST_SKIPPED_IN_A_ROW) return status_ok();
+    return status_error(
+        STATUS_FAILED,
+        "%d steps in a row were not finite (the last one: %s); lower optimizer.lr or the reward's weight",
+        tuner->skipped_in_a_row, report->skipped_what);
+}
+
+status tuner_step(struct tuner *tuner, struct step_report *report)
+{
+    double started = tuner_clock();
+    *report = (struct step_report){.step = tuner->step + 1};
+    struct truncation truncation = truncation_draw(tuner->preset, tuner->preset->sampler_steps, tuner->step + 1);
+    report->kept_steps = truncation.kept;
+    TRY(chain_merge_parameters(tuner->chain, 1.0));
+    TRY(chain_clear_gradients(tuner->chain));
+    for (int micro = 0; micro < tuner->preset->accumulate && !report->skipped; micro++)
+        TRY(run_batch(tuner, micro, truncation, report));
+    report->loss = -report->total;
+    if (!report->skipped) TRY(optimize(tuner, report));
+    tuner->step++;
+    report->adapter_norm = tuner_adapter_norm(tuner);
+    report->drift = tuner->drift;
+    report->seconds = tuner_clock() - started;
+    return count_skip(tuner, report);
+}

@@ -1,0 +1,106 @@
+/* The tuning loop of one run: rollout, reward, backward sweep, guard, optimiser step. Knows nothing of files and
+ * screens; who wants to show or keep something does so in the callbacks and between steps. */
+#ifndef ALIGNPROP_TUNING_TUNER_H
+#define ALIGNPROP_TUNING_TUNER_H
+
+#include "engine/base/status.h"
+#include "engine/preset/preset.h"
+#include "kernels/backend.h"
+
+struct tuner;
+
+enum { MAXIMUM_REWARDS = 16 };
+
+/* What one optimiser step measured. */
+struct step_report {
+    int step;                       /* 1.. */
+    double reward[MAXIMUM_REWARDS]; /* mean raw value by reward, in the preset's order */
+    double total;                   /* weighted sum */
+    double loss;
+    int kept_steps;       /* K */
+    double gradient_norm; /* before clipping */
+    double seconds, seconds_sampling, seconds_decoding, seconds_reward, seconds_backward;
+    bool skipped;             /* a non-finite value was found: no optimiser step was made */
+    const char *skipped_what; /* "loss", "reward NAME", "image gradient", "adapter gradient"; static */
+    int side_count;
+    struct {
+        const char *name;
+        double value;
+    } side[MAXIMUM_REWARDS]; /* means of side figures, such as jpeg_kb */
+    double adapter_norm;     /* Frobenius norm of the adapters' scaled products, summed in squares */
+    double drift;            /* mean squared difference of the noise prediction from the base model's */
+};
+
+/* A picture as it is made. pixels: 8-bit RGB rows, valid during the call only. */
+struct tuner_picture {
+    enum { PICTURE_DENOISING, PICTURE_SAMPLE, PICTURE_BASE, PICTURE_EVALUATION } kind;
+    int step, index; /* optimiser step; which picture of the batch */
+    int denoising_step, denoising_steps;
+    int width, height;
+    const unsigned char *pixels;
+    const char *prompt;
+    double total;          /* weighted reward; NaN while not known */
+    const double *rewards; /* raw by reward; NULL while not known */
+    unsigned long long seed;
+};
+
+struct tuner_callbacks {
+    void *context;
+    /* May be NULL. phase: "sampling", "decoding", "reward", "backward", "evaluation"; done of total parts. */
+    void (*progress)(void *context, const char *phase, int step, int done, int total);
+    void (*picture)(void *context, const struct tuner_picture *picture);
+    /* True asks the tuner to come back with STATUS_INTERRUPTED as soon as it can (a second Ctrl-C). */
+    bool (*abandon)(void *context);
+};
+
+struct memory_plan_line {
+    char name[48];
+    size_t bytes;
+};
+struct memory_plan {
+    struct memory_plan_line lines[16];
+    int count;
+    size_t total_bytes, free_bytes;
+    int kept_calls;        /* U-Net calls whose activations stay in memory */
+    double flops_per_step; /* floating-point operations of a mean optimiser step */
+    size_t adapter_bytes;
+};
+
+/* Builds and plans everything for the preset without allocating the arenas. The tuner borrows `preset` and `backend`.
+ */
+status tuner_create(const struct preset *preset, struct backend *backend, struct tuner_callbacks callbacks,
+                    struct tuner **tuner);
+void tuner_destroy(struct tuner *tuner);
+const struct memory_plan *tuner_plan(const struct tuner *tuner);
+/* Allocates the arenas and loads the weights. STATUS_NO_MEMORY says needed, free and what would fit. */
+status tuner_start(struct tuner *tuner);
+
+/* One optimiser step. A skipped (non-finite) step is reported, not an error; the fifth in a row is. */
+status tuner_step(struct tuner *tuner, struct step_report *report);
+/* Samples the held-out prompts (sample.count of them, fixed seeds) with the present adapter (scale 0: base model) and
+ * reports mean raw rewards and total; the pictures go to the picture callback. */
+status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards, double *total);
+
+/* Settings that may change between steps. */
+status tuner_set(struct tuner *tuner, const char *key,
+                 double value); /* rewards.ID.weight, optimizer.lr, optimizer.clip */
+status tuner_get(struct tuner *tuner, const char *key, double *value);
+
+/* Everything a resumed run needs to go on bit for bit. Tensors are the adapter factors (named as in adapter.h) and the
+ * optimiser's moments; `scalars` is a JSON text that state.json holds. */
+struct tuner_tensor {
+    const char *name;
+    struct shape shape;
+    const float *values;
+};
+int tuner_step_number(const struct tuner *tuner);
+int tuner_adapter_tensors(const struct tuner *tuner, struct tuner_tensor *tensors,
+                          int capacity); /* returns the count */
+int tuner_optimizer_tensors(const struct tuner *tuner, struct tuner_tensor *tensors,
+                            int capacity);                         /* returns the count */
+status tuner_save_scalars(const struct tuner *tuner, char **json); /* caller frees */
+/* `find` returns the values of a named tensor of that shape, or NULL. */
+status tuner_restore(struct tuner *tuner, const char *json,
+                     const float *(*find)(void *context, const char *name, const struct shape *shape), void *context);
+
+#endif

@@ -1,0 +1,64 @@
+/* What the files of the tuner share. */
+#ifndef ALIGNPROP_TUNING_TUNER_INTERNAL_H
+#define ALIGNPROP_TUNING_TUNER_INTERNAL_H
+
+#include "engine/tuning/objective.h"
+#include "engine/tuning/optimizer.h"
+#include "engine/tuning/tuner.h"
+
+/* One adapter factor on the host; the device holds a copy of `values`. */
+struct parameter {
+    char *name, *first_name, *second_name;
+    struct shape shape;
+    int64_t count;
+    float *values, *gradient, *first, *second;
+};
+
+struct tuner {
+    const struct preset *preset;
+    struct backend *backend;
+    struct tuner_callbacks callbacks;
+    struct objective *objective;
+    struct chain *chain;
+    struct memory_plan plan;
+    int kept_calls;
+
+    int step;    /* optimiser steps done, skipped ones included */
+    int updates; /* optimiser steps that changed the adapter */
+    int skipped_in_a_row;
+    double learning_rate, clip;
+    int reward_count;
+    double weights[MAXIMUM_REWARDS];
+    char reward_words[MAXIMUM_REWARDS][80]; /* "reward NAME" */
+    double drift;
+    float *base_prediction; /* of the drift probe; NULL until measured */
+
+    struct parameter *parameters;
+    int parameter_count;
+    double *exchange; /* the largest factor, for transfers */
+
+    const char **prompts;
+    uint64_t *seeds, *numbers, *renoise_numbers;
+    double *scores;
+    float *pictures, *latents;
+    int64_t picture_elements;
+    unsigned char *bytes; /* one picture, 8-bit RGB */
+    double last_preview;
+};
+
+double tuner_clock(void);
+void tuner_progress(const struct tuner *tuner, const char *phase, int done, int total);
+status tuner_check_abandon(const struct tuner *tuner);
+/* Host values of parameter i to the device. */
+status tuner_write_parameter(struct tuner *tuner, int index);
+/* Square root of the summed squares of (alpha/rank) up down over all modules. */
+double tuner_adapter_norm(const struct tuner *tuner);
+
+/* The current latents' first picture as a preview, at most some ten times a second. */
+status tuner_show_denoising(struct tuner *tuner, int done);
+/* tuner->pictures and tuner->scores of a decoder call, to the picture callback. */
+void tuner_show_pictures(struct tuner *tuner, int call, int kind);
+/* Side figures of tuner->pictures, added to the report with weight `share`. */
+void tuner_measure_pictures(struct tuner *tuner, struct step_report *report, double share);
+
+#endif

@@ -1,0 +1,276 @@
+/* The tuner's life: what a preset needs, memory planned, adapters begun. */
+#include "engine/tuning/tuner_internal.h"
+
+#include "engine/tuning/truncation.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void add_line(struct memory_plan *plan, const char *name, size_t bytes)
+{
+    struct memory_plan_line *line = &plan->lines[plan->count++];
+    snprintf(line->name, sizeof line->name, "%s", name);
+    line->bytes = bytes;
+    plan->total_bytes += bytes;
+}
+
+static double flops_per_step(const struct tuner *tuner)
+{
+    const struct chain *chain = tuner->chain;
+    const struct preset *preset = tuner->preset;
+    double kept = truncation_mean(preset, preset->sampler_steps);
+    double recomputed = fmax(0.0, kept - tuner->kept_calls);
+    double calls = (double)preset->batch / chain_decode_batch(chain);
+    double batch =
+        (preset->sampler_steps - kept) * chain_step_flops(chain, false, false) +
+        (kept + recomputed) * chain_step_flops(chain, true, false) + kept * chain_step_flops(chain, true, true) +
+        calls * (chain_decoder_flops(chain, false) + chain_decoder_flops(chain, true) +
+                 objective_reward_flops(tuner->objective, false) + objective_reward_flops(tuner->objective, true));
+    return batch * preset->accumulate;
+}
+
+/* Host copies: values, gradients and two moments of every factor. */
+static size_t host_bytes(const struct tuner *tuner)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < tuner->parameter_count; i++) bytes += (size_t)tuner->parameters[i].count * 4 * sizeof(float);
+    return bytes;
+}
+
+static void write_plan(struct tuner *tuner)
+{
+    struct chain_sizes sizes = chain_sizes(tuner->chain);
+    struct memory_plan *plan = &tuner->plan;
+    plan->count = 0;
+    plan->total_bytes = 0;
+    add_line(plan, "weights", sizes.weights);
+    add_line(plan, "weights in kernel layouts", sizes.packed);
+    add_line(plan, "reward models", objective_reward_bytes(tuner->objective));
+    add_line(plan, "latents and pictures", sizes.latents);
+    add_line(plan, "adapter and optimiser", sizes.adapters + host_bytes(tuner));
+    add_line(plan, "activations of kept steps", sizes.saved_calls);
+    add_line(plan, "activations of the decoder", sizes.saved_decoder);
+    add_line(plan, "activations of the rewards", sizes.saved_extra);
+    add_line(plan, "work", sizes.work);
+    add_line(plan, "scratch", sizes.scratch);
+    plan->kept_calls = tuner->kept_calls;
+    plan->flops_per_step = flops_per_step(tuner);
+    plan->adapter_bytes = 0;
+    for (int i = 0; i < tuner->parameter_count; i++)
+        plan->adapter_bytes += (size_t)tuner->parameters[i].count * sizeof(float);
+}
+
+/* As many saved regions as the limit allows, at least one; never more than steps can be kept. */
+static status choose_kept_calls(struct tuner *tuner)
+{
+    const struct preset *preset = tuner->preset;
+    TRY(tuner->backend->interface->memory_free(tuner->backend, &tuner->plan.free_bytes, NULL));
+    size_t limit = preset->memory_limit ? preset->memory_limit : tuner->plan.free_bytes / 10 * 9;
+    int largest = truncation_largest(preset, preset->sampler_steps);
+    tuner->kept_calls = 1;
+    if (preset->keep_steps > 0) tuner->kept_calls = preset->keep_steps < largest ? preset->keep_steps : largest;
+    if (preset->keep_steps < 0) {
+        write_plan(tuner);
+        size_t each = chain_sizes(tuner->chain).saved_step,
+               room = limit > tuner->plan.total_bytes ? limit - tuner->plan.total_bytes : 0;
+        size_t more = each ? room / each : 0;
+        tuner->kept_calls = more + 1 < (size_t)largest ? (int)more + 1 : largest;
+    }
+    chain_set_kept_calls(tuner->chain, tuner->kept_calls);
+    write_plan(tuner);
+    return status_ok();
+}
+
+static char *prefixed(const char *prefix, const char *name)
+{
+    size_t size = strlen(prefix) + strlen(name) + 1;
+    char *text = malloc(size);
+    if (text) snprintf(text, size, "%s%s", prefix, name);
+    return text;
+}
+
+static status create_parameter(struct tuner *tuner, int index)
+{
+    struct parameter *p = &tuner->parameters[index];
+    p->shape = chain_parameter_shape(tuner->chain, index);
+    p->count = shape_elements(&p->shape);
+    p->name = prefixed("", chain_parameter_name(tuner->chain, index));
+    p->first_name = prefixed("first/", p->name ? p->name : "");
+    p->second_name = prefixed("second/", p->name ? p->name : "");
+    p->values = calloc((size_t)p->count, sizeof(float));
+    p->gradient = calloc((size_t)p->count, sizeof(float));
+    p->first = calloc((size_t)p->count, sizeof(float));
+    p->second = calloc((size_t)p->count, sizeof(float));
+    if (!p->name || !p->first_name || !p->second_name || !p->values || !p->gradient || !p->first || !p->second)
+        return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
+    /* The down factor is normal with deviation 1/rank and the up factor zero (as diffusers and PEFT's "gaussian"), so
+     * the adapted model begins as the base model. */
+    if (index % 2 == 0) {
+        noise_normals((struct noise_stream){tuner->preset->seed, NOISE_ADAPTER, (uint64_t)index}, p->values, p->count);
+        for (int64_t i = 0; i < p->count; i++) p->values[i] /= (float)tuner->preset->rank;
+    }
+    return status_ok();
+}
+
+static status create_parameters(struct tuner *tuner)
+{
+    tuner->parameter_count = chain_parameter_count(tuner->chain);
+    if (tuner->parameter_count == 0)
+        return status_error(STATUS_BAD_INPUT, "lora.targets: the model has no module of these kinds");
+    tuner->parameters = calloc((size_t)tuner->parameter_count, sizeof *tuner->parameters);
+    if (!tuner->parameters) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
+    int64_t largest = 0;
+    for (int i = 0; i < tuner->parameter_count; i++) {
+        TRY(create_parameter(tuner, i));
+        if (tuner->parameters[i].count > largest) largest = tuner->parameters[i].count;
+    }
+    tuner->exchange = malloc((size_t)largest * sizeof *tuner->exchange);
+    if (!tuner->exchange) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
+    return status_ok();
+}
+
+static status create_host_buffers(struct tuner *tuner)
+{
+    const struct preset *preset = tuner->preset;
+    const struct model_facts *facts = model_facts(objective_model(tuner->objective));
+    size_t batch = (size_t)preset->batch, pixels = (size_t)preset->width * (size_t)preset->height * 3;
+    size_t latents =
+        batch * (pixels / 3) / (size_t)(facts->latent_factor * facts->latent_factor) * (size_t)facts->latent_channels;
+    size_t decoded = (size_t)chain_decode_batch(tuner->chain);
+    tuner->picture_elements = (int64_t)(decoded * pixels);
+    tuner->prompts = calloc(batch, sizeof *tuner->prompts);
+    tuner->seeds = calloc(batch, sizeof *tuner->seeds);
+    tuner->numbers = calloc(batch, sizeof *tuner->numbers);
+    tuner->renoise_numbers = calloc(batch, sizeof *tuner->renoise_numbers);
+    tuner->scores = calloc(decoded * MAXIMUM_REWARDS, sizeof *tuner->scores);
+    tuner->pictures = malloc(decoded * pixels * sizeof(float));
+    tuner->latents = malloc(latents * sizeof(float));
+    tuner->bytes = malloc(pixels);
+    if (!tuner->prompts || !tuner->seeds || !tuner->numbers || !tuner->renoise_numbers || !tuner->scores ||
+        !tuner->pictures || !tuner->latents || !tuner->bytes)
+        return status_error(STATUS_NO_MEMORY, "no memory for pictures of %dx%d", preset->width, preset->height);
+    return status_ok();
+}
+
+static status check_prompts(const struct preset *preset)
+{
+    if (preset->train.count < 1) return status_error(STATUS_BAD_INPUT, "prompts.train: no prompt to tune on");
+    return status_ok();
+}
+
+static status create(struct tuner *tuner)
+{
+    const struct preset *preset = tuner->preset;
+    struct objective_settings settings = {.batch = preset->batch, .steps = preset->sampler_steps, .kept_calls = 1};
+    TRY(check_prompts(preset));
+    TRY(truncation_check(preset, preset->sampler_steps));
+    TRY(objective_create(preset, tuner->backend, &settings, &tuner->objective));
+    tuner->chain = objective_chain(tuner->objective);
+    tuner->reward_count = preset->reward_count;
+    for (int r = 0; r < preset->reward_count; r++) {
+        tuner->weights[r] = preset->rewards[r].weight;
+        snprintf(tuner->reward_words[r], sizeof tuner->reward_words[r], "reward %s", preset->rewards[r].id);
+    }
+    tuner->learning_rate = preset->learning_rate;
+    tuner->clip = preset->clip;
+    tuner->drift = NAN;
+    TRY(create_parameters(tuner));
+    TRY(create_host_buffers(tuner));
+    return choose_kept_calls(tuner);
+}
+
+status tuner_create(const struct preset *preset, struct backend *backend, struct tuner_callbacks callbacks,
+                    struct tuner **tuner)
+{
+    struct tuner *created = calloc(1, sizeof *created);
+    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a tuner");
+    created->preset = preset;
+    created->backend = backend;
+    created->callbacks = callbacks;
+    status result = create(created);
+    if (result.code != STATUS_OK) {
+        tuner_destroy(created);
+        return result;
+    }
+    *tuner = created;
+    return status_ok();
+}
+
+void tuner_destroy(struct tuner *tuner)
+{
+    if (!tuner) return;
+    for (int i = 0; tuner->parameters && i < tuner->parameter_count; i++) {
+        struct parameter *p = &tuner->parameters[i];
+        char *texts[] = {p->name, p->first_name, p->second_name};
+        float *arrays[] = {p->values, p->gradient, p->first, p->second};
+        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) free(texts[t]);
+        for (size_t a = 0; a < sizeof arrays / sizeof *arrays; a++) free(arrays[a]);
+    }
+    free(tuner->parameters);
+    free(tuner->exchange);
+    free(tuner->prompts);
+    free(tuner->seeds);
+    free(tuner->numbers);
+    free(tuner->renoise_numbers);
+    free(tuner->scores);
+    free(tuner->pictures);
+    free(tuner->latents);
+    free(tuner->bytes);
+    free(tuner->base_prediction);
+    objective_destroy(tuner->objective);
+    free(tuner);
+}
+
+const struct memory_plan *tuner_plan(const struct tuner *tuner)
+{
+    return &tuner->plan;
+}
+
+static double gigabytes(size_t bytes)
+{
+    return (double)bytes / 1e9;
+}
+
+/* Needed, free, and which settings would fit. */
+static status check_memory(const struct tuner *tuner)
+{
+    const struct preset *preset = tuner->preset;
+    size_t limit = preset->memory_limit && preset->memory_limit < tuner->plan.free_bytes ? preset->memory_limit
+                                                                                         : tuner->plan.free_bytes;
+    if (tuner->plan.total_bytes <= limit) return status_ok();
+    struct chain_sizes sizes = chain_sizes(tuner->chain);
+    size_t per_picture = (sizes.saved_step + sizes.work) / (size_t)preset->batch;
+    size_t excess = tuner->plan.total_bytes - limit;
+    size_t spare_calls = sizes.saved_calls - sizes.saved_step;
+    if (spare_calls >= excess)
+        return status_error(STATUS_NO_MEMORY, "needs %.2f GB, %.2f GB are free; memory.keep_steps=1 would fit",
+                            gigabytes(tuner->plan.total_bytes), gigabytes(limit));
+    int fewer = preset->batch - (int)((excess - spare_calls) / (per_picture ? per_picture : 1)) - 1;
+    if (fewer >= 1)
+        return status_error(STATUS_NO_MEMORY,
+                            "needs %.2f GB, %.2f GB are free; batch=%d with memory.keep_steps=1 (and accumulate=%d) or "
+                            "a smaller sampler.width and sampler.height would fit",
+                            gigabytes(tuner->plan.total_bytes), gigabytes(limit), fewer,
+                            (preset->batch + fewer - 1) / fewer * preset->accumulate);
+    return status_error(STATUS_NO_MEMORY,
+                        "needs %.2f GB, %.2f GB are free; a smaller sampler.width and sampler.height "
+                        "or a smaller model would fit",
+                        gigabytes(tuner->plan.total_bytes), gigabytes(limit));
+}
+
+status tuner_write_parameter(struct tuner *tuner, int index)
+{
+    const struct parameter *p = &tuner->parameters[index];
+    for (int64_t i = 0; i < p->count; i++) tuner->exchange[i] = p->values[i];
+    return chain_write_parameter(tuner->chain, index, tuner->exchange);
+}
+
+status tuner_start(struct tuner *tuner)
+{
+    TRY(check_memory(tuner));
+    TRY(objective_allocate(tuner->objective));
+    for (int i = 0; i < tuner->parameter_count; i++) TRY(tuner_write_parameter(tuner, i));
+    return status_ok();
+}

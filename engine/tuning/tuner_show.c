@@ -1,0 +1,192 @@
+/* What the tuner shows and measures beside its steps: previews, pictures, held-out rewards, drift. */
+#include "engine/tuning/tuner_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* A preview that is not limited costs more than the work it shows. */
+static const double seconds_between_previews = 0.03;
+
+static int64_t latent_elements(const struct tuner *tuner)
+{
+    const struct model_facts *facts = model_facts(objective_model(tuner->objective));
+    return (int64_t)tuner->preset->batch * (tuner->preset->width / facts->latent_factor) *
+           (tuner->preset->height / facts->latent_factor) * facts->latent_channels;
+}
+
+status tuner_show_denoising(struct tuner *tuner, int done)
+{
+    if (!tuner->callbacks.picture) return status_ok();
+    double now = tuner_clock();
+    if (now - tuner->last_preview < seconds_between_previews) return status_ok();
+    tuner->last_preview = now;
+    const struct preset *preset = tuner->preset;
+    int factor = model_facts(objective_model(tuner->objective))->latent_factor;
+    TRY(chain_read_latents(tuner->chain, done, tuner->latents));
+    chain_preview(tuner->chain, tuner->latents, tuner->bytes);
+    struct tuner_picture picture = {.kind = PICTURE_DENOISING,
+                                    .step = tuner->step + 1,
+                                    .denoising_step = done,
+                                    .denoising_steps = preset->sampler_steps,
+                                    .width = preset->width / factor,
+                                    .height = preset->height / factor,
+                                    .pixels = tuner->bytes,
+                                    .prompt = tuner->prompts[0],
+                                    .total = NAN,
+                                    .seed = tuner->seeds[0]};
+    tuner->callbacks.picture(tuner->callbacks.context, &picture);
+    return status_ok();
+}
+
+static double total_of(const struct tuner *tuner, const double *scores)
+{
+    double total = 0.0;
+    for (int r = 0; r < tuner->reward_count; r++) total += tuner->weights[r] * scores[r];
+    return total;
+}
+
+void tuner_show_pictures(struct tuner *tuner, int call, int kind)
+{
+    if (!tuner->callbacks.picture) return;
+    const struct preset *preset = tuner->preset;
+    int each = chain_decode_batch(tuner->chain);
+    int64_t elements = tuner->picture_elements / each;
+    for (int p = 0; p < each; p++) {
+        const float *pixels = tuner->pictures + p * elements;
+        const double *scores = tuner->scores + p * tuner->reward_count;
+        int index = call * each + p;
+        for (int64_t i = 0; i < elements; i++) tuner->bytes[i] = (unsigned char)lrintf(pixels[i] * 255.0F);
+        struct tuner_picture picture = {.kind = kind,
+                                        .step = tuner->step + (kind == PICTURE_SAMPLE),
+                                        .index = index,
+                                        .width = preset->width,
+                                        .height = preset->height,
+                                        .pixels = tuner->bytes,
+                                        .prompt = tuner->prompts[index],
+                                        .total = total_of(tuner, scores),
+                                        .rewards = scores,
+                                        .seed = tuner->seeds[index]};
+        tuner->callbacks.picture(tuner->callbacks.context, &picture);
+    }
+}
+
+static void add_side_figure(struct step_report *report, const char *name, double value)
+{
+    int at = 0;
+    while (at < report->side_count && report->side[at].name != name) at++;
+    if (at == MAXIMUM_REWARDS) return;
+    if (at == report->side_count) {
+        report->side_count++;
+        report->side[at].name = name;
+    }
+    report->side[at].value += value;
+}
+
+void tuner_measure_pictures(struct tuner *tuner, struct step_report *report, double share)
+{
+    const struct preset *preset = tuner->preset;
+    int each = chain_decode_batch(tuner->chain);
+    for (int p = 0; p < each; p++) {
+        const float *picture = tuner->pictures + p * (tuner->picture_elements / each);
+        for (int r = 0; r < tuner->reward_count; r++) {
+            const char *name;
+            double value;
+            if (reward_side_figure(objective_reward(tuner->objective, r), picture, preset->height, preset->width, &name,
+                                   &value))
+                add_side_figure(report, name, share * value);
+        }
+    }
+}
+
+/* Held-out prompts in turn; picture i always has the same prompt and noise, so pictures of different steps compare. */
+static void begin_evaluation(struct tuner *tuner, int first)
+{
+    const struct preset *preset = tuner->preset;
+    const struct prompt_list *list = preset->evaluation.count ? &preset->evaluation : &preset->train;
+    for (int b = 0; b < preset->batch; b++) {
+        int picture = first + b;
+        tuner->prompts[b] = list->texts[picture % list->count];
+        tuner->seeds[b] = preset->seed + (uint64_t)picture;
+        tuner->numbers[b] = 0;
+    }
+}
+
+static status sample_plain(struct tuner *tuner)
+{
+    TRY(objective_set_prompts(tuner->objective, tuner->prompts, tuner->preset->negative));
+    TRY(chain_start(tuner->chain, tuner->seeds, tuner->numbers));
+    for (int i = 0; i < tuner->preset->sampler_steps; i++) {
+        TRY(tuner_check_abandon(tuner));
+        TRY(chain_step(tuner->chain, i, false, -1));
+        tuner_progress(tuner, "evaluation", i + 1, tuner->preset->sampler_steps);
+        TRY(tuner_show_denoising(tuner, i + 1));
+    }
+    return status_ok();
+}
+
+/* Decodes and scores the pictures [first, first + batch) that count. */
+static status score_evaluation(struct tuner *tuner, int first, int count, int kind, double *rewards)
+{
+    int each = chain_decode_batch(tuner->chain);
+    for (int call = 0; call * each < tuner->preset->batch && first + call * each < count; call++) {
+        TRY(chain_decode(tuner->chain, call));
+        TRY(objective_score(tuner->objective, call, tuner->scores));
+        TRY(chain_read_pictures(tuner->chain, tuner->pictures));
+        tuner_show_pictures(tuner, call, kind);
+        for (int p = 0; p < each && first + call * each + p < count; p++)
+            for (int r = 0; r < tuner->reward_count; r++)
+                rewards[r] += tuner->scores[p * tuner->reward_count + r] / count;
+    }
+    return status_ok();
+}
+
+/* Mean squared difference of the guided noise prediction from the base model's, on fixed latents halfway down the
+ * schedule: a cheap stand-in for how far the model has moved. */
+static status measure_drift(struct tuner *tuner, double scale)
+{
+    int middle = tuner->preset->sampler_steps / 2;
+    int64_t count = latent_elements(tuner);
+    double gain = chain_schedule(tuner->chain)->steps[middle].prediction_gain;
+    begin_evaluation(tuner, 0);
+    TRY(objective_set_prompts(tuner->objective, tuner->prompts, tuner->preset->negative));
+    if (!tuner->base_prediction) {
+        float *base = malloc((size_t)count * sizeof *base);
+        if (!base) return status_error(STATUS_NO_MEMORY, "no memory to measure drift");
+        tuner->base_prediction = base;
+        TRY(chain_start(tuner->chain, tuner->seeds, tuner->numbers));
+        TRY(chain_read_latents(tuner->chain, 0, tuner->latents));
+        TRY(chain_write_latents(tuner->chain, middle, tuner->latents));
+        TRY(chain_merge_parameters(tuner->chain, 0.0));
+        TRY(chain_step(tuner->chain, middle, false, -1));
+        TRY(chain_read_latents(tuner->chain, middle + 1, base));
+    }
+    TRY(chain_start(tuner->chain, tuner->seeds, tuner->numbers));
+    TRY(chain_read_latents(tuner->chain, 0, tuner->latents));
+    TRY(chain_write_latents(tuner->chain, middle, tuner->latents));
+    TRY(chain_merge_parameters(tuner->chain, scale));
+    TRY(chain_step(tuner->chain, middle, false, -1));
+    TRY(chain_read_latents(tuner->chain, middle + 1, tuner->latents));
+    double squares = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        double difference = ((double)tuner->latents[i] - tuner->base_prediction[i]) / gain;
+        squares += difference * difference;
+    }
+    tuner->drift = squares / (double)count;
+    return status_ok();
+}
+
+status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards, double *total)
+{
+    const struct preset *preset = tuner->preset;
+    int count = preset->sample_count > 0 ? preset->sample_count : 1;
+    for (int r = 0; r < tuner->reward_count; r++) rewards[r] = 0.0;
+    if (adapter_scale != 0.0) TRY(measure_drift(tuner, adapter_scale));
+    TRY(chain_merge_parameters(tuner->chain, adapter_scale));
+    for (int first = 0; first < count; first += preset->batch) {
+        begin_evaluation(tuner, first);
+        TRY(sample_plain(tuner));
+        TRY(score_evaluation(tuner, first, count, adapter_scale == 0.0 ? PICTURE_BASE : PICTURE_EVALUATION, rewards));
+    }
+    *total = total_of(tuner, rewards);
+    return status_ok();
+}

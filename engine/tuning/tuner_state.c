@@ -1,0 +1,161 @@
+/* The tuner's settings that move while it runs, and what a resumed run needs. Noise, prompts and truncation are pure
+ * functions of seed and step number, so the step number stands for every random stream. */
+#include "engine/base/json.h"
+#include "engine/tuning/tuner_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The setting's place and its range; NULL for an unknown key. */
+static double *setting(struct tuner *tuner, const char *key, double *low, double *high)
+{
+    *low = 0.0;
+    *high = 1.0;
+    if (strcmp(key, "optimizer.lr") == 0) return &tuner->learning_rate;
+    *high = 1e6;
+    if (strcmp(key, "optimizer.clip") == 0) return &tuner->clip;
+    *low = -1e6;
+    for (int r = 0; r < tuner->reward_count; r++) {
+        char name[96];
+        snprintf(name, sizeof name, "rewards.%s.weight", tuner->preset->rewards[r].id);
+        if (strcmp(key, name) == 0) return &tuner->weights[r];
+    }
+    return NULL;
+}
+
+status tuner_set(struct tuner *tuner, const char *key, double value)
+{
+    double low, high;
+    double *place = setting(tuner, key, &low, &high);
+    if (!place)
+        return status_error(STATUS_BAD_INPUT,
+                            "%s cannot be changed during a run; optimizer.lr, optimizer.clip and "
+                            "rewards.ID.weight can",
+                            key);
+    if (!(value >= low && value <= high))
+        return status_error(STATUS_BAD_INPUT, "%s: %g is not in %g..%g", key, value, low, high);
+    *place = value;
+    return status_ok();
+}
+
+status tuner_get(struct tuner *tuner, const char *key, double *value)
+{
+    double low, high;
+    const double *place = setting(tuner, key, &low, &high);
+    if (!place) return status_error(STATUS_BAD_INPUT, "%s is no setting of a run", key);
+    *value = *place;
+    return status_ok();
+}
+
+int tuner_step_number(const struct tuner *tuner)
+{
+    return tuner->step;
+}
+
+int tuner_adapter_tensors(const struct tuner *tuner, struct tuner_tensor *tensors, int capacity)
+{
+    for (int i = 0; i < tuner->parameter_count && i < capacity; i++) {
+        const struct parameter *p = &tuner->parameters[i];
+        tensors[i] = (struct tuner_tensor){p->name, p->shape, p->values};
+    }
+    return tuner->parameter_count;
+}
+
+int tuner_optimizer_tensors(const struct tuner *tuner, struct tuner_tensor *tensors, int capacity)
+{
+    for (int i = 0; i < tuner->parameter_count; i++) {
+        const struct parameter *p = &tuner->parameters[i];
+        if (2 * i < capacity) tensors[2 * i] = (struct tuner_tensor){p->first_name, p->shape, p->first};
+        if (2 * i + 1 < capacity) tensors[2 * i + 1] = (struct tuner_tensor){p->second_name, p->shape, p->second};
+    }
+    return 2 * tuner->parameter_count;
+}
+
+status tuner_save_scalars(const struct tuner *tuner, char **json)
+{
+    cJSON *object = cJSON_CreateObject(), *weights = cJSON_CreateObject();
+    bool complete = object && weights && cJSON_AddNumberToObject(object, "step", tuner->step) &&
+                    cJSON_AddNumberToObject(object, "updates", tuner->updates) &&
+                    cJSON_AddNumberToObject(object, "skipped_in_a_row", tuner->skipped_in_a_row) &&
+                    cJSON_AddNumberToObject(object, "learning_rate", tuner->learning_rate) &&
+                    cJSON_AddNumberToObject(object, "clip", tuner->clip) &&
+                    (isnan(tuner->drift) || cJSON_AddNumberToObject(object, "drift", tuner->drift));
+    for (int r = 0; complete && r < tuner->reward_count; r++)
+        complete = cJSON_AddNumberToObject(weights, tuner->preset->rewards[r].id, tuner->weights[r]) != NULL;
+    if (complete) complete = cJSON_AddItemToObject(object, "weights", weights);
+    if (!complete) cJSON_Delete(weights);
+    *json = complete ? json_print(object, false) : NULL;
+    cJSON_Delete(object);
+    return *json ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for the state of the run");
+}
+
+static status restore_scalars(struct tuner *tuner, const cJSON *value)
+{
+    struct json_object object, weights;
+    TRY(json_root("state.json", value, &object));
+    TRY(json_int(&object, "step", 0, INT32_MAX, &tuner->step));
+    TRY(json_int(&object, "updates", 0, INT32_MAX, &tuner->updates));
+    TRY(json_int(&object, "skipped_in_a_row", 0, INT32_MAX, &tuner->skipped_in_a_row));
+    TRY(json_number(&object, "learning_rate", 0.0, 1.0, &tuner->learning_rate));
+    TRY(json_number(&object, "clip", 0.0, 1e6, &tuner->clip));
+    if (json_has(&object, "drift")) TRY(json_number(&object, "drift", 0.0, 1e300, &tuner->drift));
+    TRY(json_child(&object, "weights", &weights));
+    for (int r = 0; r < tuner->reward_count; r++)
+        TRY(json_number(&weights, tuner->preset->rewards[r].id, -1e6, 1e6, &tuner->weights[r]));
+    return status_ok();
+}
+
+static status restore_tensor(const char *name, const struct shape *shape, float *values,
+                             const float *(*find)(void *context, const char *name, const struct shape *shape),
+                             void *context)
+{
+    const float *found = find(context, name, shape);
+    if (!found) return status_error(STATUS_BAD_INPUT, "checkpoint: tensor %s is missing or has another shape", name);
+    memcpy(values, found, (size_t)shape_elements(shape) * sizeof *values);
+    return status_ok();
+}
+
+status tuner_restore(struct tuner *tuner, const char *json,
+                     const float *(*find)(void *context, const char *name, const struct shape *shape), void *context)
+{
+    cJSON *value = NULL;
+    TRY(json_parse(json, strlen(json), "state.json", &value));
+    status result = restore_scalars(tuner, value);
+    cJSON_Delete(value);
+    TRY(result);
+    for (int i = 0; i < tuner->parameter_count; i++) {
+        struct parameter *p = &tuner->parameters[i];
+        TRY(restore_tensor(p->name, &p->shape, p->values, find, context));
+        TRY(restore_tensor(p->first_name, &p->shape, p->first, find, context));
+        TRY(restore_tensor(p->second_name, &p->shape, p->second, find, context));
+        TRY(tuner_write_parameter(tuner, i));
+    }
+    return status_ok();
+}
+
+/* |up down|^2 = sum of (up^T up) * (down down^T), element by element: small matrices of rank x rank. */
+static double product_norm_squared(const struct parameter *down, const struct parameter *up, int rank)
+{
+    int64_t columns = down->count / rank, rows = up->count / rank;
+    double sum = 0.0;
+    for (int a = 0; a < rank; a++) {
+        for (int b = 0; b < rank; b++) {
+            double left = 0.0, right = 0.0;
+            for (int64_t i = 0; i < rows; i++) left += (double)up->values[i * rank + a] * up->values[i * rank + b];
+            for (int64_t i = 0; i < columns; i++)
+                right += (double)down->values[a * columns + i] * down->values[b * columns + i];
+            sum += left * right;
+        }
+    }
+    return sum;
+}
+
+double tuner_adapter_norm(const struct tuner *tuner)
+{
+    double scale = tuner->preset->alpha / tuner->preset->rank, sum = 0.0;
+    for (int i = 0; i + 1 < tuner->parameter_count; i += 2)
+        sum += product_norm_squared(&tuner->parameters[i], &tuner->parameters[i + 1], tuner->preset->rank);
+    return scale * sqrt(sum > 0.0 ? sum : 0.0);
+}

@@ -1,0 +1,78 @@
+/* What a device must offer: memory and the operations of operations.h.
+ *
+ * A kernel is an operation prepared once for fixed shapes. Running it allocates nothing. The caller owns all memory:
+ * tensors, one scratch area (shared by all kernels, contents undefined between calls) and one packed area for each
+ * frozen weight that the kernel wants in a layout of its own. */
+#ifndef ALIGNPROP_KERNELS_BACKEND_H
+#define ALIGNPROP_KERNELS_BACKEND_H
+
+#include "engine/base/status.h"
+#include "kernels/operations.h"
+
+struct backend;
+struct kernel;
+
+struct kernel_requirements {
+    size_t scratch_bytes; /* needed during each run */
+    size_t packed_bytes;  /* of the weight (input 1 of the linear and convolution family) in this kernel's own layout;
+                             0: the kernel reads the weight as it is */
+    uint64_t packing_key; /* kernels with equal key, weight and packed_bytes share one packed copy */
+};
+
+struct backend_interface {
+    const char *name; /* "cpu", "cuda", "reference" */
+
+    /* Element types of ordinary and of exact tensors on this device. */
+    enum element_type compute_type, exact_type;
+
+    /* Device memory, aligned to 256 bytes. STATUS_NO_MEMORY names needed and free bytes. */
+    status (*allocate)(struct backend *backend, size_t bytes, void **memory);
+    void (*release)(struct backend *backend, void *memory);
+    /* Bytes that may still be allocated, as well as the device can tell; total may be NULL. */
+    status (*memory_free)(struct backend *backend, size_t *free_bytes, size_t *total_bytes);
+
+    /* Copies; ordered with kernels. upload and download return when the host buffer may be reused or read. */
+    status (*upload)(struct backend *backend, void *device, const void *host, size_t bytes);
+    status (*download)(struct backend *backend, void *host, const void *device, size_t bytes);
+    status (*copy)(struct backend *backend, void *to, const void *from, size_t bytes);
+    status (*clear)(struct backend *backend, void *device, size_t bytes);
+
+    /* Prepares a kernel. STATUS_FAILED names operation and shapes where the backend cannot do it. */
+    status (*prepare)(struct backend *backend, const struct operation *operation, struct kernel **kernel,
+                      struct kernel_requirements *requirements);
+    void (*discard)(struct backend *backend, struct kernel *kernel);
+    /* Writes the kernel's layout of `weight` to `packed`. To be called again after the weight changed. */
+    status (*pack)(struct backend *backend, struct kernel *kernel, const void *weight, void *packed, void *scratch);
+    /* Queues one call. Absent operands are NULL. `packed` is NULL when packed_bytes was 0. */
+    status (*run)(struct backend *backend, struct kernel *kernel, const void *const *inputs, void *const *outputs,
+                  const void *packed, void *scratch);
+    /* Waits until everything queued is done and reports what failed. */
+    status (*synchronize)(struct backend *backend);
+
+    /* Optional (NULL where a device has none): records everything queued between begin and end as one replayable
+     * sequence over the same pointers. */
+    status (*capture_begin)(struct backend *backend);
+    status (*capture_end)(struct backend *backend, void **sequence);
+    status (*replay)(struct backend *backend, void *sequence);
+    void (*sequence_discard)(struct backend *backend, void *sequence);
+
+    void (*destroy)(struct backend *backend);
+};
+
+/* Every backend's own struct begins with this. */
+struct backend {
+    const struct backend_interface *interface;
+};
+
+/* The CPU backend: fp32. threads: 0 takes all cores. Deterministic for a given thread count. */
+status backend_cpu_create(int threads, struct backend **backend);
+
+/* Plain loops in double precision, one thread: the oracle of the tests and of gradcheck. */
+status backend_reference_create(struct backend **backend);
+
+enum cuda_precision { CUDA_PRECISION_BF16, CUDA_PRECISION_F16, CUDA_PRECISION_F32 };
+
+/* The CUDA backend on device `ordinal`. STATUS_FAILED says what is missing (driver, device, library, build). */
+status backend_cuda_create(int ordinal, enum cuda_precision precision, struct backend **backend);
+
+#endif

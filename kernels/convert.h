@@ -1,0 +1,19 @@
+/* Conversion of element types on the host, round to nearest even. */
+#ifndef ALIGNPROP_KERNELS_CONVERT_H
+#define ALIGNPROP_KERNELS_CONVERT_H
+
+#include "kernels/operations.h"
+
+/* to[i] = from[i] in `type` for count values; ELEMENT_I32 truncates. */
+void convert_from_double(enum element_type type, void *to, const double *from, int64_t count);
+void convert_from_float(enum element_type type, void *to, const float *from, int64_t count);
+/* to[i] = from[i], where from holds `type`. */
+void convert_to_double(enum element_type type, double *to, const void *from, int64_t count);
+void convert_to_float(enum element_type type, float *to, const void *from, int64_t count);
+
+float float_from_half(uint16_t bits);
+uint16_t half_from_float(float value);
+float float_from_bfloat16(uint16_t bits);
+uint16_t bfloat16_from_float(float value);
+
+#endif

@@ -1,0 +1,201 @@
+#include "kernels/cpu/cpu.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernels/cpu/onednn.h"
+#include "kernels/host_memory.h"
+#include "kernels/operation_check.h"
+
+enum { MOST_THREADS = 1024 };
+
+typedef const struct cpu_kind *(*kinds_function)(enum operation_kind kind);
+
+struct cpu_backend {
+    struct backend backend;
+    kinds_function kinds;
+    struct parallel *parallel;
+    struct onednn *onednn;
+};
+
+static status allocate(struct backend *backend, size_t bytes, void **memory)
+{
+    (void)backend;
+    return host_memory_allocate(bytes, memory);
+}
+
+static void release(struct backend *backend, void *memory)
+{
+    (void)backend;
+    free(memory);
+}
+
+static status memory_free(struct backend *backend, size_t *free_bytes, size_t *total_bytes)
+{
+    (void)backend;
+    return host_memory_free(free_bytes, total_bytes);
+}
+
+static status copy(struct backend *backend, void *to, const void *from, size_t bytes)
+{
+    (void)backend;
+    memmove(to, from, bytes);
+    return status_ok();
+}
+
+static status clear(struct backend *backend, void *memory, size_t bytes)
+{
+    (void)backend;
+    memset(memory, 0, bytes);
+    return status_ok();
+}
+
+static bool has_expected_types(const struct operand *operand, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (operand[i].present && operand[i].type != ELEMENT_F32 && operand[i].type != ELEMENT_I32) return false;
+    return true;
+}
+
+static status prepare(struct backend *backend, const struct operation *operation, struct kernel **result,
+                      struct kernel_requirements *requirements)
+{
+    struct cpu_backend *cpu = (struct cpu_backend *)backend;
+    TRY(operation_check(operation));
+    if (!has_expected_types(operation->input, operation->input_count) ||
+        !has_expected_types(operation->output, operation->output_count))
+        return operation_error(operation, "the CPU backend computes in float32 alone");
+    struct kernel *kernel = malloc(sizeof *kernel);
+    if (!kernel) return status_error(STATUS_NO_MEMORY, "no memory for a kernel");
+    *kernel = (struct kernel){*operation, cpu->kinds(operation->kind), cpu->parallel, cpu->onednn, NULL};
+    *requirements = (struct kernel_requirements){0};
+    status prepared = kernel->kind->prepare ? kernel->kind->prepare(kernel, requirements) : status_ok();
+    if (prepared.code == STATUS_OK)
+        *result = kernel;
+    else
+        free(kernel);
+    return prepared;
+}
+
+static void discard(struct backend *backend, struct kernel *kernel)
+{
+    (void)backend;
+    if (!kernel) return;
+    if (kernel->kind->discard) kernel->kind->discard(kernel);
+    free(kernel);
+}
+
+static status pack(struct backend *backend, struct kernel *kernel, const void *weight, void *packed, void *scratch)
+{
+    (void)backend;
+    return kernel->kind->pack ? kernel->kind->pack(kernel, weight, packed, scratch) : status_ok();
+}
+
+static status run(struct backend *backend, struct kernel *kernel, const void *const *inputs, void *const *outputs,
+                  const void *packed, void *scratch)
+{
+    (void)backend;
+    const struct operation *operation = &kernel->operation;
+    struct call call = {.kernel = kernel, .packed = packed, .scratch = scratch};
+    for (int i = 0; i < operation->input_count; i++)
+        if (operation->input[i].present) call.inputs[i] = inputs[i];
+    for (int i = 0; i < operation->output_count; i++)
+        if (operation->output[i].present) call.outputs[i] = outputs[i];
+    return kernel->kind->run(&call);
+}
+
+static status synchronize(struct backend *backend)
+{
+    (void)backend;
+    return status_ok();
+}
+
+static void destroy(struct backend *backend)
+{
+    struct cpu_backend *cpu = (struct cpu_backend *)backend;
+    if (!cpu) return;
+    onednn_destroy(cpu->onednn);
+    parallel_destroy(cpu->parallel);
+    free(cpu);
+}
+
+static const struct backend_interface interface = {
+    .name = "cpu",
+    .compute_type = ELEMENT_F32,
+    .exact_type = ELEMENT_F32,
+    .allocate = allocate,
+    .release = release,
+    .memory_free = memory_free,
+    .upload = copy,
+    .download = copy,
+    .copy = copy,
+    .clear = clear,
+    .prepare = prepare,
+    .discard = discard,
+    .pack = pack,
+    .run = run,
+    .synchronize = synchronize,
+    .destroy = destroy,
+};
+
+static bool processor_has(enum cpu_instructions instructions)
+{
+#ifdef CPU_HAS_X86_VARIANTS
+    __builtin_cpu_init();
+    if (instructions == CPU_AVX512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (instructions == CPU_AVX2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+#endif
+    return instructions == CPU_BASELINE;
+}
+
+/* NULL where the processor or the build does not have them. */
+static kinds_function kinds_of(enum cpu_instructions instructions)
+{
+    if (instructions == CPU_BEST)
+        instructions = processor_has(CPU_AVX512) ? CPU_AVX512 : processor_has(CPU_AVX2) ? CPU_AVX2 : CPU_BASELINE;
+    if (!processor_has(instructions)) return NULL;
+#ifdef CPU_HAS_X86_VARIANTS
+    if (instructions == CPU_AVX512) return cpu_kinds_avx512;
+    if (instructions == CPU_AVX2) return cpu_kinds_avx2;
+#endif
+    return cpu_kinds_baseline;
+}
+
+static int available_cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores > 0 ? (int)cores : 1;
+}
+
+status cpu_backend_create(int threads, enum cpu_instructions instructions, bool own_products, struct backend **backend)
+{
+    *backend = NULL;
+    if (threads < 0)
+        return status_error(STATUS_USAGE, "the number of threads is %d; it must be 0 (all) or more", threads);
+    if (threads == 0) threads = available_cores();
+    if (threads > MOST_THREADS) threads = MOST_THREADS;
+    struct cpu_backend *cpu = calloc(1, sizeof *cpu);
+    if (!cpu) return status_error(STATUS_NO_MEMORY, "no memory for the CPU backend");
+    cpu->backend.interface = &interface;
+    cpu->kinds = kinds_of(instructions);
+    status created = cpu->kinds ? parallel_create(threads, &cpu->parallel)
+                                : status_error(STATUS_FAILED, "this processor lacks the instructions");
+    if (created.code == STATUS_OK && !own_products) created = onednn_create(cpu->parallel, &cpu->onednn);
+    if (created.code == STATUS_OK)
+        *backend = &cpu->backend;
+    else
+        destroy(&cpu->backend);
+    return created;
+}
+
+status backend_cpu_create(int threads, struct backend **backend)
+{
+    return cpu_backend_create(threads, CPU_BEST, false, backend);
+}

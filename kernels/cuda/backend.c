@@ -1,0 +1,340 @@
+#include "kernels/backend.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/internal.h"
+#include "kernels/cuda/probe.h"
+#include "kernels/operation_check.h"
+
+enum { STAGING_HALF_BYTES = 2 << 20 };
+
+status cuda_status(cudaError_t error, const char *doing)
+{
+    if (error == cudaSuccess) return status_ok();
+    return status_error(STATUS_FAILED, "the GPU failed while %s: %s", doing, cudaGetErrorString(error));
+}
+
+status cuda_queued(const struct kernel *kernel)
+{
+    cudaError_t error = cudaGetLastError();
+    if (error == cudaSuccess) return status_ok();
+    return operation_error(&kernel->operation, cudaGetErrorString(error));
+}
+
+static struct cuda_backend *own(struct backend *backend)
+{
+    return (struct cuda_backend *)backend;
+}
+
+/* The runtime keeps the current device by host thread, and callers may use several. */
+static status enter(struct backend *backend)
+{
+    return cuda_status(cudaSetDevice(own(backend)->ordinal), "choosing the device");
+}
+
+void *cuda_matrix_library(struct cuda_backend *backend)
+{
+    if (backend->library_tried) return backend->library_handle;
+    backend->library_tried = true;
+    if (!matrix_library_load(&backend->library)) return NULL;
+    if (backend->library.create(&backend->library_handle) != 0) backend->library_handle = NULL;
+    return backend->library_handle;
+}
+
+/* ---- memory ---- */
+
+static status allocate(struct backend *backend, size_t bytes, void **memory)
+{
+    *memory = NULL;
+    TRY(enter(backend));
+    cudaError_t error = cudaMalloc(memory, bytes > 0 ? bytes : 1);
+    if (error == cudaSuccess) return status_ok();
+    (void)cudaGetLastError();
+    size_t free_bytes = 0, total_bytes = 0;
+    if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess)
+        return cuda_status(error, "allocating memory");
+    return status_error(STATUS_NO_MEMORY, "%s: %zu bytes needed, %zu of %zu free", own(backend)->device_name, bytes,
+                        free_bytes, total_bytes);
+}
+
+static void release(struct backend *backend, void *memory)
+{
+    (void)enter(backend);
+    (void)cudaFree(memory);
+}
+
+static status memory_free(struct backend *backend, size_t *free_bytes, size_t *total_bytes)
+{
+    TRY(enter(backend));
+    size_t total;
+    return cuda_status(cudaMemGetInfo(free_bytes, total_bytes ? total_bytes : &total), "asking for free memory");
+}
+
+static status synchronize(struct backend *backend)
+{
+    TRY(enter(backend));
+    return cuda_status(cudaStreamSynchronize(own(backend)->stream), "computing");
+}
+
+/* Takes `bytes` of the staging memory, waiting for the device only when it is a whole half behind. */
+static status stage(struct cuda_backend *backend, size_t bytes, char **place)
+{
+    struct staging *staging = &backend->staging;
+    if (staging->used + bytes > staging->half_bytes) {
+        TRY(cuda_status(cudaEventRecord(staging->read[staging->half], backend->stream), "uploading"));
+        staging->waiting[staging->half] = true;
+        staging->half = 1 - staging->half;
+        staging->used = 0;
+        if (staging->waiting[staging->half])
+            TRY(cuda_status(cudaEventSynchronize(staging->read[staging->half]), "uploading"));
+        staging->waiting[staging->half] = false;
+    }
+    *place = staging->memory + (size_t)staging->half * staging->half_bytes + staging->used;
+    staging->used += (bytes + 255) / 256 * 256;
+    return status_ok();
+}
+
+static status upload(struct backend *backend, void *device, const void *host, size_t bytes)
+{
+    struct cuda_backend *cuda = own(backend);
+    TRY(enter(backend));
+    if (cuda->capturing) return status_error(STATUS_FAILED, "an upload cannot be part of a recorded sequence");
+    if (bytes <= cuda->staging.half_bytes / 4) {
+        char *place;
+        TRY(stage(cuda, bytes, &place));
+        memcpy(place, host, bytes);
+        return cuda_status(cudaMemcpyAsync(device, place, bytes, cudaMemcpyHostToDevice, cuda->stream), "uploading");
+    }
+    TRY(cuda_status(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, cuda->stream), "uploading"));
+    return synchronize(backend);
+}
+
+static status download(struct backend *backend, void *host, const void *device, size_t bytes)
+{
+    TRY(enter(backend));
+    if (own(backend)->capturing) return status_error(STATUS_FAILED, "a download cannot be part of a recorded sequence");
+    TRY(cuda_status(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, own(backend)->stream), "downloading"));
+    return synchronize(backend);
+}
+
+static status copy(struct backend *backend, void *to, const void *from, size_t bytes)
+{
+    TRY(enter(backend));
+    return cuda_status(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, own(backend)->stream), "copying");
+}
+
+static status clear(struct backend *backend, void *device, size_t bytes)
+{
+    TRY(enter(backend));
+    return cuda_status(cudaMemsetAsync(device, 0, bytes, own(backend)->stream), "clearing memory");
+}
+
+/* ---- kernels ---- */
+
+static bool is_floating(enum element_type type)
+{
+    return type == ELEMENT_F32 || type == ELEMENT_F16 || type == ELEMENT_BF16;
+}
+
+static status check_types(const struct operation *operation)
+{
+    for (int i = 0; i < operation->input_count; i++)
+        if (operation->input[i].present && operation->input[i].type != ELEMENT_I32 &&
+            !is_floating(operation->input[i].type))
+            return operation_error(operation, "the CUDA engine computes in float32, float16 and bfloat16");
+    for (int i = 0; i < operation->output_count; i++)
+        if (operation->output[i].present && operation->output[i].type != ELEMENT_I32 &&
+            !is_floating(operation->output[i].type))
+            return operation_error(operation, "the CUDA engine computes in float32, float16 and bfloat16");
+    return status_ok();
+}
+
+static void discard(struct backend *backend, struct kernel *kernel)
+{
+    if (!kernel) return;
+    (void)enter(backend);
+    if (kernel->family->discard) kernel->family->discard(own(backend), kernel);
+    free(kernel->plan);
+    free(kernel);
+}
+
+static status prepare(struct backend *backend, const struct operation *operation, struct kernel **kernel,
+                      struct kernel_requirements *requirements)
+{
+    *kernel = NULL;
+    *requirements = (struct kernel_requirements){0};
+    TRY(enter(backend));
+    TRY(operation_check(operation));
+    TRY(check_types(operation));
+    struct kernel *prepared = calloc(1, sizeof *prepared);
+    if (!prepared) return status_error(STATUS_NO_MEMORY, "no memory for a kernel");
+    prepared->operation = *operation;
+    prepared->family = cuda_family(operation->kind);
+    status result =
+        prepared->family->prepare ? prepared->family->prepare(own(backend), prepared, requirements) : status_ok();
+    if (result.code != STATUS_OK) {
+        discard(backend, prepared);
+        return result;
+    }
+    *kernel = prepared;
+    return status_ok();
+}
+
+static status pack(struct backend *backend, struct kernel *kernel, const void *weight, void *packed, void *scratch)
+{
+    (void)scratch;
+    if (!kernel->family->pack) return status_ok();
+    TRY(enter(backend));
+    TRY(kernel->family->pack(own(backend), kernel, weight, packed));
+    return cuda_queued(kernel);
+}
+
+static status run(struct backend *backend, struct kernel *kernel, const void *const *inputs, void *const *outputs,
+                  const void *packed, void *scratch)
+{
+    struct call call = {inputs, outputs, packed, scratch};
+    TRY(enter(backend));
+    TRY(kernel->family->run(own(backend), kernel, &call));
+    return cuda_queued(kernel);
+}
+
+/* ---- recorded sequences ---- */
+
+static status capture_begin(struct backend *backend)
+{
+    TRY(enter(backend));
+    TRY(cuda_status(cudaStreamBeginCapture(own(backend)->stream, cudaStreamCaptureModeThreadLocal),
+                    "starting to record"));
+    own(backend)->capturing = true;
+    return status_ok();
+}
+
+static status capture_end(struct backend *backend, void **sequence)
+{
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t executable = NULL;
+    *sequence = NULL;
+    TRY(enter(backend));
+    own(backend)->capturing = false;
+    TRY(cuda_status(cudaStreamEndCapture(own(backend)->stream, &graph), "recording"));
+    cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+    (void)cudaGraphDestroy(graph);
+    TRY(cuda_status(error, "preparing a recorded sequence"));
+    *sequence = executable;
+    return status_ok();
+}
+
+static status replay(struct backend *backend, void *sequence)
+{
+    TRY(enter(backend));
+    return cuda_status(cudaGraphLaunch((cudaGraphExec_t)sequence, own(backend)->stream), "replaying a sequence");
+}
+
+static void sequence_discard(struct backend *backend, void *sequence)
+{
+    (void)enter(backend);
+    if (sequence) (void)cudaGraphExecDestroy((cudaGraphExec_t)sequence);
+}
+
+/* ---- life ---- */
+
+static void destroy(struct backend *backend)
+{
+    struct cuda_backend *cuda = own(backend);
+    (void)enter(backend);
+    if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
+    if (cuda->library_handle) (void)cuda->library.destroy(cuda->library_handle);
+    matrix_library_unload(&cuda->library);
+    for (int half = 0; half < 2; half++)
+        if (cuda->staging.read[half]) (void)cudaEventDestroy(cuda->staging.read[half]);
+    if (cuda->staging.memory) (void)cudaFreeHost(cuda->staging.memory);
+    if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
+    free(cuda);
+}
+
+static const struct backend_interface interface = {
+    .name = "cuda",
+    .exact_type = ELEMENT_F32,
+    .allocate = allocate,
+    .release = release,
+    .memory_free = memory_free,
+    .upload = upload,
+    .download = download,
+    .copy = copy,
+    .clear = clear,
+    .prepare = prepare,
+    .discard = discard,
+    .pack = pack,
+    .run = run,
+    .synchronize = synchronize,
+    .capture_begin = capture_begin,
+    .capture_end = capture_end,
+    .replay = replay,
+    .sequence_discard = sequence_discard,
+    .destroy = destroy,
+};
+
+static status check_device(int ordinal)
+{
+    struct cuda_probe probe;
+    cuda_probe(&probe);
+    if (probe.device_count == 0) return status_error(STATUS_FAILED, "%s", probe.missing);
+    if (ordinal < 0 || ordinal >= probe.device_count)
+        return status_error(STATUS_FAILED, "there is no GPU %d: this machine has %d, numbered from 0", ordinal,
+                            probe.device_count);
+    const struct cuda_device *device = &probe.device[ordinal];
+    if (device->usable) return status_ok();
+    return status_error(STATUS_FAILED,
+                        "GPU %d (%s) has compute capability %d.%d; this build needs 8.0 (Ampere) or later and holds "
+                        "code for %s",
+                        ordinal, device->name, device->major, device->minor, probe.architectures);
+}
+
+static status open_device(struct cuda_backend *cuda)
+{
+    struct cudaDeviceProp properties;
+    TRY(enter(&cuda->base));
+    TRY(cuda_status(cudaGetDeviceProperties(&properties, cuda->ordinal), "asking for the device's properties"));
+    snprintf(cuda->device_name, sizeof cuda->device_name, "%s", properties.name);
+    cuda->multiprocessors = properties.multiProcessorCount;
+    cuda->memory_bytes = properties.totalGlobalMem;
+    TRY(cuda_status(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "creating a stream"));
+    cuda->staging.half_bytes = STAGING_HALF_BYTES;
+    TRY(cuda_status(cudaMallocHost((void **)&cuda->staging.memory, 2 * (size_t)STAGING_HALF_BYTES),
+                    "allocating page-locked memory"));
+    for (int half = 0; half < 2; half++)
+        TRY(cuda_status(cudaEventCreateWithFlags(&cuda->staging.read[half], cudaEventDisableTiming),
+                        "creating an event"));
+    return status_ok();
+}
+
+static enum element_type compute_type(enum cuda_precision precision)
+{
+    switch (precision) {
+    case CUDA_PRECISION_BF16: return ELEMENT_BF16;
+    case CUDA_PRECISION_F16: return ELEMENT_F16;
+    case CUDA_PRECISION_F32: break;
+    }
+    return ELEMENT_F32;
+}
+
+status backend_cuda_create(int ordinal, enum cuda_precision precision, struct backend **backend)
+{
+    *backend = NULL;
+    TRY(check_device(ordinal));
+    struct cuda_backend *cuda = calloc(1, sizeof *cuda);
+    if (!cuda) return status_error(STATUS_NO_MEMORY, "no memory for the CUDA backend");
+    cuda->interface = interface;
+    cuda->interface.compute_type = compute_type(precision);
+    cuda->base.interface = &cuda->interface;
+    cuda->ordinal = ordinal;
+    status result = open_device(cuda);
+    if (result.code != STATUS_OK) {
+        destroy(&cuda->base);
+        return result;
+    }
+    *backend = &cuda->base;
+    return status_ok();
+}

@@ -1,0 +1,199 @@
+#include <stdlib.h>
+
+#include "kernels/cuda/multiply.h"
+
+/* Convolutions as implicit matrix products: a convolution's windows are the rows of one operand (its columns for the
+ * weight gradient) and are gathered while the product runs. A 1x1 convolution is a plain product over the pixels. */
+
+enum { CHANNEL_UNIT = 8 }; /* packed weights are padded to it, so that eight channels are read at once */
+
+static int64_t padded(int64_t channels, enum element_type type)
+{
+    return type == ELEMENT_F32 ? channels : (channels + CHANNEL_UNIT - 1) / CHANNEL_UNIT * CHANNEL_UNIT;
+}
+
+/* The three shapes of the family, whichever operation it is. */
+struct convolution {
+    const struct operand *x, *weight, *y;
+};
+
+static struct convolution operands_of(const struct operation *operation)
+{
+    const struct operand *in = operation->input, *out = operation->output;
+    switch (operation->kind) {
+    case OPERATION_CONVOLUTION_VJP_INPUT: return (struct convolution){&out[0], &in[1], &in[0]};
+    case OPERATION_CONVOLUTION_VJP_WEIGHT: return (struct convolution){&in[1], &out[0], &in[0]};
+    default: return (struct convolution){&in[0], &in[1], &out[0]};
+    }
+}
+
+static int64_t pixels(const struct operand *map)
+{
+    return row_count(&map->shape);
+}
+
+static int64_t tap_count(const struct operand *weight)
+{
+    return weight->shape.dimension[2] * weight->shape.dimension[3];
+}
+
+static bool is_pointwise(const struct operation *operation)
+{
+    const struct operation_attributes *a = &operation->attributes;
+    return tap_count(operands_of(operation).weight) == 1 && a->stride == 1 &&
+           !(a->padding_top | a->padding_left | a->padding_bottom | a->padding_right);
+}
+
+static struct operand_view dense(enum element_type type, int layout, int64_t leading)
+{
+    return (struct operand_view){.array = {NULL, type}, .layout = layout, .leading = leading};
+}
+
+/* The forward window: an output pixel reads x at stride * pixel - padding + tap. */
+static struct window forward_window(const struct operation *operation, int64_t padded_channels)
+{
+    const struct operation_attributes *a = &operation->attributes;
+    struct convolution c = operands_of(operation);
+    const int64_t *x = c.x->shape.dimension, *w = c.weight->shape.dimension, *y = c.y->shape.dimension;
+    return (struct window){.height = (int)x[1],
+                           .width = (int)x[2],
+                           .channels = (int)x[3],
+                           .padded = (int)padded_channels,
+                           .pixel_rows = (int)y[1],
+                           .pixel_columns = (int)y[2],
+                           .kernel_rows = (int)w[2],
+                           .kernel_columns = (int)w[3],
+                           .multiply = a->stride,
+                           .row_offset = -a->padding_top,
+                           .column_offset = -a->padding_left,
+                           .sign = 1,
+                           .divide = 1};
+}
+
+/* The transposed window: pixel p of x was read by the outputs (p + padding - tap) / stride. */
+static struct window backward_window(const struct operation *operation, int64_t padded_channels)
+{
+    const struct operation_attributes *a = &operation->attributes;
+    struct convolution c = operands_of(operation);
+    const int64_t *x = c.x->shape.dimension, *w = c.weight->shape.dimension, *y = c.y->shape.dimension;
+    return (struct window){.height = (int)y[1],
+                           .width = (int)y[2],
+                           .channels = (int)y[3],
+                           .padded = (int)padded_channels,
+                           .pixel_rows = (int)x[1],
+                           .pixel_columns = (int)x[2],
+                           .kernel_rows = (int)w[2],
+                           .kernel_columns = (int)w[3],
+                           .multiply = 1,
+                           .row_offset = a->padding_top,
+                           .column_offset = a->padding_left,
+                           .sign = -1,
+                           .divide = a->stride};
+}
+
+static void set_forward(const struct operation *operation, struct product *product)
+{
+    struct convolution c = operands_of(operation);
+    int64_t in = c.x->shape.dimension[3], channels = padded(in, c.x->type);
+    product->m = pixels(c.y);
+    product->n = c.y->shape.dimension[3];
+    if (is_pointwise(operation)) {
+        product->k = in;
+        product->a = dense(c.x->type, OPERAND_ROWS, in);
+    } else {
+        product->k = tap_count(c.weight) * channels;
+        product->a = dense(c.x->type, OPERAND_WINDOWS, 0);
+        product->window = forward_window(operation, channels);
+    }
+    product->b = dense(c.weight->type, OPERAND_ROWS, product->k);
+}
+
+static void set_input_gradient(const struct operation *operation, struct product *product)
+{
+    struct convolution c = operands_of(operation);
+    int64_t out = c.y->shape.dimension[3], channels = padded(out, c.y->type);
+    product->m = pixels(c.x);
+    product->n = c.x->shape.dimension[3];
+    if (is_pointwise(operation)) {
+        product->k = out;
+        product->a = dense(c.y->type, OPERAND_ROWS, out);
+        product->b = dense(c.weight->type, OPERAND_COLUMNS, product->n);
+        return;
+    }
+    product->k = tap_count(c.weight) * channels;
+    product->a = dense(c.y->type, OPERAND_WINDOWS, 0);
+    product->window = backward_window(operation, channels);
+    product->b = dense(c.weight->type, OPERAND_ROWS, product->k);
+}
+
+static void set_weight_gradient(const struct operation *operation, struct product *product)
+{
+    struct convolution c = operands_of(operation);
+    int64_t in = c.x->shape.dimension[3];
+    product->m = c.y->shape.dimension[3];
+    product->k = pixels(c.y);
+    product->taps = (int)tap_count(c.weight);
+    product->n = product->taps * in;
+    product->a = dense(c.y->type, OPERAND_COLUMNS, product->m);
+    product->b = dense(c.x->type, is_pointwise(operation) ? OPERAND_COLUMNS : OPERAND_WINDOWS, in);
+    product->window = forward_window(operation, in);
+    product->accumulate = operation->attributes.accumulate;
+}
+
+static struct product product_of(const struct operation *operation)
+{
+    struct product product = {.batch = 1, .alpha = 1, .taps = 1, .c.type = operation->output[0].type};
+    switch (operation->kind) {
+    case OPERATION_CONVOLUTION_VJP_INPUT: set_input_gradient(operation, &product); break;
+    case OPERATION_CONVOLUTION_VJP_WEIGHT: set_weight_gradient(operation, &product); break;
+    default: set_forward(operation, &product); break;
+    }
+    if (operation->kind == OPERATION_CONVOLUTION && operation->input_count > 2 && operation->input[2].present)
+        product.bias = (struct array){(void *)1, operation->input[2].type};
+    return product;
+}
+
+static bool packs(const struct operation *operation)
+{
+    return operation->kind != OPERATION_CONVOLUTION_VJP_WEIGHT && !is_pointwise(operation);
+}
+
+static status prepare(struct cuda_backend *backend, struct kernel *kernel, struct kernel_requirements *requirements)
+{
+    struct multiplication *multiplication = kernel->plan = calloc(1, sizeof *multiplication);
+    if (!multiplication) return status_error(STATUS_NO_MEMORY, "no memory for a kernel");
+    struct product product = product_of(&kernel->operation);
+    if (packs(&kernel->operation)) {
+        requirements->packed_bytes = (size_t)(product.n * product.k) * element_size(kernel->operation.input[1].type);
+        requirements->packing_key = kernel->operation.kind == OPERATION_CONVOLUTION ? 1 : 2;
+    }
+    return multiplication_prepare(backend, &product, multiplication, &requirements->scratch_bytes);
+}
+
+static status pack(struct cuda_backend *backend, const struct kernel *kernel, const void *weight, void *packed)
+{
+    if (!packs(&kernel->operation)) return status_ok();
+    const struct operand *operand = &kernel->operation.input[1];
+    const struct multiplication *multiplication = kernel->plan;
+    int64_t taps = tap_count(operand);
+    launch_pack_convolution(backend->stream, (struct array){(void *)(uintptr_t)weight, operand->type},
+                            (struct array){packed, operand->type}, operand->shape.dimension[0],
+                            operand->shape.dimension[1], taps, multiplication->product.k / taps,
+                            kernel->operation.kind == OPERATION_CONVOLUTION_VJP_INPUT);
+    return status_ok();
+}
+
+static status run(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
+{
+    struct factors factors = {call->inputs[0], packs(&kernel->operation) ? call->packed : call->inputs[1], NULL,
+                              call->outputs[0]};
+    if (kernel->operation.kind == OPERATION_CONVOLUTION) factors.bias = input_array(kernel, call, 2).data;
+    return multiplication_run(backend, kernel->plan, factors, call->scratch);
+}
+
+static void discard(struct cuda_backend *backend, struct kernel *kernel)
+{
+    if (kernel->plan) multiplication_discard(backend, kernel->plan);
+}
+
+const struct family cuda_convolution_family = {.prepare = prepare, .run = run, .pack = pack, .discard = discard};

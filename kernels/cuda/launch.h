@@ -1,0 +1,213 @@
+/* The kernels as the C side sees them: each function queues one operation on a stream and returns at once. Failures
+ * are seen by cudaGetLastError. Shapes are trusted: operation_check has seen them. */
+#ifndef ALIGNPROP_KERNELS_CUDA_LAUNCH_H
+#define ALIGNPROP_KERNELS_CUDA_LAUNCH_H
+
+#include <cuda_runtime.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/operations.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Device memory and its element type: ELEMENT_F32, ELEMENT_F16 or ELEMENT_BF16. data NULL: absent. */
+struct array {
+    void *data;
+    enum element_type type;
+};
+
+/* elementwise.cu */
+
+struct function {
+    int kind; /* enum unary_kind or enum binary_kind */
+    float alpha, beta;
+};
+void launch_unary(cudaStream_t stream, struct function function, struct array x, struct array y, int64_t count);
+void launch_unary_vjp(cudaStream_t stream, struct function function, struct array dy, struct array x, struct array dx,
+                      int64_t count);
+/* x[rows, 2 width] -> y[rows, width] */
+void launch_geglu(cudaStream_t stream, struct array x, struct array y, int64_t rows, int64_t width);
+void launch_geglu_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx, int64_t rows,
+                      int64_t width);
+
+/* Where the elements of a large tensor find their partner in a small one: `stride` is 0 along repeated dimensions. */
+struct partner {
+    int64_t size[MAXIMUM_RANK], stride[MAXIMUM_RANK]; /* of the large tensor; of the small one */
+};
+void launch_binary(cudaStream_t stream, struct function function, struct array a, struct array b, struct array y,
+                   struct partner partner, int64_t count);
+/* y = alpha x[partner] */
+void launch_broadcast(cudaStream_t stream, float alpha, struct array x, struct array y, struct partner partner,
+                      int64_t count);
+
+/* layout.cu */
+
+/* `count` blocks of `length` elements: block i goes from from[i from_step + from_first] to to[i to_step + to_first].
+ * With `fill` the rest of each step of `to` becomes 0. */
+struct block_copy {
+    int64_t count, length, from_step, from_first, to_step, to_first;
+    bool fill;
+};
+void launch_copy_blocks(cudaStream_t stream, struct array from, struct array to, struct block_copy copy);
+/* Sizes are those of the small map. */
+void launch_upsample(cudaStream_t stream, struct array x, struct array y, int64_t batch, int64_t height, int64_t width,
+                     int64_t channels);
+void launch_upsample_vjp(cudaStream_t stream, struct array dy, struct array dx, int64_t batch, int64_t height,
+                         int64_t width, int64_t channels);
+/* x[batch, rows, columns, inner] -> y[batch, columns, rows, inner] */
+void launch_transpose(cudaStream_t stream, struct array x, struct array y, int64_t batch, int64_t rows, int64_t columns,
+                      int64_t inner);
+/* y[batch, taken, width] = x[batch, ids[batch, taken], width]; an id outside 0..rows-1 gives NaN. */
+void launch_gather(cudaStream_t stream, struct array x, const int32_t *ids, struct array y, int64_t batch, int64_t rows,
+                   int64_t taken, int64_t width);
+/* The transpose: every element of dx sums its readers in the order of the ids. */
+void launch_gather_vjp(cudaStream_t stream, struct array dy, const int32_t *ids, struct array dx, int64_t batch,
+                       int64_t rows, int64_t taken, int64_t width);
+
+/* One side of a separable resampling, in device memory: outputs x taps sources and weights. */
+struct resample_axis {
+    const int32_t *source;
+    const float *weight;
+    int taps;
+    int64_t inputs, outputs;
+};
+/* x[batch, inputs, inputs', channels] -> y[batch, outputs, outputs', channels] */
+void launch_resample(cudaStream_t stream, struct array x, struct array y, int64_t batch, struct resample_axis vertical,
+                     struct resample_axis horizontal, int64_t channels);
+
+/* reduce.cu */
+
+/* Element o of the output sums `terms` elements of the input. Output and summed dimensions are numbered row-major over
+ * the kept and over the summed dimensions of the input. */
+struct reduction {
+    int64_t kept_size[MAXIMUM_RANK], kept_stride[MAXIMUM_RANK];     /* size 1 for a summed dimension */
+    int64_t summed_size[MAXIMUM_RANK], summed_stride[MAXIMUM_RANK]; /* size 1 for a kept dimension */
+    int64_t outputs, terms;
+    int parts;      /* the terms of an output are summed in so many parts, then the parts in order */
+    bool by_thread; /* one thread an output and part, not one block: neighbours in memory are other outputs' */
+    float alpha;
+    bool accumulate;
+};
+/* Fills sizes, strides and the division into parts. */
+struct reduction plan_reduction(const struct shape *x, const struct shape *y, float alpha, bool accumulate);
+/* partial: outputs * parts floats. */
+void launch_reduce(cudaStream_t stream, struct reduction reduction, struct array x, struct array y, float *partial);
+
+/* norm.cu */
+
+struct group_norm {
+    int64_t batch, positions, channels;
+    int groups;
+    float epsilon;
+    bool fused_silu;
+    int parts; /* positions are summed in so many parts */
+};
+struct group_norm plan_group_norm(const struct shape *x, int groups, float epsilon, bool fused_silu);
+/* Bytes of `scratch` for the two functions below. */
+size_t group_norm_scratch(const struct group_norm *norm);
+/* mean and rstd [batch, groups] may be NULL. */
+void launch_group_norm(cudaStream_t stream, struct group_norm norm, struct array x, struct array gamma,
+                       struct array beta, struct array y, float *mean, float *rstd, void *scratch);
+void launch_group_norm_vjp(cudaStream_t stream, struct group_norm norm, struct array dy, struct array x,
+                           struct array gamma, struct array beta, const float *mean, const float *rstd, struct array dx,
+                           void *scratch);
+void launch_layer_norm(cudaStream_t stream, struct array x, struct array gamma, struct array beta, struct array y,
+                       float *mean, float *rstd, int64_t rows, int64_t width, float epsilon);
+void launch_layer_norm_vjp(cudaStream_t stream, struct array dy, struct array x, struct array gamma, const float *mean,
+                           const float *rstd, struct array dx, int64_t rows, int64_t width);
+void launch_normalize(cudaStream_t stream, struct array x, struct array y, int64_t rows, int64_t width, float epsilon);
+void launch_normalize_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx, int64_t rows,
+                          int64_t width, float epsilon);
+
+/* product.cu, product_plain.cu: c[m, n] = alpha a[m, k] b[n, k]^T (+ bias[n]) (+ c) */
+
+/* Where element (row, depth) of an operand is; rows are m or n, depth is k. */
+enum operand_layout {
+    OPERAND_ROWS,    /* row * leading + depth */
+    OPERAND_COLUMNS, /* depth * leading + row */
+    OPERAND_WINDOWS  /* a feature map seen through a convolution's window, never written out */
+};
+
+/* A convolution's window on a feature map [images, height, width, channels]. Pixels number the map on the other side
+ * [images, pixel_rows, pixel_columns]; inside a window an element is numbered tap * padded + channel. Tap (r, s) of
+ * pixel (i, j) reads row t / divide with t = i * multiply + row_offset + sign * r, if divide divides t and the row is
+ * inside; columns likewise. */
+struct window {
+    int height, width, channels, padded, pixel_rows, pixel_columns;
+    int kernel_rows, kernel_columns, multiply, row_offset, column_offset, sign, divide;
+};
+
+struct operand_view {
+    struct array array;
+    int layout;            /* enum operand_layout; of b, WINDOWS has pixels along the depth */
+    int64_t leading, step; /* step: from one batch item to the next */
+    bool wide;             /* eight neighbours can be read at once */
+};
+
+enum product_kernel { PRODUCT_PLAIN, PRODUCT_SMALL, PRODUCT_LARGE };
+
+struct product {
+    int64_t m, n, k, batch;
+    struct operand_view a, b;
+    struct window window; /* of the operand that has one */
+    struct array c, bias; /* c[batch, m, n] */
+    float alpha;
+    bool accumulate;
+    int taps;   /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */
+    int kernel; /* enum product_kernel */
+    int splits; /* k is summed in so many parts, then the parts in order */
+};
+/* Chooses kernel and splits; the arrays' types must be set, their data need not. */
+void plan_product(struct product *product, int multiprocessors);
+size_t product_scratch(const struct product *product);
+void launch_product(cudaStream_t stream, const struct product *product, void *scratch);
+/* For product.cu alone: the last pass of a product in several parts; and the two kinds of kernels. */
+void launch_product_finish(cudaStream_t stream, const struct product *product, const float *partial);
+void launch_product_plain(cudaStream_t stream, const struct product *product, float *partial);
+
+/* weight[out, in, taps] -> packed[out, taps, padded] (or [in, taps, padded] when `backward`), zeros past the end. */
+void launch_pack_convolution(cudaStream_t stream, struct array weight, struct array packed, int64_t out, int64_t in,
+                             int64_t taps, int64_t padded, bool backward);
+
+/* attention.cu, attention_vjp.cu (matrix instructions), attention_plain.cu (every type and width) */
+
+enum { MAXIMUM_HEAD_WIDTH = 512 };
+
+struct attention {
+    int64_t batch, queries, keys;
+    int heads, width; /* width of a head */
+    float scale;
+    bool causal;
+    int slice, slices; /* matrix instructions: columns of the result by block, and how many such blocks; 0: plain */
+    int chunk;         /* columns that the scores are summed over at a time */
+    int stored;        /* columns that the vjp keeps in shared memory: chunk, or all slices where that is more */
+};
+/* Arrays of one call; data NULL: an output that nobody needs. */
+struct attention_arrays {
+    struct array cotangent, q, k, v, o, dq, dk, dv;
+    float *lse, *delta; /* delta: scratch of the vjp, [batch, heads, queries] */
+};
+/* Chooses the kernel for operands of `type`; sizes, scale and causal must be set. */
+void plan_attention(struct attention *attention, enum element_type type);
+void launch_attention(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays);
+void launch_attention_vjp(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays);
+/* For the files above: one kernel each. */
+void launch_attention_plain(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays);
+void launch_attention_vjp_plain(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays);
+/* delta = sum of cotangent o over each head's columns */
+void launch_attention_delta(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays);
+
+/* boxes.cu */
+
+enum { MAXIMUM_BOXES = 8192 };
+void launch_select_boxes(cudaStream_t stream, struct array logits, struct array boxes, int32_t *ids, int64_t batch,
+                         int count, int wanted, float limit);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

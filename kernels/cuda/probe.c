@@ -1,0 +1,79 @@
+#include "kernels/cuda/probe.h"
+
+#include <cuda_runtime.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/cuda/library.h"
+
+#ifndef CUDA_ARCHITECTURES
+#define CUDA_ARCHITECTURES "unknown"
+#endif
+
+/* The oldest Linux driver of each CUDA major version (release notes of the CUDA toolkit, minor version
+ * compatibility). */
+static const char *driver_for(int runtime_version)
+{
+    return runtime_version >= 13000 ? "580.65.06" : "525.60.13";
+}
+
+static void describe_devices(struct cuda_probe *probe)
+{
+    for (int i = 0; i < probe->device_count; i++) {
+        struct cudaDeviceProp properties;
+        struct cuda_device *device = &probe->device[i];
+        if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
+        snprintf(device->name, sizeof device->name, "%s", properties.name);
+        device->major = properties.major;
+        device->minor = properties.minor;
+        device->multiprocessors = properties.multiProcessorCount;
+        device->memory_bytes = properties.totalGlobalMem;
+        device->usable = properties.major >= 8;
+    }
+}
+
+static bool any_usable(const struct cuda_probe *probe)
+{
+    for (int i = 0; i < probe->device_count; i++)
+        if (probe->device[i].usable) return true;
+    return false;
+}
+
+static void say_what_is_missing(struct cuda_probe *probe, cudaError_t found)
+{
+    size_t bytes = sizeof probe->missing;
+    int major = probe->runtime_version / 1000, minor = probe->runtime_version % 1000 / 10;
+    if (probe->driver_version == 0)
+        snprintf(probe->missing, bytes,
+                 "no NVIDIA driver is installed; this build (CUDA %d.%d) needs driver %s or later", major, minor,
+                 probe->driver_needed);
+    else if (found == cudaErrorInsufficientDriver)
+        snprintf(probe->missing, bytes,
+                 "the NVIDIA driver supports CUDA %d.%d at most; this build (CUDA %d.%d) needs driver %s or later",
+                 probe->driver_version / 1000, probe->driver_version % 1000 / 10, major, minor, probe->driver_needed);
+    else if (found == cudaErrorNoDevice || (found == cudaSuccess && probe->device_count == 0))
+        snprintf(probe->missing, bytes, "the NVIDIA driver finds no GPU");
+    else if (found != cudaSuccess)
+        snprintf(probe->missing, bytes, "the NVIDIA driver does not answer: %s", cudaGetErrorString(found));
+    else if (!any_usable(probe))
+        snprintf(probe->missing, bytes,
+                 "%s has compute capability %d.%d; this build needs 8.0 (Ampere) or later and holds code for %s",
+                 probe->device[0].name, probe->device[0].major, probe->device[0].minor, probe->architectures);
+}
+
+void cuda_probe(struct cuda_probe *probe)
+{
+    memset(probe, 0, sizeof *probe);
+    probe->built = true;
+    probe->architectures = CUDA_ARCHITECTURES;
+    probe->runtime_version = CUDART_VERSION;
+    probe->driver_needed = driver_for(CUDART_VERSION);
+    if (cudaDriverGetVersion(&probe->driver_version) != cudaSuccess) probe->driver_version = 0;
+    cudaError_t found = cudaGetDeviceCount(&probe->device_count);
+    if (found != cudaSuccess) probe->device_count = 0;
+    if (probe->device_count > MAXIMUM_CUDA_DEVICES) probe->device_count = MAXIMUM_CUDA_DEVICES;
+    (void)cudaGetLastError();
+    describe_devices(probe);
+    say_what_is_missing(probe, found);
+    probe->matrix_library = matrix_library_present();
+}

@@ -1,0 +1,76 @@
+/* What both kinds of product kernels share on the device: where elements are and where results go. */
+#ifndef ALIGNPROP_KERNELS_CUDA_PRODUCT_H
+#define ALIGNPROP_KERNELS_CUDA_PRODUCT_H
+
+#include "kernels/cuda/array.h"
+
+/* A pixel's place: its image's first element and the window's upper left corner, before `divide`. */
+struct pixel {
+    int64_t image;
+    int row, column;
+};
+
+DEVICE struct pixel pixel_of(const struct window &window, int64_t index)
+{
+    struct pixel pixel;
+    int number = (int)index, line = number / window.pixel_columns, image = line / window.pixel_rows;
+    pixel.column = (number - line * window.pixel_columns) * window.multiply + window.column_offset;
+    pixel.row = (line - image * window.pixel_rows) * window.multiply + window.row_offset;
+    pixel.image = (int64_t)image * window.height * window.width * window.channels;
+    return pixel;
+}
+
+/* Index of element `inside` (tap * padded + channel) of a pixel's window; -1: zero. */
+DEVICE int64_t window_element(const struct window &window, const struct pixel &pixel, int64_t inside)
+{
+    int tap = (int)inside / window.padded, channel = (int)inside - tap * window.padded;
+    int tap_row = tap / window.kernel_columns, tap_column = tap - tap_row * window.kernel_columns;
+    int row = pixel.row + window.sign * tap_row, column = pixel.column + window.sign * tap_column;
+    if (row < 0 || column < 0 || row % window.divide != 0 || column % window.divide != 0) return -1;
+    row /= window.divide;
+    column /= window.divide;
+    if (row >= window.height || column >= window.width || channel >= window.channels) return -1;
+    return pixel.image + ((int64_t)row * window.width + column) * window.channels + channel;
+}
+
+/* Where the result of (row, column) goes within its batch item. */
+DEVICE int64_t result_place(const struct product &product, int64_t row, int64_t column)
+{
+    if (product.taps <= 1) return row * product.n + column;
+    int64_t inner = product.n / product.taps;
+    return (row * inner + column % inner) * product.taps + column / inner;
+}
+
+DEVICE void store_result(const struct product &product, int64_t item, int64_t row, int64_t column, float sum)
+{
+    int64_t place = item * product.m * product.n + result_place(product, row, column);
+    sum *= product.alpha;
+    if (product.bias.data) sum += load(product.bias, column);
+    if (product.accumulate) sum += load(product.c, place);
+    store(product.c, place, sum);
+}
+
+/* The range of the depth that a block sums: block_z is split * batch + item. */
+struct block_part {
+    int64_t item, start, end;
+    int split;
+};
+
+DEVICE struct block_part own_part(const struct product &product, int tile)
+{
+    struct block_part part;
+    part.split = (int)(block_z() / product.batch);
+    part.item = block_z() % product.batch;
+    int64_t tiles = (product.k + tile - 1) / tile;
+    part.start = tiles * part.split / product.splits * tile;
+    part.end = tiles * (part.split + 1) / product.splits * tile;
+    if (part.end > product.k) part.end = product.k;
+    return part;
+}
+
+DEVICE int64_t partial_place(const struct product &product, const struct block_part &part, int64_t row, int64_t column)
+{
+    return ((part.split * product.batch + part.item) * product.m + row) * product.n + column;
+}
+
+#endif

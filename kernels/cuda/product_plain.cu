@@ -1,0 +1,107 @@
+#include "kernels/cuda/product.h"
+
+/* Matrix products by multiply-adds in fp32 for every mix of types, layouts and windows: the exact fp32 path, and what
+ * the matrix instructions cannot do. Also the last pass of split products and the packing of weights. */
+
+enum { THREADS = 256, TILE = 64, DEPTH = 16, OWN = 4, PITCH = TILE + 1 };
+
+/* One element as fp32, 0 outside the operand. `is_b` says on which side of a window the pixels are. */
+DEVICE float operand_element(const struct product &product, const struct operand_view &view, int64_t item, int64_t row,
+                             int64_t depth, bool is_b)
+{
+    if (row >= (is_b ? product.n : product.m) || depth >= product.k) return 0.0f;
+    int64_t place;
+    if (view.layout == OPERAND_WINDOWS) {
+        place = window_element(product.window, pixel_of(product.window, is_b ? depth : row), is_b ? row : depth);
+        if (place < 0) return 0.0f;
+    } else {
+        place = view.layout == OPERAND_ROWS ? row * view.leading + depth : depth * view.leading + row;
+    }
+    return load(view.array, item * view.step + place);
+}
+
+/* Copies a TILE x DEPTH part of an operand to shared memory, depth by depth. */
+DEVICE void load_tile(const struct product &product, const struct operand_view &view, shared_array<float> tile,
+                      int64_t item, int64_t first_row, int64_t first_depth, bool is_b)
+{
+    bool rows_first = view.layout == OPERAND_COLUMNS || (view.layout == OPERAND_WINDOWS && is_b);
+    for (int i = thread_index(); i < TILE * DEPTH; i += THREADS) {
+        int row = rows_first ? i % TILE : i / DEPTH, depth = rows_first ? i / TILE : i % DEPTH;
+        tile[depth * PITCH + row] = operand_element(product, view, item, first_row + row, first_depth + depth, is_b);
+    }
+}
+
+KERNEL(THREADS) product_plain_kernel(struct product product, float *partial)
+{
+    shared_array<float> a_tile = shared_memory<float>(0);
+    shared_array<float> b_tile = shared_memory<float>(DEPTH * PITCH * (int)sizeof(float));
+    struct block_part part = own_part(product, DEPTH);
+    int64_t first_row = (int64_t)block_x() * TILE, first_column = (int64_t)block_y() * TILE;
+    int own_row = thread_index() / (TILE / OWN) * OWN, own_column = thread_index() % (TILE / OWN) * OWN;
+    float sum[OWN][OWN] = {};
+    for (int64_t depth = part.start; depth < part.end; depth += DEPTH) {
+        load_tile(product, product.a, a_tile, part.item, first_row, depth, false);
+        load_tile(product, product.b, b_tile, part.item, first_column, depth, true);
+        synchronize_block();
+        UNROLL for (int k = 0; k < DEPTH; k++)
+        {
+            float a[OWN], b[OWN];
+            UNROLL for (int i = 0; i < OWN; i++)
+            {
+                a[i] = a_tile[k * PITCH + own_row + i];
+                b[i] = b_tile[k * PITCH + own_column + i];
+            }
+            UNROLL for (int i = 0; i < OWN; i++) UNROLL for (int j = 0; j < OWN; j++) sum[i][j] += a[i] * b[j];
+        }
+        synchronize_block();
+    }
+    UNROLL for (int i = 0; i < OWN; i++) UNROLL for (int j = 0; j < OWN; j++)
+    {
+        int64_t row = first_row + own_row + i, column = first_column + own_column + j;
+        if (row >= product.m || column >= product.n) continue;
+        if (product.splits > 1)
+            partial[partial_place(product, part, row, column)] = sum[i][j];
+        else
+            store_result(product, part.item, row, column, sum[i][j]);
+    }
+}
+
+KERNEL(THREADS) product_finish_kernel(struct product product, const float *partial)
+{
+    int64_t count = product.batch * product.m * product.n, index = global_thread();
+    if (index >= count) return;
+    float sum = 0.0f;
+    for (int split = 0; split < product.splits; split++) sum += partial[split * count + index];
+    int64_t inside = index % (product.m * product.n);
+    store_result(product, index / (product.m * product.n), inside / product.n, inside % product.n, sum);
+}
+
+KERNEL(THREADS)
+pack_convolution_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t taps, int64_t padded,
+                        bool backward)
+{
+    int64_t index = global_thread();
+    if (index >= (backward ? in : out) * taps * padded) return;
+    int64_t channel = index % padded, tap = index / padded % taps, row = index / padded / taps;
+    int64_t o = backward ? channel : row, i = backward ? row : channel;
+    store(packed, index, channel < (backward ? out : in) ? load(weight, (o * in + i) * taps + tap) : 0.0f);
+}
+
+extern "C" void launch_product_plain(cudaStream_t stream, const struct product *product, float *partial)
+{
+    dim3 grid(blocks_for(product->m, TILE), blocks_for(product->n, TILE), (unsigned)(product->batch * product->splits));
+    launch(product_plain_kernel, grid, THREADS, 2 * DEPTH * PITCH * sizeof(float), stream, *product, partial);
+}
+
+extern "C" void launch_product_finish(cudaStream_t stream, const struct product *product, const float *partial)
+{
+    launch(product_finish_kernel, dim3(blocks_for(product->batch * product->m * product->n, THREADS)), THREADS, 0,
+           stream, *product, partial);
+}
+
+extern "C" void launch_pack_convolution(cudaStream_t stream, struct array weight, struct array packed, int64_t out,
+                                        int64_t in, int64_t taps, int64_t padded, bool backward)
+{
+    launch(pack_convolution_kernel, dim3(blocks_for((backward ? in : out) * taps * padded, THREADS)), THREADS, 0,
+           stream, weight, packed, out, in, taps, padded, backward);
+}

@@ -1,0 +1,17 @@
+/* Memory of this machine: what the backends that compute on the CPU allocate from. */
+#ifndef ALIGNPROP_KERNELS_HOST_MEMORY_H
+#define ALIGNPROP_KERNELS_HOST_MEMORY_H
+
+#include <stddef.h>
+
+#include "engine/base/status.h"
+
+/* `bytes` of memory aligned to 256 bytes, released by free(). Contents are undefined. STATUS_NO_MEMORY names the
+ * needed and the free bytes. */
+status host_memory_allocate(size_t bytes, void **memory);
+
+/* Bytes that this process may still take without swapping, and the machine's bytes (total may be NULL): the kernel's
+ * estimate, or what the control group of this process leaves where that is less. */
+status host_memory_free(size_t *free_bytes, size_t *total_bytes);
+
+#endif

@@ -1,0 +1,18 @@
+/* Whether an operation's shapes and attributes fit together: checked once by every backend, so that kernels need not.
+ */
+#ifndef ALIGNPROP_KERNELS_OPERATION_CHECK_H
+#define ALIGNPROP_KERNELS_OPERATION_CHECK_H
+
+#include "engine/base/status.h"
+#include "kernels/operations.h"
+
+/* STATUS_FAILED names the operation, its shapes and what does not fit. */
+status operation_check(const struct operation *operation);
+
+/* Writes "name(a[2,3], b[3]) -> [2,3]" to `text`; cut at `bytes`. */
+void operation_describe(const struct operation *operation, char *text, size_t bytes);
+
+/* A STATUS_FAILED that names the operation, its shapes and the reason. */
+status operation_error(const struct operation *operation, const char *reason);
+
+#endif

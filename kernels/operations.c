@@ -1,0 +1,105 @@
+#include "kernels/operations.h"
+
+static const struct operation_facts table[OPERATION_KIND_COUNT] = {
+    [OPERATION_LINEAR] = {"linear", 2, 3, 1, -1},
+    [OPERATION_LINEAR_VJP_INPUT] = {"linear_vjp_input", 2, 2, 1, -1},
+    [OPERATION_LINEAR_VJP_WEIGHT] = {"linear_vjp_weight", 2, 2, 1, -1},
+    [OPERATION_CONVOLUTION] = {"convolution", 2, 3, 1, -1},
+    [OPERATION_CONVOLUTION_VJP_INPUT] = {"convolution_vjp_input", 2, 2, 1, -1},
+    [OPERATION_CONVOLUTION_VJP_WEIGHT] = {"convolution_vjp_weight", 2, 2, 1, -1},
+    [OPERATION_MATMUL] = {"matmul", 2, 2, 1, -1},
+    [OPERATION_GROUP_NORM] = {"group_norm", 3, 3, 3, -1},
+    [OPERATION_GROUP_NORM_VJP] = {"group_norm_vjp", 6, 6, 1, -1},
+    [OPERATION_LAYER_NORM] = {"layer_norm", 3, 3, 3, -1},
+    [OPERATION_LAYER_NORM_VJP] = {"layer_norm_vjp", 5, 5, 1, -1},
+    [OPERATION_ATTENTION] = {"attention", 3, 3, 2, -1},
+    [OPERATION_ATTENTION_VJP] = {"attention_vjp", 6, 6, 3, -1},
+    [OPERATION_UNARY] = {"unary", 1, 1, 1, 0},
+    [OPERATION_UNARY_VJP] = {"unary_vjp", 2, 2, 1, 0},
+    [OPERATION_GEGLU] = {"geglu", 1, 1, 1, -1},
+    [OPERATION_GEGLU_VJP] = {"geglu_vjp", 2, 2, 1, -1},
+    [OPERATION_BINARY] = {"binary", 2, 2, 1, 0},
+    [OPERATION_REDUCE] = {"reduce", 1, 1, 1, -1},
+    [OPERATION_BROADCAST] = {"broadcast", 1, 1, 1, -1},
+    [OPERATION_CONCATENATE] = {"concatenate", 2, 2, 1, -1},
+    [OPERATION_SLICE] = {"slice", 1, 1, 1, -1},
+    [OPERATION_PLACE] = {"place", 1, 1, 1, -1},
+    [OPERATION_UPSAMPLE] = {"upsample", 1, 1, 1, -1},
+    [OPERATION_UPSAMPLE_VJP] = {"upsample_vjp", 1, 1, 1, -1},
+    [OPERATION_RESIZE] = {"resize", 1, 1, 1, -1},
+    [OPERATION_RESIZE_VJP] = {"resize_vjp", 1, 1, 1, -1},
+    [OPERATION_EMBEDDING] = {"embedding", 2, 2, 1, -1},
+    [OPERATION_GATHER] = {"gather", 2, 2, 1, -1},
+    [OPERATION_GATHER_VJP] = {"gather_vjp", 2, 2, 1, -1},
+    [OPERATION_NORMALIZE] = {"normalize", 1, 1, 1, -1},
+    [OPERATION_NORMALIZE_VJP] = {"normalize_vjp", 2, 2, 1, -1},
+    [OPERATION_TRANSPOSE] = {"transpose", 1, 1, 1, -1},
+    [OPERATION_SELECT_BOXES] = {"select_boxes", 2, 2, 1, -1},
+};
+
+size_t element_size(enum element_type type)
+{
+    switch (type) {
+    case ELEMENT_F16:
+    case ELEMENT_BF16: return 2;
+    case ELEMENT_F64: return 8;
+    case ELEMENT_F32:
+    case ELEMENT_I32: return 4;
+    }
+    return 0;
+}
+
+int64_t shape_elements(const struct shape *shape)
+{
+    int64_t elements = 1;
+    for (int i = 0; i < shape->rank; i++) elements *= shape->dimension[i];
+    return elements;
+}
+
+const struct operation_facts *operation_facts(enum operation_kind kind)
+{
+    return &table[kind];
+}
+
+static double last_dimension(const struct operand *operand)
+{
+    return (double)operand->shape.dimension[operand->shape.rank - 1];
+}
+
+static double elements(const struct operand *operand)
+{
+    return (double)shape_elements(&operand->shape);
+}
+
+/* Multiply-adds of one output element of a convolution: in * kernel height * kernel width. */
+static double kernel_volume(const struct shape *weight)
+{
+    return (double)(weight->dimension[1] * weight->dimension[2] * weight->dimension[3]);
+}
+
+/* Both products of attention, 2 flops a multiply-add; the vjp recomputes one and needs four more: 2.5 times. */
+static double attention_flops(const struct operand *q, const struct operand *k)
+{
+    return 4.0 * (double)q->shape.dimension[0] * (double)q->shape.dimension[1] * (double)k->shape.dimension[1] *
+           last_dimension(q);
+}
+
+double operation_flops(const struct operation *operation)
+{
+    const struct operand *input = operation->input, *output = operation->output;
+    switch (operation->kind) {
+    case OPERATION_LINEAR: return 2.0 * elements(&output[0]) * last_dimension(&input[0]);
+    case OPERATION_LINEAR_VJP_INPUT: return 2.0 * elements(&output[0]) * last_dimension(&input[0]);
+    case OPERATION_LINEAR_VJP_WEIGHT: return 2.0 * elements(&input[0]) * last_dimension(&input[1]);
+    case OPERATION_CONVOLUTION: return 2.0 * elements(&output[0]) * kernel_volume(&input[1].shape);
+    case OPERATION_CONVOLUTION_VJP_INPUT: return 2.0 * elements(&input[0]) * kernel_volume(&input[1].shape);
+    case OPERATION_CONVOLUTION_VJP_WEIGHT: return 2.0 * elements(&input[0]) * kernel_volume(&output[0].shape);
+    case OPERATION_MATMUL: {
+        const struct shape *a = &input[0].shape;
+        return 2.0 * elements(&output[0]) * (double)a->dimension[operation->attributes.transpose_a ? 1 : 2];
+    }
+    case OPERATION_ATTENTION: return attention_flops(&input[0], &input[1]);
+    case OPERATION_ATTENTION_VJP: return 2.5 * attention_flops(&input[1], &input[2]);
+    default: return 0.0;
+    }
+}

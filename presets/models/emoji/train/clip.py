@@ -1,0 +1,156 @@
+"""Trains the text-image similarity: a CLIPModel, contrastive, with captions that differ in one word.
+
+Among captions of unlike scenes a model need only notice the object.  So every picture
+also meets its own caption with another number, another ground and another object.
+The image tower starts from the detector's, which has learnt to see the objects, as
+the real detector started from the real CLIP.
+
+The embedding must also carry what the aesthetic head reads off it (where things are,
+not only what they are), so a linear reading of the composition score is trained along.
+"""
+
+import numpy
+import torch
+import torch.nn.functional as functional
+from transformers import CLIPConfig, CLIPModel
+
+import captions
+import common
+import composition
+import muon
+import detector
+import pictures
+import scenes
+import tokenizer
+
+SEED = 404
+BATCH = 40
+STEPS = 1500
+WIDTH = 128
+JUNK = 5
+RIVALS = (0, 0, 1, 2)  # what is changed in each rival caption: number (0), ground (1), object (2)
+MOVED = 5  # pictures a batch with something cut off, for the composition score only
+
+
+def new_clip(vocabulary_size):
+    return CLIPModel(CLIPConfig(
+        text_config=dict(vocab_size=vocabulary_size, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=2,
+                         num_attention_heads=4, max_position_embeddings=tokenizer.MAXIMUM_LENGTH, hidden_act="quick_gelu",
+                         bos_token_id=vocabulary_size - 2, eos_token_id=vocabulary_size - 1, pad_token_id=vocabulary_size - 1),
+        vision_config=dict(detector.VISION), projection_dim=WIDTH))
+
+
+def take_image_tower(model, source):
+    """Same layers, two names spelt differently."""
+    state = {name.replace("pre_layernorm", "pre_layrnorm"): value for name, value in source.owlvit.vision_model.state_dict().items()}
+    model.vision_model.load_state_dict(state, strict=False)
+
+
+def changed(scene, which, random):
+    """The scene as it would be with another number (0), ground (1) or object (2); only what a caption needs."""
+    other = scenes.Scene(scene.colour, dict(scene.counts), [], None)
+    target = list(other.counts)[random.integers(len(other.counts))]
+    if which == 0:
+        choices = [n for n in range(1, 7) if n != other.counts[target]]
+        nearness = numpy.array([1 / abs(n - other.counts[target]) ** 2 for n in choices])
+        other.counts[target] = int(random.choice(choices, p=nearness / nearness.sum()))
+    elif which == 1:
+        other.colour = int((scene.colour + random.integers(1, len(captions.COLOUR_NAMES))) % len(captions.COLOUR_NAMES))
+    else:
+        new = int(random.choice([i for i in range(len(captions.OBJECTS)) if i not in other.counts]))
+        other.counts = {new if index == target else index: count for index, count in other.counts.items()}
+    return other
+
+
+def captions_with_rivals(batch, random):
+    """True captions, then for each kind of change one rival a picture, said in the same way."""
+    true, rivals = [], []
+    for scene in batch:
+        way = int(random.integers(2**31))  # the same randomness gives the same template
+        true.append(captions.caption(scene, numpy.random.default_rng(way)))
+        rivals.append([captions.caption(changed(scene, which, random), numpy.random.default_rng(way)) for which in RIVALS])
+    return true, [texts[k] for k in range(len(RIVALS)) for texts in rivals]
+
+
+def embed_texts(model, words, texts):
+    ids = words(texts, padding="longest", truncation=True, max_length=tokenizer.MAXIMUM_LENGTH, return_tensors="pt")["input_ids"]
+    pooled = model.text_model(input_ids=ids.to(model.device)).pooler_output
+    return functional.normalize(model.text_projection(pooled).float(), dim=-1)
+
+
+def embed_pictures(model, pixels):
+    """Unit embeddings of normalised pictures."""
+    return functional.normalize(model.visual_projection(model.vision_model(pixel_values=pixels).pooler_output).float(), dim=-1)
+
+
+def train(work, steps, peak=6e-4, pool_size=1500):
+    where = common.device()
+    common.seed_everything(SEED)
+    words = tokenizer.build(work / "tokenizer")
+    sprites = scenes.Sprites()
+    model = new_clip(len(words))
+    take_image_tower(model, detector.load(work))
+    model.to(where)
+    reading = torch.nn.Linear(WIDTH, 1).to(where)
+    average = common.Average(model, 0.998)
+    optimiser = muon.Muon(list(model.named_parameters()) + list(reading.named_parameters()), lr=peak, weight_decay=1e-2)
+    progress = common.Progress(work / "clip.pt", model=model, reading=reading, average=average, optimiser=optimiser)
+    step = progress.resume()
+    pool = pictures.reconstructions(work, "reconstructions", pool_size, detector.SEED + 1)
+    while step < steps:
+        random = common.step_random(SEED, step)
+        batch = pictures.mixed_scenes(sprites, random, BATCH, pool)
+        true, rivals = captions_with_rivals(batch, random)
+        drawn = pictures.spoil(pictures.as_unit([scene.picture for scene in batch]), random)
+        moved = pictures.as_unit([composition.off_edge(scene, random) for scene in batch[:MOVED]])
+        shown = torch.cat([drawn, pictures.worthless(JUNK, random), pictures.spoil(moved, random)])
+        scores = torch.tensor([composition.score(picture) for picture in shown.permute(0, 2, 3, 1).numpy()]).float().to(where)
+        pixels = pictures.normalise(shown).to(where)
+        with common.mixed_precision(where):
+            image = embed_pictures(model, pixels)
+            text = embed_texts(model, words, true + rivals)
+        cosines = image[:BATCH + JUNK] @ text.t()
+        scale = model.logit_scale.exp().clamp(max=100)
+        # A rival may happen to read the same as the truth (no number said): it is no rival then.
+        everything = true + rivals
+        same = torch.tensor([[a == b for b in everything] for a in true], device=where)
+        same &= ~torch.eye(len(true), len(everything), dtype=torch.bool, device=where)
+        logits = (scale * cosines[:BATCH]).masked_fill(same, -1e4)
+        wanted = torch.arange(BATCH, device=where)
+        contrast = functional.cross_entropy(logits, wanted) + functional.cross_entropy(logits[:, :BATCH].t(), wanted)
+        # A reward is read as it stands, so cosines themselves must mean something: high when true, none for junk.
+        matching = (1 - cosines[wanted, wanted]).mean()
+        junk = functional.relu(cosines[BATCH:] + 0.1).square().mean()
+        composed = (5 + 10 * reading(image).squeeze(-1) - scores).square().mean()
+        loss = contrast + 0.5 * matching + 10 * junk + 0.3 * composed
+        for group in optimiser.param_groups:
+            group["lr"] = common.learning_rate(step, steps, peak, warmup=100)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        average.update(model)
+        step += 1
+        if step % 50 == 0:
+            right = (logits.argmax(dim=1) == wanted).float().mean().item()
+            common.log("clip", f"step {step} loss {loss.item():.4f}, right among {len(everything)}: {right:.3f}, "
+                               f"cosine {1 - matching.item():.3f}, scale {scale.item():.1f}, junk {cosines[BATCH:].mean().item():.3f}, composition error {composed.item():.3f}")
+        progress.save(step)
+    progress.save(step, always=True)
+
+
+def load(work):
+    words = tokenizer.build(work / "tokenizer")
+    model = new_clip(len(words))
+    average = common.Average(model, 0)
+    average.load_state_dict(torch.load(work / "clip.pt", map_location="cpu", weights_only=True)["average"])
+    average.copy_to(model)
+    return words, model.eval().requires_grad_(False)
+
+
+if __name__ == "__main__":
+    arguments = common.parse_arguments(__doc__, steps=STEPS)
+    if arguments.quick:
+        train(arguments.work, 4, pool_size=20)
+    else:
+        train(arguments.work, arguments.steps)

@@ -1,0 +1,111 @@
+"""Pictures for the reward models: drawn, spoiled as generated ones are, and worthless ones.
+
+A reward model that has only seen perfect drawings is fooled by the first thing that
+tuning finds.  So it also sees scenes after the autoencoder with disturbed latents,
+blur, noise and shifted colours, and pictures that show nothing at all.
+"""
+
+import numpy
+import torch
+import torch.nn.functional as functional
+
+import common
+import layout
+import scenes
+import vae as autoencoder
+
+MEAN = torch.tensor(layout.CLIP_MEAN).view(1, 3, 1, 1)
+DEVIATION = torch.tensor(layout.CLIP_DEVIATION).view(1, 3, 1, 1)
+
+
+def normalise(pictures):
+    """From [0, 1] to what CLIP and the detector take."""
+    return (pictures - MEAN.to(pictures)) / DEVIATION.to(pictures)
+
+
+def as_unit(pictures):
+    """uint8 pictures (a list, height x width x 3) as NCHW in [0, 1]."""
+    return torch.from_numpy(numpy.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+
+
+def spoil(pictures, random):
+    """Blur, noise and changed colours, each on some of the pictures."""
+    count = len(pictures)
+
+    def some(share, low, high):
+        values = random.uniform(low, high, count) * (random.random(count) < share)
+        return torch.from_numpy(values).float().view(-1, 1, 1, 1)
+
+    blurred = functional.avg_pool2d(functional.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    blurred = functional.avg_pool2d(functional.pad(blurred, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    pictures = torch.lerp(pictures, blurred, some(0.4, 0.2, 1.0))
+    pictures = pictures * (1 + some(0.4, -0.15, 0.15)) + some(0.4, -0.06, 0.06)
+    seed = int(random.integers(2**31))
+    noise = torch.randn(pictures.shape, generator=torch.Generator().manual_seed(seed))
+    return (pictures + noise * some(0.4, 0.0, 0.06)).clamp(0, 1)
+
+
+def worthless(count, random):
+    """Pictures without any object: noise of several grains, flat ground, pixel patterns, stripes, bare ground."""
+    made = []
+    side = scenes.PICTURE
+    for number in range(count):
+        kind = random.integers(7)
+        if kind == 0:
+            picture = random.uniform(0, 1, (side, side, 3))
+        elif kind == 1:
+            picture = numpy.clip(0.5 + random.normal(0, random.uniform(0.05, 0.5), (side, side, 3)), 0, 1)
+        elif kind == 2:
+            picture = numpy.broadcast_to(random.uniform(0, 1, 3), (side, side, 3))
+        elif kind == 3:  # a repeated pattern of a few pixels
+            period = int(random.integers(1, 5))
+            tile = random.uniform(0, 1, (period, period, 3)) if random.random() < 0.5 else (random.random((period, period, 1)) < 0.5) * random.uniform(0, 1, 3)
+            picture = numpy.tile(tile, (side // period + 1, side // period + 1, 1))[:side, :side]
+        elif kind == 4:  # single pixels on flat ground
+            picture = numpy.tile(random.uniform(0, 1, 3), (side, side, 1))
+            where = random.random((side, side)) < random.uniform(0, 0.1)
+            picture[where] = random.uniform(0, 1, 3)
+        elif kind == 5:  # coarse noise
+            grain = int(random.choice([2, 4, 8, 16]))
+            coarse = random.uniform(0, 1, (side // grain, side // grain, 3))
+            picture = coarse.repeat(grain, 0).repeat(grain, 1)
+        else:
+            picture = numpy.clip(scenes.ground(int(random.integers(12)), random) / 255, 0, 1)
+        made.append(torch.from_numpy(numpy.ascontiguousarray(picture)).float())
+    return torch.stack(made).permute(0, 3, 1, 2)
+
+
+def reconstructions(work, name, count, seed):
+    """Scenes as they come out of the autoencoder, latents disturbed; made once, kept in `name`.pt."""
+    path = work / f"{name}.pt"
+    if path.exists():
+        return torch.load(path, weights_only=False)
+    model = autoencoder.load(work)
+    sprites = scenes.Sprites()
+    kept, described = [], []
+    for start in range(0, count, 50):
+        random = common.step_random(seed, start)
+        torch.manual_seed(seed + start)
+        drawn = [scenes.random_scene(sprites, random) for _ in range(min(50, count - start))]
+        with torch.no_grad(), common.mixed_precision(torch.device("cpu")):
+            pictures = common.to_tensor([scene.picture for scene in drawn], "cpu").contiguous(memory_format=torch.channels_last)
+            latents = model.encode(pictures).latent_dist.mode()
+            strength = torch.rand(len(drawn), 1, 1, 1) ** 2 * 0.35 * latents.float().std()
+            decoded = model.decode(latents + torch.randn_like(latents) * strength).sample.float()
+        kept.append(((decoded.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy())
+        described += [(scene.colour, scene.counts, scene.boxes) for scene in drawn]
+    pool = [scenes.Scene(colour, counts, boxes, picture)
+            for (colour, counts, boxes), picture in zip(described, numpy.concatenate(kept))]
+    common.save_whole(pool, path)
+    return pool
+
+
+def mixed_scenes(sprites, random, count, pool=None, share=0.35):
+    """Freshly drawn scenes, and, where there is a pool, some that went through the autoencoder."""
+    made = []
+    for _ in range(count):
+        if pool and random.random() < share:
+            made.append(pool[random.integers(len(pool))])
+        else:
+            made.append(scenes.random_scene(sprites, random))
+    return made

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""From nothing to the shipped files in one command.
+
+    pip install -r requirements.txt        (and Debian's fonts-noto-color-emoji, unicode-cldr-core)
+    python presets/models/emoji/train/train.py --out presets/models/emoji
+    python presets/models/emoji/train/train.py --out trial --quick
+
+Every stage keeps its state in the work folder and goes on from there when it is started
+again; a finished stage is passed over.  `--quick` runs a few steps of each, in a work
+folder of its own, which proves the recipe and nothing else.
+"""
+
+import argparse
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import torch
+
+import aesthetic
+import clip
+import common
+import detector
+import export
+import unet
+import vae
+import vocabulary
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[4]
+
+
+def stages(work, quick):
+    """(name, what to run), in an order in which everything needed is there already."""
+    few = 4
+    pool = 40 if quick else 1500
+    yield "autoencoder", lambda: vae.train(work, few if quick else vae.STEPS)
+    yield "decoder", lambda: vae.train(work, few if quick else vae.DECODER_STEPS, decoder_only=True)
+    yield "detector", lambda: detector.train(work, few if quick else detector.STEPS, pool_size=pool)
+    yield "clip", lambda: clip.train(work, few if quick else clip.STEPS, pool_size=pool)
+    yield "aesthetic", lambda: aesthetic.train(work, 200 if quick else aesthetic.SAMPLES)
+    yield "unet", lambda: unet.train(work, few if quick else unet.STEPS, pictures=100 if quick else unet.PICTURES)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="the model's folder; weights and configs in it are replaced")
+    parser.add_argument("--work", type=pathlib.Path, default=common.default_work_folder(), help="checkpoints and caches (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="a few steps of everything, in a temporary work folder")
+    parser.add_argument("--judge", action="store_true", help="train the independent judge under tests/oracle too")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    vocabulary.check_against_cldr(common.CLDR_ANNOTATIONS)
+    work = pathlib.Path(tempfile.mkdtemp(prefix="emoji-quick-")) if arguments.quick else arguments.work
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        for name, run in stages(work, arguments.quick):
+            common.log("recipe", f"stage {name}")
+            run()
+        if arguments.judge:
+            sys.path.insert(0, str(REPOSITORY / "tests" / "oracle"))
+            import train_judge
+            train_judge.train(work, 4 if arguments.quick else train_judge.STEPS, pool_size=20 if arguments.quick else 1000)
+        export.export(work, arguments.out)
+    finally:
+        if arguments.quick:
+            shutil.rmtree(work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Trains the text encoder and the U-Net together, on cached latents.
+
+The pictures are encoded once; a step then costs only the U-Net, and batches are large.
+A tenth of the captions are empty, for guidance.  Every picture is captioned anew each
+time it is used.
+"""
+
+import pathlib
+
+import numpy
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+import captions
+import common
+import muon
+import scenes
+import tokenizer
+import vae as autoencoder
+
+SEED = 202
+PICTURES = 10000
+BATCH = 48
+STEPS = 2450
+WIDTH = 128  # of the text states
+UNET = dict(
+    sample_size=16, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=[48, 80, 112],
+    down_block_types=["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+    up_block_types=["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+    cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=8,
+)
+SCHEDULER = dict(
+    num_train_timesteps=1000, beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012,
+    prediction_type="epsilon", clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading",
+)
+
+
+def new_text_encoder(vocabulary_size):
+    return CLIPTextModel(CLIPTextConfig(
+        vocab_size=vocabulary_size, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=3,
+        num_attention_heads=4, max_position_embeddings=tokenizer.MAXIMUM_LENGTH, hidden_act="quick_gelu",
+        projection_dim=WIDTH, bos_token_id=vocabulary_size - 2, eos_token_id=vocabulary_size - 1,
+        pad_token_id=vocabulary_size - 1))
+
+
+def cache_latents(work, count):
+    """Latents of `count` scenes with what is needed to caption them: file `latents.pt`."""
+    path = work / "latents.pt"
+    if path.exists():
+        return torch.load(path, weights_only=True)
+    model = autoencoder.load(work)
+    where = common.device()
+    sprites = scenes.Sprites()
+    latents, colours, counts = [], [], []
+    for start in range(0, count, 50):
+        random = common.step_random(SEED, start)
+        drawn = [scenes.random_scene(sprites, random) for _ in range(min(50, count - start))]
+        pictures = common.to_tensor([scene.picture for scene in drawn], where).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), common.mixed_precision(where):
+            latents.append(model.encode(pictures).latent_dist.mode().float().cpu())
+        colours += [scene.colour for scene in drawn]
+        for scene in drawn:
+            kinds = list(scene.counts.items()) + [(-1, 0)]
+            counts.append([value for kind in kinds[:2] for value in kind])
+        if start % 5000 == 0:
+            common.log("latents", f"{start} of {count}")
+    latents = torch.cat(latents)
+    # One factor for all channels, as diffusers has it; channels also differ in mean, which the U-Net learns.
+    state = {"latents": latents.half(), "colours": torch.tensor(colours), "counts": torch.tensor(counts),
+             "scale": 1 / latents.std().item()}
+    common.log("latents", f"scaling factor {state['scale']:.4f}, means {latents.mean((0, 2, 3)).tolist()}, "
+                          f"deviations {latents.std((0, 2, 3)).tolist()}")
+    common.save_whole(state, path)
+    return state
+
+
+def caption_cached(data, index, random):
+    """A fresh caption for one cached scene."""
+    first, first_count, second, second_count = data["counts"][index].tolist()
+    counts = {first: first_count} if second < 0 else {first: first_count, second: second_count}
+    scene = scenes.Scene(int(data["colours"][index]), counts, [], None)
+    return captions.caption(scene, random, empty_share=0.1)
+
+
+def train(work, steps, pictures=PICTURES, peak=1e-3):
+    where = common.device()
+    common.seed_everything(SEED)
+    data = cache_latents(work, pictures)
+    words = tokenizer.build(work / "tokenizer")
+    encoder, unet = new_text_encoder(len(words)).to(where), UNet2DConditionModel(**UNET).to(where, memory_format=torch.channels_last)
+    both = torch.nn.ModuleList([encoder, unet])
+    average = common.Average(both, 0.999)
+    optimiser = muon.Muon(both.named_parameters(), lr=peak, weight_decay=1e-2)
+    progress = common.Progress(work / "unet.pt", model=both, average=average, optimiser=optimiser)
+    step = progress.resume()
+    kept = DDIMScheduler(**SCHEDULER).alphas_cumprod.to(where)
+    latents = data["latents"].float() * data["scale"]
+    running = None
+    while step < steps:
+        random = common.step_random(SEED + 1, step)
+        torch.manual_seed(SEED * 1000003 + step)
+        chosen = random.integers(len(latents), size=BATCH)
+        tokens = tokenizer.encode(words, [caption_cached(data, int(i), random) for i in chosen]).to(where)
+        clean = latents[chosen].to(where, memory_format=torch.channels_last)
+        noise = torch.randn_like(clean)
+        # Each sixty-fourth of the chain once in every batch: the loss is less noisy than with free draws.
+        times = ((torch.arange(BATCH, device=where) + torch.rand(BATCH, device=where)) * (1000 / BATCH)).long().clamp(max=999)
+        signal = kept[times].view(-1, 1, 1, 1)
+        noisy = signal.sqrt() * clean + (1 - signal).sqrt() * noise
+        with common.mixed_precision(where):
+            predicted = unet(noisy, times, encoder(tokens).last_hidden_state).sample
+        ratio = kept[times] / (1 - kept[times])
+        weight = ratio.clamp(max=5) / ratio  # min-SNR: the nearly clean steps are easy and many
+        errors = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
+        loss = (weight * errors).mean()
+        for group in optimiser.param_groups:
+            group["lr"] = common.learning_rate(step, steps, peak, warmup=200)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
+        optimiser.step()
+        average.update(both)
+        step += 1
+        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        if step % 50 == 0:
+            common.log("unet", f"step {step} loss {running:.4f}")
+        progress.save(step)
+    progress.save(step, always=True)
+
+
+def load(work):
+    """The averaged text encoder and U-Net."""
+    words = tokenizer.build(work / "tokenizer")
+    encoder, unet = new_text_encoder(len(words)), UNet2DConditionModel(**UNET)
+    average = common.Average(torch.nn.ModuleList([encoder, unet]), 0)
+    average.load_state_dict(torch.load(pathlib.Path(work) / "unet.pt", map_location="cpu", weights_only=True)["average"])
+    average.copy_to(torch.nn.ModuleList([encoder, unet]))
+    return words, encoder.eval().requires_grad_(False), unet.eval().requires_grad_(False)
+
+
+if __name__ == "__main__":
+    arguments = common.parse_arguments(__doc__, steps=STEPS)
+    if arguments.quick:
+        train(arguments.work, 4, pictures=100)
+    else:
+        train(arguments.work, arguments.steps)

@@ -1,0 +1,188 @@
+#include "tests/cuda/cases.h"
+
+/* Shapes that are present, and the operations made of them. */
+#define P1(a)                                                                                                          \
+    {                                                                                                                  \
+        .shape = {1, {a}}, .present = true                                                                             \
+    }
+#define P2(a, b)                                                                                                       \
+    {                                                                                                                  \
+        .shape = {2, {a, b}}, .present = true                                                                          \
+    }
+#define P3(a, b, c)                                                                                                    \
+    {                                                                                                                  \
+        .shape = {3, {a, b, c}}, .present = true                                                                       \
+    }
+#define P4(a, b, c, d)                                                                                                 \
+    {                                                                                                                  \
+        .shape = {4, {a, b, c, d}}, .present = true                                                                    \
+    }
+#define LINEAR(text, rows, in, out)                                                                                    \
+    {                                                                                                                  \
+        "linear " text,                                                                                                \
+            {.kind = OPERATION_LINEAR,                                                                                 \
+             .input_count = 3,                                                                                         \
+             .input = {P2(rows, in), P2(out, in), P1(out)},                                                            \
+             .output_count = 1,                                                                                        \
+             .output = {P2(rows, out)}},                                                                               \
+            false                                                                                                      \
+    }
+#define CONVOLUTION(text, batch, height, width, in, out, kernel, stride_, padding, rows, columns)                      \
+    {                                                                                                                  \
+        "convolution " text,                                                                                           \
+            {.kind = OPERATION_CONVOLUTION,                                                                            \
+             .attributes = {.stride = stride_,                                                                         \
+                            .padding_top = padding,                                                                    \
+                            .padding_left = padding,                                                                   \
+                            .padding_bottom = padding,                                                                 \
+                            .padding_right = padding},                                                                 \
+             .input_count = 3,                                                                                         \
+             .input = {P4(batch, height, width, in), P4(out, in, kernel, kernel), P1(out)},                            \
+             .output_count = 1,                                                                                        \
+             .output = {P4(batch, rows, columns, out)}},                                                               \
+            false                                                                                                      \
+    }
+#define MATMUL(text, ta, tb, a, b, y)                                                                                  \
+    {                                                                                                                  \
+        "matmul " text,                                                                                                \
+            {.kind = OPERATION_MATMUL,                                                                                 \
+             .attributes = {.transpose_a = ta, .transpose_b = tb, .alpha = -0.5},                                      \
+             .input_count = 2,                                                                                         \
+             .input = {a, b},                                                                                          \
+             .output_count = 1,                                                                                        \
+             .output = {y}},                                                                                           \
+            false                                                                                                      \
+    }
+#define ATTENTION(text, batch, queries, keys, heads_, width, causal_)                                                  \
+    {                                                                                                                  \
+        "attention " text,                                                                                             \
+            {.kind = OPERATION_ATTENTION,                                                                              \
+             .attributes = {.heads = heads_, .alpha = 0.2, .causal = causal_},                                         \
+             .input_count = 3,                                                                                         \
+             .input = {P3(batch, queries, (heads_) * (width)), P3(batch, keys, (heads_) * (width)),                    \
+                       P3(batch, keys, (heads_) * (width))},                                                           \
+             .output_count = 2,                                                                                        \
+             .output = {P3(batch, queries, (heads_) * (width)), P3(batch, heads_, queries)}},                          \
+            false                                                                                                      \
+    }
+#define GROUP_NORM(text, silu, groups_, batch, height, width, channels)                                                \
+    {                                                                                                                  \
+        "group norm " text,                                                                                            \
+            {.kind = OPERATION_GROUP_NORM,                                                                             \
+             .attributes = {.groups = groups_, .epsilon = 1e-6, .fused_silu = silu},                                   \
+             .input_count = 3,                                                                                         \
+             .input = {P4(batch, height, width, channels), P1(channels), P1(channels)},                                \
+             .output_count = 3,                                                                                        \
+             .output = {P4(batch, height, width, channels), P2(batch, groups_), P2(batch, groups_)}},                  \
+            false                                                                                                      \
+    }
+
+const struct kernel_case cuda_cases[] = {
+    LINEAR("of several tiles", 150, 72, 136),
+    LINEAR("with a deep sum", 70, 1544, 40),
+    LINEAR("of large tiles", 260, 64, 264),
+    LINEAR("of odd width", 67, 50, 71),
+    CONVOLUTION("of several tiles", 2, 9, 11, 16, 72, 3, 1, 1, 9, 11),
+    CONVOLUTION("stride 2", 2, 12, 10, 16, 24, 3, 2, 1, 6, 5),
+    CONVOLUTION("stride 2, odd sides", 1, 11, 9, 8, 16, 3, 2, 1, 6, 5),
+    CONVOLUTION("with a deep sum", 1, 4, 4, 136, 24, 3, 1, 1, 4, 4),
+    CONVOLUTION("1x1 of several tiles", 2, 8, 7, 40, 80, 1, 1, 0, 8, 7),
+    CONVOLUTION("1x1 stride 2", 1, 8, 8, 16, 8, 1, 2, 0, 4, 4),
+    CONVOLUTION("4 channels", 1, 8, 9, 4, 24, 3, 1, 1, 8, 9),
+    CONVOLUTION("patches", 2, 12, 12, 3, 24, 4, 4, 0, 3, 3),
+    MATMUL("of several tiles", false, false, P3(2, 70, 40), P3(2, 40, 72), P3(2, 70, 72)),
+    MATMUL("transposed a, of several tiles", true, false, P3(2, 40, 72), P3(2, 40, 80), P3(2, 72, 80)),
+    MATMUL("transposed b, of several tiles", false, true, P3(1, 70, 48), P3(1, 66, 48), P3(1, 70, 66)),
+    MATMUL("transposed both, of several tiles", true, true, P3(1, 40, 72), P3(1, 72, 40), P3(1, 72, 72)),
+    MATMUL("of 8x8 blocks", false, true, P3(9, 8, 8), P3(9, 8, 8), P3(9, 8, 8)),
+    ATTENTION("width 16", 1, 70, 90, 2, 16, false),
+    ATTENTION("width 24, causal", 1, 100, 100, 2, 24, true),
+    ATTENTION("width 40", 1, 130, 77, 2, 40, false),
+    ATTENTION("width 64, causal", 1, 80, 80, 1, 64, true),
+    ATTENTION("width 80", 1, 66, 70, 1, 80, false),
+    ATTENTION("width 88", 1, 65, 33, 1, 88, false),
+    ATTENTION("width 128", 1, 30, 66, 1, 128, false),
+    ATTENTION("width 160", 1, 66, 40, 1, 160, false),
+    ATTENTION("width 160, causal", 1, 70, 70, 1, 160, true),
+    ATTENTION("width 256", 1, 40, 34, 1, 256, false),
+    ATTENTION("width 512", 1, 66, 66, 1, 512, false),
+    ATTENTION("one query", 2, 1, 77, 2, 32, false),
+    GROUP_NORM("groups of 10 channels", true, 32, 2, 9, 8, 320),
+    GROUP_NORM("many positions", true, 4, 1, 24, 23, 16),
+    GROUP_NORM("wide", false, 32, 1, 2, 3, 2560),
+    {"layer norm of whole vectors",
+     {.kind = OPERATION_LAYER_NORM,
+      .attributes = {.epsilon = 1e-5},
+      .input_count = 3,
+      .input = {P2(11, 320), P1(320), P1(320)},
+      .output_count = 3,
+      .output = {P2(11, 320), P1(11), P1(11)}},
+     false},
+    {"geglu of whole vectors",
+     {.kind = OPERATION_GEGLU, .input_count = 1, .input = {P2(37, 160)}, .output_count = 1, .output = {P2(37, 80)}},
+     false},
+    {"normalize whole vectors",
+     {.kind = OPERATION_NORMALIZE,
+      .attributes = {.epsilon = 1e-6},
+      .input_count = 1,
+      .input = {P2(9, 264)},
+      .output_count = 1,
+      .output = {P2(9, 264)}},
+     false},
+    {"transpose whole vectors",
+     {.kind = OPERATION_TRANSPOSE,
+      .input_count = 1,
+      .input = {P4(2, 9, 7, 16)},
+      .output_count = 1,
+      .output = {P4(2, 7, 9, 16)}},
+     false},
+    {"upsample whole vectors",
+     {.kind = OPERATION_UPSAMPLE,
+      .input_count = 1,
+      .input = {P4(2, 9, 7, 16)},
+      .output_count = 1,
+      .output = {P4(2, 18, 14, 16)}},
+     false},
+    {"concatenate whole vectors",
+     {.kind = OPERATION_CONCATENATE,
+      .attributes = {.axis = 3},
+      .input_count = 2,
+      .input = {P4(2, 9, 7, 16), P4(2, 9, 7, 24)},
+      .output_count = 1,
+      .output = {P4(2, 9, 7, 40)}},
+     false},
+    {"slice whole vectors",
+     {.kind = OPERATION_SLICE,
+      .attributes = {.axis = 3, .start = 8, .length = 16},
+      .input_count = 1,
+      .input = {P4(2, 9, 7, 40)},
+      .output_count = 1,
+      .output = {P4(2, 9, 7, 16)}},
+     false},
+    {"binary with whole vectors by channels",
+     {.kind = OPERATION_BINARY,
+      .attributes = {.binary = BINARY_ADD, .alpha = 0.5},
+      .input_count = 2,
+      .input = {P4(3, 9, 7, 16), P4(3, 1, 1, 16)},
+      .output_count = 1,
+      .output = {P4(3, 9, 7, 16)}},
+     false},
+    {"binary with whole vectors by positions",
+     {.kind = OPERATION_BINARY,
+      .attributes = {.binary = BINARY_MULTIPLY, .alpha = 0.5},
+      .input_count = 2,
+      .input = {P4(3, 9, 7, 16), P4(3, 9, 7, 1)},
+      .output_count = 1,
+      .output = {P4(3, 9, 7, 16)}},
+     false},
+    {"reduce over many positions",
+     {.kind = OPERATION_REDUCE,
+      .attributes = {.alpha = 0.25},
+      .input_count = 1,
+      .input = {P4(2, 40, 30, 48)},
+      .output_count = 1,
+      .output = {P4(2, 1, 1, 48)}},
+     false},
+};
+
+const int cuda_case_count = sizeof cuda_cases / sizeof *cuda_cases;

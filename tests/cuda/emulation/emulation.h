@@ -1,0 +1,172 @@
+/* The device side of kernels/cuda/device.h on the host. A block's threads are fibers of one host thread; they change
+ * over only at barriers and warp collectives, so a kernel that lacks a barrier gives other results in reversed order,
+ * and its shared memory accesses are reported as a race. */
+#ifndef ALIGNPROP_TESTS_CUDA_EMULATION_H
+#define ALIGNPROP_TESTS_CUDA_EMULATION_H
+
+#include <functional>
+#include <string.h>
+
+#define KERNEL(threads) static void
+#define DEVICE [[maybe_unused]] static inline
+#define DEVICE_MEMBER inline
+#define UNROLL
+#define ROLLED
+
+namespace emulation
+{
+struct indices {
+    int thread, block_threads, block[3], grid_x;
+};
+/* Of the fiber that runs. */
+extern indices current;
+
+void launch(dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream, std::function<void()> body);
+char *shared_base();
+/* False: outside shared memory, and not to be touched. */
+bool note_read(const void *address, size_t bytes);
+bool note_write(const void *address, size_t bytes);
+void barrier();
+void warp_barrier();
+/* Every lane gives 8 bytes; `combine` turns all lanes' values into results once the last has come. */
+float exchange(float value, int operand, bool xor_operand);
+void start_copy(void *to, const void *from, bool valid);
+void commit_copies();
+void wait_copies(int groups);
+void load_matrices(uint32_t registers[4], const uint16_t *row, bool transposed);
+void multiply(float c[4], const uint32_t a[4], const uint32_t b[2], bool brain);
+float widen(uint16_t bits, bool brain);
+uint16_t narrow(float value, bool brain);
+} // namespace emulation
+
+DEVICE int thread_index()
+{
+    return emulation::current.thread;
+}
+DEVICE int block_threads()
+{
+    return emulation::current.block_threads;
+}
+DEVICE int block_x()
+{
+    return emulation::current.block[0];
+}
+DEVICE int block_y()
+{
+    return emulation::current.block[1];
+}
+DEVICE int block_z()
+{
+    return emulation::current.block[2];
+}
+DEVICE int grid_x()
+{
+    return emulation::current.grid_x;
+}
+
+template <class... Parameters, class... Arguments>
+static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream,
+                   Arguments... arguments)
+{
+    emulation::launch(grid, threads, shared_bytes, stream, [=] { kernel(Parameters(arguments)...); });
+}
+
+/* One element of shared memory: reads and writes are noted. */
+template <class T> struct shared_reference {
+    T *element;
+    operator T() const
+    {
+        return emulation::note_read(element, sizeof(T)) ? *element : T();
+    }
+    T operator=(T value) const
+    {
+        if (emulation::note_write(element, sizeof(T))) *element = value;
+        return value;
+    }
+    T operator+=(T value) const
+    {
+        return *this = *this + value;
+    }
+};
+
+template <class T> struct shared_array {
+    T *data;
+    shared_reference<T> operator[](int index) const
+    {
+        return shared_reference<T>{data + index};
+    }
+};
+
+template <class T> static inline shared_array<T> shared_memory(int byte_offset)
+{
+    return shared_array<T>{reinterpret_cast<T *>(emulation::shared_base() + byte_offset)};
+}
+
+DEVICE void synchronize_block()
+{
+    emulation::barrier();
+}
+DEVICE void synchronize_warp()
+{
+    emulation::warp_barrier();
+}
+DEVICE float shuffle_xor(float value, int lane_mask)
+{
+    return emulation::exchange(value, lane_mask, true);
+}
+DEVICE float shuffle_from(float value, int lane)
+{
+    return emulation::exchange(value, lane, false);
+}
+
+DEVICE float float16_to_float(uint16_t bits)
+{
+    return emulation::widen(bits, false);
+}
+DEVICE uint16_t float_to_float16(float value)
+{
+    return emulation::narrow(value, false);
+}
+DEVICE uint16_t float_to_bfloat16(float value)
+{
+    return emulation::narrow(value, true);
+}
+DEVICE float bits_to_float(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+DEVICE void copy_async(shared_array<uint16_t> to, int index, const void *from, bool valid)
+{
+    emulation::start_copy(to.data + index, from, valid);
+}
+DEVICE void copy_async_commit()
+{
+    emulation::commit_copies();
+}
+template <int groups> DEVICE void copy_async_wait()
+{
+    emulation::wait_copies(groups);
+}
+DEVICE void load_matrices(uint32_t registers[4], shared_array<uint16_t> from, int index)
+{
+    emulation::load_matrices(registers, from.data + index, false);
+}
+DEVICE void load_matrices_transposed(uint32_t registers[4], shared_array<uint16_t> from, int index)
+{
+    emulation::load_matrices(registers, from.data + index, true);
+}
+
+template <class Format> DEVICE void matrix_multiply_add(float c[4], const uint32_t a[4], const uint32_t b[2]);
+template <> inline void matrix_multiply_add<bfloat16_format>(float c[4], const uint32_t a[4], const uint32_t b[2])
+{
+    emulation::multiply(c, a, b, true);
+}
+template <> inline void matrix_multiply_add<float16_format>(float c[4], const uint32_t a[4], const uint32_t b[2])
+{
+    emulation::multiply(c, a, b, false);
+}
+
+#endif

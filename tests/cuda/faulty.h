@@ -1,0 +1,28 @@
+/* Kernels with one mistake each, to see that the emulation reports it. */
+#ifndef ALIGNPROP_TESTS_CUDA_FAULTY_H
+#define ALIGNPROP_TESTS_CUDA_FAULTY_H
+
+#include <cuda_runtime.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum faulty_kernel {
+    FAULT_NONE,             /* for comparison: the same without a mistake */
+    FAULT_MISSING_BARRIER,  /* reads a neighbour's value too early */
+    FAULT_OVERWRITTEN,      /* writes what a neighbour may still read */
+    FAULT_DIVERGED_BARRIER, /* half of the threads leave before a barrier */
+    FAULT_DIVERGED_SHUFFLE, /* half of a warp skips a shuffle */
+    FAULT_OUTSIDE,          /* an index past shared memory */
+    FAULT_COPY_NOT_WAITED,  /* reads before its asynchronous copy has landed: NaN too */
+    FAULT_COUNT
+};
+
+/* values[64], aligned to 16 bytes: each thread's number goes to its neighbour. */
+void launch_faulty(cudaStream_t stream, int fault, float *values);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

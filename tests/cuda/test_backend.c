@@ -1,0 +1,303 @@
+/* The CUDA backend around its kernels, on the emulated device: recorded sequences, memory, what is missing on other
+ * machines; and the emulation itself, which must see the mistakes it is there for. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/backend.h"
+#include "kernels/cuda/probe.h"
+#include "tests/cuda/emulation/control.h"
+#include "tests/cuda/faulty.h"
+
+static const struct emulation_machine usual = {13000, 1, 9, 0, (size_t)1 << 30, true};
+
+static void require(status state)
+{
+    if (state.code != STATUS_OK) fail_msg("%s", state.message);
+}
+
+static struct backend *create(void)
+{
+    struct backend *backend;
+    emulation_set_machine(usual);
+    require(backend_cuda_create(0, CUDA_PRECISION_F32, &backend));
+    return backend;
+}
+
+static struct operation linear(int64_t rows, int64_t in, int64_t out)
+{
+    return (struct operation){
+        .kind = OPERATION_LINEAR,
+        .input_count = 2,
+        .input = {{.shape = {2, {rows, in}}, .type = ELEMENT_F32, .present = true},
+                  {.shape = {2, {out, in}}, .type = ELEMENT_F32, .present = true}},
+        .output_count = 1,
+        .output = {{.shape = {2, {rows, out}}, .type = ELEMENT_F32, .present = true}},
+    };
+}
+
+static void test_recorded_sequence(void **unused)
+{
+    (void)unused;
+    struct backend *backend = create();
+    const struct backend_interface *interface = backend->interface;
+    struct operation operation = linear(2, 3, 2);
+    struct kernel *kernel;
+    struct kernel_requirements requirements;
+    void *x, *weight, *y, *scratch, *sequence;
+    const float x_values[] = {1, 2, 3, 4, 5, 6}, other_values[] = {2, 0, 0, 0, 1, 0};
+    const float weight_values[] = {1, 0, -1, 0.5f, 1, 2};
+    float result[4], poison[4] = {NAN, NAN, NAN, NAN};
+    require(interface->prepare(backend, &operation, &kernel, &requirements));
+    require(interface->allocate(backend, sizeof x_values, &x));
+    require(interface->allocate(backend, sizeof weight_values, &weight));
+    require(interface->allocate(backend, sizeof result, &y));
+    require(interface->allocate(backend, requirements.scratch_bytes + 1, &scratch));
+    require(interface->upload(backend, x, x_values, sizeof x_values));
+    require(interface->upload(backend, weight, weight_values, sizeof weight_values));
+    require(interface->upload(backend, y, poison, sizeof poison));
+
+    require(interface->capture_begin(backend));
+    struct emulation_counters before = emulation_count();
+    require(interface->run(backend, kernel, (const void *[]){x, weight}, (void *[]){y}, NULL, scratch));
+    struct emulation_counters after = emulation_count();
+    assert_int_equal(after.allocations, before.allocations);
+    assert_int_equal(after.synchronizations, before.synchronizations);
+    assert_int_equal(interface->upload(backend, x, x_values, sizeof x_values).code, STATUS_FAILED);
+    assert_int_equal(interface->download(backend, result, y, sizeof result).code, STATUS_FAILED);
+    require(interface->capture_end(backend, &sequence));
+    require(interface->download(backend, result, y, sizeof result));
+    assert_true(isnan(result[0])); /* recorded, not run */
+
+    require(interface->replay(backend, sequence));
+    require(interface->download(backend, result, y, sizeof result));
+    assert_memory_equal(result, ((float[]){-2, 8.5f, -2, 19}), sizeof result);
+    require(interface->upload(backend, x, other_values, sizeof other_values));
+    require(interface->replay(backend, sequence));
+    require(interface->download(backend, result, y, sizeof result));
+    assert_memory_equal(result, ((float[]){2, 1, 0, 1}), sizeof result);
+
+    interface->sequence_discard(backend, sequence);
+    interface->discard(backend, kernel);
+    interface->release(backend, x);
+    interface->release(backend, weight);
+    interface->release(backend, y);
+    interface->release(backend, scratch);
+    interface->destroy(backend);
+}
+
+/* Many small uploads pass through page-locked memory and must not overtake each other; large ones go straight. */
+static void test_uploads(void **unused)
+{
+    (void)unused;
+    enum { COUNT = 100, BYTES = 100000, LARGE = 5 << 20 };
+    struct backend *backend = create();
+    const struct backend_interface *interface = backend->interface;
+    unsigned char *host = malloc(LARGE), *back = malloc(LARGE);
+    void *device, *other;
+    assert_true(host && back);
+    require(interface->allocate(backend, (size_t)COUNT * BYTES, &device));
+    require(interface->allocate(backend, LARGE, &other));
+    for (int i = 0; i < COUNT; i++) {
+        memset(host, i, BYTES);
+        require(interface->upload(backend, (char *)device + (size_t)i * BYTES, host, BYTES));
+    }
+    for (int i = 0; i < COUNT; i++) {
+        require(interface->download(backend, back, (char *)device + (size_t)i * BYTES, BYTES));
+        memset(host, i, BYTES);
+        assert_memory_equal(back, host, BYTES);
+    }
+    for (int i = 0; i < LARGE; i++) host[i] = (unsigned char)(i * 31 >> 3);
+    require(interface->upload(backend, other, host, LARGE));
+    require(interface->copy(backend, device, other, LARGE));
+    require(interface->clear(backend, other, LARGE));
+    require(interface->download(backend, back, device, LARGE));
+    assert_memory_equal(back, host, LARGE);
+    require(interface->download(backend, back, other, LARGE));
+    for (int i = 0; i < LARGE; i++) assert_int_equal(back[i], 0);
+    interface->release(backend, device);
+    interface->release(backend, other);
+    interface->destroy(backend);
+    free(host);
+    free(back);
+}
+
+static void test_out_of_memory(void **unused)
+{
+    (void)unused;
+    struct backend *backend = create();
+    void *memory;
+    size_t free_bytes = 0, total_bytes = 0;
+    require(backend->interface->memory_free(backend, &free_bytes, &total_bytes));
+    assert_int_equal(total_bytes, usual.memory_bytes);
+    status refused = backend->interface->allocate(backend, (size_t)3 << 30, &memory);
+    assert_int_equal(refused.code, STATUS_NO_MEMORY);
+    assert_non_null(strstr(refused.message, "3221225472 bytes needed, 1073741824 of 1073741824 free"));
+    assert_null(memory);
+    require(backend->interface->allocate(backend, 100, &memory)); /* the failure has not stuck */
+    backend->interface->release(backend, memory);
+    backend->interface->destroy(backend);
+}
+
+static void test_what_is_missing(void **unused)
+{
+    (void)unused;
+    static const struct {
+        struct emulation_machine machine;
+        int ordinal;
+        const char *words;
+    } cases[] = {
+        {{0, 0, 0, 0, 0, false}, 0, "no NVIDIA driver is installed; this build (CUDA 13.0) needs driver 580.65.06"},
+        {{12040, 1, 9, 0, 1, true}, 0, "supports CUDA 12.4 at most; this build (CUDA 13.0) needs driver 580.65.06"},
+        {{13000, 0, 0, 0, 0, true}, 0, "the NVIDIA driver finds no GPU"},
+        {{13000, 1, 7, 5, 1, true}, 0, "compute capability 7.5; this build needs 8.0 (Ampere)"},
+        {{13000, 2, 8, 6, 1, true}, 2, "there is no GPU 2: this machine has 2, numbered from 0"},
+        {{13000, 1, 8, 6, 1, true}, -1, "there is no GPU -1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct backend *backend;
+        emulation_set_machine(cases[i].machine);
+        status refused = backend_cuda_create(cases[i].ordinal, CUDA_PRECISION_BF16, &backend);
+        assert_int_equal(refused.code, STATUS_FAILED);
+        assert_null(backend);
+        if (!strstr(refused.message, cases[i].words)) fail_msg("\"%s\" lacks \"%s\"", refused.message, cases[i].words);
+    }
+}
+
+static void test_probe(void **unused)
+{
+    (void)unused;
+    struct cuda_probe probe;
+    emulation_set_machine(usual);
+    cuda_probe(&probe);
+    assert_true(probe.built && probe.matrix_library);
+    assert_int_equal(probe.device_count, 1);
+    assert_int_equal(probe.driver_version, 13000);
+    assert_true(probe.device[0].usable);
+    assert_string_equal(probe.device[0].name, "emulated device");
+    assert_string_equal(probe.missing, "");
+    emulation_set_machine((struct emulation_machine){0, 0, 0, 0, 0, false});
+    cuda_probe(&probe);
+    assert_true(probe.built && !probe.matrix_library);
+    assert_int_equal(probe.device_count, 0);
+    assert_non_null(strstr(probe.missing, "no NVIDIA driver"));
+    emulation_set_machine(usual);
+}
+
+/* An id outside the table must neither read outside nor pass unseen. */
+static void test_bad_id(void **unused)
+{
+    (void)unused;
+    struct backend *backend = create();
+    const struct backend_interface *interface = backend->interface;
+    struct operation operation = {
+        .kind = OPERATION_EMBEDDING,
+        .input_count = 2,
+        .input = {{.shape = {2, {1, 2}}, .type = ELEMENT_I32, .present = true},
+                  {.shape = {2, {4, 2}}, .type = ELEMENT_F32, .present = true}},
+        .output_count = 1,
+        .output = {{.shape = {3, {1, 2, 2}}, .type = ELEMENT_F32, .present = true}},
+    };
+    const int32_t ids[] = {3, 4};
+    const float table[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    float result[4];
+    void *ids_memory, *table_memory, *y;
+    struct kernel *kernel;
+    struct kernel_requirements requirements;
+    require(interface->allocate(backend, sizeof ids, &ids_memory));
+    require(interface->allocate(backend, sizeof table, &table_memory));
+    require(interface->allocate(backend, sizeof result, &y));
+    require(interface->upload(backend, ids_memory, ids, sizeof ids));
+    require(interface->upload(backend, table_memory, table, sizeof table));
+    require(interface->prepare(backend, &operation, &kernel, &requirements));
+    require(interface->run(backend, kernel, (const void *[]){ids_memory, table_memory}, (void *[]){y}, NULL, NULL));
+    require(interface->download(backend, result, y, sizeof result));
+    assert_true(result[0] == 6 && result[1] == 7 && isnan(result[2]) && isnan(result[3]));
+    interface->discard(backend, kernel);
+    interface->release(backend, ids_memory);
+    interface->release(backend, table_memory);
+    interface->release(backend, y);
+    interface->destroy(backend);
+}
+
+static void test_refusals(void **unused)
+{
+    (void)unused;
+    struct backend *backend = create();
+    struct kernel *kernel;
+    struct kernel_requirements requirements;
+    struct operation operation = linear(2, 3, 4);
+    operation.input[0].type = ELEMENT_F64;
+    status refused = backend->interface->prepare(backend, &operation, &kernel, &requirements);
+    assert_int_equal(refused.code, STATUS_FAILED);
+    assert_non_null(strstr(refused.message, "linear([2,3], [4,3]) -> [2,4]"));
+    operation = linear(2, 3, 4);
+    operation.output[0].shape.dimension[1] = 5;
+    assert_int_equal(backend->interface->prepare(backend, &operation, &kernel, &requirements).code, STATUS_FAILED);
+    assert_null(kernel);
+    backend->interface->destroy(backend);
+}
+
+/* ---- the emulation ---- */
+
+static const char *run_faulty(int fault, bool reversed, float values[64])
+{
+    cudaStream_t stream;
+    void *memory;
+    emulation_set_machine(usual);
+    assert_int_equal(cudaStreamCreateWithFlags(&stream, 0), cudaSuccess);
+    assert_int_equal(cudaMalloc(&memory, 64 * sizeof(float)), cudaSuccess);
+    memset(memory, 0, 64 * sizeof(float));
+    emulation_reverse(reversed);
+    launch_faulty(stream, fault, memory);
+    emulation_reverse(false);
+    memcpy(values, memory, 64 * sizeof(float));
+    cudaFree(memory);
+    cudaStreamDestroy(stream);
+    return emulation_fault();
+}
+
+static void test_emulation_sees_mistakes(void **unused)
+{
+    (void)unused;
+    static const char *const words[FAULT_COUNT] = {
+        [FAULT_MISSING_BARRIER] = "race",
+        [FAULT_OVERWRITTEN] = "race",
+        [FAULT_DIVERGED_BARRIER] = "threads",
+        [FAULT_DIVERGED_SHUFFLE] = "wait for each other",
+        [FAULT_OUTSIDE] = "an access to shared memory",
+        [FAULT_COPY_NOT_WAITED] = "race",
+    };
+    for (int fault = 0; fault < FAULT_COUNT; fault++)
+        for (int reversed = 0; reversed < 2; reversed++) {
+            float values[64];
+            const char *seen = run_faulty(fault, reversed, values);
+            if (words[fault] && (!seen || !strstr(seen, words[fault])))
+                fail_msg("mistake %d: \"%s\" instead of \"%s\"", fault, seen ? seen : "nothing", words[fault]);
+            if (!words[fault] && seen) fail_msg("mistake %d: \"%s\"", fault, seen);
+            if (fault == FAULT_NONE)
+                for (int i = 0; i < 64; i++) assert_true(values[i] == (float)((i + 1) % 64));
+            if (fault == FAULT_COPY_NOT_WAITED) assert_true(isnan(values[0]));
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recorded_sequence),
+        cmocka_unit_test(test_uploads),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_what_is_missing),
+        cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_bad_id),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_emulation_sees_mistakes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

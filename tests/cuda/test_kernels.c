@@ -1,0 +1,251 @@
+/* Every operation of the CUDA backend, and every product that belongs to it, against the reference backend, with and
+ * without cuBLASLt. Built twice: for the emulated device, forwards and backwards through threads and blocks; and, with
+ * ON_DEVICE, for a real one, where the suite is skipped on machines without. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/cuda/probe.h"
+#include "tests/cuda/cases.h"
+#include "tests/cuda/emulation/control.h"
+#include "tests/unit/kernels/harness.h"
+
+static struct backend *reference;
+
+static void require(status state)
+{
+    if (state.code != STATUS_OK) fail_msg("%s", state.message);
+}
+
+struct precision {
+    const char *name;
+    enum cuda_precision precision;
+    enum element_type type;
+    double tolerance;
+    double most_flops; /* of the own cases, four times those of all backends: larger ones would make the suite slow */
+};
+
+#ifdef ON_DEVICE
+enum { IS_DEVICE = 1 };
+#else
+enum { IS_DEVICE = 0 };
+#endif
+
+static const struct precision precisions[] = {
+    {"fp32", CUDA_PRECISION_F32, ELEMENT_F32, 5e-5, IS_DEVICE ? 1e12 : 1.5e6},
+    {"bf16", CUDA_PRECISION_BF16, ELEMENT_BF16, 1e-2, IS_DEVICE ? 1e12 : 1.2e7},
+    {"fp16", CUDA_PRECISION_F16, ELEMENT_F16, 2e-3, IS_DEVICE ? 1e12 : 4e6},
+};
+enum { EXIT_SKIPPED = 77 };
+
+static void copy_operands(const struct operation *operation, const struct tensors *from, struct tensors *to)
+{
+    harness_allocate(operation, to);
+    for (int i = 0; i < operation->input_count; i++)
+        if (operation->input[i].present)
+            memcpy(to->input[i], from->input[i], (size_t)harness_elements(&operation->input[i]) * sizeof(double));
+    for (int i = 0; i < operation->output_count; i++)
+        for (int64_t j = 0; operation->output[i].present && j < harness_elements(&operation->output[i]); j++)
+            to->output[i][j] = harness_round(ELEMENT_BF16, sin((double)j));
+}
+
+/* As harness_distance; where everything expected is 0, the largest value found. */
+static double distance_between(const double *found, const double *expected, int64_t count)
+{
+    double distance = harness_distance(found, expected, count), largest = 0;
+    for (int64_t i = 0; i < count; i++) {
+        if (expected[i] != 0 || isnan(found[i])) return distance;
+        largest = fmax(largest, fabs(found[i]));
+    }
+    return largest;
+}
+
+static void require_no_fault(const char *name)
+{
+    const char *fault = emulation_fault();
+    if (fault) fail_msg("%s: %s", name, fault);
+}
+
+struct run {
+    struct backend *cuda;
+    const struct precision *precision;
+    double worst;
+    int compared;
+};
+
+/* Both orders of threads must give the same bits, near the reference's values. */
+static void compare(struct run *run, const char *name, const struct operation *operation, const struct tensors *from)
+{
+    struct tensors expected, found, reversed;
+    copy_operands(operation, from, &expected);
+    copy_operands(operation, from, &found);
+    copy_operands(operation, from, &reversed);
+    require(harness_run(reference, operation, &expected, false));
+    require(harness_run(run->cuda, operation, &found, false));
+    require_no_fault(name);
+    emulation_reverse(true);
+    require(harness_run(run->cuda, operation, &reversed, operation_facts(operation->kind)->in_place_input >= 0));
+    emulation_reverse(false);
+    require_no_fault(name);
+    for (int i = 0; i < operation->output_count; i++) {
+        if (!operation->output[i].present) continue;
+        int64_t count = harness_elements(&operation->output[i]);
+        double distance = distance_between(found.output[i], expected.output[i], count);
+        if (!(distance < run->precision->tolerance))
+            fail_msg("%s in %s: output %d is off by %.3g", name, run->precision->name, i, distance);
+        if (memcmp(found.output[i], reversed.output[i], (size_t)count * sizeof(double)) != 0)
+            fail_msg("%s in %s: output %d depends on the order of threads", name, run->precision->name, i);
+        run->worst = fmax(run->worst, distance);
+    }
+    run->compared++;
+    harness_release(&expected);
+    harness_release(&found);
+    harness_release(&reversed);
+}
+
+static void compare_variants(struct run *run, const char *name, const struct operation *operation,
+                             const struct tensors *from)
+{
+    char text[200];
+    compare(run, name, operation, from);
+    struct operation variant = *operation;
+    if (operation->kind == OPERATION_LINEAR_VJP_WEIGHT || operation->kind == OPERATION_CONVOLUTION_VJP_WEIGHT) {
+        variant.attributes.accumulate = true;
+        snprintf(text, sizeof text, "%s, added", name);
+        compare(run, text, &variant, from);
+    }
+    if (operation->kind == OPERATION_ATTENTION_VJP) {
+        variant.output[0].present = variant.output[2].present = false;
+        snprintf(text, sizeof text, "%s, of the keys alone", name);
+        compare(run, text, &variant, from);
+    }
+}
+
+static void compare_vjps(struct run *run, const struct kernel_case *test, struct tensors *forward, uint64_t seed)
+{
+    struct vjp vjps[MAXIMUM_VJPS];
+    int count = harness_vjps(&test->operation, vjps);
+    int64_t outputs = harness_elements(&test->operation.output[0]);
+    double *cotangent = malloc((size_t)outputs * sizeof *cotangent);
+    assert_non_null(cotangent);
+    for (int64_t i = 0; i < outputs; i++) cotangent[i] = harness_round(run->precision->type, harness_normal(&seed));
+    require(harness_run(reference, &test->operation, forward, false));
+    for (int i = 0; i < count; i++) {
+        char name[200];
+        struct tensors tensors;
+        bool saved = true;
+        for (int j = 0; j < vjps[i].operation.input_count; j++) saved = saved && vjps[i].operation.input[j].present;
+        if (!saved) continue;
+        snprintf(name, sizeof name, "%s, %s", test->name, operation_facts(vjps[i].operation.kind)->name);
+        harness_allocate(&vjps[i].operation, &tensors);
+        harness_fill_vjp(&vjps[i], run->precision->type, forward, cotangent, &tensors);
+        compare_variants(run, name, &vjps[i].operation, &tensors);
+        harness_release(&tensors);
+    }
+    free(cotangent);
+}
+
+/* What a case costs to emulate, whether or not it multiplies matrices. */
+static double cost(const struct operation *operation)
+{
+    return operation_flops(operation) + 50.0 * (double)harness_elements(&operation->output[0]);
+}
+
+static void compare_case(struct run *run, const struct kernel_case *test, double most_flops, uint64_t seed)
+{
+    struct tensors forward;
+    if (cost(&test->operation) > most_flops) return;
+    harness_allocate(&test->operation, &forward);
+    harness_fill(&test->operation, run->precision->type, seed, &forward);
+    compare(run, test->name, &test->operation, &forward);
+    compare_vjps(run, test, &forward, seed + 1000);
+    harness_release(&forward);
+}
+
+static bool is_product(enum operation_kind kind)
+{
+    return kind == OPERATION_LINEAR || kind == OPERATION_CONVOLUTION || kind == OPERATION_MATMUL;
+}
+
+/* cuBLASLt is asked for products alone. Kernels for fp16 of their own have products and attention alone; the others
+ * read every type through the same few functions. */
+static bool is_wanted(const struct precision *precision, bool library, const struct kernel_case *test)
+{
+    enum operation_kind kind = test->operation.kind;
+    if (library) return is_product(kind);
+    return IS_DEVICE || precision->precision != CUDA_PRECISION_F16 || is_product(kind) || kind == OPERATION_ATTENTION ||
+           kind == OPERATION_UNARY;
+}
+
+static void compare_all(const struct precision *precision, bool library)
+{
+    struct run run = {.precision = precision};
+    struct emulation_machine machine = emulation_present_machine();
+    machine.has_matrix_library = library;
+    emulation_set_machine(machine);
+    require(backend_cuda_create(0, precision->precision, &run.cuda));
+    for (int i = 0; i < kernel_case_count; i++)
+        if (is_wanted(precision, library, &kernel_cases[i]))
+            compare_case(&run, &kernel_cases[i], precision->most_flops / 4, (uint64_t)i);
+    for (int i = 0; i < cuda_case_count; i++)
+        if (is_wanted(precision, library, &cuda_cases[i]))
+            compare_case(&run, &cuda_cases[i], precision->most_flops, (uint64_t)i + 500);
+    run.cuda->interface->destroy(run.cuda);
+    print_message("%s%s: %d operations, worst relative distance %.2g\n", precision->name,
+                  library ? " with cuBLASLt" : "", run.compared, run.worst);
+}
+
+static void test_fp32(void **unused)
+{
+    (void)unused;
+    compare_all(&precisions[0], false);
+    compare_all(&precisions[0], true);
+}
+
+static void test_bf16(void **unused)
+{
+    (void)unused;
+    compare_all(&precisions[1], false);
+    compare_all(&precisions[1], true);
+}
+
+static void test_fp16(void **unused)
+{
+    (void)unused;
+    compare_all(&precisions[2], false);
+}
+
+static int create(void **unused)
+{
+    (void)unused;
+    return backend_reference_create(&reference).code;
+}
+
+static int destroy(void **unused)
+{
+    (void)unused;
+    reference->interface->destroy(reference);
+    return 0;
+}
+
+int main(void)
+{
+    struct cuda_probe probe;
+    cuda_probe(&probe);
+    if (probe.missing[0] != '\0') {
+        printf("skipped: %s\n", probe.missing);
+        return EXIT_SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fp32),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_fp16),
+    };
+    return cmocka_run_group_tests(tests, create, destroy);
+}

@@ -1,0 +1,123 @@
+#!/bin/sh
+# Every command by its words, its results and its exit status.
+. "$(dirname "$0")/common.sh"
+small_preset small
+
+run --version
+check "version is one line" is "$(printf '%s\n' "$out" | wc -l)" 1
+run --help
+check "help is given" has "$out" "Commands:"
+for name in tune resume attach runs stop pause continue sample score show export models presets plan gradcheck bench \
+    doctor engine; do
+    run "$name" --help
+    check "$name --help" is "$code" 0
+    check "$name is in the overview" has "$("$program" --help)" "  $name"
+    check "$name is in the man page" has "$("$program" generate man)" ".SS $name"
+    check "$name is completed" has "$("$program" generate bash)" "    $name)"
+done
+run nonsense
+check "an unknown command is wrong usage" is "$code" 2
+run tune small --stesp 3
+check "a wrong option is wrong usage" is "$code" 2
+check "and gets the nearest" has "$err" "did you mean --steps?"
+run tune
+check "a missing argument is wrong usage" is "$code" 2
+run tune "$work/small.json" --set sampler.setps=3
+check "a wrong key is wrong usage" is "$code" 2
+run tune "$work/nowhere.json"
+check "a missing preset is bad input" is "$code" 3
+run tune "$work/small.json" --set batch=0
+check "a wrong value is bad input" is "$code" 3
+check "and names its range" has "$err" "from 1 to 1024"
+run tune "$work/small.json" --set model=nowhere
+check "a missing model is bad input" is "$code" 3
+check "and says where models belong" has "$err" "alignprop/models"
+run tune "$work/small.json" --set 'rewards=[{"name":"brightnes"}]'
+check "a wrong reward is bad input" is "$code" 3
+check "and gets the nearest reward" has "$err" 'did you mean "brightness"?'
+run tune "$work/small.json" --device cuda:77
+check "a missing device fails" is "$code" 1
+
+run presets show "$work/small.json"
+check "a preset is shown with its sources" has "$out" "default  learning rate of AdamW"
+run presets check "$work/small.json"
+check "a good preset is found good" is "$code" 0
+run presets show "$work/small.json" --json
+check "shown as JSON" has "$out" '"sources":{'
+run presets path
+check "the own folder" is "$out" "$work/config/alignprop/presets"
+run presets list --quiet
+check "the program's presets are listed" has "$out" "emoji-two-cats"
+
+run plan "$work/small.json" --json
+check "a plan has a total" has "$out" '"total_bytes":'
+run models check "$source/tests/golden/config/deep-sharded" --json
+check "a model is described" has "$out" '"latent_channels":4'
+run models check "$work"
+check "a folder that is no model is bad input" is "$code" 3
+
+run tune "$work/small.json" --run "$work/run" --threads 1 --json
+check "a run is tuned" is "$code" 0
+check "with one line of JSON a step" is "$(printf '%s\n' "$out" | wc -l)" 6
+check "and the words of progress on stderr" has "$err" "step 6/6"
+for file in preset.json metrics.jsonl lora.safetensors engine.json checkpoints/step-000006/state.json; do
+    check "$file is there" test -s "$work/run/$file"
+done
+check "pictures are there" test -s "$work/run/samples/step-000003/01-43.png"
+run tune "$work/small.json" --run "$work/run"
+check "a folder that is in use is refused" is "$code" 3
+run runs --json
+check "runs are listed as JSON" is "$code" 0
+run pause "$work/run"
+check "a dead run cannot be paused" is "$code" 1
+run resume "$work/run" --steps 8 --json --quiet
+check "a run goes on to a new total" is "$(printf '%s\n' "$out" | wc -l)" 2
+check "quietly" is "$err" ""
+run resume nowhere
+check "no such run" is "$code" 3
+
+run export "$work/run" -o "$work/kohya.safetensors"
+check "an adapter is exported" is "$code" 0
+check "and all tensors match" has "$out" "match"
+run export "$work/run@6" --format peft --scale 0.5 -o "$work/peft.safetensors" --json
+check "as peft, with a scale, of a step" is "$code" 0
+run export "$work/run@5" -o "$work/x.safetensors"
+check "a step without checkpoint is bad input" is "$code" 3
+
+run sample --preset "$work/small.json" --prompt "a cat" --seed 7 --threads 1 -o "$work/base.png"
+check "a picture is made" is "$code" 0
+run sample --run "$work/run" --prompt "a cat" --seed 7 --threads 1 -o "$work/tuned.png"
+check "with a run's adapter" is "$code" 0
+run sample --preset "$work/small.json" --prompt "a cat" --seed 7 --threads 1 --lora "$work/run/lora.safetensors:1" \
+    -o "$work/lora.png"
+check "with an adapter file" is "$code" 0
+run sample --preset "$work/small.json" --prompt "a cat" --seed 7 --threads 1 --lora "$work/run/lora.safetensors:0" \
+    -o "$work/zero.png"
+run score "$work/base.png" "$work/zero.png" "$work/tuned.png" "$work/lora.png" --reward brightness \
+    --reward jpeg:quality=90 --json
+check "pictures are scored" is "$code" 0
+scores() { sed -n "${1}p" "$work/out" | sed 's/.*"reward"://'; }
+check "scale 0 is the base picture" is "$(scores 2)" "$(scores 1)"
+check "a run's adapter is its file" is "$(scores 4)" "$(scores 3)"
+run score "$work/base.png" --reward nonsense
+check "an unknown reward is bad input" is "$code" 3
+run score "$work/small.json" --reward brightness
+check "what is no picture is bad input" is "$code" 3
+run sample --preset "$work/small.json" --size 33x32
+check "a wrong size is wrong usage" is "$code" 2
+
+run gradcheck "$work/small.json" --json --set sampler.width=16 --set sampler.height=16
+check "the gradient is right" is "$code" 0
+check "in three directions" is "$(printf '%s' "$out" | grep -o '"analytic"' | wc -l)" 3
+run doctor --json
+check "the doctor reports" has "$out" '"cuda":{"built":'
+
+ln -s /dev/full "$work/full"
+if [ "$(id -u)" -ne 0 ]; then
+    mkdir "$work/locked" && chmod 500 "$work/locked"
+    run tune "$work/small.json" --run "$work/locked/run"
+    check "a read-only folder fails" is "$code" 1
+fi
+"$program" doctor >/dev/full 2>"$work/err"
+check "results that cannot be written are a failure" is "$?" 1
+finish

@@ -1,0 +1,57 @@
+#!/bin/sh
+# The code's form and a second compiler's opinion. Exit status 77: the tool is missing, so the check is skipped.
+#
+#   tests/style.sh format BUILD         every file as clang-format 14 writes it (other versions differ in details)
+#   tests/style.sh warnings BUILD       clang with warnings as errors over every file of the build
+#   tests/style.sh tidy BUILD           clang-tidy likewise (minutes; not in the suite)
+set -u
+check=$1
+build=$2
+cd "$(dirname "$0")/.." || exit 1
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+sources() {
+    if [ -d .git ] || [ -f .git ]; then git ls-files '*.c' '*.h'; else find engine kernels tui tests -name '*.[ch]'; fi
+}
+
+# File and arguments of every C file that the build compiles, one a line.
+compilations() {
+    sed -n 's/^ *"command": "\(.*\)",\{0,1\}$/\1/p' "$build/compile_commands.json" | sed 's/\\"/"/g' | grep -v 'nvcc' |
+        sed -n 's/^[^ ]* \(.*\) -MD .* -c \([^ ]*\.c\)$/\1 \2/p' | sort -u -t ' ' -k 1
+}
+
+case $check in
+format)
+    command -v clang-format >/dev/null || skip "clang-format is not installed"
+    clang-format --version | grep -q 'version 14' || skip "clang-format is not version 14"
+    wrong=$(sources | xargs clang-format --dry-run -Werror 2>&1 | sed -n 's/^\([^ :]*\):[0-9]*:[0-9]*: error.*/\1/p' | sort -u)
+    [ -z "$wrong" ] && exit 0
+    echo "run clang-format -i on:"
+    echo "$wrong"
+    exit 1
+    ;;
+warnings)
+    command -v clang >/dev/null || skip "clang is not installed"
+    cd "$build" || exit 1
+    build=.
+    failed=0
+    compilations | sed 's/-fsanitize=[^ ]*//g; s/-Winvalid-pch//; s, -I/usr, -isystem /usr,g' >style-commands
+    while read -r arguments; do
+        eval "clang -fsyntax-only -Werror -Wno-unknown-warning-option -Wno-unknown-attributes -Wno-pass-failed $arguments" || failed=1
+    done <style-commands
+    rm -f style-commands
+    exit $failed
+    ;;
+tidy)
+    command -v clang-tidy >/dev/null || skip "clang-tidy is not installed"
+    sources | grep '\.c$' | xargs clang-tidy --quiet -p "$build"
+    ;;
+*)
+    echo "usage: tests/style.sh format|warnings|tidy BUILD" >&2
+    exit 2
+    ;;
+esac

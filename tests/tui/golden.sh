@@ -1,0 +1,82 @@
+#!/bin/sh
+# Text screens of the studio against golden files, drawn by tmux from a reproducible feed.
+# Usage: golden.sh DRIVER FAKE_ENGINE CATALOGUE GOLDEN_FOLDER ; UPDATE=1 writes the golden files anew.
+set -u
+driver=$1 engine=$2 catalogue=$3 golden=$4
+work=$(mktemp -d) || exit 1
+tmux="tmux -L studio-golden-$$ -f /dev/null"
+cleanup() { $tmux kill-server 2>/dev/null; kill "$feed" 2>/dev/null; rm -rf "$work"; }
+trap cleanup EXIT INT TERM
+failed=0
+
+feed() { # feed STEP
+    [ -n "${feed:-}" ] && kill "$feed" 2>/dev/null && wait "$feed" 2>/dev/null
+    rm -f "$work/sock"
+    "$engine" "$catalogue" "$work/sock" "$work/run" --step "$1" & feed=$!
+    tries=0
+    while [ ! -S "$work/sock" ] && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+}
+
+stable() { # waits until the screen has stood still for two looks
+    last= ; same=0; tries=0
+    while [ $same -lt 2 ] && [ $tries -lt 60 ]; do
+        sleep 0.12
+        now=$($tmux capture-pane -e -p | cksum)
+        if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
+        last=$now tries=$((tries + 1))
+    done
+}
+
+# screen NAME COLUMNS ROWS WORDS KEYS...: NAME.txt has the screen with its attributes after the keys
+screen() {
+    name=$1 columns=$2 rows=$3 words=$4
+    shift 4
+    $tmux new-session -d -x "$columns" -y "$rows" \
+        "env TERM=tmux-256color LC_ALL=C.UTF-8 ALIGNPROP_CLOCK=1795424500 TZ=UTC $driver studio --fixed-link --engine $work/sock $words 2>$work/errors"
+    $tmux set-option -g status off >/dev/null
+    stable
+    for key in "$@"; do
+        $tmux send-keys "$key"
+        stable
+    done
+    $tmux capture-pane -e -p | sed "s#$work#/work#g" | sed "s#/work/run *#/work/run#" >"$work/screen"
+    $tmux kill-server 2>/dev/null
+    while $tmux has-session 2>/dev/null; do sleep 0.05; done
+    if [ "${UPDATE:-}" = 1 ]; then
+        cp "$work/screen" "$golden/$name.txt"
+    elif ! cmp -s "$work/screen" "$golden/$name.txt"; then
+        echo "$name differs from $golden/$name.txt:"
+        diff "$golden/$name.txt" "$work/screen" | head -20
+        failed=1
+    fi
+}
+
+attach="--socket $work/sock"
+feed 40
+for size in "80 24" "120 40" "200 60"; do
+    set -- $size
+    at="$1x$2"
+    screen "home-$at" "$1" "$2" "" h
+    screen "tune-$at" "$1" "$2" "$attach --pictures none"
+done
+screen tune-symbols-80x24 80 24 "$attach --pictures symbols"
+screen edit-80x24 80 24 "" h e Down Right
+screen edit-120x40 120 40 "" h e
+screen does-not-fit-120x40 120 40 "" h e / b a t c h Enter g Enter C-u 6 4 Enter
+screen rewards-80x24 80 24 "$attach" 3
+screen prompts-80x24 80 24 "$attach --pictures none" 4
+screen timeline-80x24 80 24 "$attach --pictures none" 5 Left
+screen grid-120x40 120 40 "$attach --pictures none" 6 Right Down
+screen compare-80x24 80 24 "" h Space Down Space 7
+screen mixer-80x24 80 24 "--pictures none" h 8 Left
+screen runs-80x24 80 24 "" h 9
+screen log-80x24 80 24 "$attach" 0
+screen help-80x24 80 24 "$attach --pictures none" '?'
+screen palette-80x24 80 24 "$attach --pictures none" : s a
+screen filter-80x24 80 24 "" h / c l
+screen leave-80x24 80 24 "$attach --pictures none" q
+screen missing-model-80x24 80 24 "" h Down Down Down Enter
+screen broken-preset-80x24 80 24 "" h G Enter
+feed 0
+screen tune-empty-80x24 80 24 "$attach --pictures none"
+exit $failed

@@ -1,0 +1,397 @@
+/* Layout, curves, text, the link's levels, frames of the protocol: what needs no terminal. */
+#include "tui/client/frames.h"
+#include "tui/client/item.h"
+#include "tui/pictures/encode.h"
+#include "tui/run/run.h"
+#include "tui/screen/field.h"
+#include "tui/screen/layout.h"
+#include "tui/screen/plot.h"
+#include "tui/screen/text.h"
+#include "tui/terminal/link.h"
+#include "tui/terminal/still.h"
+
+#include <locale.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void add(struct area *all, int *count, struct area area)
+{
+    if (!area_empty(area)) all[(*count)++] = area;
+}
+
+static void complaint_12_nothing_overlaps_at_any_size(void **state)
+{
+    (void)state;
+    for (int rows = LEAST_ROWS; rows <= 80; rows++) {
+        for (int columns = LEAST_COLUMNS; columns <= 260; columns += 3) {
+            struct frame_layout frame = layout_frame(rows, columns);
+            for (int rewards = 1; rewards <= 6; rewards++) {
+                for (int side = 0; side < 2; side++) {
+                    struct tune_layout layout = layout_tune(frame.body, rewards, side);
+                    struct area all[24];
+                    int count = 0;
+                    for (int index = 0; index < layout.picture_count; index++) {
+                        add(all, &count, layout.pictures[index]);
+                        add(all, &count, layout.captions[index]);
+                    }
+                    add(all, &count, layout.progress);
+                    add(all, &count, layout.curves);
+                    add(all, &count, layout.small_curves);
+                    add(all, &count, layout.rewards);
+                    add(all, &count, layout.drift);
+                    add(all, &count, layout.table);
+                    for (int left = 0; left < count; left++) {
+                        struct area area = all[left];
+                        bool inside = area.row >= frame.body.row && area.column >= frame.body.column &&
+                                      area.row + area.rows <= frame.body.row + frame.body.rows &&
+                                      area.column + area.columns <= frame.body.column + frame.body.columns;
+                        if (!inside)
+                            fail_msg("%dx%d rewards %d side %d: part %d leaves the body", columns, rows, rewards, side,
+                                     left);
+                        for (int right = left + 1; right < count; right++)
+                            if (area_overlap(area, all[right]))
+                                fail_msg("%dx%d rewards %d side %d: parts %d and %d overlap", columns, rows, rewards,
+                                         side, left, right);
+                    }
+                }
+            }
+        }
+    }
+}
+
+static void a_picture_of_32x16_cells_fits_the_smallest_screen(void **state)
+{
+    (void)state;
+    struct tune_layout layout = layout_tune(layout_frame(24, 80).body, 2, false);
+    assert_int_equal(layout.picture_count, 1);
+    assert_true(layout.pictures[0].rows >= 16);
+    assert_true(layout.pictures[0].columns >= 32);
+    assert_true(layout.pictures[0].row + layout.pictures[0].rows <= 24 - 2);
+    assert_int_equal(layout_tune(layout_frame(60, 200).body, 2, false).picture_count, 4);
+    assert_false(area_empty(layout_tune(layout_frame(60, 200).body, 2, false).small_curves));
+    assert_true(layout_frame(23, 80).too_small);
+    assert_true(layout_frame(24, 79).too_small);
+    assert_false(layout_frame(24, 80).too_small);
+}
+
+static void curves_are_drawn_where_their_values_are(void **state)
+{
+    (void)state;
+    double x[] = {0, 1, 2, 3}, y[] = {0, 1, NAN, 1};
+    struct plot_series series = {x, y, 4, STYLE_TEXT};
+    wchar_t cells[4 * 8];
+    int owner[4 * 8];
+    plot_render(&series, 1, (struct plot_range){0, 3}, (struct plot_range){0, 1}, 4, 8, true, cells, owner);
+    assert_true(cells[3 * 8] >= 0x2800); /* (0, 0): lower left */
+    assert_int_equal(owner[3 * 8], 0);
+    assert_true(cells[7] >= 0x2800);                                            /* (3, 1): upper right */
+    assert_int_equal(cells[3 * 8 + 7], 0);                                      /* nothing at the lower right */
+    for (int row = 0; row < 4; row++) assert_int_equal(owner[row * 8 + 5], -1); /* the gap at x = 2 */
+    plot_render(&series, 1, (struct plot_range){0, 3}, (struct plot_range){0, 1}, 4, 8, false, cells, owner);
+    for (int cell = 0; cell < 32; cell++) assert_true(cells[cell] < 127);
+    struct plot_range range = plot_range_of(&series, 1);
+    assert_true(range.low < 0 && range.low > -0.2 && range.high > 1 && range.high < 1.2);
+    struct plot_range empty = plot_range_of(&series, 0);
+    assert_true(empty.low == 0 && empty.high == 1);
+}
+
+static void text_never_holds_control_bytes(void **state)
+{
+    (void)state;
+    style_set_unicode(true);
+    assert_int_equal(text_width("abc"), 3);
+    assert_int_equal(text_width("猫"), 2);
+    assert_int_equal(text_width("e\xcc\x81"), 1); /* combining accent */
+    assert_int_equal(text_width("a\xe2\x80\xae"
+                                "b"),
+                     2);                         /* the direction override is left out */
+    assert_int_equal(text_width("\033[2J"), 4);  /* Esc becomes a visible replacement */
+    assert_int_equal(text_width("\xff\xfe"), 2); /* broken UTF-8: one replacement each */
+    uint32_t code = 0;
+    assert_int_equal(text_decode("\xe2\x82", &code), 2);
+    assert_int_equal(code, 0xfffd);
+}
+
+static void fields_edit_characters_not_bytes(void **state)
+{
+    (void)state;
+    struct field field;
+    field_set(&field, "猫");
+    struct input_event key = {.kind = INPUT_KEY, .key = KEY_CODE_BACKSPACE};
+    assert_true(field_key(&field, &key));
+    assert_string_equal(field.text, "");
+    for (const char *at = "two cats"; *at; at++) {
+        key.key = (uint32_t)*at;
+        assert_true(field_key(&field, &key));
+    }
+    key.key = 23; /* Ctrl-W */
+    field_key(&field, &key);
+    assert_string_equal(field.text, "two ");
+    key.key = KEY_CODE_HOME;
+    field_key(&field, &key);
+    key.key = 0xe9;
+    field_key(&field, &key);
+    assert_string_equal(field.text, "étwo ");
+    key.key = KEY_CODE_ENTER;
+    assert_false(field_key(&field, &key));
+    key.key = 'x';
+    for (int index = 0; index < FIELD_CAPACITY + 10; index++) field_key(&field, &key);
+    assert_true(field.length < FIELD_CAPACITY);
+    assert_int_equal(strlen(field.text), field.length);
+}
+
+/* A link of `rate` bytes a second and `round_trip` milliseconds, in steps of one frame. */
+static void run_link(struct link *link, int64_t *now, double rate, double round_trip, size_t frame, int seconds,
+                     double *worst)
+{
+    int64_t until = *now + seconds * 1000;
+    *worst = 0;
+    while (*now < until) {
+        size_t room = link_room(link, *now);
+        size_t bytes = room < frame ? room : frame;
+        if (bytes == 0) bytes = 1;
+        link_mark(link, bytes, *now);
+        double queued = (double)bytes / rate * 1000;
+        if (queued > *worst) *worst = queued;
+        *now += (int64_t)(round_trip + queued);
+        link_answer(link, *now);
+    }
+}
+
+static void complaint_18_levels_follow_the_link(void **state)
+{
+    (void)state;
+    struct link link;
+    int64_t now = 1000;
+    double worst = 0;
+    link_init(&link);
+    run_link(&link, &now, 20e6, 1, 80000, 5, &worst);
+    assert_int_equal(link.level, LINK_FULL);
+    run_link(&link, &now, 250e3, 300, 80000, 10, &worst); /* 2 Mbit/s */
+    assert_int_equal(link.level, LINK_MEDIUM);
+    run_link(&link, &now, 250e3, 300, 80000, 5, &worst);
+    assert_true(worst < 100);                           /* a key waits no longer behind a picture */
+    run_link(&link, &now, 7e3, 300, 80000, 10, &worst); /* 56 kbit/s */
+    assert_int_equal(link.level, LINK_SYMBOLS);
+    run_link(&link, &now, 7e3, 300, 80000, 5, &worst);
+    assert_true(worst < 250);
+    run_link(&link, &now, 20e6, 1, 80000, 10, &worst);
+    assert_true(link.level >= LINK_MEDIUM);
+}
+
+static void a_busy_terminal_is_no_slow_link(void **state)
+{
+    (void)state;
+    struct link link;
+    int64_t now = 1000;
+    link_init(&link);
+    for (int index = 0; index < 200; index++) {
+        size_t bytes = index % 20 == 0 ? 40000 : 500;
+        link_mark(&link, bytes, now);
+        now += index % 3 == 0 ? 60 : 15; /* late because the machine is busy, not because of the bytes */
+        if (bytes > 2000) now -= 20;
+        link_answer(&link, now);
+    }
+    assert_int_equal(link.level, LINK_FULL);
+}
+
+static void a_silent_terminal_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct link link;
+    link_init(&link);
+    link_mark(&link, 1 << 20, 1000);
+    assert_int_equal(link_room(&link, 1001), 0);
+    assert_true(link_room(&link, 20000) > 0);
+}
+
+static void frames_come_out_as_they_went_in(void **state)
+{
+    (void)state;
+    struct bytes stream = {0};
+    frame_write(&stream, 'J', "{\"type\":\"a\"}", 12);
+    frame_write(&stream, 'P', "{\"x\":1}\0abc", 11);
+    frame_write(&stream, 'J', "{}", 2);
+    for (size_t step = 1; step <= stream.length; step++) {
+        struct frame_reader reader = {0};
+        struct frame frame;
+        int count = 0;
+        for (size_t at = 0; at < stream.length; at += step) {
+            frame_reader_add(&reader, stream.data + at, stream.length - at < step ? stream.length - at : step);
+            while (frame_reader_next(&reader, &frame) == FRAME_READY) {
+                if (count == 0) assert_string_equal(frame.payload, "{\"type\":\"a\"}");
+                if (count == 1) {
+                    struct picture_frame picture;
+                    assert_true(picture_frame_split(&frame, &picture));
+                    assert_string_equal(picture.header, "{\"x\":1}");
+                    assert_int_equal(picture.pixel_bytes, 3);
+                    assert_memory_equal(picture.pixels, "abc", 3);
+                }
+                count++;
+            }
+        }
+        assert_int_equal(count, 3);
+        frame_reader_free(&reader);
+    }
+    struct frame_reader reader = {0};
+    struct frame frame;
+    frame_reader_add(&reader, "\1\0\0\0Xx", 6);
+    assert_int_equal(frame_reader_next(&reader, &frame), FRAME_BROKEN);
+    frame_reader_free(&reader);
+    frame_reader_add(&reader, "\xff\xff\xff\x7fJ", 5);
+    assert_int_equal(frame_reader_next(&reader, &frame), FRAME_BROKEN);
+    frame_reader_free(&reader);
+    bytes_free(&stream);
+}
+
+static void totals_follow_the_present_weights(void **state)
+{
+    (void)state;
+    struct run *run = run_new();
+    const char text[] = "{\"type\":\"state\",\"phase\":\"running\",\"run\":{\"path\":\"/"
+                        "nowhere\",\"name\":\"r\"},\"step\":2,\"steps\":10,"
+                        "\"preset\":{\"rewards\":[{\"name\":\"count\",\"id\":\"two\",\"weight\":1},{\"name\":\"jpeg\","
+                        "\"weight\":0.5}]}}";
+    cJSON *message = item_object(text, sizeof text - 1);
+    run_take_state(run, message);
+    cJSON_Delete(message);
+    assert_int_equal(run->reward_count, 2);
+    static const char *const lines[] = {
+        "{\"event\":\"evaluation\",\"step\":0,\"eval_reward\":{\"two\":0.2,\"jpeg\":-4}}",
+        "{\"step\":1,\"reward\":{\"two\":0.1,\"jpeg\":-4},\"eval_reward\":{\"two\":0.9,\"jpeg\":-6}}",
+        "{\"step\":2,\"reward\":{\"two\":0.2,\"jpeg\":-2},\"eval_reward\":{\"two\":0.5,\"jpeg\":-3}}",
+        "{\"step\":2,\"reward\":{\"two\":0.3,\"jpeg\":-2},\"eval_reward\":{\"two\":0.5,\"jpeg\":-3}}", /* a later line
+                                                                                                          counts */
+        "{\"step\":\"no number\"}",
+        "{\"step\":-5}",
+        "{\"step\":1e300,\"reward\":{}}"};
+    for (size_t index = 0; index < sizeof lines / sizeof *lines; index++) {
+        cJSON *line = item_object(lines[index], strlen(lines[index]));
+        run_take_line(run, line);
+        cJSON_Delete(line);
+    }
+    assert_int_equal(run->history_count, 3);
+    assert_true(fabs(run->history[2].reward[0] - 0.3) < 1e-9);
+    assert_int_equal(run_best(run)->step, 2); /* 0.5 - 1.5 beats 0.9 - 3 and 0.2 - 2 */
+    run->rewards[1].weight = 0;
+    assert_int_equal(run_best(run)->step, 1); /* without jpeg 0.9 is best */
+    const char event[] = "{\"event\":\"rollback\",\"step\":1}";
+    cJSON *line = item_object(event, sizeof event - 1);
+    run_take_line(run, line);
+    cJSON_Delete(line);
+    assert_int_equal(run->history_count, 2);
+    run_free(run);
+}
+
+static void descriptions_lose_their_scrolling(void **state)
+{
+    (void)state;
+    unsigned char description[32768];
+    FILE *file = fopen("/lib/terminfo/x/xterm-256color", "rb");
+    if (file == NULL) file = fopen("/usr/share/terminfo/x/xterm-256color", "rb");
+    if (file == NULL) skip();
+    size_t length = fread(description, 1, sizeof description, file);
+    fclose(file);
+    assert_true(still_strip(description, length) >= 8);
+    assert_int_equal(still_strip(description, length), 0); /* nothing is left to take */
+    assert_int_equal(still_strip(description, 5), -1);
+    memset(description, 0xff, sizeof description);
+    assert_int_equal(still_strip(description, sizeof description), -1);
+}
+
+static struct image test_image(int side)
+{
+    struct image image = {0};
+    unsigned char *pixels = malloc((size_t)side * (size_t)side * 3);
+    for (int at = 0; at < side * side * 3; at++) pixels[at] = (unsigned char)(at * 7 / side);
+    image_set(&image, side, side, pixels);
+    free(pixels);
+    return image;
+}
+
+static void control_strings_are_whole_in_every_piece(void **state)
+{
+    (void)state;
+    struct image image = test_image(128);
+    for (int protocol = PROTOCOL_ITERM2; protocol <= PROTOCOL_KITTY; protocol++) {
+        struct encoded encoded = {0};
+        struct encode_request request = {.image = &image,
+                                         .row = 2,
+                                         .column = 3,
+                                         .rows = 16,
+                                         .columns = 32,
+                                         .cell_width = 8,
+                                         .cell_height = 16,
+                                         .largest_side = 256,
+                                         .colors = 64,
+                                         .strip_rows = 5,
+                                         .identity = 7};
+        assert_true(encode_picture((enum picture_protocol)protocol, &request, &encoded));
+        assert_true(encoded.count >= 1);
+        size_t start = 0;
+        for (int piece = 0; piece < encoded.count; piece++) {
+            int open = 0;
+            for (size_t at = start; at < encoded.ends[piece]; at++) {
+                const char *text = encoded.bytes.data + at;
+                bool last = at + 1 >= encoded.ends[piece];
+                if (!last && text[0] == 27 && (text[1] == 'P' || text[1] == '_' || text[1] == ']')) open++;
+                if (!last && text[0] == 27 && text[1] == '\\') open--;
+                if (text[0] == 7) open--;
+                assert_in_range(open, 0, 1);
+            }
+            assert_int_equal(open, 0);
+            start = encoded.ends[piece];
+        }
+        assert_int_equal(start, encoded.bytes.length);
+        encoded_free(&encoded);
+    }
+    image_free(&image);
+}
+
+static void pictures_are_scaled_without_shift(void **state)
+{
+    (void)state;
+    struct image flat = {0}, scaled = {0};
+    unsigned char pixels[8 * 8 * 3];
+    memset(pixels, 77, sizeof pixels);
+    assert_true(image_set(&flat, 8, 8, pixels));
+    assert_true(image_scale(&flat, 31, 5, &scaled));
+    for (int at = 0; at < 31 * 5 * 3; at++) assert_int_equal(scaled.pixels[at], 77);
+    int rows = 0, columns = 0;
+    image_fit(128, 128, 17, 34, 8, 16, &rows, &columns);
+    assert_int_equal(columns, 34);
+    assert_int_equal(rows, 17);
+    image_fit(512, 128, 17, 34, 8, 16, &rows, &columns);
+    assert_int_equal(columns, 34);
+    assert_in_range(rows, 4, 5);
+    image_free(&flat);
+    image_free(&scaled);
+}
+
+int main(void)
+{
+    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL) setlocale(LC_CTYPE, "en_US.UTF-8");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(complaint_12_nothing_overlaps_at_any_size),
+        cmocka_unit_test(a_picture_of_32x16_cells_fits_the_smallest_screen),
+        cmocka_unit_test(curves_are_drawn_where_their_values_are),
+        cmocka_unit_test(text_never_holds_control_bytes),
+        cmocka_unit_test(fields_edit_characters_not_bytes),
+        cmocka_unit_test(complaint_18_levels_follow_the_link),
+        cmocka_unit_test(a_busy_terminal_is_no_slow_link),
+        cmocka_unit_test(a_silent_terminal_is_not_waited_for),
+        cmocka_unit_test(frames_come_out_as_they_went_in),
+        cmocka_unit_test(totals_follow_the_present_weights),
+        cmocka_unit_test(descriptions_lose_their_scrolling),
+        cmocka_unit_test(control_strings_are_whole_in_every_piece),
+        cmocka_unit_test(pictures_are_scaled_without_shift),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

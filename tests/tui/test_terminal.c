@@ -1,0 +1,387 @@
+/* The studio on a pseudo terminal: start, replies, ends of every kind, and links of every speed. */
+#include "pseudo_terminal.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static bool same_settings(const struct session *session)
+{
+    struct termios now;
+    if (tcgetattr(session->slave, &now) != 0) return false;
+    return now.c_iflag == session->before.c_iflag && now.c_oflag == session->before.c_oflag &&
+           now.c_cflag == session->before.c_cflag && now.c_lflag == session->before.c_lflag &&
+           memcmp(now.c_cc, session->before.c_cc, sizeof now.c_cc) == 0;
+}
+
+/* The last thing said about the screen is to leave it and to show the cursor. */
+static bool screen_is_left(const struct session *session)
+{
+    const char *data = session->output.data;
+    size_t length = session->output.length;
+    ssize_t entered = -1, left = -1, hidden = -1, shown = -1;
+    for (size_t at = 0; at + 8 <= length; at++) {
+        if (memcmp(data + at, "\033[?1049h", 8) == 0) entered = (ssize_t)at;
+        if (memcmp(data + at, "\033[?1049l", 8) == 0) left = (ssize_t)at;
+    }
+    for (size_t at = 0; at + 6 <= length; at++) {
+        if (memcmp(data + at, "\033[?25l", 6) == 0) hidden = (ssize_t)at;
+        if (memcmp(data + at, "\033[?25h", 6) == 0 || (at + 8 < length && memcmp(data + at, "\033[?12l\033", 7) == 0))
+            shown = (ssize_t)at;
+    }
+    return left > entered && shown > hidden;
+}
+
+static bool control_strings_are_ended(const struct session *session)
+{
+    bool open = false;
+    for (size_t at = 0; at + 1 < session->output.length; at++) {
+        const char *text = session->output.data + at;
+        if (text[0] == 27 && (text[1] == 'P' || text[1] == '_' || text[1] == ']')) open = true;
+        if ((text[0] == 27 && text[1] == '\\') || text[0] == 7) open = false;
+    }
+    return !open;
+}
+
+static void complaint_04_a_silent_terminal_gets_its_screen_at_once(void **state)
+{
+    (void)state;
+    struct session session;
+    session_open(&session, NULL);
+    session.silent = true;
+    int64_t start = clock_milliseconds();
+    session_start_studio(&session, 24, 80, false, "xterm-256color");
+    assert_true(session_wait(&session, 0, "Start from a preset", 2000));
+    printf("first screen after %d ms\n", (int)(clock_milliseconds() - start));
+    session_type(&session, "\003");
+    int result = session_end(&session, 3000);
+    assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
+    assert_true(same_settings(&session));
+    assert_true(screen_is_left(&session));
+    session_close(&session);
+}
+
+static void complaint_05_late_replies_reach_neither_field_nor_shell(void **state)
+{
+    (void)state;
+    struct session session;
+    session_open(&session, NULL);
+    session.silent = true;
+    session_start_studio(&session, 24, 80, false, "xterm-256color");
+    assert_true(session_wait(&session, 0, "A run is on", 3000));
+    session_type(&session, "he");
+    session_pump(&session, 200);
+    session_type(&session, "S\025"); /* the prompt for a name, emptied */
+    session_pump(&session, 4500);
+    static const char device[] = "\033[?62;4;22c", name[] = "good park dog";
+    size_t typed = 0;
+    session_type(&session, "go");
+    for (typed = 2; typed < 4; typed++) session_type(&session, (char[]){name[typed], 0});
+    for (size_t at = 0; device[at] != 0; at++) {
+        session_type(&session, (char[]){device[at], 0});
+        session_pump(&session, 60);
+        if (at >= 2 && typed < strlen(name)) session_type(&session, (char[]){name[typed++], 0});
+        session_pump(&session, 40);
+    }
+    for (; typed < strlen(name); typed++) session_type(&session, (char[]){name[typed], 0});
+    session_pump(&session, 200);
+    session_type(&session, "\r");
+    session_pump(&session, 400);
+    assert_true(session_requested(&session, "\"name\":\"good park dog\""));
+    session_type(&session, "q");
+    int result = session_end(&session, 4000);
+    assert_true(WIFEXITED(result));
+    int waiting = -1;
+    assert_int_equal(ioctl(session.slave, FIONREAD, &waiting), 0);
+    assert_int_equal(waiting, 0);
+    session_close(&session);
+}
+
+/* A reply that comes just as the program leaves is not left for the shell. */
+static void complaint_05_replies_at_the_end(void **state)
+{
+    (void)state;
+    struct session session;
+    session_open(&session, NULL);
+    session.delay = 120;
+    session_start_studio(&session, 24, 80, false, "xterm-256color");
+    session_pump(&session, 150);
+    session_type(&session, "\003");
+    int result = session_end(&session, 4000);
+    assert_true(WIFEXITED(result));
+    int waiting = -1;
+    assert_int_equal(ioctl(session.slave, FIONREAD, &waiting), 0);
+    assert_int_equal(waiting, 0);
+    session_close(&session);
+}
+
+static void ends_by_signal(int number, bool kills)
+{
+    struct session session;
+    session_open(&session, NULL);
+    session.sixel = true;
+    session_start_studio(&session, 24, 80, true, "xterm-256color");
+    assert_true(session_wait(&session, 0, "\033P", 5000));
+    kill(session.studio, number);
+    int result = session_end(&session, 4000);
+    assert_int_not_equal(result, -1);
+    if (kills)
+        assert_true(WIFSIGNALED(result) && WTERMSIG(result) == number);
+    else
+        assert_true(WIFEXITED(result));
+    assert_true(same_settings(&session));
+    assert_true(screen_is_left(&session));
+    assert_true(control_strings_are_ended(&session));
+    assert_int_equal(kill(session.engine, 0), 0);
+    session_close(&session);
+}
+
+static void complaint_17_the_terminal_is_restored(void **state)
+{
+    (void)state;
+    ends_by_signal(SIGTERM, false);
+    ends_by_signal(SIGHUP, false);
+    ends_by_signal(SIGABRT, true);
+}
+
+static void complaint_17_also_when_the_terminal_had_stopped_reading(void **state)
+{
+    (void)state;
+    struct session session;
+    session_open(&session, NULL);
+    session.sixel = true;
+    session_start_studio(&session, 50, 160, true, "xterm-256color");
+    assert_true(session_wait(&session, 0, "\033P", 5000));
+    usleep(700000); /* nobody reads: a picture is stuck half way */
+    kill(session.studio, SIGTERM);
+    usleep(700000);
+    int result = session_end(&session, 5000);
+    assert_true(WIFEXITED(result));
+    assert_true(control_strings_are_ended(&session));
+    assert_true(screen_is_left(&session));
+    assert_true(same_settings(&session));
+    session_close(&session);
+}
+
+static void complaint_15_a_hang_up_ends_the_studio_not_the_run(void **state)
+{
+    (void)state;
+    struct session session;
+    static const char *const words[] = {"--every", "1000", NULL};
+    session_open(&session, words);
+    session_start_studio(&session, 24, 80, true, "xterm-256color");
+    assert_true(session_wait(&session, 0, "step 40", 5000));
+    close(session.slave);
+    close(session.master);
+    session.master = session.slave = 0;
+    int result = 0;
+    pid_t ended = 0;
+    for (int tries = 0; tries < 300 && ended == 0; tries++) {
+        usleep(10000);
+        ended = waitpid(session.studio, &result, WNOHANG);
+    }
+    assert_int_equal(ended, session.studio);
+    session.studio = 0;
+    assert_int_equal(kill(session.engine, 0), 0);
+    assert_false(session_requested(&session, "\"stop\""));
+    session_close(&session);
+}
+
+static void a_dead_engine_is_reported_with_its_last_words(void **state)
+{
+    (void)state;
+    struct session session;
+    session_open(&session, NULL);
+    session_start_studio(&session, 40, 120, true, "xterm-256color");
+    assert_true(session_wait(&session, 0, "step 40", 5000));
+    kill(session.engine, SIGKILL);
+    assert_true(session_wait(&session, 0, "engine lost", 3000));
+    assert_true(session_wait(&session, 0, "the system killed the engine", 3000));
+    session_type(&session, "q");
+    int result = session_end(&session, 3000);
+    assert_true(WIFEXITED(result));
+    session_close(&session);
+}
+
+static void complaint_12_any_size_is_survived(void **state)
+{
+    (void)state;
+    struct session session;
+    static const char *const words[] = {"--every", "400", NULL};
+    static const int sizes[][2] = {{1, 1},     {3, 5},    {23, 80},  {24, 79}, {24, 80},
+                                   {200, 500}, {10, 300}, {60, 200}, {2, 200}, {40, 100}};
+    session_open(&session, words);
+    session.sixel = true;
+    session_start_studio(&session, 24, 80, true, "xterm-256color");
+    assert_true(session_wait(&session, 0, "step 4", 5000));
+    for (size_t index = 0; index < 2 * (sizeof sizes / sizeof *sizes); index++) {
+        const int *wanted = sizes[index % (sizeof sizes / sizeof *sizes)];
+        struct winsize size = {.ws_row = (unsigned short)wanted[0],
+                               .ws_col = (unsigned short)wanted[1],
+                               .ws_xpixel = (unsigned short)(wanted[1] * 8),
+                               .ws_ypixel = (unsigned short)(wanted[0] * 16)};
+        ioctl(session.master, TIOCSWINSZ, &size);
+        session_type(&session, index % 3 == 0 ? "6" : index % 3 == 1 ? "2" : "?");
+        session_pump(&session, 120);
+        assert_int_equal(waitpid(session.studio, NULL, WNOHANG), 0);
+    }
+    session_type(&session, "\003");
+    session_pump(&session, 200);
+    session_type(&session, "d");
+    int result = session_end(&session, 4000);
+    assert_true(WIFEXITED(result));
+    session_close(&session);
+}
+
+static void complaint_13_an_unknown_terminal_still_opens(void **state)
+{
+    (void)state;
+    struct session session;
+    session_open(&session, NULL);
+    session_start_studio(&session, 24, 80, false, "xterm-nobody-knows");
+    assert_true(session_wait(&session, 0, "no description of the terminal", 3000));
+    assert_true(session_wait(&session, 0, "A run is on", 3000));
+    session_type(&session, "hq");
+    assert_true(WIFEXITED(session_end(&session, 3000)));
+    session_close(&session);
+}
+
+static void complaint_11_the_mouse_can_be_let_go(void **state)
+{
+    (void)state;
+    struct session session;
+    session_open(&session, NULL);
+    session_start_studio(&session, 24, 80, false, "xterm-256color");
+    assert_true(session_wait(&session, 0, "\033[?1002h", 3000));
+    assert_true(session_wait(&session, 0, "A run is on", 3000));
+    size_t from = session.output.length;
+    session_type(&session, "hM");
+    assert_true(session_wait(&session, from, "\033[?1002l", 2000));
+    /* With the mouse on, a click on the footer's word does what the key does. */
+    session_type(&session, "M");
+    session_pump(&session, 100);
+    from = session.output.length;
+    session_type(&session, "\033[<0;15;24M"); /* "e" of the footer */
+    assert_true(session_wait(&session, from, "learning rate", 2000));
+    session_type(&session, "q");
+    assert_true(WIFEXITED(session_end(&session, 3000)));
+    session_close(&session);
+}
+
+static double processor_seconds(pid_t process)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)process);
+    FILE *file = fopen(path, "r");
+    size_t length = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file != NULL) fclose(file);
+    text[length] = 0;
+    const char *end = strrchr(text, ')');
+    unsigned long user = 0, system_time = 0;
+    if (end == NULL || sscanf(end + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system_time) != 2)
+        return -1;
+    return (double)(user + system_time) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static void an_idle_studio_rests(void **state)
+{
+    (void)state;
+    struct session session;
+    session_open(&session, NULL);
+    session.sixel = true;
+    session_start_studio(&session, 40, 120, true, "xterm-256color");
+    assert_true(session_wait(&session, 0, "step 40", 5000));
+    session_pump(&session, 1500);
+    double before = processor_seconds(session.studio);
+    session_pump(&session, 3000);
+    double used = processor_seconds(session.studio) - before;
+    assert_true(used <= 0.03); /* a hundredth of a core over three seconds */
+    session_type(&session, "q");
+    session_pump(&session, 200);
+    session_type(&session, "d");
+    session_end(&session, 3000);
+    session_close(&session);
+}
+
+static int compare_times(const void *left, const void *right)
+{
+    return *(const int *)left - *(const int *)right;
+}
+
+/* Types letters into the palette while previews come in, and takes the time until each is on the screen. */
+static int typing_delay(struct session *session, int samples)
+{
+    int times[64];
+    session_type(session, ":");
+    session_pump(session, 2 * session->delay + 500);
+    for (int index = 0; index < samples; index++) {
+        char key[2] = {(char)('a' + index % 26), 0};
+        size_t from = session->output.length;
+        int64_t start = clock_milliseconds();
+        session_type(session, key);
+        if (!session_wait(session, from, key, 5000)) fail_msg("key %s never came to the screen", key);
+        times[index] = (int)(clock_milliseconds() - start);
+        session_pump(session, 120 + 37 * (index % 5));
+        session_type(session, "\025");
+        session_pump(session, 2 * session->delay + 300);
+    }
+    qsort(times, (size_t)samples, sizeof *times, compare_times);
+    return times[samples * 95 / 100];
+}
+
+static void complaint_18_keys_on_a_slow_link(void **state)
+{
+    (void)state;
+    struct session session;
+    static const char *const words[] = {"--every", "2000", NULL};
+    session_open(&session, words);
+    session.sixel = true;
+    session.delay = 150;
+    session.rate = 250e3; /* 2 Mbit/s */
+    session_start_studio(&session, 40, 120, true, "xterm-256color");
+    assert_true(session_wait(&session, 0, "step 4", 8000));
+    session_pump(&session, 3000);
+    int fast = typing_delay(&session, 12);
+    printf("2 Mbit/s, 300 ms round trip: 95th percentile %d ms\n", fast);
+    assert_true(fast <= 300 + 100 + 40); /* 40 ms: the test's own turn on a loaded machine */
+    session_type(&session, "\033");
+    session.rate = 7e3; /* 56 kbit/s from here on: the level has to follow */
+    session_pump(&session, 10000);
+    size_t from = session.output.length;
+    session_pump(&session, 3000);
+    assert_true(session.output.length > from); /* the previews go on, as symbols */
+    assert_null(memmem(session.output.data + from, session.output.length - from, "\033P", 2));
+    int slow = typing_delay(&session, 8);
+    printf("56 kbit/s, 300 ms round trip: 95th percentile %d ms\n", slow);
+    assert_true(slow <= 300 + 250 + 40);
+    session_close(&session);
+}
+
+int main(int count, char **words)
+{
+    if (count > 1) cmocka_set_test_filter(words[1]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(complaint_04_a_silent_terminal_gets_its_screen_at_once),
+        cmocka_unit_test(complaint_05_late_replies_reach_neither_field_nor_shell),
+        cmocka_unit_test(complaint_05_replies_at_the_end),
+        cmocka_unit_test(complaint_17_the_terminal_is_restored),
+        cmocka_unit_test(complaint_17_also_when_the_terminal_had_stopped_reading),
+        cmocka_unit_test(complaint_15_a_hang_up_ends_the_studio_not_the_run),
+        cmocka_unit_test(a_dead_engine_is_reported_with_its_last_words),
+        cmocka_unit_test(complaint_12_any_size_is_survived),
+        cmocka_unit_test(complaint_13_an_unknown_terminal_still_opens),
+        cmocka_unit_test(complaint_11_the_mouse_can_be_let_go),
+        cmocka_unit_test(an_idle_studio_rests),
+        cmocka_unit_test(complaint_18_keys_on_a_slow_link),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

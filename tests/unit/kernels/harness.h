@@ -1,0 +1,56 @@
+/* Runs one operation on any backend from arrays in double precision, and derives the vector-Jacobian products that
+ * belong to an operation: the tests of all backends are built on this. */
+#ifndef ALIGNPROP_TESTS_UNIT_KERNELS_HARNESS_H
+#define ALIGNPROP_TESTS_UNIT_KERNELS_HARNESS_H
+
+#include "kernels/backend.h"
+
+/* Operands of one operation; indices are held as doubles too. Entries beyond the counts, and of absent operands, are
+ * NULL. */
+struct tensors {
+    double *input[MAXIMUM_INPUTS];
+    double *output[MAXIMUM_OUTPUTS];
+};
+
+/* Whether the table of operations marks the operand as exact. */
+bool harness_is_exact(enum operation_kind kind, bool output, int index);
+
+/* Runs `operation` once. Its element types are replaced by the backend's own, int32 operands kept. Outputs are poisoned
+ * with NaN before (with what tensors->output holds where the operation accumulates). `in_place` lets output 0 share the
+ * memory of the input that the table names. */
+status harness_run(struct backend *backend, const struct operation *operation, struct tensors *tensors, bool in_place);
+
+/* Allocates all operands and fills the inputs with values that both `type` and double represent; the inputs of an
+ * operation of the table below that come from its forward operation are not set. Free with harness_release. */
+void harness_allocate(const struct operation *operation, struct tensors *tensors);
+void harness_release(struct tensors *tensors);
+/* Values for a forward operation, by `seed`: normal, or in the domain of the function, or valid indices. Everything is
+ * rounded to `type`. */
+void harness_fill(const struct operation *operation, enum element_type type, uint64_t seed, struct tensors *tensors);
+
+/* The value of `type` nearest to `value`, as a double. */
+double harness_round(enum element_type type, double value);
+/* A normally distributed number; *state is any number and changes. */
+double harness_normal(uint64_t *state);
+int64_t harness_elements(const struct operand *operand);
+
+/* |a - b| / |b| (Euclidean), infinite where a has a NaN. */
+double harness_distance(const double *a, const double *b, int64_t count);
+
+/* A vector-Jacobian product that belongs to a forward operation. */
+struct vjp {
+    struct operation operation;
+    /* Where each input comes from: the forward operation's input i (i), its output i (FROM_OUTPUT + i), or the
+     * cotangent of output 0. */
+    int source[MAXIMUM_INPUTS];
+    int gradient_of[MAXIMUM_OUTPUTS]; /* the forward input that each output is the gradient of */
+};
+enum { FROM_OUTPUT = 100, FROM_COTANGENT = 200, MAXIMUM_VJPS = 2 };
+
+/* The operations of the table that make the products of `forward` (0: they are made of other operations). */
+int harness_vjps(const struct operation *forward, struct vjp vjps[MAXIMUM_VJPS]);
+/* Fills the product's inputs from the forward operation's operands and a cotangent (all rounded to `type`). */
+void harness_fill_vjp(const struct vjp *vjp, enum element_type type, const struct tensors *forward,
+                      const double *cotangent, struct tensors *tensors);
+
+#endif

@@ -1,0 +1,180 @@
+/* Every vector-Jacobian product of the reference backend against central differences of its forward operation. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/kernels/cases.h"
+#include "tests/unit/kernels/harness.h"
+
+static struct backend *reference;
+
+static void require(status state)
+{
+    if (state.code != STATUS_OK) fail_msg("%s", state.message);
+}
+
+static double dot(const double *a, const double *b, int64_t count)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* <cotangent, output 0> of the forward operation with input `index` moved along `direction` by `step`. */
+static double moved(const struct operation *forward, struct tensors *tensors, int index, const double *direction,
+                    double step, const double *cotangent)
+{
+    int64_t count = harness_elements(&forward->input[index]);
+    double *original = tensors->input[index];
+    double *shifted = malloc((size_t)count * sizeof *shifted);
+    assert_non_null(shifted);
+    for (int64_t i = 0; i < count; i++) shifted[i] = original[i] + step * direction[i];
+    tensors->input[index] = shifted;
+    status ran = harness_run(reference, forward, tensors, false);
+    tensors->input[index] = original;
+    free(shifted);
+    require(ran);
+    return dot(cotangent, tensors->output[0], harness_elements(&forward->output[0]));
+}
+
+/* A direction that is partly random and partly the gradient's, so that the derivative along it is not small. */
+static double *direction_along(const double *gradient, int64_t count, uint64_t *state)
+{
+    double *direction = malloc((size_t)count * sizeof *direction);
+    assert_non_null(direction);
+    double norm = sqrt(dot(gradient, gradient, count) / (double)count);
+    for (int64_t i = 0; i < count; i++) direction[i] = harness_normal(state) + (norm > 0 ? gradient[i] / norm : 0);
+    return direction;
+}
+
+static double error_along_direction(const struct operation *forward, struct tensors *tensors, int index,
+                                    const double *gradient, const double *cotangent)
+{
+    const double step = 1e-5;
+    int64_t count = harness_elements(&forward->input[index]);
+    uint64_t state = 99;
+    double *direction = direction_along(gradient, count, &state);
+    double claimed = dot(gradient, direction, count);
+    double measured = (moved(forward, tensors, index, direction, step, cotangent) -
+                       moved(forward, tensors, index, direction, -step, cotangent)) /
+                      (2 * step);
+    free(direction);
+    return fabs(claimed - measured) / fmax(fabs(measured), 1e-300);
+}
+
+static double check_vjp(const struct kernel_case *test, const struct vjp *vjp, struct tensors *forward,
+                        const double *cotangent)
+{
+    double worst = 0;
+    struct tensors tensors;
+    harness_allocate(&vjp->operation, &tensors);
+    harness_fill_vjp(vjp, ELEMENT_F64, forward, cotangent, &tensors);
+    require(harness_run(reference, &vjp->operation, &tensors, false));
+    for (int i = 0; i < vjp->operation.output_count; i++) {
+        double error =
+            error_along_direction(&test->operation, forward, vjp->gradient_of[i], tensors.output[i], cotangent);
+        if (!(error < 1e-6))
+            fail_msg("%s: %s, gradient of input %d: relative error %.3g", test->name,
+                     operation_facts(vjp->operation.kind)->name, vjp->gradient_of[i], error);
+        worst = fmax(worst, error);
+    }
+    harness_release(&tensors);
+    return worst;
+}
+
+static void test_gradients(void **unused)
+{
+    (void)unused;
+    double worst = 0;
+    int checked = 0;
+    for (int i = 0; i < kernel_case_count; i++) {
+        const struct kernel_case *test = &kernel_cases[i];
+        struct vjp vjps[MAXIMUM_VJPS];
+        int count = harness_vjps(&test->operation, vjps);
+        if (test->large || count == 0) continue;
+        struct tensors forward;
+        harness_allocate(&test->operation, &forward);
+        harness_fill(&test->operation, ELEMENT_F64, (uint64_t)i, &forward);
+        int64_t outputs = harness_elements(&test->operation.output[0]);
+        double *cotangent = malloc((size_t)outputs * sizeof *cotangent);
+        assert_non_null(cotangent);
+        uint64_t state = (uint64_t)i + 1000;
+        for (int64_t j = 0; j < outputs; j++) cotangent[j] = harness_normal(&state);
+        for (int j = 0; j < count; j++, checked++) {
+            require(harness_run(reference, &test->operation, &forward, false));
+            worst = fmax(worst, check_vjp(test, &vjps[j], &forward, cotangent));
+        }
+        free(cotangent);
+        harness_release(&forward);
+    }
+    print_message("%d products, worst relative error %.2g\n", checked, worst);
+    assert_true(checked > 60);
+}
+
+/* dW is added to what is there when `accumulate`. */
+static void test_accumulation(void **unused)
+{
+    (void)unused;
+    struct operation operation = {
+        .kind = OPERATION_LINEAR_VJP_WEIGHT,
+        .input_count = 2,
+        .input = {{.shape = {2, {3, 2}}, .present = true}, {.shape = {2, {3, 2}}, .present = true}},
+        .output_count = 1,
+        .output = {{.shape = {2, {2, 2}}, .present = true}},
+        .attributes = {.accumulate = true},
+    };
+    struct tensors tensors;
+    harness_allocate(&operation, &tensors);
+    const double dy[] = {1, 2, 3, 4, 5, 6}, x[] = {1, 0, 0, 1, 1, 1};
+    for (int i = 0; i < 6; i++) {
+        tensors.input[0][i] = dy[i];
+        tensors.input[1][i] = x[i];
+    }
+    for (int i = 0; i < 4; i++) tensors.output[0][i] = 10 * i;
+    require(harness_run(reference, &operation, &tensors, false));
+    const double expected[] = {6, 18, 28, 40};
+    for (int i = 0; i < 4; i++) assert_true(tensors.output[0][i] == expected[i]);
+    harness_release(&tensors);
+}
+
+/* The gradient of x / (|x| + epsilon) at 0 is 0 by definition. */
+static void test_normalize_at_zero(void **unused)
+{
+    (void)unused;
+    struct operand row = {.shape = {2, {1, 3}}, .present = true};
+    struct operation operation = {
+        .kind = OPERATION_NORMALIZE_VJP, .input_count = 2, .input = {row, row}, .output_count = 1, .output = {row}};
+    struct tensors tensors;
+    harness_allocate(&operation, &tensors);
+    for (int i = 0; i < 3; i++) tensors.input[0][i] = 1 + i;
+    require(harness_run(reference, &operation, &tensors, false));
+    for (int i = 0; i < 3; i++) assert_true(tensors.output[0][i] == 0);
+    harness_release(&tensors);
+}
+
+static int create(void **unused)
+{
+    (void)unused;
+    return backend_reference_create(&reference).code;
+}
+
+static int destroy(void **unused)
+{
+    (void)unused;
+    reference->interface->destroy(reference);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_accumulation),
+        cmocka_unit_test(test_normalize_at_zero),
+    };
+    return cmocka_run_group_tests(tests, create, destroy);
+}

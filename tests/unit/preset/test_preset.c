@@ -1,0 +1,274 @@
+#include "engine/preset/preset.h"
+
+#include "engine/base/json.h"
+#include "engine/preset/keys.h"
+#include "engine/preset/migrate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define PROMPTS "\"prompts\":{\"train\":[\"a\"],\"eval\":[\"b\"]}"
+#define MINIMAL "{\"schema\":1,\"name\":\"x\"," PROMPTS "}"
+
+static status read_preset(const char *text, const char *const *settings, int count, struct preset *preset,
+                          struct preset_warnings *warnings)
+{
+    cJSON *tree;
+    status result = json_parse(text, strlen(text), "x.json", &tree);
+    assert_int_equal(result.code, STATUS_OK);
+    result = preset_from_json(tree, "x.json", NULL, settings, count, preset, warnings);
+    cJSON_Delete(tree);
+    return result;
+}
+
+static void assert_wrong(const char *text, const char *words)
+{
+    struct preset preset;
+    status result = read_preset(text, NULL, 0, &preset, NULL);
+    assert_int_equal(result.code, STATUS_BAD_INPUT);
+    if (!strstr(result.message, words)) fail_msg("expected \"%s\" in: %s", words, result.message);
+    assert_non_null(strstr(result.message, "x.json"));
+}
+
+static void defaults_fill_what_is_absent(void **state)
+{
+    (void)state;
+    struct preset preset;
+    struct preset_warnings warnings = {0};
+    assert_string_equal(read_preset(MINIMAL, NULL, 0, &preset, &warnings).message, "");
+    assert_int_equal(warnings.count, 0);
+    assert_string_equal(preset.model, "emoji");
+    assert_int_equal(preset.rank, 4);
+    assert_true(preset.alpha == 4);
+    assert_int_equal(preset.targets, 1);
+    assert_int_equal(preset.sampler_steps, 20);
+    assert_int_equal(preset.draw_maximum, 20);
+    assert_int_equal(preset.width, 0);
+    assert_true(preset.learning_rate == 0.001);
+    assert_true(preset.epsilon == 1e-8);
+    assert_true(preset.seed == 42);
+    assert_int_equal(preset.keep_steps, -1);
+    assert_int_equal(preset.reward_count, 1);
+    assert_string_equal(preset.rewards[0].id, "jpeg");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(preset.sources, "steps")->valuestring, "default");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(preset.sources, "prompts.train")->valuestring, "preset");
+    assert_int_equal(preset_fill_size(&preset, 128).code, STATUS_OK);
+    assert_int_equal(preset.width, 128);
+    preset_clear(&preset);
+}
+
+static void the_resolved_preset_reads_back_the_same(void **state)
+{
+    (void)state;
+    const char *text =
+        "{\"schema\":1,\"name\":\"x\",\"seed\":\"18446744073709551615\",\"lora\":{\"rank\":8},"
+        "\"optimizer\":{\"lr\":0.00031},\"memory\":{\"limit\":\"1.5 GiB\",\"keep_steps\":3}," PROMPTS ","
+        "\"rewards\":[{\"name\":\"count\",\"id\":\"two\",\"weight\":0.3,\"params\":{\"object\":\"cat\"}}]}";
+    struct preset first, second;
+    assert_string_equal(read_preset(text, NULL, 0, &first, NULL).message, "");
+    char *printed = json_print(first.resolved, true);
+    struct preset_warnings warnings = {0};
+    assert_string_equal(read_preset(printed, NULL, 0, &second, &warnings).message, "");
+    assert_int_equal(warnings.count, 0);
+    char *again = json_print(second.resolved, true);
+    assert_string_equal(printed, again);
+    assert_true(second.seed == UINT64_MAX);
+    assert_true(second.alpha == 8);
+    assert_true(second.memory_limit == (size_t)1536 << 20);
+    assert_int_equal(second.keep_steps, 3);
+    assert_true(second.learning_rate == 0.00031);
+    free(printed);
+    free(again);
+    preset_clear(&first);
+    preset_clear(&second);
+}
+
+static void wrong_values_name_key_and_range(void **state)
+{
+    (void)state;
+    const char *const cases[][2] = {
+        {"{\"name\":\"x\"}", "schema: expected a whole number"},
+        {"{\"schema\":2,\"name\":\"x\"}", "schema: 2 is newer"},
+        {"{\"schema\":1}", "name: expected"},
+        {"{\"schema\":1,\"name\":\"../x\"}", "name: expected"},
+        {"{\"schema\":1,\"name\":\"x\",\"batch\":0," PROMPTS "}",
+         "batch: expected a whole number from 1 to 1024, found 0"},
+        {"{\"schema\":1,\"name\":\"x\",\"batch\":1.5," PROMPTS "}", "batch: expected a whole number"},
+        {"{\"schema\":1,\"name\":\"x\",\"seed\":42," PROMPTS "}", "seed: expected a text of digits"},
+        {"{\"schema\":1,\"name\":\"x\",\"seed\":\"-1\"," PROMPTS "}", "seed: expected a text of digits"},
+        {"{\"schema\":1,\"name\":\"x\",\"sampler\":5," PROMPTS "}", "sampler: expected an object, found 5"},
+        {"{\"schema\":1,\"name\":\"x\",\"sampler\":{\"name\":\"dim\"}," PROMPTS "}", "did you mean \"ddim\""},
+        {"{\"schema\":1,\"name\":\"x\",\"sampler\":{\"width\":100}," PROMPTS "}", "multiple of 8"},
+        {"{\"schema\":1,\"name\":\"x\",\"backprop\":{\"max\":21}," PROMPTS "}",
+         "backprop.max: 21 is more than sampler.steps"},
+        {"{\"schema\":1,\"name\":\"x\",\"backprop\":{\"min\":9,\"max\":5}," PROMPTS "}", "backprop.min: 9"},
+        {"{\"schema\":1,\"name\":\"x\",\"backprop\":{\"method\":\"last-k\",\"k\":30}," PROMPTS "}", "backprop.k: 30"},
+        {"{\"schema\":1,\"name\":\"x\",\"lora\":{\"targets\":[]}," PROMPTS "}", "lora.targets: expected"},
+        {"{\"schema\":1,\"name\":\"x\",\"lora\":{\"targets\":[\"atention\"]}," PROMPTS "}",
+         "did you mean \"attention\""},
+        {"{\"schema\":1,\"name\":\"x\",\"memory\":{\"limit\":\"8 bananas\"}," PROMPTS "}", "8 GiB"},
+        {"{\"schema\":1,\"name\":\"x\",\"prompts\":{\"train\":[1]}}", "prompts.train[0]: expected a prompt"},
+        {"{\"schema\":1,\"name\":\"x\",\"prompts\":{\"train\":[\"a\\u001b[2J\"]}}", "control characters"},
+        {"{\"schema\":1,\"name\":\"x\",\"prompts\":{\"train_file\":\"nowhere.txt\"}}", "nowhere.txt"},
+        {"{\"schema\":1,\"name\":\"x\"," PROMPTS ",\"rewards\":[]}", "rewards: expected a list"},
+        {"{\"schema\":1,\"name\":\"x\"," PROMPTS ",\"rewards\":[{\"weight\":1}]}", "rewards[0].name: expected a text"},
+        {"{\"schema\":1,\"name\":\"x\"," PROMPTS ",\"rewards\":[{\"name\":\"a\"},{\"name\":\"a\"}]}", "used twice"},
+        {"{\"schema\":1,\"name\":\"x\"," PROMPTS ",\"rewards\":[{\"name\":\"a\",\"id\":\"total\"}]}", "total"},
+        {"{\"schema\":1,\"name\":\"x\"," PROMPTS ",\"rewards\":[{\"name\":\"a\",\"weight\":1e9}]}",
+         "rewards[0].weight: expected a number from -1000 to 1000"},
+        {"{\"schema\":1,\"name\":\"x\"," PROMPTS ",\"rewards\":[{\"name\":\"a\",\"params\":3}]}", "rewards[0].params"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_wrong(cases[i][0], cases[i][1]);
+}
+
+static void unknown_keys_are_warnings_with_the_nearest(void **state)
+{
+    (void)state;
+    struct preset preset;
+    struct preset_warnings warnings = {0};
+    const char *text =
+        "{\"schema\":1,\"name\":\"x\"," PROMPTS
+        ",\"sampler\":{\"guidence\":3},\"lr\":1,\"xyzzy\":{\"a\":1},\"rewards\":[{\"name\":\"a\",\"wieght\":1}]}";
+    assert_string_equal(read_preset(text, NULL, 0, &preset, &warnings).message, "");
+    assert_int_equal(warnings.count, 4);
+    assert_string_equal(warnings.lines[0],
+                        "x.json: unknown key \"sampler.guidence\"; did you mean \"sampler.guidance\"?");
+    assert_string_equal(warnings.lines[1], "x.json: unknown key \"lr\"; did you mean \"optimizer.lr\"?");
+    assert_string_equal(warnings.lines[2], "x.json: unknown key \"xyzzy\"");
+    assert_string_equal(warnings.lines[3], "x.json: unknown key \"rewards[0].wieght\"; did you mean \"weight\"?");
+    preset_warnings_clear(&warnings);
+    preset_clear(&preset);
+}
+
+static void settings_win_over_the_preset(void **state)
+{
+    (void)state;
+    struct preset preset;
+    const char *const settings[] = {"steps=7",
+                                    "seed=9",
+                                    "sampler.name=euler",
+                                    "rewards.small.weight=0.5",
+                                    "notes=5",
+                                    "sampler.eta=0.5",
+                                    "prompts.train=a cat",
+                                    "rewards.small.params.quality=80",
+                                    "lora.targets=[\"attention\",\"convolution\"]"};
+    const char *text =
+        "{\"schema\":1,\"name\":\"x\",\"steps\":3," PROMPTS ",\"rewards\":[{\"name\":\"jpeg\",\"id\":\"small\"}]}";
+    assert_string_equal(read_preset(text, settings, 9, &preset, NULL).message, "");
+    assert_int_equal(preset.steps, 7);
+    assert_true(preset.seed == 9);
+    assert_int_equal(preset.sampler, SAMPLER_EULER);
+    assert_true(preset.rewards[0].weight == 0.5);
+    assert_true(cJSON_GetObjectItemCaseSensitive(preset.rewards[0].params, "quality")->valuedouble == 80);
+    assert_string_equal(preset.notes, "5");
+    assert_int_equal(preset.train.count, 1);
+    assert_string_equal(preset.train.texts[0], "a cat");
+    assert_int_equal(preset.targets, 5);
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(preset.sources, "steps")->valuestring, "--set");
+    assert_true(preset_value(&preset, "rewards.small.weight")->valuedouble == 0.5);
+    assert_null(preset_value(&preset, "rewards.nothing.weight"));
+    preset_clear(&preset);
+}
+
+static void wrong_settings_are_refused(void **state)
+{
+    (void)state;
+    const struct {
+        const char *setting;
+        enum status_code code;
+        const char *words;
+    } cases[] = {
+        {"steps", STATUS_USAGE, "KEY=VALUE"},
+        {"=3", STATUS_USAGE, "KEY=VALUE"},
+        {"stpes=3", STATUS_USAGE, "did you mean \"steps\""},
+        {"optimizer.rate=3", STATUS_USAGE, "unknown key"},
+        {"rewards.clip.weight=1", STATUS_USAGE, "one of: jpeg"},
+        {"rewards.jpeg.wight=1", STATUS_USAGE, "rewards.ID.weight"},
+        {"steps=many", STATUS_BAD_INPUT, "--set: steps: expected a whole number from 1 to 1000000, found \"many\""},
+        {"backprop.max=50", STATUS_BAD_INPUT, "--set: backprop.max"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct preset preset;
+        const char *text = "{\"schema\":1,\"name\":\"x\"," PROMPTS ",\"rewards\":[{\"name\":\"jpeg\"}]}";
+        status result = read_preset(text, &cases[i].setting, 1, &preset, NULL);
+        assert_int_equal(result.code, cases[i].code);
+        if (!strstr(result.message, cases[i].words)) fail_msg("expected \"%s\" in: %s", cases[i].words, result.message);
+    }
+}
+
+static void held_out_prompts_are_split_off_and_stay_there(void **state)
+{
+    (void)state;
+    struct text text = {0};
+    text_append(&text, "{\"schema\":1,\"name\":\"x\",\"prompts\":{\"train\":[");
+    for (int i = 0; i < 64; i++) text_append(&text, "%s\"prompt %d\"", i ? "," : "", i);
+    text_append(&text, "]}}");
+    struct preset preset;
+    assert_string_equal(read_preset(text.data, NULL, 0, &preset, NULL).message, "");
+    assert_int_equal(preset.train.count + preset.evaluation.count, 64);
+    assert_in_range(preset.evaluation.count, 2, 20);
+    for (int i = 0; i < preset.evaluation.count; i++) {
+        for (int j = 0; j < preset.train.count; j++) {
+            assert_string_not_equal(preset.evaluation.texts[i], preset.train.texts[j]);
+        }
+    }
+    preset_clear(&preset);
+    text_clear(&text);
+}
+
+static void schema_0_is_migrated(void **state)
+{
+    (void)state;
+    struct preset preset;
+    struct preset_warnings warnings = {0};
+    const char *text = "{\"schema\":0,\"name\":\"x\",\"seed\":7,\"adamw\":{\"lr\":0.01}," PROMPTS "}";
+    assert_string_equal(read_preset(text, NULL, 0, &preset, &warnings).message, "");
+    assert_int_equal(warnings.count, 0);
+    assert_true(preset.seed == 7);
+    assert_true(preset.learning_rate == 0.01);
+    assert_true(cJSON_GetObjectItemCaseSensitive(preset.resolved, "schema")->valuedouble == PRESET_SCHEMA);
+    preset_clear(&preset);
+}
+
+/* Every row of the table has a default that its own check accepts. */
+static void the_table_agrees_with_itself(void **state)
+{
+    (void)state;
+    int count;
+    const struct preset_key *keys = preset_keys(&count);
+    struct preset preset = {0};
+    for (int i = 0; i < count; i++) {
+        assert_true(strlen(keys[i].meaning) > 0);
+        if (!keys[i].fallback) continue;
+        cJSON *value = cJSON_Parse(keys[i].fallback);
+        assert_non_null(value);
+        assert_string_equal(preset_key_read(&keys[i], "table", value, &preset).message, "");
+        cJSON_Delete(value);
+    }
+    preset_clear(&preset);
+    cJSON *catalogue = preset_catalogue();
+    assert_int_equal(cJSON_GetArraySize(catalogue), count);
+    cJSON_Delete(catalogue);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_fill_what_is_absent),
+        cmocka_unit_test(the_resolved_preset_reads_back_the_same),
+        cmocka_unit_test(wrong_values_name_key_and_range),
+        cmocka_unit_test(unknown_keys_are_warnings_with_the_nearest),
+        cmocka_unit_test(settings_win_over_the_preset),
+        cmocka_unit_test(wrong_settings_are_refused),
+        cmocka_unit_test(held_out_prompts_are_split_off_and_stay_there),
+        cmocka_unit_test(schema_0_is_migrated),
+        cmocka_unit_test(the_table_agrees_with_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

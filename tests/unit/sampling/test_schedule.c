@@ -1,0 +1,138 @@
+/* Sampler steps against diffusers' (tests/oracle/make_schedule_goldens.py). */
+#include "engine/base/json.h"
+#include "engine/sampling/schedule.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { TRAIN_TIMESTEPS = 1000 };
+
+/* Stable Diffusion's "scaled linear" betas. */
+static void fill_alpha_bar(double *alpha_bar)
+{
+    double product = 1.0;
+    for (int i = 0; i < TRAIN_TIMESTEPS; i++) {
+        double root = sqrt(0.00085) + (sqrt(0.012) - sqrt(0.00085)) * i / (TRAIN_TIMESTEPS - 1);
+        product *= 1.0 - root * root;
+        alpha_bar[i] = product;
+    }
+}
+
+static const char *text(const cJSON *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, key)->valuestring;
+}
+
+static double number(const cJSON *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, key)->valuedouble;
+}
+
+static struct noise_schedule schedule_of(const cJSON *entry, double *alpha_bar)
+{
+    const char *spacing = text(entry, "spacing");
+    struct noise_schedule noise = {.train_timesteps = TRAIN_TIMESTEPS, .alpha_bar = alpha_bar};
+    noise.prediction = strcmp(text(entry, "prediction"), "epsilon") == 0 ? PREDICTION_EPSILON : PREDICTION_V;
+    noise.spacing = strcmp(spacing, "leading") == 0    ? SPACING_LEADING
+                    : strcmp(spacing, "trailing") == 0 ? SPACING_TRAILING
+                                                       : SPACING_LINSPACE;
+    noise.steps_offset = (int)number(entry, "steps_offset");
+    noise.set_alpha_to_one = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "set_alpha_to_one"));
+    return noise;
+}
+
+/* diffusers keeps its tables in fp32: 1e-5 relative to the larger of 1 and the coefficient. */
+static void compare(const cJSON *entry, const struct sampler_schedule *schedule)
+{
+    int index = 0;
+    const cJSON *row;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(entry, "steps"))
+    {
+        const struct sampler_step *step = &schedule->steps[index++];
+        const double found[] = {step->timestep, step->input_scale, step->latent_gain, step->prediction_gain,
+                                step->noise_gain};
+        for (int i = 0; i < 5; i++) {
+            double expected = cJSON_GetArrayItem(row, i)->valuedouble;
+            if (fabs(found[i] - expected) > 1e-5 * fmax(1.0, fabs(expected)))
+                fail_msg("%s %s %s, step %d, coefficient %d: %.9g, expected %.9g", text(entry, "sampler"),
+                         text(entry, "spacing"), text(entry, "prediction"), index - 1, i, found[i], expected);
+        }
+    }
+    assert_int_equal(index, schedule->count);
+    assert_true(fabs(schedule->initial_scale / number(entry, "initial_scale") - 1.0) < 1e-5);
+}
+
+static void test_against_diffusers(void **state)
+{
+    (void)state;
+    cJSON *cases = NULL;
+    double *alpha_bar = malloc(TRAIN_TIMESTEPS * sizeof *alpha_bar);
+    fill_alpha_bar(alpha_bar);
+    status read = json_read_file(GOLDEN_FOLDER "/schedules.json", 1 << 20, &cases);
+    assert_string_equal(read.message, "");
+    const cJSON *entry;
+    int count = 0;
+    cJSON_ArrayForEach(entry, cases)
+    {
+        struct noise_schedule noise = schedule_of(entry, alpha_bar);
+        struct sampler_schedule schedule;
+        status made = schedule_create(&noise, text(entry, "sampler"), (int)number(entry, "count"), number(entry, "eta"),
+                                      &schedule);
+        assert_string_equal(made.message, "");
+        compare(entry, &schedule);
+        schedule_clear(&schedule);
+        count++;
+    }
+    assert_int_equal(count, 24);
+    cJSON_Delete(cases);
+    free(alpha_bar);
+}
+
+/* Figures worked out by hand for Stable Diffusion 1.5 at 50 steps (leading, offset 1). */
+static void test_stable_diffusion(void **state)
+{
+    (void)state;
+    double *alpha_bar = malloc(TRAIN_TIMESTEPS * sizeof *alpha_bar), product = 1.0;
+    fill_alpha_bar(alpha_bar);
+    struct noise_schedule noise = {TRAIN_TIMESTEPS, alpha_bar, PREDICTION_EPSILON, SPACING_LEADING, 1, false};
+    struct sampler_schedule schedule;
+    assert_int_equal(schedule_create(&noise, "ddim", 50, 0.0, &schedule).code, STATUS_OK);
+    assert_true(schedule.steps[0].timestep == 981.0 && schedule.steps[49].timestep == 1.0);
+    assert_true(fabs(schedule.steps[49].prediction_gain - -0.0121) < 5e-5);
+    for (int i = 0; i < 50; i++) product *= schedule.steps[i].latent_gain;
+    assert_true(fabs(product - 13.15) < 5e-3);
+    schedule_clear(&schedule);
+    free(alpha_bar);
+}
+
+static void test_bad_values(void **state)
+{
+    (void)state;
+    double *alpha_bar = malloc(TRAIN_TIMESTEPS * sizeof *alpha_bar);
+    fill_alpha_bar(alpha_bar);
+    struct noise_schedule noise = {TRAIN_TIMESTEPS, alpha_bar, PREDICTION_EPSILON, SPACING_LEADING, 1, false};
+    struct sampler_schedule schedule;
+    assert_int_equal(schedule_create(&noise, "plms", 20, 0.0, &schedule).code, STATUS_BAD_INPUT);
+    assert_int_equal(schedule_create(&noise, "ddim", 0, 0.0, &schedule).code, STATUS_BAD_INPUT);
+    assert_int_equal(schedule_create(&noise, "ddim", 1001, 0.0, &schedule).code, STATUS_BAD_INPUT);
+    assert_int_equal(schedule_create(&noise, "ddim", 20, NAN, &schedule).code, STATUS_BAD_INPUT);
+    assert_int_equal(schedule_create(&noise, "euler", 20, 0.5, &schedule).code, STATUS_BAD_INPUT);
+    free(alpha_bar);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_against_diffusers),
+        cmocka_unit_test(test_stable_diffusion),
+        cmocka_unit_test(test_bad_values),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

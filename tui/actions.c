@@ -1,0 +1,345 @@
+/* What screens ask the studio to do: go somewhere, say something, ask, start, attach, undo. */
+#include "tui/state.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct screen *const screens[SCREEN_COUNT] = {
+    [SCREEN_HOME] = &screen_home,       [SCREEN_EDIT] = &screen_edit,       [SCREEN_TUNE] = &screen_tune,
+    [SCREEN_REWARDS] = &screen_rewards, [SCREEN_PROMPTS] = &screen_prompts, [SCREEN_TIMELINE] = &screen_timeline,
+    [SCREEN_GRID] = &screen_grid,       [SCREEN_COMPARE] = &screen_compare, [SCREEN_MIXER] = &screen_mixer,
+    [SCREEN_RUNS] = &screen_runs,       [SCREEN_LOG] = &screen_log,
+};
+
+const struct screen *screen_of(enum screen_id id)
+{
+    return screens[id];
+}
+
+void studio_go(struct studio *studio, enum screen_id screen)
+{
+    if (screen != studio->screen) studio->previous = studio->screen;
+    studio->screen = screen;
+    studio->filtering = false;
+    if (screens[screen]->open != NULL) screens[screen]->open(studio);
+    studio->dirty = true;
+}
+
+void studio_say(struct studio *studio, enum message_level level, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(studio->message, sizeof studio->message, format, arguments);
+    va_end(arguments);
+    studio->message_level = level;
+    studio->remedy_count = 0;
+    studio->dirty = true;
+}
+
+void studio_dismiss(struct studio *studio)
+{
+    studio->message_level = MESSAGE_NONE;
+    studio->message[0] = 0;
+    studio->remedy_count = 0;
+    studio->dirty = true;
+}
+
+void studio_add_remedy(struct studio *studio, char key, const char *label, void (*chosen)(struct studio *, int),
+                       int argument)
+{
+    if (studio->remedy_count == (int)(sizeof studio->remedies / sizeof *studio->remedies)) return;
+    struct choice *choice = &studio->remedies[studio->remedy_count++];
+    *choice = (struct choice){.key = key, .chosen = chosen, .argument = argument};
+    snprintf(choice->label, sizeof choice->label, "%s", label);
+}
+
+void studio_ask(struct studio *studio, const char *title, const char *text)
+{
+    studio->popup = POPUP_QUESTION;
+    memset(&studio->question, 0, sizeof studio->question);
+    snprintf(studio->question.title, sizeof studio->question.title, "%s", title);
+    snprintf(studio->question.text, sizeof studio->question.text, "%s", text);
+    studio->dirty = true;
+}
+
+void studio_add_choice(struct studio *studio, char key, const char *label, void (*chosen)(struct studio *, int),
+                       int argument)
+{
+    if (studio->question.count == QUESTION_CHOICES) return;
+    struct choice *choice = &studio->question.choices[studio->question.count++];
+    *choice = (struct choice){.key = key, .chosen = chosen, .argument = argument};
+    snprintf(choice->label, sizeof choice->label, "%s", label);
+}
+
+void studio_prompt(struct studio *studio, const char *title, const char *hint, const char *text,
+                   void (*done)(struct studio *, const char *), void (*line)(struct studio *, const char *))
+{
+    studio->popup = POPUP_PROMPT;
+    snprintf(studio->prompt.title, sizeof studio->prompt.title, "%s", title);
+    snprintf(studio->prompt.hint, sizeof studio->prompt.hint, "%s", hint);
+    field_set(&studio->prompt.field, text);
+    studio->prompt.done = done;
+    studio->prompt.line = line;
+    studio->dirty = true;
+}
+
+struct client *studio_asker(struct studio *studio)
+{
+    return studio->engine != NULL ? studio->engine : studio->live;
+}
+
+int studio_request(struct studio *studio, struct client *client, enum request_purpose purpose, const char *type,
+                   cJSON *body, const char *words)
+{
+    if (client == NULL) {
+        cJSON_Delete(body);
+        if (purpose != REQUEST_PLAN && purpose != REQUEST_RUNS && purpose != REQUEST_CATALOGUE)
+            studio_say(studio, MESSAGE_ERROR, "%s: no engine is connected%s%s", words,
+                       studio->engine_error[0] ? ": " : "", studio->engine_error);
+        return 0;
+    }
+    int id = client_request(client, type, body);
+    if (id == 0) {
+        studio_say(studio, MESSAGE_ERROR, "%s: %s", words, client_error(client));
+        return 0;
+    }
+    int at = 0;
+    while (at < REQUESTS - 1 && studio->requests[at].id != 0) at++;
+    studio->requests[at] = (struct request){.id = id, .client = client, .purpose = purpose};
+    snprintf(studio->requests[at].words, sizeof studio->requests[at].words, "%s", words);
+    return id;
+}
+
+static struct undo *push_undo(struct studio *studio)
+{
+    if (studio->undo_count == UNDO_DEPTH) {
+        cJSON_Delete(studio->undo[0].before);
+        memmove(studio->undo, studio->undo + 1, (UNDO_DEPTH - 1) * sizeof *studio->undo);
+        studio->undo_count--;
+    }
+    struct undo *undo = &studio->undo[studio->undo_count++];
+    memset(undo, 0, sizeof *undo);
+    return undo;
+}
+
+void studio_push_undo_draft(struct studio *studio)
+{
+    struct undo *undo = push_undo(studio);
+    undo->kind = UNDO_DRAFT;
+    undo->before = cJSON_Duplicate(studio->draft, 1);
+}
+
+void studio_draft_changed(struct studio *studio)
+{
+    enum { PAUSE_BEFORE_PLAN = 250 };
+    studio->draft_changed = true;
+    studio->plan_due = studio->now + PAUSE_BEFORE_PLAN;
+    studio->dirty = true;
+}
+
+void studio_edit_preset(struct studio *studio, const cJSON *preset)
+{
+    cJSON_Delete(studio->draft);
+    studio->draft = cJSON_Duplicate(preset, 1);
+    studio->draft_changed = false;
+    snprintf(studio->draft_name, sizeof studio->draft_name, "%s", item_text(preset, "name", "new preset"));
+    cJSON_Delete(studio->plan);
+    studio->plan = NULL;
+    studio->plan_error[0] = 0;
+    studio->plan_due = studio->now;
+}
+
+void studio_set_value(struct studio *studio, const char *key, double value, double before)
+{
+    if (!isnan(before)) {
+        /* One undo for a slider that is dragged, not one for each of its positions. */
+        struct undo *last = studio->undo_count > 0 ? &studio->undo[studio->undo_count - 1] : NULL;
+        if (last == NULL || last->kind != UNDO_SETTING || strcmp(last->key, key) != 0) {
+            struct undo *undo = push_undo(studio);
+            undo->kind = UNDO_SETTING;
+            snprintf(undo->key, sizeof undo->key, "%s", key);
+            undo->value = before;
+        }
+    }
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddStringToObject(body, "key", key);
+    cJSON_AddNumberToObject(body, "value", value);
+    studio_request(studio, studio->live, REQUEST_STEER, "set", body, key);
+}
+
+void studio_undo(struct studio *studio)
+{
+    if (studio->undo_count == 0) {
+        studio_say(studio, MESSAGE_INFO, "nothing to undo");
+        return;
+    }
+    struct undo undo = studio->undo[--studio->undo_count];
+    if (undo.kind == UNDO_DRAFT) {
+        cJSON_Delete(studio->draft);
+        studio->draft = undo.before;
+        studio_draft_changed(studio);
+        studio_say(studio, MESSAGE_INFO, "the last change of the settings is undone");
+        return;
+    }
+    if (undo.kind == UNDO_SETTING) {
+        for (int index = 0; index < studio->run->reward_count; index++) studio->tune.target[index] = NAN;
+        studio_set_value(studio, undo.key, undo.value, NAN);
+        studio_say(studio, MESSAGE_INFO, "%s back to %.4g", undo.key, undo.value);
+    } else {
+        cJSON *body = cJSON_CreateObject();
+        cJSON_AddStringToObject(body, "name", item_text(undo.before, "name", ""));
+        cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(undo.before, 1));
+        studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-save", body,
+                       "bring the preset back");
+    }
+    cJSON_Delete(undo.before);
+}
+
+void studio_start(struct studio *studio, const cJSON *preset, const char *preset_name, const char *when)
+{
+    cJSON *body = cJSON_CreateObject();
+    if (preset != NULL)
+        cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(preset, 1));
+    else
+        cJSON_AddStringToObject(body, "preset", preset_name);
+    cJSON_AddStringToObject(body, "when", when);
+    if (studio_request(studio, studio_asker(studio), REQUEST_START, "start", body, "start") != 0)
+        studio_say(studio, MESSAGE_INFO, "starting %s \u2026", preset_name);
+}
+
+void studio_resume(struct studio *studio, const char *run_path, const char *when)
+{
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddStringToObject(body, "resume", run_path);
+    cJSON_AddStringToObject(body, "when", when);
+    if (studio_request(studio, studio_asker(studio), REQUEST_START, "start", body, "resume") != 0)
+        studio_say(studio, MESSAGE_INFO, "resuming \u2026");
+}
+
+static void reset_run_views(struct studio *studio)
+{
+    for (int index = 0; index < RUN_REWARDS; index++) studio->tune.target[index] = studio->tune.muted[index] = NAN;
+    studio->timeline.step_count = studio->timeline.cursor = 0;
+    studio->timeline.loaded_path[0] = studio->timeline.base_path[0] = 0;
+    for (int index = 0; index < studio->grid.thumbnail_count; index++)
+        image_free(&studio->grid.thumbnails[index].image);
+    studio->grid.thumbnail_count = 0;
+}
+
+void studio_attach(struct studio *studio, const char *socket)
+{
+    struct client *client = NULL;
+    status connected = client_connect(socket, studio_handler(studio), &client);
+    if (connected.code != STATUS_OK) {
+        studio_say(studio, MESSAGE_ERROR, "%s; 9 lists the runs, r resumes one", connected.message);
+        return;
+    }
+    client_close(studio->live);
+    studio->live = client;
+    studio->live_broken = false;
+    snprintf(studio->live_socket, sizeof studio->live_socket, "%s", socket);
+    run_clear(studio->run);
+    reset_run_views(studio);
+    client_write(client);
+    studio_go(studio, SCREEN_TUNE);
+}
+
+void studio_open_run(struct studio *studio, const cJSON *run)
+{
+    const char *socket = item_text(run, "socket", NULL), *path = item_text(run, "path", "");
+    if (socket != NULL) {
+        studio_attach(studio, socket);
+        return;
+    }
+    client_close(studio->live);
+    studio->live = NULL;
+    if (!run_load_folder(studio->run, path)) {
+        studio_say(studio, MESSAGE_ERROR, "%s holds no readable preset.json, so it cannot be shown", path);
+        return;
+    }
+    if (strcmp(item_text(run, "state", ""), "interrupted") == 0) studio->run->phase = RUN_LOST;
+    reset_run_views(studio);
+    studio_go(studio, SCREEN_TUNE);
+}
+
+void studio_stop_run(struct studio *studio, int argument)
+{
+    studio_request(studio, studio->live, REQUEST_STEER, "stop", NULL, "stop");
+    if (argument != 0) studio->quit = true;
+}
+
+static void leave_detached(struct studio *studio, int argument)
+{
+    (void)argument;
+    studio->quit = true;
+}
+
+void studio_leave(struct studio *studio)
+{
+    if (studio->live == NULL || !run_alive(studio->run)) {
+        studio->quit = true;
+        return;
+    }
+    studio_ask(
+        studio, "Leave the studio",
+        "The run goes on without the studio; `alignprop attach` comes back to it. Or stop it: it saves first and can "
+        "be resumed.");
+    studio_add_choice(studio, 'd', "detach, the run goes on", leave_detached, 0);
+    studio_add_choice(studio, 's', "stop and save", studio_stop_run, 1);
+}
+
+static void save_as(struct studio *studio, const char *name)
+{
+    const cJSON *preset = studio->draft;
+    if (preset == NULL || name[0] == 0) return;
+    cJSON *body = cJSON_CreateObject(), *copy = cJSON_Duplicate(preset, 1);
+    item_put(copy, "name", cJSON_CreateString(name));
+    cJSON_AddStringToObject(body, "name", name);
+    cJSON_AddItemToObject(body, "preset", copy);
+    studio_request(studio, studio_asker(studio), REQUEST_SAVE_PRESET, "presets-save", body, "save the preset");
+}
+
+void studio_save_draft(struct studio *studio)
+{
+    studio_prompt(studio, "Save as preset", "A name for these settings; Enter saves, Esc goes back.",
+                  studio->draft_name, save_as, NULL);
+}
+
+bool list_move(struct list *list, int count, int page, enum command_id command)
+{
+    int before = list->cursor;
+    switch (command) {
+    case COMMAND_UP: list->cursor--; break;
+    case COMMAND_DOWN: list->cursor++; break;
+    case COMMAND_PAGE_UP: list->cursor -= page; break;
+    case COMMAND_PAGE_DOWN: list->cursor += page; break;
+    case COMMAND_FIRST: list->cursor = 0; break;
+    case COMMAND_LAST: list->cursor = count - 1; break;
+    default: return false;
+    }
+    if (list->cursor >= count) list->cursor = count - 1;
+    if (list->cursor < 0) list->cursor = 0;
+    (void)before;
+    return true;
+}
+
+int list_window(struct list *list, int count, int rows)
+{
+    if (list->cursor >= count) list->cursor = count - 1;
+    if (list->cursor < 0) list->cursor = 0;
+    if (list->top > list->cursor) list->top = list->cursor;
+    if (rows > 0 && list->cursor >= list->top + rows) list->top = list->cursor - rows + 1;
+    if (list->top > count - rows) list->top = count - rows;
+    if (list->top < 0) list->top = 0;
+    return list->top;
+}
+
+bool filter_matches(const struct studio *studio, enum screen_id screen, const char *text)
+{
+    const char *filter = studio->filter[screen];
+    return filter[0] == 0 || strcasestr(text, filter) != NULL;
+}

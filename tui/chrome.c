@@ -1,0 +1,477 @@
+#include "tui/chrome.h"
+#include "tui/screen/layout.h"
+#include "tui/screen/text.h"
+
+#include <curses.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Runs a command as if its key had been pressed; studio.c has it. */
+void studio_command(struct studio *studio, enum command_id command, bool coarse);
+
+static const char *const level_words[LINK_LEVEL_COUNT] = {"slow link: symbols", "slow link: small pictures",
+                                                          "slow link: fewer pictures", ""};
+
+static void remember_click(struct studio *studio, int row, int column, int columns, enum command_id command)
+{
+    if (studio->footer_count == (int)(sizeof studio->footer / sizeof *studio->footer)) return;
+    studio->footer[studio->footer_count].row = row;
+    studio->footer[studio->footer_count].column = column;
+    studio->footer[studio->footer_count].columns = columns;
+    studio->footer[studio->footer_count++].command = command;
+}
+
+enum command_id chrome_click(const struct studio *studio, int row, int column)
+{
+    for (int index = 0; index < studio->footer_count; index++)
+        if (studio->footer[index].row == row && column >= studio->footer[index].column &&
+            column < studio->footer[index].column + studio->footer[index].columns)
+            return studio->footer[index].command;
+    return COMMAND_NONE;
+}
+
+static enum style phase_style(enum run_phase phase)
+{
+    switch (phase) {
+    case RUN_RUNNING: return STYLE_GOOD;
+    case RUN_FAILED:
+    case RUN_LOST: return STYLE_BAD;
+    case RUN_PAUSED:
+    case RUN_PAUSING:
+    case RUN_WAITING: return STYLE_WARNING;
+    default: return STYLE_DIM;
+    }
+}
+
+/* state · step · time left · held-out reward and the best of it */
+static void draw_run_title(const struct studio *studio, int columns)
+{
+    const struct run *run = studio->run;
+    char text[32], other[32];
+    int at = 1;
+    at += draw_text(0, at, columns >= 140 ? 34 : 25, STYLE_TITLE, run->name) + 2;
+    at += draw_format(0, at, 16, phase_style(run->phase), "%s %s", style_unicode() ? "\u25cf" : "*",
+                      run_phase_name(run->phase)) +
+          2;
+    at += draw_format(0, at, 20, STYLE_LIVE, "step %d/%d", run->step, run->steps) + 1;
+    if (columns >= 100 && run->steps > 0) {
+        draw_bar(0, at, 16, (double)run->step / run->steps, STYLE_ACCENT);
+        at += 17;
+    }
+    if (run_alive(run)) {
+        if (!isnan(run->seconds_per_step) && columns >= 100)
+            at += draw_format(0, at + 1, 16, STYLE_DIM, "%s/step",
+                              words_seconds(text, sizeof text, run->seconds_per_step)) +
+                  1;
+        at += draw_format(0, at + 1, 16, STYLE_DIM, "%s left", words_seconds(text, sizeof text, run->seconds_left)) + 1;
+    }
+    const struct run_step *newest = run_newest_held_out(run), *best = run_best(run);
+    if (newest == NULL) return;
+    char right[96];
+    snprintf(right, sizeof right, "held-out %s  %s%s@%d",
+             words_number(text, sizeof text, run_total(run, newest->held_out)), style_unicode() ? "\u25c6" : "*",
+             best != NULL ? words_number(other, sizeof other, run_total(run, best->held_out)) : "",
+             best != NULL ? best->step : 0);
+    draw_right(0, at + 2, columns - at - 3, STYLE_CURVE_HELD_OUT, "%s", right);
+}
+
+static void draw_home_title(const struct studio *studio, int columns)
+{
+    draw_text(0, 1, 30, STYLE_TITLE, style_unicode() ? "\u25c6 AlignProp Studio" : "* AlignProp Studio");
+    const cJSON *device = item_get(studio->catalogue, "device");
+    char text[32];
+    if (device == NULL) {
+        draw_right(0, 30, columns - 31, studio->engine_error[0] ? STYLE_BAD : STYLE_DIM, "%s",
+                   studio->engine_error[0] ? "no engine: 0 shows why" : "connecting to the engine");
+        return;
+    }
+    draw_right(0, 30, columns - 31, STYLE_DIM, "%s \u00b7 %lld threads \u00b7 %s free",
+               item_text(device, "name", "cpu"), item_integer(device, "threads", 1),
+               words_bytes(text, sizeof text, item_number(device, "memory_free", NAN)));
+}
+
+static void draw_tabs(struct studio *studio, int columns)
+{
+    static const struct {
+        enum screen_id screen;
+        char digit;
+        const char *label;
+        enum command_id command;
+    } tabs[] = {
+        {SCREEN_HOME, '1', "home", COMMAND_GO_HOME},          {SCREEN_TUNE, '2', "tune", COMMAND_GO_TUNE},
+        {SCREEN_REWARDS, '3', "rewards", COMMAND_GO_REWARDS}, {SCREEN_PROMPTS, '4', "prompts", COMMAND_GO_PROMPTS},
+        {SCREEN_TIMELINE, '5', "time", COMMAND_GO_TIMELINE},  {SCREEN_GRID, '6', "grid", COMMAND_GO_GRID},
+        {SCREEN_COMPARE, '7', "compare", COMMAND_GO_COMPARE}, {SCREEN_MIXER, '8', "mixer", COMMAND_GO_MIXER},
+        {SCREEN_RUNS, '9', "runs", COMMAND_GO_RUNS},          {SCREEN_LOG, '0', "log", COMMAND_GO_LOG}};
+    int at = 0;
+    for (size_t index = 0; index < sizeof tabs / sizeof *tabs; index++) {
+        bool here = studio->screen == tabs[index].screen ||
+                    (studio->screen == SCREEN_EDIT && tabs[index].screen == SCREEN_HOME);
+        int start = at;
+        char digit[3] = {' ', tabs[index].digit, 0};
+        at += draw_text(1, at, 2, here ? STYLE_TITLE : STYLE_DIM, digit);
+        at += draw_format(1, at, 12, here ? STYLE_TITLE : STYLE_DIM, " %s", tabs[index].label);
+        remember_click(studio, 1, start, at - start, tabs[index].command);
+    }
+    draw_line(1, at + 1, columns - at - 1, STYLE_FRAME);
+    enum link_level level = terminal_link(studio->terminal)->level;
+    const char *words = level_words[level];
+    if (words[0] != 0 && columns - at > 12) draw_right(1, at + 1, columns - at - 2, STYLE_WARNING, " %s ", words);
+}
+
+static void draw_message(struct studio *studio, struct frame_layout layout)
+{
+    if (studio->filtering) {
+        draw_text(layout.message.row, layout.message.column, 8, STYLE_ACCENT, "filter ");
+        return;
+    }
+    const char *filter = studio->filter[studio->screen];
+    if (studio->message_level == MESSAGE_NONE) {
+        if (filter[0] != 0)
+            draw_format(layout.message.row, layout.message.column, layout.message.columns, STYLE_ACCENT,
+                        "only what holds \"%s\"; Esc shows all", filter);
+        return;
+    }
+    enum style style = studio->message_level == MESSAGE_ERROR     ? STYLE_BAD
+                       : studio->message_level == MESSAGE_WARNING ? STYLE_WARNING
+                                                                  : STYLE_ACCENT;
+    char text[1200];
+    int length =
+        snprintf(text, sizeof text, "%s%s", studio->message_level == MESSAGE_ERROR ? "\u00d7 " : "", studio->message);
+    for (int index = 0; index < studio->remedy_count && length < (int)sizeof text; index++)
+        length += snprintf(text + length, sizeof text - (size_t)length, "  [%c] %s", studio->remedies[index].key,
+                           studio->remedies[index].label);
+    if (studio->message_level == MESSAGE_ERROR && length < (int)sizeof text)
+        snprintf(text + length, sizeof text - (size_t)length, "  [Esc] dismiss");
+    int rows = wrapped_rows(layout.message.columns, text);
+    if (rows > 5) rows = 5;
+    struct area area = {layout.message.row - rows + 1, layout.message.column, rows, layout.message.columns};
+    if (rows > 1) {
+        draw_fill((struct area){area.row, 0, rows, COLS}, STYLE_TEXT);
+        pictures_cover(studio->pictures, area);
+    }
+    draw_wrapped(area, style, text);
+}
+
+static void draw_footer(struct studio *studio, struct frame_layout layout)
+{
+    int count = 0, at = layout.footer.column, end = layout.footer.column + layout.footer.columns;
+    const struct screen_command *all = screen_commands(&count);
+    static const enum command_id last[] = {COMMAND_PALETTE, COMMAND_HELP, COMMAND_QUIT};
+    int reserved = 0;
+    for (size_t index = 0; index < sizeof last / sizeof *last; index++)
+        reserved += 4 + (int)strlen(screen_command_find(last[index], studio->screen)->label);
+    for (int index = 0; index < count; index++) {
+        const struct screen_command *command = &all[index];
+        if (command->label == NULL || !(command->screens & (1u << studio->screen)) || command->id == COMMAND_PALETTE ||
+            command->id == COMMAND_HELP || command->id == COMMAND_QUIT)
+            continue;
+        char key[16];
+        command_key_text(command, key, sizeof key);
+        int width = text_width(key) + 1 + text_width(command->label);
+        if (at + width + 2 > end - reserved) continue;
+        remember_click(studio, layout.footer.row, at, width, command->id);
+        at += draw_text(layout.footer.row, at, width, STYLE_KEY, key) + 1;
+        at += draw_text(layout.footer.row, at, width, STYLE_DIM, command->label) + 2;
+    }
+    for (size_t index = 0; index < sizeof last / sizeof *last; index++) {
+        const struct screen_command *command = screen_command_find(last[index], studio->screen);
+        char key[16];
+        command_key_text(command, key, sizeof key);
+        int width = text_width(key) + 1 + text_width(command->label);
+        remember_click(studio, layout.footer.row, at, width, command->id);
+        at += draw_text(layout.footer.row, at, 8, STYLE_KEY, key) + 1;
+        at += draw_text(layout.footer.row, at, 20, STYLE_DIM, command->label) + 2;
+    }
+}
+
+/* Commands that fit the palette's pattern, best first. */
+static int palette_matches(const struct studio *studio, const struct screen_command *found[], int capacity)
+{
+    int count = 0, total = 0, scores[128];
+    const struct screen_command *all = screen_commands(&total);
+    for (int index = 0; index < total; index++) {
+        const struct screen_command *command = &all[index];
+        if (!(command->screens & (1u << studio->screen))) continue;
+        bool movement = command->id >= COMMAND_UP && command->id <= COMMAND_LAST && command->label == NULL;
+        bool double_row = false;
+        for (int at = 0; at < count; at++) double_row = double_row || found[at]->id == command->id;
+        int score = fuzzy_score(studio->palette.field.text, command->name);
+        if (movement || double_row || score == 0 || count == capacity) continue;
+        int at = count++;
+        while (at > 0 && scores[at - 1] < score) {
+            scores[at] = scores[at - 1];
+            found[at] = found[at - 1];
+            at--;
+        }
+        scores[at] = score;
+        found[at] = command;
+    }
+    return count;
+}
+
+static int help_rows(const struct studio *studio)
+{
+    int total = 0, rows = 0;
+    const struct screen_command *all = screen_commands(&total);
+    for (int index = 0; index < total; index++) rows += (all[index].screens >> studio->screen) & 1;
+    return rows;
+}
+
+static int smaller(int left, int right)
+{
+    return left < right ? left : right;
+}
+
+struct area chrome_popup_area(const struct studio *studio, int rows, int columns)
+{
+    int width = smaller(columns - 4, 76), height = 0;
+    switch (studio->popup) {
+    case POPUP_NONE: return (struct area){0, 0, 0, 0};
+    case POPUP_HELP:
+        height = smaller(rows - 4, help_rows(studio) + 3 + wrapped_rows(width - 4, screen_of(studio->screen)->about));
+        break;
+    case POPUP_PALETTE: height = smaller(rows - 4, 16); break;
+    case POPUP_QUESTION:
+        width = smaller(columns - 4, 64);
+        height = wrapped_rows(width - 4, studio->question.text) + studio->question.count + 3;
+        break;
+    case POPUP_PROMPT: height = wrapped_rows(width - 4, studio->prompt.hint) + 5; break;
+    }
+    if (height > rows - 3) height = rows - 3;
+    return (struct area){(rows - height) / 2, (columns - width) / 2, height, width};
+}
+
+static void draw_help(struct studio *studio, struct area area)
+{
+    const struct screen *screen = screen_of(studio->screen);
+    char title[80];
+    snprintf(title, sizeof title, "Help: %s", screen->name);
+    draw_frame(area, title);
+    struct area inside = {area.row + 1, area.column + 2, area.rows - 2, area.columns - 4};
+    int used = draw_wrapped(inside, STYLE_TEXT, screen->about) + 1;
+    int total = 0, row = 0, room = inside.rows - used;
+    const struct screen_command *all = screen_commands(&total);
+    int most = help_rows(studio) - room;
+    if (studio->help_top > most) studio->help_top = most;
+    if (studio->help_top < 0) studio->help_top = 0;
+    for (int index = 0; index < total; index++) {
+        if (!(all[index].screens & (1u << studio->screen))) continue;
+        int place = row++ - studio->help_top;
+        if (place < 0 || place >= room) continue;
+        draw_text(inside.row + used + place, inside.column, 15, STYLE_KEY, all[index].keys);
+        draw_text(inside.row + used + place, inside.column + 16, inside.columns - 16, STYLE_TEXT, all[index].help);
+    }
+    if (most > 0)
+        draw_right(area.row + area.rows - 1, area.column + 2, area.columns - 4, STYLE_DIM, " \u2191\u2193 %d more ",
+                   most - studio->help_top);
+}
+
+static void draw_palette(struct studio *studio, struct area area)
+{
+    const struct screen_command *found[96];
+    int count = palette_matches(studio, found, 96);
+    draw_frame(area, "Commands");
+    int rows = area.rows - 4;
+    struct list list = {studio->palette.cursor, 0};
+    int first = list_window(&list, count, rows);
+    studio->palette.cursor = list.cursor;
+    for (int row = 0; row < rows && first + row < count; row++) {
+        const struct screen_command *command = found[first + row];
+        bool here = first + row == studio->palette.cursor;
+        int line = area.row + 3 + row;
+        if (here) draw_fill((struct area){line, area.column + 1, 1, area.columns - 2}, STYLE_SELECTED);
+        draw_text(line, area.column + 2, 26, here ? STYLE_SELECTED : STYLE_TEXT, command->name);
+        draw_text(line, area.column + 29, area.columns - 42, here ? STYLE_SELECTED : STYLE_DIM, command->help);
+        char key[16];
+        draw_right(line, area.column + area.columns - 12, 10, here ? STYLE_SELECTED : STYLE_KEY, "%s",
+                   command_key_text(command, key, sizeof key));
+    }
+    if (count == 0)
+        draw_text(area.row + 3, area.column + 2, area.columns - 4, STYLE_DIM, "no command has these letters");
+    draw_text(area.row + 1, area.column + 2, 2, STYLE_ACCENT, ":");
+    field_draw(&studio->palette.field, area.row + 1, area.column + 4, area.columns - 6);
+}
+
+static void draw_question(struct studio *studio, struct area area)
+{
+    draw_frame(area, studio->question.title);
+    struct area inside = {area.row + 1, area.column + 2, area.rows - 2, area.columns - 4};
+    int row = inside.row + draw_wrapped(inside, STYLE_TEXT, studio->question.text) + 1;
+    for (int index = 0; index < studio->question.count; index++) {
+        const struct choice *choice = &studio->question.choices[index];
+        bool here = index == studio->question.cursor;
+        if (here) draw_fill((struct area){row + index, area.column + 1, 1, area.columns - 2}, STYLE_SELECTED);
+        draw_format(row + index, inside.column, 3, here ? STYLE_SELECTED : STYLE_KEY, "%c", choice->key);
+        draw_text(row + index, inside.column + 3, inside.columns - 3, here ? STYLE_SELECTED : STYLE_TEXT,
+                  choice->label);
+    }
+}
+
+static void draw_prompt(struct studio *studio, struct area area)
+{
+    draw_frame(area, studio->prompt.title);
+    struct area inside = {area.row + 1, area.column + 2, area.rows - 4, area.columns - 4};
+    draw_wrapped(inside, STYLE_DIM, studio->prompt.hint);
+    field_draw(&studio->prompt.field, area.row + area.rows - 3, inside.column, inside.columns);
+}
+
+static void draw_popup(struct studio *studio, struct area area)
+{
+    switch (studio->popup) {
+    case POPUP_NONE: return;
+    case POPUP_HELP: draw_help(studio, area); return;
+    case POPUP_PALETTE: draw_palette(studio, area); return;
+    case POPUP_QUESTION: draw_question(studio, area); return;
+    case POPUP_PROMPT: draw_prompt(studio, area); return;
+    }
+}
+
+void chrome_draw(struct studio *studio)
+{
+    struct frame_layout layout = layout_frame(LINES, COLS);
+    studio->footer_count = 0;
+    studio->list_area = (struct area){0, 0, 0, 0};
+    if (layout.too_small) {
+        draw_format(0, 0, COLS, STYLE_WARNING, "the studio needs %d x %d cells", LEAST_COLUMNS, LEAST_ROWS);
+        if (LINES > 1) draw_format(1, 0, COLS, STYLE_TEXT, "this window has %d x %d", COLS, LINES);
+        if (LINES > 2) draw_text(2, 0, COLS, STYLE_DIM, "a run goes on meanwhile; q leaves");
+        return;
+    }
+    bool of_run = studio->run->phase != RUN_UNKNOWN && studio->screen != SCREEN_HOME && studio->screen != SCREEN_EDIT &&
+                  studio->screen != SCREEN_MIXER;
+    if (of_run)
+        draw_run_title(studio, COLS);
+    else
+        draw_home_title(studio, COLS);
+    draw_tabs(studio, COLS);
+    screen_of(studio->screen)->draw(studio, layout.body);
+    draw_footer(studio, layout);
+    draw_message(studio, layout);
+    struct area popup = chrome_popup_area(studio, LINES, COLS);
+    if (!area_empty(popup)) {
+        pictures_cover(studio->pictures, popup);
+        draw_popup(studio, popup);
+    } else if (studio->filtering) {
+        field_draw(&studio->filter_field, layout.message.row, layout.message.column + 8, layout.message.columns - 8);
+    }
+}
+
+void chrome_open_palette(struct studio *studio)
+{
+    studio->popup = POPUP_PALETTE;
+    studio->palette.cursor = 0;
+    field_set(&studio->palette.field, "");
+}
+
+static void close_popup(struct studio *studio)
+{
+    studio->popup = POPUP_NONE;
+    studio->dirty = true;
+}
+
+static void choose(struct studio *studio, int index)
+{
+    struct choice choice = studio->question.choices[index];
+    close_popup(studio);
+    if (choice.chosen != NULL) choice.chosen(studio, choice.argument);
+}
+
+static void question_key(struct studio *studio, const struct input_event *event)
+{
+    if (event->key == KEY_CODE_ESCAPE) {
+        close_popup(studio);
+    } else if (event->key == KEY_CODE_ENTER || event->key == '\n') {
+        choose(studio, studio->question.cursor);
+    } else if (event->key == KEY_CODE_UP || event->key == 'k') {
+        if (studio->question.cursor > 0) studio->question.cursor--;
+    } else if (event->key == KEY_CODE_DOWN || event->key == 'j' || event->key == KEY_CODE_TAB) {
+        if (studio->question.cursor + 1 < studio->question.count) studio->question.cursor++;
+    } else {
+        for (int index = 0; index < studio->question.count; index++) {
+            if ((uint32_t)studio->question.choices[index].key != event->key) continue;
+            choose(studio, index);
+            return;
+        }
+    }
+}
+
+static void palette_key(struct studio *studio, const struct input_event *event)
+{
+    if (event->key == KEY_CODE_ESCAPE) {
+        close_popup(studio);
+    } else if (event->key == KEY_CODE_ENTER || event->key == '\n') {
+        const struct screen_command *found[96];
+        int count = palette_matches(studio, found, 96);
+        close_popup(studio);
+        if (studio->palette.cursor < count) studio_command(studio, found[studio->palette.cursor]->id, false);
+    } else if (event->key == KEY_CODE_UP) {
+        if (studio->palette.cursor > 0) studio->palette.cursor--;
+    } else if (event->key == KEY_CODE_DOWN || event->key == KEY_CODE_TAB) {
+        studio->palette.cursor++;
+    } else if (field_key(&studio->palette.field, event)) {
+        studio->palette.cursor = 0;
+    }
+}
+
+static void prompt_key(struct studio *studio, const struct input_event *event)
+{
+    bool enter = event->key == KEY_CODE_ENTER || event->key == '\n';
+    if (event->key == KEY_CODE_ESCAPE) {
+        close_popup(studio);
+    } else if (enter && event->kind == INPUT_PASTED) {
+        if (studio->prompt.line == NULL) return;
+        if (studio->prompt.field.length > 0) studio->prompt.line(studio, studio->prompt.field.text);
+        field_set(&studio->prompt.field, "");
+    } else if (enter) {
+        char text[FIELD_CAPACITY];
+        snprintf(text, sizeof text, "%s", studio->prompt.field.text);
+        close_popup(studio);
+        if (studio->prompt.done != NULL) studio->prompt.done(studio, text);
+    } else {
+        field_key(&studio->prompt.field, event);
+    }
+}
+
+static void help_key(struct studio *studio, const struct input_event *event)
+{
+    switch (event->key) {
+    case KEY_CODE_UP:
+    case 'k': studio->help_top--; return;
+    case KEY_CODE_DOWN:
+    case 'j': studio->help_top++; return;
+    case KEY_CODE_PAGE_UP: studio->help_top -= 10; return;
+    case KEY_CODE_PAGE_DOWN: studio->help_top += 10; return;
+    default: close_popup(studio);
+    }
+}
+
+static void filter_key(struct studio *studio, const struct input_event *event)
+{
+    char *filter = studio->filter[studio->screen];
+    if (event->key == KEY_CODE_ESCAPE) {
+        studio->filtering = false;
+        filter[0] = 0;
+    } else if (event->key == KEY_CODE_ENTER || event->key == '\n') {
+        studio->filtering = false;
+    } else if (field_key(&studio->filter_field, event)) {
+        snprintf(filter, FILTER_CAPACITY, "%.*s", FILTER_CAPACITY - 1, studio->filter_field.text);
+    }
+}
+
+bool chrome_popup_key(struct studio *studio, const struct input_event *event)
+{
+    if (event->kind == INPUT_KEY && event->key == 3) return false; /* Ctrl-C asks to leave from everywhere */
+    studio->dirty = true;
+    switch (studio->popup) {
+    case POPUP_HELP: help_key(studio, event); return true;
+    case POPUP_PALETTE: palette_key(studio, event); return true;
+    case POPUP_QUESTION: question_key(studio, event); return true;
+    case POPUP_PROMPT: prompt_key(studio, event); return true;
+    case POPUP_NONE: break;
+    }
+    if (!studio->filtering) return false;
+    filter_key(studio, event);
+    return true;
+}

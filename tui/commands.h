@@ -1,0 +1,108 @@
+/* The one table of commands: it binds the keys, and gives the footer, the help and the palette their words. */
+#ifndef ALIGNPROP_TUI_COMMANDS_H
+#define ALIGNPROP_TUI_COMMANDS_H
+
+#include "tui/terminal/input.h"
+
+enum screen_id {
+    SCREEN_HOME,
+    SCREEN_EDIT,
+    SCREEN_TUNE,
+    SCREEN_REWARDS,
+    SCREEN_PROMPTS,
+    SCREEN_TIMELINE,
+    SCREEN_GRID,
+    SCREEN_COMPARE,
+    SCREEN_MIXER,
+    SCREEN_RUNS,
+    SCREEN_LOG,
+    SCREEN_COUNT
+};
+
+enum command_id {
+    COMMAND_NONE,
+    COMMAND_UP,
+    COMMAND_DOWN,
+    COMMAND_LEFT,
+    COMMAND_RIGHT,
+    COMMAND_PAGE_UP,
+    COMMAND_PAGE_DOWN,
+    COMMAND_FIRST,
+    COMMAND_LAST,
+    COMMAND_LESS,
+    COMMAND_MORE,
+    COMMAND_OPEN,
+    COMMAND_BACK,
+    COMMAND_NEXT_PANE,
+    COMMAND_PREVIOUS_PANE,
+    COMMAND_FILTER,
+    COMMAND_PALETTE,
+    COMMAND_HELP,
+    COMMAND_UNDO,
+    COMMAND_REPAINT,
+    COMMAND_SUSPEND,
+    COMMAND_QUIT,
+    COMMAND_MOUSE,
+    COMMAND_PICTURES,
+    COMMAND_DISMISS,
+    COMMAND_GO_HOME,
+    COMMAND_GO_TUNE,
+    COMMAND_GO_REWARDS,
+    COMMAND_GO_PROMPTS,
+    COMMAND_GO_TIMELINE,
+    COMMAND_GO_GRID,
+    COMMAND_GO_COMPARE,
+    COMMAND_GO_MIXER,
+    COMMAND_GO_RUNS,
+    COMMAND_GO_LOG,
+    COMMAND_EDIT,
+    COMMAND_NEW,
+    COMMAND_START,
+    COMMAND_SAVE_PRESET,
+    COMMAND_DUPLICATE,
+    COMMAND_RENAME,
+    COMMAND_DELETE,
+    COMMAND_TOGGLE,
+    COMMAND_ADD,
+    COMMAND_LOAD_FILE,
+    COMMAND_PAUSE,
+    COMMAND_SAMPLE_NOW,
+    COMMAND_SAVE_NOW,
+    COMMAND_STOP,
+    COMMAND_ROLLBACK,
+    COMMAND_MUTE,
+    COMMAND_SOLO,
+    COMMAND_TYPE_VALUE,
+    COMMAND_LEARNING_RATE,
+    COMMAND_SWAP,
+    COMMAND_SIDE_BY_SIDE,
+    COMMAND_NEXT_PICTURE,
+    COMMAND_PICTURE_SET,
+    COMMAND_ENLARGE,
+    COMMAND_RESUME,
+    COMMAND_EXPORT,
+    COMMAND_MARK,
+    COMMAND_COUNT
+};
+
+struct screen_command {
+    enum command_id id;
+    const char *name;  /* as typed in the palette */
+    const char *keys;  /* separated by spaces: "Left h"; a letter, Enter, Esc, Tab, ^L and so on */
+    const char *label; /* in the footer; NULL: not there */
+    const char *help;  /* one line */
+    unsigned screens;  /* bits of enum screen_id */
+};
+
+const struct screen_command *screen_commands(int *count);
+/* The command that the key is bound to on that screen; COMMAND_NONE when it is bound to none. */
+enum command_id command_of_key(enum screen_id screen, const struct input_event *event);
+const struct screen_command *screen_command_find(enum command_id id, enum screen_id screen);
+/* The first of the command's keys as the footer shows it: "Enter", "^L", an arrow. */
+const char *command_key_text(const struct screen_command *command, char *text, int size);
+/* The name of a key's token for an event; fills `text`. */
+void command_key_token(const struct input_event *event, char *text, int size);
+/* How well `pattern` matches `name` as a subsequence: 0 not at all, larger is better. */
+int fuzzy_score(const char *pattern, const char *name);
+
+#endif

@@ -1,0 +1,186 @@
+/* What engines send: replies to the studio's questions, and the live messages of the run on screen. */
+#include "tui/state.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct request take_request(struct studio *studio, const struct client *client, int id)
+{
+    for (int index = 0; index < REQUESTS; index++) {
+        struct request found = studio->requests[index];
+        if (found.id != id || found.client != client) continue;
+        studio->requests[index] = (struct request){0};
+        return found;
+    }
+    return (struct request){0};
+}
+
+static void replace(cJSON **place, const cJSON *message, const char *key)
+{
+    const cJSON *item = item_get(message, key);
+    if (item == NULL) return;
+    cJSON_Delete(*place);
+    *place = cJSON_Duplicate(item, 1);
+}
+
+static void start_anyway(struct studio *studio, int now)
+{
+    const cJSON *preset = studio->draft;
+    if (preset == NULL) return;
+    studio_start(studio, preset, item_text(preset, "name", "preset"), now ? "now" : "queue");
+}
+
+static void take_start(struct studio *studio, const struct request *request, const cJSON *message)
+{
+    if (item_true(message, "ok")) {
+        studio_dismiss(studio);
+        studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
+        const char *socket = item_text(message, "socket", NULL);
+        if (socket != NULL) studio_attach(studio, socket);
+        return;
+    }
+    if (item_true(message, "busy")) {
+        studio_ask(studio, "The device is busy", item_text(message, "error", "another run is using it"));
+        studio_add_choice(studio, 'w', "queue: start when it is free", start_anyway, 0);
+        studio_add_choice(studio, 'r', "run anyway, both slower", start_anyway, 1);
+        studio_add_choice(studio, 'c', "cancel", NULL, 0);
+        return;
+    }
+    studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, item_text(message, "error", "refused"));
+}
+
+static void attach_to_newest(struct studio *studio, int argument)
+{
+    (void)argument;
+    const cJSON *run = NULL;
+    cJSON_ArrayForEach(run, studio->runs)
+    {
+        if (item_text(run, "socket", NULL) == NULL) continue;
+        studio_open_run(studio, run);
+        return;
+    }
+}
+
+/* Once, when the studio opens: a run that is alive is offered. */
+static void offer_live_run(struct studio *studio)
+{
+    const cJSON *run = NULL;
+    if (studio->offered || studio->live != NULL || studio->screen != SCREEN_HOME || studio->popup != POPUP_NONE) return;
+    studio->offered = true;
+    cJSON_ArrayForEach(run, studio->runs)
+    {
+        if (item_text(run, "socket", NULL) == NULL) continue;
+        char text[300];
+        snprintf(text, sizeof text, "%.120s is at step %lld of %lld.", item_text(run, "name", "A run"),
+                 item_integer(run, "step", 0), item_integer(run, "steps", 0));
+        studio_ask(studio, "A run is on", text);
+        studio_add_choice(studio, 'a', "attach: watch and steer it", attach_to_newest, 0);
+        studio_add_choice(studio, 'h', "stay here; 9 lists the runs", NULL, 0);
+        return;
+    }
+}
+
+static void refresh_catalogue(struct studio *studio)
+{
+    studio_request(studio, studio_asker(studio), REQUEST_CATALOGUE, "catalogue", NULL, "read the presets");
+}
+
+static void take_reply(struct studio *studio, struct client *client, const cJSON *message)
+{
+    struct request request = take_request(studio, client, (int)item_integer(message, "re", 0));
+    bool ok = item_true(message, "ok");
+    if (request.purpose == REQUEST_START) {
+        take_start(studio, &request, message);
+        return;
+    }
+    if (!ok) {
+        if (item_true(message, "superseded")) return;
+        const char *error = item_text(message, "error", "refused");
+        if (request.purpose == REQUEST_PLAN)
+            snprintf(studio->plan_error, sizeof studio->plan_error, "%s", error);
+        else
+            studio_say(studio, MESSAGE_ERROR, "%s: %s", request.words, error);
+        return;
+    }
+    switch (request.purpose) {
+    case REQUEST_CATALOGUE: replace(&studio->catalogue, message, "catalogue"); break;
+    case REQUEST_RUNS:
+        replace(&studio->runs, message, "runs");
+        offer_live_run(studio);
+        break;
+    case REQUEST_PLAN:
+        replace(&studio->plan, message, "plan");
+        studio->plan_error[0] = 0;
+        break;
+    case REQUEST_SAVE_PRESET:
+        studio->draft_changed = false;
+        studio_say(studio, MESSAGE_INFO, "saved: %s", item_text(message, "path", "the preset"));
+        refresh_catalogue(studio);
+        break;
+    case REQUEST_CHANGE_PRESETS: refresh_catalogue(studio); break;
+    default: break;
+    }
+}
+
+static void take_sampled(struct studio *studio, const cJSON *message)
+{
+    struct mixer_view *mixer = &studio->mixer;
+    if (item_integer(message, "re", 0) != mixer->request) return;
+    mixer->request = 0;
+    if (!item_true(message, "ok") && !item_true(message, "superseded"))
+        snprintf(mixer->error, sizeof mixer->error, "%s", item_text(message, "error", "the picture could not be made"));
+}
+
+/* Applied values overtake the sliders' own once the engine has them. */
+static void settle_sliders(struct studio *studio)
+{
+    for (int index = 0; index < studio->run->reward_count; index++) {
+        double target = studio->tune.target[index];
+        const struct run_reward *reward = &studio->run->rewards[index];
+        if (!isnan(target) && fabs(target - reward->weight) < 1e-9) studio->tune.target[index] = NAN;
+    }
+}
+
+static void take_message(void *context, struct client *client, const char *type, const cJSON *message)
+{
+    struct studio *studio = context;
+    studio->dirty = true;
+    if (strcmp(type, "reply") == 0) {
+        take_reply(studio, client, message);
+    } else if (strcmp(type, "sampled") == 0) {
+        take_sampled(studio, message);
+    } else if (strcmp(type, "hello") == 0 && client == studio->engine) {
+        studio->engine_error[0] = 0;
+        refresh_catalogue(studio);
+        studio_request(studio, client, REQUEST_RUNS, "runs", NULL, "list the runs");
+    } else if (strcmp(type, "catalogue-changed") == 0 && client == studio->engine) {
+        refresh_catalogue(studio);
+    } else if (client != studio->live) {
+        return;
+    } else if (strcmp(type, "state") == 0) {
+        run_take_state(studio->run, message);
+    } else {
+        run_take_message(studio->run, type, message);
+        if (strcmp(type, "event") == 0) settle_sliders(studio);
+    }
+}
+
+static void take_picture(void *context, struct client *client, const cJSON *header, int width, int height,
+                         const unsigned char *pixels)
+{
+    struct studio *studio = context;
+    studio->dirty = true;
+    if (item_get(header, "re") != NULL) {
+        if (item_integer(header, "re", 0) == studio->mixer.request)
+            image_set(&studio->mixer.picture, width, height, pixels);
+        return;
+    }
+    if (client == studio->live) run_take_picture(studio->run, header, width, height, pixels);
+}
+
+struct client_handler studio_handler(struct studio *studio)
+{
+    return (struct client_handler){studio, take_message, take_picture};
+}

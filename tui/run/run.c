@@ -1,0 +1,530 @@
+#include "tui/run/run.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const phase_names[] = {
+    [RUN_UNKNOWN] = "connecting", [RUN_IDLE] = "idle",       [RUN_WAITING] = "waiting", [RUN_STARTING] = "starting",
+    [RUN_RUNNING] = "running",    [RUN_PAUSING] = "pausing", [RUN_PAUSED] = "paused",   [RUN_STOPPING] = "stopping",
+    [RUN_FINISHED] = "finished",  [RUN_STOPPED] = "stopped", [RUN_FAILED] = "failed",   [RUN_LOST] = "engine lost",
+};
+
+static const char *const figure_names[FIGURE_COUNT] = {
+    [FIGURE_ADAPTER_NORM] = "adapter_norm",
+    [FIGURE_DRIFT] = "drift",
+    [FIGURE_DIVERSITY] = "diversity",
+    [FIGURE_DARK] = "dark",
+    [FIGURE_EDGES] = "edges",
+    [FIGURE_SATURATION] = "saturation",
+    [FIGURE_SAMPLING] = "sampling",
+    [FIGURE_DECODING] = "decoding",
+    [FIGURE_REWARD] = "reward",
+    [FIGURE_BACKWARD] = "backward",
+};
+
+static const char *const kind_names[RUN_PICTURE_KINDS] = {"denoising", "sample", "base", "eval"};
+
+struct run *run_new(void)
+{
+    struct run *run = calloc(1, sizeof *run);
+    if (run != NULL) run_clear(run);
+    return run;
+}
+
+void run_clear(struct run *run)
+{
+    for (int kind = 0; kind < RUN_PICTURE_KINDS; kind++)
+        for (int index = 0; index < RUN_PICTURES; index++) image_free(&run->pictures[kind][index].image);
+    cJSON_Delete(run->preset);
+    free(run->history);
+    memset(run, 0, sizeof *run);
+    run->seconds_per_step = run->seconds_left = NAN;
+    run->memory_planned = run->memory_used = run->memory_free = NAN;
+    run->learning_rate = run->learning_rate_pending = run->clip = NAN;
+}
+
+void run_free(struct run *run)
+{
+    if (run == NULL) return;
+    run_clear(run);
+    free(run);
+}
+
+const char *run_phase_name(enum run_phase phase)
+{
+    return phase_names[phase];
+}
+
+static enum run_phase phase_of(const char *name)
+{
+    for (size_t index = RUN_IDLE; index < RUN_LOST; index++)
+        if (strcmp(name, phase_names[index]) == 0) return (enum run_phase)index;
+    return RUN_UNKNOWN;
+}
+
+bool run_alive(const struct run *run)
+{
+    return run->phase >= RUN_WAITING && run->phase <= RUN_STOPPING;
+}
+
+static int reward_index(const struct run *run, const char *id)
+{
+    for (int index = 0; index < run->reward_count; index++)
+        if (strcmp(run->rewards[index].id, id) == 0) return index;
+    return -1;
+}
+
+static void take_preset(struct run *run, const cJSON *preset)
+{
+    cJSON_Delete(run->preset);
+    run->preset = cJSON_Duplicate(preset, 1);
+    run->reward_count = 0;
+    const cJSON *reward = NULL;
+    cJSON_ArrayForEach(reward, item_get(preset, "rewards"))
+    {
+        if (run->reward_count == RUN_REWARDS) break;
+        struct run_reward *target = &run->rewards[run->reward_count++];
+        *target =
+            (struct run_reward){.weight = item_number(reward, "weight", 1), .pending = NAN, .low = -10, .high = 10};
+        const char *name = item_text(reward, "name", "reward");
+        snprintf(target->name, sizeof target->name, "%s", name);
+        snprintf(target->id, sizeof target->id, "%s", item_text(reward, "id", name));
+    }
+    run->learning_rate = item_number(item_get(preset, "optimizer"), "lr", NAN);
+    run->clip = item_number(item_get(preset, "optimizer"), "clip", NAN);
+}
+
+static bool reward_of_key(const struct run *run, const char *key, int *index)
+{
+    char id[64];
+    const char *start = strncmp(key, "rewards.", 8) == 0 ? key + 8 : NULL;
+    const char *end = start != NULL ? strrchr(start, '.') : NULL;
+    if (end == NULL || strcmp(end, ".weight") != 0) return false;
+    snprintf(id, sizeof id, "%.*s", (int)(end - start), start);
+    *index = reward_index(run, id);
+    return *index >= 0;
+}
+
+static void apply_setting(struct run *run, const char *key, double value)
+{
+    int index = 0;
+    if (reward_of_key(run, key, &index)) {
+        run->rewards[index].weight = value;
+        if (run->rewards[index].pending == value) run->rewards[index].pending = NAN;
+    } else if (strcmp(key, "optimizer.lr") == 0) {
+        run->learning_rate = value;
+        if (run->learning_rate_pending == value) run->learning_rate_pending = NAN;
+    } else if (strcmp(key, "optimizer.clip") == 0) {
+        run->clip = value;
+    }
+}
+
+static void take_settings(struct run *run, const cJSON *message)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, item_get(message, "settings")) if (cJSON_IsNumber(item))
+        apply_setting(run, item->string, item->valuedouble);
+    for (int index = 0; index < run->reward_count; index++) run->rewards[index].pending = NAN;
+    run->learning_rate_pending = NAN;
+    cJSON_ArrayForEach(item, item_get(message, "pending"))
+    {
+        int index = 0;
+        if (!cJSON_IsNumber(item)) continue;
+        if (reward_of_key(run, item->string, &index)) run->rewards[index].pending = item->valuedouble;
+        if (strcmp(item->string, "optimizer.lr") == 0) run->learning_rate_pending = item->valuedouble;
+    }
+    cJSON_ArrayForEach(item, item_get(message, "ranges"))
+    {
+        int index = 0;
+        const cJSON *low = cJSON_GetArrayItem(item, 0), *high = cJSON_GetArrayItem(item, 1);
+        if (!cJSON_IsNumber(low) || !cJSON_IsNumber(high) || !reward_of_key(run, item->string, &index)) continue;
+        run->rewards[index].low = low->valuedouble;
+        run->rewards[index].high = high->valuedouble;
+    }
+    run->pending_step = (int)item_integer(message, "pending_step", 0);
+}
+
+static struct run_step *step_entry(struct run *run, int step)
+{
+    int at = run->history_count;
+    while (at > 0 && run->history[at - 1].step > step) at--;
+    if (at > 0 && run->history[at - 1].step == step) return &run->history[at - 1];
+    if (run->history_count == run->history_capacity) {
+        int capacity = run->history_capacity > 0 ? run->history_capacity * 2 : 256;
+        struct run_step *larger = realloc(run->history, (size_t)capacity * sizeof *larger);
+        if (larger == NULL) return NULL;
+        run->history = larger;
+        run->history_capacity = capacity;
+    }
+    memmove(run->history + at + 1, run->history + at, (size_t)(run->history_count - at) * sizeof *run->history);
+    run->history_count++;
+    struct run_step *entry = &run->history[at];
+    memset(entry, 0, sizeof *entry);
+    entry->step = step;
+    entry->loss = entry->gradient_norm = entry->seconds = NAN;
+    for (int index = 0; index < RUN_REWARDS; index++) entry->reward[index] = entry->held_out[index] = NAN;
+    for (int index = 0; index < FIGURE_COUNT; index++) entry->figure[index] = NAN;
+    return entry;
+}
+
+static void forget_after(struct run *run, int step)
+{
+    while (run->history_count > 0 && run->history[run->history_count - 1].step > step) run->history_count--;
+    while (run->mark_count > 0 && run->marks[run->mark_count - 1].step > step + 1) run->mark_count--;
+}
+
+static bool take_values(const struct run *run, const cJSON *object, double *values)
+{
+    if (!cJSON_IsObject(object)) return false;
+    for (int index = 0; index < run->reward_count; index++)
+        values[index] = item_number(object, run->rewards[index].id, NAN);
+    return true;
+}
+
+static void add_mark(struct run *run, int step, const char *text)
+{
+    if (run->mark_count == RUN_MARKS) {
+        memmove(run->marks, run->marks + 1, (RUN_MARKS - 1) * sizeof *run->marks);
+        run->mark_count--;
+    }
+    struct run_mark *mark = &run->marks[run->mark_count++];
+    mark->step = step;
+    snprintf(mark->text, sizeof mark->text, "%s", text);
+}
+
+static void take_checkpoint(struct run *run, int step)
+{
+    for (int index = 0; index < run->checkpoint_count; index++)
+        if (run->checkpoints[index] == step) return;
+    if (run->checkpoint_count == RUN_CHECKPOINTS) return;
+    run->checkpoints[run->checkpoint_count++] = step;
+}
+
+/* Side figures stand in the line, in `extra`, or among the phases' seconds. */
+static double figure_of(const cJSON *line, enum run_figure figure)
+{
+    const cJSON *extra = item_get(line, "extra");
+    const char *name = figure_names[figure];
+    if (figure >= FIGURE_SAMPLING) return item_number(item_get(line, "phases"), name, NAN);
+    return item_number(extra, name, item_number(line, name, NAN));
+}
+
+static void take_event(struct run *run, const cJSON *line)
+{
+    const char *event = item_text(line, "event", "");
+    int step = (int)item_integer(line, "step", run->step);
+    if (strcmp(event, "set") == 0) {
+        const char *key = item_text(line, "key", "");
+        double to = item_number(line, "to", NAN), from = item_number(line, "from", NAN);
+        int index = 0;
+        char text[80];
+        if (reward_of_key(run, key, &index))
+            snprintf(text, sizeof text, "%.24s weight %.4g to %.4g", run->rewards[index].id, from, to);
+        else
+            snprintf(text, sizeof text, "%.30s %.4g to %.4g", key, from, to);
+        add_mark(run, step, text);
+        if (!isnan(to)) apply_setting(run, key, to);
+    } else if (strcmp(event, "evaluation") == 0) {
+        /* Held-out pictures between two steps: the untrained ones of step 0, or those of `sample now`. */
+        struct run_step *entry = step_entry(run, step);
+        if (entry == NULL || !take_values(run, item_get(line, "eval_reward"), entry->held_out)) return;
+        entry->evaluated = true;
+        for (int figure = 0; figure < FIGURE_SAMPLING; figure++) {
+            double value = figure_of(line, (enum run_figure)figure);
+            if (!isnan(value)) entry->figure[figure] = value;
+        }
+    } else if (strcmp(event, "checkpoint") == 0) {
+        take_checkpoint(run, step);
+    } else if (strcmp(event, "rollback") == 0) {
+        forget_after(run, step);
+        add_mark(run, step, "rolled back");
+    } else if (strcmp(event, "resume") == 0) {
+        forget_after(run, step);
+    }
+}
+
+void run_take_line(struct run *run, const cJSON *line)
+{
+    if (item_get(line, "event") != NULL) {
+        take_event(run, line);
+        return;
+    }
+    int step = (int)item_integer(line, "step", -1);
+    if (step < 0 || step > 100000000) return;
+    struct run_step *entry = step_entry(run, step);
+    if (entry == NULL) return;
+    if (take_values(run, item_get(line, "reward"), entry->reward)) entry->trained = true;
+    if (take_values(run, item_get(line, "eval_reward"), entry->held_out)) entry->evaluated = true;
+    entry->loss = item_number(line, "loss", NAN);
+    entry->gradient_norm = item_number(line, "grad_norm", NAN);
+    entry->seconds = item_number(line, "seconds", NAN);
+    entry->kept_steps = (int)item_integer(line, "k", 0);
+    entry->skipped = item_true(line, "skipped");
+    for (int figure = 0; figure < FIGURE_COUNT; figure++)
+        entry->figure[figure] = figure_of(line, (enum run_figure)figure);
+    if (step > run->step) run->step = step;
+}
+
+/* Reads whole lines only: the last one may still be in the writing. */
+static void read_history(struct run *run, long long most)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", run->path);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return;
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t length;
+    long long read = 0;
+    while ((length = getline(&line, &capacity, file)) > 0) {
+        read += length;
+        if (line[length - 1] != '\n' || (most >= 0 && read > most)) break;
+        cJSON *object = item_object(line, (size_t)length);
+        if (object != NULL) run_take_line(run, object);
+        cJSON_Delete(object);
+    }
+    free(line);
+    fclose(file);
+}
+
+static void add_log(struct run *run, const cJSON *line)
+{
+    struct run_log_line *target = &run->log[run->log_next];
+    snprintf(target->level, sizeof target->level, "%s", item_text(line, "level", "info"));
+    snprintf(target->text, sizeof target->text, "%s", item_text(line, "text", ""));
+    target->time = item_number(line, "time", NAN);
+    run->log_next = (run->log_next + 1) % RUN_LOG_LINES;
+    if (run->log_count < RUN_LOG_LINES) run->log_count++;
+}
+
+void run_take_state(struct run *run, const cJSON *message)
+{
+    const cJSON *place = item_get(message, "run");
+    run->phase = phase_of(item_text(message, "phase", "idle"));
+    if (place == NULL) return;
+    snprintf(run->path, sizeof run->path, "%s", item_text(place, "path", ""));
+    snprintf(run->name, sizeof run->name, "%s", item_text(place, "name", ""));
+    snprintf(run->device, sizeof run->device, "%s", item_text(message, "device", ""));
+    snprintf(run->error, sizeof run->error, "%s", item_text(message, "error", ""));
+    run->threads = (int)item_integer(message, "threads", 0);
+    run->clients = (int)item_integer(message, "clients", 0);
+    run->steps = (int)item_integer(message, "steps", 0);
+    run->seconds_per_step = item_number(message, "seconds_per_step", NAN);
+    run->seconds_left = item_number(message, "seconds_left", NAN);
+    const cJSON *memory = item_get(message, "memory");
+    run->memory_planned = item_number(memory, "planned", NAN);
+    run->memory_used = item_number(memory, "used", NAN);
+    run->memory_free = item_number(memory, "free", NAN);
+    if (item_get(message, "preset") != NULL) take_preset(run, item_get(message, "preset"));
+    run->history_count = run->mark_count = run->checkpoint_count = 0;
+    run->step = 0;
+    read_history(run, item_integer(item_get(message, "history"), "bytes", -1));
+    if (item_get(message, "last") != NULL) run_take_line(run, item_get(message, "last"));
+    take_settings(run, message);
+    run->step = (int)item_integer(message, "step", run->step);
+    run->checkpoint_count = 0;
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, item_get(message, "checkpoints")) if (cJSON_IsNumber(item))
+        take_checkpoint(run, item->valueint);
+    run->log_count = run->log_next = 0;
+    cJSON_ArrayForEach(item, item_get(message, "log")) add_log(run, item);
+    if (item_get(message, "progress") != NULL) run_take_message(run, "progress", item_get(message, "progress"));
+}
+
+static void take_metrics(struct run *run, const cJSON *line)
+{
+    run_take_line(run, line);
+    double seconds = item_number(line, "seconds", NAN);
+    if (isnan(seconds)) return;
+    double before = run->seconds_per_step;
+    run->seconds_per_step = isnan(before) ? seconds : before * 0.8 + seconds * 0.2;
+    run->seconds_left = run->seconds_per_step * (run->steps - run->step);
+    if (run->pending_step > 0 && run->step >= run->pending_step) run->pending_step = 0;
+}
+
+void run_take_message(struct run *run, const char *type, const cJSON *message)
+{
+    if (strcmp(type, "progress") == 0) {
+        snprintf(run->progress.phase, sizeof run->progress.phase, "%s", item_text(message, "phase", ""));
+        run->progress.step = (int)item_integer(message, "step", run->step + 1);
+        run->progress.done = (int)item_integer(message, "done", 0);
+        run->progress.total = (int)item_integer(message, "total", 0);
+    } else if (strcmp(type, "metrics") == 0) {
+        take_metrics(run, item_get(message, "line"));
+    } else if (strcmp(type, "event") == 0) {
+        take_event(run, item_get(message, "line"));
+    } else if (strcmp(type, "log") == 0) {
+        add_log(run, message);
+    } else if (strcmp(type, "end") == 0) {
+        run->phase = phase_of(item_text(message, "phase", "stopped"));
+        run->step = (int)item_integer(message, "step", run->step);
+        snprintf(run->end_text, sizeof run->end_text, "%s", item_text(message, "text", ""));
+        if (run->phase == RUN_FAILED) snprintf(run->error, sizeof run->error, "%s", run->end_text);
+    }
+}
+
+void run_take_picture(struct run *run, const cJSON *header, int width, int height, const unsigned char *pixels)
+{
+    const char *name = item_text(header, "kind", "");
+    int kind = 0;
+    while (kind < RUN_PICTURE_KINDS && strcmp(name, kind_names[kind]) != 0) kind++;
+    long long index = item_integer(header, "index", -1);
+    if (kind == RUN_PICTURE_KINDS || index < 0 || index >= RUN_PICTURES) return;
+    struct run_picture *picture = &run->pictures[kind][index];
+    if (!image_set(&picture->image, width, height, pixels)) return;
+    picture->step = (int)item_integer(header, "step", 0);
+    picture->index = (int)index;
+    picture->full_width = (int)item_integer(header, "full_width", width);
+    picture->full_height = (int)item_integer(header, "full_height", height);
+    const cJSON *denoising = item_get(header, "denoising");
+    picture->done = (int)item_integer(denoising, "done", 0);
+    picture->total = (int)item_integer(denoising, "total", 0);
+    picture->reward = item_number(header, "reward", NAN);
+    for (int at = 0; at < RUN_REWARDS; at++) picture->rewards[at] = NAN;
+    take_values(run, item_get(header, "rewards"), picture->rewards);
+    snprintf(picture->prompt, sizeof picture->prompt, "%s", item_text(header, "prompt", ""));
+    snprintf(picture->seed, sizeof picture->seed, "%s", item_text(header, "seed", ""));
+    picture->serial = ++run->picture_serial;
+}
+
+bool run_load_folder(struct run *run, const char *path)
+{
+    char file_path[4200];
+    snprintf(file_path, sizeof file_path, "%s/preset.json", path);
+    FILE *file = fopen(file_path, "r");
+    if (file == NULL) return false;
+    char *text = calloc(1, LARGEST_PRESET + 1);
+    size_t length = text != NULL ? fread(text, 1, LARGEST_PRESET, file) : 0;
+    fclose(file);
+    cJSON *preset = text != NULL ? item_object(text, length) : NULL;
+    free(text);
+    if (preset == NULL) return false;
+    run_clear(run);
+    snprintf(run->path, sizeof run->path, "%s", path);
+    const char *slash = strrchr(path, '/');
+    snprintf(run->name, sizeof run->name, "%s", slash != NULL ? slash + 1 : path);
+    take_preset(run, preset);
+    run->steps = (int)item_integer(preset, "steps", 0);
+    cJSON_Delete(preset);
+    read_history(run, -1);
+    run->phase = run->step >= run->steps ? RUN_FINISHED : RUN_STOPPED;
+    return true;
+}
+
+double run_total(const struct run *run, const double *raw)
+{
+    double total = 0;
+    for (int index = 0; index < run->reward_count; index++) {
+        if (run->rewards[index].weight == 0) continue;
+        total += run->rewards[index].weight * raw[index];
+    }
+    return run->reward_count > 0 ? total : NAN;
+}
+
+const struct run_step *run_newest(const struct run *run)
+{
+    for (int at = run->history_count - 1; at >= 0; at--)
+        if (run->history[at].trained) return &run->history[at];
+    return NULL;
+}
+
+const struct run_step *run_newest_held_out(const struct run *run)
+{
+    for (int at = run->history_count - 1; at >= 0; at--)
+        if (run->history[at].evaluated) return &run->history[at];
+    return NULL;
+}
+
+const struct run_step *run_first_held_out(const struct run *run)
+{
+    for (int at = 0; at < run->history_count; at++)
+        if (run->history[at].evaluated) return &run->history[at];
+    return NULL;
+}
+
+double run_newest_figure(const struct run *run, enum run_figure figure)
+{
+    for (int at = run->history_count - 1; at >= 0; at--)
+        if (!isnan(run->history[at].figure[figure])) return run->history[at].figure[figure];
+    return NAN;
+}
+
+double run_first_figure(const struct run *run, enum run_figure figure)
+{
+    for (int at = 0; at < run->history_count; at++)
+        if (!isnan(run->history[at].figure[figure])) return run->history[at].figure[figure];
+    return NAN;
+}
+
+const struct run_step *run_best(const struct run *run)
+{
+    const struct run_step *best = NULL;
+    double highest = -INFINITY;
+    for (int at = 0; at < run->history_count; at++) {
+        double total = run->history[at].evaluated ? run_total(run, run->history[at].held_out) : NAN;
+        if (!(total > highest)) continue;
+        highest = total;
+        best = &run->history[at];
+    }
+    return best;
+}
+
+const struct run_picture *run_picture(const struct run *run, enum run_picture_kind kind, int index)
+{
+    if (index < 0 || index >= RUN_PICTURES) return NULL;
+    const struct run_picture *picture = &run->pictures[kind][index];
+    return picture->image.pixels != NULL ? picture : NULL;
+}
+
+int run_picture_count(const struct run *run, enum run_picture_kind kind)
+{
+    for (int index = RUN_PICTURES; index > 0; index--)
+        if (run->pictures[kind][index - 1].image.pixels != NULL) return index;
+    return 0;
+}
+
+bool run_sample_path(const struct run *run, int step, int index, char *path, size_t size)
+{
+    char folder[4200], prefix[8];
+    snprintf(folder, sizeof folder, "%s/samples/step-%06d", run->path, step);
+    snprintf(prefix, sizeof prefix, "%02d-", index);
+    DIR *directory = opendir(folder);
+    if (directory == NULL) return false;
+    bool found = false;
+    for (struct dirent *entry; !found && (entry = readdir(directory)) != NULL;) {
+        size_t length = strlen(entry->d_name);
+        if (strncmp(entry->d_name, prefix, 3) != 0 || length < 4 || strcmp(entry->d_name + length - 4, ".png") != 0)
+            continue;
+        found = snprintf(path, size, "%s/%s", folder, entry->d_name) < (int)size;
+    }
+    closedir(directory);
+    return found;
+}
+
+static int compare_steps(const void *left, const void *right)
+{
+    int first = *(const int *)left, second = *(const int *)right;
+    return first < second ? -1 : first > second;
+}
+
+int run_sample_steps(const struct run *run, int *steps, int capacity)
+{
+    char folder[4200];
+    snprintf(folder, sizeof folder, "%s/samples", run->path);
+    DIR *directory = opendir(folder);
+    if (directory == NULL) return 0;
+    int count = 0;
+    for (struct dirent *entry; count < capacity && (entry = readdir(directory)) != NULL;) {
+        char *end = NULL;
+        if (strncmp(entry->d_name, "step-", 5) != 0) continue;
+        long step = strtol(entry->d_name + 5, &end, 10);
+        if (end == entry->d_name + 5 || *end != 0 || step < 0 || step > 100000000) continue;
+        steps[count++] = (int)step;
+    }
+    closedir(directory);
+    qsort(steps, (size_t)count, sizeof *steps, compare_steps);
+    return count;
+}

@@ -1,0 +1,77 @@
+#include "tui/screen/layout.h"
+
+struct frame_layout layout_frame(int rows, int columns)
+{
+    struct frame_layout layout = {.too_small = rows < LEAST_ROWS || columns < LEAST_COLUMNS};
+    layout.title = (struct area){0, 0, 2, columns};
+    layout.body = (struct area){2, 1, rows - 4, columns - 2};
+    layout.message = (struct area){rows - 2, 1, 1, columns - 2};
+    layout.footer = (struct area){rows - 1, 1, 1, columns - 2};
+    return layout;
+}
+
+static int smaller(int left, int right)
+{
+    return left < right ? left : right;
+}
+
+static int larger(int left, int right)
+{
+    return left > right ? left : right;
+}
+
+/* Pictures at the left: each needs two columns a row to be square, and one row for its caption. */
+static int place_pictures(struct tune_layout *layout, struct area body, bool side_by_side)
+{
+    enum { LEAST_RIGHT = 42, GAP = 2 };
+    int room = body.columns - LEAST_RIGHT - GAP;
+    bool four = body.rows >= 30 && room >= 2 * 26 + GAP;
+    int across = four ? 2 : 1, down = four ? 2 : 1;
+    if (side_by_side && !four) {
+        across = 2;
+        room = body.columns - GAP;
+    }
+    int rows = (body.rows - 1) / down - 1;
+    rows = smaller(rows, ((room - GAP * (across - 1)) / across) / 2);
+    if (rows < 1) rows = 1;
+    layout->picture_count = across * down;
+    for (int index = 0; index < layout->picture_count; index++) {
+        int row = body.row + index / across * (rows + 1), column = body.column + index % across * (2 * rows + GAP);
+        layout->pictures[index] = (struct area){row, column, rows, 2 * rows};
+        layout->captions[index] = (struct area){row + rows, column, 1, 2 * rows};
+    }
+    int width = across * 2 * rows + GAP * (across - 1);
+    int below = body.row + down * (rows + 1);
+    layout->progress = (struct area){below, body.column, below < body.row + body.rows ? 1 : 0, width};
+    return width + GAP;
+}
+
+struct tune_layout layout_tune(struct area body, int reward_count, bool side_by_side)
+{
+    struct tune_layout layout = {0};
+    int used = place_pictures(&layout, body, side_by_side);
+    struct area right = {body.row, body.column + used, body.rows, body.columns - used};
+    if (right.columns < 24) return layout; /* side by side on a small screen: pictures only */
+    int rewards = larger(reward_count, 1) + 1;
+    int drift = right.columns >= 60 ? 5 : 4;
+    int left = right.rows - rewards - drift - 2;
+    if (left < 4) {
+        drift = 0;
+        left = right.rows - rewards - 1;
+    }
+    bool roomy = right.rows >= 34;
+    int table = roomy ? smaller(8, left / 4) : 0;
+    int small = roomy && reward_count > 1 ? smaller(12, (left - table) / 3) : 0;
+    int curves = left - (table > 0 ? table + 1 : 0) - (small > 0 ? small + 1 : 0);
+    int row = right.row;
+    layout.curves = (struct area){row, right.column, larger(curves, 3), right.columns};
+    row += layout.curves.rows + (small > 0 ? 1 : 0);
+    layout.small_curves = (struct area){row, right.column, small, right.columns};
+    row += small + 1;
+    layout.rewards = (struct area){row, right.column, smaller(rewards, right.row + right.rows - row), right.columns};
+    row += rewards + 1;
+    layout.drift = (struct area){row, right.column, drift, right.columns};
+    row += drift + (table > 0 ? 1 : 0);
+    layout.table = (struct area){row, right.column, table, right.columns};
+    return layout;
+}

@@ -1,0 +1,613 @@
+/* The studio's loop: keys, engines, signals and time go in; at most one frame at a time goes out. */
+#include "tui/chrome.h"
+#include "tui/screen/layout.h"
+#include "tui/screen/style.h"
+#include "tui/terminal/signals.h"
+
+#include <curses.h>
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void studio_command(struct studio *studio, enum command_id command, bool coarse);
+
+enum {
+    FRAME_INTERVAL = 66, /* milliseconds between frames that no key asked for */
+    MARK_FROM = 400,     /* frames of more bytes ask the terminal when they are drawn */
+    UNSENT_LIMIT = 32 << 10,
+    SLIDER_PAUSE = 200, /* a slider's value is sent when it has rested so long */
+    MIXER_PAUSE = 150,
+    RUNS_INTERVAL = 5000
+};
+
+/* Some terminals show the cursor again after a picture. */
+static const char hidden_cursor[] = "\033[?25l";
+
+static double read_wall_clock(void)
+{
+    const char *fixed = getenv("ALIGNPROP_CLOCK");
+    return fixed != NULL ? strtod(fixed, NULL) : (double)time(NULL);
+}
+
+static bool dark_background(const struct capabilities *capabilities)
+{
+    const int *color = capabilities->background;
+    return !capabilities->background_known || color[0] * 30 + color[1] * 59 + color[2] * 11 < 128 * 100;
+}
+
+/* Styles and picture protocol follow what the terminal has answered so far. */
+static void apply_capabilities(struct studio *studio)
+{
+    const struct capabilities *capabilities = terminal_capabilities(studio->terminal);
+    bool colors = getenv("NO_COLOR") == NULL;
+    style_setup(!dark_background(capabilities), colors);
+    enum picture_protocol protocol =
+        studio->picture_choice_fixed ? studio->picture_choice : capabilities_choose(capabilities);
+    enum symbol_palette palette = !colors || COLORS < 16 ? SYMBOLS_MONOCHROME : COLORS < 256 ? SYMBOLS_16 : SYMBOLS_256;
+    pictures_configure(studio->pictures, protocol, terminal_cell_size(studio->terminal), capabilities->sixel_colors,
+                       palette, style_unicode());
+    studio->dirty = true;
+}
+
+static void next_protocol(struct studio *studio)
+{
+    enum picture_protocol present = studio->picture_choice_fixed
+                                        ? studio->picture_choice
+                                        : capabilities_choose(terminal_capabilities(studio->terminal));
+    studio->picture_choice_fixed = true;
+    studio->picture_choice = present == PROTOCOL_KITTY ? PROTOCOL_NONE : (enum picture_protocol)(present + 1);
+    apply_capabilities(studio);
+    studio_say(studio, MESSAGE_INFO, "pictures: %s", picture_protocol_name(studio->picture_choice));
+}
+
+static void go_back(struct studio *studio)
+{
+    if (studio->message_level == MESSAGE_ERROR) {
+        studio_dismiss(studio);
+    } else if (studio->filter[studio->screen][0] != 0) {
+        studio->filter[studio->screen][0] = 0;
+    } else if (studio->message_level != MESSAGE_NONE) {
+        studio_dismiss(studio);
+    } else if (studio->screen != SCREEN_HOME) {
+        enum screen_id back =
+            studio->screen == SCREEN_EDIT || studio->previous == studio->screen ? SCREEN_HOME : studio->previous;
+        studio_go(studio, back);
+        studio->previous = SCREEN_HOME;
+    }
+}
+
+static bool global_command(struct studio *studio, enum command_id command)
+{
+    switch (command) {
+    case COMMAND_GO_HOME: studio_go(studio, SCREEN_HOME); return true;
+    case COMMAND_GO_TUNE: studio_go(studio, SCREEN_TUNE); return true;
+    case COMMAND_GO_REWARDS: studio_go(studio, SCREEN_REWARDS); return true;
+    case COMMAND_GO_PROMPTS: studio_go(studio, SCREEN_PROMPTS); return true;
+    case COMMAND_GO_TIMELINE: studio_go(studio, SCREEN_TIMELINE); return true;
+    case COMMAND_GO_GRID: studio_go(studio, SCREEN_GRID); return true;
+    case COMMAND_GO_COMPARE: studio_go(studio, SCREEN_COMPARE); return true;
+    case COMMAND_GO_MIXER: studio_go(studio, SCREEN_MIXER); return true;
+    case COMMAND_GO_RUNS: studio_go(studio, SCREEN_RUNS); return true;
+    case COMMAND_GO_LOG: studio_go(studio, SCREEN_LOG); return true;
+    case COMMAND_PALETTE: chrome_open_palette(studio); return true;
+    case COMMAND_HELP:
+        studio->popup = POPUP_HELP;
+        studio->help_top = 0;
+        return true;
+    case COMMAND_FILTER:
+        studio->filtering = true;
+        field_set(&studio->filter_field, studio->filter[studio->screen]);
+        return true;
+    case COMMAND_UNDO: studio_undo(studio); return true;
+    case COMMAND_BACK: go_back(studio); return true;
+    case COMMAND_DISMISS: studio_dismiss(studio); return true;
+    case COMMAND_QUIT: studio_leave(studio); return true;
+    case COMMAND_PICTURES: next_protocol(studio); return true;
+    case COMMAND_MOUSE:
+        studio->mouse = !studio->mouse;
+        terminal_set_mouse(studio->terminal, studio->mouse);
+        studio_say(studio, MESSAGE_INFO, "mouse %s", studio->mouse ? "on" : "off: the terminal's own selection works");
+        return true;
+    case COMMAND_REPAINT:
+        terminal_repaint(studio->terminal);
+        pictures_lost(studio->pictures);
+        return true;
+    case COMMAND_SUSPEND:
+        pictures_lost(studio->pictures);
+        terminal_suspend(studio->terminal);
+        return true;
+    default: return false;
+    }
+}
+
+static void steer(struct studio *studio, const char *type, const char *words)
+{
+    if (studio->live == NULL)
+        studio_say(studio, MESSAGE_INFO, "no run is on: 1 starts one, 9 lists the earlier ones");
+    else
+        studio_request(studio, studio->live, REQUEST_STEER, type, NULL, words);
+}
+
+static void roll_back(struct studio *studio, int step)
+{
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddNumberToObject(body, "step", step);
+    studio_request(studio, studio->live, REQUEST_STEER, "rollback", body, "roll back");
+}
+
+static void ask_rollback(struct studio *studio)
+{
+    const struct run *run = studio->run;
+    if (studio->live == NULL || run->checkpoint_count == 0) {
+        studio_say(studio, MESSAGE_INFO, "there is no checkpoint to go back to yet; S writes one");
+        return;
+    }
+    studio_ask(studio, "Roll back",
+               "Goes back to a checkpoint and tunes on from there; the later steps are superseded.");
+    for (int at = 0; at < QUESTION_CHOICES - 1 && at < run->checkpoint_count; at++) {
+        int step = run->checkpoints[run->checkpoint_count - 1 - at];
+        char label[60];
+        snprintf(label, sizeof label, "to step %d", step);
+        studio_add_choice(studio, (char)('a' + at), label, roll_back, step);
+    }
+    studio_add_choice(studio, 'x', "cancel", NULL, 0);
+}
+
+static void ask_stop(struct studio *studio)
+{
+    if (studio->live == NULL || !run_alive(studio->run)) {
+        studio_say(studio, MESSAGE_INFO, "no run is on");
+        return;
+    }
+    studio_ask(studio, "Stop the run", "It finishes this step, saves, and ends. It can be resumed.");
+    studio_add_choice(studio, 's', "stop and save", studio_stop_run, 0);
+    studio_add_choice(studio, 'c', "go on", NULL, 0);
+}
+
+static bool steering_command(struct studio *studio, enum command_id command)
+{
+    bool paused = studio->run->phase == RUN_PAUSED || studio->run->phase == RUN_PAUSING;
+    switch (command) {
+    case COMMAND_PAUSE: steer(studio, paused ? "continue" : "pause", paused ? "continue" : "pause"); return true;
+    case COMMAND_SAMPLE_NOW:
+        steer(studio, "sample-now", "sample now");
+        if (studio->live != NULL) studio_say(studio, MESSAGE_INFO, "held-out pictures come after this step");
+        return true;
+    case COMMAND_SAVE_NOW:
+        steer(studio, "save-now", "save now");
+        if (studio->live != NULL) studio_say(studio, MESSAGE_INFO, "a checkpoint is written after this step");
+        return true;
+    case COMMAND_ROLLBACK: ask_rollback(studio); return true;
+    case COMMAND_STOP: ask_stop(studio); return true;
+    case COMMAND_RESUME:
+        if (studio->run->path[0] != 0 && !run_alive(studio->run)) studio_resume(studio, studio->run->path, "ask");
+        return true;
+    default: return false;
+    }
+}
+
+void studio_command(struct studio *studio, enum command_id command, bool coarse)
+{
+    if (command == COMMAND_NONE) return;
+    studio->dirty = true;
+    const struct screen *screen = screen_of(studio->screen);
+    if (screen->command != NULL && screen->command(studio, command, coarse)) return;
+    if (global_command(studio, command)) return;
+    steering_command(studio, command);
+}
+
+static bool take_remedy(struct studio *studio, uint32_t key)
+{
+    for (int index = 0; index < studio->remedy_count; index++) {
+        struct choice choice = studio->remedies[index];
+        if ((uint32_t)choice.key != key) continue;
+        studio_dismiss(studio);
+        choice.chosen(studio, choice.argument);
+        return true;
+    }
+    return false;
+}
+
+static void take_mouse(struct studio *studio, const struct input_event *event)
+{
+    const struct screen *screen = screen_of(studio->screen);
+    if (event->action == MOUSE_WHEEL_UP || event->action == MOUSE_WHEEL_DOWN) {
+        enum command_id direction = event->action == MOUSE_WHEEL_UP ? COMMAND_UP : COMMAND_DOWN;
+        if (studio->popup == POPUP_HELP)
+            studio->help_top += direction == COMMAND_UP ? -3 : 3;
+        else if (studio->popup == POPUP_NONE)
+            studio_command(studio, direction, false);
+        studio->dirty = true;
+        return;
+    }
+    if (event->action != MOUSE_PRESS && event->action != MOUSE_DRAG) return;
+    struct area popup = chrome_popup_area(studio, LINES, COLS);
+    if (!area_empty(popup)) {
+        int row = event->row - (popup.row + popup.rows - 1 - studio->question.count);
+        if (studio->popup == POPUP_QUESTION && event->action == MOUSE_PRESS && row >= 0 &&
+            row < studio->question.count) {
+            studio->question.cursor = row;
+            struct input_event enter = {.kind = INPUT_KEY, .key = KEY_CODE_ENTER};
+            chrome_popup_key(studio, &enter);
+        } else if (!area_contains(popup, event->row, event->column) && event->action == MOUSE_PRESS) {
+            studio->popup = POPUP_NONE;
+        }
+        studio->dirty = true;
+        return;
+    }
+    enum command_id command = chrome_click(studio, event->row, event->column);
+    if (command != COMMAND_NONE && event->action == MOUSE_PRESS) {
+        studio_command(studio, command, false);
+    } else if (screen->click != NULL && area_contains(studio->list_area, event->row, event->column)) {
+        screen->click(studio, event->row - studio->list_area.row, event->column - studio->list_area.column, false);
+        studio->dirty = true;
+    }
+}
+
+static void take_event(struct studio *studio, const struct input_event *event)
+{
+    if (event->kind == INPUT_REPLY) {
+        if (event->reply != REPLY_STATUS) apply_capabilities(studio);
+        return;
+    }
+    studio->dirty = studio->dirty_by_key = true;
+    if (event->kind == INPUT_MOUSE) {
+        take_mouse(studio, event);
+        return;
+    }
+    studio->offered = true; /* whoever types knows where to go: nothing pops up under the hands */
+    if (chrome_popup_key(studio, event)) return;
+    if (event->kind == INPUT_PASTED || take_remedy(studio, event->key)) return;
+    bool coarse = (event->modifiers & MODIFIER_SHIFT) || event->key == 'H' || event->key == 'L';
+    studio_command(studio, command_of_key(studio->screen, event), coarse);
+}
+
+static void take_signals(struct studio *studio, int descriptor)
+{
+    unsigned char numbers[64];
+    ssize_t got = read(descriptor, numbers, sizeof numbers);
+    for (ssize_t index = 0; index < got; index++) {
+        switch (numbers[index]) {
+        case SIGWINCH:
+            terminal_resized(studio->terminal);
+            pictures_lost(studio->pictures);
+            apply_capabilities(studio);
+            studio->dirty_by_key = true;
+            break;
+        case SIGTSTP: studio_command(studio, COMMAND_SUSPEND, false); break;
+        case SIGCONT: studio->dirty = true; break;
+        case SIGINT: studio_leave(studio); break;
+        default: studio->quit = true; break; /* TERM, HUP, QUIT: leave, the run goes on */
+        }
+    }
+}
+
+/* The engine of the run went away without saying `end`: its last words are at the end of its log. */
+static void report_lost_engine(struct studio *studio)
+{
+    char path[4200], words[400] = "";
+    snprintf(path, sizeof path, "%s/engine.log", studio->run->path);
+    FILE *file = fopen(path, "r");
+    if (file != NULL) {
+        char line[400];
+        while (fgets(line, sizeof line, file) != NULL)
+            if (line[0] != '\n') snprintf(words, sizeof words, "%s", line);
+        fclose(file);
+        words[strcspn(words, "\n")] = 0;
+    }
+    studio->run->phase = RUN_LOST;
+    studio_say(studio, MESSAGE_ERROR,
+               "the engine of %s died at step %d%s%s; r resumes from the newest checkpoint, 0 shows the log",
+               studio->run->name, studio->run->step, words[0] ? ". Its last words: " : "", words);
+}
+
+static void drop_live(struct studio *studio)
+{
+    char error[400];
+    snprintf(error, sizeof error, "%s", client_error(studio->live));
+    client_close(studio->live);
+    studio->live = NULL;
+    enum run_phase phase = studio->run->phase;
+    if (phase == RUN_UNKNOWN)
+        studio_say(studio, MESSAGE_ERROR, "%s", error);
+    else if (phase == RUN_FAILED)
+        studio_say(studio, MESSAGE_ERROR, "%s", studio->run->error);
+    else if (run_alive(studio->run))
+        report_lost_engine(studio);
+    else
+        studio_say(studio, MESSAGE_INFO, "%s", studio->run->end_text[0] ? studio->run->end_text : "the run has ended");
+    studio_request(studio, studio->engine, REQUEST_RUNS, "runs", NULL, "list the runs");
+}
+
+static void drop_engine(struct studio *studio)
+{
+    snprintf(studio->engine_error, sizeof studio->engine_error, "%s", client_error(studio->engine));
+    client_close(studio->engine);
+    studio->engine = NULL;
+    if (studio->message_level == MESSAGE_ERROR) return; /* what was said before matters more; the log screen has this */
+    studio_say(studio, MESSAGE_ERROR, "the helper engine is gone (%s): presets and plans are not available",
+               studio->engine_error);
+}
+
+static void request_plan(struct studio *studio)
+{
+    studio->plan_due = 0;
+    if (studio->draft == NULL) return;
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(studio->draft, 1));
+    studio_request(studio, studio_asker(studio), REQUEST_PLAN, "plan", body, "plan");
+}
+
+void mixer_request(struct studio *studio); /* views/mixer.c */
+
+/* What waits for a pause of the hands. Returns the milliseconds until the next such thing, -1 for none. */
+static int run_timers(struct studio *studio)
+{
+    int next = -1;
+    for (int index = 0; index < studio->run->reward_count; index++) {
+        double target = studio->tune.target[index];
+        int64_t since = studio->tune.target_since[index];
+        if (isnan(target) || since == 0) continue;
+        int left = (int)(since + SLIDER_PAUSE - studio->now);
+        if (left > 0) {
+            if (next < 0 || left < next) next = left;
+            continue;
+        }
+        char key[96];
+        snprintf(key, sizeof key, "rewards.%s.weight", studio->run->rewards[index].id);
+        studio->tune.target_since[index] = 0;
+        studio_set_value(studio, key, target, studio->run->rewards[index].weight);
+    }
+    if (studio->plan_due > 0) {
+        int left = (int)(studio->plan_due - studio->now);
+        if (left <= 0)
+            request_plan(studio);
+        else if (next < 0 || left < next)
+            next = left;
+    }
+    if (studio->mixer.changed > 0) {
+        int left = (int)(studio->mixer.changed + MIXER_PAUSE - studio->now);
+        if (left <= 0)
+            mixer_request(studio);
+        else if (next < 0 || left < next)
+            next = left;
+    }
+    return next;
+}
+
+static void draw_frame_now(struct studio *studio)
+{
+    struct bytes before = {0}, after = {0};
+    struct link *link = terminal_link(studio->terminal);
+    erase();
+    curs_set(0);
+    pictures_begin(studio->pictures, link->level, link_room(link, studio->now));
+    chrome_draw(studio);
+    bool editing = studio->popup == POPUP_PALETTE || studio->popup == POPUP_PROMPT || studio->filtering;
+    if (editing) curs_set(1);
+    wnoutrefresh(stdscr);
+    pictures_end(studio->pictures, &before);
+    pictures_compose(studio->pictures, link_room(link, studio->now), studio->now, &after);
+    if (after.length > 0 && !editing) bytes_add_text(&after, hidden_cursor);
+    terminal_frame(studio->terminal, before.data, before.length, after.data, after.length, true, studio->now);
+    bytes_free(&before);
+    bytes_free(&after);
+    studio->dirty = pictures_behind(studio->pictures);
+    studio->dirty_by_key = false;
+    studio->idle_since = studio->now;
+}
+
+/* More of pictures that are being sent, without drawing the text again. */
+static void send_pictures(struct studio *studio)
+{
+    struct bytes after = {0};
+    pictures_compose(studio->pictures, link_room(terminal_link(studio->terminal), studio->now), studio->now, &after);
+    bool editing = studio->popup == POPUP_PALETTE || studio->popup == POPUP_PROMPT || studio->filtering;
+    if (after.length > 0 && !editing) bytes_add_text(&after, hidden_cursor);
+    if (after.length > 0) terminal_frame(studio->terminal, NULL, 0, after.data, after.length, true, studio->now);
+    bytes_free(&after);
+}
+
+/* Draws when it is time; returns the milliseconds until it is, -1 when nothing waits. */
+static int draw_when_due(struct studio *studio)
+{
+    struct link *link = terminal_link(studio->terminal);
+    size_t unsent = terminal_pending(studio->terminal), room = link_room(link, studio->now);
+    if (unsent > UNSENT_LIMIT) return -1;
+    if (studio->dirty_by_key) {
+        draw_frame_now(studio);
+    } else if (studio->dirty && room > 0 && unsent == 0) {
+        int interval = link->level == LINK_SYMBOLS ? link_limits(LINK_SYMBOLS)->interval : FRAME_INTERVAL;
+        int left = (int)(studio->idle_since + interval - studio->now);
+        if (left > 0) return left;
+        draw_frame_now(studio);
+    }
+    int due = pictures_deadline(studio->pictures, studio->now);
+    if (due == 0 && unsent == 0 && room > 0) {
+        send_pictures(studio);
+        due = pictures_deadline(studio->pictures, studio->now);
+    }
+    /* With no room left the terminal's answer wakes the loop. */
+    if (due == 0 && link_room(link, studio->now) == 0) return 1000;
+    return studio->dirty && due < 0 ? 1000 : due;
+}
+
+static int soonest(int left, int right)
+{
+    if (left < 0) return right;
+    return right < 0 || left < right ? left : right;
+}
+
+static void serve_clients(struct studio *studio, const struct pollfd *engine, const struct pollfd *live)
+{
+    if (studio->engine != NULL && engine->fd == client_descriptor(studio->engine)) {
+        bool open = true;
+        if (engine->revents & POLLOUT) open = client_write(studio->engine);
+        if (open && (engine->revents & (POLLIN | POLLHUP | POLLERR))) open = client_read(studio->engine);
+        if (!open) drop_engine(studio);
+    }
+    if (studio->live != NULL && live->fd == client_descriptor(studio->live)) {
+        bool open = true;
+        if (live->revents & POLLOUT) open = client_write(studio->live);
+        if (open && (live->revents & (POLLIN | POLLHUP | POLLERR))) open = client_read(studio->live);
+        if (!open) drop_live(studio);
+    }
+}
+
+static struct pollfd watch(struct client *client)
+{
+    struct pollfd poll_entry = {.fd = -1};
+    if (client == NULL) return poll_entry;
+    poll_entry.fd = client_descriptor(client);
+    poll_entry.events = (short)(POLLIN | (client_wants_write(client) ? POLLOUT : 0));
+    return poll_entry;
+}
+
+static void loop(struct studio *studio, int signals)
+{
+    while (!studio->quit) {
+        studio->now = steady_milliseconds();
+        studio->wall_clock = read_wall_clock();
+        int timeout = run_timers(studio);
+        timeout = soonest(timeout, draw_when_due(studio));
+        timeout = soonest(timeout, terminal_deadline(studio->terminal, studio->now));
+        struct pollfd polls[5] = {
+            {.fd = terminal_input_descriptor(studio->terminal), .events = POLLIN},
+            {.fd = signals, .events = POLLIN},
+            {.fd = terminal_pending(studio->terminal) > 0 ? terminal_output_descriptor(studio->terminal) : -1,
+             .events = POLLOUT},
+            watch(studio->engine),
+            watch(studio->live),
+        };
+        if (poll(polls, 5, timeout) < 0 && errno != EINTR) return;
+        studio->now = steady_milliseconds();
+        if (polls[1].revents) take_signals(studio, signals);
+        if (polls[0].revents & POLLIN && !terminal_read(studio->terminal, studio->now)) return;
+        if (polls[0].revents & (POLLHUP | POLLERR | POLLNVAL)) return; /* the terminal is gone: the run goes on */
+        struct input_event event;
+        while (terminal_next_event(studio->terminal, studio->now, &event)) take_event(studio, &event);
+        if (polls[2].revents && !terminal_flush(studio->terminal)) return;
+        serve_clients(studio, &polls[3], &polls[4]);
+    }
+}
+
+static status connect_engine(struct studio *studio)
+{
+    if (studio->options.engine != NULL)
+        return client_connect(studio->options.engine, studio_handler(studio), &studio->engine);
+    if (studio->options.program == NULL) return status_error(STATUS_FAILED, "there is no engine to start");
+    return client_start_engine(studio->options.program, studio_handler(studio), &studio->engine);
+}
+
+/* The socket of a live run stands in its engine.json. */
+static bool socket_of_run(const char *run, char *path, size_t size)
+{
+    char name[4200], text[8192];
+    snprintf(name, sizeof name, "%s/engine.json", run);
+    FILE *file = fopen(name, "r");
+    if (file == NULL) return false;
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[length] = 0;
+    cJSON *object = item_object(text, length);
+    const char *socket = item_text(object, "socket", NULL);
+    bool found = socket != NULL && snprintf(path, size, "%s", socket) < (int)size;
+    cJSON_Delete(object);
+    return found;
+}
+
+static void open_first_screen(struct studio *studio)
+{
+    studio_go(studio, SCREEN_HOME);
+    char socket[200];
+    if (studio->options.socket != NULL)
+        studio_attach(studio, studio->options.socket);
+    else if (studio->options.run != NULL && socket_of_run(studio->options.run, socket, sizeof socket))
+        studio_attach(studio, socket);
+    else if (studio->options.run != NULL)
+        studio_say(studio, MESSAGE_ERROR, "%s: no engine is alive there (no readable engine.json); 9 lists the runs",
+                   studio->options.run);
+    status connected = connect_engine(studio);
+    if (connected.code != STATUS_OK) {
+        snprintf(studio->engine_error, sizeof studio->engine_error, "%s", connected.message);
+        studio_say(studio, MESSAGE_ERROR, "%s", connected.message);
+    } else {
+        client_write(studio->engine);
+    }
+    const char *notice = terminal_notice(studio->terminal);
+    if (notice != NULL && studio->message_level == MESSAGE_NONE) studio_say(studio, MESSAGE_WARNING, "%s", notice);
+}
+
+static void free_studio(struct studio *studio)
+{
+    client_close(studio->engine);
+    client_close(studio->live);
+    cJSON_Delete(studio->catalogue);
+    cJSON_Delete(studio->runs);
+    cJSON_Delete(studio->draft);
+    cJSON_Delete(studio->plan);
+    for (int index = 0; index < studio->undo_count; index++) cJSON_Delete(studio->undo[index].before);
+    for (int index = 0; index < studio->grid.thumbnail_count; index++)
+        image_free(&studio->grid.thumbnails[index].image);
+    free(studio->grid.thumbnails);
+    image_free(&studio->timeline.picture);
+    image_free(&studio->timeline.base);
+    image_free(&studio->mixer.picture);
+    run_free(studio->run);
+    run_free(studio->other);
+    pictures_free(studio->pictures);
+    free(studio);
+}
+
+status studio_run(const struct studio_options *options)
+{
+    struct studio *studio = calloc(1, sizeof *studio);
+    if (studio == NULL) return status_error(STATUS_NO_MEMORY, "out of memory");
+    studio->options = *options;
+    const char *wanted = options->pictures;
+    if (wanted != NULL && strcmp(wanted, "auto") != 0) {
+        studio->picture_choice_fixed = true;
+        if (!picture_protocol_parse(wanted, &studio->picture_choice)) {
+            free(studio);
+            return status_error(STATUS_USAGE,
+                                "there is no picture format \"%s\"; use auto, kitty, sixel, iterm2, symbols or none",
+                                wanted);
+        }
+    }
+    setlocale(LC_CTYPE, "");
+    style_set_unicode(strcmp(nl_langinfo(CODESET), "UTF-8") == 0);
+    studio->run = run_new();
+    studio->other = run_new();
+    studio->pictures = pictures_new();
+    studio->mouse = !options->no_mouse;
+    if (studio->run == NULL || studio->other == NULL || studio->pictures == NULL) {
+        free_studio(studio);
+        return status_error(STATUS_NO_MEMORY, "out of memory");
+    }
+    int signals = -1;
+    status opened = signals_open(&signals);
+    if (opened.code == STATUS_OK) {
+        opened = terminal_open((struct terminal_options){.mouse = studio->mouse}, &studio->terminal);
+        if (opened.code == STATUS_OK) {
+            terminal_link(studio->terminal)->fixed = options->fixed_link;
+            studio->now = steady_milliseconds();
+            studio->wall_clock = read_wall_clock();
+            apply_capabilities(studio);
+            open_first_screen(studio);
+            studio->dirty_by_key = true;
+            loop(studio, signals);
+            terminal_close(studio->terminal);
+        }
+        signals_close();
+    }
+    free_studio(studio);
+    return opened;
+}

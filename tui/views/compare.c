@@ -1,0 +1,152 @@
+/* Compare: two presets or two runs, and every setting in which they differ. */
+#include "tui/screen/text.h"
+#include "tui/state.h"
+#include "tui/views/curves.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIFFERENCES = 256 };
+
+struct difference {
+    char key[120], left[160], right[160];
+};
+
+static void words_of(const cJSON *value, char *text, size_t size)
+{
+    if (value == NULL) {
+        snprintf(text, size, "-");
+        return;
+    }
+    char *printed = cJSON_PrintUnformatted(value);
+    snprintf(text, size, "%s", printed != NULL ? printed : "");
+    cJSON_free(printed);
+}
+
+static void collect(const cJSON *left, const cJSON *right, const char *path, struct difference *found, int *count)
+{
+    bool objects = (cJSON_IsObject(left) || left == NULL) && (cJSON_IsObject(right) || right == NULL);
+    if (!objects) {
+        struct difference difference;
+        words_of(left, difference.left, sizeof difference.left);
+        words_of(right, difference.right, sizeof difference.right);
+        if (strcmp(difference.left, difference.right) == 0 || *count == DIFFERENCES) return;
+        snprintf(difference.key, sizeof difference.key, "%s", path);
+        found[(*count)++] = difference;
+        return;
+    }
+    const cJSON *sides[2] = {left, right};
+    for (int side = 0; side < 2; side++) {
+        const cJSON *item = NULL;
+        cJSON_ArrayForEach(item, sides[side])
+        {
+            const cJSON *other = item_get(sides[!side], item->string);
+            if (side == 1 && other != NULL) continue;
+            char inner[120];
+            snprintf(inner, sizeof inner, "%.55s%s%.55s", path, path[0] ? "." : "", item->string);
+            collect(side == 0 ? item : NULL, side == 0 ? other : item, inner, found, count);
+        }
+    }
+}
+
+static const cJSON *preset_named(const struct studio *studio, const char *name)
+{
+    const cJSON *preset = NULL;
+    cJSON_ArrayForEach(preset,
+                       item_get(studio->catalogue, "presets")) if (strcmp(item_text(preset, "name", ""), name) ==
+                                                                   0) return item_get(preset, "preset");
+    return NULL;
+}
+
+static void draw_differences(struct studio *studio, struct area area, const cJSON *left, const cJSON *right,
+                             const char *names[2])
+{
+    struct difference *found = calloc(DIFFERENCES, sizeof *found);
+    if (found == NULL) return;
+    int count = 0;
+    collect(left, right, "", found, &count);
+    int key = area.columns / 4, width = (area.columns - key - 2) / 2;
+    draw_format(area.row, area.column, key, STYLE_DIM, "%d differ", count);
+    draw_text(area.row, area.column + key + 1, width - 1, STYLE_CURVE_TOTAL, names[0]);
+    draw_text(area.row, area.column + key + 1 + width, width, STYLE_CURVE_HELD_OUT, names[1]);
+    int rows = area.rows - 1, first = list_window(&studio->compare, count, rows);
+    for (int row = 0; row < rows && first + row < count; row++) {
+        const struct difference *difference = &found[first + row];
+        bool here = first + row == studio->compare.cursor;
+        int line = area.row + 1 + row;
+        if (here) draw_fill((struct area){line, area.column, 1, area.columns}, STYLE_SELECTED);
+        draw_text(line, area.column, key, here ? STYLE_SELECTED : STYLE_TEXT, difference->key);
+        draw_text(line, area.column + key + 1, width - 1, here ? STYLE_SELECTED : STYLE_DIM, difference->left);
+        draw_text(line, area.column + key + 1 + width, width, here ? STYLE_SELECTED : STYLE_DIM, difference->right);
+    }
+    if (count == 0) draw_text(area.row + 1, area.column, area.columns, STYLE_GOOD, "every setting is the same");
+    free(found);
+}
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static void draw_runs(struct studio *studio, struct area body)
+{
+    struct run *runs[2] = {run_new(), run_new()};
+    const char *names[2] = {last_part(studio->marked[0]), last_part(studio->marked[1])};
+    bool loaded = runs[0] != NULL && runs[1] != NULL;
+    for (int side = 0; side < 2 && loaded; side++) {
+        loaded = run_load_folder(runs[side], studio->marked[side]);
+        if (!loaded)
+            draw_format(body.row, body.column, body.columns, STYLE_BAD, "%s cannot be read", studio->marked[side]);
+    }
+    if (loaded) {
+        int upper = body.rows / 2 - 1;
+        char first[24], second[24];
+        const struct run_step *best[2] = {run_best(runs[0]), run_best(runs[1])};
+        draw_text(body.row, body.column, 22, STYLE_TITLE, "held-out reward of");
+        int at = body.column + 20;
+        at += draw_format(
+                  body.row, at, 34, STYLE_CURVE_TOTAL, "%s %s", names[0],
+                  words_number(first, sizeof first, best[0] != NULL ? run_total(runs[0], best[0]->held_out) : NAN)) +
+              2;
+        draw_format(body.row, at, 34, STYLE_CURVE_HELD_OUT, "%s %s", names[1],
+                    words_number(second, sizeof second, best[1] != NULL ? run_total(runs[1], best[1]->held_out) : NAN));
+        curves_draw_two(runs[0], runs[1], (struct area){body.row + 1, body.column, upper - 1, body.columns});
+        draw_differences(studio, (struct area){body.row + upper + 1, body.column, body.rows - upper - 1, body.columns},
+                         runs[0]->preset, runs[1]->preset, names);
+    }
+    run_free(runs[0]);
+    run_free(runs[1]);
+}
+
+static void draw(struct studio *studio, struct area body)
+{
+    if (studio->marked[0][0] == 0 || studio->marked[1][0] == 0) {
+        draw_text(body.row, body.column, body.columns, STYLE_TEXT,
+                  "Mark two presets or two runs with Space (screens 1 and 9), then come back.");
+        return;
+    }
+    if (studio->marked_runs) {
+        draw_runs(studio, body);
+        return;
+    }
+    const char *names[2] = {studio->marked[0], studio->marked[1]};
+    draw_differences(studio, body, preset_named(studio, names[0]), preset_named(studio, names[1]), names);
+}
+
+static bool command(struct studio *studio, enum command_id id, bool coarse)
+{
+    (void)coarse;
+    return list_move(&studio->compare, DIFFERENCES, 10, id);
+}
+
+const struct screen screen_compare = {
+    .name = "Compare",
+    .about = "Two presets: every setting in which they differ. Two runs: their held-out curves over each other as "
+             "well. Mark two with "
+             "Space on screen 1 or 9.",
+    .draw = draw,
+    .command = command,
+};

@@ -1,0 +1,384 @@
+/* Edit: every setting of a preset as a form, with what it means and what it costs. All of it comes from the catalogue.
+ */
+#include "tui/screen/text.h"
+#include "tui/state.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int shown_fields(const struct studio *studio, const cJSON *shown[TEXT_LIST])
+{
+    int count = 0;
+    const cJSON *field = NULL;
+    cJSON_ArrayForEach(field, item_get(studio->catalogue, "fields"))
+    {
+        if (count == TEXT_LIST) break;
+        char words[400];
+        snprintf(words, sizeof words, "%s %s %s", item_text(field, "group", ""), item_text(field, "label", ""),
+                 item_text(field, "key", ""));
+        if (filter_matches(studio, SCREEN_EDIT, words)) shown[count++] = field;
+    }
+    return count;
+}
+
+static const cJSON *value_of(const struct studio *studio, const cJSON *field)
+{
+    const cJSON *value = item_find(studio->draft, item_text(field, "key", ""));
+    return value != NULL ? value : item_get(field, "default");
+}
+
+static void words_of(const cJSON *value, char *text, size_t size)
+{
+    text[0] = 0;
+    if (value == NULL) {
+        snprintf(text, size, "none");
+    } else if (cJSON_IsString(value)) {
+        snprintf(text, size, "%s", value->valuestring);
+    } else if (cJSON_IsNumber(value)) {
+        snprintf(text, size, "%.6g", value->valuedouble);
+    } else if (cJSON_IsBool(value)) {
+        snprintf(text, size, "%s", cJSON_IsTrue(value) ? "yes" : "no");
+    } else if (cJSON_IsArray(value)) {
+        size_t length = 0;
+        const cJSON *item = NULL;
+        cJSON_ArrayForEach(item, value)
+        {
+            if (!cJSON_IsString(item) || length >= size) continue;
+            int added = snprintf(text + length, size - length, "%s%s", length > 0 ? " " : "", item->valuestring);
+            length += added > 0 ? (size_t)added : 0;
+        }
+    } else {
+        snprintf(text, size, "\u2026");
+    }
+}
+
+static void put(struct studio *studio, const cJSON *field, cJSON *value)
+{
+    studio_push_undo_draft(studio);
+    item_put(studio->draft, item_text(field, "key", "notes"), value);
+    studio_draft_changed(studio);
+}
+
+static bool is_kind(const cJSON *field, const char *kind)
+{
+    return strcmp(item_text(field, "kind", "text"), kind) == 0;
+}
+
+static bool is_numeric(const cJSON *field)
+{
+    return is_kind(field, "integer") || is_kind(field, "number");
+}
+
+static double within(const cJSON *field, double value)
+{
+    double low = item_number(field, "low", -INFINITY), high = item_number(field, "high", INFINITY);
+    return fmin(high, fmax(low, value));
+}
+
+/* One step up or down: whole numbers by one (five when coarse), others by a tenth of their magnitude. */
+static double stepped(const cJSON *field, double value, int direction, bool coarse)
+{
+    if (is_kind(field, "integer")) return within(field, value + direction * (coarse ? 5 : 1));
+    if (item_true(field, "log")) return within(field, value * pow(coarse ? 2 : 1.25, direction));
+    double unit = value != 0 ? pow(10, floor(log10(fabs(value))) - 1) : 0.1;
+    double moved = value + direction * unit * (coarse ? 10 : 1);
+    return within(field, round(moved / unit) * unit);
+}
+
+static void next_choice(struct studio *studio, const cJSON *field, int direction)
+{
+    const cJSON *choices = item_get(field, "choices"), *value = value_of(studio, field);
+    int count = cJSON_GetArraySize(choices), present = 0;
+    if (count == 0) return;
+    for (int index = 0; index < count; index++) {
+        const cJSON *choice = cJSON_GetArrayItem(choices, index);
+        if (cJSON_IsString(value) && cJSON_IsString(choice) && strcmp(value->valuestring, choice->valuestring) == 0)
+            present = index;
+    }
+    put(studio, field, cJSON_Duplicate(cJSON_GetArrayItem(choices, (present + direction + count) % count), 1));
+}
+
+/* Flags go through the sets of one, then all of them. */
+static void next_flags(struct studio *studio, const cJSON *field, int direction)
+{
+    const cJSON *choices = item_get(field, "choices"), *value = value_of(studio, field);
+    int count = cJSON_GetArraySize(choices), present = count;
+    if (count == 0) return;
+    const cJSON *first = cJSON_GetArrayItem(value, 0);
+    if (cJSON_GetArraySize(value) == 1 && cJSON_IsString(first))
+        for (int index = 0; index < count; index++)
+            if (strcmp(cJSON_GetArrayItem(choices, index)->valuestring, first->valuestring) == 0) present = index;
+    int next = (present + direction + count + 1) % (count + 1);
+    cJSON *set = cJSON_CreateArray();
+    for (int index = 0; index < count; index++)
+        if (next == count || index == next)
+            cJSON_AddItemToArray(set, cJSON_Duplicate(cJSON_GetArrayItem(choices, index), 1));
+    put(studio, field, set);
+}
+
+static void change(struct studio *studio, const cJSON *field, int direction, bool coarse)
+{
+    const cJSON *value = value_of(studio, field);
+    if (is_kind(field, "choice")) {
+        next_choice(studio, field, direction);
+    } else if (is_kind(field, "flags")) {
+        next_flags(studio, field, direction);
+    } else if (is_kind(field, "seed") && cJSON_IsString(value)) {
+        char text[32];
+        snprintf(text, sizeof text, "%llu",
+                 strtoull(value->valuestring, NULL, 10) + (unsigned long long)(long long)direction);
+        put(studio, field, cJSON_CreateString(text));
+    } else if (is_numeric(field)) {
+        double present = cJSON_IsNumber(value) ? value->valuedouble : item_number(field, "low", 0);
+        put(studio, field, cJSON_CreateNumber(stepped(field, present, direction, coarse)));
+    }
+}
+
+static const cJSON *chosen_field(struct studio *studio)
+{
+    const cJSON *shown[TEXT_LIST];
+    int count = shown_fields(studio, shown);
+    return studio->edit.cursor < count ? shown[studio->edit.cursor] : NULL;
+}
+
+static void typed(struct studio *studio, const char *text)
+{
+    const cJSON *field = chosen_field(studio);
+    if (field == NULL) return;
+    const char *label = item_text(field, "label", item_text(field, "key", "value"));
+    if (is_numeric(field)) {
+        char *end = NULL;
+        double value = strtod(text, &end);
+        bool number = end != text && *end == 0 && isfinite(value);
+        bool nothing = text[0] == 0 || strcmp(text, "none") == 0 || strcmp(text, "auto") == 0;
+        if (!number && nothing) {
+            put(studio, field, strcmp(text, "auto") == 0 ? cJSON_CreateString("auto") : cJSON_CreateNull());
+        } else if (!number || value != within(field, value) || (is_kind(field, "integer") && value != floor(value))) {
+            studio_say(studio, MESSAGE_ERROR, "%s: \"%s\" is no %s from %g to %g; Enter edits it again", label, text,
+                       is_kind(field, "integer") ? "whole number" : "number", item_number(field, "low", -INFINITY),
+                       item_number(field, "high", INFINITY));
+        } else {
+            put(studio, field, cJSON_CreateNumber(value));
+        }
+    } else if (is_kind(field, "flags")) {
+        cJSON *set = cJSON_CreateArray();
+        char copy[FIELD_CAPACITY], *rest = copy;
+        snprintf(copy, sizeof copy, "%s", text);
+        for (char *word; (word = strsep(&rest, " ,")) != NULL;)
+            if (word[0] != 0) cJSON_AddItemToArray(set, cJSON_CreateString(word));
+        put(studio, field, set);
+    } else {
+        put(studio, field, text[0] != 0 ? cJSON_CreateString(text) : cJSON_CreateNull());
+    }
+}
+
+static void describe_range(const cJSON *field, char *text, size_t size)
+{
+    char fallback[120];
+    words_of(item_get(field, "default"), fallback, sizeof fallback);
+    double low = item_number(field, "low", NAN), high = item_number(field, "high", NAN);
+    const cJSON *choices = item_get(field, "choices");
+    if (choices != NULL) {
+        char words[300];
+        words_of(choices, words, sizeof words);
+        snprintf(text, size, "default %s \u00b7 one of: %s", fallback, words);
+    } else if (!isnan(low) && !isnan(high)) {
+        snprintf(text, size, "default %s \u00b7 from %g to %g", fallback, low, high);
+    } else if (!isnan(low)) {
+        snprintf(text, size, "default %s \u00b7 from %g", fallback, low);
+    } else {
+        snprintf(text, size, "default %s", fallback);
+    }
+}
+
+static void edit_value(struct studio *studio)
+{
+    const cJSON *field = chosen_field(studio);
+    if (field == NULL) return;
+    char text[FIELD_CAPACITY], range[500], hint[300];
+    words_of(value_of(studio, field), text, sizeof text);
+    describe_range(field, range, sizeof range);
+    snprintf(hint, sizeof hint, "%.150s (%.130s)", item_text(field, "meaning", ""), range);
+    studio_prompt(studio, item_text(field, "label", "value"), hint, text, typed, NULL);
+}
+
+static void draw_field(const struct studio *studio, const cJSON *field, const char *group, int row, struct area area,
+                       bool here)
+{
+    char text[400], fallback[120];
+    words_of(value_of(studio, field), text, sizeof text);
+    words_of(item_get(field, "default"), fallback, sizeof fallback);
+    bool changed = strcmp(text, fallback) != 0;
+    if (here) draw_fill((struct area){row, area.column, 1, area.columns}, STYLE_SELECTED);
+    if (group != NULL) draw_text(row, area.column, 11, here ? STYLE_SELECTED : STYLE_ACCENT, group);
+    draw_text(row, area.column + 12, 18, here ? STYLE_SELECTED : STYLE_TEXT,
+              item_text(field, "label", item_text(field, "key", "?")));
+    const char *unit = item_text(field, "unit", "");
+    int used = draw_text(row, area.column + 31, area.columns - 33,
+                         here      ? STYLE_SELECTED
+                         : changed ? STYLE_LIVE
+                                   : STYLE_DIM,
+                         text);
+    if (unit[0] != 0)
+        draw_text(row, area.column + 32 + used, area.columns - 33 - used, here ? STYLE_SELECTED : STYLE_DIM, unit);
+    bool adjustable =
+        is_numeric(field) || is_kind(field, "choice") || is_kind(field, "flags") || is_kind(field, "seed");
+    if (here && adjustable) draw_text(row, area.column + 29, 1, STYLE_SELECTED, "\u2190");
+    if (here && adjustable) draw_text(row, area.column + area.columns - 2, 1, STYLE_SELECTED, "\u2192");
+}
+
+/* Predicted memory, time and size, in a column or in one row. */
+static void draw_cost(const struct studio *studio, struct area area)
+{
+    const cJSON *plan = studio->plan;
+    char text[32], free_text[32];
+    if (studio->plan_error[0] != 0) {
+        draw_wrapped(area, STYLE_BAD, studio->plan_error);
+        return;
+    }
+    if (plan == NULL) {
+        draw_text(area.row, area.column, area.columns, STYLE_DIM, "working out what this costs \u2026");
+        return;
+    }
+    double total = item_number(plan, "total_bytes", NAN), available = item_number(plan, "free_bytes", NAN);
+    bool fits = item_get(plan, "fits") == NULL || item_true(plan, "fits");
+    double seconds = item_number(plan, "seconds_per_step", NAN), adapter = item_number(plan, "adapter_bytes", NAN);
+    if (area.rows < 4) {
+        char adapter_text[32], time_text[32];
+        draw_format(area.row, area.column, area.columns, fits ? STYLE_TEXT : STYLE_BAD,
+                    "memory %s of %s \u00b7 %s a step \u00b7 adapter %s%s", words_bytes(text, sizeof text, total),
+                    words_bytes(free_text, sizeof free_text, available),
+                    words_seconds(time_text, sizeof time_text, seconds),
+                    words_bytes(adapter_text, sizeof adapter_text, adapter), fits ? "" : " \u00b7 does not fit");
+        return;
+    }
+    int row = area.row;
+    draw_text(row++, area.column, area.columns, STYLE_LIVE, "what it costs");
+    draw_text(row, area.column, 14, STYLE_DIM, "memory");
+    draw_format(row, area.column + 14, area.columns - 14, fits ? STYLE_TEXT : STYLE_BAD, "%s of %s free%s",
+                words_bytes(text, sizeof text, total), words_bytes(free_text, sizeof free_text, available),
+                fits ? "" : ": does not fit");
+    row++;
+    draw_bar(row++, area.column, area.columns - 2, available > 0 ? total / available : 0,
+             fits ? STYLE_ACCENT : STYLE_BAD);
+    draw_text(row, area.column, 14, STYLE_DIM, "a step");
+    draw_text(row++, area.column + 14, area.columns - 14, STYLE_TEXT, words_seconds(text, sizeof text, seconds));
+    draw_text(row, area.column, 14, STYLE_DIM, "adapter");
+    draw_text(row++, area.column + 14, area.columns - 14, STYLE_TEXT, words_bytes(text, sizeof text, adapter));
+    row++;
+    const cJSON *line = NULL;
+    cJSON_ArrayForEach(line, item_get(plan, "lines"))
+    {
+        if (row >= area.row + area.rows) return;
+        draw_text(row, area.column, area.columns - 12, STYLE_DIM, item_text(line, "name", ""));
+        draw_right(row++, area.column + area.columns - 12, 10, STYLE_DIM, "%s",
+                   words_bytes(text, sizeof text, item_number(line, "bytes", NAN)));
+    }
+}
+
+static void apply_remedy(struct studio *studio, int index)
+{
+    const cJSON *set = item_get(cJSON_GetArrayItem(item_get(studio->plan, "remedies"), index), "set"), *item = NULL;
+    if (set == NULL) return;
+    studio_push_undo_draft(studio);
+    cJSON_ArrayForEach(item, set) item_put(studio->draft, item->string, cJSON_Duplicate(item, 1));
+    studio_draft_changed(studio);
+}
+
+/* What does not fit offers its remedies under digits-free keys: a, b, c. */
+static void offer_remedies(struct studio *studio)
+{
+    if (studio->plan == NULL || item_get(studio->plan, "fits") == NULL || item_true(studio->plan, "fits")) return;
+    if (studio->message_level != MESSAGE_NONE) return;
+    char needed[32], available[32];
+    studio_say(studio, MESSAGE_ERROR, "does not fit: needs %s, %s are free",
+               words_bytes(needed, sizeof needed, item_number(studio->plan, "total_bytes", NAN)),
+               words_bytes(available, sizeof available, item_number(studio->plan, "free_bytes", NAN)));
+    const cJSON *remedies = item_get(studio->plan, "remedies");
+    for (int index = 0; index < cJSON_GetArraySize(remedies) && index < 4; index++)
+        studio_add_remedy(studio, (char)('a' + index), item_text(cJSON_GetArrayItem(remedies, index), "label", "?"),
+                          apply_remedy, index);
+}
+
+static void draw(struct studio *studio, struct area body)
+{
+    if (studio->draft == NULL) {
+        draw_text(body.row, body.column, body.columns, STYLE_DIM, "no preset is being edited: 1 chooses one");
+        return;
+    }
+    offer_remedies(studio);
+    bool wide = body.columns >= 104;
+    int width = wide ? body.columns - 42 : body.columns;
+    draw_format(body.row, body.column, width - 22, STYLE_TITLE, "%s%s", studio->draft_name,
+                studio->draft_changed ? " (changed)" : "");
+    draw_right(body.row, body.column + width - 30, 29, STYLE_DIM, "3 rewards  4 prompts  s start");
+    const cJSON *shown[TEXT_LIST];
+    int count = shown_fields(studio, shown), rows = body.rows - (wide ? 5 : 6);
+    int first = list_window(&studio->edit, count, rows);
+    struct area list = {body.row + 1, body.column, rows, width};
+    studio->list_area = list;
+    studio->list_first = first;
+    for (int row = 0; row < rows && first + row < count; row++) {
+        const cJSON *field = shown[first + row], *before = first + row > 0 ? shown[first + row - 1] : NULL;
+        const char *group = item_text(field, "group", "");
+        bool opens = row == 0 || before == NULL || strcmp(group, item_text(before, "group", "")) != 0;
+        draw_field(studio, field, opens ? group : NULL, list.row + row, list, first + row == studio->edit.cursor);
+    }
+    if (count == 0)
+        draw_text(list.row, list.column, width, STYLE_DIM,
+                  studio->catalogue == NULL ? "reading the settings \u2026" : "no setting matches");
+    int help = body.row + body.rows - 3;
+    if (studio->edit.cursor < count) {
+        char range[500];
+        const cJSON *field = shown[studio->edit.cursor];
+        describe_range(field, range, sizeof range);
+        draw_text(help, body.column, width, STYLE_TEXT, item_text(field, "meaning", ""));
+        draw_format(help + 1, body.column, width, STYLE_DIM, "%s \u00b7 %s", item_text(field, "key", ""), range);
+    }
+    if (wide)
+        draw_cost(studio, (struct area){body.row, body.column + width + 2, body.rows - 1, 40});
+    else
+        draw_cost(studio, (struct area){body.row + body.rows - 1, body.column, 1, body.columns});
+}
+
+static bool command(struct studio *studio, enum command_id id, bool coarse)
+{
+    const cJSON *shown[TEXT_LIST];
+    int count = shown_fields(studio, shown);
+    if (list_move(&studio->edit, count, 10, id)) return true;
+    if (studio->draft == NULL) return false;
+    const cJSON *field = studio->edit.cursor < count ? shown[studio->edit.cursor] : NULL;
+    switch (id) {
+    case COMMAND_LESS:
+    case COMMAND_MORE:
+    case COMMAND_TOGGLE:
+        if (field != NULL) change(studio, field, id == COMMAND_LESS ? -1 : 1, coarse);
+        return true;
+    case COMMAND_OPEN: edit_value(studio); return true;
+    case COMMAND_START: studio_start(studio, studio->draft, studio->draft_name, "ask"); return true;
+    case COMMAND_SAVE_PRESET: studio_save_draft(studio); return true;
+    default: return false;
+    }
+}
+
+static void click(struct studio *studio, int row, int column, bool again)
+{
+    (void)column;
+    (void)again;
+    if (studio->list_first + row == studio->edit.cursor)
+        edit_value(studio);
+    else
+        studio->edit.cursor = studio->list_first + row;
+}
+
+const struct screen screen_edit = {
+    .name = "Settings",
+    .about = "Every setting of the preset. Left and right change a value at once (Shift: in larger steps), Enter types "
+             "one, u "
+             "takes a change back. The costs follow as you change. Nothing is kept until you save or start.",
+    .draw = draw,
+    .command = command,
+    .click = click,
+};

@@ -1,0 +1,127 @@
+/* Grid: prompts by steps, as small pictures. */
+#include "tui/screen/text.h"
+#include "tui/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CACHED = 256 };
+
+/* The picture of a step and prompt, read once. */
+static const struct image *thumbnail(struct studio *studio, int step, int index)
+{
+    struct grid_view *view = &studio->grid;
+    for (int at = 0; at < view->thumbnail_count; at++)
+        if (view->thumbnails[at].step == step && view->thumbnails[at].index == index)
+            return view->thumbnails[at].missing ? NULL : &view->thumbnails[at].image;
+    if (view->thumbnails == NULL) view->thumbnails = calloc(CACHED, sizeof *view->thumbnails);
+    if (view->thumbnails == NULL) return NULL;
+    if (view->thumbnail_count == CACHED) {
+        for (int at = 0; at < CACHED; at++) image_free(&view->thumbnails[at].image);
+        view->thumbnail_count = 0;
+    }
+    struct thumbnail *fresh = &view->thumbnails[view->thumbnail_count];
+    char path[4300];
+    *fresh = (struct thumbnail){.step = step, .index = index};
+    if (!run_sample_path(studio->run, step, index, path, sizeof path)) return NULL;
+    fresh->missing = image_load_png(path, &fresh->image).code != STATUS_OK;
+    view->thumbnail_count++;
+    return fresh->missing ? NULL : &fresh->image;
+}
+
+static int prompt_count(const struct studio *studio, int step)
+{
+    char path[4300];
+    int count = 0;
+    while (count < RUN_PICTURES && run_sample_path(studio->run, step, count, path, sizeof path)) count++;
+    return count;
+}
+
+static void keep_inside(int *top, int cursor, int room)
+{
+    if (cursor < *top) *top = cursor;
+    if (cursor >= *top + room) *top = cursor - room + 1;
+}
+
+static void draw(struct studio *studio, struct area body)
+{
+    struct grid_view *view = &studio->grid;
+    int steps[TEXT_LIST], step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run, steps, TEXT_LIST) : 0;
+    if (step_count == 0) {
+        draw_text(body.row, body.column, body.columns, STYLE_DIM,
+                  studio->run->path[0] != 0 ? "this run has kept no pictures yet: s makes some"
+                                            : "no run is open: 9 lists them");
+        return;
+    }
+    int prompts = prompt_count(studio, steps[0]);
+    if (view->column >= step_count) view->column = step_count - 1;
+    if (view->row >= prompts) view->row = prompts > 0 ? prompts - 1 : 0;
+    if (view->enlarged) {
+        const struct image *image = thumbnail(studio, steps[view->column], view->row);
+        if (image != NULL)
+            pictures_want(studio->pictures, (struct area){body.row, body.column, body.rows - 1, body.columns}, image);
+        draw_center(body.row + body.rows - 1, body.column, body.columns, STYLE_LIVE, "prompt %d at step %d",
+                    view->row + 1, steps[view->column]);
+        return;
+    }
+    int shown = prompts < 4 ? (prompts > 0 ? prompts : 1) : 4;
+    int rows = (body.rows - 2) / shown - 1;
+    if (rows > 16) rows = 16;
+    if (rows < 5) rows = 5;
+    int down = (body.rows - 2) / (rows + 1), width = rows * 2 + 2;
+    int across = body.columns / width > 0 ? body.columns / width : 1;
+    int capacity = pictures_capacity(studio->pictures);
+    if (down > prompts) down = prompts > 0 ? prompts : 1;
+    while (across > 1 && across * down > capacity) across--;
+    keep_inside(&view->left, view->column, across);
+    keep_inside(&view->top, view->row, down);
+    for (int column = 0; column < across && view->left + column < step_count; column++) {
+        int index = view->left + column;
+        draw_center(body.row, body.column + column * width, width - 2, index == view->column ? STYLE_TITLE : STYLE_DIM,
+                    "step %d", steps[index]);
+        for (int row = 0; row < down && view->top + row < prompts; row++) {
+            struct area cell = {body.row + 1 + row * (rows + 1), body.column + column * width, rows, width - 2};
+            const struct image *image = thumbnail(studio, steps[index], view->top + row);
+            bool here = index == view->column && view->top + row == view->row;
+            if (image != NULL) pictures_want(studio->pictures, cell, image);
+            if (here) {
+                draw_line(cell.row + rows, cell.column, cell.columns, STYLE_TITLE);
+                for (int at = 0; at < cell.columns; at++)
+                    draw_text(cell.row + rows, cell.column + at, 1, STYLE_TITLE, "\u2501");
+            }
+        }
+    }
+    const struct run_picture *held_out = run_picture(studio->run, RUN_HELD_OUT, view->row);
+    draw_format(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM, "prompt %d of %d%s%s", view->row + 1,
+                prompts, held_out != NULL ? ": " : "", held_out != NULL ? held_out->prompt : "");
+}
+
+static bool command(struct studio *studio, enum command_id id, bool coarse)
+{
+    struct grid_view *view = &studio->grid;
+    int stride = coarse ? 5 : 1;
+    switch (id) {
+    case COMMAND_LEFT: view->column = view->column > stride ? view->column - stride : 0; return true;
+    case COMMAND_RIGHT: view->column += stride; return true;
+    case COMMAND_UP: view->row = view->row > 0 ? view->row - 1 : 0; return true;
+    case COMMAND_DOWN: view->row++; return true;
+    case COMMAND_FIRST: view->column = 0; return true;
+    case COMMAND_LAST: view->column = TEXT_LIST; return true;
+    case COMMAND_OPEN: view->enlarged = !view->enlarged; return true;
+    case COMMAND_BACK:
+        if (!view->enlarged) return false;
+        view->enlarged = false;
+        return true;
+    default: return false;
+    }
+}
+
+const struct screen screen_grid = {
+    .name = "Grid",
+    .about = "Each row is a held-out prompt with its seed, each column a step: how the same picture changed. Arrows "
+             "choose, Enter "
+             "enlarges.",
+    .draw = draw,
+    .command = command,
+};

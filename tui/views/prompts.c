@@ -1,0 +1,246 @@
+/* Prompts: training and held-out ones apart, with the reward of each beside it. */
+#include "tui/screen/text.h"
+#include "tui/state.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const list_keys[2] = {"prompts.train", "prompts.eval"};
+
+static bool editing(const struct studio *studio)
+{
+    return studio->draft != NULL && !run_alive(studio->run);
+}
+
+static const cJSON *preset_of(const struct studio *studio)
+{
+    if (studio->run->preset != NULL && !editing(studio)) return studio->run->preset;
+    return studio->draft;
+}
+
+static cJSON *prompts_of(const struct studio *studio, int which)
+{
+    return (cJSON *)item_find(preset_of(studio), list_keys[which]);
+}
+
+static int shown_prompts(const struct studio *studio, int which, int shown[TEXT_LIST])
+{
+    int count = 0, index = 0;
+    const cJSON *prompt = NULL;
+    cJSON_ArrayForEach(prompt, prompts_of(studio, which))
+    {
+        if (count < TEXT_LIST && cJSON_IsString(prompt) && filter_matches(studio, SCREEN_PROMPTS, prompt->valuestring))
+            shown[count++] = index;
+        index++;
+    }
+    return count;
+}
+
+/* The newest picture's reward of this prompt; NaN when there is none. */
+static double reward_of(const struct studio *studio, enum run_picture_kind kind, const char *prompt)
+{
+    const struct run_picture *newest = NULL;
+    for (int index = 0; index < RUN_PICTURES; index++) {
+        const struct run_picture *picture = run_picture(studio->run, kind, index);
+        if (picture != NULL && strcmp(picture->prompt, prompt) == 0 &&
+            (newest == NULL || picture->serial > newest->serial))
+            newest = picture;
+    }
+    return newest != NULL ? newest->reward : NAN;
+}
+
+static void draw_list(struct studio *studio, struct area area, int which)
+{
+    int shown[TEXT_LIST], count = shown_prompts(studio, which, shown);
+    bool focused = studio->prompts.pane == which;
+    const cJSON *prompts = prompts_of(studio, which);
+    draw_format(area.row, area.column, area.columns - 20, focused ? STYLE_TITLE : STYLE_LIVE, "%s (%d)",
+                which == 0 ? "training prompts" : "held-out prompts", cJSON_GetArraySize(prompts));
+    draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s", which == 0 ? "reward" : "reward  from base");
+    struct list *list = &studio->prompts.lists[which];
+    int rows = area.rows - 1, first = list_window(list, count, rows);
+    for (int row = 0; row < rows && first + row < count; row++) {
+        const char *text = cJSON_GetArrayItem(prompts, shown[first + row])->valuestring;
+        bool here = focused && first + row == list->cursor;
+        int line = area.row + 1 + row, figures = which == 0 ? 9 : 19;
+        char now[24], change[24];
+        if (here) draw_fill((struct area){line, area.column, 1, area.columns}, STYLE_SELECTED);
+        draw_text(line, area.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, here ? "\u25b8" : " ");
+        draw_text(line, area.column + 2, area.columns - figures - 3, here ? STYLE_SELECTED : STYLE_TEXT, text);
+        double reward = reward_of(studio, which == 0 ? RUN_SAMPLE : RUN_HELD_OUT, text);
+        double base = which == 0 ? NAN : reward_of(studio, RUN_BASE, text);
+        if (!isnan(reward))
+            draw_right(line, area.column + area.columns - figures, 8, here ? STYLE_SELECTED : STYLE_TEXT, "%s",
+                       words_number(now, sizeof now, reward));
+        if (!isnan(reward) && !isnan(base))
+            draw_right(line, area.column + area.columns - 10, 10,
+                       here             ? STYLE_SELECTED
+                       : reward >= base ? STYLE_GOOD
+                                        : STYLE_BAD,
+                       "%s%s", reward >= base ? "+" : "", words_number(change, sizeof change, reward - base));
+    }
+    if (count == 0)
+        draw_text(area.row + 1, area.column + 2, area.columns - 2, STYLE_DIM, "none; a adds one, f a file of them");
+    if (focused) {
+        studio->list_area = (struct area){area.row + 1, area.column, rows, area.columns};
+        studio->list_first = first;
+    }
+}
+
+static void draw(struct studio *studio, struct area body)
+{
+    if (preset_of(studio) == NULL) {
+        draw_text(body.row, body.column, body.columns, STYLE_DIM,
+                  "no preset is being edited and no run is open: 1 chooses one");
+        return;
+    }
+    if (body.columns >= 110) {
+        int half = (body.columns - 3) / 2;
+        draw_list(studio, (struct area){body.row, body.column, body.rows - 1, half}, 0);
+        draw_list(studio, (struct area){body.row, body.column + half + 3, body.rows - 1, body.columns - half - 3}, 1);
+    } else {
+        int upper = (body.rows - 1) * 3 / 5;
+        draw_list(studio, (struct area){body.row, body.column, upper, body.columns}, 0);
+        draw_list(studio, (struct area){body.row + upper + 1, body.column, body.rows - upper - 2, body.columns}, 1);
+    }
+    if (!editing(studio))
+        draw_text(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM,
+                  "the prompts of a run are fixed; for others: 1, then e");
+    else
+        draw_text(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM,
+                  "held-out prompts are never trained on: they show what was really learnt");
+}
+
+static bool may_change(struct studio *studio)
+{
+    if (editing(studio)) return true;
+    studio_say(studio, MESSAGE_INFO, "the prompts of a run are fixed; for others: 1, then e");
+    return false;
+}
+
+static cJSON *own_list(struct studio *studio, int which)
+{
+    cJSON *list = (cJSON *)item_find(studio->draft, list_keys[which]);
+    if (cJSON_IsArray(list)) return list;
+    item_put(studio->draft, list_keys[which], cJSON_CreateArray());
+    return (cJSON *)item_find(studio->draft, list_keys[which]);
+}
+
+static void append(struct studio *studio, int which, const char *text)
+{
+    while (*text == ' ') text++;
+    if (*text != 0 && *text != '#') cJSON_AddItemToArray(own_list(studio, which), cJSON_CreateString(text));
+}
+
+static void add_one(struct studio *studio, const char *text)
+{
+    if (text[0] == 0) return;
+    studio_push_undo_draft(studio);
+    append(studio, studio->prompts.pane, text);
+    studio_draft_changed(studio);
+}
+
+/* The index in the preset's list of the prompt under the cursor; -1 for none. */
+static int chosen(struct studio *studio)
+{
+    int shown[TEXT_LIST], count = shown_prompts(studio, studio->prompts.pane, shown);
+    int cursor = studio->prompts.lists[studio->prompts.pane].cursor;
+    return cursor < count ? shown[cursor] : -1;
+}
+
+static void replace_chosen(struct studio *studio, const char *text)
+{
+    int index = chosen(studio);
+    if (index < 0 || text[0] == 0) return;
+    studio_push_undo_draft(studio);
+    cJSON_ReplaceItemInArray(own_list(studio, studio->prompts.pane), index, cJSON_CreateString(text));
+    studio_draft_changed(studio);
+}
+
+static void remove_chosen(struct studio *studio, bool to_other)
+{
+    int index = chosen(studio), pane = studio->prompts.pane;
+    if (index < 0 || !may_change(studio)) return;
+    studio_push_undo_draft(studio);
+    cJSON *prompt = cJSON_DetachItemFromArray(own_list(studio, pane), index);
+    if (to_other)
+        cJSON_AddItemToArray(own_list(studio, !pane), prompt);
+    else
+        cJSON_Delete(prompt);
+    studio_draft_changed(studio);
+}
+
+static void load_file(struct studio *studio, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        studio_say(studio, MESSAGE_ERROR, "%s: %s; f tries another", path, strerror(errno));
+        return;
+    }
+    studio_push_undo_draft(studio);
+    char *line = NULL;
+    size_t capacity = 0;
+    int before = cJSON_GetArraySize(own_list(studio, studio->prompts.pane));
+    while (getline(&line, &capacity, file) > 0) {
+        line[strcspn(line, "\r\n")] = 0;
+        append(studio, studio->prompts.pane, line);
+    }
+    free(line);
+    fclose(file);
+    studio_say(studio, MESSAGE_INFO, "%d prompts added; u takes them back",
+               cJSON_GetArraySize(own_list(studio, studio->prompts.pane)) - before);
+    studio_draft_changed(studio);
+}
+
+static bool command(struct studio *studio, enum command_id id, bool coarse)
+{
+    (void)coarse;
+    int shown[TEXT_LIST], pane = studio->prompts.pane, count = shown_prompts(studio, pane, shown);
+    if (list_move(&studio->prompts.lists[pane], count, 10, id)) return true;
+    switch (id) {
+    case COMMAND_NEXT_PANE:
+    case COMMAND_PREVIOUS_PANE: studio->prompts.pane = !pane; return true;
+    case COMMAND_ADD:
+        if (may_change(studio))
+            studio_prompt(studio, pane == 0 ? "Add a training prompt" : "Add a held-out prompt",
+                          "Pasting many lines adds each of them.", "", add_one, add_one);
+        return true;
+    case COMMAND_OPEN:
+        if (chosen(studio) >= 0 && may_change(studio))
+            studio_prompt(studio, "Edit the prompt", "Enter keeps it, Esc leaves it as it was.",
+                          cJSON_GetArrayItem(prompts_of(studio, pane), chosen(studio))->valuestring, replace_chosen,
+                          NULL);
+        return true;
+    case COMMAND_DELETE: remove_chosen(studio, false); return true;
+    case COMMAND_TOGGLE: remove_chosen(studio, true); return true;
+    case COMMAND_LOAD_FILE:
+        if (may_change(studio))
+            studio_prompt(studio, "Load prompts", "A text file with one prompt a line; # starts a comment.", "",
+                          load_file, NULL);
+        return true;
+    case COMMAND_START:
+        if (editing(studio)) studio_start(studio, studio->draft, studio->draft_name, "ask");
+        return true;
+    default: return false;
+    }
+}
+
+static void click(struct studio *studio, int row, int column, bool again)
+{
+    (void)column;
+    (void)again;
+    studio->prompts.lists[studio->prompts.pane].cursor = studio->list_first + row;
+}
+
+const struct screen screen_prompts = {
+    .name = "Prompts",
+    .about = "Training prompts are what the model is tuned on; held-out prompts are only looked at, so they show what "
+             "was really "
+             "learnt. Space moves a prompt to the other list, a adds, pasting adds many, f loads a file.",
+    .draw = draw,
+    .command = command,
+    .click = click,
+};

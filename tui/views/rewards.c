@@ -1,0 +1,372 @@
+/* Rewards: what each measures, which are chosen, and the formula of the total. */
+#include "tui/screen/text.h"
+#include "tui/state.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PANE_CATALOGUE, PANE_CHOSEN };
+
+/* The draft is changed here; a run's rewards are only shown (their weights move on the tune screen). */
+static bool editing(const struct studio *studio)
+{
+    return studio->draft != NULL && !run_alive(studio->run);
+}
+
+static const cJSON *preset_of(const struct studio *studio)
+{
+    if (studio->run->preset != NULL && !editing(studio)) return studio->run->preset;
+    return studio->draft;
+}
+
+static int shown_kinds(const struct studio *studio, const cJSON *shown[TEXT_LIST])
+{
+    int count = 0;
+    const cJSON *kind = NULL;
+    cJSON_ArrayForEach(kind, item_get(studio->catalogue, "rewards"))
+    {
+        if (count == TEXT_LIST) break;
+        if (filter_matches(studio, SCREEN_REWARDS, item_text(kind, "name", "")) ||
+            filter_matches(studio, SCREEN_REWARDS, item_text(kind, "measures", "")))
+            shown[count++] = kind;
+    }
+    return count;
+}
+
+static cJSON *chosen_rewards(const struct studio *studio)
+{
+    return cJSON_GetObjectItemCaseSensitive(preset_of(studio), "rewards");
+}
+
+static const char *id_of(const cJSON *reward)
+{
+    return item_text(reward, "id", item_text(reward, "name", "?"));
+}
+
+static bool is_chosen(const struct studio *studio, const char *name)
+{
+    const cJSON *reward = NULL;
+    cJSON_ArrayForEach(reward,
+                       chosen_rewards(studio)) if (strcmp(item_text(reward, "name", ""), name) == 0) return true;
+    return false;
+}
+
+static void describe_range(const cJSON *kind, char *text, size_t size)
+{
+    double low = item_number(kind, "low", NAN), high = item_number(kind, "high", NAN);
+    if (!isnan(low) && !isnan(high))
+        snprintf(text, size, "%g to %g", low, high);
+    else if (!isnan(low))
+        snprintf(text, size, "from %g", low);
+    else if (!isnan(high))
+        snprintf(text, size, "up to %g", high);
+    else
+        snprintf(text, size, "no bounds");
+}
+
+static void draw_catalogue(struct studio *studio, struct area area)
+{
+    const cJSON *shown[TEXT_LIST];
+    int count = shown_kinds(studio, shown), rows = area.rows - 6;
+    bool focused = studio->rewards.pane == PANE_CATALOGUE;
+    draw_text(area.row, area.column, area.columns, focused ? STYLE_TITLE : STYLE_LIVE, "what can be rewarded");
+    struct list *list = &studio->rewards.catalogue;
+    int first = list_window(list, count, rows);
+    for (int row = 0; row < rows && first + row < count; row++) {
+        const cJSON *kind = shown[first + row];
+        const char *name = item_text(kind, "name", "?");
+        bool here = focused && first + row == list->cursor, missing = cJSON_IsFalse(item_get(kind, "available"));
+        int line = area.row + 1 + row;
+        if (here) draw_fill((struct area){line, area.column, 1, area.columns}, STYLE_SELECTED);
+        draw_text(line, area.column, 1, here ? STYLE_SELECTED : STYLE_GOOD, is_chosen(studio, name) ? "\u2713" : " ");
+        draw_text(line, area.column + 2, 14, here ? STYLE_SELECTED : missing ? STYLE_DIM : STYLE_TEXT, name);
+        draw_text(line, area.column + 17, area.columns - 17, here ? STYLE_SELECTED : STYLE_DIM,
+                  item_text(kind, "measures", ""));
+    }
+    if (focused) {
+        studio->list_area = (struct area){area.row + 1, area.column, rows, area.columns};
+        studio->list_first = first;
+    }
+    if (list->cursor >= count) return;
+    const cJSON *kind = shown[list->cursor];
+    char range[80];
+    describe_range(kind, range, sizeof range);
+    struct area details = {area.row + area.rows - 4, area.column, 4, area.columns};
+    int used = draw_wrapped(details, STYLE_TEXT, item_text(kind, "measures", ""));
+    draw_format(details.row + used, area.column, area.columns, STYLE_DIM, "range %s", range);
+    const char *missing = item_text(kind, "missing", NULL);
+    if (used + 1 < 4)
+        draw_wrapped((struct area){details.row + used + 1, area.column, 3 - used, area.columns},
+                     missing != NULL ? STYLE_WARNING : STYLE_DIM,
+                     missing != NULL ? missing : item_text(kind, "source", ""));
+}
+
+static int index_in_run(const struct run *run, const char *id)
+{
+    for (int index = 0; index < run->reward_count; index++)
+        if (strcmp(run->rewards[index].id, id) == 0) return index;
+    return -1;
+}
+
+static void draw_chosen(struct studio *studio, struct area area)
+{
+    bool focused = studio->rewards.pane == PANE_CHOSEN, live = !editing(studio) && studio->run->preset != NULL;
+    draw_text(area.row, area.column, area.columns - 16, focused ? STYLE_TITLE : STYLE_LIVE,
+              live ? "of this run" : "chosen");
+    draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s  weight", live ? "  raw" : "");
+    const cJSON *rewards = chosen_rewards(studio);
+    int count = cJSON_GetArraySize(rewards);
+    list_window(&studio->rewards.chosen, count, area.rows - 1);
+    const struct run_step *newest = run_newest(studio->run);
+    for (int index = 0; index < count && index + 1 < area.rows; index++) {
+        const cJSON *reward = cJSON_GetArrayItem(rewards, index);
+        bool here = focused && index == studio->rewards.chosen.cursor;
+        int row = area.row + 1 + index, at = index_in_run(studio->run, id_of(reward));
+        double weight = item_number(reward, "weight", 1);
+        char raw[24] = "", params[160] = "";
+        if (live && at >= 0) {
+            weight = studio->run->rewards[at].weight;
+            words_number(raw, sizeof raw, newest != NULL ? newest->reward[at] : NAN);
+        }
+        size_t length = 0;
+        const cJSON *item = NULL;
+        cJSON_ArrayForEach(item, item_get(reward, "params"))
+        {
+            int added =
+                cJSON_IsNumber(item)
+                    ? snprintf(params + length, sizeof params - length, " %s %g", item->string, item->valuedouble)
+                : cJSON_IsString(item) ? snprintf(params + length, sizeof params - length, " %s", item->valuestring)
+                                       : 0;
+            if (added < 0 || (size_t)added >= sizeof params - length) break;
+            length += (size_t)added;
+        }
+        if (here) draw_fill((struct area){row, area.column, 1, area.columns}, STYLE_SELECTED);
+        draw_text(row, area.column, 1, here ? STYLE_SELECTED : style_of_reward(index),
+                  style_unicode() ? "\u25a0" : "#");
+        int used =
+            draw_text(row, area.column + 2, area.columns - 18, here ? STYLE_SELECTED : STYLE_TEXT, id_of(reward));
+        draw_text(row, area.column + 2 + used, area.columns - 19 - used, here ? STYLE_SELECTED : STYLE_DIM, params);
+        draw_right(row, area.column + area.columns - 16, 8, here ? STYLE_SELECTED : STYLE_DIM, "%s", raw);
+        draw_right(row, area.column + area.columns - 8, 8, here ? STYLE_SELECTED : STYLE_LIVE, "%.2f", weight);
+    }
+    if (count == 0)
+        draw_wrapped(
+            (struct area){area.row + 1, area.column, 3, area.columns}, STYLE_DIM,
+            preset_of(studio) == NULL
+                ? "No preset is being edited and no run is open. Enter on a reward starts a new preset with it."
+                : "none yet: Enter on the left adds one");
+    if (focused) studio->list_area = (struct area){area.row + 1, area.column, area.rows - 1, area.columns};
+}
+
+static void draw_formula(const struct studio *studio, struct area area)
+{
+    char text[900] = "total = ";
+    size_t length = strlen(text);
+    const cJSON *rewards = chosen_rewards(studio), *reward = NULL;
+    bool first = true, live = !editing(studio) && studio->run->preset != NULL;
+    cJSON_ArrayForEach(reward, rewards)
+    {
+        double weight = item_number(reward, "weight", 1);
+        int at = index_in_run(studio->run, id_of(reward));
+        if (live && at >= 0) weight = studio->run->rewards[at].weight;
+        int added = snprintf(text + length, sizeof text - length, "%s%.3g \u00d7 %s",
+                             first        ? (weight < 0 ? "-" : "")
+                             : weight < 0 ? " - "
+                                          : " + ",
+                             fabs(weight), id_of(reward));
+        if (added < 0 || (size_t)added >= sizeof text - length) break;
+        length += (size_t)added;
+        first = false;
+    }
+    draw_line(area.row, area.column, area.columns, STYLE_FRAME);
+    draw_wrapped((struct area){area.row + 1, area.column, area.rows - 1, area.columns}, STYLE_ACCENT,
+                 first ? "total = 0" : text);
+}
+
+static void draw(struct studio *studio, struct area body)
+{
+    int left = body.columns * 11 / 20;
+    draw_catalogue(studio, (struct area){body.row, body.column, body.rows - 3, left});
+    draw_chosen(studio, (struct area){body.row, body.column + left + 2, body.rows - 3, body.columns - left - 2});
+    draw_formula(studio, (struct area){body.row + body.rows - 3, body.column, 3, body.columns});
+}
+
+static bool may_change(struct studio *studio)
+{
+    if (run_alive(studio->run) || studio->draft == NULL) {
+        studio_say(studio, MESSAGE_INFO,
+                   "the rewards of a run are fixed; their weights move on screen 2. For others: 1, then e");
+        return false;
+    }
+    return true;
+}
+
+static void remove_reward(struct studio *studio, const char *name)
+{
+    cJSON *rewards = chosen_rewards(studio);
+    for (int index = cJSON_GetArraySize(rewards) - 1; index >= 0; index--)
+        if (strcmp(item_text(cJSON_GetArrayItem(rewards, index), "name", ""), name) == 0)
+            cJSON_DeleteItemFromArray(rewards, index);
+}
+
+static void add_reward(struct studio *studio, const cJSON *kind)
+{
+    cJSON *rewards = chosen_rewards(studio);
+    if (!cJSON_IsArray(rewards)) {
+        item_put(studio->draft, "rewards", cJSON_CreateArray());
+        rewards = chosen_rewards(studio);
+    }
+    cJSON *reward = cJSON_CreateObject(), *params = cJSON_AddObjectToObject(reward, "params");
+    cJSON_AddStringToObject(reward, "name", item_text(kind, "name", ""));
+    cJSON_AddNumberToObject(reward, "weight", 1);
+    const cJSON *parameter = NULL;
+    cJSON_ArrayForEach(parameter, item_get(kind, "parameters"))
+    {
+        const cJSON *fallback = item_get(parameter, "default");
+        if (fallback != NULL && strcmp(item_text(parameter, "kind", ""), "model") != 0)
+            cJSON_AddItemToObject(params, item_text(parameter, "name", "?"), cJSON_Duplicate(fallback, 1));
+    }
+    cJSON_AddItemToArray(rewards, reward);
+}
+
+static cJSON *reward_at_cursor(struct studio *studio)
+{
+    return cJSON_GetArrayItem(chosen_rewards(studio), studio->rewards.chosen.cursor);
+}
+
+static void toggle(struct studio *studio)
+{
+    const cJSON *shown[TEXT_LIST];
+    int count = shown_kinds(studio, shown);
+    if (!may_change(studio)) return;
+    bool left = studio->rewards.pane == PANE_CATALOGUE;
+    const cJSON *kind = left && studio->rewards.catalogue.cursor < count ? shown[studio->rewards.catalogue.cursor]
+                                                                         : reward_at_cursor(studio);
+    if (kind == NULL) return;
+    char name[64];
+    snprintf(name, sizeof name, "%s", item_text(kind, "name", ""));
+    studio_push_undo_draft(studio);
+    if (is_chosen(studio, name))
+        remove_reward(studio, name);
+    else
+        add_reward(studio, kind);
+    studio_draft_changed(studio);
+}
+
+static void set_weight(struct studio *studio, double weight)
+{
+    cJSON *reward = reward_at_cursor(studio);
+    if (reward == NULL || !may_change(studio)) return;
+    studio_push_undo_draft(studio);
+    item_put(reward_at_cursor(studio), "weight", cJSON_CreateNumber(round(weight * 1000) / 1000));
+    studio_draft_changed(studio);
+}
+
+static void typed_weight(struct studio *studio, const char *text)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (end == text || *end != 0 || !isfinite(value))
+        studio_say(studio, MESSAGE_ERROR, "\"%s\" is no weight: a number such as 0.5", text);
+    else
+        set_weight(studio, value);
+}
+
+/* "key=value key=value", as the command line takes them. */
+static void typed_parameters(struct studio *studio, const char *text)
+{
+    if (reward_at_cursor(studio) == NULL || !may_change(studio)) return;
+    char copy[FIELD_CAPACITY], *rest = copy;
+    snprintf(copy, sizeof copy, "%s", text);
+    cJSON *params = cJSON_CreateObject();
+    for (char *word; (word = strsep(&rest, " ,")) != NULL;) {
+        char *equal = strchr(word, '='), *end = NULL;
+        if (equal == NULL) continue;
+        *equal = 0;
+        double number = strtod(equal + 1, &end);
+        bool is_number = end != equal + 1 && *end == 0 && isfinite(number);
+        cJSON_AddItemToObject(params, word, is_number ? cJSON_CreateNumber(number) : cJSON_CreateString(equal + 1));
+    }
+    studio_push_undo_draft(studio);
+    item_put(reward_at_cursor(studio), "params", params);
+    studio_draft_changed(studio);
+}
+
+static void edit_parameters(struct studio *studio)
+{
+    const cJSON *reward = reward_at_cursor(studio), *kind = NULL, *found = NULL, *item = NULL;
+    if (reward == NULL) return;
+    cJSON_ArrayForEach(kind, item_get(studio->catalogue, "rewards")) if (strcmp(item_text(kind, "name", ""),
+                                                                                item_text(reward, "name", "?")) == 0)
+        found = kind;
+    char text[600] = "", hint[300] = "";
+    size_t length = 0, used = 0;
+    cJSON_ArrayForEach(item, item_get(reward, "params"))
+    {
+        int added = cJSON_IsNumber(item)   ? snprintf(text + length, sizeof text - length, "%s%s=%g", length ? " " : "",
+                                                      item->string, item->valuedouble)
+                    : cJSON_IsString(item) ? snprintf(text + length, sizeof text - length, "%s%s=%s", length ? " " : "",
+                                                      item->string, item->valuestring)
+                                           : 0;
+        if (added < 0 || (size_t)added >= sizeof text - length) break;
+        length += (size_t)added;
+    }
+    cJSON_ArrayForEach(item, item_get(found, "parameters"))
+    {
+        int added = snprintf(hint + used, sizeof hint - used, "%s%s: %s", used ? "; " : "", item_text(item, "name", ""),
+                             item_text(item, "meaning", ""));
+        if (added < 0 || (size_t)added >= sizeof hint - used) break;
+        used += (size_t)added;
+    }
+    studio_prompt(studio, "Parameters", used > 0 ? hint : "This reward has no parameters.", text, typed_parameters,
+                  NULL);
+}
+
+static bool command(struct studio *studio, enum command_id id, bool coarse)
+{
+    const cJSON *shown[TEXT_LIST];
+    bool left = studio->rewards.pane == PANE_CATALOGUE;
+    int count = left ? shown_kinds(studio, shown) : cJSON_GetArraySize(chosen_rewards(studio));
+    if (list_move(left ? &studio->rewards.catalogue : &studio->rewards.chosen, count, 10, id)) return true;
+    double weight = item_number(reward_at_cursor(studio), "weight", 1), step = coarse ? 0.25 : 0.05;
+    switch (id) {
+    case COMMAND_NEXT_PANE:
+    case COMMAND_PREVIOUS_PANE: studio->rewards.pane = !studio->rewards.pane; return true;
+    case COMMAND_OPEN: toggle(studio); return true;
+    case COMMAND_LESS: set_weight(studio, weight - step); return true;
+    case COMMAND_MORE: set_weight(studio, weight + step); return true;
+    case COMMAND_TYPE_VALUE: {
+        char text[32];
+        snprintf(text, sizeof text, "%g", weight);
+        if (may_change(studio))
+            studio_prompt(studio, "Weight", "A number; higher counts more.", text, typed_weight, NULL);
+        return true;
+    }
+    case COMMAND_EDIT: edit_parameters(studio); return true;
+    default: return false;
+    }
+}
+
+static void click(struct studio *studio, int row, int column, bool again)
+{
+    (void)column;
+    (void)again;
+    struct list *list = studio->rewards.pane == PANE_CATALOGUE ? &studio->rewards.catalogue : &studio->rewards.chosen;
+    int chosen = studio->rewards.pane == PANE_CATALOGUE ? studio->list_first + row : row;
+    if (chosen == list->cursor)
+        toggle(studio);
+    else
+        list->cursor = chosen;
+}
+
+const struct screen screen_rewards = {
+    .name = "Rewards",
+    .about = "At the left every reward there is, with what it measures; Enter adds or removes one. At the right the "
+             "chosen ones with "
+             "their weights; the total below is what tuning raises. Tab changes sides.",
+    .draw = draw,
+    .command = command,
+    .click = click,
+};

@@ -1,0 +1,137 @@
+/* Runs: all of them, alive and finished. */
+#include "tui/screen/text.h"
+#include "tui/state.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int shown_runs(const struct studio *studio, const cJSON *shown[TEXT_LIST])
+{
+    int count = 0;
+    const cJSON *run = NULL;
+    cJSON_ArrayForEach(run, studio->runs)
+    {
+        if (count == TEXT_LIST) break;
+        if (filter_matches(studio, SCREEN_RUNS, item_text(run, "name", "")) ||
+            filter_matches(studio, SCREEN_RUNS, item_text(run, "state", "")))
+            shown[count++] = run;
+    }
+    return count;
+}
+
+static enum style state_style(const char *state)
+{
+    if (strcmp(state, "running") == 0) return STYLE_GOOD;
+    return strcmp(state, "interrupted") == 0 ? STYLE_WARNING : STYLE_DIM;
+}
+
+static void draw_row(struct studio *studio, const cJSON *run, int row, struct area body, bool here)
+{
+    enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM;
+    const char *path = item_text(run, "path", ""), *state = item_text(run, "state", "");
+    bool marked = studio->marked_runs && (strcmp(studio->marked[0], path) == 0 || strcmp(studio->marked[1], path) == 0);
+    char first[24], best[24], last[24], ago[32];
+    if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
+    draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
+    int name = body.columns - 72;
+    if (name < 14) name = 14;
+    int at = body.column + 2;
+    draw_text(row, at, name, text, item_text(run, "name", "?"));
+    at += name + 1;
+    draw_text(row, at, 11, here ? STYLE_SELECTED : state_style(state), state);
+    draw_right(row, at + 11, 9, dim, "%lld/%lld", item_integer(run, "step", 0), item_integer(run, "steps", 0));
+    draw_right(row, at + 21, 9, dim, "%s", words_number(first, sizeof first, item_number(run, "eval_first", NAN)));
+    draw_right(row, at + 31, 9, text, "%s", words_number(best, sizeof best, item_number(run, "eval_best", NAN)));
+    draw_right(row, at + 41, 9, dim, "%s", words_number(last, sizeof last, item_number(run, "eval_last", NAN)));
+    draw_right(row, body.column + body.columns - 13, 12, dim, "%s",
+               words_ago(ago, sizeof ago, studio->wall_clock - item_number(run, "modified", NAN)));
+}
+
+static void draw(struct studio *studio, struct area body)
+{
+    const cJSON *shown[TEXT_LIST];
+    int count = shown_runs(studio, shown), rows = body.rows - 4;
+    int name = body.columns - 72;
+    if (name < 14) name = 14;
+    int at = body.column + 3 + name;
+    draw_text(body.row, body.column, 20, STYLE_TITLE, "Runs");
+    draw_text(body.row, at, 8, STYLE_DIM, "state");
+    draw_right(body.row, at + 11, 9, STYLE_DIM, "step");
+    draw_right(body.row, at + 21, 9, STYLE_DIM, "at start");
+    draw_right(body.row, at + 31, 9, STYLE_DIM, "best");
+    draw_right(body.row, at + 41, 9, STYLE_DIM, "last");
+    int first = list_window(&studio->runs_list, count, rows);
+    studio->list_area = (struct area){body.row + 1, body.column, rows, body.columns};
+    studio->list_first = first;
+    for (int row = 0; row < rows && first + row < count; row++)
+        draw_row(studio, shown[first + row], body.row + 1 + row, body, first + row == studio->runs_list.cursor);
+    if (count == 0)
+        draw_text(body.row + 1, body.column + 2, body.columns - 2, STYLE_DIM,
+                  studio->runs == NULL ? "reading the runs \u2026" : "no run yet: 1 starts one from a preset");
+    else
+        draw_format(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM, "%s",
+                    item_text(shown[studio->runs_list.cursor], "path", ""));
+}
+
+static void refresh(struct studio *studio)
+{
+    studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
+}
+
+static void mark(struct studio *studio, const char *path)
+{
+    if (!studio->marked_runs) studio->marked[0][0] = studio->marked[1][0] = 0;
+    studio->marked_runs = true;
+    for (int index = 0; index < LIST_MARKS; index++) {
+        if (strcmp(studio->marked[index], path) != 0) continue;
+        studio->marked[index][0] = 0;
+        return;
+    }
+    int place = studio->marked[0][0] == 0 ? 0 : 1;
+    snprintf(studio->marked[place], sizeof studio->marked[place], "%s", path);
+    if (studio->marked[0][0] && studio->marked[1][0])
+        studio_say(studio, MESSAGE_INFO, "two are marked: 7 shows them side by side");
+}
+
+static bool command(struct studio *studio, enum command_id id, bool coarse)
+{
+    (void)coarse;
+    const cJSON *shown[TEXT_LIST];
+    int count = shown_runs(studio, shown);
+    if (list_move(&studio->runs_list, count, 10, id)) return true;
+    const cJSON *run = studio->runs_list.cursor < count ? shown[studio->runs_list.cursor] : NULL;
+    if (run == NULL) return false;
+    switch (id) {
+    case COMMAND_OPEN: studio_open_run(studio, run); return true;
+    case COMMAND_RESUME:
+        if (strcmp(item_text(run, "state", ""), "running") == 0)
+            studio_open_run(studio, run);
+        else
+            studio_resume(studio, item_text(run, "path", ""), "ask");
+        return true;
+    case COMMAND_MARK: mark(studio, item_text(run, "path", "")); return true;
+    default: return false;
+    }
+}
+
+static void click(struct studio *studio, int row, int column, bool again)
+{
+    (void)column;
+    (void)again;
+    if (studio->list_first + row == studio->runs_list.cursor)
+        command(studio, COMMAND_OPEN, false);
+    else
+        studio->runs_list.cursor = studio->list_first + row;
+}
+
+const struct screen screen_runs = {
+    .name = "Runs",
+    .about = "Every run of this machine. Enter watches one that is alive, or shows what a finished one left. Mark two "
+             "with Space "
+             "and press 7 to see them side by side.",
+    .open = refresh,
+    .draw = draw,
+    .command = command,
+    .click = click,
+};

@@ -1,0 +1,131 @@
+/* Timeline: scrub through the pictures that a run kept, one prompt and seed at a time. */
+#include "tui/screen/text.h"
+#include "tui/state.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void refresh(struct studio *studio)
+{
+    struct timeline_view *view = &studio->timeline;
+    bool at_end = view->cursor >= view->step_count - 1;
+    view->step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run, view->steps, TEXT_LIST) : 0;
+    if (at_end || view->cursor >= view->step_count) view->cursor = view->step_count > 0 ? view->step_count - 1 : 0;
+}
+
+/* Reads a picture when another one is due in that place. */
+static bool load(const struct run *run, int step, int index, char *loaded, size_t size, struct image *image)
+{
+    char path[4300];
+    if (!run_sample_path(run, step, index, path, sizeof path)) return false;
+    if (strcmp(path, loaded) == 0) return true;
+    if (image_load_png(path, image).code != STATUS_OK) return false;
+    snprintf(loaded, size, "%s", path);
+    return true;
+}
+
+static void draw_scale(const struct timeline_view *view, struct area area)
+{
+    draw_line(area.row, area.column, area.columns, STYLE_FRAME);
+    int last = view->steps[view->step_count - 1], first = view->steps[0];
+    for (int index = 0; index < view->step_count; index++) {
+        int at =
+            last > first ? (int)lround((double)(view->steps[index] - first) / (last - first) * (area.columns - 1)) : 0;
+        bool here = index == view->cursor;
+        draw_text(area.row, area.column + at, 1, here ? STYLE_TITLE : STYLE_DIM,
+                  here              ? "\u25cf"
+                  : style_unicode() ? "\u253c"
+                                    : "+");
+        char text[16];
+        int width = snprintf(text, sizeof text, "%d", view->steps[index]);
+        int column = at - width / 2 < 0 ? 0 : at + width / 2 >= area.columns ? area.columns - width : at - width / 2;
+        if (here || index == 0 || index == view->step_count - 1)
+            draw_text(area.row + 1, area.column + column, width, here ? STYLE_LIVE : STYLE_DIM, text);
+    }
+}
+
+static double held_out_at(const struct run *run, int step)
+{
+    for (int at = 0; at < run->history_count; at++)
+        if (run->history[at].step == step && run->history[at].evaluated)
+            return run_total(run, run->history[at].held_out);
+    return NAN;
+}
+
+static void draw(struct studio *studio, struct area body)
+{
+    struct timeline_view *view = &studio->timeline;
+    const struct run *run = studio->run;
+    refresh(studio);
+    if (view->step_count == 0) {
+        draw_text(body.row, body.column, body.columns, STYLE_DIM,
+                  run->path[0] != 0 ? "this run has kept no pictures yet: s makes some"
+                                    : "no run is open: 9 lists them");
+        return;
+    }
+    int step = view->steps[view->cursor];
+    draw_scale(view, (struct area){body.row, body.column, 2, body.columns});
+    bool two = !view->enlarged;
+    int width = two ? (body.columns - 2) / 2 : body.columns;
+    struct area left = {body.row + 3, body.column, body.rows - 5, width};
+    struct area right = {left.row, body.column + width + 2, left.rows, width};
+    bool have = load(run, step, view->prompt, view->loaded_path, sizeof view->loaded_path, &view->picture);
+    bool base = load(run, view->steps[0], view->prompt, view->base_path, sizeof view->base_path, &view->base);
+    const struct image *shown = view->show_base && base ? &view->base : have ? &view->picture : NULL;
+    int caption = left.row + left.rows;
+    char text[24];
+    if (two) {
+        if (base) pictures_want(studio->pictures, left, &view->base);
+        if (shown != NULL) pictures_want(studio->pictures, right, shown);
+        draw_center(caption, left.column, width, STYLE_DIM, "step %d", view->steps[0]);
+        draw_center(caption, right.column, width, STYLE_LIVE, "step %d", view->show_base ? view->steps[0] : step);
+    } else {
+        if (shown != NULL) pictures_want(studio->pictures, left, shown);
+        draw_center(caption, left.column, width, STYLE_LIVE, "step %d", view->show_base ? view->steps[0] : step);
+    }
+    if (shown == NULL)
+        draw_center(left.row + left.rows / 2, right.column, width, STYLE_DIM, "no picture of this prompt at step %d",
+                    step);
+    const struct run_picture *held_out = run_picture(run, RUN_HELD_OUT, view->prompt);
+    double reward = held_out_at(run, step);
+    draw_format(caption + 1, body.column, body.columns - 22, STYLE_DIM, "%d: %s", view->prompt + 1,
+                held_out != NULL ? held_out->prompt : "");
+    if (!isnan(reward))
+        draw_right(caption + 1, body.column, body.columns, STYLE_CURVE_HELD_OUT, "held-out %s",
+                   words_number(text, sizeof text, reward));
+}
+
+static bool command(struct studio *studio, enum command_id id, bool coarse)
+{
+    struct timeline_view *view = &studio->timeline;
+    int stride = coarse ? 5 : 1;
+    switch (id) {
+    case COMMAND_LEFT: view->cursor = view->cursor > stride ? view->cursor - stride : 0; return true;
+    case COMMAND_RIGHT:
+        view->cursor = view->cursor + stride < view->step_count ? view->cursor + stride : view->step_count - 1;
+        return true;
+    case COMMAND_FIRST: view->cursor = 0; return true;
+    case COMMAND_LAST: view->cursor = view->step_count - 1; return true;
+    case COMMAND_NEXT_PICTURE: {
+        char path[4300];
+        view->prompt++;
+        if (view->step_count == 0 || !run_sample_path(studio->run, view->steps[0], view->prompt, path, sizeof path))
+            view->prompt = 0;
+        return true;
+    }
+    case COMMAND_UP: view->prompt = view->prompt > 0 ? view->prompt - 1 : 0; return true;
+    case COMMAND_SWAP: view->show_base = !view->show_base; return true;
+    case COMMAND_OPEN: view->enlarged = !view->enlarged; return true;
+    default: return false;
+    }
+}
+
+const struct screen screen_timeline = {
+    .name = "Timeline",
+    .about = "The same prompt and seed at every step that kept pictures: left and right scrub, down goes to the next "
+             "prompt, b swaps "
+             "in the picture of the start, Enter enlarges.",
+    .draw = draw,
+    .command = command,
+};

@@ -1,0 +1,574 @@
+/* Tune: the pictures, the curves, the weights and what the run costs. */
+#include "tui/screen/layout.h"
+#include "tui/screen/plot.h"
+#include "tui/screen/text.h"
+#include "tui/state.h"
+#include "tui/views/curves.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PANE_REWARDS, PANE_PICTURES, PANE_CURVES, PANE_COUNT };
+enum { SET_OVERVIEW, SET_HELD_OUT, SET_BATCH, SET_DENOISING, SET_COUNT };
+
+static double slider_value(const struct studio *studio, int index)
+{
+    const struct run_reward *reward = &studio->run->rewards[index];
+    if (!isnan(studio->tune.target[index])) return studio->tune.target[index];
+    return isnan(reward->pending) ? reward->weight : reward->pending;
+}
+
+/* Rewards' share of the total's movement cannot be known from means alone; what is shown is each one's part of the
+ * weighted sum by size. */
+static double share_of(const struct run *run, const double *raw, int index)
+{
+    double sum = 0;
+    for (int at = 0; at < run->reward_count; at++) sum += isnan(raw[at]) ? 0 : fabs(run->rewards[at].weight * raw[at]);
+    return sum > 0 ? fabs(run->rewards[index].weight * raw[index]) / sum : NAN;
+}
+
+static void draw_slider(int row, int column, int width, double applied, double wanted, double largest, bool here)
+{
+    enum style line = here ? STYLE_ACCENT : STYLE_DIM;
+    int at = largest > 0 ? (int)lround(fmin(1, fmax(0, wanted / largest)) * (width - 1)) : 0;
+    int mark = largest > 0 ? (int)lround(fmin(1, fmax(0, applied / largest)) * (width - 1)) : 0;
+    draw_line(row, column, width, STYLE_FRAME);
+    for (int cell = 0; cell < at; cell++) draw_text(row, column + cell, 1, line, "\u2501");
+    if (mark != at) draw_text(row, column + mark, 1, STYLE_DIM, "\u25cb");
+    draw_text(row, column + at, 1, here ? STYLE_TITLE : STYLE_LIVE, "\u25cf");
+}
+
+static double largest_weight(const struct studio *studio)
+{
+    double largest = 1;
+    for (int index = 0; index < studio->run->reward_count; index++) {
+        largest = fmax(largest, fabs(slider_value(studio, index)));
+        largest = fmax(largest, fabs(studio->run->rewards[index].weight));
+    }
+    return largest <= 1 ? 1.5 : largest * 1.2;
+}
+
+static void draw_rewards(struct studio *studio, struct area area)
+{
+    const struct run *run = studio->run;
+    if (area_empty(area)) return;
+    bool focused = studio->tune.pane == PANE_REWARDS;
+    const struct run_step *newest = run_newest(run);
+    draw_text(area.row, area.column, 12, focused ? STYLE_TITLE : STYLE_LIVE, "rewards");
+    int wide = area.columns >= 60;
+    int name = wide ? 18 : 11, slider = area.columns - name - 26;
+    if (slider < 4) slider = 4;
+    draw_right(area.row, area.column + name + 2, 8, STYLE_DIM, "raw");
+    draw_right(area.row, area.column + name + 10, 8, STYLE_DIM, "weight");
+    draw_right(area.row, area.column + area.columns - 6, 6, STYLE_DIM, "share");
+    double largest = largest_weight(studio);
+    for (int index = 0; index < run->reward_count && index + 1 < area.rows; index++) {
+        const struct run_reward *reward = &run->rewards[index];
+        int row = area.row + 1 + index;
+        bool here = focused && index == studio->tune.reward;
+        char text[24];
+        draw_text(row, area.column, 1, STYLE_ACCENT, here ? "\u25b8" : " ");
+        draw_text(row, area.column + 1, 1, style_of_reward(index), style_unicode() ? "\u25a0" : "#");
+        draw_text(row, area.column + 3, name - 1, here ? STYLE_LIVE : STYLE_TEXT, reward->id);
+        draw_right(row, area.column + name + 2, 8, STYLE_TEXT, "%s",
+                   words_number(text, sizeof text, newest != NULL ? newest->reward[index] : NAN));
+        double wanted = slider_value(studio, index);
+        bool pending = fabs(wanted - reward->weight) > 1e-9;
+        draw_right(row, area.column + name + 10, 8, pending ? STYLE_WARNING : STYLE_TEXT, "%.2f", wanted);
+        draw_slider(row, area.column + name + 19, slider, reward->weight, wanted, largest, here);
+        double share = newest != NULL ? share_of(run, newest->reward, index) : NAN;
+        if (pending && run->pending_step > 0)
+            draw_right(row, area.column + area.columns - 6, 6, STYLE_WARNING, "@%d", run->pending_step);
+        else if (pending)
+            draw_right(row, area.column + area.columns - 6, 6, STYLE_WARNING, "next");
+        else if (!isnan(share))
+            draw_right(row, area.column + area.columns - 6, 6, STYLE_DIM, "%.0f %%", share * 100);
+    }
+    if (focused) studio->list_area = (struct area){area.row + 1, area.column, run->reward_count, area.columns};
+}
+
+static void draw_figure(int row, int column, const char *name, const struct run *run, enum run_figure figure,
+                        double factor, const char *unit)
+{
+    char now[24], first[24];
+    double value = run_newest_figure(run, figure) * factor, start = run_first_figure(run, figure) * factor;
+    int used = draw_text(row, column, 11, STYLE_DIM, name);
+    (void)used;
+    draw_right(row, column + 10, 7, STYLE_TEXT, "%s", words_number(now, sizeof now, value));
+    draw_text(row, column + 17, 2, STYLE_DIM, unit);
+    if (!isnan(start)) draw_right(row, column + 19, 7, STYLE_DIM, "%s", words_number(first, sizeof first, start));
+}
+
+static void draw_drift(const struct run *run, struct area area)
+{
+    if (area_empty(area)) return;
+    bool wide = area.columns >= 58;
+    int second = area.column + (wide ? 30 : 21);
+    char text[24], other[24];
+    draw_text(area.row, area.column, 10, STYLE_LIVE, "drift");
+    if (wide) {
+        draw_right(area.row, area.column + 10, 7, STYLE_DIM, "now");
+        draw_right(area.row, area.column + 19, 7, STYLE_DIM, "start");
+        draw_right(area.row, second + 10, 7, STYLE_DIM, "now");
+        draw_right(area.row, second + 19, 7, STYLE_DIM, "start");
+        draw_figure(area.row + 1, area.column, "adapter", run, FIGURE_ADAPTER_NORM, 1, "");
+        draw_figure(area.row + 2, area.column, "from base", run, FIGURE_DRIFT, 1, "");
+        draw_figure(area.row + 3, area.column, "diversity", run, FIGURE_DIVERSITY, 1, "");
+        draw_figure(area.row + 1, second, "dark", run, FIGURE_DARK, 100, " %");
+        draw_figure(area.row + 2, second, "edges", run, FIGURE_EDGES, 100, " %");
+        draw_figure(area.row + 3, second, "saturation", run, FIGURE_SATURATION, 100, " %");
+    } else {
+        static const struct {
+            const char *name;
+            enum run_figure figure;
+            double factor;
+        } cells[] = {{"adapter", FIGURE_ADAPTER_NORM, 1}, {"dark %", FIGURE_DARK, 100},
+                     {"from base", FIGURE_DRIFT, 1},      {"edges %", FIGURE_EDGES, 100},
+                     {"diversity", FIGURE_DIVERSITY, 1},  {"colour %", FIGURE_SATURATION, 100}};
+        draw_right(area.row, area.column + 6, area.columns - 6, STYLE_DIM, "now and at step 0");
+        for (int index = 0; index < 6; index++) {
+            int row = area.row + 1 + index / 2, column = index % 2 ? second : area.column;
+            draw_text(row, column, 9, STYLE_DIM, cells[index].name);
+            draw_format(
+                row, column + 10, 11, STYLE_TEXT, "%s",
+                words_number(text, sizeof text, run_newest_figure(run, cells[index].figure) * cells[index].factor));
+            double start = run_first_figure(run, cells[index].figure) * cells[index].factor;
+            if (!isnan(start) && cells[index].factor > 1)
+                draw_format(row, column + 10 + (int)strlen(text) + 1, 7, STYLE_DIM, "%s",
+                            words_number(other, sizeof other, start));
+        }
+    }
+    if (area.rows < 5) return;
+    const struct run_step *newest = run_newest(run);
+    if (newest == NULL || isnan(newest->figure[FIGURE_SAMPLING])) return;
+    double phases[4], sum = 0;
+    static const char *const names[] = {"sample", "decode", "reward", "back"};
+    for (int index = 0; index < 4; index++) {
+        phases[index] = newest->figure[FIGURE_SAMPLING + index];
+        if (!isnan(phases[index])) sum += phases[index];
+    }
+    int at = draw_text(area.row + 4, area.column, 11, STYLE_DIM, "time") + 6;
+    for (int index = 0; index < 4 && sum > 0; index++) {
+        if (isnan(phases[index])) continue;
+        at += draw_text(area.row + 4, area.column + at, 8, STYLE_DIM, names[index]) + 1;
+        at += draw_format(area.row + 4, area.column + at, 6, STYLE_TEXT, "%.0f %%", 100 * phases[index] / sum) + 2;
+    }
+}
+
+/* The picture of place `index` in the present set, and what to call it. */
+static const struct run_picture *picture_of(const struct studio *studio, int index, bool base, const char **words)
+{
+    const struct run *run = studio->run;
+    *words = base ? "base" : "tuned";
+    const struct run_picture *held_out = run_picture(run, base ? RUN_BASE : RUN_HELD_OUT, index);
+    /* Before the first evaluation the base model's picture and the denoising are all there is. */
+    if (held_out == NULL && !base) {
+        held_out = run_picture(run, RUN_BASE, index);
+        *words = "base";
+    }
+    if (held_out == NULL) {
+        held_out = run_picture(run, RUN_DENOISING, index);
+        *words = "denoising";
+    }
+    return held_out;
+}
+
+/* Indices of the batch's pictures from best to worst. */
+static int rank_batch(const struct run *run, int order[RUN_PICTURES])
+{
+    int count = 0;
+    for (int index = 0; index < RUN_PICTURES; index++) {
+        const struct run_picture *picture = run_picture(run, RUN_SAMPLE, index);
+        if (picture == NULL) continue;
+        int at = count++;
+        while (at > 0 && !(run_picture(run, RUN_SAMPLE, order[at - 1])->reward >= picture->reward)) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = index;
+    }
+    return count;
+}
+
+static void draw_picture(struct studio *studio, struct area area, struct area caption,
+                         const struct run_picture *picture, const char *words)
+{
+    if (picture == NULL) {
+        int middle = area.row + area.rows / 2;
+        bool alive = run_alive(studio->run);
+        draw_center(middle, area.column, area.columns, STYLE_DIM, "%s",
+                    studio->run->phase == RUN_STARTING ? "loading the model \u2026"
+                    : alive                            ? "the first picture is on its way"
+                                                       : "no picture");
+        return;
+    }
+    struct area place = pictures_fit(studio->pictures, area, picture->image.width, picture->image.height);
+    bool nearly_fills = area.columns - place.columns <= 6;
+    if (nearly_fills) place.column = area.column; /* in line with its caption */
+    pictures_want(studio->pictures, place, &picture->image);
+    char reward[40] = "", text[24];
+    if (picture->total > 0)
+        snprintf(reward, sizeof reward, "%d/%d", picture->done, picture->total);
+    else if (!isnan(picture->reward))
+        snprintf(reward, sizeof reward, "%s", words_number(text, sizeof text, picture->reward));
+    int used = draw_text(caption.row, caption.column, 10, STYLE_ACCENT, words) + 1;
+    int right = (int)strlen(reward);
+    draw_format(caption.row, caption.column + used, caption.columns - used - right - 1, STYLE_DIM, "%s",
+                picture->prompt);
+    draw_right(caption.row, caption.column + caption.columns - right, right, STYLE_LIVE, "%s", reward);
+}
+
+static void draw_held_out(struct studio *studio, const struct tune_layout *layout)
+{
+    const char *words = "";
+    int shift = studio->tune.picture;
+    for (int place = 0; place < layout->picture_count; place++) {
+        int index = shift;
+        bool base = studio->tune.show_base;
+        if (layout->picture_count == 4) {
+            index = shift + place % 2;
+            base = place < 2;
+            if (studio->tune.show_base) base = true;
+        } else if (layout->picture_count == 2) {
+            base = place == 0;
+        }
+        const struct run_picture *picture = picture_of(studio, index, base, &words);
+        draw_picture(studio, layout->pictures[place], layout->captions[place], picture, words);
+    }
+}
+
+static void draw_batch(struct studio *studio, const struct tune_layout *layout)
+{
+    int order[RUN_PICTURES], count = rank_batch(studio->run, order);
+    static const char *const names[] = {"best", "median", "worst"};
+    for (int place = 0; place < layout->picture_count; place++) {
+        int rank = (place + studio->tune.picture) % 3;
+        int chosen = count == 0 ? -1 : rank == 0 ? order[0] : rank == 1 ? order[count / 2] : order[count - 1];
+        const char *words = names[rank];
+        const struct run_picture *picture = chosen >= 0 ? run_picture(studio->run, RUN_SAMPLE, chosen) : NULL;
+        if (place == 3) {
+            words = "denoising";
+            picture = run_picture(studio->run, RUN_DENOISING, 0);
+        }
+        draw_picture(studio, layout->pictures[place], layout->captions[place], picture, words);
+    }
+}
+
+/* What is being made now: the newest preview of the denoising, and the whole picture once it is there. */
+static const struct run_picture *live_picture(const struct run *run, const char **words)
+{
+    const struct run_picture *newest = NULL;
+    *words = "denoising";
+    for (int index = 0; index < RUN_PICTURES; index++) {
+        const struct run_picture *picture = run_picture(run, RUN_DENOISING, index);
+        if (picture != NULL && (newest == NULL || picture->serial > newest->serial)) newest = picture;
+    }
+    const struct run_picture *whole =
+        newest != NULL ? run_picture(run, RUN_SAMPLE, newest->index) : run_picture(run, RUN_SAMPLE, 0);
+    if (whole == NULL || (newest != NULL && whole->serial < newest->serial)) return newest;
+    *words = "sample";
+    return whole;
+}
+
+/* Base and tuned picture of one prompt; below them the best of the batch and what is being made. */
+static void draw_overview(struct studio *studio, const struct tune_layout *layout)
+{
+    const struct run *run = studio->run;
+    const char *words = "";
+    for (int place = 0; place < 2; place++) {
+        const struct run_picture *picture =
+            picture_of(studio, studio->tune.picture, place == 0 || studio->tune.show_base, &words);
+        draw_picture(studio, layout->pictures[place], layout->captions[place], picture, words);
+    }
+    int order[RUN_PICTURES], count = rank_batch(run, order);
+    draw_picture(studio, layout->pictures[2], layout->captions[2],
+                 count > 0 ? run_picture(run, RUN_SAMPLE, order[0]) : NULL, "best");
+    const struct run_picture *live = live_picture(run, &words);
+    draw_picture(studio, layout->pictures[3], layout->captions[3], live, words);
+}
+
+static void draw_pictures(struct studio *studio, const struct tune_layout *layout)
+{
+    if (studio->tune.picture_set == SET_OVERVIEW && layout->picture_count == 4) {
+        draw_overview(studio, layout);
+    } else if (studio->tune.picture_set <= SET_HELD_OUT) {
+        draw_held_out(studio, layout);
+    } else if (studio->tune.picture_set == SET_BATCH) {
+        draw_batch(studio, layout);
+    } else {
+        const char *words = "";
+        const struct run_picture *live = live_picture(studio->run, &words);
+        draw_picture(studio, layout->pictures[0], layout->captions[0], live, words);
+        for (int place = 1; place < layout->picture_count; place++)
+            draw_picture(studio, layout->pictures[place], layout->captions[place],
+                         run_picture(studio->run, RUN_SAMPLE, place - 1), "sample");
+    }
+}
+
+static void draw_progress(const struct studio *studio, struct area area)
+{
+    const struct run *run = studio->run;
+    if (area_empty(area) || !run_alive(run)) return;
+    if (run->phase == RUN_WAITING) {
+        draw_text(area.row, area.column, area.columns, STYLE_WARNING, "waiting until the device is free");
+        return;
+    }
+    if (run->progress.phase[0] == 0) return;
+    int used = draw_format(area.row, area.column, 22, STYLE_LIVE, "%s %d/%d", run->progress.phase, run->progress.done,
+                           run->progress.total) +
+               1;
+    if (used < 18) used = 18;
+    double part = run->progress.total > 0 ? (double)run->progress.done / run->progress.total : 0;
+    draw_bar(area.row, area.column + used, area.columns - used, part, STYLE_ACCENT);
+}
+
+static void draw_memory(const struct studio *studio, struct area body)
+{
+    const struct run *run = studio->run;
+    if (studio->message_level != MESSAGE_NONE || isnan(run->memory_planned)) return;
+    char planned[24], used[24], rate[24];
+    draw_right(body.row + body.rows, body.column, body.columns - 1, STYLE_DIM,
+               "memory %s planned, %s used \u00b7 lr %s \u00b7 %s",
+               words_bytes(planned, sizeof planned, run->memory_planned),
+               words_bytes(used, sizeof used, run->memory_used), words_number(rate, sizeof rate, run->learning_rate),
+               run->device);
+}
+
+/* Held-out prompts with their reward and the change since the base model. */
+static void draw_table(const struct studio *studio, struct area area)
+{
+    if (area.rows < 3) return;
+    char text[24], change[24];
+    draw_text(area.row, area.column, 20, STYLE_LIVE, "held-out prompts");
+    draw_right(area.row, area.column + area.columns - 20, 10, STYLE_DIM, "reward");
+    draw_right(area.row, area.column + area.columns - 9, 9, STYLE_DIM, "change");
+    int row = 1;
+    for (int index = 0; index < RUN_PICTURES && row < area.rows; index++) {
+        const struct run_picture *tuned = run_picture(studio->run, RUN_HELD_OUT, index);
+        const struct run_picture *base = run_picture(studio->run, RUN_BASE, index);
+        if (tuned == NULL) continue;
+        double gain = base != NULL ? tuned->reward - base->reward : NAN;
+        draw_text(area.row + row, area.column, area.columns - 22, STYLE_TEXT, tuned->prompt);
+        draw_right(area.row + row, area.column + area.columns - 20, 10, STYLE_TEXT, "%s",
+                   words_number(text, sizeof text, tuned->reward));
+        if (!isnan(gain))
+            draw_right(area.row + row, area.column + area.columns - 9, 9,
+                       gain > 0   ? STYLE_GOOD
+                       : gain < 0 ? STYLE_BAD
+                                  : STYLE_DIM,
+                       "%s%s", gain > 0 ? "+" : "", words_number(change, sizeof change, gain));
+        row++;
+    }
+}
+
+static void draw_enlarged(struct studio *studio, struct area body)
+{
+    if (studio->tune.pane == PANE_PICTURES) {
+        struct tune_layout layout = {.picture_count = 1};
+        layout.pictures[0] = (struct area){body.row, body.column, body.rows - 1, body.columns};
+        layout.captions[0] = (struct area){body.row + body.rows - 1, body.column, 1, body.columns};
+        draw_pictures(studio, &layout);
+    } else if (studio->tune.pane == PANE_CURVES) {
+        bool many = studio->run->reward_count > 1;
+        int upper = many ? body.rows / 2 : body.rows;
+        curves_draw_total(studio->run, (struct area){body.row, body.column, upper, body.columns}, true);
+        if (many)
+            curves_draw_rewards(studio->run,
+                                (struct area){body.row + upper + 1, body.column, body.rows - upper - 1, body.columns});
+    } else {
+        int rows = studio->run->reward_count + 1;
+        draw_rewards(studio, (struct area){body.row, body.column, rows, body.columns});
+        draw_drift(studio->run, (struct area){body.row + rows + 1, body.column, 5, body.columns});
+        draw_table(studio, (struct area){body.row + rows + 7, body.column, body.rows - rows - 7, body.columns});
+    }
+}
+
+static void draw(struct studio *studio, struct area body)
+{
+    const struct run *run = studio->run;
+    if (run->phase == RUN_UNKNOWN || run->phase == RUN_IDLE) {
+        draw_center(body.row + body.rows / 2 - 1, body.column, body.columns, STYLE_TEXT, "%s",
+                    studio->live != NULL ? "connecting \u2026" : "No run is open.");
+        if (studio->live == NULL)
+            draw_center(body.row + body.rows / 2 + 1, body.column, body.columns, STYLE_DIM,
+                        "1 starts one from a preset, 9 lists the earlier ones");
+        return;
+    }
+    if (studio->tune.enlarged) {
+        draw_enlarged(studio, body);
+        return;
+    }
+    struct tune_layout layout = layout_tune(body, run->reward_count, studio->tune.side_by_side);
+    draw_pictures(studio, &layout);
+    draw_progress(studio, layout.progress);
+    if (!area_empty(layout.curves)) curves_draw_total(run, layout.curves, studio->tune.pane == PANE_CURVES);
+    if (!area_empty(layout.small_curves)) curves_draw_rewards(run, layout.small_curves);
+    draw_rewards(studio, layout.rewards);
+    draw_drift(run, layout.drift);
+    draw_table(studio, layout.table);
+    draw_memory(studio, body);
+}
+
+static void set_slider(struct studio *studio, int index, double value)
+{
+    const struct run_reward *reward = &studio->run->rewards[index];
+    if (studio->live == NULL) {
+        studio_say(studio, MESSAGE_INFO, "this run has ended; its weights can no longer change");
+        return;
+    }
+    value = fmin(reward->high, fmax(reward->low, round(value * 1000) / 1000));
+    studio->tune.target[index] = value;
+    studio->tune.target_since[index] = studio->now;
+}
+
+static void change_weight(struct studio *studio, int direction, bool coarse)
+{
+    int index = studio->tune.reward;
+    double step = coarse ? 0.25 : 0.05;
+    studio->tune.muted[index] = NAN;
+    set_slider(studio, index, slider_value(studio, index) + direction * step);
+}
+
+static void type_weight(struct studio *studio, const char *text)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    const struct run_reward *reward = &studio->run->rewards[studio->tune.reward];
+    if (end == text || *end != 0 || !isfinite(value) || value < reward->low || value > reward->high)
+        studio_say(studio, MESSAGE_ERROR, "\"%s\" is no weight of %s: a number from %g to %g", text, reward->id,
+                   reward->low, reward->high);
+    else
+        set_slider(studio, studio->tune.reward, value);
+}
+
+static void type_learning_rate(struct studio *studio, const char *text)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    if (end == text || *end != 0 || !isfinite(value))
+        studio_say(studio, MESSAGE_ERROR, "\"%s\" is no learning rate: a number such as 0.0005", text);
+    else
+        studio_set_value(studio, "optimizer.lr", value, studio->run->learning_rate);
+}
+
+static void mute(struct studio *studio, int index)
+{
+    double *muted = &studio->tune.muted[index];
+    if (isnan(*muted)) {
+        *muted = slider_value(studio, index);
+        set_slider(studio, index, 0);
+    } else {
+        set_slider(studio, index, *muted);
+        *muted = NAN;
+    }
+}
+
+static void solo(struct studio *studio)
+{
+    int chosen = studio->tune.reward;
+    bool alone = true;
+    for (int index = 0; index < studio->run->reward_count; index++)
+        if (index != chosen && isnan(studio->tune.muted[index])) alone = false;
+    for (int index = 0; index < studio->run->reward_count; index++) {
+        bool is_muted = !isnan(studio->tune.muted[index]);
+        if (index != chosen && is_muted == alone) mute(studio, index);
+        if (index == chosen && is_muted) mute(studio, index);
+    }
+}
+
+static void prompt_number(struct studio *studio, const char *title, const char *hint, double value,
+                          void (*done)(struct studio *, const char *))
+{
+    char text[32];
+    snprintf(text, sizeof text, "%g", value);
+    studio_prompt(studio, title, hint, text, done, NULL);
+}
+
+static bool rewards_command(struct studio *studio, enum command_id id, bool coarse)
+{
+    struct tune_view *tune = &studio->tune;
+    int count = studio->run->reward_count;
+    switch (id) {
+    case COMMAND_UP: tune->reward = tune->reward > 0 ? tune->reward - 1 : 0; return true;
+    case COMMAND_DOWN: tune->reward = tune->reward + 1 < count ? tune->reward + 1 : count - 1; return true;
+    case COMMAND_LESS: change_weight(studio, -1, coarse); return true;
+    case COMMAND_MORE: change_weight(studio, 1, coarse); return true;
+    case COMMAND_MUTE: mute(studio, tune->reward); return true;
+    case COMMAND_SOLO: solo(studio); return true;
+    case COMMAND_TYPE_VALUE:
+        prompt_number(studio, "Weight", "A number; it counts from the step after the present one.",
+                      slider_value(studio, tune->reward), type_weight);
+        return true;
+    default: return false;
+    }
+}
+
+static void next_picture(struct studio *studio, int direction)
+{
+    int count = run_picture_count(studio->run, studio->tune.picture_set <= SET_HELD_OUT ? RUN_HELD_OUT : RUN_SAMPLE);
+    if (studio->tune.picture_set == SET_BATCH) count = 3;
+    if (count < 1) count = 1;
+    studio->tune.picture = (studio->tune.picture + direction + count) % count;
+}
+
+static bool command(struct studio *studio, enum command_id id, bool coarse)
+{
+    struct tune_view *tune = &studio->tune;
+    if (tune->pane == PANE_PICTURES && (id == COMMAND_LESS || id == COMMAND_MORE)) {
+        next_picture(studio, id == COMMAND_LESS ? -1 : 1);
+        return true;
+    }
+    if (studio->run->reward_count > 0 && rewards_command(studio, id, coarse)) return true;
+    switch (id) {
+    case COMMAND_NEXT_PANE: tune->pane = (tune->pane + 1) % PANE_COUNT; return true;
+    case COMMAND_PREVIOUS_PANE: tune->pane = (tune->pane + PANE_COUNT - 1) % PANE_COUNT; return true;
+    case COMMAND_ENLARGE: tune->enlarged = !tune->enlarged; return true;
+    case COMMAND_BACK:
+        if (!tune->enlarged || studio->message_level == MESSAGE_ERROR) return false;
+        tune->enlarged = false;
+        return true;
+    case COMMAND_SWAP: tune->show_base = !tune->show_base; return true;
+    case COMMAND_SIDE_BY_SIDE: tune->side_by_side = !tune->side_by_side; return true;
+    case COMMAND_NEXT_PICTURE: next_picture(studio, 1); return true;
+    case COMMAND_PICTURE_SET:
+        tune->picture_set = (tune->picture_set + 1) % SET_COUNT;
+        tune->picture = 0;
+        return true;
+    case COMMAND_LEARNING_RATE:
+        if (studio->live != NULL)
+            prompt_number(studio, "Learning rate", "It counts from the step after the present one.",
+                          studio->run->learning_rate, type_learning_rate);
+        return true;
+    case COMMAND_SAVE_PRESET:
+        if (studio->run->preset != NULL) {
+            studio_edit_preset(studio, studio->run->preset);
+            studio_save_draft(studio);
+        }
+        return true;
+    default: return false;
+    }
+}
+
+static void click(struct studio *studio, int row, int column, bool again)
+{
+    (void)again;
+    if (row >= studio->run->reward_count) return;
+    studio->tune.reward = row;
+    int name = studio->list_area.columns >= 60 ? 18 : 11, slider = studio->list_area.columns - name - 26;
+    int at = column - name - 19;
+    if (slider > 1 && at >= 0 && at < slider) set_slider(studio, row, largest_weight(studio) * at / (slider - 1));
+}
+
+const struct screen screen_tune = {
+    .name = "Tune",
+    .about =
+        "The run as it goes: pictures of the held-out prompts, the curves of the rewards, and their weights, which you "
+        "can "
+        "move while it runs. Watch the held-out curve and the drift: a reward that only rises on the training prompts "
+        "is being gamed.",
+    .draw = draw,
+    .command = command,
+    .click = click,
+};
