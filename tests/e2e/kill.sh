@@ -22,6 +22,10 @@ begin=$(date +%s%N)
 run tune "$preset" --run "$work/whole" "$@"
 whole_ms=$((($(date +%s%N) - begin) / 1000000))
 check "the undisturbed run ends" is "$code" 0
+if [ "$code" -ne 0 ]; then
+    echo "# $err"
+    exit 1
+fi
 expected=$(tensors "$work/whole/lora.safetensors")
 
 run resume "$work/whole" --steps 12 --quiet
