@@ -312,6 +312,15 @@ status safetensors_convert(const struct safetensors_entry *entry, float *values)
     return status_ok();
 }
 
+void safetensors_release(const struct safetensors *file, const struct safetensors_entry *entry)
+{
+    if (!file->mapping) return;
+    /* Pages shared with a neighbour are let go too: the file gives them again. */
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)entry->bytes / page * page;
+    uintptr_t end = (uintptr_t)entry->bytes + (size_t)entry->elements * safetensors_type_size(entry->type);
+    if (end > first) madvise((void *)first, end - first, MADV_DONTNEED); /* advice: nothing is lost where it fails */
+}
+
 /* The shape agrees, rank for rank; one element may be written with any number of ones. */
 static bool same_shape(const struct safetensors_entry *entry, const struct shape *shape)
 {
