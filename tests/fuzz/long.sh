@@ -1,12 +1,13 @@
 #!/bin/sh
 # Long libFuzzer runs under the address and undefined-behaviour sanitizers: builds build-fuzz/ with clang, then runs each
-# target for the given minutes, two (JOBS) at a time and at the lowest priority. Ends with 1 if a target failed; the input that
-# made it fail then lies in WORK/TARGET/.
+# target for the given minutes. Ends with another status than 0 if a target failed; the input that made it fail then lies
+# in WORK/TARGET/.
 #
-#   sh tests/fuzz/long.sh MINUTES [TARGET...]       WORK=folder of the grown corpora and logs (build-fuzz/long)
+#   sh tests/fuzz/long.sh MINUTES [TARGET...]
 #
-# Grown corpora are kept in WORK between runs. What is worth keeping of one: build-fuzz/tests/fuzz/fuzz_NAME -merge=1
-# tests/fuzz/corpus/NAME WORK/NAME/corpus
+# JOBS: how many at a time (2). PRIORITY: how they are started (chrt -i 0: only with time that nobody else wants). WORK:
+# the folder of logs and grown corpora (build-fuzz/long), kept between runs. What is worth keeping of one:
+#   build-fuzz/tests/fuzz/fuzz_NAME -merge=1 tests/fuzz/corpus/NAME WORK/NAME/corpus
 set -eu
 
 minutes=${1:?minutes a target}
@@ -34,7 +35,7 @@ seeds() {
 fuzz() (
     cd "$work/$1"
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-        chrt -i 0 "$build/tests/fuzz/fuzz_$1" -max_total_time=$((minutes * 60)) -max_len=16384 -timeout=300 -rss_limit_mb=2048 \
+        ${PRIORITY:-chrt -i 0} "$build/tests/fuzz/fuzz_$1" -max_total_time=$((minutes * 60)) -max_len=16384 -timeout=300 -rss_limit_mb=2048 \
         -dict="$root/tests/fuzz/words.dict" -print_final_stats=1 -artifact_prefix="$work/$1/" corpus >log 2>&1
 )
 

@@ -3,16 +3,19 @@ copy of the source, builds it and runs the golden tests, which must fail.
 
     python tests/oracle/mutate.py [chain] [reward]
 
-Prints one line a mutation, with the tests that noticed it, and exits 1 if any goes unnoticed.
+Prints one line a mutation, with the tests that noticed it, and exits 1 if any goes unnoticed. The copy is kept in
+build-mutate/, so that another run builds only what changed.
 """
 
+import filecmp
+import os
 import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+TREE = ROOT / "build-mutate"
 
 REWARD_MUTATIONS = (
     ("CLIP mean of red", "engine/model/picture_processor.c", "-processor->mean[channel] * scale", "-0.99 * processor->mean[channel] * scale"),
@@ -96,12 +99,13 @@ def run(*command, cwd):
     return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def failing_tests(tree, tests):
+def failing_tests(tests):
     """The names of the tests that fail on the tree as it is."""
-    built = run("ninja", "-C", "build", *tests.values(), cwd=tree)
+    built = run("ninja", "-C", "build", *tests.values(), cwd=TREE)
     if built.returncode != 0:
         sys.exit("the source does not build:\n" + built.stdout[-3000:])
-    return [name for name in tests if run("meson", "test", "-C", "build", "--no-rebuild", name, cwd=tree).returncode != 0]
+    arguments = ("meson", "test", "-C", "build", "--no-rebuild", "-t", "20")
+    return [name for name in tests if run(*arguments, name, cwd=TREE).returncode != 0]
 
 
 def mutated(name, path, source, edits):
@@ -112,30 +116,36 @@ def mutated(name, path, source, edits):
     return source
 
 
-def try_mutation(tree, tests, name, path, *change):
-    file = tree / path
+def try_mutation(tests, name, path, *change):
+    file = TREE / path
     source = file.read_text()
     file.write_text(mutated(name, path, source, change[0] if len(change) == 1 else [change]))
-    noticed = failing_tests(tree, tests)
+    noticed = failing_tests(tests)
     file.write_text(source)
     print(f"{name}: " + (f"noticed by {', '.join(noticed)}" if noticed else "UNNOTICED"), flush=True)
     return bool(noticed)
 
 
+def copy_changed(source, target):
+    """Copies a file whose content changed; an equal one keeps its time, and with it what was built of it."""
+    if not os.path.exists(target) or not filecmp.cmp(source, target, shallow=False):
+        shutil.copy(source, target)
+
+
 def main():
     areas = sys.argv[1:] or list(MUTATIONS)
     total = noticed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        tree = pathlib.Path(folder) / "source"
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("build", "build-*", ".git"))
-        if run("meson", "setup", "build", "-Dcuda=disabled", cwd=tree).returncode != 0:
-            sys.exit("meson setup failed")
-        for area in areas:
-            if failing_tests(tree, TESTS[area]):
-                sys.exit(f"the tests of {area} fail without any mutation")
-            for mutation in MUTATIONS[area]:
-                total += 1
-                noticed += try_mutation(tree, TESTS[area], *mutation)
+    shutil.copytree(ROOT, TREE, ignore=shutil.ignore_patterns("build", "build-*", ".git"), copy_function=copy_changed,
+                    dirs_exist_ok=True)
+    if not (TREE / "build").exists() and run("meson", "setup", "build", "-Dcuda=disabled", cwd=TREE).returncode != 0:
+        sys.exit("meson setup failed")
+    for area in areas:
+        failing = failing_tests(TESTS[area])
+        if failing:
+            sys.exit(f"these tests fail without any mutation: {', '.join(failing)}")
+        for mutation in MUTATIONS[area]:
+            total += 1
+            noticed += try_mutation(TESTS[area], *mutation)
     print(f"{noticed} of {total} mutations noticed")
     return noticed < total
 
