@@ -312,13 +312,10 @@ status safetensors_convert(const struct safetensors_entry *entry, float *values)
     return status_ok();
 }
 
-void safetensors_release(const struct safetensors *file, const struct safetensors_entry *entry)
+void safetensors_release(const struct safetensors *file)
 {
-    if (!file->mapping) return;
-    /* Pages shared with a neighbour are let go too: the file gives them again. */
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)entry->bytes / page * page;
-    uintptr_t end = (uintptr_t)entry->bytes + (size_t)entry->elements * safetensors_type_size(entry->type);
-    if (end > first) madvise((void *)first, end - first, MADV_DONTNEED); /* advice: nothing is lost where it fails */
+    /* All of the mapping, not one tensor's range: a page fault maps its neighbours too. */
+    if (file->mapping) madvise(file->mapping, file->mapping_size, MADV_DONTNEED); /* advice: it may fail */
 }
 
 /* The shape agrees, rank for rank; one element may be written with any number of ones. */

@@ -171,7 +171,7 @@ const struct safetensors_entry *tensor_files_find(const struct tensor_files *fil
 void tensor_files_release(const struct tensor_files *files, const struct safetensors_entry *entry)
 {
     const struct located_tensor *located = locate(files, entry->name);
-    if (located) safetensors_release(located->shard, entry);
+    if (located) safetensors_release(located->shard);
 }
 
 status tensor_files_read(const struct tensor_files *files, const char *name, const struct shape *shape, float *values)
@@ -179,7 +179,7 @@ status tensor_files_read(const struct tensor_files *files, const char *name, con
     const struct located_tensor *located = locate(files, name);
     if (located) {
         TRY(safetensors_read(located->shard, name, shape, values));
-        safetensors_release(located->shard, located->entry);
+        safetensors_release(located->shard);
         return status_ok();
     }
     char expected[200];
