@@ -83,7 +83,7 @@ static bool all_finite(const float *values, int64_t count)
     return sum == 0.0F;
 }
 
-static double total_of(const struct tuner *tuner, const double *scores)
+double tuner_total(const struct tuner *tuner, const double *scores)
 {
     double total = 0.0;
     for (int r = 0; r < tuner->reward_count; r++) total += tuner->weights[r] * scores[r];
@@ -100,7 +100,7 @@ static void collect_scores(struct tuner *tuner, struct step_report *report, doub
             report->reward[r] += share * scores[r];
             if (!isfinite(scores[r])) note_skip(report, tuner->reward_words[r]);
         }
-        report->total += share * total_of(tuner, scores);
+        report->total += share * tuner_total(tuner, scores);
     }
     if (!isfinite(report->total)) note_skip(report, "loss");
 }

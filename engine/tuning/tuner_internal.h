@@ -47,6 +47,8 @@ struct tuner {
 };
 
 double tuner_clock(void);
+/* Weighted sum of one picture's scores, `reward_count` raw values, under the present weights. */
+double tuner_total(const struct tuner *tuner, const double *scores);
 void tuner_progress(const struct tuner *tuner, const char *phase, int done, int total);
 status tuner_check_abandon(const struct tuner *tuner);
 /* Host values of parameter i to the device. */

@@ -38,13 +38,6 @@ status tuner_show_denoising(struct tuner *tuner, int done)
     return status_ok();
 }
 
-static double total_of(const struct tuner *tuner, const double *scores)
-{
-    double total = 0.0;
-    for (int r = 0; r < tuner->reward_count; r++) total += tuner->weights[r] * scores[r];
-    return total;
-}
-
 void tuner_show_pictures(struct tuner *tuner, int call, int kind)
 {
     if (!tuner->callbacks.picture) return;
@@ -63,7 +56,7 @@ void tuner_show_pictures(struct tuner *tuner, int call, int kind)
                                         .height = preset->height,
                                         .pixels = tuner->bytes,
                                         .prompt = tuner->prompts[index],
-                                        .total = total_of(tuner, scores),
+                                        .total = tuner_total(tuner, scores),
                                         .rewards = scores,
                                         .seed = tuner->seeds[index]};
         tuner->callbacks.picture(tuner->callbacks.context, &picture);
@@ -187,6 +180,6 @@ status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards
         TRY(sample_plain(tuner));
         TRY(score_evaluation(tuner, first, count, adapter_scale == 0.0 ? PICTURE_BASE : PICTURE_EVALUATION, rewards));
     }
-    *total = total_of(tuner, rewards);
+    *total = tuner_total(tuner, rewards);
     return status_ok();
 }
