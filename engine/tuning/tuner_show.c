@@ -1,8 +1,11 @@
 /* What the tuner shows and measures beside its steps: previews, pictures, held-out rewards, drift. */
 #include "engine/tuning/tuner_internal.h"
 
+#include "engine/tuning/appearance.h"
+
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A preview that is not limited costs more than the work it shows. */
 static const double seconds_between_previews = 0.03;
@@ -66,8 +69,8 @@ void tuner_show_pictures(struct tuner *tuner, int call, int kind)
 static void add_side_figure(struct step_report *report, const char *name, double value)
 {
     int at = 0;
-    while (at < report->side_count && report->side[at].name != name) at++;
-    if (at == MAXIMUM_REWARDS) return;
+    while (at < report->side_count && strcmp(report->side[at].name, name) != 0) at++;
+    if (at == MAXIMUM_SIDE_FIGURES) return;
     if (at == report->side_count) {
         report->side_count++;
         report->side[at].name = name;
@@ -75,7 +78,23 @@ static void add_side_figure(struct step_report *report, const char *name, double
     report->side[at].value += value;
 }
 
-void tuner_measure_pictures(struct tuner *tuner, struct step_report *report, double share)
+static void measure_appearance(struct tuner *tuner, int index, const float *picture, struct step_report *report,
+                               double share)
+{
+    const struct preset *preset = tuner->preset;
+    struct appearance looks = appearance_measure(picture, preset->height, preset->width);
+    add_side_figure(report, "dark", share * looks.dark);
+    add_side_figure(report, "edges", share * looks.edges);
+    add_side_figure(report, "saturation", share * looks.saturation);
+    appearance_thumbnail(picture, preset->height, preset->width, tuner->thumbnails + (size_t)index * THUMBNAIL_VALUES);
+}
+
+void tuner_measure_batch(struct tuner *tuner, struct step_report *report, double share)
+{
+    add_side_figure(report, "diversity", share * appearance_diversity(tuner->thumbnails, tuner->preset->batch));
+}
+
+void tuner_measure_pictures(struct tuner *tuner, int call, struct step_report *report, double share)
 {
     const struct preset *preset = tuner->preset;
     int each = chain_decode_batch(tuner->chain);
@@ -88,6 +107,7 @@ void tuner_measure_pictures(struct tuner *tuner, struct step_report *report, dou
                                    &value))
                 add_side_figure(report, name, share * value);
         }
+        measure_appearance(tuner, call * each + p, picture, report, share);
     }
 }
 
