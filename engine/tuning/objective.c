@@ -276,6 +276,13 @@ static status fill_input(struct objective *objective, const struct prompt_input 
     return result;
 }
 
+status objective_prepare_prompts(struct objective *objective, const char *const *prompts, int count)
+{
+    for (int i = 0; i < objective->reward_count; i++)
+        TRY(reward_prepare_prompts(objective->rewards[i], objective->backend, prompts, count));
+    return status_ok();
+}
+
 static status run(struct objective *objective, bool backward)
 {
     struct memory_region saved = chain_saved_extra(objective->chain), work = chain_work(objective->chain);
