@@ -41,7 +41,7 @@ MOVED = 5  # pictures a batch with something cut off, for the composition score 
 POLISH_STEPS = 1300
 POLISH_LAYERS = detector.VISION["num_hidden_layers"] + 1
 POLISH_RIVALS = (0, 0, 0, 1, 2, 2)
-GENERATED = 640  # pictures made by the model itself
+GENERATED = 448  # pictures made by the model itself
 GENERATED_SEED = 707
 SHOWN = 8  # of them a batch
 

@@ -16,7 +16,7 @@ import sys
 
 import torch
 import torch.nn.functional as functional
-from torchvision.ops import generalized_box_iou_loss
+from torchvision.ops import generalized_box_iou_loss, nms
 from transformers import OwlViTConfig, OwlViTForObjectDetection
 
 import common
@@ -99,6 +99,12 @@ def targets(batch):
             where.append((number, row * GRID + column, index))
             boxes.append([v / scenes.PICTURE for v in (x0, y0, x1, y1)])
     return torch.tensor(where), torch.tensor(boxes)
+
+
+def count(scores, boxes, threshold, overlap):
+    """How many objects one picture's tokens report: `scores` of one query, `boxes` in corners, overlapping ones once."""
+    found = scores > threshold
+    return len(nms(boxes[found], scores[found], overlap))
 
 
 def near_tokens(batch):
