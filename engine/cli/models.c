@@ -24,8 +24,8 @@ static status list_models(const struct invocation *invocation)
         const struct model_entry *entry = &work.library.entries[i];
         cJSON_AddItemToArray(rows, describe_entry(entry));
         if (invocation->json) continue;
-        printf("%s\t%s\t%s\t%s\n", entry->name, model_kind_words(entry->kind),
-               model_place_name(entry->place), entry->path);
+        printf("%s\t%s\t%s\t%s\n", entry->name, model_kind_words(entry->kind), model_place_name(entry->place),
+               entry->path);
     }
     if (result.code == STATUS_OK && invocation->json) print_json(rows);
     cJSON_Delete(rows);

@@ -149,7 +149,8 @@ static status score(struct score_job *job)
 {
     const char *model = option_value(job->invocation, "model");
     TRY(work_open_library(job->invocation, &job->work));
-    status found = model_library_find(&job->work.library, model ? model : "emoji", MODEL_KIND_DIFFUSION, job->model_path);
+    status found =
+        model_library_find(&job->work.library, model ? model : "emoji", MODEL_KIND_DIFFUSION, job->model_path);
     if (model) TRY(found);
     TRY(add_rewards(job));
     TRY(work_open_device(job->invocation, "auto", 0, &job->work));

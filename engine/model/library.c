@@ -190,8 +190,8 @@ static status not_found(const struct model_library *library, const char *name, e
     const char *nearest = text_nearest(name, names, count);
     free(names);
     if (nearest)
-        return status_error(STATUS_BAD_INPUT, "there is no %s \"%.200s\"; did you mean \"%s\"?",
-                            model_kind_words(kind), name, nearest);
+        return status_error(STATUS_BAD_INPUT, "there is no %s \"%.200s\"; did you mean \"%s\"?", model_kind_words(kind),
+                            name, nearest);
     char base[PATH_SIZE] = "";
     bool known = paths_data(base).code == STATUS_OK;
     return status_error(STATUS_BAD_INPUT,

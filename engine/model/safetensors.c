@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernels/convert.h"
 #include "engine/model/safetensors_header.h"
+#include "kernels/convert.h"
 
 enum { LENGTH_BYTES = 8 };
 

@@ -20,8 +20,7 @@ struct appearance appearance_measure(const float *picture, int height, int width
                   below = y + 1 < height ? luma(pixel + (long)width * 3) : here;
             dark += here < dark_luma;
             edges += fabsf(right - here) > edge_step || fabsf(below - here) > edge_step;
-            saturation +=
-                fmaxf(pixel[0], fmaxf(pixel[1], pixel[2])) - fminf(pixel[0], fminf(pixel[1], pixel[2]));
+            saturation += fmaxf(pixel[0], fmaxf(pixel[1], pixel[2])) - fminf(pixel[0], fminf(pixel[1], pixel[2]));
         }
     }
     double pixels = (double)height * width;

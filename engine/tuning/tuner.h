@@ -27,8 +27,8 @@ struct step_report {
         const char *name;
         double value;
     } side[MAXIMUM_SIDE_FIGURES]; /* means of side figures, such as jpeg_kb; and of appearance.h */
-    double adapter_norm;     /* Frobenius norm of the adapters' scaled products, summed in squares */
-    double drift;            /* mean squared difference of the noise prediction from the base model's */
+    double adapter_norm;          /* Frobenius norm of the adapters' scaled products, summed in squares */
+    double drift;                 /* mean squared difference of the noise prediction from the base model's */
 };
 
 /* A picture as it is made. pixels: 8-bit RGB rows, valid during the call only. */

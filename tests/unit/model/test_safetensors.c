@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "engine/base/files.h"
-#include "kernels/convert.h"
 #include "engine/model/safetensors.h"
+#include "kernels/convert.h"
 
 /* A file image: length, header, `data_bytes` of counting bytes. Caller frees. */
 static unsigned char *image(const char *header, size_t data_bytes, size_t *size)

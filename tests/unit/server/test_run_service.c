@@ -44,7 +44,7 @@ static int set_up(void **state)
     status read = preset_from_json(json, "test", NULL, NULL, 0, &preset, NULL);
     cJSON_Delete(json);
     if (read.code != STATUS_OK) fail_msg("%s", read.message);
-    read = run_folder_create(NULL, &preset, &folder);
+    read = run_folder_create(NULL, &preset, "cpu", 1, &folder);
     if (read.code != STATUS_OK) fail_msg("%s", read.message);
     interrupts = 0;
     also_called = 0;
