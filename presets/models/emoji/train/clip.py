@@ -69,7 +69,7 @@ def take_texts(model, source):
     model.load_state_dict(state, strict=False)
 
 
-def changed(scene, which, random):
+def change_once(scene, which, random):
     """The scene as it would be with another number (0), ground (1) or object (2); only what a caption needs."""
     other = scenes.Scene(scene.colour, dict(scene.counts), [], None)
     target = list(other.counts)[random.integers(len(other.counts))]
@@ -83,6 +83,14 @@ def changed(scene, which, random):
         new = int(random.choice([i for i in range(len(captions.OBJECTS)) if i not in other.counts]))
         other.counts = {new if index == target else index: count for index, count in other.counts.items()}
     return other
+
+
+def changed(scene, which, random):
+    """A change to a combination that is drawn for training: one met only as a rival would be learnt to be false."""
+    while True:
+        other = change_once(scene, which, random)
+        if not scenes.holds_back(other.colour, other.counts):
+            return other
 
 
 def captions_with_rivals(batch, random, kinds=RIVALS):
