@@ -173,6 +173,15 @@ bool session_wait(struct session *session, size_t from, const char *text, int mi
     }
 }
 
+void session_forget(struct session *session)
+{
+    /* The last bytes may be the beginning of a question. */
+    size_t keep = session->output.length - session->answered;
+    memmove(session->output.data, session->output.data + session->answered, keep);
+    session->output.length = keep;
+    session->answered = 0;
+}
+
 void session_type(struct session *session, const char *keys)
 {
     int64_t now = clock_milliseconds();

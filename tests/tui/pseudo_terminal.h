@@ -39,6 +39,8 @@ void session_start_studio(struct session *session, int rows, int columns, bool a
 void session_pump(struct session *session, int milliseconds);
 /* Until the output from byte `from` on holds `text`; false after `milliseconds`. */
 bool session_wait(struct session *session, size_t from, const char *text, int milliseconds);
+/* Drops the output seen so far, for sessions too long to keep it. */
+void session_forget(struct session *session);
 void session_type(struct session *session, const char *keys);
 /* Waits for the studio's end, reading on; returns its wait status, -1 when it did not end in time (it is killed then).
  */
