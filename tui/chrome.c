@@ -462,7 +462,8 @@ static void filter_key(struct studio *studio, const struct input_event *event)
 
 bool chrome_popup_key(struct studio *studio, const struct input_event *event)
 {
-    if (event->kind == INPUT_KEY && event->key == 3) return false; /* Ctrl-C asks to leave from everywhere */
+    /* Ctrl-C asks to leave, and Ctrl-L repaints, from everywhere. */
+    if (event->kind == INPUT_KEY && (event->key == 3 || event->key == 12)) return false;
     studio->dirty = true;
     switch (studio->popup) {
     case POPUP_HELP: help_key(studio, event); return true;

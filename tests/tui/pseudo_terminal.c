@@ -33,7 +33,7 @@ static const char *need(const char *name)
     return value;
 }
 
-void session_open(struct session *session, const char *const *engine_words)
+void session_prepare(struct session *session)
 {
     memset(session, 0, sizeof *session);
     snprintf(session->folder, sizeof session->folder, "/tmp/studio-test-XXXXXX");
@@ -43,6 +43,11 @@ void session_open(struct session *session, const char *const *engine_words)
     snprintf(session->request_log, sizeof session->request_log, "%s/requests", session->folder);
     session->arriving = malloc(RING * sizeof *session->arriving);
     session->leaving = malloc(RING * sizeof *session->leaving);
+}
+
+void session_open(struct session *session, const char *const *engine_words)
+{
+    session_prepare(session);
     session->engine = fork();
     if (session->engine == 0) {
         const char *words[24] = {
@@ -56,12 +61,14 @@ void session_open(struct session *session, const char *const *engine_words)
     for (int tries = 0; tries < 500 && access(session->socket_path, F_OK) != 0; tries++) usleep(10000);
 }
 
-void session_start_studio(struct session *session, int rows, int columns, bool attach, const char *term)
+void session_start_program(struct session *session, int rows, int columns, const char *term, const char *const *words)
 {
     struct winsize size = {.ws_row = (unsigned short)rows,
                            .ws_col = (unsigned short)columns,
                            .ws_xpixel = (unsigned short)(columns * 8),
                            .ws_ypixel = (unsigned short)(rows * 16)};
+    if (session->master > 0) close(session->master);
+    if (session->slave > 0) close(session->slave);
     if (openpty(&session->master, &session->slave, NULL, NULL, &size) != 0) exit(1);
     fcntl(session->master, F_SETFD, FD_CLOEXEC);
     tcgetattr(session->slave, &session->before);
@@ -73,14 +80,18 @@ void session_start_studio(struct session *session, int rows, int columns, bool a
         unsetenv("TMUX");
         unsetenv("NO_COLOR");
         login_tty(session->slave);
-        const char *driver = need("STUDIO_DRIVER");
-        if (attach)
-            execl(driver, driver, "studio", "--engine", session->socket_path, "--socket", session->socket_path,
-                  (char *)NULL);
-        execl(driver, driver, "studio", "--engine", session->socket_path, (char *)NULL);
+        execv(words[0], (char *const *)words);
         _exit(127);
     }
     fcntl(session->master, F_SETFL, O_NONBLOCK);
+}
+
+void session_start_studio(struct session *session, int rows, int columns, bool attach, const char *term)
+{
+    const char *words[] = {
+        need("STUDIO_DRIVER"), "studio", "--engine", session->socket_path, attach ? "--socket" : NULL,
+        session->socket_path,  NULL};
+    session_start_program(session, rows, columns, term, words);
 }
 
 static void push(struct delayed *ring, size_t first, size_t *count, unsigned char byte, int64_t due)

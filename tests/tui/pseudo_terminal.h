@@ -10,6 +10,8 @@
 #include <sys/types.h>
 #include <termios.h>
 
+enum { PATH_ROOM = 256 };
+
 struct delayed {
     int64_t due; /* milliseconds */
     unsigned char byte;
@@ -32,9 +34,13 @@ struct session {
 };
 
 int64_t clock_milliseconds(void);
+/* A session without an engine: a folder, and room for what passes. */
+void session_prepare(struct session *session);
 /* Starts a fake engine with these further words (NULL-terminated, may be NULL). */
 void session_open(struct session *session, const char *const *engine_words);
 void session_start_studio(struct session *session, int rows, int columns, bool attach, const char *term);
+/* Starts any program, `words` being what main gets, in place of the studio. */
+void session_start_program(struct session *session, int rows, int columns, const char *term, const char *const *words);
 /* Reads and answers for so long. */
 void session_pump(struct session *session, int milliseconds);
 /* Until the output from byte `from` on holds `text`; false after `milliseconds`. */

@@ -22,10 +22,10 @@ static const char *pick(const char *const *choices, size_t count, unsigned *seed
 static void walk_key(struct session *session, unsigned *seed)
 {
     static const char *const keys[] = {
-        "1",  "2",  "3",    "4",      "5",      "6",      "7",      "8",      "9",       "0",        "h",  "j",
-        "k",  "l",  "H",    "L\033",  "\033[A", "\033[B", "\033[C", "\033[D", "\033[5~", "\033[6~",  "g",  "G",
-        "\t", "\r", "\033", "\033[Z", "b",      "B",      "v",      "n",      "z",       "x",        "o",  "s",
-        "p",  "S",  "u",    "e",      "a\033",  " ",      "M",      "P",      "W\033",   "R\033",    "t",  "y",
+        "1",  "2",  "3",    "4",      "5",      "6",      "7",      "8",      "9",       "0",        "h", "j",
+        "k",  "l",  "H",    "L\033",  "\033[A", "\033[B", "\033[C", "\033[D", "\033[5~", "\033[6~",  "g", "G",
+        "\t", "\r", "\033", "\033[Z", "b",      "B",      "v",      "n",      "z",       "x",        "o", "s",
+        "p",  "S",  "u",    "e",      "a\033",  " ",      "M",      "P",      "W\033",   "R\033",    "t", "y",
         "\f", "?",  "?j",   "?\033",  ":",      ":\033",  "/",      "/\033",  "=\033",   "\033[1;2C"};
     session_type(session, pick(keys, sizeof keys / sizeof *keys, seed));
 }
@@ -33,10 +33,18 @@ static void walk_key(struct session *session, unsigned *seed)
 /* Words for whatever field is open; without one they are keys too. */
 static void walk_text(struct session *session, unsigned *seed)
 {
-    static const char *const texts[] = {
-        ":timel\r",  ":gri\033", "/cat\r",    "/\025\r", "=0.5\r",  "=nonsense\r\033", "a\xe4\xb8\x89 cats\r",
-        "ae\xcc\x81\xcc\x82\xf0\x9f\x90\xb1\r", "S!! \033", "L0.002\r", "f/nowhere\r\033",
-        "\033[200~one cat\ntwo cats\n\x1b[31mthree\033[201~\033"};
+    static const char *const texts[] = {":timel\r",
+                                        ":gri\033",
+                                        "/cat\r",
+                                        "/\025\r",
+                                        "=0.5\r",
+                                        "=nonsense\r\033",
+                                        "a\xe4\xb8\x89 cats\r",
+                                        "ae\xcc\x81\xcc\x82\xf0\x9f\x90\xb1\r",
+                                        "S!! \033",
+                                        "L0.002\r",
+                                        "f/nowhere\r\033",
+                                        "\033[200~one cat\ntwo cats\n\x1b[31mthree\033[201~\033"};
     session_type(session, pick(texts, sizeof texts / sizeof *texts, seed));
 }
 
