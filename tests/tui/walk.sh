@@ -44,7 +44,8 @@ open_window --no-mouse
 settle
 walked=0
 while [ "$walked" -lt "$steps" ]; do
-    step
+    # Every other look finds the walk near the pictures of the run.
+    if [ $((walked % 50)) = 18 ]; then send Escape; sleep 0.1; send Escape; sleep 0.1; send 2; else step; fi
     sleep 0.06
     walked=$((walked + 1))
     [ $((walked % 25)) = 0 ] || continue

@@ -85,8 +85,7 @@ settle() { # waits until two shots are equal
     last= tries=0
     while [ $tries -lt 40 ]; do
         sleep 0.25
-        shot settle
-        now=$(convert "$work/settle.png" rgb:- | cksum)
+        now=$(import -window root rgb:- | cksum)
         [ "$now" = "$last" ] && return
         last=$now tries=$((tries + 1))
     done

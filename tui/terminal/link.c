@@ -144,12 +144,16 @@ size_t link_piece(const struct link *link)
     return window(link);
 }
 
+bool link_waits(const struct link *link, int64_t now)
+{
+    /* A terminal that never answers is not waited for. */
+    return link->count > 0 && (link->ever_answered || now - link->marks[link->first].sent <= SILENCE);
+}
+
 size_t link_room(const struct link *link, int64_t now)
 {
     if (link->count == 0) return window(link);
-    /* A terminal that never answers is not waited for. */
-    bool silent = !link->ever_answered && now - link->marks[link->first].sent > SILENCE;
-    if (silent) return window(link);
+    if (!link_waits(link, now)) return window(link);
     size_t most = window(link);
     return link->in_flight < most ? most - link->in_flight : 0;
 }
