@@ -78,7 +78,6 @@ void session_start_program(struct session *session, int rows, int columns, const
         setenv("ALIGNPROP_CLOCK", "1795424500", 1);
         setenv("LC_ALL", "C.UTF-8", 1);
         unsetenv("TMUX");
-        unsetenv("NO_COLOR");
         login_tty(session->slave);
         execv(words[0], (char *const *)words);
         _exit(127);
@@ -107,6 +106,13 @@ static void answer_text(struct session *session, const char *text, int64_t now)
              now + session->delay);
 }
 
+static void answer_background(struct session *session, int64_t now)
+{
+    answer_text(session, "\033]11;", now);
+    answer_text(session, session->background, now);
+    answer_text(session, "\033\\", now);
+}
+
 /* Answers the questions that have come in whole. */
 static void answer_questions(struct session *session, int64_t now)
 {
@@ -116,6 +122,8 @@ static void answer_questions(struct session *session, int64_t now)
             answer_text(session, "\033[0n", now);
         else if (memcmp(at, "\033[c", 3) == 0)
             answer_text(session, session->sixel ? "\033[?62;4;22c" : "\033[?62;22c", now);
+        else if (memcmp(at, "\033]11", 4) == 0 && session->background != NULL)
+            answer_background(session, now);
         session->answered++;
     }
 }

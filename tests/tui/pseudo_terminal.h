@@ -26,6 +26,7 @@ struct session {
     size_t answered;                    /* of it, searched for questions */
     bool sixel;                         /* answer as a terminal with sixel */
     bool silent;                        /* answer nothing */
+    const char *background;             /* answer to the question for it, as rgb:RRRR/GGGG/BBBB; NULL: none */
     double rate;                        /* bytes per second of the link; 0: no limit */
     int delay;                          /* one way, milliseconds */
     struct delayed *arriving, *leaving; /* rings in the two directions */
