@@ -127,6 +127,7 @@ struct studio {
     struct studio_options options;
     struct terminal *terminal;
     struct pictures *pictures;
+    struct cell_size cell; /* that pictures are drawn for */
     bool picture_choice_fixed;
     enum picture_protocol picture_choice;
     int64_t now, idle_since;

@@ -154,12 +154,18 @@ static void deliver(struct session *session, int64_t now)
         session->arriving_count--;
     }
     answer_questions(session, now);
-    while (session->leaving_count > 0 && session->leaving[session->leaving_first].due <= now) {
-        ssize_t written = write(session->master, &session->leaving[session->leaving_first].byte, 1);
-        if (written != 1) return;
-        session->leaving_first = (session->leaving_first + 1) % RING;
-        session->leaving_count--;
+    /* What is due together arrives together, as from a terminal that answers with one write. */
+    unsigned char bytes[256];
+    size_t count = 0;
+    for (; count < sizeof bytes && count < session->leaving_count; count++) {
+        const struct delayed *next = &session->leaving[(session->leaving_first + count) % RING];
+        if (next->due > now) break;
+        bytes[count] = next->byte;
     }
+    ssize_t written = count > 0 ? write(session->master, bytes, count) : 0;
+    if (written <= 0) return;
+    session->leaving_first = (session->leaving_first + (size_t)written) % RING;
+    session->leaving_count -= (size_t)written;
 }
 
 void session_pump(struct session *session, int milliseconds)

@@ -45,6 +45,7 @@ struct link {
     double recent_shortest; /* of the present half minute, to follow a changed route */
     int64_t recent_since;
     double delay; /* that the last piece took on the link, milliseconds */
+    int late;     /* pieces in a row that took very long */
     int64_t last_answer;
     enum link_level level;
     int votes_up;
