@@ -131,12 +131,11 @@ static status check(const struct model *model, const struct chain_settings *sett
 }
 
 /* Few large pictures at once keep the decoder's activations small; many small ones keep the device busy. */
-static int choose_decode_batch(const struct chain_settings *settings)
+static int choose_decode_batch(const struct chain_settings *settings, int64_t pixels_at_once)
 {
-    enum { PIXELS_AT_ONCE = 2 * 128 * 128 };
     int64_t pixels = (int64_t)settings->width * settings->height;
     for (int batch = settings->batch; batch > 1; batch--)
-        if (settings->batch % batch == 0 && batch * pixels <= PIXELS_AT_ONCE) return batch;
+        if (settings->batch % batch == 0 && batch * pixels <= pixels_at_once) return batch;
     return 1;
 }
 
@@ -232,7 +231,7 @@ status chain_create(struct model *model, struct backend *backend, const struct c
     created->latent_width = settings->width / facts->latent_factor;
     created->channels = facts->latent_channels;
     created->guided_batch = settings->guidance == 1.0 ? settings->batch : 2 * settings->batch;
-    created->decode_batch = choose_decode_batch(settings);
+    created->decode_batch = choose_decode_batch(settings, backend->interface->pixels_at_once);
     status result =
         schedule_create(&facts->schedule, settings->sampler, settings->steps, settings->eta, &created->schedule);
     if (result.code == STATUS_OK) {

@@ -1,6 +1,7 @@
 /* The chain's adapters: factors, gradients, and the weights with adapters merged in. */
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
+#include "kernels/convert.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,21 @@ status chain_read_gradient(struct chain *chain, int index, double *values)
     struct shape shape = chain_parameter_shape(chain, index);
     return transfer_read_double(chain->backend, chain_exact(chain), gradient_at(chain, index), values,
                                 shape_elements(&shape));
+}
+
+status chain_read_gradients(struct chain *chain, float *const *values)
+{
+    struct backend *backend = chain->backend;
+    char *copy = malloc(chain->parameter_bytes);
+    if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for the adapter's gradient");
+    status result = backend->interface->download(backend, copy, chain_at(chain, chain->layout.parameter_gradients),
+                                                 chain->parameter_bytes);
+    for (int i = 0; i < chain_parameter_count(chain) && result.code == STATUS_OK; i++) {
+        struct shape shape = chain_parameter_shape(chain, i);
+        convert_to_float(chain_exact(chain), values[i], copy + chain->parameter_offset[i], shape_elements(&shape));
+    }
+    free(copy);
+    return result;
 }
 
 status chain_clear_gradients(struct chain *chain)

@@ -125,6 +125,7 @@ static const struct backend_interface interface = {
     .name = "cpu",
     .compute_type = ELEMENT_F32,
     .exact_type = ELEMENT_F32,
+    .pixels_at_once = 2 * 128 * 128,
     .allocate = allocate,
     .release = release,
     .memory_free = memory_free,

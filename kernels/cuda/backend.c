@@ -14,6 +14,7 @@ enum { STAGING_HALF_BYTES = 2 << 20 };
 status cuda_status(cudaError_t error, const char *doing)
 {
     if (error == cudaSuccess) return status_ok();
+    (void)cudaGetLastError(); /* told here, not once more by the next operation */
     return status_error(STATUS_FAILED, "the GPU failed while %s: %s%s", doing, cudaGetErrorString(error),
                         cuda_advice(error));
 }
@@ -55,10 +56,9 @@ static status allocate(struct backend *backend, size_t bytes, void **memory)
     TRY(enter(backend));
     cudaError_t error = cudaMalloc(memory, bytes > 0 ? bytes : 1);
     if (error == cudaSuccess) return status_ok();
-    (void)cudaGetLastError();
     size_t free_bytes = 0, total_bytes = 0;
-    if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess)
-        return cuda_status(error, "allocating memory");
+    status failed = cuda_status(error, "allocating memory");
+    if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess) return failed;
     return status_error(STATUS_NO_MEMORY, "%s: %zu bytes needed, %zu of %zu free", own(backend)->device_name, bytes,
                         free_bytes, total_bytes);
 }
@@ -261,6 +261,7 @@ static void destroy(struct backend *backend)
 static const struct backend_interface interface = {
     .name = "cuda",
     .exact_type = ELEMENT_F32,
+    .pixels_at_once = 512 * 512,
     .allocate = allocate,
     .release = release,
     .memory_free = memory_free,

@@ -143,6 +143,7 @@ static const struct backend_interface interface = {
     .name = "reference",
     .compute_type = ELEMENT_F64,
     .exact_type = ELEMENT_F64,
+    .pixels_at_once = 2 * 128 * 128,
     .allocate = allocate,
     .release = release,
     .memory_free = memory_free,

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { STEPS = 6, KEPT = 4, KEPT_CALLS = 2, BATCH = 2, ROUNDS = 3, LAUNCH_FAILURE = 719 };
+enum { STEPS = 3, KEPT = 2, KEPT_CALLS = 1, BATCH = 1, ROUNDS = 2, LAUNCH_FAILURE = 719 };
 
 static void require(status state)
 {
@@ -31,9 +31,9 @@ static void load(struct loaded *loaded)
 {
     static const char text[] =
         "{\"schema\":1,\"name\":\"test\",\"model\":\"linear-v-prediction\",\"prompts\":{\"train\":[\"a cat\"]},"
-        "\"rewards\":[{\"name\":\"brightness\"}],\"lora\":{\"rank\":3,\"alpha\":5},\"sampler\":{\"steps\":6,"
-        "\"guidance\":3.0,\"eta\":0.5,\"width\":16,\"height\":16},\"backprop\":{\"method\":\"last-k\",\"k\":4},"
-        "\"batch\":2,\"memory\":{\"keep_steps\":2},\"seed\":\"11\"}";
+        "\"rewards\":[{\"name\":\"brightness\"}],\"lora\":{\"rank\":3,\"alpha\":5},\"sampler\":{\"steps\":3,"
+        "\"guidance\":1,\"eta\":0.5,\"width\":16,\"height\":16},\"backprop\":{\"method\":\"last-k\",\"k\":2},"
+        "\"batch\":1,\"memory\":{\"keep_steps\":1},\"seed\":\"11\"}";
     struct preset_warnings warnings = {0};
     memset(loaded, 0, sizeof *loaded);
     require(json_parse(text, strlen(text), "test", &loaded->json));
@@ -92,8 +92,8 @@ static void chain_end(struct chain_under_test *test)
 /* Adapters, prompts and noise are other ones each round: what a recording had kept of them would show. */
 static void prepare_round(struct chain_under_test *test, int round)
 {
-    const char *prompts[][BATCH] = {{"a cat", "two dogs"}, {"two dogs", "a tree"}, {"a tree", "a tree"}};
-    const uint64_t seeds[] = {5, 5}, numbers[] = {(uint64_t)(2 * round), (uint64_t)(2 * round + 1)};
+    const char *prompts[][BATCH] = {{"a cat"}, {"two dogs"}, {"a tree"}};
+    const uint64_t seeds[BATCH] = {5}, numbers[BATCH] = {(uint64_t)round};
     for (int i = 0; i < chain_parameter_count(test->chain); i++) {
         struct shape shape = chain_parameter_shape(test->chain, i);
         int64_t count = shape_elements(&shape);
@@ -159,83 +159,49 @@ static void read_round(struct chain_under_test *test, struct round *round)
     }
 }
 
-static int64_t run_rounds(enum cuda_precision precision, struct round rounds[ROUNDS])
+static void run_round(struct chain_under_test *test, int number, struct round *round)
+{
+    prepare_round(test, number);
+    run_steps(test);
+    run_score(test, round->scores);
+    run_back(test);
+    read_round(test, round);
+}
+
+/* One operation after the other, as on a device that cannot record. */
+static void run_direct(struct round rounds[ROUNDS])
 {
     struct chain_under_test test;
-    chain_begin(&test, precision);
-    memset(rounds, 0, ROUNDS * sizeof *rounds);
-    for (int round = 0; round < ROUNDS; round++) {
-        prepare_round(&test, round);
-        run_steps(&test);
-        run_score(&test, rounds[round].scores);
-        run_back(&test);
-        read_round(&test, &rounds[round]);
-    }
-    chain_end(&test);
-    return test.gradient_count;
-}
-
-static void check_replay(enum cuda_precision precision)
-{
-    static struct round direct[ROUNDS], replayed[ROUNDS];
     struct emulation_counters before = emulation_count();
     emulation_refuse_capture(true);
-    run_rounds(precision, direct);
+    chain_begin(&test, CUDA_PRECISION_BF16);
+    for (int i = 0; i < ROUNDS; i++) run_round(&test, i, &rounds[i]);
+    chain_end(&test);
     emulation_refuse_capture(false);
-    struct emulation_counters between = emulation_count();
-    assert_int_equal(between.replays, before.replays);
-    int64_t count = run_rounds(precision, replayed);
-    struct emulation_counters after = emulation_count();
-    assert_true(after.replays - between.replays > ROUNDS * (long)(STEPS + KEPT) / 2);
-    for (int round = 0; round < ROUNDS; round++) {
-        double size = 0.0;
-        for (int64_t i = 0; i < count; i++) size += direct[round].gradient[i] * direct[round].gradient[i];
-        assert_true(size > 0.0);
-        assert_memory_equal(direct[round].scores, replayed[round].scores, sizeof direct[round].scores);
-        assert_memory_equal(direct[round].latents, replayed[round].latents, sizeof direct[round].latents);
-        assert_memory_equal(direct[round].gradient, replayed[round].gradient, (size_t)count * sizeof(double));
-        if (round > 0) {
-            assert_memory_not_equal(direct[round].latents, direct[0].latents, sizeof direct[0].latents);
-            assert_memory_not_equal(direct[round].gradient, direct[0].gradient, (size_t)count * sizeof(double));
-        }
-    }
-    for (int round = 0; round < ROUNDS; round++) {
-        free(direct[round].gradient);
-        free(replayed[round].gradient);
-    }
-    assert_int_equal(after.faults, before.faults);
+    assert_int_equal(emulation_count().replays, before.replays);
 }
 
-/* Timesteps, coefficients, latents, noise, context, adapters and merged weights are read from device memory: a replayed
- * step equals its operations queued one by one, for every step of every round. */
-static void test_replay_equals_direct(void **unused)
+static void compare(const struct round *direct, const struct round *replayed, int64_t count)
 {
-    (void)unused;
-    check_replay(CUDA_PRECISION_F32);
-    check_replay(CUDA_PRECISION_BF16);
+    double size = 0.0;
+    for (int64_t i = 0; i < count; i++) size += direct->gradient[i] * direct->gradient[i];
+    assert_true(size > 0.0);
+    assert_memory_equal(direct->scores, replayed->scores, sizeof direct->scores);
+    assert_memory_equal(direct->latents, replayed->latents, sizeof direct->latents);
+    assert_memory_equal(direct->gradient, replayed->gradient, (size_t)count * sizeof(double));
 }
 
 /* Once recorded, a U-Net call is a handful of things to queue, and nothing in it allocates or waits. */
-static void test_sweeps_neither_allocate_nor_wait(void **unused)
+static void check_what_is_queued(struct chain_under_test *test)
 {
-    (void)unused;
-    struct chain_under_test test;
-    double scores[BATCH];
-    chain_begin(&test, CUDA_PRECISION_BF16);
-    for (int round = 0; round < 2; round++) {
-        prepare_round(&test, round);
-        run_steps(&test);
-        run_score(&test, scores);
-        run_back(&test);
-    }
-    prepare_round(&test, 2);
-    require(chain_merge_parameters(test.chain, 1.0));
+    prepare_round(test, ROUNDS);
+    require(chain_merge_parameters(test->chain, 1.0));
     struct emulation_counters before = emulation_count();
     for (int i = 0; i < STEPS; i++) {
         bool kept = i >= STEPS - KEPT;
-        require(chain_step(test.chain, i, kept, kept ? slot_of(i) : -1));
+        require(chain_step(test->chain, i, kept, kept ? slot_of(i) : -1));
     }
-    run_back(&test);
+    run_back(test);
     struct emulation_counters after = emulation_count();
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.synchronizations, before.synchronizations);
@@ -244,32 +210,62 @@ static void test_sweeps_neither_allocate_nor_wait(void **unused)
     assert_int_equal(after.replays - before.replays, calls);
     /* latents, constants and noise in, latents out; backward also the two gradients */
     assert_int_equal(after.queued - before.queued, calls + 4 * STEPS + 5 * KEPT);
+}
+
+/* Timesteps, coefficients, latents, noise, context, adapters and merged weights are read from device memory: a replayed
+ * step equals its operations queued one by one, for every step of every round. */
+static void test_replay_equals_direct(void **unused)
+{
+    (void)unused;
+    static struct round direct[ROUNDS], replayed[ROUNDS];
+    struct chain_under_test test;
+    long faults = emulation_count().faults;
+    run_direct(direct);
+    chain_begin(&test, CUDA_PRECISION_BF16);
+    for (int i = 0; i < ROUNDS; i++) run_round(&test, i, &replayed[i]);
+    for (int i = 0; i < ROUNDS; i++) compare(&direct[i], &replayed[i], test.gradient_count);
+    assert_memory_not_equal(direct[0].latents, direct[1].latents, sizeof direct[0].latents);
+    assert_memory_not_equal(direct[0].gradient, direct[1].gradient, (size_t)test.gradient_count * sizeof(double));
+    check_what_is_queued(&test);
+    for (int i = 0; i < ROUNDS; i++) {
+        free(direct[i].gradient);
+        free(replayed[i].gradient);
+    }
     chain_end(&test);
+    assert_int_equal(emulation_count().faults, faults);
 }
 
 /* ---- the tuner ---- */
 
-static struct tuner *tuner_of(const struct preset *preset, struct backend *backend)
-{
+struct tuner_under_test {
+    struct loaded loaded;
+    struct backend *backend;
     struct tuner *tuner;
-    require(tuner_create(preset, backend, (struct tuner_callbacks){0}, &tuner));
-    require(tuner_start(tuner));
-    return tuner;
+};
+
+static void tuner_begin(struct tuner_under_test *test)
+{
+    load(&test->loaded);
+    test->backend = device(CUDA_PRECISION_BF16);
+    require(tuner_create(&test->loaded.preset, test->backend, (struct tuner_callbacks){0}, &test->tuner));
+    require(tuner_start(test->tuner));
+}
+
+static void tuner_end(struct tuner_under_test *test)
+{
+    tuner_destroy(test->tuner);
+    test->backend->interface->destroy(test->backend);
+    unload(&test->loaded);
 }
 
 /* A step waits where the host needs a number before it may go on, and nowhere else. */
-static void test_step_allocates_nothing(void **unused)
+static void check_waits(struct tuner *tuner)
 {
-    (void)unused;
     enum {
         WAITS = 1 /* sampled */ + 1 /* decoded */ + 3 /* scores, pictures, their gradient */ + 1 /* decoder's gradient */
                 + 1 /* backward sweep */ + 1 /* adapter gradients */
     };
-    struct loaded loaded;
     struct step_report report;
-    load(&loaded);
-    struct backend *backend = device(CUDA_PRECISION_BF16);
-    struct tuner *tuner = tuner_of(&loaded.preset, backend);
     for (int step = 0; step < 2; step++) require(tuner_step(tuner, &report));
     struct emulation_counters before = emulation_count();
     require(tuner_step(tuner, &report));
@@ -278,64 +274,76 @@ static void test_step_allocates_nothing(void **unused)
     assert_true(report.gradient_norm > 0.0);
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.synchronizations - before.synchronizations, WAITS);
-    tuner_destroy(tuner);
-    backend->interface->destroy(backend);
-    unload(&loaded);
 }
 
-static void copy_adapter(struct tuner *tuner, float *values, int64_t capacity, int64_t *count)
+static int64_t copy_adapter(struct tuner *tuner, float *values, int64_t capacity)
 {
     struct tuner_tensor tensors[512];
     int tensor_count = tuner_adapter_tensors(tuner, tensors, 512);
-    *count = 0;
+    int64_t count = 0;
     for (int i = 0; i < tensor_count; i++) {
         int64_t elements = shape_elements(&tensors[i].shape);
-        assert_true(*count + elements <= capacity);
-        memcpy(values + *count, tensors[i].values, (size_t)elements * sizeof *values);
-        *count += elements;
+        assert_true(count + elements <= capacity);
+        memcpy(values + count, tensors[i].values, (size_t)elements * sizeof *values);
+        count += elements;
     }
+    return count;
 }
 
-/* A device lost anywhere in a step fails it with words that say so, and leaves the adapter of the step before. */
-static void test_lost_device(void **unused)
+/* A step on a device that is lost after so many queued things. True if the step failed. */
+static bool lose_device(struct tuner *tuner, long after_queued, int *counted)
+{
+    enum { CAPACITY = 1 << 18 };
+    static float before[CAPACITY], after[CAPACITY];
+    struct step_report report;
+    int step = tuner_step_number(tuner);
+    int64_t count = copy_adapter(tuner, before, CAPACITY);
+    emulation_lose_device(after_queued, LAUNCH_FAILURE);
+    status failed = tuner_step(tuner, &report);
+    emulation_lose_device(0, 0);
+    if (failed.code == STATUS_OK) return false;
+    assert_int_equal(failed.code, STATUS_FAILED);
+    if (!strstr(failed.message, "unspecified launch failure; the GPU is lost to this program"))
+        fail_msg("after %ld: \"%s\"", after_queued, failed.message);
+    assert_int_equal(copy_adapter(tuner, after, CAPACITY), count);
+    *counted = tuner_step_number(tuner) - step;
+    bool same = memcmp(before, after, (size_t)count * sizeof *before) == 0;
+    assert_int_equal(same, *counted == 0);
+    return true;
+}
+
+/* Wherever in a step the device is lost, the step fails with words that say so; the host has the adapter of the step
+ * before or, when the loss came while the new one was sent, the new one and the step counted. */
+static void check_losses(struct tuner *tuner)
+{
+    enum { APART = 17 };
+    int cut_off = 0, counted = 0, last = 0;
+    for (long after = 0; lose_device(tuner, after, &last); after += APART) {
+        assert_true(last == 0 || last == 1);
+        assert_true(last == 1 || counted == 0);
+        cut_off += 1 - last;
+        counted += last;
+    }
+    assert_true(cut_off > 2 && counted > 2);
+}
+
+static void test_tuner(void **unused)
 {
     (void)unused;
-    enum { CAPACITY = 1 << 20 };
-    static float before[CAPACITY], after[CAPACITY];
-    long lengths[] = {0, 3, 40, 100};
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        struct loaded loaded;
-        struct step_report report;
-        int64_t count, again;
-        load(&loaded);
-        struct backend *backend = device(CUDA_PRECISION_BF16);
-        struct tuner *tuner = tuner_of(&loaded.preset, backend);
-        require(tuner_step(tuner, &report));
-        require(tuner_step(tuner, &report));
-        copy_adapter(tuner, before, CAPACITY, &count);
-        emulation_lose_device(lengths[i], LAUNCH_FAILURE);
-        status failed = tuner_step(tuner, &report);
-        assert_int_equal(failed.code, STATUS_FAILED);
-        if (!strstr(failed.message, "unspecified launch failure; the GPU is lost to this program"))
-            fail_msg("after %ld: \"%s\"", lengths[i], failed.message);
-        assert_int_equal(tuner_step_number(tuner), 2);
-        copy_adapter(tuner, after, CAPACITY, &again);
-        assert_int_equal(count, again);
-        assert_memory_equal(before, after, (size_t)count * sizeof *before);
-        tuner_destroy(tuner);
-        backend->interface->destroy(backend);
-        emulation_lose_device(0, 0);
-        unload(&loaded);
-    }
+    struct tuner_under_test test;
+    tuner_begin(&test);
+    check_waits(test.tuner);
+    struct emulation_counters before = emulation_count();
+    check_losses(test.tuner);
+    assert_int_equal(emulation_count().allocations, before.allocations);
+    tuner_end(&test);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replay_equals_direct),
-        cmocka_unit_test(test_sweeps_neither_allocate_nor_wait),
-        cmocka_unit_test(test_step_allocates_nothing),
-        cmocka_unit_test(test_lost_device),
+        cmocka_unit_test(test_tuner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
