@@ -17,16 +17,14 @@ static float float_of(uint32_t bits)
     return value;
 }
 
+/* Exponent and mantissa moved to their place in fp32 are the number divided by 2^112 (the difference of the exponent
+ * biases, 127 - 15); the product restores it, subnormals included. Infinity and NaN get the full exponent back. */
 float float_from_half(uint16_t half)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t exponent = (half >> 10) & 0x1Fu, fraction = half & 0x3FFu;
-    if (exponent == 0) {
-        float magnitude = (float)fraction * 0x1p-24F; /* zero and subnormal numbers */
-        return sign ? -magnitude : magnitude;
-    }
-    if (exponent == 31) return float_of(sign | 0x7F800000u | fraction << 13);
-    return float_of(sign | (exponent + 112) << 23 | fraction << 13);
+    uint32_t shifted = (uint32_t)(half & 0x7FFFu) << 13;
+    uint32_t magnitude = bits_of(float_of(shifted) * 0x1p112F);
+    if (shifted >= 0x0F800000u) magnitude = shifted | 0x7F800000u;
+    return float_of(magnitude | (uint32_t)(half & 0x8000u) << 16);
 }
 
 uint16_t half_from_float(float value)
@@ -90,15 +88,33 @@ void convert_to_double(enum element_type type, double *to, const void *from, int
     }
 }
 
+enum { BLOCK = 256 };
+
+/* Halves by blocks, so that the compiler can vectorise the loop and the source need not be aligned. */
+static void halves_to_float(enum element_type type, float *to, const unsigned char *from, int64_t count)
+{
+    uint16_t block[BLOCK];
+    for (int64_t start = 0; start < count; start += BLOCK) {
+        int64_t length = count - start < BLOCK ? count - start : BLOCK;
+        memcpy(block, from + (size_t)start * sizeof block[0], (size_t)length * sizeof block[0]);
+        if (type == ELEMENT_F16)
+            for (int64_t i = 0; i < length; i++) to[start + i] = float_from_half(block[i]);
+        else
+            for (int64_t i = 0; i < length; i++) to[start + i] = float_from_bfloat16(block[i]);
+    }
+}
+
 void convert_to_float(enum element_type type, float *to, const void *from, int64_t count)
 {
-    if (type == ELEMENT_F32) {
-        memcpy(to, from, (size_t)count * sizeof(float));
-        return;
-    }
-    for (int64_t i = 0; i < count; i++) {
-        double value;
-        convert_to_double(type, &value, (const char *)from + (size_t)i * element_size(type), 1);
-        to[i] = (float)value;
+    switch (type) {
+    case ELEMENT_F32: memcpy(to, from, (size_t)count * sizeof(float)); break;
+    case ELEMENT_F16:
+    case ELEMENT_BF16: halves_to_float(type, to, from, count); break;
+    case ELEMENT_F64:
+        for (int64_t i = 0; i < count; i++) to[i] = (float)((const double *)from)[i];
+        break;
+    case ELEMENT_I32:
+        for (int64_t i = 0; i < count; i++) to[i] = (float)((const int32_t *)from)[i];
+        break;
     }
 }

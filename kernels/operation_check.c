@@ -489,3 +489,16 @@ status operation_check(const struct operation *operation)
     if (!reason) reason = table[operation->kind](operation);
     return reason ? operation_error(operation, reason) : status_ok();
 }
+
+static bool numbers_are(const struct operand *operand, int count, enum element_type type)
+{
+    for (int i = 0; i < count; i++)
+        if (operand[i].present && operand[i].type != type && operand[i].type != ELEMENT_I32) return false;
+    return true;
+}
+
+bool operation_numbers_are(const struct operation *operation, enum element_type type)
+{
+    return numbers_are(operation->input, operation->input_count, type) &&
+           numbers_are(operation->output, operation->output_count, type);
+}

@@ -9,6 +9,9 @@
 /* STATUS_FAILED names the operation, its shapes and what does not fit. */
 status operation_check(const struct operation *operation);
 
+/* Whether every operand that is present has that element type, but for whole numbers (ELEMENT_I32). */
+bool operation_numbers_are(const struct operation *operation, enum element_type type);
+
 /* Writes "name(a[2,3], b[3]) -> [2,3]" to `text`; cut at `bytes`. */
 void operation_describe(const struct operation *operation, char *text, size_t bytes);
 

@@ -15,7 +15,7 @@ skip() {
 }
 
 sources() {
-    if [ -d .git ] || [ -f .git ]; then git ls-files '*.c' '*.h'; else find engine kernels tui tests -name '*.[ch]'; fi
+    if [ -d .git ] || [ -f .git ]; then git ls-files '*.c' '*.h' '*.cu'; else find engine kernels tui tests -name '*.[ch]' -o -name '*.cu'; fi
 }
 
 # File and arguments of every C file that the build compiles, one a line.

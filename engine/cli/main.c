@@ -1,6 +1,5 @@
 #include "engine/base/version.h"
 #include "engine/cli/command.h"
-#include "engine/cli/wait_policy.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -68,7 +67,6 @@ static const char *own_path(char *buffer, size_t size, const char *fallback)
 int main(int argc, char **argv)
 {
     char path[4096];
-    wait_policy_choose(argv);
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

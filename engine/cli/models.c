@@ -1,5 +1,6 @@
 #include "engine/base/json.h"
 #include "engine/cli/work.h"
+#include "engine/model/check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,7 @@ static cJSON *describe_entry(const struct model_entry *entry)
     cJSON_AddStringToObject(row, "name", entry->name);
     cJSON_AddStringToObject(row, "path", entry->path);
     cJSON_AddStringToObject(row, "place", model_place_name(entry->place));
-    cJSON_AddStringToObject(row, "kind", entry->diffusion ? "diffusion" : "reward");
+    cJSON_AddStringToObject(row, "kind", model_kind_words(entry->kind));
     return row;
 }
 
@@ -23,8 +24,8 @@ static status list_models(const struct invocation *invocation)
         const struct model_entry *entry = &work.library.entries[i];
         cJSON_AddItemToArray(rows, describe_entry(entry));
         if (invocation->json) continue;
-        printf("%s\t%s\t%s\t%s\n", entry->name, entry->diffusion ? "diffusion" : "reward",
-               model_place_name(entry->place), entry->path);
+        printf("%s\t%s\t%s\t%s\n", entry->name, model_kind_words(entry->kind), model_place_name(entry->place),
+               entry->path);
     }
     if (result.code == STATUS_OK && invocation->json) print_json(rows);
     cJSON_Delete(rows);
@@ -32,42 +33,71 @@ static status list_models(const struct invocation *invocation)
     return result;
 }
 
-static void print_facts(const struct invocation *invocation, const char *path, const struct model_facts *facts)
+/* A name of any kind of model, or a path. */
+static status find_any(const struct model_library *library, const char *name_or_path, char path[PATH_SIZE])
 {
-    const char *prediction = facts->schedule.prediction == PREDICTION_V ? "v" : "epsilon";
-    if (!invocation->json) {
-        printf("%s\n  architecture    %s\n  pictures        %d x %d\n  latent          %d channels, 1/%d of the side\n"
-               "  text            %d tokens, %d wide\n  prediction      %s, %d timesteps\n  all weights are there\n",
-               path, facts->architecture, facts->default_size, facts->default_size, facts->latent_channels,
-               facts->latent_factor, facts->context_length, facts->context_width, prediction,
-               facts->schedule.train_timesteps);
-        return;
-    }
-    cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "path", path);
-    cJSON_AddStringToObject(object, "name", facts->name);
-    cJSON_AddStringToObject(object, "architecture", facts->architecture);
-    cJSON_AddNumberToObject(object, "size", facts->default_size);
-    cJSON_AddNumberToObject(object, "latent_channels", facts->latent_channels);
-    cJSON_AddNumberToObject(object, "latent_factor", facts->latent_factor);
-    cJSON_AddNumberToObject(object, "context_length", facts->context_length);
-    cJSON_AddNumberToObject(object, "context_width", facts->context_width);
-    cJSON_AddStringToObject(object, "prediction", prediction);
-    cJSON_AddNumberToObject(object, "train_timesteps", facts->schedule.train_timesteps);
-    print_json(object);
-    cJSON_Delete(object);
+    for (int i = 0; i < library->count; i++)
+        if (strcmp(library->entries[i].name, name_or_path) == 0)
+            return path_format(path, "%s", library->entries[i].path);
+    enum model_kind kind = MODEL_KIND_DIFFUSION;
+    model_kind_of(name_or_path, &kind);
+    return model_library_find(library, name_or_path, kind, path);
 }
 
-/* Building the graphs asks for every tensor of the model with its shape. */
+static cJSON *describe_report(const char *path, const struct model_report *report)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "path", path);
+    cJSON_AddStringToObject(object, "kind", report->recognised ? model_kind_words(report->kind) : "unknown");
+    cJSON_AddStringToObject(object, "summary", report->summary);
+    cJSON_AddNumberToObject(object, "tensors", (double)report->tensors);
+    cJSON_AddNumberToObject(object, "parameters", (double)report->parameters);
+    cJSON_AddNumberToObject(object, "problem_count", report->problem_count);
+    cJSON *problems = cJSON_AddArrayToObject(object, "problems");
+    for (int i = 0; i < report->problem_count && i < MODEL_REPORT_PROBLEMS; i++)
+        cJSON_AddItemToArray(problems, cJSON_CreateString(report->problems[i]));
+    return object;
+}
+
+static void print_report(const char *path, const struct model_report *report)
+{
+    printf("%s\n  %s\n", path, report->summary);
+    if (report->tensors) printf("  %lld tensors, ", (long long)report->tensors);
+    if (report->parameters) printf("%lld parameters\n", (long long)report->parameters);
+    if (report->problem_count == 0) puts("  nothing is wrong with it");
+    for (int i = 0; i < report->problem_count && i < MODEL_REPORT_PROBLEMS; i++)
+        printf("  wrong: %s\n", report->problems[i]);
+    if (report->problem_count > MODEL_REPORT_PROBLEMS)
+        printf("  and %d more\n", report->problem_count - MODEL_REPORT_PROBLEMS);
+}
+
+static status report_on(const struct invocation *invocation, const char *path)
+{
+    struct model_report report;
+    TRY(model_check(path, &report));
+    if (invocation->json) {
+        cJSON *object = describe_report(path, &report);
+        print_json(object);
+        cJSON_Delete(object);
+    } else {
+        print_report(path, &report);
+    }
+    status result = status_ok();
+    if (report.problem_count == 1)
+        result = status_error(STATUS_BAD_INPUT, "%s", report.problems[0]);
+    else if (report.problem_count > 1)
+        result = status_error(STATUS_BAD_INPUT, "%s: %d things are wrong with it", path, report.problem_count);
+    model_report_clear(&report);
+    return result;
+}
+
 static status check_model(const struct invocation *invocation, const char *name_or_path)
 {
     struct work work = {0};
     char path[PATH_SIZE];
-    struct model_facts facts;
     status result = work_open_library(invocation, &work);
-    if (result.code == STATUS_OK) result = model_library_find(&work.library, name_or_path, path);
-    if (result.code == STATUS_OK) result = work_read_facts(path, &facts);
-    if (result.code == STATUS_OK) print_facts(invocation, path, &facts);
+    if (result.code == STATUS_OK) result = find_any(&work.library, name_or_path, path);
+    if (result.code == STATUS_OK) result = report_on(invocation, path);
     work_close(&work);
     return result;
 }

@@ -149,9 +149,9 @@ static status score(struct score_job *job)
 {
     const char *model = option_value(job->invocation, "model");
     TRY(work_open_library(job->invocation, &job->work));
-    if (model || model_library_find(&job->work.library, "emoji", job->model_path).code != STATUS_OK) {
-        if (model) TRY(model_library_find(&job->work.library, model, job->model_path));
-    }
+    status found =
+        model_library_find(&job->work.library, model ? model : "emoji", MODEL_KIND_DIFFUSION, job->model_path);
+    if (model) TRY(found);
     TRY(add_rewards(job));
     TRY(work_open_device(job->invocation, "auto", 0, &job->work));
     for (int i = 0; i < job->invocation->argument_count; i++) TRY(score_picture(job, job->invocation->arguments[i]));

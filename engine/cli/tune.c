@@ -219,7 +219,8 @@ static status tune(const struct invocation *invocation, struct run_job *job)
     TRY(load_tune(invocation, job));
     if (option_given(invocation, "detach")) return detach_new(invocation, job);
     TRY(work_open_device(invocation, "auto", 0, &job->work));
-    TRY(run_folder_create(option_value(invocation, "run"), &job->work.preset, &job->folder));
+    TRY(run_folder_create(option_value(invocation, "run"), &job->work.preset, job->work.device, job->work.threads,
+                          &job->folder));
     say(invocation, "tuning %s on %s into %s", job->work.preset.name, job->work.device, job->folder.path);
     status result = run_engine(invocation, job);
     if (result.code != STATUS_OK && result.code != STATUS_INTERRUPTED) remove_unstarted(&job->folder);

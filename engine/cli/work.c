@@ -80,7 +80,7 @@ status work_resolve(const struct invocation *invocation, struct work *work)
 {
     TRY(check_rewards(&work->preset));
     TRY(work_open_library(invocation, work));
-    TRY(model_library_find(&work->library, work->preset.model, work->preset.model_path));
+    TRY(model_library_find(&work->library, work->preset.model, MODEL_KIND_DIFFUSION, work->preset.model_path));
     TRY(note_model_path(work));
     work->preset.model_folders = (const char *const *)work->library.folders;
     TRY(work_read_facts(work->preset.model_path, &work->facts));

@@ -3,11 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How the names of modules that can carry an adapter end. */
+/* How the names of modules that can carry an adapter end; the first that fits counts. */
 static const struct {
     const char *ending;
-    unsigned target;
+    unsigned targets;
 } endings[] = {
+    {".attn2.to_k", ADAPTER_TARGET_ATTENTION | ADAPTER_TARGET_PROMPT},
+    {".attn2.to_v", ADAPTER_TARGET_ATTENTION | ADAPTER_TARGET_PROMPT},
     {".to_q", ADAPTER_TARGET_ATTENTION},
     {".to_k", ADAPTER_TARGET_ATTENTION},
     {".to_v", ADAPTER_TARGET_ATTENTION},
@@ -28,7 +30,7 @@ unsigned adapter_target_of(const char *module_name)
     size_t length = strlen(module_name);
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         size_t ending = strlen(endings[i].ending);
-        if (length >= ending && strcmp(module_name + length - ending, endings[i].ending) == 0) return endings[i].target;
+        if (length >= ending && strcmp(module_name + length - ending, endings[i].ending) == 0) return endings[i].targets;
     }
     return 0;
 }

@@ -2,7 +2,10 @@
 #ifndef ALIGNPROP_MODEL_CHECK_H
 #define ALIGNPROP_MODEL_CHECK_H
 
-#include "engine/model/discovery.h"
+#include "engine/base/status.h"
+#include "engine/model/model_kind.h"
+
+#include <stdint.h>
 
 enum { MODEL_REPORT_PROBLEMS = 50 };
 

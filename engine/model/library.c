@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char file_ending[] = ".safetensors";
+
 const char *model_place_name(enum model_place place)
 {
     static const char *const names[] = {"built in", "model path", "data folder", "Hugging Face cache"};
@@ -19,147 +21,145 @@ static status no_memory(void)
     return status_error(STATUS_NO_MEMORY, "no memory for the list of models");
 }
 
-static bool has_file(const char *folder, const char *name)
-{
-    char path[PATH_SIZE];
-    return path_format(path, "%s/%s", folder, name).code == STATUS_OK && path_is_file(path);
-}
-
-static bool ends_with(const char *name, const char *ending)
-{
-    size_t length = strlen(name), ending_length = strlen(ending);
-    return length > ending_length && strcmp(name + length - ending_length, ending) == 0;
-}
-
 /* ---- listing ---- */
 
-static bool is_listed(const struct model_library *library, const char *name)
+static bool is_listed(const struct model_library *library, const char *name, enum model_kind kind)
 {
-    for (int i = 0; i < library->count; i++) {
-        if (strcmp(library->entries[i].name, name) == 0) return true;
-    }
+    for (int i = 0; i < library->count; i++)
+        if (library->entries[i].kind == kind && strcmp(library->entries[i].name, name) == 0) return true;
     return false;
 }
 
-static status add_entry(struct model_library *library, const char *name, const char *path, enum model_place place,
-                        bool diffusion)
+static void cut_ending(char *name)
 {
-    if (strlen(name) >= sizeof library->entries->name || is_listed(library, name)) return status_ok();
+    size_t length = strlen(name), ending = sizeof file_ending - 1;
+    if (length > ending && strcmp(name + length - ending, file_ending) == 0) name[length - ending] = '\0';
+}
+
+/* Nothing is added where `path` holds no model that is known, or one of that name is listed. */
+static status add_entry(struct model_library *library, const char *name, const char *path, enum model_place place)
+{
+    struct model_entry entry = {.place = place};
+    if (!model_kind_of(path, &entry.kind) || strlen(name) >= sizeof entry.name) return status_ok();
+    snprintf(entry.name, sizeof entry.name, "%s", name);
+    cut_ending(entry.name);
+    if (is_listed(library, entry.name, entry.kind)) return status_ok();
+    TRY(path_format(entry.path, "%s", path));
     struct model_entry *entries = realloc(library->entries, (size_t)(library->count + 1) * sizeof *entries);
     if (!entries) return no_memory();
     library->entries = entries;
-    struct model_entry *entry = &entries[library->count];
-    *entry = (struct model_entry){.place = place, .diffusion = diffusion};
-    snprintf(entry->name, sizeof entry->name, "%s", name);
-    TRY(path_format(entry->path, "%s", path));
-    library->count++;
-    return status_ok();
-}
-
-/* One name in a folder of models: a diffusers folder, a single file, or a reward model's folder. */
-static status add_candidate(struct model_library *library, const char *folder, const char *name, enum model_place place)
-{
-    char path[PATH_SIZE], short_name[PATH_SIZE];
-    static const char ending[] = ".safetensors";
-    TRY(path_format(path, "%s/%s", folder, name));
-    if (path_is_file(path) && ends_with(name, ending)) {
-        TRY(path_format(short_name, "%.*s", (int)(strlen(name) - strlen(ending)), name));
-        return add_entry(library, short_name, path, place, true);
-    }
-    if (has_file(path, "model_index.json")) return add_entry(library, name, path, place, true);
-    if (has_file(path, "config.json")) return add_entry(library, name, path, place, false);
+    entries[library->count++] = entry;
     return status_ok();
 }
 
 static status add_folder(struct model_library *library, const char *folder, enum model_place place)
 {
-    if (!path_is_directory(folder)) return status_ok();
     struct name_list names;
+    char path[PATH_SIZE];
+    if (!path_is_directory(folder)) return status_ok();
     TRY(directory_list(folder, &names));
     status result = status_ok();
     for (int i = 0; i < names.count && result.code == STATUS_OK; i++) {
-        result = add_candidate(library, folder, names.names[i], place);
+        if (path_format(path, "%s/%s", folder, names.names[i]).code != STATUS_OK) continue;
+        result = add_entry(library, names.names[i], path, place);
     }
     name_list_clear(&names);
     return result;
+}
+
+/* What the user gives is a model or a folder of some. */
+static status add_given(struct model_library *library, const char *given)
+{
+    enum model_kind kind;
+    char path[PATH_SIZE];
+    if (!path_is_directory(given) && !path_is_file(given))
+        return status_error(STATUS_BAD_INPUT, "--model-path %s: is not there; expected a model or a folder of models",
+                            given);
+    if (!model_kind_of(given, &kind)) return add_folder(library, given, MODEL_GIVEN);
+    TRY(path_format(path, "%s", given));
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') path[--length] = '\0';
+    const char *slash = strrchr(path, '/');
+    return add_entry(library, slash && slash[1] ? slash + 1 : path, path, MODEL_GIVEN);
 }
 
 /* ---- the Hugging Face cache: models--ORGANISATION--NAME/{refs/main, snapshots/COMMIT} ---- */
 
-static status snapshot_path(const char *repository, char path[PATH_SIZE])
+/* The folder of the snapshot that refs/main names, or else of the only one. */
+static bool find_snapshot(const char *repository, char path[PATH_SIZE])
 {
-    char reference[PATH_SIZE], *commit;
+    char file[PATH_SIZE], *commit = NULL;
     size_t length;
-    TRY(path_format(reference, "%s/refs/main", repository));
-    TRY(file_read(reference, 200, &commit, &length));
-    commit[strcspn(commit, "\r\n /")] = '\0';
-    status result = path_format(path, "%s/snapshots/%s", repository, commit);
-    free(commit);
-    return result;
-}
-
-static status add_repository(struct model_library *library, const char *hub, const char *folder_name)
-{
-    static const char start[] = "models--";
-    char repository[PATH_SIZE], snapshot[PATH_SIZE], name[PATH_SIZE];
-    if (strncmp(folder_name, start, sizeof start - 1) != 0) return status_ok();
-    TRY(path_format(repository, "%s/%s", hub, folder_name));
-    if (snapshot_path(repository, snapshot).code != STATUS_OK) return status_ok();
-    TRY(path_format(name, "%s", folder_name + sizeof start - 1));
-    char *dashes = strstr(name, "--");
-    if (dashes) {
-        *dashes = '/';
-        memmove(dashes + 1, dashes + 2, strlen(dashes + 2) + 1);
+    if (path_format(file, "%s/refs/main", repository).code == STATUS_OK && path_is_file(file) &&
+        file_read(file, 256, &commit, &length).code == STATUS_OK) {
+        commit[strcspn(commit, "\r\n/")] = '\0';
+        bool found = commit[0] != '\0' && path_format(path, "%s/snapshots/%s", repository, commit).code == STATUS_OK &&
+                     path_is_directory(path);
+        free(commit);
+        if (found) return true;
     }
-    if (has_file(snapshot, "model_index.json")) return add_entry(library, name, snapshot, MODEL_HUB, true);
-    if (has_file(snapshot, "config.json")) return add_entry(library, name, snapshot, MODEL_HUB, false);
-    return status_ok();
+    struct name_list names;
+    if (path_format(file, "%s/snapshots", repository).code != STATUS_OK || !path_is_directory(file)) return false;
+    if (directory_list(file, &names).code != STATUS_OK) return false;
+    bool only = names.count == 1 && path_format(path, "%s/%s", file, names.names[0]).code == STATUS_OK;
+    name_list_clear(&names);
+    return only;
 }
 
-static status add_hub(struct model_library *library)
+/* "models--ORGANISATION--NAME" to "ORGANISATION/NAME"; false for another name. */
+static bool repository_name(const char *folder, char *name, size_t size)
 {
-    char hub[PATH_SIZE];
-    if (paths_hub_cache(hub).code != STATUS_OK || !path_is_directory(hub)) return status_ok();
+    static const char prefix[] = "models--";
+    if (strncmp(folder, prefix, sizeof prefix - 1) != 0) return false;
+    snprintf(name, size, "%s", folder + sizeof prefix - 1);
+    char *separator = strstr(name, "--");
+    if (!separator) return true;
+    *separator = '/';
+    memmove(separator + 1, separator + 2, strlen(separator + 2) + 1);
+    return true;
+}
+
+static status add_hub(struct model_library *library, const char *hub)
+{
     struct name_list names;
-    if (directory_list(hub, &names).code != STATUS_OK) return status_ok();
+    char repository[PATH_SIZE], path[PATH_SIZE], name[256];
+    if (!path_is_directory(hub)) return status_ok();
+    TRY(directory_list(hub, &names));
     status result = status_ok();
     for (int i = 0; i < names.count && result.code == STATUS_OK; i++) {
-        result = add_repository(library, hub, names.names[i]);
+        if (!repository_name(names.names[i], name, sizeof name)) continue;
+        if (path_format(repository, "%s/%s", hub, names.names[i]).code != STATUS_OK) continue;
+        if (find_snapshot(repository, path)) result = add_entry(library, name, path, MODEL_HUB);
     }
     name_list_clear(&names);
     return result;
 }
 
-static status note_folder(struct model_library *library, int index, const char *folder)
+static status list_given(struct model_library *library, const char *const *given, int given_count)
 {
-    library->folders[index] = strdup(folder);
-    return library->folders[index] ? status_ok() : no_memory();
+    library->folders = calloc((size_t)given_count + 1, sizeof *library->folders);
+    if (!library->folders) return no_memory();
+    for (int i = 0; i < given_count; i++) {
+        TRY(add_given(library, given[i]));
+        library->folders[i] = strdup(given[i]);
+        if (!library->folders[i]) return no_memory();
+    }
+    return status_ok();
 }
 
 static status list_all(struct model_library *library, const char *const *given, int given_count)
 {
-    library->folders = calloc((size_t)given_count + 3, sizeof *library->folders);
-    if (!library->folders) return no_memory();
-    int folders = 0;
     char base[PATH_SIZE], folder[PATH_SIZE];
     if (paths_program_data(base).code == STATUS_OK) {
         TRY(path_format(folder, "%s/presets/models", base));
         TRY(add_folder(library, folder, MODEL_BUILT_IN));
-        TRY(note_folder(library, folders++, folder));
     }
-    for (int i = 0; i < given_count; i++) {
-        if (!path_is_directory(given[i])) {
-            return status_error(STATUS_BAD_INPUT, "--model-path %s: there is no such folder", given[i]);
-        }
-        TRY(add_folder(library, given[i], MODEL_GIVEN));
-        TRY(note_folder(library, folders++, given[i]));
-    }
+    TRY(list_given(library, given, given_count));
     if (paths_data(base).code == STATUS_OK) {
         TRY(path_format(folder, "%s/models", base));
         TRY(add_folder(library, folder, MODEL_DATA));
-        TRY(note_folder(library, folders++, folder));
     }
-    return add_hub(library);
+    return paths_hub_cache(base).code == STATUS_OK ? add_hub(library, base) : status_ok();
 }
 
 status model_library_open(const char *const *given, int given_count, struct model_library *library)
@@ -180,25 +180,24 @@ void model_library_close(struct model_library *library)
 
 /* ---- finding ---- */
 
-static status not_found(const struct model_library *library, const char *name)
+static status not_found(const struct model_library *library, const char *name, enum model_kind kind)
 {
     const char **names = calloc((size_t)library->count + 1, sizeof *names);
     if (!names) return no_memory();
     int count = 0;
-    for (int i = 0; i < library->count; i++) {
-        if (library->entries[i].diffusion) names[count++] = library->entries[i].name;
-    }
+    for (int i = 0; i < library->count; i++)
+        if (library->entries[i].kind == kind) names[count++] = library->entries[i].name;
     const char *nearest = text_nearest(name, names, count);
+    free(names);
+    if (nearest)
+        return status_error(STATUS_BAD_INPUT, "there is no %s \"%.200s\"; did you mean \"%s\"?", model_kind_words(kind),
+                            name, nearest);
     char base[PATH_SIZE] = "";
     bool known = paths_data(base).code == STATUS_OK;
-    status result = nearest
-                        ? status_error(STATUS_BAD_INPUT, "model %.200s: not found; did you mean \"%s\"?", name, nearest)
-                        : status_error(STATUS_BAD_INPUT,
-                                       "model %.200s: not found; put its folder or .safetensors file into "
-                                       "%.200s/models, or name its path (`alignprop models` lists what is there)",
-                                       name, known ? base : "$XDG_DATA_HOME/alignprop");
-    free(names);
-    return result;
+    return status_error(STATUS_BAD_INPUT,
+                        "there is no %s \"%.200s\"; put its folder or .safetensors file into %.200s/models, or name "
+                        "its path (`alignprop models` lists what is there)",
+                        model_kind_words(kind), name, known ? base : "$XDG_DATA_HOME/alignprop");
 }
 
 /* "ORGANISATION/NAME" of the cache is also found by NAME. */
@@ -208,15 +207,31 @@ static bool is_called(const struct model_entry *entry, const char *name)
     return strcmp(entry->name, name) == 0 || (slash && strcmp(slash + 1, name) == 0);
 }
 
-status model_library_find(const struct model_library *library, const char *name_or_path, char path[PATH_SIZE])
+static status take_path(const char *given, enum model_kind kind, char path[PATH_SIZE])
+{
+    enum model_kind found;
+    if (model_kind_of(given, &found) && found != kind)
+        return status_error(STATUS_BAD_INPUT, "%.300s: holds: %s; expected: %s", given, model_kind_words(found),
+                            model_kind_words(kind));
+    /* Opening it says more about what is not recognised. */
+    char resolved[PATH_MAX];
+    return path_format(path, "%s", realpath(given, resolved) ? resolved : given);
+}
+
+status model_library_find(const struct model_library *library, const char *name_or_path, enum model_kind kind,
+                          char path[PATH_SIZE])
 {
     for (int i = 0; i < library->count; i++) {
         const struct model_entry *entry = &library->entries[i];
-        if (entry->diffusion && is_called(entry, name_or_path)) return path_format(path, "%s", entry->path);
+        if (entry->kind == kind && is_called(entry, name_or_path)) return path_format(path, "%s", entry->path);
     }
-    if (path_is_directory(name_or_path) || path_is_file(name_or_path)) {
-        char resolved[PATH_MAX];
-        return path_format(path, "%s", realpath(name_or_path, resolved) ? resolved : name_or_path);
-    }
-    return not_found(library, name_or_path);
+    if (path_is_directory(name_or_path) || path_is_file(name_or_path)) return take_path(name_or_path, kind, path);
+    return not_found(library, name_or_path, kind);
+}
+
+const struct model_entry *model_library_first(const struct model_library *library, enum model_kind kind)
+{
+    for (int i = 0; i < library->count; i++)
+        if (library->entries[i].kind == kind) return &library->entries[i];
+    return NULL;
 }

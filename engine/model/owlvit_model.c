@@ -5,44 +5,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/model/clip_vision.h"
 #include "engine/model/layers.h"
+#include "engine/model/text_image_model.h"
 
 const struct model_class owlvit_model_class = {"OwlViTForObjectDetection", "owlvit"};
 
 struct owlvit_model {
-    struct reward_model_folder folder;
-    struct clip_text_tower text;
-    struct clip_vision_tower vision;
-    int64_t projection;
-    struct picture_processor processor;
+    struct text_image_model pair;
 };
 
 /* Defaults where they differ from CLIP's: the OwlViTTextConfig and OwlViTVisionConfig pages of the transformers
  * documentation. */
-static status read_config(struct owlvit_model *model)
-{
-    const struct config *config = &model->folder.config;
-    struct config text, vision;
-    model->projection = 512;
-    TRY(config_integer(config, "projection_dim", 1, 65536, &model->projection));
-    TRY(config_section(config, "text_config", &text));
-    TRY(config_section(config, "vision_config", &vision));
-    TRY(clip_text_tower_read(&text, &model->text));
-    if (config_find(&text, "max_position_embeddings") == NULL) model->text.positions = 16;
-    TRY(clip_vision_tower_read(&vision, 768, 32, &model->vision));
-    if (model->projection != model->text.tower.width)
-        return config_wrong(config, "projection_dim", "text_config.hidden_size, which the class head compares with");
-    return status_ok();
-}
+static const struct text_image_class defaults = {.class = &owlvit_model_class,
+                                                 .picture_size = 768,
+                                                 .patch_size = 32,
+                                                 .text_positions = 16,
+                                                 .squares_pictures = true,
+                                                 .ends_at_highest_id = true};
 
 static status open_model(const char *folder, struct owlvit_model *model)
 {
-    TRY(reward_model_folder_open(folder, &owlvit_model_class, &model->folder));
-    TRY(read_config(model));
-    TRY(picture_processor_open(folder, true, &model->processor));
-    TRY(clip_vision_tower_check(&model->vision, &model->processor, folder));
-    return reward_model_folder_check_text(&model->folder, &model->text);
+    TRY(text_image_model_open(folder, &defaults, &model->pair));
+    if (model->pair.projection != model->pair.text.tower.width)
+        return config_wrong(&model->pair.folder.config, "projection_dim",
+                            "text_config.hidden_size, which the class head compares with");
+    return status_ok();
 }
 
 status owlvit_model_open(const char *folder, struct owlvit_model **model)
@@ -60,23 +47,23 @@ status owlvit_model_open(const char *folder, struct owlvit_model **model)
 void owlvit_model_close(struct owlvit_model *model)
 {
     if (model == NULL) return;
-    reward_model_folder_close(&model->folder);
+    text_image_model_close(&model->pair);
     free(model);
 }
 
 int64_t owlvit_model_projection(const struct owlvit_model *model)
 {
-    return model->projection;
+    return model->pair.projection;
 }
 
 int owlvit_model_context(const struct owlvit_model *model)
 {
-    return (int)model->text.positions;
+    return (int)model->pair.text.positions;
 }
 
 int64_t owlvit_model_boxes(const struct owlvit_model *model)
 {
-    return clip_vision_patches(&model->vision) * clip_vision_patches(&model->vision);
+    return clip_vision_patches(&model->pair.vision) * clip_vision_patches(&model->pair.vision);
 }
 
 /* ---- weights ---- */
@@ -103,8 +90,8 @@ static void box_grid(int64_t side, float *values)
 static status read_weight(void *context, const char *name, const struct shape *shape, float *values)
 {
     struct owlvit_model *model = context;
-    if (strcmp(name, "box_bias") != 0) return tensor_files_read(model->folder.weights, name, shape, values);
-    box_grid(clip_vision_patches(&model->vision), values);
+    if (strcmp(name, "box_bias") != 0) return tensor_files_read(model->pair.folder.weights, name, shape, values);
+    box_grid(clip_vision_patches(&model->pair.vision), values);
     return status_ok();
 }
 
@@ -117,22 +104,15 @@ struct weight_source owlvit_model_weights(struct owlvit_model *model)
 
 status owlvit_model_tokenize(const struct owlvit_model *model, const char *text, int32_t *ids, int32_t *end)
 {
-    TRY(reward_model_folder_tokenize(&model->folder, text, owlvit_model_context(model), ids));
-    *end = 0;
-    for (int i = 1; i < owlvit_model_context(model); i++)
-        if (ids[i] > ids[*end]) *end = i;
-    return status_ok();
+    return text_image_model_tokenize(&model->pair, text, ids, end);
 }
 
 tensor_id owlvit_model_build_texts(const struct owlvit_model *model, struct graph *graph, tensor_id ids, tensor_id ends,
                                    const char *prefix)
 {
-    char tower[MODULE_NAME_SIZE];
-    snprintf(tower, sizeof tower, "%sowlvit.text_model", prefix);
-    tensor_id states = clip_text_tower_build(graph, &model->text, ids, tower);
-    int64_t batch = tensor_dimension(graph, states, 0);
-    tensor_id end = graph_reshape(graph, graph_gather(graph, states, ends), SHAPE2(batch, model->text.tower.width));
-    return layer_linear(graph, end, model->projection, false, "%sowlvit.text_projection", prefix);
+    char inner[MODULE_NAME_SIZE];
+    snprintf(inner, sizeof inner, "%sowlvit.", prefix);
+    return text_image_model_build_texts(&model->pair, graph, ids, ends, inner);
 }
 
 /* ---- pictures ---- */
@@ -143,9 +123,9 @@ static tensor_id build_features(const struct owlvit_model *model, struct graph *
 {
     char tower[MODULE_NAME_SIZE];
     snprintf(tower, sizeof tower, "%sowlvit.vision_model", prefix);
-    double epsilon = model->vision.tower.epsilon;
-    tensor_id pixels = picture_processor_build(&model->processor, graph, pictures);
-    tensor_id states = clip_vision_tower_build(graph, &model->vision, pixels, "pre_layernorm", tower);
+    double epsilon = model->pair.vision.tower.epsilon;
+    tensor_id pixels = picture_processor_build(&model->pair.processor, graph, pictures);
+    tensor_id states = clip_vision_tower_build(graph, &model->pair.vision, pixels, "pre_layernorm", tower);
     states = layer_layer_norm(graph, states, epsilon, "%s.post_layernorm", tower);
     tensor_id patches = graph_slice(graph, states, 1, 1, owlvit_model_boxes(model));
     tensor_id features = graph_multiply(graph, patches, graph_slice(graph, states, 1, 0, 1));
@@ -156,7 +136,7 @@ static tensor_id build_features(const struct owlvit_model *model, struct graph *
 static tensor_id build_logits(const struct owlvit_model *model, struct graph *graph, tensor_id features,
                               tensor_id queries, const char *prefix)
 {
-    tensor_id box = layer_linear(graph, features, model->projection, true, "%sclass_head.dense0", prefix);
+    tensor_id box = layer_linear(graph, features, model->pair.projection, true, "%sclass_head.dense0", prefix);
     box = graph_normalize(graph, box, 1e-6);
     tensor_id texts = graph_convert(graph, queries, graph_compute_type(graph));
     tensor_id cosine = graph_matmul(graph, box, texts, false, true, 1.0);
@@ -169,7 +149,7 @@ static tensor_id build_logits(const struct owlvit_model *model, struct graph *gr
 static tensor_id build_boxes(const struct owlvit_model *model, struct graph *graph, tensor_id features,
                              const char *prefix)
 {
-    int64_t width = model->vision.tower.width, boxes = owlvit_model_boxes(model);
+    int64_t width = model->pair.vision.tower.width, boxes = owlvit_model_boxes(model);
     tensor_id x = layer_linear(graph, features, width, true, "%sbox_head.dense0", prefix);
     x = graph_unary(graph, UNARY_GELU_ERF, x);
     x = graph_unary(graph, UNARY_GELU_ERF, layer_linear(graph, x, width, true, "%sbox_head.dense1", prefix));

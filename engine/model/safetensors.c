@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/model/element_convert.h"
 #include "engine/model/safetensors_header.h"
+#include "kernels/convert.h"
 
 enum { LENGTH_BYTES = 8 };
 
@@ -291,8 +291,8 @@ status safetensors_convert(const struct safetensors_entry *entry, float *values)
     case SAFETENSORS_F32:
         if (entry->elements) memcpy(values, entry->bytes, (size_t)entry->elements * sizeof values[0]);
         break;
-    case SAFETENSORS_F16: convert_f16_to_f32(entry->bytes, values, (size_t)entry->elements); break;
-    case SAFETENSORS_BF16: convert_bf16_to_f32(entry->bytes, values, (size_t)entry->elements); break;
+    case SAFETENSORS_F16: convert_to_float(ELEMENT_F16, values, entry->bytes, entry->elements); break;
+    case SAFETENSORS_BF16: convert_to_float(ELEMENT_BF16, values, entry->bytes, entry->elements); break;
     case SAFETENSORS_F64: CONVERT_NUMBERS(double); break;
     case SAFETENSORS_I64: CONVERT_NUMBERS(int64_t); break;
     case SAFETENSORS_I32: CONVERT_NUMBERS(int32_t); break;

@@ -11,7 +11,7 @@ static const char *const draw_names[] = {"uniform", "gaussian", NULL};
 static const char *const sampler_names[] = {"ddim", "euler", NULL};
 static const char *const precision_names[] = {"auto", "fp32", "bf16", "fp16", NULL};
 /* In the order of the adapter_target bits of engine/model/adapter.h. */
-static const char *const target_names[] = {"attention", "feed-forward", "convolution", NULL};
+static const char *const target_names[] = {"attention", "feed-forward", "convolution", "prompt", NULL};
 
 #define FIELD(name) offsetof(struct preset, name)
 #define NO_FIELD 0

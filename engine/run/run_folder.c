@@ -85,30 +85,6 @@ static status make_unnamed(const char *name, struct run_folder *folder)
     return status_ok();
 }
 
-static status fill_new(struct run_folder *folder, const struct preset *preset)
-{
-    TRY(make_absolute(folder));
-    TRY(run_folder_lock(folder));
-    char file[PATH_SIZE];
-    TRY(path_format(file, "%s/preset.json", folder->path));
-    return json_write_file(file, preset->resolved);
-}
-
-status run_folder_create(const char *path, const struct preset *preset, struct run_folder *folder)
-{
-    *folder = (struct run_folder){.lock = -1};
-    TRY(path ? make_named(path, folder) : make_unnamed(preset->name, folder));
-    status result = fill_new(folder, preset);
-    if (result.code != STATUS_OK) {
-        /* Only an empty folder or one with the lock file goes: nothing of value is in it yet. */
-        char lock[PATH_SIZE];
-        if (path_format(lock, "%s/engine.lock", folder->path).code == STATUS_OK) unlink(lock);
-        rmdir(folder->path);
-        run_folder_unlock(folder);
-    }
-    return result;
-}
-
 /* ---- finding ---- */
 
 static bool holds_a_run(const char *path)
@@ -217,10 +193,38 @@ status run_folder_announce(const struct run_folder *folder, const char *socket_p
     cJSON_AddNumberToObject(facts, "pid", (double)getpid());
     cJSON_AddItemToObject(facts, "socket", socket_path ? cJSON_CreateString(socket_path) : cJSON_CreateNull());
     cJSON_AddStringToObject(facts, "version", ALIGNPROP_VERSION);
-    cJSON_AddStringToObject(facts, "device", device ? device : "cpu");
+    cJSON_AddStringToObject(facts, "device", device ? device : "");
     cJSON_AddNumberToObject(facts, "threads", threads);
     status result = facts ? json_write_file(path, facts) : status_error(STATUS_NO_MEMORY, "no memory for %s", path);
     cJSON_Delete(facts);
+    return result;
+}
+
+static status fill_new(struct run_folder *folder, const struct preset *preset, const char *device, int threads)
+{
+    TRY(make_absolute(folder));
+    TRY(run_folder_lock(folder));
+    TRY(run_folder_announce(folder, NULL, device, threads));
+    char file[PATH_SIZE];
+    TRY(path_format(file, "%s/preset.json", folder->path));
+    return json_write_file(file, preset->resolved);
+}
+
+status run_folder_create(const char *path, const struct preset *preset, const char *device, int threads,
+                         struct run_folder *folder)
+{
+    *folder = (struct run_folder){.lock = -1};
+    TRY(path ? make_named(path, folder) : make_unnamed(preset->name, folder));
+    status result = fill_new(folder, preset, device, threads);
+    if (result.code != STATUS_OK) {
+        static const char *const begun[] = {"engine.lock", "engine.json"};
+        char file[PATH_SIZE];
+        for (size_t i = 0; i < sizeof begun / sizeof *begun; i++)
+            if (path_format(file, "%s/%s", folder->path, begun[i]).code == STATUS_OK) unlink(file);
+        /* A folder that holds anything else stays. */
+        rmdir(folder->path);
+        run_folder_unlock(folder);
+    }
     return result;
 }
 

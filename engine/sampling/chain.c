@@ -83,22 +83,43 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+enum { PART_COUNT = 5 };
+
+/* Parts that this chain does not need have no program. */
+static void list_parts(const struct chain *chain, const struct part *parts[PART_COUNT])
+{
+    const struct part *all[PART_COUNT] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
+    memcpy(parts, all, sizeof all);
+}
+
+static size_t largest_over_parts(const struct chain *chain, size_t (*measure)(const struct program *))
+{
+    const struct part *parts[PART_COUNT];
+    size_t bytes = 0;
+    list_parts(chain, parts);
+    for (int i = 0; i < PART_COUNT; i++)
+        if (parts[i]->program) bytes = larger(bytes, measure(parts[i]->program));
+    return bytes;
+}
+
+static size_t work_of(const struct program *program)
+{
+    return program_sizes(program).work_bytes;
+}
+
+static size_t scratch_of(const struct program *program)
+{
+    return program_sizes(program).scratch_bytes;
+}
+
 static size_t work_bytes(const struct chain *chain)
 {
-    size_t bytes = chain->extra.work_bytes;
-    const struct part *parts[] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (parts[i]->program) bytes = larger(bytes, program_sizes(parts[i]->program).work_bytes);
-    return align_up(bytes);
+    return align_up(larger(chain->extra.work_bytes, largest_over_parts(chain, work_of)));
 }
 
 static size_t scratch_bytes(const struct chain *chain)
 {
-    size_t bytes = chain->extra.scratch_bytes;
-    const struct part *parts[] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (parts[i]->program) bytes = larger(bytes, program_sizes(parts[i]->program).scratch_bytes);
-    return align_up(bytes);
+    return align_up(larger(chain->extra.scratch_bytes, largest_over_parts(chain, scratch_of)));
 }
 
 struct memory_region chain_work(const struct chain *chain)
@@ -367,11 +388,7 @@ double chain_decoder_flops(const struct chain *chain, bool backward)
 
 size_t chain_high_water(const struct chain *chain)
 {
-    size_t high = 0;
-    const struct part *parts[] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (parts[i]->program) high = larger(high, program_high_water(parts[i]->program));
-    return high;
+    return largest_over_parts(chain, program_high_water);
 }
 
 int chain_batch(const struct chain *chain)

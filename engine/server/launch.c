@@ -159,7 +159,7 @@ status launch_run(const struct run_folder *folder, const struct launch_options *
 status launch_new_run(const char *path, const struct preset *preset, const struct launch_options *options,
                       struct run_folder *folder, struct launched *launched)
 {
-    TRY(run_folder_create(path, preset, folder));
+    TRY(run_folder_create(path, preset, options->device, options->threads, folder));
     run_folder_unlock(folder);
     status result = launch_run(folder, options, launched);
     if (result.code != STATUS_OK && !run_folder_is_alive(folder)) directory_remove(folder->path);

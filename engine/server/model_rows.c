@@ -11,7 +11,7 @@ static void describe_model(cJSON *models, const struct model_entry *entry)
     cJSON_AddStringToObject(row, "source", model_place_name(entry->place));
     cJSON_AddBoolToObject(row, "present", true);
     cJSON_AddNullToObject(row, "hint");
-    cJSON_AddBoolToObject(row, "diffusion", entry->diffusion);
+    cJSON_AddBoolToObject(row, "diffusion", entry->kind == MODEL_KIND_DIFFUSION);
     cJSON_AddItemToArray(models, row);
 }
 
@@ -24,7 +24,7 @@ void add_models(cJSON *catalogue, const struct model_library *library)
 void add_model_presence(cJSON *row, const char *model, const struct model_library *library)
 {
     char path[PATH_SIZE];
-    status found = model_library_find(library, model, path);
+    status found = model_library_find(library, model, MODEL_KIND_DIFFUSION, path);
     cJSON_AddBoolToObject(row, "model_present", found.code == STATUS_OK);
     if (found.code == STATUS_OK)
         cJSON_AddNullToObject(row, "model_hint");

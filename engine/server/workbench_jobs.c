@@ -115,7 +115,7 @@ static status prepare_job(const struct work_means *means, const cJSON *request, 
 {
     TRY(read_job_preset(means, request, &job->preset));
     TRY(model_library_open(NULL, 0, &job->library));
-    TRY(model_library_find(&job->library, job->preset.model, job->preset.model_path));
+    TRY(model_library_find(&job->library, job->preset.model, MODEL_KIND_DIFFUSION, job->preset.model_path));
     job->preset.model_folders = (const char *const *)job->library.folders;
     return take_model_size(&job->preset);
 }

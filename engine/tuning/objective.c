@@ -62,9 +62,10 @@ static status create_rewards(struct objective *objective)
         return status_error(STATUS_BAD_INPUT, "rewards: %d given, at most %d at once", preset->reward_count,
                             MAXIMUM_REWARDS);
     for (int i = 0; i < preset->reward_count; i++) {
-        struct reward_request request = {
-            .id = preset->rewards[i].id, .params = preset->rewards[i].params, .model_path = preset->model_path,
-            .search_paths = preset->model_folders};
+        struct reward_request request = {.id = preset->rewards[i].id,
+                                         .params = preset->rewards[i].params,
+                                         .model_path = preset->model_path,
+                                         .search_paths = preset->model_folders};
         TRY(reward_create(preset->rewards[i].name, &request, &objective->rewards[i]));
         objective->reward_count++;
     }
@@ -274,6 +275,13 @@ static status fill_input(struct objective *objective, const struct prompt_input 
         result = transfer_write(objective->backend, tensor->type, input->memory, values, count);
     free(values);
     return result;
+}
+
+status objective_prepare_prompts(struct objective *objective, const char *const *prompts, int count)
+{
+    for (int i = 0; i < objective->reward_count; i++)
+        TRY(reward_prepare_prompts(objective->rewards[i], objective->backend, prompts, count));
+    return status_ok();
 }
 
 static status run(struct objective *objective, bool backward)

@@ -35,6 +35,9 @@ double objective_reward_flops(const struct objective *objective, bool backward);
  * the next call. */
 status objective_set_prompts(struct objective *objective, const char *const *prompts, const char *negative);
 
+/* Lets the rewards encode these prompts at once, before they are used; later ones are encoded when they come. */
+status objective_prepare_prompts(struct objective *objective, const char *const *prompts, int count);
+
 /* Scores of the pictures of the last chain_decode(call): scores[picture * reward_count + reward]. */
 status objective_score(struct objective *objective, int call, double *scores);
 /* After objective_score: gradient of sum over pictures and rewards of factors[reward] * score, to

@@ -83,7 +83,7 @@ static bool all_finite(const float *values, int64_t count)
     return sum == 0.0F;
 }
 
-static double total_of(const struct tuner *tuner, const double *scores)
+double tuner_total(const struct tuner *tuner, const double *scores)
 {
     double total = 0.0;
     for (int r = 0; r < tuner->reward_count; r++) total += tuner->weights[r] * scores[r];
@@ -100,7 +100,7 @@ static void collect_scores(struct tuner *tuner, struct step_report *report, doub
             report->reward[r] += share * scores[r];
             if (!isfinite(scores[r])) note_skip(report, tuner->reward_words[r]);
         }
-        report->total += share * total_of(tuner, scores);
+        report->total += share * tuner_total(tuner, scores);
     }
     if (!isfinite(report->total)) note_skip(report, "loss");
 }
@@ -117,7 +117,7 @@ static status score_call(struct tuner *tuner, int call, struct step_report *repo
     TRY(objective_score(tuner->objective, call, tuner->scores));
     collect_scores(tuner, report, share);
     TRY(chain_read_pictures(tuner->chain, tuner->pictures));
-    tuner_measure_pictures(tuner, report, share);
+    tuner_measure_pictures(tuner, call, report, share);
     tuner_show_pictures(tuner, call, PICTURE_SAMPLE);
     double factors[MAXIMUM_REWARDS];
     for (int r = 0; r < tuner->reward_count; r++) factors[r] = -share * tuner->weights[r];
@@ -141,6 +141,7 @@ static status score_and_go_back(struct tuner *tuner, int kept, double share, str
         TRY(score_call(tuner, call, report, share));
         tuner_progress(tuner, "decoding", call + 1, calls);
     }
+    tuner_measure_batch(tuner, report, share * tuner->preset->batch);
     if (report->skipped) return status_ok();
     double started = tuner_clock();
     for (int i = steps - 1; i >= steps - kept; i--) {

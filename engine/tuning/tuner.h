@@ -9,7 +9,7 @@
 
 struct tuner;
 
-enum { MAXIMUM_REWARDS = 16 };
+enum { MAXIMUM_REWARDS = 16, MAXIMUM_SIDE_FIGURES = MAXIMUM_REWARDS + 4 };
 
 /* What one optimiser step measured. */
 struct step_report {
@@ -26,9 +26,9 @@ struct step_report {
     struct {
         const char *name;
         double value;
-    } side[MAXIMUM_REWARDS]; /* means of side figures, such as jpeg_kb */
-    double adapter_norm;     /* Frobenius norm of the adapters' scaled products, summed in squares */
-    double drift;            /* mean squared difference of the noise prediction from the base model's */
+    } side[MAXIMUM_SIDE_FIGURES]; /* means of side figures, such as jpeg_kb; and of appearance.h */
+    double adapter_norm;          /* Frobenius norm of the adapters' scaled products, summed in squares */
+    double drift;                 /* mean squared difference of the noise prediction from the base model's */
 };
 
 /* A picture as it is made. pixels: 8-bit RGB rows, valid during the call only. */

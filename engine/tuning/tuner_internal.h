@@ -43,10 +43,13 @@ struct tuner {
     float *pictures, *latents;
     int64_t picture_elements;
     unsigned char *bytes; /* one picture, 8-bit RGB */
+    float *thumbnails;    /* of the batch, as in appearance.h */
     double last_preview;
 };
 
 double tuner_clock(void);
+/* Weighted sum of one picture's scores, `reward_count` raw values, under the present weights. */
+double tuner_total(const struct tuner *tuner, const double *scores);
 void tuner_progress(const struct tuner *tuner, const char *phase, int done, int total);
 status tuner_check_abandon(const struct tuner *tuner);
 /* Host values of parameter i to the device. */
@@ -58,7 +61,9 @@ double tuner_adapter_norm(const struct tuner *tuner);
 status tuner_show_denoising(struct tuner *tuner, int done);
 /* tuner->pictures and tuner->scores of a decoder call, to the picture callback. */
 void tuner_show_pictures(struct tuner *tuner, int call, int kind);
-/* Side figures of tuner->pictures, added to the report with weight `share`. */
-void tuner_measure_pictures(struct tuner *tuner, struct step_report *report, double share);
+/* Side figures of the decoder call's pictures, added to the report with weight `share` each. */
+void tuner_measure_pictures(struct tuner *tuner, int call, struct step_report *report, double share);
+/* After every call of the batch: how much its pictures differ, with weight `share` of the step. */
+void tuner_measure_batch(struct tuner *tuner, struct step_report *report, double share);
 
 #endif

@@ -1,12 +1,16 @@
 /* The tuner's life: what a preset needs, memory planned, adapters begun. */
 #include "engine/tuning/tuner_internal.h"
 
+#include "engine/tuning/appearance.h"
 #include "engine/tuning/truncation.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A longer list is encoded as its prompts come: encoding all of it would keep the first step waiting. */
+enum { MOST_PREPARED_PROMPTS = 256 };
 
 static void add_line(struct memory_plan *plan, const char *name, size_t bytes)
 {
@@ -148,8 +152,9 @@ static status create_host_buffers(struct tuner *tuner)
     tuner->pictures = malloc(decoded * pixels * sizeof(float));
     tuner->latents = malloc(latents * sizeof(float));
     tuner->bytes = malloc(pixels);
+    tuner->thumbnails = calloc(batch * THUMBNAIL_VALUES, sizeof *tuner->thumbnails);
     if (!tuner->prompts || !tuner->seeds || !tuner->numbers || !tuner->renoise_numbers || !tuner->scores ||
-        !tuner->pictures || !tuner->latents || !tuner->bytes)
+        !tuner->pictures || !tuner->latents || !tuner->bytes || !tuner->thumbnails)
         return status_error(STATUS_NO_MEMORY, "no memory for pictures of %dx%d", preset->width, preset->height);
     return status_ok();
 }
@@ -218,6 +223,7 @@ void tuner_destroy(struct tuner *tuner)
     free(tuner->pictures);
     free(tuner->latents);
     free(tuner->bytes);
+    free(tuner->thumbnails);
     free(tuner->base_prediction);
     objective_destroy(tuner->objective);
     free(tuner);
@@ -267,9 +273,21 @@ status tuner_write_parameter(struct tuner *tuner, int index)
     return chain_write_parameter(tuner->chain, index, tuner->exchange);
 }
 
+/* Before the arenas, so that the text encoders' weights are gone when these are allocated. */
+static status prepare_prompts(struct tuner *tuner)
+{
+    const struct prompt_list *lists[] = {&tuner->preset->train, &tuner->preset->evaluation};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        int count = lists[i]->count < MOST_PREPARED_PROMPTS ? lists[i]->count : MOST_PREPARED_PROMPTS;
+        if (count > 0) TRY(objective_prepare_prompts(tuner->objective, (const char *const *)lists[i]->texts, count));
+    }
+    return status_ok();
+}
+
 status tuner_start(struct tuner *tuner)
 {
     TRY(check_memory(tuner));
+    TRY(prepare_prompts(tuner));
     TRY(objective_allocate(tuner->objective));
     for (int i = 0; i < tuner->parameter_count; i++) TRY(tuner_write_parameter(tuner, i));
     return status_ok();

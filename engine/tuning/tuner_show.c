@@ -1,8 +1,11 @@
 /* What the tuner shows and measures beside its steps: previews, pictures, held-out rewards, drift. */
 #include "engine/tuning/tuner_internal.h"
 
+#include "engine/tuning/appearance.h"
+
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A preview that is not limited costs more than the work it shows. */
 static const double seconds_between_previews = 0.03;
@@ -38,13 +41,6 @@ status tuner_show_denoising(struct tuner *tuner, int done)
     return status_ok();
 }
 
-static double total_of(const struct tuner *tuner, const double *scores)
-{
-    double total = 0.0;
-    for (int r = 0; r < tuner->reward_count; r++) total += tuner->weights[r] * scores[r];
-    return total;
-}
-
 void tuner_show_pictures(struct tuner *tuner, int call, int kind)
 {
     if (!tuner->callbacks.picture) return;
@@ -63,7 +59,7 @@ void tuner_show_pictures(struct tuner *tuner, int call, int kind)
                                         .height = preset->height,
                                         .pixels = tuner->bytes,
                                         .prompt = tuner->prompts[index],
-                                        .total = total_of(tuner, scores),
+                                        .total = tuner_total(tuner, scores),
                                         .rewards = scores,
                                         .seed = tuner->seeds[index]};
         tuner->callbacks.picture(tuner->callbacks.context, &picture);
@@ -73,8 +69,8 @@ void tuner_show_pictures(struct tuner *tuner, int call, int kind)
 static void add_side_figure(struct step_report *report, const char *name, double value)
 {
     int at = 0;
-    while (at < report->side_count && report->side[at].name != name) at++;
-    if (at == MAXIMUM_REWARDS) return;
+    while (at < report->side_count && strcmp(report->side[at].name, name) != 0) at++;
+    if (at == MAXIMUM_SIDE_FIGURES) return;
     if (at == report->side_count) {
         report->side_count++;
         report->side[at].name = name;
@@ -82,7 +78,23 @@ static void add_side_figure(struct step_report *report, const char *name, double
     report->side[at].value += value;
 }
 
-void tuner_measure_pictures(struct tuner *tuner, struct step_report *report, double share)
+static void measure_appearance(struct tuner *tuner, int index, const float *picture, struct step_report *report,
+                               double share)
+{
+    const struct preset *preset = tuner->preset;
+    struct appearance looks = appearance_measure(picture, preset->height, preset->width);
+    add_side_figure(report, "dark", share * looks.dark);
+    add_side_figure(report, "edges", share * looks.edges);
+    add_side_figure(report, "saturation", share * looks.saturation);
+    appearance_thumbnail(picture, preset->height, preset->width, tuner->thumbnails + (size_t)index * THUMBNAIL_VALUES);
+}
+
+void tuner_measure_batch(struct tuner *tuner, struct step_report *report, double share)
+{
+    add_side_figure(report, "diversity", share * appearance_diversity(tuner->thumbnails, tuner->preset->batch));
+}
+
+void tuner_measure_pictures(struct tuner *tuner, int call, struct step_report *report, double share)
 {
     const struct preset *preset = tuner->preset;
     int each = chain_decode_batch(tuner->chain);
@@ -95,6 +107,7 @@ void tuner_measure_pictures(struct tuner *tuner, struct step_report *report, dou
                                    &value))
                 add_side_figure(report, name, share * value);
         }
+        measure_appearance(tuner, call * each + p, picture, report, share);
     }
 }
 
@@ -187,6 +200,6 @@ status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards
         TRY(sample_plain(tuner));
         TRY(score_evaluation(tuner, first, count, adapter_scale == 0.0 ? PICTURE_BASE : PICTURE_EVALUATION, rewards));
     }
-    *total = total_of(tuner, rewards);
+    *total = tuner_total(tuner, rewards);
     return status_ok();
 }

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "kernels/cpu/onednn.h"
-#include "kernels/host_memory.h"
+#include "kernels/host_backend.h"
 #include "kernels/operation_check.h"
 
 enum { MOST_THREADS = 1024 };
@@ -20,52 +20,12 @@ struct cpu_backend {
     struct onednn *onednn;
 };
 
-static status allocate(struct backend *backend, size_t bytes, void **memory)
-{
-    (void)backend;
-    return host_memory_allocate(bytes, memory);
-}
-
-static void release(struct backend *backend, void *memory)
-{
-    (void)backend;
-    free(memory);
-}
-
-static status memory_free(struct backend *backend, size_t *free_bytes, size_t *total_bytes)
-{
-    (void)backend;
-    return host_memory_free(free_bytes, total_bytes);
-}
-
-static status copy(struct backend *backend, void *to, const void *from, size_t bytes)
-{
-    (void)backend;
-    memmove(to, from, bytes);
-    return status_ok();
-}
-
-static status clear(struct backend *backend, void *memory, size_t bytes)
-{
-    (void)backend;
-    memset(memory, 0, bytes);
-    return status_ok();
-}
-
-static bool has_expected_types(const struct operand *operand, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (operand[i].present && operand[i].type != ELEMENT_F32 && operand[i].type != ELEMENT_I32) return false;
-    return true;
-}
-
 static status prepare(struct backend *backend, const struct operation *operation, struct kernel **result,
                       struct kernel_requirements *requirements)
 {
     struct cpu_backend *cpu = (struct cpu_backend *)backend;
     TRY(operation_check(operation));
-    if (!has_expected_types(operation->input, operation->input_count) ||
-        !has_expected_types(operation->output, operation->output_count))
+    if (!operation_numbers_are(operation, ELEMENT_F32))
         return operation_error(operation, "the CPU backend computes in float32 alone");
     struct kernel *kernel = malloc(sizeof *kernel);
     if (!kernel) return status_error(STATUS_NO_MEMORY, "no memory for a kernel");
@@ -106,12 +66,6 @@ static status run(struct backend *backend, struct kernel *kernel, const void *co
     return kernel->kind->run(&call);
 }
 
-static status synchronize(struct backend *backend)
-{
-    (void)backend;
-    return status_ok();
-}
-
 static void destroy(struct backend *backend)
 {
     struct cpu_backend *cpu = (struct cpu_backend *)backend;
@@ -126,18 +80,18 @@ static const struct backend_interface interface = {
     .compute_type = ELEMENT_F32,
     .exact_type = ELEMENT_F32,
     .pixels_at_once = 2 * 128 * 128,
-    .allocate = allocate,
-    .release = release,
-    .memory_free = memory_free,
-    .upload = copy,
-    .download = copy,
-    .copy = copy,
-    .clear = clear,
+    .allocate = host_backend_allocate,
+    .release = host_backend_release,
+    .memory_free = host_backend_memory_free,
+    .upload = host_backend_copy,
+    .download = host_backend_copy,
+    .copy = host_backend_copy,
+    .clear = host_backend_clear,
     .prepare = prepare,
     .discard = discard,
     .pack = pack,
     .run = run,
-    .synchronize = synchronize,
+    .synchronize = host_backend_synchronize,
     .destroy = destroy,
 };
 

@@ -52,7 +52,9 @@ check "the program's presets are listed" has "$out" "emoji-two-cats"
 run plan "$work/small.json" --json
 check "a plan has a total" has "$out" '"total_bytes":'
 run models check "$source/tests/golden/config/deep-sharded" --json
-check "a model is described" has "$out" '"latent_channels":4'
+check "a model is described" has "$out" '"problem_count":0'
+run models check "$source/presets/models/emoji/vae"
+check "what is no model is bad input, and it is said why" has "$err" "model_index.json"
 run models check "$work"
 check "a folder that is no model is bad input" is "$code" 3
 

@@ -15,7 +15,7 @@
 
 #include "engine/base/files.h"
 #include "engine/model/config.h"
-#include "engine/model/element_convert.h"
+#include "kernels/convert.h"
 #include "model_runner.h"
 
 enum { TEXT_LENGTH_LIMIT = 128 };
@@ -185,7 +185,7 @@ static void fill_item(struct safetensors_item *item, int64_t count)
     uint16_t *halves = malloc((size_t)count * sizeof halves[0]);
     for (int64_t i = 0; i < count; i++) {
         double uniform = (double)(splitmix64(seed + (uint64_t)i) >> 40) / 0x1p24;
-        halves[i] = f32_to_f16((float)(mean + (uniform - 0.5) * sqrt(12.0) * deviation));
+        halves[i] = half_from_float((float)(mean + (uniform - 0.5) * sqrt(12.0) * deviation));
     }
     item->bytes = halves;
 }

@@ -16,6 +16,7 @@
 #include "engine/model/check.h"
 #include "engine/model/clip_tower.h"
 #include "engine/model/config.h"
+#include "engine/model/library.h"
 #include "engine/model/safetensors.h"
 #include "engine/model/schedule.h"
 #include "engine/model/unet.h"
@@ -438,10 +439,10 @@ static void test_preview(void **state)
 
 /* ---- names ---- */
 
-static void test_discovery(void **state)
+static void test_library(void **state)
 {
     (void)state;
-    struct model_list list;
+    struct model_library library;
     char hub[PATH_SIZE], data[PATH_SIZE], target[PATH_SIZE], path[PATH_SIZE], *snapshot;
     fresh_copy("linear-v-prediction");
     assert_success(path_format(hub, "%s/hub", work_folder));
@@ -458,35 +459,43 @@ static void test_discovery(void **state)
     assert_int_equal(setenv("XDG_DATA_HOME", data, 1), 0);
     assert_int_equal(setenv("ALIGNPROP_DATA", work_folder, 1), 0); /* nothing built in */
 
-    assert_success(model_list_find(config_folder, &list));
-    assert_int_equal(list.count, 3 + 1 + 1); /* the single file's folder is no model */
-    assert_string_equal(list.models[0].name, "deep-sharded");
-    assert_string_equal(list.models[3].name, "mine");
-    assert_int_equal(list.models[3].origin, MODEL_ORIGIN_DATA);
-    assert_string_equal(list.models[4].name, "acme/tiny");
-    assert_int_equal(list.models[4].origin, MODEL_ORIGIN_CACHE);
-    model_list_clear(&list);
+    const char *const folders[] = {config_folder};
+    assert_success(model_library_open(folders, 1, &library));
+    assert_int_equal(library.count, 3 + 1 + 1); /* the single file's folder is no model */
+    assert_string_equal(library.entries[0].name, "deep-sharded");
+    assert_string_equal(library.entries[3].name, "mine");
+    assert_int_equal(library.entries[3].place, MODEL_DATA);
+    assert_string_equal(library.entries[4].name, "acme/tiny");
+    assert_int_equal(library.entries[4].place, MODEL_HUB);
 
-    assert_success(model_resolve("acme/tiny", MODEL_KIND_DIFFUSION, NULL, path));
+    assert_success(model_library_find(&library, "tiny", MODEL_KIND_DIFFUSION, path));
+    assert_string_equal(path, target);
+    assert_success(model_library_find(&library, "acme/tiny", MODEL_KIND_DIFFUSION, path));
     assert_string_equal(path, target);
     struct model *model;
     assert_success(model_open(path, &model));
     assert_string_equal(model_facts(model)->name, "acme/tiny");
     model_close(model);
-    assert_success(model_resolve(copy, MODEL_KIND_DIFFUSION, NULL, path));
+    assert_success(model_library_find(&library, copy, MODEL_KIND_DIFFUSION, path));
     assert_string_equal(path, copy);
-    status result = model_resolve("mime", MODEL_KIND_DIFFUSION, NULL, path);
+    status result = model_library_find(&library, "mime", MODEL_KIND_DIFFUSION, path);
     assert_int_equal(result.code, STATUS_BAD_INPUT);
     assert_non_null(strstr(result.message, "did you mean \"mine\"?"));
-    result = model_resolve("mine", MODEL_KIND_CLIP, NULL, path);
+    result = model_library_find(&library, "mine", MODEL_KIND_CLIP, path);
     assert_non_null(strstr(result.message, "there is no CLIP model \"mine\""));
-    result = model_resolve(copy, MODEL_KIND_DETECTOR, NULL, path);
+    result = model_library_find(&library, copy, MODEL_KIND_DETECTOR, path);
     assert_non_null(strstr(result.message, "holds: text-to-image model; expected: object detector"));
-    assert_int_equal(model_list_find("/nonexistent/models", &list).code, STATUS_BAD_INPUT);
+    assert_string_equal(model_library_first(&library, MODEL_KIND_DIFFUSION)->name, "deep-sharded");
+    assert_null(model_library_first(&library, MODEL_KIND_CLIP));
+    model_library_close(&library);
+    const char *const missing[] = {"/nonexistent/models"};
+    assert_int_equal(model_library_open(missing, 1, &library).code, STATUS_BAD_INPUT);
 
     snapshot = in_copy("../hub/models--acme--tiny/refs/main");
     assert_success(file_write_atomic(snapshot, "gone", 4)); /* then the only snapshot counts */
-    assert_success(model_resolve("acme/tiny", MODEL_KIND_DIFFUSION, NULL, path));
+    assert_success(model_library_open(NULL, 0, &library));
+    assert_success(model_library_find(&library, "acme/tiny", MODEL_KIND_DIFFUSION, path));
+    model_library_close(&library);
 }
 
 int main(int argc, char **argv)
@@ -503,7 +512,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_check_finds_what_is_not_finite),
         cmocka_unit_test(test_parts_that_disagree),
         cmocka_unit_test(test_preview),
-        cmocka_unit_test(test_discovery),
+        cmocka_unit_test(test_library),
     };
     if (argc != 2) {
         fprintf(stderr, "usage: %s CONFIG_FOLDER\n", argv[0]);

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "engine/base/files.h"
-#include "engine/model/element_convert.h"
 #include "engine/model/safetensors.h"
+#include "kernels/convert.h"
 
 /* A file image: length, header, `data_bytes` of counting bytes. Caller frees. */
 static unsigned char *image(const char *header, size_t data_bytes, size_t *size)
@@ -173,7 +173,7 @@ static void test_half_precision_is_exact(void **state)
     for (uint32_t half = 0; half < 65536; half++) {
         uint16_t bits = (uint16_t)half;
         float value;
-        convert_f16_to_f32(&bits, &value, 1);
+        convert_to_float(ELEMENT_F16, &value, &bits, 1);
         int exponent = (int)(half >> 10 & 31), mantissa = (int)(half & 1023);
         double expected = exponent == 0    ? ldexp(mantissa, -24)
                           : exponent == 31 ? (mantissa ? NAN : INFINITY)
@@ -184,14 +184,14 @@ static void test_half_precision_is_exact(void **state)
         }
         assert_true((double)value == (half & 0x8000 ? -expected : expected));
         assert_true(!!signbit(value) == !!(half & 0x8000));
-        assert_int_equal(f32_to_f16(value), half);
+        assert_int_equal(half_from_float(value), half);
     }
-    assert_int_equal(f32_to_f16(65520.0f), 0x7C00); /* half way to 65536 */
-    assert_int_equal(f32_to_f16(65519.0f), 0x7BFF);
-    assert_int_equal(f32_to_f16(1.00048828125f), 0x3C00); /* a tie goes to even */
-    assert_int_equal(f32_to_f16(1.00146484375f), 0x3C02);
-    assert_int_equal(f32_to_f16(0x1p-25f), 0x0000);
-    assert_int_equal(f32_to_f16(0x1.8p-25f), 0x0001);
+    assert_int_equal(half_from_float(65520.0f), 0x7C00); /* half way to 65536 */
+    assert_int_equal(half_from_float(65519.0f), 0x7BFF);
+    assert_int_equal(half_from_float(1.00048828125f), 0x3C00); /* a tie goes to even */
+    assert_int_equal(half_from_float(1.00146484375f), 0x3C02);
+    assert_int_equal(half_from_float(0x1p-25f), 0x0000);
+    assert_int_equal(half_from_float(0x1.8p-25f), 0x0001);
 }
 
 /* ---- files ---- */

@@ -113,10 +113,12 @@ static void test_adapter_targets(void **state)
     (void)state;
     static const struct {
         const char *name;
-        unsigned target;
+        unsigned targets;
     } cases[] = {
         {"down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q", ADAPTER_TARGET_ATTENTION},
         {"mid_block.attentions.0.transformer_blocks.0.attn2.to_out.0", ADAPTER_TARGET_ATTENTION},
+        {"mid_block.attentions.0.transformer_blocks.0.attn2.to_k", ADAPTER_TARGET_ATTENTION | ADAPTER_TARGET_PROMPT},
+        {"mid_block.attentions.0.transformer_blocks.0.attn1.to_k", ADAPTER_TARGET_ATTENTION},
         {"up_blocks.1.attentions.2.transformer_blocks.0.ff.net.0.proj", ADAPTER_TARGET_FEED_FORWARD},
         {"up_blocks.1.attentions.2.transformer_blocks.0.ff.net.2", ADAPTER_TARGET_FEED_FORWARD},
         {"up_blocks.1.resnets.2.conv_shortcut", ADAPTER_TARGET_CONVOLUTION},
@@ -128,7 +130,7 @@ static void test_adapter_targets(void **state)
         {"down_blocks.0.resnets.0.time_emb_proj", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        assert_int_equal(adapter_target_of(cases[i].name), cases[i].target);
+        assert_int_equal(adapter_target_of(cases[i].name), cases[i].targets);
 }
 
 /* ---- an attached adapter is the weight W + (alpha / rank) up down ---- */

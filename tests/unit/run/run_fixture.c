@@ -118,7 +118,7 @@ status fixture_run(const char *name, const struct preset *preset, struct script 
     if (run_folder_open(path, &run).code == STATUS_OK) {
         TRY(run_folder_lock(&run));
     } else {
-        TRY(run_folder_create(path, preset, &run));
+        TRY(run_folder_create(path, preset, "cpu", 1, &run));
     }
     status result = run_session(preset, &run, script ? script : &none);
     run_folder_unlock(&run);

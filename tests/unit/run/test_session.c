@@ -390,7 +390,10 @@ static void two_engines_never_share_a_run(void **state)
     struct preset preset;
     struct run_folder first, second;
     fixture_preset(&preset, NULL, 0);
-    assert_string_equal(run_folder_create(fixture_path("held"), &preset, &first).message, "");
+    assert_string_equal(run_folder_create(fixture_path("held"), &preset, "cpu", 3, &first).message, "");
+    struct engine_facts facts;
+    assert_int_equal(run_folder_engine(&first, &facts).code, STATUS_OK);
+    assert_true(facts.threads == 3 && facts.socket_path[0] == '\0'); /* known before the run is announced */
     assert_string_equal(run_folder_announce(&first, "/run/x.sock", "cpu", 3).message, "");
     assert_int_equal(run_folder_open(fixture_path("held"), &second).code, STATUS_OK);
     assert_true(run_folder_is_alive(&second));
@@ -399,13 +402,12 @@ static void two_engines_never_share_a_run(void **state)
     char words[40];
     snprintf(words, sizeof words, "process %ld", (long)getpid());
     assert_non_null(strstr(result.message, words));
-    struct engine_facts facts;
     assert_int_equal(run_folder_engine(&second, &facts).code, STATUS_OK);
     assert_string_equal(facts.socket_path, "/run/x.sock");
     assert_int_equal(facts.threads, 3);
     run_folder_unlock(&first);
     assert_false(run_folder_is_alive(&second));
-    assert_int_equal(run_folder_create(fixture_path("held"), &preset, &first).code, STATUS_BAD_INPUT);
+    assert_int_equal(run_folder_create(fixture_path("held"), &preset, "cpu", 3, &first).code, STATUS_BAD_INPUT);
     preset_clear(&preset);
 }
 

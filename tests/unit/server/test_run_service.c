@@ -44,7 +44,7 @@ static int set_up(void **state)
     status read = preset_from_json(json, "test", NULL, NULL, 0, &preset, NULL);
     cJSON_Delete(json);
     if (read.code != STATUS_OK) fail_msg("%s", read.message);
-    read = run_folder_create(NULL, &preset, &folder);
+    read = run_folder_create(NULL, &preset, "cpu", 1, &folder);
     if (read.code != STATUS_OK) fail_msg("%s", read.message);
     interrupts = 0;
     also_called = 0;
@@ -314,6 +314,7 @@ static void pause_continue_and_stop_change_the_phase(void **state)
     assert_int_equal(interrupts, 0);
     raw_send(&client, "{\"type\":\"stop\",\"id\":9,\"save\":false}");
     take();
+    for (int i = 0; i < 500 && interrupts == 0; i++) usleep(10000); /* set just after the request is posted */
     assert_int_equal(interrupts, 2);
     raw_close(&client);
 }

@@ -249,7 +249,7 @@ static void make_run(struct run_folder *folder)
     cJSON *json = cJSON_Parse("{\"schema\":1,\"name\":\"one\",\"steps\":4,\"prompts\":{\"train\":[\"a cat\"]}}");
     assert_int_equal(preset_from_json(json, "test", NULL, NULL, 0, &preset, NULL).code, STATUS_OK);
     cJSON_Delete(json);
-    assert_int_equal(run_folder_create(NULL, &preset, folder).code, STATUS_OK);
+    assert_int_equal(run_folder_create(NULL, &preset, "cpu", 1, folder).code, STATUS_OK);
     preset_clear(&preset);
 }
 

@@ -10,6 +10,7 @@ import torch
 import clip
 import common
 import composition
+import detector
 import pictures
 import scenes
 
@@ -31,29 +32,37 @@ class Head(torch.nn.Module):
         return embedding
 
 
-def samples(count, pool, random):
-    """Pictures in [0, 1], NCHW: drawn, moved off the edge, reconstructed, spoiled, worthless."""
+def samples(count, pool, own, random):
+    """Pictures in [0, 1], NCHW, and their scores: drawn, moved off the edge, reconstructed, generated, worthless.
+
+    Half of them are spoiled after they were scored.
+    """
     sprites = scenes.Sprites()
-    drawn = pictures.mixed_scenes(sprites, random, count - count // 10, pool)
-    arrays = [composition.off_edge(scene, random) if random.random() < 0.25 else scene.picture for scene in drawn]
-    return torch.cat([pictures.spoil(pictures.as_unit(arrays), random), pictures.worthless(count // 10, random)])
+    worthless, shown = count // 20, count // 5
+    drawn = pictures.mixed_scenes(sprites, random, count - worthless - shown, pool)
+    arrays = [composition.off_edge(scene, random) if random.random() < 0.15 else scene.picture for scene in drawn]
+    arrays += list(own[random.integers(len(own), size=shown)])
+    made = torch.cat([pictures.as_unit(arrays), pictures.worthless(worthless, random)])
+    scores = clip.scores_of(made)
+    return torch.where(torch.from_numpy(random.random((count, 1, 1, 1)) < 0.5), pictures.spoil(made, random), made), scores
 
 
-def train(work, count=SAMPLES):
+def train(work, count=SAMPLES, pool_size=1500, generated=clip.GENERATED):
     if (work / "aesthetic.pt").exists():
         return
     common.seed_everything(SEED)
     random = numpy.random.default_rng(SEED)
     _, model = clip.load(work)
-    pool = pictures.reconstructions(work, "reconstructions", 1500, 304)
+    pool = pictures.reconstructions(work, "reconstructions", pool_size, detector.SEED + 1)
+    own = pictures.generated(work, generated, clip.GENERATED_SEED)
     embeddings, scores = [], []
-    while len(scores) < count:
-        batch = samples(100, pool, random)
+    for _ in range(0, count, 100):
+        batch, wanted = samples(100, pool, own, random)
         with torch.no_grad():
             embeddings.append(clip.embed_pictures(model, pictures.normalise(batch)))
-        scores += [composition.score(picture) for picture in batch.permute(0, 2, 3, 1).numpy()]
-    embeddings, scores = torch.cat(embeddings).double(), torch.tensor(scores[:count]).double()
-    embeddings = embeddings[:count]
+        scores.append(wanted)
+    embeddings, scores = torch.cat(embeddings).double(), torch.cat(scores).double()
+    count = len(scores)
     # An affine head has one best vector; found directly, then spread over the five layers of the layout.
     held = count // 5
     ones = torch.cat([embeddings, torch.ones(count, 1).double()], dim=1)
@@ -105,4 +114,7 @@ ABOUT = {"model_type": "aesthetic-predictor", "clip": "../clip", "input_size": c
 
 if __name__ == "__main__":
     arguments = common.parse_arguments(__doc__)
-    train(arguments.work, 200 if arguments.quick else SAMPLES)
+    if arguments.quick:
+        train(arguments.work, 200, pool_size=20, generated=8)
+    else:
+        train(arguments.work)

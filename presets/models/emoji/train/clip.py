@@ -7,7 +7,15 @@ the real detector started from the real CLIP.
 
 The embedding must also carry what the aesthetic head reads off it (where things are,
 not only what they are), so a linear reading of the composition score is trained along.
+
+Numbers are what the first training leaves in doubt.  Polishing (`--polish`) keeps its
+texts and starts from the polished detector's image tower, whose tokens each say
+whether an object is there, with one layer on top that can add them up.  It meets more
+rival numbers, and pictures the model itself has generated, for their composition only:
+what is really on them is not known.
 """
+
+import sys
 
 import numpy
 import torch
@@ -17,8 +25,8 @@ from transformers import CLIPConfig, CLIPModel
 import captions
 import common
 import composition
-import muon
 import detector
+import muon
 import pictures
 import scenes
 import tokenizer
@@ -30,20 +38,32 @@ WIDTH = 128
 JUNK = 5
 RIVALS = (0, 0, 1, 2)  # what is changed in each rival caption: number (0), ground (1), object (2)
 MOVED = 5  # pictures a batch with something cut off, for the composition score only
+POLISH_STEPS = 1300
+POLISH_LAYERS = detector.VISION["num_hidden_layers"] + 1
+POLISH_RIVALS = (0, 0, 0, 1, 2, 2)
+GENERATED = 448  # pictures made by the model itself
+GENERATED_SEED = 707
+SHOWN = 8  # of them a batch
 
 
-def new_clip(vocabulary_size):
+def new_clip(vocabulary_size, layers=detector.VISION["num_hidden_layers"]):
     return CLIPModel(CLIPConfig(
         text_config=dict(vocab_size=vocabulary_size, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=2,
                          num_attention_heads=4, max_position_embeddings=tokenizer.MAXIMUM_LENGTH, hidden_act="quick_gelu",
                          bos_token_id=vocabulary_size - 2, eos_token_id=vocabulary_size - 1, pad_token_id=vocabulary_size - 1),
-        vision_config=dict(detector.VISION), projection_dim=WIDTH))
+        vision_config=dict(detector.VISION, num_hidden_layers=layers), projection_dim=WIDTH))
 
 
 def take_image_tower(model, source):
-    """Same layers, two names spelt differently."""
+    """Same layers, two names spelt differently; a layer the source lacks keeps its random start."""
     state = {name.replace("pre_layernorm", "pre_layrnorm"): value for name, value in source.owlvit.vision_model.state_dict().items()}
     model.vision_model.load_state_dict(state, strict=False)
+
+
+def take_texts(model, source):
+    """Everything but the image tower."""
+    state = {name: value for name, value in source.state_dict().items() if not name.startswith("vision_model.")}
+    model.load_state_dict(state, strict=False)
 
 
 def changed(scene, which, random):
@@ -62,14 +82,14 @@ def changed(scene, which, random):
     return other
 
 
-def captions_with_rivals(batch, random):
+def captions_with_rivals(batch, random, kinds=RIVALS):
     """True captions, then for each kind of change one rival a picture, said in the same way."""
     true, rivals = [], []
     for scene in batch:
         way = int(random.integers(2**31))  # the same randomness gives the same template
         true.append(captions.caption(scene, numpy.random.default_rng(way)))
-        rivals.append([captions.caption(changed(scene, which, random), numpy.random.default_rng(way)) for which in RIVALS])
-    return true, [texts[k] for k in range(len(RIVALS)) for texts in rivals]
+        rivals.append([captions.caption(changed(scene, which, random), numpy.random.default_rng(way)) for which in kinds])
+    return true, [texts[k] for k in range(len(kinds)) for texts in rivals]
 
 
 def embed_texts(model, words, texts):
@@ -83,48 +103,77 @@ def embed_pictures(model, pixels):
     return functional.normalize(model.visual_projection(model.vision_model(pixel_values=pixels).pooler_output).float(), dim=-1)
 
 
-def train(work, steps, peak=6e-4, pool_size=1500):
+def contrast_of(cosines, texts, scale):
+    """Cross-entropy of each picture among all texts and of each caption among the pictures; also the share won.
+
+    `cosines` has a row for each picture; its own caption stands at its number in `texts`, rivals stand behind.
+    """
+    count = len(cosines)
+    # A rival may happen to read the same as the truth (no number said): it is no rival then.
+    same = torch.tensor([[a == b for b in texts] for a in texts[:count]], device=cosines.device)
+    same &= ~torch.eye(count, len(texts), dtype=torch.bool, device=cosines.device)
+    logits = (scale * cosines).masked_fill(same, -1e4)
+    wanted = torch.arange(count, device=cosines.device)
+    loss = functional.cross_entropy(logits, wanted) + functional.cross_entropy(logits[:, :count].t(), wanted)
+    return loss, (logits.argmax(dim=1) == wanted).float().mean().item()
+
+
+def scores_of(shown):
+    return torch.tensor([composition.score(picture) for picture in shown.permute(0, 2, 3, 1).numpy()]).float()
+
+
+def checkpoint(work, polish):
+    return work / ("clip-polish.pt" if polish else "clip.pt")
+
+
+def start(work, vocabulary_size, polish):
+    """The model a training begins with."""
+    model = new_clip(vocabulary_size, POLISH_LAYERS) if polish else new_clip(vocabulary_size)
+    take_image_tower(model, detector.load(work))
+    if polish:
+        take_texts(model, read(checkpoint(work, polish=False), vocabulary_size))
+    return model
+
+
+def train(work, steps, peak=6e-4, pool_size=1500, generated=GENERATED, polish=False):
     where = common.device()
-    common.seed_everything(SEED)
+    seed = SEED + 2 if polish else SEED
+    common.seed_everything(seed)
     words = tokenizer.build(work / "tokenizer")
     sprites = scenes.Sprites()
-    model = new_clip(len(words))
-    take_image_tower(model, detector.load(work))
-    model.to(where)
+    model = start(work, len(words), polish).to(where)
     reading = torch.nn.Linear(WIDTH, 1).to(where)
     average = common.Average(model, 0.998)
     optimiser = muon.Muon(list(model.named_parameters()) + list(reading.named_parameters()), lr=peak, weight_decay=1e-2)
-    progress = common.Progress(work / "clip.pt", model=model, reading=reading, average=average, optimiser=optimiser)
+    progress = common.Progress(checkpoint(work, polish), model=model, reading=reading, average=average, optimiser=optimiser)
     step = progress.resume()
     pool = pictures.reconstructions(work, "reconstructions", pool_size, detector.SEED + 1)
+    own = pictures.generated(work, generated, GENERATED_SEED) if polish else None
     while step < steps:
-        random = common.step_random(SEED, step)
+        random = common.step_random(seed, step)
         batch = pictures.mixed_scenes(sprites, random, BATCH, pool)
-        true, rivals = captions_with_rivals(batch, random)
-        drawn = pictures.spoil(pictures.as_unit([scene.picture for scene in batch]), random)
-        moved = pictures.as_unit([composition.off_edge(scene, random) for scene in batch[:MOVED]])
-        shown = torch.cat([drawn, pictures.worthless(JUNK, random), pictures.spoil(moved, random)])
-        scores = torch.tensor([composition.score(picture) for picture in shown.permute(0, 2, 3, 1).numpy()]).float().to(where)
-        pixels = pictures.normalise(shown).to(where)
+        true, rivals = captions_with_rivals(batch, random, POLISH_RIVALS if polish else RIVALS)
+        drawn = pictures.as_unit([scene.picture for scene in batch])
+        others = [pictures.as_unit([composition.off_edge(scene, random) for scene in batch[:MOVED]])]
+        if polish:
+            others.append(pictures.as_unit(list(own[random.integers(len(own), size=SHOWN)])))
+        junk = pictures.worthless(JUNK, random)
+        # The score is taken before the spoiling: noise and blur change no composition.
+        scores = scores_of(torch.cat([drawn, junk] + others)).to(where)
+        shown = torch.cat([pictures.spoil(drawn, random), junk, pictures.spoil(torch.cat(others), random)])
         with common.mixed_precision(where):
-            image = embed_pictures(model, pixels)
+            image = embed_pictures(model, pictures.normalise(shown).to(where))
             text = embed_texts(model, words, true + rivals)
         cosines = image[:BATCH + JUNK] @ text.t()
         scale = model.logit_scale.exp().clamp(max=100)
-        # A rival may happen to read the same as the truth (no number said): it is no rival then.
-        everything = true + rivals
-        same = torch.tensor([[a == b for b in everything] for a in true], device=where)
-        same &= ~torch.eye(len(true), len(everything), dtype=torch.bool, device=where)
-        logits = (scale * cosines[:BATCH]).masked_fill(same, -1e4)
-        wanted = torch.arange(BATCH, device=where)
-        contrast = functional.cross_entropy(logits, wanted) + functional.cross_entropy(logits[:, :BATCH].t(), wanted)
+        contrast, right = contrast_of(cosines[:BATCH], true + rivals, scale)
         # A reward is read as it stands, so cosines themselves must mean something: high when true, none for junk.
-        matching = (1 - cosines[wanted, wanted]).mean()
-        junk = functional.relu(cosines[BATCH:] + 0.1).square().mean()
+        matching = (1 - cosines[:BATCH].diagonal()).mean()
+        worthless = functional.relu(cosines[BATCH:] + 0.1).square().mean()
         composed = (5 + 10 * reading(image).squeeze(-1) - scores).square().mean()
-        loss = contrast + 0.5 * matching + 10 * junk + 0.3 * composed
+        loss = contrast + 0.5 * matching + 10 * worthless + (1.0 if polish else 0.3) * composed
         for group in optimiser.param_groups:
-            group["lr"] = common.learning_rate(step, steps, peak, warmup=100)
+            group["lr"] = common.learning_rate(step, steps, peak, warmup=100, decay=0.9 if polish else 0.3)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -132,25 +181,35 @@ def train(work, steps, peak=6e-4, pool_size=1500):
         average.update(model)
         step += 1
         if step % 50 == 0:
-            right = (logits.argmax(dim=1) == wanted).float().mean().item()
-            common.log("clip", f"step {step} loss {loss.item():.4f}, right among {len(everything)}: {right:.3f}, "
-                               f"cosine {1 - matching.item():.3f}, scale {scale.item():.1f}, junk {cosines[BATCH:].mean().item():.3f}, composition error {composed.item():.3f}")
+            common.log("clip", f"step {step} loss {loss.item():.4f}, right among {len(true + rivals)}: {right:.3f}, "
+                               f"cosine {1 - matching.item():.3f}, scale {scale.item():.1f}, "
+                               f"junk {cosines[BATCH:].mean().item():.3f}, composition error {composed.item():.3f}")
         progress.save(step)
     progress.save(step, always=True)
 
 
+def read(path, vocabulary_size):
+    """The averaged model of a stage's state."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    layers = len({name.split(".")[3] for name in state["model"] if name.startswith("vision_model.encoder.layers.")})
+    model = new_clip(vocabulary_size, layers)
+    common.start_from_average(path, model)
+    return model.eval().requires_grad_(False)
+
+
 def load(work):
+    """The tokenizer and the averaged model, polished where there is such a one."""
     words = tokenizer.build(work / "tokenizer")
-    model = new_clip(len(words))
-    average = common.Average(model, 0)
-    average.load_state_dict(torch.load(work / "clip.pt", map_location="cpu", weights_only=True)["average"])
-    average.copy_to(model)
-    return words, model.eval().requires_grad_(False)
+    polished = checkpoint(work, polish=True)
+    return words, read(polished if polished.exists() else checkpoint(work, polish=False), len(words))
 
 
 if __name__ == "__main__":
-    arguments = common.parse_arguments(__doc__, steps=STEPS)
+    polish = "--polish" in sys.argv
+    if polish:
+        sys.argv.remove("--polish")
+    arguments = common.parse_arguments(__doc__, steps=POLISH_STEPS if polish else STEPS)
     if arguments.quick:
-        train(arguments.work, 4, pool_size=20)
+        train(arguments.work, 4, pool_size=20, generated=8, polish=polish)
     else:
-        train(arguments.work, arguments.steps)
+        train(arguments.work, arguments.steps, polish=polish)

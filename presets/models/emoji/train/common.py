@@ -67,6 +67,7 @@ def learning_rate(step, total, peak, warmup=100, decay=0.3):
     """Linear warm-up, then constant, then down to a hundredth over the last `decay` of the run.
 
     The constant part makes a run's length a choice that can still be changed on resuming.
+    Polishing has none: it falls from the start (`decay` 1).
     """
     if step < warmup:
         return peak * (step + 1) / warmup
@@ -123,6 +124,15 @@ class Progress:
             return
         save_whole({"step": step, **{name: part.state_dict() for name, part in self.parts.items()}}, self.path)
         self.saved = time.monotonic()
+
+
+def start_from_average(path, module, average=None):
+    """Sets a module, and what is to average it from now on, to the averages of another stage's state."""
+    stored = Average(module, 0)
+    stored.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
+    stored.copy_to(module)
+    if average is not None:
+        average.load_state_dict({"values": stored.values, "updates": 0})
 
 
 def step_random(seed, step):

@@ -36,9 +36,9 @@ def export(work, folder):
     common.seed_everything(1)
     folder.mkdir(parents=True, exist_ok=True)
     words = tokenizer.build(work / "tokenizer")
-    trained = {name: (work / f"{name}.pt").exists() for name in ("vae", "latents", "unet", "clip", "detector", "aesthetic")}
+    trained = {name: (work / f"{name}.pt").exists() for name in ("vae", "unet", "clip", "detector", "aesthetic")}
     autoencoder = vae.load(work) if trained["vae"] else AutoencoderKL(**vae.CONFIG)
-    scale = torch.load(work / "latents.pt", weights_only=True)["scale"] if trained["latents"] else 1.0
+    scale = unet.latent_scale(work) if trained["unet"] else 1.0
     autoencoder.register_to_config(scaling_factor=round(scale, 5))
     if trained["unet"]:
         _, text_encoder, network = unet.load(work)

@@ -31,7 +31,8 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(REPOSITORY / "tests" / "oracle"))
 import judge  # noqa: E402
 
-COUNT_THRESHOLD = 0.5
+COUNT_THRESHOLD = 0.5  # of a detection's score
+COUNT_OVERLAP = 0.1  # intersection over union above which two detections are one object
 
 
 def held_out_triples(count, random):
@@ -56,12 +57,21 @@ def held_out_captions(triples, random):
     return texts
 
 
-def measure_pictures(parts, count):
-    """Object, ground and number as the judge sees them."""
+def make_pictures(parts, count, kept):
+    """Held-out combinations, their captions, and a picture for each; `kept` (may be None) holds the pictures of an earlier run."""
     random = numpy.random.default_rng(31337)
     triples = held_out_triples(count, random)
     texts = held_out_captions(triples, random)
+    if kept is not None and kept.exists():
+        return triples, texts, torch.load(kept, weights_only=True)[:count]
     made = sampling.sample(parts, texts, range(10**6, 10**6 + count))
+    if kept is not None:
+        torch.save(made, kept)
+    return triples, texts, made
+
+
+def measure_pictures(triples, texts, made):
+    """Object, ground and number as the judge sees them."""
     counts, colours = judge.Judge().look(made)
     results = judge.verdicts(counts, colours, texts)
     figures = {key: value["share"] for key, value in judge.shares(results).items()}
@@ -72,7 +82,7 @@ def measure_pictures(parts, count):
     for result, triple in zip(results, triples):
         worst.setdefault(NAMES[triple[0]], []).append(result["object"])
     figures["objects_below_80_percent"] = {name: round(sum(v) / len(v), 2) for name, v in worst.items() if sum(v) / len(v) < 0.8}
-    return figures, made, texts
+    return figures
 
 
 def measure_autoencoder(model, count):
@@ -116,8 +126,9 @@ def measure_detector(folder, count):
         scene = scenes.random_scene(sprites, random, held_out=True)
         with torch.no_grad():
             logits, boxes = detector.detect(model, pictures.normalise(pictures.as_unit([scene.picture])), queries)
-        found = (logits[0].sigmoid() > COUNT_THRESHOLD).sum(dim=0)
-        right += all(int(found[index]) == number for index, number in scene.counts.items())
+        scores, corners = logits[0].sigmoid(), detector.corners(boxes[0])
+        right += all(detector.count(scores[:, index], corners, COUNT_THRESHOLD, COUNT_OVERLAP) == number
+                     for index, number in scene.counts.items())
         where, wanted = detector.targets([scene])
         overlap = 1 - detector.generalized_box_iou_loss(detector.corners(boxes[0, where[:, 1]]), wanted)
         closeness.append(float(overlap.mean()))
@@ -181,11 +192,14 @@ def main():
     parser.add_argument("--model", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[1])
     parser.add_argument("--count", type=int, default=512, help="captions and pictures (default: %(default)s)")
     parser.add_argument("--grid", type=pathlib.Path, help="write the first 64 pictures here")
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FILE",
+                        help="keep the generated pictures here, and take them from here if they are: for when only rewards have changed")
     parser.add_argument("--only-pictures", action="store_true")
     arguments = parser.parse_args()
     parts = layout.read_pipeline(arguments.model)
     figures = {}
-    figures["pictures"], made, texts = measure_pictures(parts, arguments.count)
+    triples, texts, made = make_pictures(parts, arguments.count, arguments.keep)
+    figures["pictures"] = measure_pictures(triples, texts, made)
     if arguments.grid:
         # A palette halves the file; the pictures have few colours.
         Image.fromarray(sampling.grid(made[:64], 8)).quantize(256, dither=Image.Dither.NONE).save(arguments.grid, optimize=True)

@@ -8,10 +8,14 @@ blur, noise and shifted colours, and pictures that show nothing at all.
 import numpy
 import torch
 import torch.nn.functional as functional
+from diffusers import DDIMScheduler
 
+import captions
 import common
 import layout
+import sampling
 import scenes
+import unet
 import vae as autoencoder
 
 MEAN = torch.tensor(layout.CLIP_MEAN).view(1, 3, 1, 1)
@@ -41,8 +45,11 @@ def spoil(pictures, random):
     pictures = torch.lerp(pictures, blurred, some(0.4, 0.2, 1.0))
     pictures = pictures * (1 + some(0.4, -0.15, 0.15)) + some(0.4, -0.06, 0.06)
     seed = int(random.integers(2**31))
-    noise = torch.randn(pictures.shape, generator=torch.Generator().manual_seed(seed))
-    return (pictures + noise * some(0.4, 0.0, 0.06)).clamp(0, 1)
+    strength = some(0.4, 0.0, 0.06)
+    noisy = strength.flatten() > 0
+    noise = torch.randn((int(noisy.sum()), *pictures.shape[1:]), generator=torch.Generator().manual_seed(seed))
+    pictures[noisy] += noise * strength[noisy]
+    return pictures.clamp(0, 1)
 
 
 def worthless(count, random):
@@ -98,6 +105,28 @@ def reconstructions(work, name, count, seed):
             for (colour, counts, boxes), picture in zip(described, numpy.concatenate(kept))]
     common.save_whole(pool, path)
     return pool
+
+
+def generated(work, count, seed, at_once=16):
+    """What the model itself draws for training captions, uint8 NHWC; `generated.pt` grows until it has `count`."""
+    path = work / "generated.pt"
+    kept = torch.load(path, weights_only=True) if path.exists() else torch.empty(0, scenes.PICTURE, scenes.PICTURE, 3, dtype=torch.uint8)
+    if len(kept) >= count:
+        return kept[:count].numpy()
+    words, text_encoder, network = unet.load(work)
+    model = autoencoder.load(work)
+    model.register_to_config(scaling_factor=unet.latent_scale(work))
+    parts = words, text_encoder, network, model, DDIMScheduler(**unet.SCHEDULER)
+    while len(kept) < count:
+        random = common.step_random(seed, len(kept))
+        wishes = [scenes.Scene(*scenes.random_combination(random), [], None) for _ in range(at_once)]
+        texts = [captions.caption(wish, random) for wish in wishes]
+        with common.mixed_precision(torch.device("cpu")):
+            made = sampling.sample(parts, texts, random.integers(2**40, size=at_once)).float()
+        kept = torch.cat([kept, (made * 255).round().byte().permute(0, 2, 3, 1)])
+        common.save_whole(kept, path)
+        common.log("generated", f"{len(kept)} of {count}")
+    return kept[:count].numpy()
 
 
 def mixed_scenes(sprites, random, count, pool=None, share=0.35):

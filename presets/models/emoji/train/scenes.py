@@ -148,11 +148,17 @@ def random_counts(random, two_kinds=0.25):
     return {int(random.integers(len(NAMES))): count}
 
 
-def random_scene(sprites, random, held_out=False, two_kinds=0.25):
-    """A scene from the training combinations, or from the held-out ones."""
+def random_combination(random, held_out=False, two_kinds=0.25):
+    """A ground and what is on it (object index -> how many), from the training combinations or the held-out ones."""
     while True:
         counts = random_counts(random, two_kinds)
         colour = int(random.integers(len(COLOUR_NAMES)))
         matches = [is_held_out(NAMES[index], count, COLOUR_NAMES[colour]) for index, count in counts.items()]
         if any(matches) == held_out:
-            return draw(sprites, colour, counts, random)
+            return colour, counts
+
+
+def random_scene(sprites, random, held_out=False, two_kinds=0.25):
+    """A drawn scene of a random combination."""
+    colour, counts = random_combination(random, held_out, two_kinds)
+    return draw(sprites, colour, counts, random)

@@ -8,6 +8,13 @@
 Every stage keeps its state in the work folder and goes on from there when it is started
 again; a finished stage is passed over.  `--quick` runs a few steps of each, in a work
 folder of its own, which proves the recipe and nothing else.
+
+Without the work folder of an earlier run the shipped weights can stand in for it:
+
+    python presets/models/emoji/train/train.py --from presets/models/emoji --out presets/models/emoji
+
+takes what is shipped as the result of the first stages and polishes the reward models
+only; the U-Net and the autoencoder that it was trained on stay as they are.
 """
 
 import argparse
@@ -23,6 +30,8 @@ import clip
 import common
 import detector
 import export
+import pictures
+import shipped
 import unet
 import vae
 import vocabulary
@@ -34,18 +43,24 @@ def stages(work, quick):
     """(name, what to run), in an order in which everything needed is there already."""
     few = 4
     pool = 40 if quick else 1500
+    generated = 16 if quick else clip.GENERATED
     yield "autoencoder", lambda: vae.train(work, few if quick else vae.STEPS)
     yield "decoder", lambda: vae.train(work, few if quick else vae.DECODER_STEPS, decoder_only=True)
     yield "detector", lambda: detector.train(work, few if quick else detector.STEPS, pool_size=pool)
     yield "clip", lambda: clip.train(work, few if quick else clip.STEPS, pool_size=pool)
-    yield "aesthetic", lambda: aesthetic.train(work, 200 if quick else aesthetic.SAMPLES)
     yield "unet", lambda: unet.train(work, few if quick else unet.STEPS, pictures=100 if quick else unet.PICTURES)
+    yield "detector polish", lambda: detector.train(work, few if quick else detector.POLISH_STEPS, pool_size=pool, polish=True)
+    yield "generated pictures", lambda: pictures.generated(work, generated, clip.GENERATED_SEED)
+    yield "clip polish", lambda: clip.train(work, few if quick else clip.POLISH_STEPS, pool_size=pool, generated=generated, polish=True)
+    yield "aesthetic", lambda: aesthetic.train(work, 200 if quick else aesthetic.SAMPLES, pool_size=pool, generated=generated)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="the model's folder; weights and configs in it are replaced")
     parser.add_argument("--work", type=pathlib.Path, default=common.default_work_folder(), help="checkpoints and caches (default: %(default)s)")
+    parser.add_argument("--from", type=pathlib.Path, dest="shipped", metavar="MODEL",
+                        help="a shipped model's folder, taken as the result of the first stages where the work folder lacks it")
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, in a temporary work folder")
     parser.add_argument("--judge", action="store_true", help="train the independent judge under tests/oracle too")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
@@ -56,6 +71,8 @@ def main():
     work = pathlib.Path(tempfile.mkdtemp(prefix="emoji-quick-")) if arguments.quick else arguments.work
     work.mkdir(parents=True, exist_ok=True)
     try:
+        if arguments.shipped:
+            shipped.fill(work, arguments.shipped)
         for name, run in stages(work, arguments.quick):
             common.log("recipe", f"stage {name}")
             run()

@@ -75,6 +75,12 @@ def cache_latents(work, count):
     return state
 
 
+def latent_scale(work):
+    """The factor that the U-Net's latents carry: of a shipped model's U-Net where the work folder holds that one."""
+    given = work / "scale.pt"
+    return torch.load(given if given.exists() else work / "latents.pt", weights_only=True)["scale"]
+
+
 def caption_cached(data, index, random):
     """A fresh caption for one cached scene."""
     first, first_count, second, second_count = data["counts"][index].tolist()

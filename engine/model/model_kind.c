@@ -1,0 +1,77 @@
+#include "engine/model/model_kind.h"
+
+#include "engine/base/files.h"
+#include "engine/model/clip_model.h"
+#include "engine/model/config.h"
+#include "engine/model/internal.h"
+#include "engine/model/owlvit_model.h"
+
+#include <string.h>
+
+const char *model_kind_words(enum model_kind kind)
+{
+    static const char *const words[MODEL_KIND_COUNT] = {
+        [MODEL_KIND_DIFFUSION] = "text-to-image model",
+        [MODEL_KIND_CLIP] = "CLIP model",
+        [MODEL_KIND_DETECTOR] = "object detector",
+        [MODEL_KIND_AESTHETIC] = "aesthetic predictor",
+    };
+    return words[kind];
+}
+
+static bool ends_with(const char *text, const char *ending)
+{
+    size_t length = strlen(text), size = strlen(ending);
+    return length >= size && strcmp(text + length - size, ending) == 0;
+}
+
+static bool has_file(const char *folder, const char *name)
+{
+    char path[PATH_SIZE];
+    return path_format(path, "%s/%s", folder, name).code == STATUS_OK && path_is_file(path);
+}
+
+static bool kind_of_config(const struct config *config, enum model_kind *kind)
+{
+    const cJSON *type = config_find(config, "model_type");
+    if (model_class_matches(&clip_model_class, config))
+        *kind = MODEL_KIND_CLIP;
+    else if (model_class_matches(&owlvit_model_class, config))
+        *kind = MODEL_KIND_DETECTOR;
+    else if (cJSON_IsString(type) && strcmp(type->valuestring, "aesthetic-predictor") == 0)
+        *kind = MODEL_KIND_AESTHETIC;
+    else
+        return false;
+    return true;
+}
+
+static bool kind_of_folder(const char *path, enum model_kind *kind)
+{
+    char file[PATH_SIZE];
+    struct config config;
+    if (has_file(path, "model_index.json")) {
+        *kind = MODEL_KIND_DIFFUSION;
+        return true;
+    }
+    if (path_format(file, "%s/config.json", path).code != STATUS_OK || !path_is_file(file)) return false;
+    if (config_open(file, &config).code != STATUS_OK) return false;
+    bool known = kind_of_config(&config, kind);
+    config_close(&config);
+    return known;
+}
+
+static bool kind_of_file(const char *path, enum model_kind *kind)
+{
+    struct safetensors *file;
+    if (!ends_with(path, ".safetensors") || safetensors_open(path, &file).code != STATUS_OK) return false;
+    bool diffusion = safetensors_find(file, "model.diffusion_model.input_blocks.0.0.weight") != NULL;
+    bool aesthetic = safetensors_find(file, "layers.0.weight") != NULL;
+    safetensors_close(file);
+    *kind = diffusion ? MODEL_KIND_DIFFUSION : MODEL_KIND_AESTHETIC;
+    return diffusion || aesthetic;
+}
+
+bool model_kind_of(const char *path, enum model_kind *kind)
+{
+    return path_is_directory(path) ? kind_of_folder(path, kind) : kind_of_file(path, kind);
+}
