@@ -75,8 +75,10 @@ static void choose_level(struct link *link)
 {
     if (link->fixed || link->sample_count < LEAST_SAMPLES) return;
     enum link_level fitting = LINK_SYMBOLS;
+    /* A piece that took very long began on a faster link: what comes next will be slower still. */
+    double rate = link->delay > LATE ? link->rate / 3 : link->rate;
     for (int level = LINK_SMALL; level < LINK_LEVEL_COUNT; level++)
-        if (link->rate >= levels[level].least_rate) fitting = (enum link_level)level;
+        if (rate >= levels[level].least_rate) fitting = (enum link_level)level;
     if (fitting < link->level) {
         link->level = fitting;
         link->votes_up = 0;
