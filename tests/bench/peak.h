@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* Seconds. Until told otherwise: the processor time that the calling thread got, so that other programs disturb less. */
+/* Seconds. Until told otherwise: the processor time that the calling thread got, so that other programs disturb less.
+ */
 double bench_now(void);
 
 /* true: the seconds of the wall clock, for work of several threads. */

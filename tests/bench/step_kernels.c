@@ -108,7 +108,8 @@ static void print_table(double step_seconds, double peak, int steps)
     }
     printf("%-26s %8s %10.2f %5.1f%%\n", "outside kernels", "", (step_seconds - in_kernels) * 1e3,
            100 * (1 - in_kernels / step_seconds));
-    printf("step %.3f s, %.1f GFLOP, %.1f GFLOP/s, %.1f %% of the peak of %.1f GFLOP/s; at the peak it would take %.3f s\n",
+    printf("step %.3f s, %.1f GFLOP, %.1f GFLOP/s, %.1f %% of the peak of %.1f GFLOP/s; at the peak it would take %.3f "
+           "s\n",
            step_seconds, flops * 1e-9, flops / step_seconds * 1e-9, 100 * flops / step_seconds / peak, peak * 1e-9,
            flops / peak);
 }
