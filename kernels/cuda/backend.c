@@ -326,6 +326,7 @@ static enum element_type compute_type(enum cuda_precision precision)
     return ELEMENT_F32;
 }
 
+/* The environment variable ALIGNPROP_CUDA_GRAPHS=off keeps sweeps from being recorded, to compare with. */
 status backend_cuda_create(int ordinal, enum cuda_precision precision, struct backend **backend)
 {
     *backend = NULL;
@@ -334,6 +335,8 @@ status backend_cuda_create(int ordinal, enum cuda_precision precision, struct ba
     if (!cuda) return status_error(STATUS_NO_MEMORY, "no memory for the CUDA backend");
     cuda->interface = interface;
     cuda->interface.compute_type = compute_type(precision);
+    const char *graphs = getenv("ALIGNPROP_CUDA_GRAPHS");
+    if (graphs && strcmp(graphs, "off") == 0) cuda->interface.capture_begin = NULL;
     cuda->base.interface = &cuda->interface;
     cuda->ordinal = ordinal;
     status result = open_device(cuda);

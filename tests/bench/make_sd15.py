@@ -4,8 +4,8 @@ alone: for machines where the real weights, diffusers and a network are missing.
 
     tests/bench/make_sd15.py FOLDER
 
-FOLDER/stable-diffusion-v1-5 is a diffusers folder (without the encoder of pictures), FOLDER/clip a CLIP ViT-L/14,
-FOLDER/aesthetic/model.safetensors a LAION head: 2.9 GB. Each tensor comes from the hash of its name, so every machine
+FOLDER/stable-diffusion-v1-5 is a diffusers folder (without the encoder of pictures) with a CLIP ViT-L/14 and a LAION
+head under rewards: 2.9 GB. Each tensor comes from the hash of its name, so every machine
 makes the same bytes. CROSS_GAIN makes the guidance difference about a fifth of the prediction.
 """
 import hashlib
@@ -19,7 +19,7 @@ import sys
 import numpy
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CROSS_GAIN = 1.0  # of the output projection of every attention over the text
+CROSS_GAIN = 0.33  # of the output projection of every attention over the text
 WIDTHS = (320, 640, 1280, 1280)
 CONTEXT, TIME = 768, 1280
 
@@ -220,8 +220,8 @@ def main():
         write(pool, model / "unet" / "diffusion_pytorch_model.safetensors", unet())
         write(pool, model / "vae" / "diffusion_pytorch_model.safetensors", decoder())
         write(pool, model / "text_encoder" / "model.safetensors", text())
-        write(pool, root / "clip" / "model.safetensors", clip())
-        write(pool, root / "aesthetic" / "model.safetensors", aesthetic())
+        write(pool, model / "rewards" / "clip" / "model.safetensors", clip())
+        write(pool, model / "rewards" / "aesthetic" / "model.safetensors", aesthetic())
     for part, config in CONFIGS.items():
         write_json(model / part / "config.json", config)
     write_json(model / "scheduler" / "scheduler_config.json", SCHEDULER)
@@ -229,15 +229,15 @@ def main():
         "_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"], "scheduler": ["diffusers", "DDIMScheduler"]})
-    write_json(root / "clip" / "config.json", {"model_type": "clip", "projection_dim": 768,
+    write_json(model / "rewards" / "clip" / "config.json", {"model_type": "clip", "projection_dim": 768,
                                                "logit_scale_init_value": 2.6592, "text_config": TEXT_CONFIG,
                                                "vision_config": VISION_CONFIG})
-    write_json(root / "clip" / "preprocessor_config.json",
+    write_json(model / "rewards" / "clip" / "preprocessor_config.json",
                {"crop_size": 224, "do_center_crop": True, "do_normalize": True, "do_resize": True,
                 "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711],
                 "resample": 3, "size": 224})
     copy_tokenizer(model / "tokenizer")
-    copy_tokenizer(root / "clip")
+    copy_tokenizer(model / "rewards" / "clip")
 
 
 if __name__ == "__main__":
