@@ -2,12 +2,13 @@
 
 #include "engine/run/session_private.h"
 
+#include "kernels/host_memory.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { TIMED_STEPS = 20 }; /* measured times are means over about this many */
 
@@ -49,16 +50,6 @@ const struct memory_plan *session_plan(const struct session *session)
 
 /* ---- telling the watchers ---- */
 
-static size_t resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long size = 0, resident = 0;
-    if (!file) return 0;
-    int read = fscanf(file, "%lu %lu", &size, &resident);
-    fclose(file);
-    return read == 2 ? resident * (size_t)sysconf(_SC_PAGESIZE) : 0;
-}
-
 static double seconds_left(const struct session *session)
 {
     if (session->steps_timed == 0) return NAN;
@@ -80,7 +71,7 @@ static void publish_words(struct session *session, const char *words)
                                   .seconds_per_step = session->steps_timed ? session->step_seconds : NAN,
                                   .seconds_left = seconds_left(session),
                                   .plan = session->tuner ? tuner_plan(session->tuner) : NULL,
-                                  .memory_used = resident_bytes(),
+                                  .memory_used = host_memory_resident(),
                                   .skipped = session->skipped,
                                   .best_step = session->best_step,
                                   .best_total = session->best_total,
@@ -270,6 +261,18 @@ static status record_step(struct session *session, const struct step_report *rep
     return result;
 }
 
+/* A tuner that fails at the end of a step (too many skipped ones in a row, a device lost afterwards) has still counted
+ * it, and it is saved; a step that was cut off is not. */
+static status note_counted_step(struct session *session, const struct step_report *report, status failure)
+{
+    if (tuner_step_number(session->tuner) != session->step + 1) return failure;
+    session->step++;
+    char *line = session_metrics_line(session, report, NULL, 0);
+    (void)append_line(session, line); /* the failure that is told is the one that came first */
+    free(line);
+    return failure;
+}
+
 static status one_step(struct session *session)
 {
     TRY(session_apply_changes(session, session->step + 1));
@@ -278,11 +281,7 @@ static status one_step(struct session *session)
     session->in_step = true;
     status result = tuner_step(session->tuner, &report);
     session->in_step = false;
-    if (result.code != STATUS_OK) {
-        /* A tuner that gives up after too many skipped steps has still counted them. */
-        if (report.step == session->step + 1) session->step = report.step;
-        return result;
-    }
+    if (result.code != STATUS_OK) return note_counted_step(session, &report, result);
     session->step = report.step;
     if (report.skipped) {
         session->skipped++;
