@@ -92,3 +92,25 @@ status host_memory_allocate(size_t bytes, void **memory)
     TRY(host_memory_free(&available, NULL));
     return status_error(STATUS_NO_MEMORY, "needs %zu bytes of memory, %zu are free", bytes, available);
 }
+
+/* One line of /proc/self/status. The peak there is this program's own; getrusage's may be its parent's. */
+static size_t read_own_status(const char *format)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    if (!file) return 0;
+    char line[256];
+    uint64_t kib = 0;
+    while (fgets(line, sizeof line, file) && sscanf(line, format, &kib) != 1) continue;
+    fclose(file);
+    return (size_t)kib * 1024;
+}
+
+size_t host_memory_resident(void)
+{
+    return read_own_status("VmRSS: %" SCNu64);
+}
+
+size_t host_memory_peak(void)
+{
+    return read_own_status("VmHWM: %" SCNu64);
+}

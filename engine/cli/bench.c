@@ -3,16 +3,19 @@
 #include "engine/cli/progress.h"
 #include "engine/cli/work.h"
 #include "engine/tuning/tuner.h"
+#include "kernels/host_memory.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
+#include <stdlib.h>
 #include <time.h>
 
 struct bench_result {
     int steps;
     double start, sampling, decoding, reward, backward, total, evaluation; /* seconds; steps: the mean */
     double mean_kept;
+    double *each, *processor; /* seconds of each step: by the clock, and of the processor */
     size_t planned_bytes, peak_bytes;
+    size_t start_bytes, ready_bytes; /* what the process held before it loaded anything, and when all was planned */
     double flops_per_step;
 };
 
@@ -23,17 +26,22 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-static size_t peak_bytes(void)
+/* Processor time of all threads of this process. */
+static double processor_now(void)
 {
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * 1024 : 0;
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
 static status measure_steps(struct tuner *tuner, struct bench_result *result)
 {
     for (int i = 0; i < result->steps; i++) {
         struct step_report report;
+        double begin = processor_now();
         TRY(tuner_step(tuner, &report));
+        result->each[i] = report.seconds;
+        result->processor[i] = processor_now() - begin;
         result->sampling += report.seconds_sampling / result->steps;
         result->decoding += report.seconds_decoding / result->steps;
         result->reward += report.seconds_reward / result->steps;
@@ -47,6 +55,7 @@ static status measure_steps(struct tuner *tuner, struct bench_result *result)
 static status measure(struct tuner *tuner, struct bench_result *result)
 {
     double begin = now(), rewards[MAXIMUM_REWARDS], total;
+    result->ready_bytes = host_memory_resident();
     TRY(tuner_start(tuner));
     result->start = now() - begin;
     TRY(measure_steps(tuner, result));
@@ -55,7 +64,7 @@ static status measure(struct tuner *tuner, struct bench_result *result)
     result->evaluation = now() - begin;
     result->planned_bytes = tuner_plan(tuner)->total_bytes;
     result->flops_per_step = tuner_plan(tuner)->flops_per_step;
-    result->peak_bytes = peak_bytes();
+    result->peak_bytes = host_memory_peak();
     return status_ok();
 }
 
@@ -78,35 +87,53 @@ static void print_result(const struct invocation *invocation, const struct bench
         cJSON_AddNumberToObject(seconds, phases[i].key, phases[i].seconds);
         if (!invocation->json) printf("%-20s %10.3f s\n", phases[i].name, phases[i].seconds);
     }
+    cJSON_AddItemToObject(object, "step_seconds", cJSON_CreateDoubleArray(result->each, result->steps));
+    cJSON_AddItemToObject(object, "step_processor_seconds", cJSON_CreateDoubleArray(result->processor, result->steps));
     cJSON_AddStringToObject(object, "device", device);
     cJSON_AddNumberToObject(object, "steps", result->steps);
     cJSON_AddNumberToObject(object, "mean_k", result->mean_kept);
     cJSON_AddNumberToObject(object, "planned_bytes", (double)result->planned_bytes);
+    cJSON_AddNumberToObject(object, "start_bytes", (double)result->start_bytes);
+    cJSON_AddNumberToObject(object, "ready_bytes", (double)result->ready_bytes);
     cJSON_AddNumberToObject(object, "peak_bytes", (double)result->peak_bytes);
     cJSON_AddNumberToObject(object, "flops_per_step", result->flops_per_step);
     if (invocation->json) {
         print_json(object);
     } else {
-        char planned[32], peak[32];
+        char planned[32], start[32], ready[32], peak[32];
         format_bytes((double)result->planned_bytes, planned);
+        format_bytes((double)result->start_bytes, start);
+        format_bytes((double)result->ready_bytes, ready);
         format_bytes((double)result->peak_bytes, peak);
-        printf("%d steps on %s, mean K %.1f; planned memory %s, peak of the process %s\n", result->steps, device,
-               result->mean_kept, planned, peak);
+        printf("%d steps on %s, mean K %.1f\n", result->steps, device, result->mean_kept);
+        printf("memory planned %s; the process held %s at its start, %s when all was planned, at most %s\n", planned,
+               start, ready, peak);
     }
     cJSON_Delete(object);
+}
+
+static status bench_tuner(const struct invocation *invocation, struct work *work, struct bench_result *result)
+{
+    struct tuner *tuner;
+    TRY(tuner_create(&work->preset, work->backend, (struct tuner_callbacks){0}, &tuner));
+    status outcome = measure(tuner, result);
+    if (outcome.code == STATUS_OK) print_result(invocation, result, work->device);
+    tuner_destroy(tuner);
+    return outcome;
 }
 
 static status bench(const struct invocation *invocation, struct work *work)
 {
     struct bench_result result = {0};
     TRY(option_int(invocation, "steps", 1, 1000, 2, &result.steps));
+    result.start_bytes = host_memory_resident();
     TRY(work_load_preset(invocation, invocation->arguments[0], NULL, 0, work));
     TRY(work_open_device(invocation, "auto", 0, work));
-    struct tuner *tuner;
-    TRY(tuner_create(&work->preset, work->backend, (struct tuner_callbacks){0}, &tuner));
-    status outcome = measure(tuner, &result);
-    if (outcome.code == STATUS_OK) print_result(invocation, &result, work->device);
-    tuner_destroy(tuner);
+    result.each = calloc(2 * (size_t)result.steps, sizeof *result.each);
+    if (!result.each) return status_error(STATUS_NO_MEMORY, "no memory for the measurements");
+    result.processor = result.each + result.steps;
+    status outcome = bench_tuner(invocation, work, &result);
+    free(result.each);
     return outcome;
 }
 

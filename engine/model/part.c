@@ -76,7 +76,9 @@ static status read_weight(void *context, const char *name, const struct shape *s
     const struct part_weights *part = context;
     const struct safetensors_entry *entry;
     TRY(part_weights_find(part, name, shape, &entry));
-    return status_context(safetensors_convert(entry, values), "%s", tensor_files_path(part->files));
+    TRY(status_context(safetensors_convert(entry, values), "%s", tensor_files_path(part->files)));
+    tensor_files_release(part->files, entry);
+    return status_ok();
 }
 
 struct weight_source part_weights_source(struct part_weights *part)

@@ -312,6 +312,12 @@ status safetensors_convert(const struct safetensors_entry *entry, float *values)
     return status_ok();
 }
 
+void safetensors_release(const struct safetensors *file)
+{
+    /* All of the mapping, not one tensor's range: a page fault maps its neighbours too. */
+    if (file->mapping) madvise(file->mapping, file->mapping_size, MADV_DONTNEED); /* advice: it may fail */
+}
+
 /* The shape agrees, rank for rank; one element may be written with any number of ones. */
 static bool same_shape(const struct safetensors_entry *entry, const struct shape *shape)
 {

@@ -168,10 +168,20 @@ const struct safetensors_entry *tensor_files_find(const struct tensor_files *fil
     return located ? located->entry : NULL;
 }
 
+void tensor_files_release(const struct tensor_files *files, const struct safetensors_entry *entry)
+{
+    const struct located_tensor *located = locate(files, entry->name);
+    if (located) safetensors_release(located->shard);
+}
+
 status tensor_files_read(const struct tensor_files *files, const char *name, const struct shape *shape, float *values)
 {
     const struct located_tensor *located = locate(files, name);
-    if (located) return safetensors_read(located->shard, name, shape, values);
+    if (located) {
+        TRY(safetensors_read(located->shard, name, shape, values));
+        safetensors_release(located->shard);
+        return status_ok();
+    }
     char expected[200];
     return status_error(STATUS_BAD_INPUT, "%s: has no tensor %s; expected one of shape %s", files->path, name,
                         safetensors_shape_text(shape->rank, shape->dimension, expected, sizeof expected));

@@ -2,12 +2,13 @@
 
 #include "engine/run/session_private.h"
 
+#include "kernels/host_memory.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { TIMED_STEPS = 20 }; /* measured times are means over about this many */
 
@@ -49,16 +50,6 @@ const struct memory_plan *session_plan(const struct session *session)
 
 /* ---- telling the watchers ---- */
 
-static size_t resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long size = 0, resident = 0;
-    if (!file) return 0;
-    int read = fscanf(file, "%lu %lu", &size, &resident);
-    fclose(file);
-    return read == 2 ? resident * (size_t)sysconf(_SC_PAGESIZE) : 0;
-}
-
 static double seconds_left(const struct session *session)
 {
     if (session->steps_timed == 0) return NAN;
@@ -80,7 +71,7 @@ static void publish_words(struct session *session, const char *words)
                                   .seconds_per_step = session->steps_timed ? session->step_seconds : NAN,
                                   .seconds_left = seconds_left(session),
                                   .plan = session->tuner ? tuner_plan(session->tuner) : NULL,
-                                  .memory_used = resident_bytes(),
+                                  .memory_used = host_memory_resident(),
                                   .skipped = session->skipped,
                                   .best_step = session->best_step,
                                   .best_total = session->best_total,

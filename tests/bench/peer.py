@@ -376,20 +376,21 @@ def main():
         optimizer.zero_grad(set_to_none=True)
         return scores.detach().mean().item(), norm.item()
 
-    seconds = []
+    seconds, processor = [], []
     for repeat in range(arguments.warm_up + arguments.repeat):
         if on_gpu:
             torch.cuda.synchronize()
-        start = time.perf_counter()
+        start, processor_start = time.perf_counter(), time.process_time()
         score, norm = step()
         if on_gpu:
             torch.cuda.synchronize()
         if repeat >= arguments.warm_up:
             seconds.append(time.perf_counter() - start)
+            processor.append(time.process_time() - processor_start)
     peak = torch.cuda.max_memory_reserved() if on_gpu else resident_bytes("VmHWM") - before
     print(json.dumps({
         "seconds_median": statistics.median(seconds), "seconds_minimum": min(seconds), "seconds": seconds,
-        "peak_bytes": peak, "score": score, "gradient_norm": norm, "device": arguments.device,
+        "processor_seconds": processor, "peak_bytes": peak, "score": score, "gradient_norm": norm, "device": arguments.device,
         "device_name": torch.cuda.get_device_name() if on_gpu else "cpu", "threads": torch.get_num_threads(),
         "dtype": arguments.dtype, "compiled": arguments.compile, "checkpoint": arguments.checkpoint,
         "merged": not arguments.no_merge, "batch": arguments.batch, "steps": arguments.steps, "keep": arguments.keep,

@@ -38,8 +38,7 @@ static void load(struct loaded *loaded)
     memset(loaded, 0, sizeof *loaded);
     require(json_parse(text, strlen(text), "test", &loaded->json));
     require(preset_from_json(loaded->json, "test", ".", NULL, 0, &loaded->preset, &warnings));
-    snprintf(loaded->preset.model_path, sizeof loaded->preset.model_path,
-             GOLDEN_FOLDER "/config/linear-v-prediction");
+    snprintf(loaded->preset.model_path, sizeof loaded->preset.model_path, GOLDEN_FOLDER "/config/linear-v-prediction");
     preset_warnings_clear(&warnings);
 }
 
@@ -262,7 +261,8 @@ static void tuner_end(struct tuner_under_test *test)
 static void check_waits(struct tuner *tuner)
 {
     enum {
-        WAITS = 1 /* sampled */ + 1 /* decoded */ + 3 /* scores, pictures, their gradient */ + 1 /* decoder's gradient */
+        WAITS = 1 /* sampled */ + 1 /* decoded */ + 3 /* scores, pictures, their gradient */ +
+                1                            /* decoder's gradient */
                 + 1 /* backward sweep */ + 1 /* adapter gradients */
     };
     struct step_report report;

@@ -20,7 +20,7 @@ struct emulation_counters {
     long synchronizations;
     long queued;  /* what the host queued: a launch, copy or fill, or a whole graph */
     long replays; /* of graphs */
-    long faults; /* races, barriers that not all threads reach, collectives out of step */
+    long faults;  /* races, barriers that not all threads reach, collectives out of step */
 };
 struct emulation_counters emulation_count(void);
 /* The first fault since the last call, or NULL; valid until the next fault. */
