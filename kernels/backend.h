@@ -25,6 +25,9 @@ struct backend_interface {
     /* Element types of ordinary and of exact tensors on this device. */
     enum element_type compute_type, exact_type;
 
+    /* Pixels of pictures that are worth decoding at once: fewer leave the device idle, more only take memory. */
+    int64_t pixels_at_once;
+
     /* Device memory, aligned to 256 bytes. STATUS_NO_MEMORY names needed and free bytes. */
     status (*allocate)(struct backend *backend, size_t bytes, void **memory);
     void (*release)(struct backend *backend, void *memory);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 static const struct screen *const screens[SCREEN_COUNT] = {
     [SCREEN_HOME] = &screen_home,       [SCREEN_EDIT] = &screen_edit,       [SCREEN_TUNE] = &screen_tune,
@@ -307,6 +308,39 @@ void studio_save_draft(struct studio *studio)
 {
     studio_prompt(studio, "Save as preset", "A name for these settings; Enter saves, Esc goes back.",
                   studio->draft_name, save_as, NULL);
+}
+
+static void export_to(struct studio *studio, const char *target)
+{
+    static const char peft[] = "-peft.safetensors";
+    char path[4400], folder[4096];
+    size_t length = strlen(target);
+    if (length == 0) return;
+    if (target[0] == '/' || getcwd(folder, sizeof folder) == NULL)
+        snprintf(path, sizeof path, "%s", target);
+    else
+        snprintf(path, sizeof path, "%s/%s", folder, target);
+    bool peft_names = length >= sizeof peft - 1 && strcmp(target + length - (sizeof peft - 1), peft) == 0;
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddStringToObject(body, "run", studio->export_run);
+    cJSON_AddStringToObject(body, "path", path);
+    cJSON_AddStringToObject(body, "format", peft_names ? "peft" : "kohya");
+    studio_request(studio, studio_asker(studio), REQUEST_EXPORT, "export", body, "export the adapter");
+}
+
+void studio_export(struct studio *studio, const char *run_path, const char *name)
+{
+    if (run_path[0] == 0) {
+        studio_say(studio, MESSAGE_INFO, "no run is open whose adapter could be exported");
+        return;
+    }
+    char target[300];
+    snprintf(studio->export_run, sizeof studio->export_run, "%s", run_path);
+    snprintf(target, sizeof target, "%.200s.safetensors", name);
+    studio_prompt(
+        studio, "Export the adapter",
+        "A file that A1111, ComfyUI and diffusers load; one that ends in -peft.safetensors gets PEFT's names.", target,
+        export_to, NULL);
 }
 
 bool list_move(struct list *list, int count, int page, enum command_id command)

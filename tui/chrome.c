@@ -69,7 +69,7 @@ static void draw_run_title(const struct studio *studio, int columns)
     const struct run_step *newest = run_newest_held_out(run), *best = run_best(run);
     if (newest == NULL) return;
     char right[96];
-    snprintf(right, sizeof right, "held-out %s  %s%s@%d",
+    snprintf(right, sizeof right, "held-out %s  %s %s@%d",
              words_number(text, sizeof text, run_total(run, newest->held_out)), style_unicode() ? "\u25c6" : "*",
              best != NULL ? words_number(other, sizeof other, run_total(run, best->held_out)) : "",
              best != NULL ? best->step : 0);
@@ -462,7 +462,8 @@ static void filter_key(struct studio *studio, const struct input_event *event)
 
 bool chrome_popup_key(struct studio *studio, const struct input_event *event)
 {
-    if (event->kind == INPUT_KEY && event->key == 3) return false; /* Ctrl-C asks to leave from everywhere */
+    /* Ctrl-C asks to leave, and Ctrl-L repaints, from everywhere. */
+    if (event->kind == INPUT_KEY && (event->key == 3 || event->key == 12)) return false;
     studio->dirty = true;
     switch (studio->popup) {
     case POPUP_HELP: help_key(studio, event); return true;

@@ -43,7 +43,7 @@ static const struct screen_command table[] = {
     {COMMAND_LESS, "less strength", "Left h", NULL, "weaker; with Shift in coarse steps", ON(MIXER)},
     {COMMAND_MORE, "more strength", "Right l", "strength", "stronger; with Shift in coarse steps", ON(MIXER)},
     {COMMAND_NEXT_PICTURE, "next prompt", "n", "prompt", "the next prompt and seed", ON(MIXER)},
-    {COMMAND_EXPORT, "copy the recipe", "y", NULL, "show the command that makes this picture", ON(MIXER)},
+    {COMMAND_RECIPE, "show the recipe", "y", NULL, "show the command that makes this picture", ON(MIXER)},
     /* tune */
     {COMMAND_LESS, "less weight", "Left h", NULL, "less weight for this reward; with Shift in coarse steps", ON(TUNE)},
     {COMMAND_MORE, "more weight", "Right l", "weight", "more weight for this reward; with Shift in coarse steps",
@@ -66,6 +66,8 @@ static const struct screen_command table[] = {
     {COMMAND_STOP, "stop and save", "X", "stop", "save, then end the run", RUNNING},
     {COMMAND_RESUME, "resume the run", "r", NULL, "go on from the newest checkpoint, when the run has ended", ON(TUNE)},
     {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep the settings of this run as a preset", ON(TUNE)},
+    {COMMAND_EXPORT, "export the adapter", "E", NULL, "the newest adapter of this run as a file for other programs",
+     ON(TUNE) | ON(RUNS)},
     {COMMAND_ENLARGE, "enlarge", "Enter z", NULL, "this pane over the whole screen, and back", ON(TUNE)},
     /* rewards, prompts */
     {COMMAND_OPEN, "add or remove the reward", "Enter Space", "add/remove", "choose this reward, or drop it",

@@ -105,7 +105,10 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         return;
     }
     switch (request.purpose) {
-    case REQUEST_CATALOGUE: replace(&studio->catalogue, message, "catalogue"); break;
+    case REQUEST_CATALOGUE:
+        if (studio->catalogue == NULL && !studio->offered) home_choose_first(studio, item_get(message, "catalogue"));
+        replace(&studio->catalogue, message, "catalogue");
+        break;
     case REQUEST_RUNS:
         replace(&studio->runs, message, "runs");
         offer_live_run(studio);
@@ -118,6 +121,11 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         studio->draft_changed = false;
         studio_say(studio, MESSAGE_INFO, "saved: %s", item_text(message, "path", "the preset"));
         refresh_catalogue(studio);
+        break;
+    case REQUEST_EXPORT:
+        studio_say(studio, MESSAGE_INFO, "exported: %s (%lld of %lld tensors read back as they were)",
+                   item_text(message, "path", "the adapter"), item_integer(message, "matching", 0),
+                   item_integer(message, "total", 0));
         break;
     case REQUEST_CHANGE_PRESETS: refresh_catalogue(studio); break;
     default: break;

@@ -42,7 +42,8 @@ enum request_purpose {
     REQUEST_STEER,
     REQUEST_SAVE_PRESET,
     REQUEST_CHANGE_PRESETS,
-    REQUEST_SAMPLE
+    REQUEST_SAMPLE,
+    REQUEST_EXPORT
 };
 
 struct request {
@@ -126,6 +127,7 @@ struct studio {
     struct studio_options options;
     struct terminal *terminal;
     struct pictures *pictures;
+    struct cell_size cell; /* that pictures are drawn for */
     bool picture_choice_fixed;
     enum picture_protocol picture_choice;
     int64_t now, idle_since;
@@ -184,6 +186,7 @@ struct studio {
     int home_pane;
     struct list runs_list, edit, log, compare;
     char marked[LIST_MARKS][4096]; /* run paths or preset names; empty: none */
+    char export_run[4096];         /* whose adapter is being exported */
     bool marked_runs;
     struct tune_view tune;
     struct rewards_view rewards;
@@ -243,6 +246,10 @@ void studio_edit_preset(struct studio *studio, const cJSON *preset);
 void studio_leave(struct studio *studio);
 void studio_stop_run(struct studio *studio, int argument);
 void studio_save_draft(struct studio *studio);
+/* Of a catalogue: puts the cursor of the home screen where a first run should start. */
+void home_choose_first(struct studio *studio, const cJSON *catalogue);
+/* Asks for a file name and writes the newest adapter of the run there. */
+void studio_export(struct studio *studio, const char *run_path, const char *name);
 /* engine.c: what engines send */
 struct client_handler studio_handler(struct studio *studio);
 

@@ -52,8 +52,13 @@ static void apply_capabilities(struct studio *studio)
     enum picture_protocol protocol =
         studio->picture_choice_fixed ? studio->picture_choice : capabilities_choose(capabilities);
     enum symbol_palette palette = !colors || COLORS < 16 ? SYMBOLS_MONOCHROME : COLORS < 256 ? SYMBOLS_16 : SYMBOLS_256;
-    pictures_configure(studio->pictures, protocol, terminal_cell_size(studio->terminal), capabilities->sixel_colors,
-                       palette, style_unicode());
+    struct cell_size cell = terminal_cell_size(studio->terminal);
+    bool other_cell = cell.width != studio->cell.width || cell.height != studio->cell.height;
+    /* Pictures drawn for larger cells than there are would stick out under the new ones. */
+    if (other_cell && studio->cell.width > 0 && pictures_protocol(studio->pictures) > PROTOCOL_SYMBOLS)
+        terminal_repaint(studio->terminal);
+    studio->cell = cell;
+    pictures_configure(studio->pictures, protocol, cell, capabilities->sixel_colors, palette, style_unicode());
     studio->dirty = true;
 }
 

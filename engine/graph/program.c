@@ -1,6 +1,7 @@
 #include "engine/graph/program.h"
 
 #include "engine/graph/internal.h"
+#include "engine/graph/recording.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct program {
     void *packed_base;
     struct program_sizes sizes;
     size_t high_water;
+    struct recordings recordings;
 };
 
 static bool is_bindable(const struct tensor *tensor)
@@ -116,6 +118,7 @@ status program_create(struct backend *backend, const struct graph *graph, struct
 void program_destroy(struct program *program)
 {
     if (!program) return;
+    recordings_forget(&program->recordings, program->backend);
     for (int i = 0; program->nodes && i < graph_node_count(program->graph); i++)
         if (program->nodes[i].kernel) program->backend->interface->discard(program->backend, program->nodes[i].kernel);
     free(program->placements);
@@ -146,6 +149,7 @@ double program_flops(const struct program *program, bool backward)
 status program_bind_weights(struct program *program, struct weight_set *weights)
 {
     const struct graph *graph = program->graph;
+    recordings_forget(&program->recordings, program->backend);
     for (int i = 0; i < graph_tensor_count(graph); i++) {
         const struct tensor *tensor = graph_tensor(graph, i);
         if (tensor->role != TENSOR_CONSTANT || tensor->storage != i || program->bound[i]) continue;
@@ -162,6 +166,7 @@ status program_bind(struct program *program, tensor_id id, void *memory)
     tensor_id storage = tensor->storage;
     if (!is_bindable(graph_tensor(program->graph, storage)))
         return status_error(STATUS_FAILED, "program: tensor %d is placed by the planner", (int)id);
+    if (program->bound[storage] != memory) recordings_forget(&program->recordings, program->backend);
     program->bound[storage] = memory;
     return status_ok();
 }
@@ -172,6 +177,7 @@ status program_pack(struct program *program, const char *name, struct memory_reg
     if (packed.bytes < packing_plan_bytes(program->packing) || scratch.bytes < program->sizes.scratch_bytes)
         return status_error(STATUS_FAILED, "program: %zu bytes for packed weights where %zu are needed", packed.bytes,
                             packing_plan_bytes(program->packing));
+    if (program->packed_base != packed.base) recordings_forget(&program->recordings, program->backend);
     program->packed_base = packed.base;
     for (int i = 0; i < graph_node_count(program->graph); i++) {
         const struct prepared_node *node = &program->nodes[i];
@@ -230,6 +236,14 @@ static status run_node(struct program *program, int index, char *saved, char *wo
     return program->backend->interface->run(program->backend, prepared->kernel, inputs, outputs, packed, scratch);
 }
 
+static status queue_nodes(void *context, const struct sweep *sweep)
+{
+    struct program *program = context;
+    for (int i = sweep->first; i < sweep->past; i++)
+        TRY(run_node(program, i, sweep->saved, sweep->work, sweep->scratch));
+    return status_ok();
+}
+
 static status run_range(struct program *program, int first, int past, struct memory_region saved,
                         struct memory_region work, struct memory_region scratch)
 {
@@ -240,8 +254,8 @@ static status run_range(struct program *program, int first, int past, struct mem
                             "%zu, scratch %zu of %zu bytes)",
                             saved.bytes, program->sizes.saved_bytes, work.bytes, program->sizes.work_bytes,
                             scratch.bytes, program->sizes.scratch_bytes);
-    for (int i = first; i < past; i++) TRY(run_node(program, i, saved.base, work.base, scratch.base));
-    return status_ok();
+    struct sweep sweep = {first, past, saved.base, work.base, scratch.base};
+    return recordings_run(&program->recordings, program->backend, &sweep, queue_nodes, program);
 }
 
 status program_forward(struct program *program, struct memory_region saved, struct memory_region work,
@@ -260,4 +274,10 @@ status program_backward(struct program *program, struct memory_region saved, str
 size_t program_high_water(const struct program *program)
 {
     return program->high_water;
+}
+
+int program_recorded(const struct program *program, const char **refusal)
+{
+    *refusal = program->recordings.refusal.code == STATUS_OK ? NULL : program->recordings.refusal.message;
+    return recordings_count(&program->recordings);
 }

@@ -30,7 +30,8 @@ unsigned adapter_target_of(const char *module_name)
     size_t length = strlen(module_name);
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         size_t ending = strlen(endings[i].ending);
-        if (length >= ending && strcmp(module_name + length - ending, endings[i].ending) == 0) return endings[i].targets;
+        if (length >= ending && strcmp(module_name + length - ending, endings[i].ending) == 0)
+            return endings[i].targets;
     }
     return 0;
 }

@@ -17,9 +17,9 @@ struct run_folder {
 /* Where runs are kept: $XDG_DATA_HOME/alignprop/runs. */
 status run_folder_home(char path[PATH_SIZE]);
 
-/* Makes the folder of a new run: `path`, which must not exist or be empty, or (NULL) a new folder "NAME-DATE-TIME" under
- * run_folder_home. Writes engine.json with the device (NULL: not chosen) and the threads (0: likewise), so that a run
- * killed before its first step is resumed as it was begun, then preset.json, which makes it a run. The folder is
+/* Makes the folder of a new run: `path`, which must not exist or be empty, or (NULL) a new folder "NAME-DATE-TIME"
+ * under run_folder_home. Writes engine.json with the device (NULL: not chosen) and the threads (0: likewise), so that a
+ * run killed before its first step is resumed as it was begun, then preset.json, which makes it a run. The folder is
  * locked. */
 status run_folder_create(const char *path, const struct preset *preset, const char *device, int threads,
                          struct run_folder *folder);

@@ -261,6 +261,18 @@ static status record_step(struct session *session, const struct step_report *rep
     return result;
 }
 
+/* A tuner that fails at the end of a step (too many skipped ones in a row, a device lost afterwards) has still counted
+ * it, and it is saved; a step that was cut off is not. */
+static status note_counted_step(struct session *session, const struct step_report *report, status failure)
+{
+    if (tuner_step_number(session->tuner) != session->step + 1) return failure;
+    session->step++;
+    char *line = session_metrics_line(session, report, NULL, 0);
+    (void)append_line(session, line); /* the failure that is told is the one that came first */
+    free(line);
+    return failure;
+}
+
 static status one_step(struct session *session)
 {
     TRY(session_apply_changes(session, session->step + 1));
@@ -269,11 +281,7 @@ static status one_step(struct session *session)
     session->in_step = true;
     status result = tuner_step(session->tuner, &report);
     session->in_step = false;
-    if (result.code != STATUS_OK) {
-        /* A tuner that gives up after too many skipped steps has still counted them. */
-        if (report.step == session->step + 1) session->step = report.step;
-        return result;
-    }
+    if (result.code != STATUS_OK) return note_counted_step(session, &report, result);
     session->step = report.step;
     if (report.skipped) {
         session->skipped++;

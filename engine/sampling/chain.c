@@ -32,6 +32,23 @@ size_t chain_picture_bytes(const struct chain *chain)
     return align_up(elements * element_size(chain_exact(chain)));
 }
 
+size_t chain_decoder_latent_bytes(const struct chain *chain)
+{
+    size_t elements = (size_t)chain_latent_elements(chain) / (size_t)chain->settings.batch;
+    return elements * (size_t)chain->decode_batch * element_size(chain_exact(chain));
+}
+
+size_t chain_coefficient_offset(const struct chain *chain, enum coefficient coefficient)
+{
+    size_t time = align_up((size_t)model_facts(chain->model)->time_features * element_size(chain_compute(chain)));
+    return time + (size_t)ARENA_ALIGNMENT * (size_t)coefficient;
+}
+
+size_t chain_step_constant_bytes(const struct chain *chain)
+{
+    return chain_coefficient_offset(chain, COEFFICIENT_COUNT);
+}
+
 void *chain_at(const struct chain *chain, size_t offset)
 {
     return chain->arena + offset;
@@ -135,12 +152,11 @@ static status check(const struct model *model, const struct chain_settings *sett
 }
 
 /* Few large pictures at once keep the decoder's activations small; many small ones keep the device busy. */
-static int choose_decode_batch(const struct chain_settings *settings)
+static int choose_decode_batch(const struct chain_settings *settings, int64_t pixels_at_once)
 {
-    enum { PIXELS_AT_ONCE = 2 * 128 * 128 };
     int64_t pixels = (int64_t)settings->width * settings->height;
     for (int batch = settings->batch; batch > 1; batch--)
-        if (settings->batch % batch == 0 && batch * pixels <= PIXELS_AT_ONCE) return batch;
+        if (settings->batch % batch == 0 && batch * pixels <= pixels_at_once) return batch;
     return 1;
 }
 
@@ -184,17 +200,24 @@ static void lay_out(struct chain *chain)
     struct chain_layout *layout = &chain->layout;
     size_t end = 0, compute = element_size(chain_compute(chain)), exact = element_size(chain_exact(chain));
     size_t context = (size_t)facts->context_length * (size_t)facts->context_width * compute;
-    int steps = chain->schedule.count;
-    bool trainable = chain->settings.trainable, noisy = chain->settings.eta > 0.0;
-    layout->latents = take(&end, chain_latent_bytes(chain) * (size_t)(steps + 1));
-    layout->noise = take(&end, noisy ? chain_latent_bytes(chain) * (size_t)steps : 0);
+    size_t steps = (size_t)chain->schedule.count, latents = chain_latent_bytes(chain);
+    size_t noise = chain->settings.eta > 0.0 ? latents : 0;
+    bool trainable = chain->settings.trainable;
+    layout->latents = take(&end, latents * (steps + 1));
+    layout->noise = take(&end, noise * steps);
+    layout->step_constants = take(&end, chain_step_constant_bytes(chain) * steps);
+    layout->step_latents = take(&end, latents);
+    layout->step_noise = take(&end, noise);
+    layout->step_constant = take(&end, chain_step_constant_bytes(chain));
+    layout->step_next = take(&end, latents);
+    layout->step_cotangent = take(&end, trainable ? latents : 0);
+    layout->step_gradient = take(&end, trainable ? latents : 0);
     layout->context = take(&end, context * (size_t)chain->guided_batch);
     layout->text_ids = take(&end, (size_t)facts->context_length * sizeof(int32_t));
     layout->text_states = take(&end, context);
-    layout->time = take(&end, align_up((size_t)facts->time_features * compute) * (size_t)steps);
-    layout->coefficients = take(&end, (size_t)ARENA_ALIGNMENT * COEFFICIENT_COUNT * (size_t)steps);
-    for (int side = 0; side < 2; side++)
-        layout->gradients[side] = take(&end, trainable ? chain_latent_bytes(chain) : 0);
+    layout->decoder_latents = take(&end, chain_decoder_latent_bytes(chain));
+    layout->decoder_gradient = take(&end, trainable ? chain_decoder_latent_bytes(chain) : 0);
+    layout->gradient = take(&end, trainable ? latents : 0);
     layout->pictures = take(&end, chain_picture_bytes(chain));
     layout->picture_gradient = take(&end, trainable ? chain_picture_bytes(chain) : 0);
     layout->merge_scale = take(&end, exact);
@@ -229,7 +252,7 @@ status chain_create(struct model *model, struct backend *backend, const struct c
     created->latent_width = settings->width / facts->latent_factor;
     created->channels = facts->latent_channels;
     created->guided_batch = settings->guidance == 1.0 ? settings->batch : 2 * settings->batch;
-    created->decode_batch = choose_decode_batch(settings);
+    created->decode_batch = choose_decode_batch(settings, backend->interface->pixels_at_once);
     status result =
         schedule_create(&facts->schedule, settings->sampler, settings->steps, settings->eta, &created->schedule);
     if (result.code == STATUS_OK) {
@@ -310,21 +333,19 @@ void chain_set_kept_calls(struct chain *chain, int kept_calls)
 
 static status write_step_constants(struct chain *chain)
 {
-    const struct model_facts *facts = model_facts(chain->model);
-    size_t stride = align_up((size_t)facts->time_features * element_size(chain_compute(chain)));
-    float *features = malloc((size_t)facts->time_features * sizeof *features);
+    int32_t count = model_facts(chain->model)->time_features;
+    float *features = malloc((size_t)count * sizeof *features);
     if (!features) return status_error(STATUS_NO_MEMORY, "no memory for time features");
     status result = status_ok();
     for (int i = 0; i < chain->schedule.count && result.code == STATUS_OK; i++) {
         const struct sampler_step *step = &chain->schedule.steps[i];
         const double values[COEFFICIENT_COUNT] = {step->input_scale, step->latent_gain, step->prediction_gain,
                                                   step->noise_gain};
+        size_t constants = chain->layout.step_constants + (size_t)i * chain_step_constant_bytes(chain);
         model_time_features(chain->model, step->timestep, features);
-        result =
-            transfer_write(chain->backend, chain_compute(chain),
-                           chain_at(chain, chain->layout.time + (size_t)i * stride), features, facts->time_features);
+        result = transfer_write(chain->backend, chain_compute(chain), chain_at(chain, constants), features, count);
         for (int c = 0; c < COEFFICIENT_COUNT && result.code == STATUS_OK; c++) {
-            size_t offset = chain->layout.coefficients + (size_t)ARENA_ALIGNMENT * (size_t)(i * COEFFICIENT_COUNT + c);
+            size_t offset = constants + chain_coefficient_offset(chain, (enum coefficient)c);
             result = transfer_write_double(chain->backend, chain_exact(chain), chain_at(chain, offset), &values[c], 1);
         }
     }

@@ -1,6 +1,7 @@
 /* The chain's adapters: factors, gradients, and the weights with adapters merged in. */
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
+#include "kernels/convert.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,21 @@ status chain_read_gradient(struct chain *chain, int index, double *values)
                                 shape_elements(&shape));
 }
 
+status chain_read_gradients(struct chain *chain, float *const *values)
+{
+    struct backend *backend = chain->backend;
+    char *copy = malloc(chain->parameter_bytes);
+    if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for the adapter's gradient");
+    status result = backend->interface->download(backend, copy, chain_at(chain, chain->layout.parameter_gradients),
+                                                 chain->parameter_bytes);
+    for (int i = 0; i < chain_parameter_count(chain) && result.code == STATUS_OK; i++) {
+        struct shape shape = chain_parameter_shape(chain, i);
+        convert_to_float(chain_exact(chain), values[i], copy + chain->parameter_offset[i], shape_elements(&shape));
+    }
+    free(copy);
+    return result;
+}
+
 status chain_clear_gradients(struct chain *chain)
 {
     return chain->backend->interface->clear(chain->backend, chain_at(chain, chain->layout.parameter_gradients),
@@ -136,8 +152,37 @@ static status bind_own_merge(struct chain *chain)
 
 static status bind_step(struct chain *chain, struct part *part, const struct step_tensors *tensors)
 {
-    TRY(program_bind(part->program, tensors->context, chain_at(chain, chain->layout.context)));
-    return program_bind_weights(part->program, chain->unet_weights);
+    const struct chain_layout *layout = &chain->layout;
+    struct program *program = part->program;
+    TRY(program_bind(program, tensors->context, chain_at(chain, layout->context)));
+    TRY(program_bind(program, tensors->latents, chain_at(chain, layout->step_latents)));
+    TRY(program_bind(program, tensors->next, chain_at(chain, layout->step_next)));
+    TRY(program_bind(program, tensors->time, chain_at(chain, layout->step_constant)));
+    for (int c = 0; c < COEFFICIENT_COUNT; c++) {
+        size_t offset = layout->step_constant + chain_coefficient_offset(chain, (enum coefficient)c);
+        TRY(program_bind(program, tensors->coefficient[c], chain_at(chain, offset)));
+    }
+    if (tensors->noise != NO_TENSOR) TRY(program_bind(program, tensors->noise, chain_at(chain, layout->step_noise)));
+    return program_bind_weights(program, chain->unet_weights);
+}
+
+static status bind_step_gradients(struct chain *chain)
+{
+    struct program *program = chain->kept.program;
+    TRY(program_bind(program, chain->kept_tensors.cotangent, chain_at(chain, chain->layout.step_cotangent)));
+    return program_bind(program, chain->kept_tensors.gradient, chain_at(chain, chain->layout.step_gradient));
+}
+
+static status bind_decoder(struct chain *chain)
+{
+    struct program *program = chain->decoder.program;
+    TRY(program_bind(program, chain->decoder_latents, chain_at(chain, chain->layout.decoder_latents)));
+    TRY(program_bind(program, chain->decoder_pictures, chain_pictures(chain)));
+    if (chain->settings.trainable) {
+        TRY(program_bind(program, chain->decoder_cotangent, chain_picture_gradient(chain)));
+        TRY(program_bind(program, chain->decoder_gradient, chain_at(chain, chain->layout.decoder_gradient)));
+    }
+    return program_bind_weights(program, chain->decoder_weights);
 }
 
 static status pack(struct chain *chain, struct part *part)
@@ -182,13 +227,12 @@ status chain_bind_parts(struct chain *chain)
     TRY(bind_merged(chain));
     TRY(merge_nothing(chain));
     TRY(bind_step(chain, &chain->plain, &chain->plain_tensors));
-    TRY(program_bind(chain->decoder.program, chain->decoder_pictures, chain_pictures(chain)));
-    TRY(program_bind_weights(chain->decoder.program, chain->decoder_weights));
+    TRY(bind_decoder(chain));
     TRY(pack(chain, &chain->text));
     TRY(pack(chain, &chain->plain));
     TRY(pack(chain, &chain->decoder));
     if (!chain->settings.trainable) return status_ok();
-    TRY(program_bind(chain->decoder.program, chain->decoder_cotangent, chain_picture_gradient(chain)));
+    TRY(bind_step_gradients(chain));
     TRY(bind_step(chain, &chain->kept, &chain->kept_tensors));
     TRY(bind_parameters(chain));
     TRY(bind_own_merge(chain));

@@ -30,9 +30,12 @@ struct cached_text {
     float *states; /* context_length * context_width */
 };
 
-/* Offsets into the arena. */
+/* Offsets into the arena. A step and a decoder call work in places of their own, where what they need is copied to and
+ * from: their graphs never move, so that a backend can record one call and replay it for every step. */
 struct chain_layout {
-    size_t latents, noise, context, text_ids, text_states, time, coefficients, gradients[2], pictures, picture_gradient;
+    size_t latents, noise, step_constants; /* one for each step */
+    size_t step_latents, step_noise, step_constant, step_next, step_cotangent, step_gradient;
+    size_t context, text_ids, text_states, decoder_latents, decoder_gradient, gradient, pictures, picture_gradient;
     size_t merge_scale, parameters, parameter_gradients, merged;
     size_t saved_steps, saved_decoder, saved_extra, work, scratch;
     size_t total;
@@ -65,7 +68,6 @@ struct chain {
 
     struct cached_text *cache;
     int cache_count, cache_next;
-    int gradient_side; /* which of the two gradient buffers holds the current latents' gradient */
 };
 
 enum { TEXT_CACHE_SIZE = 256 };
@@ -80,6 +82,10 @@ status chain_pack_merged(struct chain *chain);
 size_t chain_latent_bytes(const struct chain *chain);     /* of one set of latents, aligned */
 int64_t chain_latent_elements(const struct chain *chain); /* batch * h * w * channels */
 size_t chain_picture_bytes(const struct chain *chain);
+size_t chain_decoder_latent_bytes(const struct chain *chain); /* of one decoder call's latents */
+/* What a step has of its own: time features, then the coefficients, each aligned. */
+size_t chain_step_constant_bytes(const struct chain *chain);
+size_t chain_coefficient_offset(const struct chain *chain, enum coefficient coefficient);
 enum element_type chain_exact(const struct chain *chain);
 enum element_type chain_compute(const struct chain *chain);
 /* Device pointer at an offset. */

@@ -121,64 +121,64 @@ status chain_start(struct chain *chain, const uint64_t *seeds, const uint64_t *n
     return result;
 }
 
-static status bind_step_inputs(struct chain *chain, struct part *part, const struct step_tensors *tensors, int step)
+static status copy(struct chain *chain, void *to, const void *from, size_t bytes)
 {
-    const struct model_facts *facts = model_facts(chain->model);
-    size_t time = align_up((size_t)facts->time_features * element_size(chain_compute(chain)));
-    TRY(program_bind(part->program, tensors->latents, chain_latents_at(chain, step)));
-    TRY(program_bind(part->program, tensors->next, chain_latents_at(chain, step + 1)));
-    TRY(program_bind(part->program, tensors->time, chain_at(chain, chain->layout.time + (size_t)step * time)));
-    for (int c = 0; c < COEFFICIENT_COUNT; c++) {
-        size_t offset = chain->layout.coefficients + (size_t)ARENA_ALIGNMENT * (size_t)(step * COEFFICIENT_COUNT + c);
-        TRY(program_bind(part->program, tensors->coefficient[c], chain_at(chain, offset)));
-    }
-    if (tensors->noise == NO_TENSOR) return status_ok();
-    size_t noise = chain->layout.noise + (size_t)step * chain_latent_bytes(chain);
-    return program_bind(part->program, tensors->noise, chain_at(chain, noise));
+    return chain->backend->interface->copy(chain->backend, to, from, bytes);
+}
+
+/* What step `step` reads, to where the step's graphs read it. */
+static status load_step(struct chain *chain, int step)
+{
+    const struct chain_layout *layout = &chain->layout;
+    size_t latents = chain_latent_bytes(chain), constants = chain_step_constant_bytes(chain);
+    TRY(copy(chain, chain_at(chain, layout->step_latents), chain_latents_at(chain, step), latents));
+    TRY(copy(chain, chain_at(chain, layout->step_constant),
+             chain_at(chain, layout->step_constants + (size_t)step * constants), constants));
+    if (chain->settings.eta <= 0.0) return status_ok();
+    return copy(chain, chain_at(chain, layout->step_noise), chain_at(chain, layout->noise + (size_t)step * latents),
+                latents);
 }
 
 status chain_step(struct chain *chain, int step, bool kept, int slot)
 {
-    struct part *part = kept ? &chain->kept : &chain->plain;
-    TRY(bind_step_inputs(chain, part, kept ? &chain->kept_tensors : &chain->plain_tensors, step));
-    return program_forward(part->program, chain_saved_step(chain, slot < 0 ? 0 : slot), chain_work(chain),
-                           chain_scratch(chain));
+    TRY(load_step(chain, step));
+    TRY(program_forward(kept ? chain->kept.program : chain->plain.program, chain_saved_step(chain, slot < 0 ? 0 : slot),
+                        chain_work(chain), chain_scratch(chain)));
+    return copy(chain, chain_latents_at(chain, step + 1), chain_at(chain, chain->layout.step_next),
+                chain_latent_bytes(chain));
 }
 
 status chain_step_back(struct chain *chain, int step, int slot)
 {
-    struct program *program = chain->kept.program;
-    TRY(bind_step_inputs(chain, &chain->kept, &chain->kept_tensors, step));
-    if (slot < 0) TRY(program_forward(program, chain_saved_step(chain, 0), chain_work(chain), chain_scratch(chain)));
-    size_t from = chain->layout.gradients[chain->gradient_side], to = chain->layout.gradients[!chain->gradient_side];
-    TRY(program_bind(program, chain->kept_tensors.cotangent, chain_at(chain, from)));
-    TRY(program_bind(program, chain->kept_tensors.gradient, chain_at(chain, to)));
-    TRY(program_backward(program, chain_saved_step(chain, slot < 0 ? 0 : slot), chain_work(chain),
-                         chain_scratch(chain)));
-    chain->gradient_side = !chain->gradient_side;
-    return status_ok();
+    const struct chain_layout *layout = &chain->layout;
+    struct memory_region saved = chain_saved_step(chain, slot < 0 ? 0 : slot);
+    size_t bytes = chain_latent_bytes(chain);
+    TRY(load_step(chain, step));
+    if (slot < 0) TRY(program_forward(chain->kept.program, saved, chain_work(chain), chain_scratch(chain)));
+    TRY(copy(chain, chain_at(chain, layout->step_cotangent), chain_at(chain, layout->gradient), bytes));
+    TRY(program_backward(chain->kept.program, saved, chain_work(chain), chain_scratch(chain)));
+    return copy(chain, chain_at(chain, layout->gradient), chain_at(chain, layout->step_gradient), bytes);
 }
 
 /* Where the call's pictures begin in a set of latents. */
 static size_t call_offset(const struct chain *chain, int call)
 {
-    return (size_t)call * (size_t)(chain->decode_batch * picture_latents(chain)) * element_size(chain_exact(chain));
+    return (size_t)call * chain_decoder_latent_bytes(chain);
 }
 
 status chain_decode(struct chain *chain, int call)
 {
-    char *latents = chain_latents_at(chain, chain->schedule.count);
-    TRY(program_bind(chain->decoder.program, chain->decoder_latents, latents + call_offset(chain, call)));
+    const char *latents = chain_latents_at(chain, chain->schedule.count);
+    TRY(copy(chain, chain_at(chain, chain->layout.decoder_latents), latents + call_offset(chain, call),
+             chain_decoder_latent_bytes(chain)));
     return program_forward(chain->decoder.program, chain_saved_decoder(chain), chain_work(chain), chain_scratch(chain));
 }
 
 status chain_decode_back(struct chain *chain, int call)
 {
-    chain->gradient_side = 0;
-    char *gradient = chain_at(chain, chain->layout.gradients[0]);
-    TRY(program_bind(chain->decoder.program, chain->decoder_gradient, gradient + call_offset(chain, call)));
-    return program_backward(chain->decoder.program, chain_saved_decoder(chain), chain_work(chain),
-                            chain_scratch(chain));
+    TRY(program_backward(chain->decoder.program, chain_saved_decoder(chain), chain_work(chain), chain_scratch(chain)));
+    return copy(chain, chain_at(chain, chain->layout.gradient + call_offset(chain, call)),
+                chain_at(chain, chain->layout.decoder_gradient), chain_decoder_latent_bytes(chain));
 }
 
 status chain_read_latents(struct chain *chain, int index, float *values)

@@ -27,6 +27,7 @@ static const struct desk_service services[] = {
     {"runs", answer_runs},
     {"check", answer_check},
     {"start", answer_start},
+    {"export", answer_export},
     {"presets-save", answer_presets_save},
     {"presets-delete", answer_presets_delete},
     {"presets-rename", answer_presets_rename},

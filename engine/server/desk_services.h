@@ -9,6 +9,7 @@ status answer_catalogue(const struct desk_facts *facts, const cJSON *request, cJ
 status answer_runs(const struct desk_facts *facts, const cJSON *request, cJSON *answer);
 status answer_check(const struct desk_facts *facts, const cJSON *request, cJSON *answer);
 status answer_start(const struct desk_facts *facts, const cJSON *request, cJSON *answer);
+status answer_export(const struct desk_facts *facts, const cJSON *request, cJSON *answer);
 status answer_presets_save(const struct desk_facts *facts, const cJSON *request, cJSON *answer);
 status answer_presets_delete(const struct desk_facts *facts, const cJSON *request, cJSON *answer);
 status answer_presets_rename(const struct desk_facts *facts, const cJSON *request, cJSON *answer);

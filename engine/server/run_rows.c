@@ -7,6 +7,8 @@
 #include "engine/server/message.h"
 
 #include <math.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +19,7 @@ struct run_summary {
     double first, best, last; /* held-out totals; NaN without one */
     double modified;
     char ending[32]; /* of the newest "end" event after which nothing began; "" without one */
+    bool paused;     /* the newest word about pausing was to do so */
 };
 
 static void take_evaluation(struct run_summary *summary, const cJSON *line)
@@ -28,12 +31,31 @@ static void take_evaluation(struct run_summary *summary, const cJSON *line)
     summary->last = total;
 }
 
-/* The last whole line of the file, when it is an "end" event, says how the run ended. */
+/* Reads the last event of this name out of the text, or -1. Events are written without blanks. */
+static ptrdiff_t last_event(const char *text, const char *name)
+{
+    char words[48];
+    snprintf(words, sizeof words, "{\"event\":\"%s\"", name);
+    ptrdiff_t last = -1;
+    for (const char *at = strstr(text, words); at; at = strstr(at + 1, words)) last = at - text;
+    return last;
+}
+
+/* A pause lasts until a continuation or a new start. */
+static bool ends_paused(const char *text)
+{
+    ptrdiff_t paused = last_event(text, "pause");
+    return paused > last_event(text, "continue") && paused > last_event(text, "start") &&
+           paused > last_event(text, "resume");
+}
+
+/* The last whole line of the file, when it is an "end" event, says how the run ended; its events, whether it pauses. */
 static void take_ending(struct run_summary *summary, const char *path)
 {
     char *data;
     size_t length;
     if (file_read(path, (size_t)1 << 30, &data, &length).code != STATUS_OK) return;
+    summary->paused = ends_paused(data);
     while (length > 0 && data[length - 1] == '\n') data[--length] = '\0';
     const char *line = length > 0 ? strrchr(data, '\n') : NULL;
     line = line ? line + 1 : data;
@@ -65,7 +87,7 @@ static void summarize(const struct run_folder *folder, struct run_summary *summa
 
 static const char *state_of(const struct run_folder *folder, const struct run_summary *summary, int steps)
 {
-    if (run_folder_is_alive(folder)) return "running";
+    if (run_folder_is_alive(folder)) return summary->paused ? "paused" : "running";
     if (summary->last_step >= steps || strcmp(summary->ending, "done") == 0) return "finished";
     return summary->ending[0] ? "stopped" : "interrupted";
 }
@@ -126,7 +148,7 @@ cJSON *describe_run(const struct run_folder *folder)
     message_add_number(row, "eval_first", summary.first);
     message_add_number(row, "eval_best", summary.best);
     message_add_number(row, "eval_last", summary.last);
-    add_engine(row, folder, strcmp(state, "running") == 0);
+    add_engine(row, folder, strcmp(state, "running") == 0 || strcmp(state, "paused") == 0);
     add_files(row, folder);
     cJSON_Delete(preset);
     return row;

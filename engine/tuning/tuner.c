@@ -180,19 +180,26 @@ static status run_batch(struct tuner *tuner, int micro, struct truncation trunca
     return status_ok();
 }
 
+static status read_gradients(struct tuner *tuner, double *norm)
+{
+    float **values = calloc((size_t)tuner->parameter_count, sizeof *values);
+    if (!values) return status_error(STATUS_NO_MEMORY, "no memory for the adapter's gradient");
+    for (int i = 0; i < tuner->parameter_count; i++) values[i] = tuner->parameters[i].gradient;
+    status result = chain_read_gradients(tuner->chain, values);
+    free(values);
+    double squares = 0.0;
+    for (int i = 0; i < tuner->parameter_count; i++) {
+        const struct parameter *p = &tuner->parameters[i];
+        for (int64_t e = 0; e < p->count; e++) squares += (double)p->gradient[e] * p->gradient[e];
+    }
+    *norm = sqrt(squares);
+    return result;
+}
+
 /* Gradients to the host, their norm, and AdamW; nothing is changed when the norm is not finite. */
 static status optimize(struct tuner *tuner, struct step_report *report)
 {
-    double squares = 0.0;
-    for (int i = 0; i < tuner->parameter_count; i++) {
-        struct parameter *parameter = &tuner->parameters[i];
-        TRY(chain_read_gradient(tuner->chain, i, tuner->exchange));
-        for (int64_t e = 0; e < parameter->count; e++) {
-            parameter->gradient[e] = (float)tuner->exchange[e];
-            squares += tuner->exchange[e] * tuner->exchange[e];
-        }
-    }
-    report->gradient_norm = sqrt(squares);
+    TRY(read_gradients(tuner, &report->gradient_norm));
     if (!isfinite(report->gradient_norm)) note_skip(report, "adapter gradient");
     if (report->skipped) return status_ok();
     /* As torch's clip_grad_norm_: scaled by clip / (norm + 1e-6) when that is below 1. */
@@ -204,8 +211,14 @@ static status optimize(struct tuner *tuner, struct step_report *report)
     for (int i = 0; i < tuner->parameter_count; i++) {
         struct parameter *p = &tuner->parameters[i];
         optimizer_step(&settings, tuner->updates, scale, p->values, p->first, p->second, p->gradient, p->count);
-        TRY(tuner_write_parameter(tuner, i));
     }
+    return status_ok();
+}
+
+/* The host has finished the step before the device hears of it: a device lost here costs nothing of the run. */
+static status write_parameters(struct tuner *tuner)
+{
+    for (int i = 0; i < tuner->parameter_count; i++) TRY(tuner_write_parameter(tuner, i));
     return status_ok();
 }
 
@@ -235,5 +248,6 @@ status tuner_step(struct tuner *tuner, struct step_report *report)
     report->adapter_norm = tuner_adapter_norm(tuner);
     report->drift = tuner->drift;
     report->seconds = tuner_clock() - started;
+    if (!report->skipped) TRY(write_parameters(tuner));
     return count_skip(tuner, report);
 }

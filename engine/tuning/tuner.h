@@ -75,7 +75,8 @@ const struct memory_plan *tuner_plan(const struct tuner *tuner);
 /* Allocates the arenas and loads the weights. STATUS_NO_MEMORY says needed, free and what would fit. */
 status tuner_start(struct tuner *tuner);
 
-/* One optimiser step. A skipped (non-finite) step is reported, not an error; the fifth in a row is. */
+/* One optimiser step. A skipped (non-finite) step is reported, not an error; the fifth in a row is. After a failure the
+ * host's adapter and optimiser are those of step tuner_step_number, whole. */
 status tuner_step(struct tuner *tuner, struct step_report *report);
 /* Samples the held-out prompts (sample.count of them, fixed seeds) with the present adapter (scale 0: base model) and
  * reports mean raw rewards and total; the pictures go to the picture callback. */

@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/internal.h"
 #include "kernels/cuda/probe.h"
+#include "kernels/cuda/trouble.h"
 #include "kernels/operation_check.h"
 
 enum { STAGING_HALF_BYTES = 2 << 20 };
@@ -13,14 +14,18 @@ enum { STAGING_HALF_BYTES = 2 << 20 };
 status cuda_status(cudaError_t error, const char *doing)
 {
     if (error == cudaSuccess) return status_ok();
-    return status_error(STATUS_FAILED, "the GPU failed while %s: %s", doing, cudaGetErrorString(error));
+    (void)cudaGetLastError(); /* told here, not once more by the next operation */
+    return status_error(STATUS_FAILED, "the GPU failed while %s: %s%s", doing, cudaGetErrorString(error),
+                        cuda_advice(error));
 }
 
 status cuda_queued(const struct kernel *kernel)
 {
     cudaError_t error = cudaGetLastError();
     if (error == cudaSuccess) return status_ok();
-    return operation_error(&kernel->operation, cudaGetErrorString(error));
+    char words[400];
+    snprintf(words, sizeof words, "%s%s", cudaGetErrorString(error), cuda_advice(error));
+    return operation_error(&kernel->operation, words);
 }
 
 static struct cuda_backend *own(struct backend *backend)
@@ -51,10 +56,9 @@ static status allocate(struct backend *backend, size_t bytes, void **memory)
     TRY(enter(backend));
     cudaError_t error = cudaMalloc(memory, bytes > 0 ? bytes : 1);
     if (error == cudaSuccess) return status_ok();
-    (void)cudaGetLastError();
     size_t free_bytes = 0, total_bytes = 0;
-    if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess)
-        return cuda_status(error, "allocating memory");
+    status failed = cuda_status(error, "allocating memory");
+    if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess) return failed;
     return status_error(STATUS_NO_MEMORY, "%s: %zu bytes needed, %zu of %zu free", own(backend)->device_name, bytes,
                         free_bytes, total_bytes);
 }
@@ -257,6 +261,7 @@ static void destroy(struct backend *backend)
 static const struct backend_interface interface = {
     .name = "cuda",
     .exact_type = ELEMENT_F32,
+    .pixels_at_once = 512 * 512,
     .allocate = allocate,
     .release = release,
     .memory_free = memory_free,
@@ -288,8 +293,9 @@ static status check_device(int ordinal)
     if (device->usable) return status_ok();
     return status_error(STATUS_FAILED,
                         "GPU %d (%s) has compute capability %d.%d; this build needs 8.0 (Ampere) or later and holds "
-                        "code for %s",
-                        ordinal, device->name, device->major, device->minor, probe.architectures);
+                        "code for %s%s",
+                        ordinal, device->name, device->major, device->minor, probe.architectures,
+                        device->major >= 8 ? ": configure it with this GPU's -Dgpu_architectures" : "");
 }
 
 static status open_device(struct cuda_backend *cuda)
@@ -320,6 +326,7 @@ static enum element_type compute_type(enum cuda_precision precision)
     return ELEMENT_F32;
 }
 
+/* The environment variable ALIGNPROP_CUDA_GRAPHS=off keeps sweeps from being recorded, to compare with. */
 status backend_cuda_create(int ordinal, enum cuda_precision precision, struct backend **backend)
 {
     *backend = NULL;
@@ -328,6 +335,8 @@ status backend_cuda_create(int ordinal, enum cuda_precision precision, struct ba
     if (!cuda) return status_error(STATUS_NO_MEMORY, "no memory for the CUDA backend");
     cuda->interface = interface;
     cuda->interface.compute_type = compute_type(precision);
+    const char *graphs = getenv("ALIGNPROP_CUDA_GRAPHS");
+    if (graphs && strcmp(graphs, "off") == 0) cuda->interface.capture_begin = NULL;
     cuda->base.interface = &cuda->interface;
     cuda->ordinal = ordinal;
     status result = open_device(cuda);

@@ -5,16 +5,31 @@
 #include <string.h>
 
 #include "kernels/cuda/library.h"
-
-#ifndef CUDA_ARCHITECTURES
-#define CUDA_ARCHITECTURES "unknown"
-#endif
+#include "kernels/cuda/trouble.h"
 
 /* The oldest Linux driver of each CUDA major version (release notes of the CUDA toolkit, minor version
  * compatibility). */
 static const char *driver_for(int runtime_version)
 {
     return runtime_version >= 13000 ? "580.65.06" : "525.60.13";
+}
+
+/* Machine code runs on devices of its major version from its minor one on, with a suffix on exactly its own; PTX
+ * ("compute_90") is compiled by the driver for that device and any later one. */
+bool cuda_code_covers(const char *architectures, int major, int minor)
+{
+    for (const char *at = architectures; at && *at; at = strchr(at, ' ')) {
+        int number = 0;
+        char suffix = ' ';
+        while (*at == ' ') at++;
+        if (sscanf(at, "sm_%d%c", &number, &suffix) >= 1) {
+            bool exactly = number == 10 * major + minor;
+            if (exactly || (suffix == ' ' && number / 10 == major && number % 10 <= minor)) return true;
+        } else if (sscanf(at, "compute_%d", &number) == 1 && number <= 10 * major + minor) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void describe_devices(struct cuda_probe *probe)
@@ -28,7 +43,8 @@ static void describe_devices(struct cuda_probe *probe)
         device->minor = properties.minor;
         device->multiprocessors = properties.multiProcessorCount;
         device->memory_bytes = properties.totalGlobalMem;
-        device->usable = properties.major >= 8;
+        device->usable =
+            properties.major >= 8 && cuda_code_covers(probe->architectures, properties.major, properties.minor);
     }
 }
 
@@ -54,7 +70,8 @@ static void say_what_is_missing(struct cuda_probe *probe, cudaError_t found)
     else if (found == cudaErrorNoDevice || (found == cudaSuccess && probe->device_count == 0))
         snprintf(probe->missing, bytes, "the NVIDIA driver finds no GPU");
     else if (found != cudaSuccess)
-        snprintf(probe->missing, bytes, "the NVIDIA driver does not answer: %s", cudaGetErrorString(found));
+        snprintf(probe->missing, bytes, "the NVIDIA driver does not answer: %s%s", cudaGetErrorString(found),
+                 cuda_advice(found));
     else if (!any_usable(probe))
         snprintf(probe->missing, bytes,
                  "%s has compute capability %d.%d; this build needs 8.0 (Ampere) or later and holds code for %s",

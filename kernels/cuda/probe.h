@@ -28,6 +28,9 @@ struct cuda_probe {
     char missing[400];   /* why nothing can run on a GPU, and what would help; empty when something can */
 };
 
+/* Whether code for `architectures` (as in struct cuda_probe) runs on a device of that compute capability. */
+bool cuda_code_covers(const char *architectures, int major, int minor);
+
 /* Looks, changes nothing, never fails. */
 void cuda_probe(struct cuda_probe *probe);
 

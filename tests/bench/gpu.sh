@@ -1,95 +1,284 @@
 #!/bin/sh
-# Everything to be learned in one call of about ten minutes on a machine with an NVIDIA GPU.
+# What is to be learned on a machine with an NVIDIA GPU, in parts that each fit a call of ten minutes.
 #
-#   tests/bench/gpu.sh OUT [PACKAGES]
+#   tests/bench/gpu.sh OUT [PART...]
 #
-# OUT: a folder for the results. PACKAGES: a folder of .deb files (libcjson, libpng, libjpeg, cmocka and their -dev
-# parts) for a machine that has no network; they are unpacked beside the build, nothing is installed. Needs nvcc, a C
-# compiler, meson and ninja; python3 with torch and diffusers for the peer, whose part is left out without them.
-# Each part writes its own file and the next goes on if it fails; OUT/summary.txt has one line for each.
-# SECONDS_LEFT (default 570) bounds the whole.
+# OUT: a folder for the results, one file a part's step and OUT/summary.txt with a line for each. A step that fails does
+# not keep the next from running; the exit status says whether any failed. PARTS, in the order in which they are worth
+# having (default: kernels emoji):
+#   kernels    the kernel suite on the device against the double-precision backend: run this first
+#   emoji      the default model: precisions agree, the same seed gives the same bits, recorded equals not recorded,
+#              resume is exact, steps a second at batch 16 and K = 5 with previews, beside PyTorch
+#   gradients  Stable Diffusion 1.5, random weights, 512x512, K = 8: cosine of bf16's adapter gradients to fp32's at
+#              guidance 1 and 7.5
+#   sd15       Stable Diffusion 1.5: start to first step; seconds and memory of K = 8 at batch 1, 4 and 16, of K = 1 and
+#              50 at batch 1
+#   peer       the same steps in PyTorch, eager and compiled, the faster one counts (long: name rows as peer:BATCH:K)
+#   sanitizer  compute-sanitizer over the kernel suite
+#
+# Needs nvcc, a C compiler, meson and ninja; python3 with numpy for Stable Diffusion's weights, with torch and diffusers
+# for the peer. The environment may say:
+#   PACKAGES=FOLDER  .deb files (libcjson, libpng, libjpeg, cmocka and their -dev parts) and .whl files (diffusers) for a
+#                    machine without a network; they are unpacked beside the build, nothing is installed
+#   SECONDS_LEFT=570 bounds the whole call
+#   PROGRAM=FILE     a program that is built already: nothing is built and the kernel suite is left out
+#   DEVICE=cuda      where it computes
+#   SD15=FOLDER      where stable-diffusion-v1-5 is or is made; SIZE=512 and STEPS=50 its pictures and denoising steps
 set -u
-[ $# -ge 1 ] || { echo "usage: $0 OUT [PACKAGES]" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 1
+shift
+[ $# -gt 0 ] || set -- kernels emoji
 root=$(cd "$(dirname "$0")/../.." && pwd) && cd "$root" || exit 1
-build=$out/build
+build=${BUILD:-$root/build-gpu}
+device=${DEVICE:-cuda} size=${SIZE:-512} steps=${STEPS:-50} sd15=${SD15:-$out/models}
+program=${PROGRAM:-$build/alignprop}
+export ALIGNPROP_DATA="${ALIGNPROP_DATA:-$root}"
 deadline=$(($(date +%s) + ${SECONDS_LEFT:-570}))
+failures=0
+: >> "$out/summary.txt"
 
-if [ $# -ge 2 ]; then
-    prefix=$out/packages
-    mkdir -p "$prefix"
-    for package in "$2"/*.deb; do dpkg -x "$package" "$prefix" || exit 1; done
+if [ -n "${PACKAGES:-}" ]; then
+    prefix=$build-packages
+    mkdir -p "$prefix/python"
+    for package in "$PACKAGES"/*.deb; do [ ! -e "$package" ] || dpkg -x "$package" "$prefix" || exit 1; done
+    for wheel in "$PACKAGES"/*.whl; do [ ! -e "$wheel" ] || python3 -m zipfile -e "$wheel" "$prefix/python" || exit 1; done
     libraries=$prefix/usr/lib/$(uname -m)-linux-gnu
     export PKG_CONFIG_SYSROOT_DIR="$prefix" PKG_CONFIG_PATH="$libraries/pkgconfig:$prefix/usr/share/pkgconfig"
     export CPATH="$prefix/usr/include" LIBRARY_PATH="$libraries" LD_LIBRARY_PATH="$libraries:${LD_LIBRARY_PATH:-}"
+    export PYTHONPATH="$prefix/python"
 fi
 
-# part NAME LIMIT COMMAND...: runs it within LIMIT seconds and within what is left, output to OUT/NAME.txt.
-part() {
-    name=$1 limit=$2
+tell() {
+    echo "$*" | tee -a "$out/summary.txt"
+}
+
+# run NAME LIMIT COMMAND...: within LIMIT seconds and within what is left, output to OUT/NAME.txt and NAME.err.
+run() {
+    run_name=$1 run_limit=$2
     shift 2
-    left=$((deadline - $(date +%s)))
-    [ "$left" -lt "$limit" ] && limit=$left
-    if [ "$limit" -lt 5 ]; then
-        echo "$name: no time left" | tee -a "$out/summary.txt"
+    run_left=$((deadline - $(date +%s)))
+    [ "$run_left" -lt "$run_limit" ] && run_limit=$run_left
+    if [ "$run_limit" -lt 5 ]; then
+        tell "$run_name: no time left"
+        failures=$((failures + 1))
         return 1
     fi
-    began=$(date +%s)
-    timeout "$limit" "$@" > "$out/$name.txt" 2> "$out/$name.err"
+    run_began=$(date +%s)
+    timeout "$run_limit" "$@" > "$out/$run_name.txt" 2> "$out/$run_name.err"
     code=$?
-    echo "$name: exit $code after $(($(date +%s) - began)) s" | tee -a "$out/summary.txt"
+    tell "$run_name: exit $code after $(($(date +%s) - run_began)) s"
+    [ $code -eq 0 ] || { failures=$((failures + 1)); tail -n 2 "$out/$run_name.err"; }
     return $code
 }
 
-: > "$out/summary.txt"
+# The number of KEY in the last line of JSON of OUT/NAME.txt that has it.
+number() {
+    grep -o "\"$2\":[-+.0-9e]*" "$out/$1.txt" | tail -n 1 | cut -d: -f2
+}
+
+# watched NAME LIMIT COMMAND...: as run, and the most device memory in use meanwhile, polled, to NAME.memory (MiB).
+watched() {
+    memory=$out/$1.memory
+    : > "$memory.wanted"
+    (
+        most=0
+        while [ -e "$memory.wanted" ]; do
+            used=$(nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits 2> /dev/null | head -n 1)
+            [ "${used:-0}" -gt "$most" ] && most=$used && echo "$most" > "$memory"
+            sleep 0.2
+        done
+    ) &
+    watcher=$!
+    run "$@"
+    watched_code=$?
+    rm -f "$memory.wanted"
+    wait "$watcher"
+    return "$watched_code"
+}
+
+build_program() {
+    [ -z "${PROGRAM:-}" ] || return 0
+    [ -x "$program" ] && [ -x "$build/tests/cuda/test_device_kernels" ] && return 0
+    # Code for this device only: compiling for all takes four times as long.
+    capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
+    [ "$capability" = 90 ] && capability=90a
+    run setup 60 meson setup "$build" -Dstudio=disabled -Donednn=disabled -Dcuda=enabled \
+        "-Dgpu_architectures=$capability" || { cat "$out/setup.txt"; exit 1; }
+    run build 300 ninja -C "$build" alignprop tests/cuda/test_device_kernels || { tail "$out/build.txt"; exit 1; }
+}
+
+part_kernels() {
+    [ -z "${PROGRAM:-}" ] || return 0
+    run kernels 200 "$build/tests/cuda/test_device_kernels"
+}
+
+# tune NAME LIMIT STEPS SETTING...: a fresh run of the default model into OUT/run-NAME.
+tune() {
+    name=$1 limit=$2 count=$3
+    shift 3
+    for setting in "$@"; do set -- "$@" --set "$setting"; shift; done
+    rm -rf "$out/run-$name"
+    run "tune-$name" "$limit" "$program" tune "${EMOJI:-emoji-closer-to-prompt}" --device "$device" --json --quiet --steps "$count" \
+        --run "$out/run-$name" "$@"
+}
+
+# The rewards and norms of a run to the last digit, as lines of text.
+digits() {
+    grep -o '"\(total\|grad_norm\|adapter_norm\)":[^,}]*' "$out/tune-$1.txt"
+}
+
+same_digits() { # what, run, other run
+    digits "$2" > "$out/$2.digits"
+    digits "$3" > "$out/$3.digits"
+    if [ -s "$out/$2.digits" ] && cmp -s "$out/$2.digits" "$out/$3.digits"; then
+        tell "$1: the same to the last digit"
+    else
+        tell "$1: DIFFERENT"
+        failures=$((failures + 1))
+    fi
+}
+
+same_state() { # what, run, other run, step
+    file=checkpoints/$(printf 'step-%06d' "$4")/optimizer.safetensors
+    if cmp -s "$out/run-$2/$file" "$out/run-$3/$file"; then
+        tell "$1: the same bits"
+    else
+        tell "$1: DIFFERENT"
+        failures=$((failures + 1))
+    fi
+}
+
+part_emoji() {
+    whole="batch=${EMOJI_BATCH:-16} sampler.steps=${EMOJI_STEPS:-20} backprop.method=last-k backprop.k=${EMOJI_K:-5} sample.every=0"
+    # shellcheck disable=SC2086 # settings are words
+    {
+        tune bf16 60 6 precision=bf16 $whole
+        tune again 60 6 precision=bf16 $whole
+        same_digits "the same seed again" bf16 again
+        same_state "the same seed again" bf16 again 6
+        export ALIGNPROP_CUDA_GRAPHS=off
+        tune direct 60 6 precision=bf16 $whole
+        unset ALIGNPROP_CUDA_GRAPHS
+        same_digits "recorded and one operation after the other" bf16 direct
+        tune half 60 3 precision=bf16 $whole
+        run resume 60 "$program" resume "$out/run-half" --device "$device" --json --quiet --steps 6
+        same_state "3 steps and resumed to 6" bf16 half 6
+        tune fp32 90 6 precision=fp32 $whole
+        tell "first step's gradient norm: bf16 $(digits bf16 | grep grad_norm | head -n 1), fp32 $(digits fp32 |
+            grep grad_norm | head -n 1)"
+        for graphs in on off; do
+            for setting in precision=bf16 $whole; do set -- "$@" --set "$setting"; done
+            export ALIGNPROP_CUDA_GRAPHS=$graphs
+            watched "bench-emoji-graphs-$graphs" 60 "$program" bench "${EMOJI:-emoji-closer-to-prompt}" --device "$device" \
+                --json --steps "${EMOJI_TIMED:-100}" "$@"
+            tell "  seconds a step, graphs $graphs: $(number "bench-emoji-graphs-$graphs" step)"
+            set --
+        done
+        unset ALIGNPROP_CUDA_GRAPHS
+        tune rate 60 "${EMOJI_TIMED:-100}" precision=bf16 $whole
+        tell "  steps a second of a run with its previews, metrics and checkpoints: $(steps_per_second rate)"
+    }
+    peer_row emoji 120 --model presets/models/emoji --batch 16 --steps 20 --keep 5 --guidance 5 --reward clip --repeat 20
+}
+
+# From the times of a run's metrics: the mean over its second half.
+steps_per_second() {
+    grep -o '"seconds":[.0-9e-]*' "$out/tune-$1.txt" | cut -d: -f2 |
+        awk '{ s[NR] = $1 } END { for (i = int(NR / 2) + 1; i <= NR; i++) t += s[i]; if (t > 0) print (NR - int(NR / 2)) / t }'
+}
+
+# peer_row NAME LIMIT ARGUMENT...
+peer_row() {
+    if ! python3 -c 'import torch, diffusers' 2> /dev/null; then
+        tell "peer-$1: left out, python3 has no torch or diffusers"
+        return 0
+    fi
+    name=$1 limit=$2
+    shift 2
+    run "peer-$name" "$limit" python3 tests/bench/peer.py --device "$device" --dtype bf16 --best "$@" || return 1
+    tell "  seconds a step in PyTorch: $(number "peer-$name" seconds_median), bytes: $(number "peer-$name" peak_bytes)"
+}
+
+make_sd15() {
+    [ -e "$sd15/stable-diffusion-v1-5/rewards/aesthetic" ] || run weights 200 python3 tests/bench/make_sd15.py "$sd15"
+}
+
+# sd15_settings BATCH K GUIDANCE KEEP_STEPS: as arguments
+sd15_settings() {
+    for setting in accumulate=1 backprop.method=last-k sample.every=0 "sampler.width=$size" "sampler.height=$size" \
+        "sampler.steps=$steps" "batch=$1" "backprop.k=$2" "sampler.guidance=$3" "memory.keep_steps=$4"; do
+        printf '%s\n' --set "$setting"
+    done
+}
+
+# one_step NAME LIMIT PRECISION GUIDANCE: one optimiser step with K = 8 and its checkpoint
+one_step() {
+    rm -rf "$out/run-$1"
+    # shellcheck disable=SC2046 # arguments are words
+    run "$1" "$2" "$program" tune sd15-alignprop-paper --device "$device" --model-path "$sd15" --json --quiet --steps 1 \
+        --run "$out/run-$1" --set "precision=$3" $(sd15_settings 1 "${K:-8}" "$4" auto)
+}
+
+part_gradients() {
+    make_sd15
+    for guidance in 1 7.5; do
+        one_step "gradient-bf16-$guidance" 60 bf16 "$guidance"
+        one_step "gradient-fp32-$guidance" 240 fp32 "$guidance"
+        run "cosine-$guidance" 30 python3 tests/bench/cosine.py "$out/run-gradient-bf16-$guidance" \
+            "$out/run-gradient-fp32-$guidance" && tell "  guidance $guidance: $(cat "$out/cosine-$guidance.txt")"
+    done
+}
+
+# sd15_row BATCH K KEEP_STEPS TIMED_STEPS
+sd15_row() {
+    name=sd15-batch-$1-k-$2-keep-$3
+    # shellcheck disable=SC2046
+    watched "$name" 200 "$program" bench sd15-alignprop-paper --device "$device" --model-path "$sd15" --json --steps "$4" \
+        --set precision=bf16 $(sd15_settings "$1" "$2" 7.5 "$3") || return 1
+    tell "  batch $1, K $2, keep_steps $3: $(number "$name" step) s a step, planned $(number "$name" planned_bytes)" \
+        "bytes, most in use $(cat "$out/$name.memory" 2> /dev/null) MiB"
+}
+
+part_sd15() {
+    make_sd15
+    began=$(date +%s.%N)
+    one_step start-cold 60 bf16 7.5
+    began=$(date +%s.%N)
+    one_step start 60 bf16 7.5
+    tell "  start to first step: $(echo "$began $(date +%s.%N) $(number start seconds)" | awk '{ print $2 - $1 - $3 }') s"
+    for row in ${ROWS:-1:8:1 1:8:auto 4:8:1 16:8:1 1:1:1 1:50:1 4:8:auto 16:8:auto}; do
+        # shellcheck disable=SC2046
+        sd15_row $(echo "$row" | tr : ' ') "${TIMED:-3}"
+    done
+}
+
+part_peer() { # rows as BATCH:K
+    for row in ${1:-1:8 4:8 16:8 1:1 1:50}; do
+        peer_row "sd15-batch-${row%:*}-k-${row#*:}" 300 --model sd15-random --size "$size" --steps "$steps" --guidance 7.5 \
+            --reward aesthetic --checkpoint --repeat 3 --batch "${row%:*}" --keep "${row#*:}"
+    done
+}
+
+part_sanitizer() {
+    for tool in memcheck racecheck; do
+        run "sanitizer-$tool" 280 compute-sanitizer --tool $tool --error-exitcode 9 "$build/tests/cuda/test_device_kernels"
+    done
+}
+
 {
     git rev-parse HEAD 2> /dev/null || echo "no git"
     nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv
-    nvcc --version | tail -2
+    nvcc --version | tail -n 2
 } > "$out/machine.txt" 2>&1
-
-# Code for this device only: compiling for all takes four times as long.
-capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
-[ "$capability" = 90 ] && capability=90a
-part setup 60 meson setup "$build" -Dstudio=disabled -Donednn=disabled -Dcuda=enabled \
-    "-Dgpu_architectures=$capability" || { cat "$out/setup.txt" "$out/setup.err"; exit 1; }
-part build 240 ninja -C "$build" alignprop tests/cuda/test_device_kernels || { tail "$out/build.txt"; exit 1; }
-program=$build/alignprop
-
-part doctor 20 "$program" doctor --json
-part kernels 120 "$build/tests/cuda/test_device_kernels"
-if [ -d presets/models/emoji/unet ]; then
-    # The same settings on both sides: batch 16, 20 steps, the gradient through the last 5.
-    set -- --set batch=16 --set sampler.steps=20 --set backprop.method=last-k --set backprop.k=5 --set sample.every=0
-    for precision in bf16 fp32; do
-        part "tune-$precision" 60 "$program" tune emoji-closer-to-prompt --device cuda --json --steps 20 \
-            --run "$out/run-$precision" --set precision=$precision "$@"
-    done
-    part tune-again 60 "$program" tune emoji-closer-to-prompt --device cuda --json --steps 20 \
-        --run "$out/run-again" --set precision=bf16 "$@"
-    # The same seed: the same rewards and gradients to the last digit.
-    part same-bits 20 sh -c "for run in bf16 again; do
-        grep -o '\"\\(total\|grad_norm\|adapter_norm\\)\":[^,}]*' '$out/tune-'\$run.txt > '$out/'\$run.digits; done
-        test -s '$out/bf16.digits' && cmp '$out/bf16.digits' '$out/again.digits'"
-    part bench 60 "$program" bench emoji-closer-to-prompt --device cuda --json --set precision=bf16 "$@"
-    if python3 -c 'import torch, diffusers' 2> /dev/null; then
-        part peer 120 python3 tests/bench/peer.py --model presets/models/emoji --device cuda --dtype bf16 --batch 16 \
-            --steps 20 --keep 5 --reward clip --repeat 10 --best
-    else
-        echo "peer: left out, python3 has no torch or diffusers" | tee -a "$out/summary.txt"
-    fi
-fi
-if python3 -c 'import torch, diffusers' 2> /dev/null; then
-    for batch in 1 4; do
-        part "peer-sd15-batch-$batch" 120 python3 tests/bench/peer.py --model sd15-random --device cuda --dtype bf16 \
-            --size 512 --steps 50 --keep 8 --batch $batch --guidance 7.5 --reward aesthetic --checkpoint --repeat 3
-    done
-fi
-if command -v compute-sanitizer > /dev/null; then
-    for tool in memcheck racecheck; do
-        part "sanitizer-$tool" 120 compute-sanitizer --tool $tool --error-exitcode 9 \
-            "$build/tests/cuda/test_device_kernels"
-    done
-fi
-rm -rf "$build" "$out/packages"
-cat "$out/summary.txt"
+build_program
+run doctor 20 "$program" doctor --json
+for part in "$@"; do
+    case $part in
+    kernels | emoji | gradients | sd15 | sanitizer) "part_$part" ;;
+    peer) part_peer ;;
+    peer:*) part_peer "${part#peer:}" ;;
+    *) tell "there is no part $part" && failures=$((failures + 1)) ;;
+    esac
+done
+exit $((failures > 0))

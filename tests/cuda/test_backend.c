@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <cuda_runtime.h>
 
 #include "kernels/backend.h"
 #include "kernels/cuda/probe.h"
@@ -156,6 +157,7 @@ static void test_what_is_missing(void **unused)
         {{0, 0, 0, 0, 0, false}, 0, "no NVIDIA driver is installed; this build (CUDA 13.0) needs driver 580.65.06"},
         {{12040, 1, 9, 0, 1, true}, 0, "supports CUDA 12.4 at most; this build (CUDA 13.0) needs driver 580.65.06"},
         {{13000, 0, 0, 0, 0, true}, 0, "the NVIDIA driver finds no GPU"},
+        {{12040, 1, 9, 0, 1, true}, 0, "driver 580.65.06 or later"},
         {{13000, 1, 7, 5, 1, true}, 0, "compute capability 7.5; this build needs 8.0 (Ampere)"},
         {{13000, 2, 8, 6, 1, true}, 2, "there is no GPU 2: this machine has 2, numbered from 0"},
         {{13000, 1, 8, 6, 1, true}, -1, "there is no GPU -1"},
@@ -188,6 +190,78 @@ static void test_probe(void **unused)
     assert_int_equal(probe.device_count, 0);
     assert_non_null(strstr(probe.missing, "no NVIDIA driver"));
     emulation_set_machine(usual);
+}
+
+static void test_code_for_devices(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *architectures;
+        int major, minor;
+        bool covered;
+    } cases[] = {
+        {"sm_80 sm_86 sm_89 sm_90a compute_90", 8, 0, true},
+        {"sm_80 sm_86 sm_89 sm_90a compute_90", 8, 7, true},
+        {"sm_80 sm_86 sm_89 sm_90a compute_90", 9, 0, true},
+        {"sm_80 sm_86 sm_89 sm_90a compute_90", 12, 0, true}, /* through PTX */
+        {"sm_80 sm_86 sm_89 sm_90a compute_90", 7, 5, false},
+        {"sm_90a compute_90", 8, 0, false},
+        {"sm_90a compute_90", 10, 0, true},
+        {"sm_86", 8, 0, false},
+        {"sm_86", 8, 9, true},
+        {"sm_86", 9, 0, false},
+        {"sm_90a", 9, 0, true},
+        {"", 9, 0, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (cuda_code_covers(cases[i].architectures, cases[i].major, cases[i].minor) != cases[i].covered)
+            fail_msg("\"%s\" on a device of %d.%d", cases[i].architectures, cases[i].major, cases[i].minor);
+}
+
+/* What the runtime says, and what a person can do about it; told once, not again by the next call. */
+static void test_errors_say_what_helps(void **unused)
+{
+    (void)unused;
+    static const struct {
+        int error;
+        const char *words;
+    } cases[] = {
+        {cudaErrorNoKernelImageForDevice, "no kernel image is available for execution on the device; this build holds "
+                                          "code for sm_80 sm_86 sm_89 sm_90a compute_90: configure it with this GPU's "
+                                          "-Dgpu_architectures"},
+        {cudaErrorInsufficientDriver, "install a newer NVIDIA driver (`alignprop doctor` names it)"},
+        {cudaErrorSystemDriverMismatch, "the driver was replaced while it was loaded: restart the machine"},
+        {cudaErrorLaunchFailure, "unspecified launch failure; the GPU is lost to this program"},
+        {cudaErrorMemoryAllocation, "out of memory; other programs have taken memory of this GPU"},
+    };
+    struct backend *backend = create();
+    const struct backend_interface *interface = backend->interface;
+    struct operation operation = linear(2, 3, 2);
+    struct kernel *kernel;
+    struct kernel_requirements requirements;
+    void *memory;
+    float result[4] = {0};
+    require(interface->prepare(backend, &operation, &kernel, &requirements));
+    require(interface->allocate(backend, 4096 + requirements.scratch_bytes, &memory));
+    require(interface->clear(backend, memory, 4096));
+    void *y = (char *)memory + 1024, *scratch = (char *)memory + 4096;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        emulation_lose_device(0, cases[i].error);
+        status of_run = interface->run(backend, kernel, (const void *[]){memory, memory}, (void *[]){y}, NULL, scratch);
+        status of_wait = interface->synchronize(backend);
+        emulation_lose_device(0, 0);
+        assert_int_equal(of_run.code, STATUS_FAILED);
+        assert_int_equal(of_wait.code, STATUS_FAILED);
+        if (!strstr(of_run.message, "linear([2,3]") || !strstr(of_run.message, cases[i].words))
+            fail_msg("\"%s\" lacks \"%s\"", of_run.message, cases[i].words);
+        if (!strstr(of_wait.message, "the GPU failed while computing") || !strstr(of_wait.message, cases[i].words))
+            fail_msg("\"%s\" lacks \"%s\"", of_wait.message, cases[i].words);
+        require(interface->run(backend, kernel, (const void *[]){memory, memory}, (void *[]){y}, NULL, scratch));
+        require(interface->download(backend, result, y, sizeof result));
+    }
+    interface->discard(backend, kernel);
+    interface->release(backend, memory);
+    interface->destroy(backend);
 }
 
 /* An id outside the table must neither read outside nor pass unseen. */
@@ -295,6 +369,8 @@ int main(void)
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_what_is_missing),
         cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_code_for_devices),
+        cmocka_unit_test(test_errors_say_what_helps),
         cmocka_unit_test(test_bad_id),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_emulation_sees_mistakes),

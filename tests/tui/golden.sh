@@ -11,7 +11,7 @@ failed=0
 
 feed() { # feed STEP
     [ -n "${feed:-}" ] && kill "$feed" 2>/dev/null && wait "$feed" 2>/dev/null
-    rm -f "$work/sock"
+    rm -rf "$work/sock" "$work/run"
     "$engine" "$catalogue" "$work/sock" "$work/run" --step "$1" & feed=$!
     tries=0
     while [ ! -S "$work/sock" ] && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
@@ -55,28 +55,37 @@ attach="--socket $work/sock"
 feed 40
 for size in "80 24" "120 40" "200 60"; do
     set -- $size
-    at="$1x$2"
-    screen "home-$at" "$1" "$2" "" h
-    screen "tune-$at" "$1" "$2" "$attach --pictures none"
+    at="$1x$2" c=$1 r=$2
+    screen "home-$at" $c $r "" h
+    screen "tune-$at" $c $r "$attach --pictures none"
+    screen "edit-$at" $c $r "" h g e Down Right
+    screen "rewards-$at" $c $r "$attach" 3
+    screen "prompts-$at" $c $r "$attach --pictures none" 4
+    screen "timeline-$at" $c $r "$attach --pictures none" 5 Left
+    screen "grid-$at" $c $r "$attach --pictures none" 6 Right Down
+    screen "compare-$at" $c $r "" h g Space Down Space 7
+    screen "mixer-$at" $c $r "--pictures none" h 8 Left
+    screen "runs-$at" $c $r "" h 9
+    screen "log-$at" $c $r "$attach" 0
+    # errors
+    screen "missing-model-$at" $c $r "" h g Down Down Down Enter
+    screen "broken-preset-$at" $c $r "" h G Enter
+    screen "does-not-fit-$at" $c $r "" h g e / b a t c h Enter g Enter C-u 6 4 Enter
+    screen "bad-value-$at" $c $r "$attach --pictures none" = C-u x Enter
 done
 screen tune-symbols-80x24 80 24 "$attach --pictures symbols"
-screen edit-80x24 80 24 "" h e Down Right
-screen edit-120x40 120 40 "" h e
-screen does-not-fit-120x40 120 40 "" h e / b a t c h Enter g Enter C-u 6 4 Enter
-screen rewards-80x24 80 24 "$attach" 3
-screen prompts-80x24 80 24 "$attach --pictures none" 4
-screen timeline-80x24 80 24 "$attach --pictures none" 5 Left
-screen grid-120x40 120 40 "$attach --pictures none" 6 Right Down
-screen compare-80x24 80 24 "" h Space Down Space 7
-screen mixer-80x24 80 24 "--pictures none" h 8 Left
-screen runs-80x24 80 24 "" h 9
-screen log-80x24 80 24 "$attach" 0
 screen help-80x24 80 24 "$attach --pictures none" '?'
 screen palette-80x24 80 24 "$attach --pictures none" : s a
 screen filter-80x24 80 24 "" h / c l
 screen leave-80x24 80 24 "$attach --pictures none" q
-screen missing-model-80x24 80 24 "" h Down Down Down Enter
-screen broken-preset-80x24 80 24 "" h G Enter
+screen export-80x24 80 24 "$attach --pictures none" E
 feed 0
-screen tune-empty-80x24 80 24 "$attach --pictures none"
+for size in "80 24" "120 40" "200 60"; do
+    set -- $size
+    at="$1x$2" c=$1 r=$2
+    screen "tune-empty-$at" $c $r "$attach --pictures none"
+    screen "timeline-empty-$at" $c $r "$attach --pictures none" 5
+    screen "grid-empty-$at" $c $r "$attach --pictures none" 6
+    screen "compare-empty-$at" $c $r "" h 7
+done
 exit $failed

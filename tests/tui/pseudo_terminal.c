@@ -33,7 +33,7 @@ static const char *need(const char *name)
     return value;
 }
 
-void session_open(struct session *session, const char *const *engine_words)
+void session_prepare(struct session *session)
 {
     memset(session, 0, sizeof *session);
     snprintf(session->folder, sizeof session->folder, "/tmp/studio-test-XXXXXX");
@@ -43,6 +43,11 @@ void session_open(struct session *session, const char *const *engine_words)
     snprintf(session->request_log, sizeof session->request_log, "%s/requests", session->folder);
     session->arriving = malloc(RING * sizeof *session->arriving);
     session->leaving = malloc(RING * sizeof *session->leaving);
+}
+
+void session_open(struct session *session, const char *const *engine_words)
+{
+    session_prepare(session);
     session->engine = fork();
     if (session->engine == 0) {
         const char *words[24] = {
@@ -56,12 +61,14 @@ void session_open(struct session *session, const char *const *engine_words)
     for (int tries = 0; tries < 500 && access(session->socket_path, F_OK) != 0; tries++) usleep(10000);
 }
 
-void session_start_studio(struct session *session, int rows, int columns, bool attach, const char *term)
+void session_start_program(struct session *session, int rows, int columns, const char *term, const char *const *words)
 {
     struct winsize size = {.ws_row = (unsigned short)rows,
                            .ws_col = (unsigned short)columns,
                            .ws_xpixel = (unsigned short)(columns * 8),
                            .ws_ypixel = (unsigned short)(rows * 16)};
+    if (session->master > 0) close(session->master);
+    if (session->slave > 0) close(session->slave);
     if (openpty(&session->master, &session->slave, NULL, NULL, &size) != 0) exit(1);
     fcntl(session->master, F_SETFD, FD_CLOEXEC);
     tcgetattr(session->slave, &session->before);
@@ -71,16 +78,19 @@ void session_start_studio(struct session *session, int rows, int columns, bool a
         setenv("ALIGNPROP_CLOCK", "1795424500", 1);
         setenv("LC_ALL", "C.UTF-8", 1);
         unsetenv("TMUX");
-        unsetenv("NO_COLOR");
         login_tty(session->slave);
-        const char *driver = need("STUDIO_DRIVER");
-        if (attach)
-            execl(driver, driver, "studio", "--engine", session->socket_path, "--socket", session->socket_path,
-                  (char *)NULL);
-        execl(driver, driver, "studio", "--engine", session->socket_path, (char *)NULL);
+        execv(words[0], (char *const *)words);
         _exit(127);
     }
     fcntl(session->master, F_SETFL, O_NONBLOCK);
+}
+
+void session_start_studio(struct session *session, int rows, int columns, bool attach, const char *term)
+{
+    const char *words[] = {
+        need("STUDIO_DRIVER"), "studio", "--engine", session->socket_path, attach ? "--socket" : NULL,
+        session->socket_path,  NULL};
+    session_start_program(session, rows, columns, term, words);
 }
 
 static void push(struct delayed *ring, size_t first, size_t *count, unsigned char byte, int64_t due)
@@ -96,6 +106,13 @@ static void answer_text(struct session *session, const char *text, int64_t now)
              now + session->delay);
 }
 
+static void answer_background(struct session *session, int64_t now)
+{
+    answer_text(session, "\033]11;", now);
+    answer_text(session, session->background, now);
+    answer_text(session, "\033\\", now);
+}
+
 /* Answers the questions that have come in whole. */
 static void answer_questions(struct session *session, int64_t now)
 {
@@ -105,6 +122,8 @@ static void answer_questions(struct session *session, int64_t now)
             answer_text(session, "\033[0n", now);
         else if (memcmp(at, "\033[c", 3) == 0)
             answer_text(session, session->sixel ? "\033[?62;4;22c" : "\033[?62;22c", now);
+        else if (memcmp(at, "\033]11", 4) == 0 && session->background != NULL)
+            answer_background(session, now);
         session->answered++;
     }
 }
@@ -135,12 +154,18 @@ static void deliver(struct session *session, int64_t now)
         session->arriving_count--;
     }
     answer_questions(session, now);
-    while (session->leaving_count > 0 && session->leaving[session->leaving_first].due <= now) {
-        ssize_t written = write(session->master, &session->leaving[session->leaving_first].byte, 1);
-        if (written != 1) return;
-        session->leaving_first = (session->leaving_first + 1) % RING;
-        session->leaving_count--;
+    /* What is due together arrives together, as from a terminal that answers with one write. */
+    unsigned char bytes[256];
+    size_t count = 0;
+    for (; count < sizeof bytes && count < session->leaving_count; count++) {
+        const struct delayed *next = &session->leaving[(session->leaving_first + count) % RING];
+        if (next->due > now) break;
+        bytes[count] = next->byte;
     }
+    ssize_t written = count > 0 ? write(session->master, bytes, count) : 0;
+    if (written <= 0) return;
+    session->leaving_first = (session->leaving_first + (size_t)written) % RING;
+    session->leaving_count -= (size_t)written;
 }
 
 void session_pump(struct session *session, int milliseconds)
@@ -171,6 +196,15 @@ bool session_wait(struct session *session, size_t from, const char *text, int mi
         if (clock_milliseconds() >= until) return false;
         session_pump(session, 2);
     }
+}
+
+void session_forget(struct session *session)
+{
+    /* The last bytes may be the beginning of a question. */
+    size_t keep = session->output.length - session->answered;
+    memmove(session->output.data, session->output.data + session->answered, keep);
+    session->output.length = keep;
+    session->answered = 0;
 }
 
 void session_type(struct session *session, const char *keys)

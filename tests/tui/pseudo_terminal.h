@@ -10,6 +10,8 @@
 #include <sys/types.h>
 #include <termios.h>
 
+enum { PATH_ROOM = 256 };
+
 struct delayed {
     int64_t due; /* milliseconds */
     unsigned char byte;
@@ -24,6 +26,7 @@ struct session {
     size_t answered;                    /* of it, searched for questions */
     bool sixel;                         /* answer as a terminal with sixel */
     bool silent;                        /* answer nothing */
+    const char *background;             /* answer to the question for it, as rgb:RRRR/GGGG/BBBB; NULL: none */
     double rate;                        /* bytes per second of the link; 0: no limit */
     int delay;                          /* one way, milliseconds */
     struct delayed *arriving, *leaving; /* rings in the two directions */
@@ -32,13 +35,19 @@ struct session {
 };
 
 int64_t clock_milliseconds(void);
+/* A session without an engine: a folder, and room for what passes. */
+void session_prepare(struct session *session);
 /* Starts a fake engine with these further words (NULL-terminated, may be NULL). */
 void session_open(struct session *session, const char *const *engine_words);
 void session_start_studio(struct session *session, int rows, int columns, bool attach, const char *term);
+/* Starts any program, `words` being what main gets, in place of the studio. */
+void session_start_program(struct session *session, int rows, int columns, const char *term, const char *const *words);
 /* Reads and answers for so long. */
 void session_pump(struct session *session, int milliseconds);
 /* Until the output from byte `from` on holds `text`; false after `milliseconds`. */
 bool session_wait(struct session *session, size_t from, const char *text, int milliseconds);
+/* Drops the output seen so far, for sessions too long to keep it. */
+void session_forget(struct session *session);
 void session_type(struct session *session, const char *keys);
 /* Waits for the studio's end, reading on; returns its wait status, -1 when it did not end in time (it is killed then).
  */

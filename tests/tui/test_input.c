@@ -121,6 +121,37 @@ static void complaint_05_typing_between_the_bytes_of_a_reply(void **state)
     assert_int_equal(all.events[all.count - 1].numbers[1], 4);
 }
 
+/* Esc of a status report, then a pause in which it is taken for the key: the rest is no typing. */
+static void complaint_05_a_report_torn_after_its_first_byte(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes, *typed;
+    } cases[] = {{"[0n", ""}, {"[3nx", "x"}, {"[", "["}, {"[5", "[5"}, {"[0x", "[0x"}, {"ab", "ab"}, {"[0\r", "[0\r"}};
+    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+        struct input_parser parser;
+        struct input_event event;
+        char typed[16] = {0};
+        int64_t now = 1000;
+        input_parser_init(&parser);
+        parser.status_expected = true;
+        input_parser_feed(&parser, 27, now);
+        input_parser_tick(&parser, now += 100);
+        assert_true(input_parser_next(&parser, &event));
+        assert_int_equal(event.key, KEY_CODE_ESCAPE);
+        for (const char *at = cases[index].bytes; *at; at++) input_parser_feed(&parser, (unsigned char)*at, now += 90);
+        input_parser_tick(&parser, now + 1000);
+        while (input_parser_next(&parser, &event))
+            if (event.kind == INPUT_KEY) typed[strlen(typed)] = (char)event.key;
+        assert_string_equal(typed, cases[index].typed);
+        assert_true(input_parser_idle(&parser));
+    }
+    /* Without a report due, Esc and what follows are keys. */
+    struct collected all = feed("\033[0n", 4, 300, false);
+    assert_int_equal(all.events[0].key, KEY_CODE_ESCAPE);
+    assert_string_equal(all.typed, "[0n");
+}
+
 static void pasting_is_text(void **state)
 {
     (void)state;
@@ -278,6 +309,7 @@ int main(void)
         cmocka_unit_test(complaint_08_escape_comes_at_once),
         cmocka_unit_test(complaint_05_no_reply_is_typed),
         cmocka_unit_test(complaint_05_typing_between_the_bytes_of_a_reply),
+        cmocka_unit_test(complaint_05_a_report_torn_after_its_first_byte),
         cmocka_unit_test(pasting_is_text),
         cmocka_unit_test(the_mouse_is_read),
         cmocka_unit_test(terminals_are_told_apart),

@@ -103,33 +103,42 @@ void plot_render(const struct plot_series *series, int count, struct plot_range 
     free(canvas.dots);
 }
 
+/* A step of 1, 2 or 5 times a power of ten that gives at most seven ticks. */
+static double tick_step(double width)
+{
+    double step = 1;
+    for (int round = 0; width / step > 6; round++) step *= round % 3 == 1 ? 2.5 : 2;
+    return step;
+}
+
+static int axis_column(struct area area, struct plot_range across, double value)
+{
+    double width = across.high - across.low;
+    return area.column + (width > 0 ? (int)lround((value - across.low) / width * (area.columns - 1)) : 0);
+}
+
 static void draw_axis(struct area area, struct plot_range across, const int *mark_steps, int mark_count, int best_step)
 {
-    int row = area.row + area.rows - 1;
-    double width = across.high - across.low;
+    int row = area.row + area.rows - 1, free_from = area.column;
+    double width = across.high - across.low, step = tick_step(width);
+    int best = best_step >= 0 ? axis_column(area, across, best_step) : -1;
     draw_line(row, area.column, area.columns, STYLE_FRAME);
-    int free_from = area.column;
-    for (int tick = 0; tick <= 4; tick++) {
+    for (double value = ceil(across.low / step) * step; value <= across.high; value += step) {
         char text[16];
-        snprintf(text, sizeof text, "%.0f", across.low + width * tick / 4);
-        int cells = (int)strlen(text);
-        int column = area.column + (int)lround((area.columns - 1) * tick / 4.0) -
-                     (tick == 4  ? cells - 1
-                      : tick > 0 ? cells / 2
-                                 : 0);
-        if (column < free_from || column + cells > area.column + area.columns) continue;
+        snprintf(text, sizeof text, "%.0f", value);
+        int cells = (int)strlen(text), column = axis_column(area, across, value) - cells / 2;
+        if (column < area.column) column = area.column;
+        if (column + cells > area.column + area.columns) column = area.column + area.columns - cells;
+        bool under_mark = best >= column && best < column + cells;
+        if (column < free_from || under_mark) continue;
         draw_text(row, column, cells, STYLE_DIM, text);
         free_from = column + cells + 1;
     }
     for (int mark = 0; mark < mark_count; mark++) {
         if (mark_steps[mark] < across.low || mark_steps[mark] > across.high || width <= 0) continue;
-        int column = area.column + (int)lround((mark_steps[mark] - across.low) / width * (area.columns - 1));
-        draw_text(row, column, 1, STYLE_WARNING, style_unicode() ? "\u25b4" : "^");
+        draw_text(row, axis_column(area, across, mark_steps[mark]), 1, STYLE_WARNING, style_unicode() ? "\u25b4" : "^");
     }
-    if (best_step >= 0 && width > 0) {
-        int column = area.column + (int)lround((best_step - across.low) / width * (area.columns - 1));
-        draw_text(row, column, 1, STYLE_GOOD, style_unicode() ? "\u25c6" : "*");
-    }
+    if (best_step >= 0 && width > 0) draw_text(row, best, 1, STYLE_GOOD, style_unicode() ? "\u25c6" : "*");
 }
 
 void plot_draw(struct area area, const struct plot_series *series, int count, struct plot_range across,

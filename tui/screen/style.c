@@ -3,33 +3,33 @@
 #include <curses.h>
 
 struct look {
-    short dark, light; /* colour of 256; -1: the terminal's own */
-    short sixteen;     /* of the first sixteen, readable on both backgrounds */
+    short dark, light;                 /* colour of 256 on a dark and on a light ground; -1: the terminal's own */
+    short sixteen_dark, sixteen_light; /* likewise of the first sixteen, whose green, yellow and cyan vanish on white */
     short dark_back, light_back;
     attr_t attributes, plain; /* with and without colours */
 };
 
 static const struct look looks[STYLE_COUNT] = {
-    [STYLE_TEXT] = {-1, -1, -1, -1, -1, A_NORMAL, A_NORMAL},
-    [STYLE_DIM] = {245, 243, 8, -1, -1, A_NORMAL, A_DIM},
-    [STYLE_LIVE] = {-1, -1, -1, -1, -1, A_BOLD, A_BOLD},
-    [STYLE_ACCENT] = {80, 30, 6, -1, -1, A_NORMAL, A_NORMAL},
-    [STYLE_TITLE] = {80, 30, 6, -1, -1, A_BOLD, A_BOLD},
-    [STYLE_SELECTED] = {231, 16, 6, 237, 253, A_BOLD, A_REVERSE},
-    [STYLE_FRAME] = {239, 250, 8, -1, -1, A_NORMAL, A_DIM},
-    [STYLE_GOOD] = {114, 28, 2, -1, -1, A_NORMAL, A_NORMAL},
-    [STYLE_BAD] = {210, 124, 1, -1, -1, A_BOLD, A_BOLD},
-    [STYLE_WARNING] = {221, 130, 3, -1, -1, A_NORMAL, A_BOLD},
-    [STYLE_KEY] = {80, 30, 6, -1, -1, A_BOLD, A_BOLD},
-    [STYLE_FIELD] = {231, 16, -1, 236, 254, A_NORMAL, A_UNDERLINE},
-    [STYLE_CURVE_TOTAL] = {80, 30, 6, -1, -1, A_NORMAL, A_NORMAL},
-    [STYLE_CURVE_HELD_OUT] = {215, 166, 3, -1, -1, A_NORMAL, A_BOLD},
-    [STYLE_CURVE_1] = {111, 25, 4, -1, -1, A_NORMAL, A_NORMAL},
-    [STYLE_CURVE_2] = {176, 90, 5, -1, -1, A_NORMAL, A_NORMAL},
-    [STYLE_CURVE_3] = {150, 64, 2, -1, -1, A_NORMAL, A_NORMAL},
-    [STYLE_CURVE_4] = {222, 136, 3, -1, -1, A_NORMAL, A_NORMAL},
-    [STYLE_CURVE_5] = {174, 131, 1, -1, -1, A_NORMAL, A_NORMAL},
-    [STYLE_CURVE_6] = {152, 66, 6, -1, -1, A_NORMAL, A_NORMAL},
+    [STYLE_TEXT] = {-1, -1, -1, -1, -1, -1, A_NORMAL, A_NORMAL},
+    [STYLE_DIM] = {245, 243, 8, 8, -1, -1, A_NORMAL, A_DIM},
+    [STYLE_LIVE] = {-1, -1, -1, -1, -1, -1, A_BOLD, A_BOLD},
+    [STYLE_ACCENT] = {80, 30, 6, 4, -1, -1, A_NORMAL, A_NORMAL},
+    [STYLE_TITLE] = {80, 30, 6, 4, -1, -1, A_BOLD, A_BOLD},
+    [STYLE_SELECTED] = {231, 16, 6, -1, 237, 253, A_BOLD, A_REVERSE},
+    [STYLE_FRAME] = {239, 250, 8, 8, -1, -1, A_NORMAL, A_DIM},
+    [STYLE_GOOD] = {114, 28, 2, 4, -1, -1, A_NORMAL, A_NORMAL},
+    [STYLE_BAD] = {210, 124, 9, 1, -1, -1, A_BOLD, A_BOLD},
+    [STYLE_WARNING] = {221, 130, 3, 5, -1, -1, A_NORMAL, A_BOLD},
+    [STYLE_KEY] = {80, 30, 6, 4, -1, -1, A_BOLD, A_BOLD},
+    [STYLE_FIELD] = {231, 16, -1, -1, 236, 254, A_NORMAL, A_UNDERLINE},
+    [STYLE_CURVE_TOTAL] = {80, 30, 6, 4, -1, -1, A_NORMAL, A_NORMAL},
+    [STYLE_CURVE_HELD_OUT] = {215, 166, 3, 1, -1, -1, A_NORMAL, A_BOLD},
+    [STYLE_CURVE_1] = {111, 25, 12, 4, -1, -1, A_NORMAL, A_NORMAL},
+    [STYLE_CURVE_2] = {176, 90, 5, 5, -1, -1, A_NORMAL, A_NORMAL},
+    [STYLE_CURVE_3] = {150, 64, 2, 8, -1, -1, A_NORMAL, A_NORMAL},
+    [STYLE_CURVE_4] = {222, 136, 3, 1, -1, -1, A_NORMAL, A_NORMAL},
+    [STYLE_CURVE_5] = {174, 131, 9, -1, -1, -1, A_NORMAL, A_NORMAL},
+    [STYLE_CURVE_6] = {152, 66, 14, 5, -1, -1, A_NORMAL, A_NORMAL},
 };
 
 /* ncurses' screen is one for the program, and so are its colours. */
@@ -45,8 +45,8 @@ static int pair_of(const struct look *look, bool light)
         int front = light ? look->light : look->dark, back = light ? look->light_back : look->dark_back;
         return front < 0 && back < 0 ? 0 : alloc_pair(front, back);
     }
-    int front = look->sixteen;
-    if (front == 8 && COLORS < 16) front = -1;
+    int front = light ? look->sixteen_light : look->sixteen_dark;
+    if (front >= 8 && COLORS < 16) front = front == 8 ? -1 : front - 8;
     return front < 0 ? 0 : alloc_pair(front, -1);
 }
 

@@ -17,9 +17,11 @@ enum state {
  * byte of one that a slow link splits, so it waits longer. */
 enum {
     ESCAPE_PATIENCE = 25,
+    ESCAPE_PATIENCE_STATUS = 75,
     ESCAPE_PATIENCE_REPLIES = 150,
     SEQUENCE_PATIENCE = 200,
-    SEQUENCE_PATIENCE_REPLIES = 10000
+    SEQUENCE_PATIENCE_REPLIES = 10000,
+    LATE_PATIENCE = 5000
 };
 
 void input_parser_init(struct input_parser *parser)
@@ -208,6 +210,31 @@ static void finish_string(struct input_parser *parser)
         emit_reply(parser, REPLY_OTHER, NULL, text);
 }
 
+/* What looked like the rest of a report was typed after all. */
+static void type_late_bytes(struct input_parser *parser)
+{
+    parser->late = false;
+    parser->state = STATE_GROUND;
+    emit_key(parser, '[', 0);
+    for (size_t index = 0; index < parser->length; index++) emit_key(parser, (unsigned char)parser->sequence[index], 0);
+}
+
+/* After an Esc that was taken for the key: `0n` or `3n` ends the report, all else was typed. */
+static bool feed_late(struct input_parser *parser, unsigned char byte)
+{
+    bool digit = parser->length == 0 && (byte == '0' || byte == '3');
+    if (digit) {
+        parser->sequence[parser->length++] = (char)byte;
+    } else if (parser->length == 1 && byte == 'n') {
+        parser->late = false;
+        finish_control(parser, 'n');
+    } else {
+        type_late_bytes(parser);
+        return false;
+    }
+    return true;
+}
+
 /* No key starts with CSI ?, so inside one every byte that no reply holds was typed meanwhile. */
 static bool belongs_to_private_reply(unsigned char byte)
 {
@@ -255,11 +282,11 @@ static void feed_string(struct input_parser *parser, unsigned char byte)
 
 static void feed_ground(struct input_parser *parser, unsigned char byte)
 {
-    if (byte == 27 && parser->pasting) {
-        parser->state = STATE_ESCAPE;
-        parser->length = 0;
-    } else if (byte == 27) {
-        parser->state = STATE_ESCAPE;
+    bool late = byte == '[' && parser->last_byte < parser->late_until;
+    parser->late_until = 0;
+    if (byte == 27 || late) {
+        parser->state = late ? STATE_CONTROL : STATE_ESCAPE;
+        parser->late = late;
         parser->length = 0;
     } else if (byte < 0x80) {
         emit_key(parser, byte == 8 ? KEY_CODE_BACKSPACE : byte, 0);
@@ -324,7 +351,12 @@ void input_parser_feed(struct input_parser *parser, unsigned char byte, int64_t 
     switch ((enum state)parser->state) {
     case STATE_GROUND: feed_ground(parser, byte); return;
     case STATE_ESCAPE: feed_escape(parser, byte); return;
-    case STATE_CONTROL: feed_control(parser, byte); return;
+    case STATE_CONTROL:
+        if (!parser->late)
+            feed_control(parser, byte);
+        else if (!feed_late(parser, byte))
+            feed_ground(parser, byte);
+        return;
     case STATE_SINGLE_SHIFT:
         parser->state = STATE_GROUND;
         if (key_of_letter((char)byte) != KEY_CODE_UNKNOWN)
@@ -350,7 +382,13 @@ static int patience(const struct input_parser *parser)
 {
     switch ((enum state)parser->state) {
     case STATE_GROUND: return -1;
-    case STATE_ESCAPE: return parser->replies_expected ? ESCAPE_PATIENCE_REPLIES : ESCAPE_PATIENCE;
+    case STATE_ESCAPE:
+        if (parser->replies_expected) return ESCAPE_PATIENCE_REPLIES;
+        return parser->status_expected ? ESCAPE_PATIENCE_STATUS : ESCAPE_PATIENCE;
+    case STATE_CONTROL:
+        if (parser->late) return SEQUENCE_PATIENCE;
+        if (parser->status_expected) return SEQUENCE_PATIENCE_REPLIES;
+        return parser->replies_expected ? SEQUENCE_PATIENCE_REPLIES : SEQUENCE_PATIENCE;
     default: return parser->replies_expected ? SEQUENCE_PATIENCE_REPLIES : SEQUENCE_PATIENCE;
     }
 }
@@ -367,6 +405,9 @@ void input_parser_tick(struct input_parser *parser, int64_t now)
 {
     if (input_parser_deadline(parser, now) != 0) return;
     bool lone_escape = parser->state == STATE_ESCAPE;
+    if (parser->late) type_late_bytes(parser);
     parser->state = STATE_GROUND;
-    if (lone_escape) emit_key(parser, KEY_CODE_ESCAPE, 0);
+    if (!lone_escape) return;
+    emit_key(parser, KEY_CODE_ESCAPE, 0);
+    if (parser->status_expected) parser->late_until = now + LATE_PATIENCE;
 }

@@ -64,6 +64,9 @@ enum { INPUT_SEQUENCE_CAPACITY = 256, INPUT_QUEUE_CAPACITY = 64 };
 struct input_parser {
     int state;
     bool replies_expected; /* set by the owner while a question is open: escape sequences get more time */
+    bool status_expected;  /* likewise while a status report is due, as it often is */
+    int64_t late_until;    /* until then `[0n` may be the rest of a report whose Esc was taken for the key */
+    bool late;             /* inside such a rest */
     bool pasting;
     char sequence[INPUT_SEQUENCE_CAPACITY];
     size_t length;

@@ -20,7 +20,10 @@ enum {
     SMALLEST_SAMPLE = 300,
     LEAST_SAMPLES = 4,
     SMALL_PIECE = 2000,
-    SAMPLE_PERIOD = 5000
+    SAMPLE_PERIOD = 5000,
+    LATE = 800,
+    LATE_ENOUGH = 2,
+    VERY_LATE = 2000
 };
 /* Delays under this are the terminal's own scheduling, not the link's. */
 static const double noise_milliseconds = 4;
@@ -72,8 +75,10 @@ static void choose_level(struct link *link)
 {
     if (link->fixed || link->sample_count < LEAST_SAMPLES) return;
     enum link_level fitting = LINK_SYMBOLS;
+    /* A piece that took very long began on a faster link: what comes next will be slower still. */
+    double rate = link->delay > LATE ? link->rate / 3 : link->rate;
     for (int level = LINK_SMALL; level < LINK_LEVEL_COUNT; level++)
-        if (link->rate >= levels[level].least_rate) fitting = (enum link_level)level;
+        if (rate >= levels[level].least_rate) fitting = (enum link_level)level;
     if (fitting < link->level) {
         link->level = fitting;
         link->votes_up = 0;
@@ -88,17 +93,21 @@ static void choose_level(struct link *link)
 }
 
 /* The best of the recent samples: a busy terminal makes single answers late, a slow link makes all of them. A few newer
- * ones must be there before an old one is forgotten, so that silence does not count as slowness. */
+ * ones must be there before an old one is forgotten, so that silence does not count as slowness; fewer do where answers
+ * were very late, for then waiting for more of them takes too long. */
 static void add_sample(struct link *link, double rate, int64_t now)
 {
     link->samples[link->sample_next].taken = now;
     link->samples[link->sample_next].rate = rate;
     link->sample_next = (link->sample_next + 1) % LINK_SAMPLES;
     if (link->sample_count < LINK_SAMPLES) link->sample_count++;
+    link->late = link->delay > LATE ? link->late + 1 : 0;
+    bool slow = link->late >= LATE_ENOUGH || link->delay > VERY_LATE;
+    int kept = slow ? link->late : LEAST_SAMPLES, period = slow ? 0 : SAMPLE_PERIOD;
     link->rate = 0;
     for (int age = 0; age < link->sample_count; age++) {
         int at = (link->sample_next - 1 - age + 2 * LINK_SAMPLES) % LINK_SAMPLES;
-        if (age >= LEAST_SAMPLES && now - link->samples[at].taken > SAMPLE_PERIOD) break;
+        if (age >= kept && now - link->samples[at].taken > period) break;
         if (link->samples[at].rate > link->rate) link->rate = link->samples[at].rate;
     }
 }
@@ -144,12 +153,16 @@ size_t link_piece(const struct link *link)
     return window(link);
 }
 
+bool link_waits(const struct link *link, int64_t now)
+{
+    /* A terminal that never answers is not waited for. */
+    return link->count > 0 && (link->ever_answered || now - link->marks[link->first].sent <= SILENCE);
+}
+
 size_t link_room(const struct link *link, int64_t now)
 {
     if (link->count == 0) return window(link);
-    /* A terminal that never answers is not waited for. */
-    bool silent = !link->ever_answered && now - link->marks[link->first].sent > SILENCE;
-    if (silent) return window(link);
+    if (!link_waits(link, now)) return window(link);
     size_t most = window(link);
     return link->in_flight < most ? most - link->in_flight : 0;
 }

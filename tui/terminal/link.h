@@ -45,6 +45,7 @@ struct link {
     double recent_shortest; /* of the present half minute, to follow a changed route */
     int64_t recent_since;
     double delay; /* that the last piece took on the link, milliseconds */
+    int late;     /* pieces in a row that took very long */
     int64_t last_answer;
     enum link_level level;
     int votes_up;
@@ -62,6 +63,8 @@ void link_answer(struct link *link, int64_t now);
 void link_note_round_trip(struct link *link, double milliseconds, int64_t now);
 /* Bytes that may be sent now; 0: wait for an answer. */
 size_t link_room(const struct link *link, int64_t now);
+/* An answer is due, from a terminal that has not been found to be silent. */
+bool link_waits(const struct link *link, int64_t now);
 /* The largest piece that one mark should cover. */
 size_t link_piece(const struct link *link);
 

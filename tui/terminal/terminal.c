@@ -297,6 +297,7 @@ bool terminal_read(struct terminal *terminal, int64_t now)
     unsigned char bytes[INPUT_QUEUE_CAPACITY / 2];
     ssize_t got = read(terminal->input, bytes, sizeof bytes);
     if (got < 0) return errno == EAGAIN || errno == EINTR || errno == EWOULDBLOCK;
+    terminal->parser.status_expected = link_waits(&terminal->link, now);
     for (ssize_t index = 0; index < got; index++) input_parser_feed(&terminal->parser, bytes[index], now);
     return true;
 }

@@ -23,6 +23,26 @@ static int shown_presets(const struct studio *studio, const cJSON *shown[], int 
     return count;
 }
 
+/* The preset that shows something soonest, of those that can be started: nobody's first run should be a long one. */
+void home_choose_first(struct studio *studio, const cJSON *catalogue)
+{
+    const cJSON *item = NULL;
+    double least = INFINITY;
+    int at = 0;
+    cJSON_ArrayForEach(item, item_get(catalogue, "presets"))
+    {
+        const cJSON *preset = item_get(item, "preset");
+        double work = item_number(preset, "steps", INFINITY) * item_number(preset, "batch", 1) *
+                      item_number(item_get(preset, "sampler"), "steps", 1);
+        bool ready = item_get(item, "error") == NULL && !cJSON_IsFalse(item_get(item, "model_present"));
+        if (ready && work < least) {
+            least = work;
+            studio->home[PANE_PRESETS].cursor = at;
+        }
+        at++;
+    }
+}
+
 static const cJSON *chosen_preset(struct studio *studio)
 {
     const cJSON *shown[TEXT_LIST];
@@ -94,8 +114,20 @@ static void draw_preset(struct studio *studio, int row, struct area body, const 
 }
 
 /* What the chosen preset is about, and what it needs. */
+/* " in about 2:10" where the time of a step has been measured, else nothing. */
+static const char *duration_words(const cJSON *item, char *text, size_t size)
+{
+    double seconds =
+        item_number(item, "seconds_per_step", NAN) * (double)item_integer(item_get(item, "preset"), "steps", 0);
+    char time[32];
+    text[0] = 0;
+    if (seconds > 0) snprintf(text, size, " in about %s", words_seconds(time, sizeof time, seconds));
+    return text;
+}
+
 static void draw_details(struct area area, const cJSON *item)
 {
+    char cost[64];
     const cJSON *preset = item_get(item, "preset");
     const char *error = item_text(item, "error", NULL), *hint = item_text(item, "model_hint", NULL);
     struct area rest = area;
@@ -106,11 +138,16 @@ static void draw_details(struct area area, const cJSON *item)
     const cJSON *train = item_get(item_get(preset, "prompts"), "train");
     int count = cJSON_GetArraySize(train);
     const cJSON *first = cJSON_GetArrayItem(train, 0);
-    const char *words = cJSON_IsString(first) ? first->valuestring : "prompts from a file";
-    char more[40] = "";
-    if (count > 1) snprintf(more, sizeof more, " and %d more", count - 1);
-    draw_format(rest.row, rest.column, rest.columns, STYLE_DIM, "\"%.200s\"%s \u00b7 rank %lld \u00b7 %lld steps",
-                words, more, item_integer(item_get(preset, "lora"), "rank", 0), item_integer(preset, "steps", 0));
+    char words[256];
+    if (!cJSON_IsString(first))
+        snprintf(words, sizeof words, "%lld prompts from a file", item_integer(item, "prompts", 0));
+    else if (count > 1)
+        snprintf(words, sizeof words, "\"%.200s\" and %d more", first->valuestring, count - 1);
+    else
+        snprintf(words, sizeof words, "\"%.200s\"", first->valuestring);
+    draw_format(rest.row, rest.column, rest.columns, STYLE_DIM, "%s \u00b7 rank %lld \u00b7 %lld steps%s", words,
+                item_integer(item_get(preset, "lora"), "rank", 0), item_integer(preset, "steps", 0),
+                duration_words(item, cost, sizeof cost));
     rest.row++;
     rest.rows--;
     const char *notes = item_text(item, "notes", item_text(preset, "notes", ""));
@@ -127,17 +164,16 @@ static void draw_run(struct studio *studio, int row, struct area body, const cJS
     if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
     bool marked = is_marked(studio, item_text(run, "path", ""), true);
     draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
-    draw_text(row, body.column + 2, 20, text, item_text(run, "name", "?"));
-    draw_format(row, body.column + 23, 14, dim, "step %lld/%lld", item_integer(run, "step", 0),
-                item_integer(run, "steps", 0));
+    int name = body.columns >= 110 ? 40 : 20, after = body.column + name;
+    draw_text(row, body.column + 2, name, text, item_text(run, "name", "?"));
+    draw_format(row, after + 3, 14, dim, "step %lld/%lld", item_integer(run, "step", 0), item_integer(run, "steps", 0));
     double start = item_number(run, "eval_first", NAN), last = item_number(run, "eval_last", NAN);
     if (!isnan(start) && !isnan(last))
-        draw_format(row, body.column + 38, body.columns - 63, dim, "%s \u2192 %s",
+        draw_format(row, after + 18, body.columns - name - 43, dim, "%s \u2192 %s",
                     words_number(first, sizeof first, start), words_number(best, sizeof best, last));
     const char *state = item_text(run, "state", "");
-    enum style state_style = strcmp(state, "running") == 0       ? STYLE_GOOD
-                             : strcmp(state, "interrupted") == 0 ? STYLE_WARNING
-                                                                 : STYLE_DIM;
+    bool waits = strcmp(state, "interrupted") == 0 || strcmp(state, "paused") == 0;
+    enum style state_style = strcmp(state, "running") == 0 ? STYLE_GOOD : waits ? STYLE_WARNING : STYLE_DIM;
     int right = body.column + body.columns;
     draw_right(row, right - 26, 12, here ? STYLE_SELECTED : state_style, "%s", state);
     draw_right(row, right - 13, 12, dim, "%s",

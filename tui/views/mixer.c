@@ -211,7 +211,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
         view->prompt++;
         view->changed = studio->now;
         return true;
-    case COMMAND_EXPORT: show_command(studio); return true;
+    case COMMAND_RECIPE: show_command(studio); return true;
     default: return false;
     }
 }

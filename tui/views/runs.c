@@ -23,7 +23,7 @@ static int shown_runs(const struct studio *studio, const cJSON *shown[TEXT_LIST]
 static enum style state_style(const char *state)
 {
     if (strcmp(state, "running") == 0) return STYLE_GOOD;
-    return strcmp(state, "interrupted") == 0 ? STYLE_WARNING : STYLE_DIM;
+    return strcmp(state, "interrupted") == 0 || strcmp(state, "paused") == 0 ? STYLE_WARNING : STYLE_DIM;
 }
 
 static void draw_row(struct studio *studio, const cJSON *run, int row, struct area body, bool here)
@@ -105,10 +105,13 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     switch (id) {
     case COMMAND_OPEN: studio_open_run(studio, run); return true;
     case COMMAND_RESUME:
-        if (strcmp(item_text(run, "state", ""), "running") == 0)
+        if (item_text(run, "socket", NULL) != NULL)
             studio_open_run(studio, run);
         else
             studio_resume(studio, item_text(run, "path", ""), "ask");
+        return true;
+    case COMMAND_EXPORT:
+        studio_export(studio, item_text(run, "path", ""), item_text(run, "name", "adapter"));
         return true;
     case COMMAND_MARK: mark(studio, item_text(run, "path", "")); return true;
     default: return false;

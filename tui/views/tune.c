@@ -541,6 +541,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
             prompt_number(studio, "Learning rate", "It counts from the step after the present one.",
                           studio->run->learning_rate, type_learning_rate);
         return true;
+    case COMMAND_EXPORT: studio_export(studio, studio->run->path, studio->run->name); return true;
     case COMMAND_SAVE_PRESET:
         if (studio->run->preset != NULL) {
             studio_edit_preset(studio, studio->run->preset);

@@ -15,8 +15,12 @@ void emulation_reverse(bool reversed);
 
 /* Counters since the program started. */
 struct emulation_counters {
-    long launches, blocks, allocations, synchronizations;
-    long faults; /* races, barriers that not all threads reach, collectives out of step */
+    long launches, blocks;
+    long allocations; /* of device or page-locked memory, streams, events and executable graphs */
+    long synchronizations;
+    long queued;  /* what the host queued: a launch, copy or fill, or a whole graph */
+    long replays; /* of graphs */
+    long faults;  /* races, barriers that not all threads reach, collectives out of step */
 };
 struct emulation_counters emulation_count(void);
 /* The first fault since the last call, or NULL; valid until the next fault. */
@@ -30,8 +34,17 @@ struct emulation_machine {
     size_t memory_bytes;
     bool has_matrix_library;
 };
+/* Begins as CUDA 13.0's driver with one device of capability 9.0 and 1 GiB, or as the environment variable
+ * ALIGNPROP_EMULATION_MACHINE says: driver_version,devices,major,minor,memory_bytes. */
 void emulation_set_machine(struct emulation_machine machine);
 struct emulation_machine emulation_present_machine(void);
+
+/* From the `after`-th thing queued on (counted from now, 0: the next), everything that reaches the device fails with
+ * `error` (a cudaError_t), as after a fault that loses the device; 0 mends it. The environment variable
+ * ALIGNPROP_EMULATION_LOST=AFTER,ERROR does so from the program's start. */
+void emulation_lose_device(long after, int error);
+/* Capture of a stream fails from now on, or no longer. */
+void emulation_refuse_capture(bool refuse);
 
 #ifdef __cplusplus
 }

@@ -642,3 +642,13 @@ void emulation_count_synchronization(void)
 {
     counters.synchronizations++;
 }
+
+void emulation_count_queued(void)
+{
+    counters.queued++;
+}
+
+void emulation_count_replay(void)
+{
+    counters.replays++;
+}

@@ -7,9 +7,11 @@
 #include <functional>
 
 /* Runs `work` now, or keeps it for the graph while the stream is captured. */
-void recorder_queue(cudaStream_t stream, std::function<void()> work);
+cudaError_t recorder_queue(cudaStream_t stream, std::function<void()> work);
 
 void emulation_count_allocation(void);
 void emulation_count_synchronization(void);
+void emulation_count_queued(void);
+void emulation_count_replay(void);
 
 #endif

@@ -1,5 +1,6 @@
 #include <cuda_runtime.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -21,7 +22,29 @@ struct emulated_graph {
 
 namespace
 {
-struct emulation_machine machine = {13000, 1, 9, 0, (size_t)1 << 30, true};
+struct emulation_machine machine_at_start()
+{
+    struct emulation_machine machine = {13000, 1, 9, 0, (size_t)1 << 30, true};
+    const char *text = getenv("ALIGNPROP_EMULATION_MACHINE");
+    if (text && sscanf(text, "%d,%d,%d,%d,%zu", &machine.driver_version, &machine.devices, &machine.major,
+                       &machine.minor, &machine.memory_bytes) != 5)
+        abort();
+    return machine;
+}
+
+struct loss {
+    long left; /* things that may still be queued before the device is lost; -1: it never is */
+    int error;
+    loss() : left(-1), error(0)
+    {
+        const char *text = getenv("ALIGNPROP_EMULATION_LOST");
+        if (text && sscanf(text, "%ld,%d", &left, &error) != 2) abort();
+    }
+};
+
+struct emulation_machine machine = machine_at_start();
+struct loss lost;
+bool capture_refused;
 std::map<void *, size_t> allocations;
 size_t allocated;
 cudaError_t last_error;
@@ -30,6 +53,12 @@ cudaError_t answer(cudaError_t error)
 {
     if (error != cudaSuccess) last_error = error;
     return error;
+}
+
+/* The error that everything gets once the device is lost. */
+cudaError_t device_error()
+{
+    return answer(lost.left == 0 ? (cudaError_t)lost.error : cudaSuccess);
 }
 
 cudaError_t missing()
@@ -49,12 +78,27 @@ struct emulation_machine emulation_present_machine(void)
     return machine;
 }
 
-void recorder_queue(cudaStream_t stream, std::function<void()> work)
+void emulation_lose_device(long after, int error)
 {
+    lost.left = error ? after : -1;
+    lost.error = error;
+}
+
+void emulation_refuse_capture(bool refuse)
+{
+    capture_refused = refuse;
+}
+
+cudaError_t recorder_queue(cudaStream_t stream, std::function<void()> work)
+{
+    emulation_count_queued();
+    if (device_error() != cudaSuccess) return device_error();
+    if (lost.left > 0) lost.left--;
     if (stream->capture)
         stream->capture->work.push_back(std::move(work));
     else
         work();
+    return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceCount(int *count)
@@ -98,6 +142,7 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 cudaError_t cudaMalloc(void **memory, size_t bytes)
 {
     emulation_count_allocation();
+    if (device_error() != cudaSuccess) return device_error();
     if (bytes > machine.memory_bytes - allocated) return answer(cudaErrorMemoryAllocation);
     if (posix_memalign(memory, 256, bytes) != 0) return answer(cudaErrorMemoryAllocation);
     memset(*memory, 0xff, bytes);
@@ -119,6 +164,7 @@ cudaError_t cudaFree(void *memory)
 
 cudaError_t cudaMallocHost(void **memory, size_t bytes)
 {
+    emulation_count_allocation();
     *memory = malloc(bytes);
     return *memory ? cudaSuccess : answer(cudaErrorMemoryAllocation);
 }
@@ -132,18 +178,17 @@ cudaError_t cudaFreeHost(void *memory)
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     if (stream->capture && kind != cudaMemcpyDeviceToDevice) return answer(cudaErrorStreamCaptureUnsupported);
-    recorder_queue(stream, [=] { memcpy(to, from, bytes); });
-    return cudaSuccess;
+    return recorder_queue(stream, [=] { memcpy(to, from, bytes); });
 }
 
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream)
 {
-    recorder_queue(stream, [=] { memset(memory, value, bytes); });
-    return cudaSuccess;
+    return recorder_queue(stream, [=] { memset(memory, value, bytes); });
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 {
+    emulation_count_allocation();
     *stream = new emulated_stream{nullptr};
     return cudaSuccess;
 }
@@ -158,11 +203,12 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     emulation_count_synchronization();
-    return stream->capture ? answer(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+    return stream->capture ? answer(cudaErrorStreamCaptureUnsupported) : device_error();
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
 {
+    emulation_count_allocation();
     *event = new emulated_event{0};
     return cudaSuccess;
 }
@@ -180,12 +226,13 @@ cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t)
 {
-    return cudaSuccess;
+    emulation_count_synchronization();
+    return device_error();
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode)
 {
-    if (stream->capture) return answer(cudaErrorStreamCaptureUnsupported);
+    if (stream->capture || capture_refused) return answer(cudaErrorStreamCaptureUnsupported);
     stream->capture = new emulated_graph;
     return cudaSuccess;
 }
@@ -200,14 +247,17 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph, unsigned long long)
 {
+    emulation_count_allocation();
     *executable = new emulated_graph(*graph);
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream)
 {
-    for (const auto &work : executable->work) recorder_queue(stream, work);
-    return cudaSuccess;
+    emulation_count_replay();
+    return recorder_queue(stream, [=] {
+        for (const auto &work : executable->work) work();
+    });
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph)
@@ -237,6 +287,9 @@ const char *cudaGetErrorString(cudaError_t error)
     case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
+    case cudaErrorNoKernelImageForDevice: return "no kernel image is available for execution on the device";
+    case cudaErrorLaunchFailure: return "unspecified launch failure";
+    case cudaErrorSystemDriverMismatch: return "system has unsupported display driver / cuda driver combination";
     default: return "emulated error";
     }
 }

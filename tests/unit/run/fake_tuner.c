@@ -93,6 +93,7 @@ status tuner_step(struct tuner *tuner, struct step_report *report)
             return status_error(STATUS_INTERRUPTED, "interrupted");
         }
     }
+    if (report->step == fake_tuner_orders.lose_device) return status_error(STATUS_FAILED, "the GPU failed");
     tuner->step++;
     report->skipped = tuner->step == fake_tuner_orders.skip_step || tuner->step >= fake_tuner_orders.give_up_from;
     if (report->skipped) {

@@ -7,6 +7,7 @@
 struct fake_tuner_orders {
     int skip_step;    /* this step is not finite; 0: none */
     int give_up_from; /* no step from here on is finite */
+    int lose_device;  /* this step fails halfway, as on a device that is lost; 0: none */
     int evaluations;  /* counts them */
     double bonus;     /* added to held-out rewards */
 };

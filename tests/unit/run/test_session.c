@@ -305,6 +305,30 @@ static void skipped_steps_are_counted_and_five_end_the_run(void **state)
     preset_clear(&preset);
 }
 
+/* What the host has of the last whole step is saved, though no checkpoint was due; the run goes on from there. */
+static void a_lost_device_saves_the_step_before(void **state)
+{
+    (void)state;
+    struct preset preset;
+    char path[PATH_SIZE];
+    fixture_preset(&preset, NULL, 0);
+    run_plain("never-lost", &preset);
+    fake_tuner_orders.lose_device = 6;
+    status result = fixture_run("lost", &preset, NULL);
+    fake_tuner_orders.lose_device = 0;
+    assert_int_equal(result.code, STATUS_FAILED);
+    assert_non_null(strstr(result.message, "the GPU failed"));
+    snprintf(path, sizeof path, "%s/checkpoints/step-000005", fixture_path("lost"));
+    assert_true(path_is_directory(path));
+    struct metrics_history history;
+    read_history("lost", &history);
+    assert_int_equal(history.record_count, 5);
+    metrics_history_clear(&history);
+    run_plain("lost", &preset);
+    assert_same_adapter("lost", "never-lost");
+    preset_clear(&preset);
+}
+
 /* A limit on the size of files stands for a full disk. */
 static void a_full_disk_ends_the_run_with_the_last_checkpoint(void **state)
 {
@@ -401,6 +425,7 @@ int main(void)
         cmocka_unit_test(giving_up_at_once_keeps_the_last_checkpoint),
         cmocka_unit_test(stop_and_pause_are_obeyed),
         cmocka_unit_test(skipped_steps_are_counted_and_five_end_the_run),
+        cmocka_unit_test(a_lost_device_saves_the_step_before),
         cmocka_unit_test(a_full_disk_ends_the_run_with_the_last_checkpoint),
         cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
         cmocka_unit_test(the_best_step_follows_the_weights),

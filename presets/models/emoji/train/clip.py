@@ -9,10 +9,12 @@ The embedding must also carry what the aesthetic head reads off it (where things
 not only what they are), so a linear reading of the composition score is trained along.
 
 Numbers are what the first training leaves in doubt.  Polishing (`--polish`) keeps its
-texts and starts from the polished detector's image tower, whose tokens each say
-whether an object is there, with one layer on top that can add them up.  It meets more
-rival numbers, and pictures the model itself has generated, for their composition only:
-what is really on them is not known.
+texts and starts from the polished detector's image tower, with two layers on top that
+learn to count: the tokens below the last layer learn each object's share that lies on
+them, so that their mean, which one attention head can take, is proportional to the
+number; a reading of the number off the embedding is trained along.  Polishing meets
+more rival numbers, and pictures the model itself has generated, for their composition
+only: what is really on them is not known.
 """
 
 import sys
@@ -38,9 +40,10 @@ WIDTH = 128
 JUNK = 5
 RIVALS = (0, 0, 1, 2)  # what is changed in each rival caption: number (0), ground (1), object (2)
 MOVED = 5  # pictures a batch with something cut off, for the composition score only
-POLISH_STEPS = 1300
-POLISH_LAYERS = detector.VISION["num_hidden_layers"] + 1
-POLISH_RIVALS = (0, 0, 0, 1, 2, 2)
+POLISH_STEPS = 2600
+POLISH_LAYERS = detector.VISION["num_hidden_layers"] + 2
+POLISH_RIVALS = (0, 0, 0, 0, 0, 1, 2)
+SHARPNESS = 50.0  # what polishing starts to multiply cosines with
 GENERATED = 448  # pictures made by the model itself
 GENERATED_SEED = 707
 SHOWN = 8  # of them a batch
@@ -66,7 +69,7 @@ def take_texts(model, source):
     model.load_state_dict(state, strict=False)
 
 
-def changed(scene, which, random):
+def change_once(scene, which, random):
     """The scene as it would be with another number (0), ground (1) or object (2); only what a caption needs."""
     other = scenes.Scene(scene.colour, dict(scene.counts), [], None)
     target = list(other.counts)[random.integers(len(other.counts))]
@@ -80,6 +83,14 @@ def changed(scene, which, random):
         new = int(random.choice([i for i in range(len(captions.OBJECTS)) if i not in other.counts]))
         other.counts = {new if index == target else index: count for index, count in other.counts.items()}
     return other
+
+
+def changed(scene, which, random):
+    """A change to a combination that is drawn for training: one met only as a rival would be learnt to be false."""
+    while True:
+        other = change_once(scene, which, random)
+        if not scenes.holds_back(other.colour, other.counts):
+            return other
 
 
 def captions_with_rivals(batch, random, kinds=RIVALS):
@@ -100,7 +111,13 @@ def embed_texts(model, words, texts):
 
 def embed_pictures(model, pixels):
     """Unit embeddings of normalised pictures."""
-    return functional.normalize(model.visual_projection(model.vision_model(pixel_values=pixels).pooler_output).float(), dim=-1)
+    return embed_pictures_and_tokens(model, pixels)[0]
+
+
+def embed_pictures_and_tokens(model, pixels):
+    """Unit embeddings, and the picture's tokens as they enter the last layer."""
+    seen = model.vision_model(pixel_values=pixels, output_hidden_states=True)
+    return functional.normalize(model.visual_projection(seen.pooler_output).float(), dim=-1), seen.hidden_states[-2][:, 1:]
 
 
 def contrast_of(cosines, texts, scale):
@@ -118,6 +135,38 @@ def contrast_of(cosines, texts, scale):
     return loss, (logits.argmax(dim=1) == wanted).float().mean().item()
 
 
+class Readings(torch.nn.Module):
+    """What is read off the image tower in training only: composition and number, and each token's shares of objects."""
+
+    def __init__(self):
+        super().__init__()
+        self.composition = torch.nn.Linear(WIDTH, 1)
+        self.number = torch.nn.Linear(WIDTH, len(captions.NUMBERS) + 1)
+        self.shares = torch.nn.Linear(WIDTH, 1)
+
+
+def shares_of_objects(batch):
+    """For each token the sum over objects of the share of their box that lies on it: (picture, token)."""
+    grid, size = detector.GRID, scenes.PICTURE // detector.GRID
+    edges = numpy.arange(grid) * size
+    shares = numpy.zeros((len(batch), grid, grid), numpy.float32)
+    for number, scene in enumerate(batch):
+        for _, x0, y0, x1, y1 in scene.boxes:
+            along_x = numpy.clip(numpy.minimum(edges + size, x1) - numpy.maximum(edges, x0), 0, None) / (x1 - x0)
+            along_y = numpy.clip(numpy.minimum(edges + size, y1) - numpy.maximum(edges, y0), 0, None) / (y1 - y0)
+            shares[number] += along_y[:, None] * along_x
+    return torch.from_numpy(shares).flatten(1)
+
+
+def counting_loss(readings, image, tokens, batch):
+    """Numbers read off the embeddings of `batch`, and shares of objects off the tokens below the last layer."""
+    numbers = torch.tensor([len(scene.boxes) for scene in batch], device=image.device)
+    error = readings.shares(tokens.float()).squeeze(-1) - shares_of_objects(batch).to(image)
+    # The sum matters as well as each token: many small errors of one sign are a wrong number.
+    together = (error.sum(dim=1) / 8).square().mean()
+    return functional.cross_entropy(10 * readings.number(image), numbers) + 20 * error.square().mean() + together
+
+
 def scores_of(shown):
     return torch.tensor([composition.score(picture) for picture in shown.permute(0, 2, 3, 1).numpy()]).float()
 
@@ -132,6 +181,7 @@ def start(work, vocabulary_size, polish):
     take_image_tower(model, detector.load(work))
     if polish:
         take_texts(model, read(checkpoint(work, polish=False), vocabulary_size))
+        model.logit_scale.data.fill_(numpy.log(SHARPNESS))
     return model
 
 
@@ -142,10 +192,10 @@ def train(work, steps, peak=6e-4, pool_size=1500, generated=GENERATED, polish=Fa
     words = tokenizer.build(work / "tokenizer")
     sprites = scenes.Sprites()
     model = start(work, len(words), polish).to(where)
-    reading = torch.nn.Linear(WIDTH, 1).to(where)
+    readings = Readings().to(where)
     average = common.Average(model, 0.998)
-    optimiser = muon.Muon(list(model.named_parameters()) + list(reading.named_parameters()), lr=peak, weight_decay=1e-2)
-    progress = common.Progress(checkpoint(work, polish), model=model, reading=reading, average=average, optimiser=optimiser)
+    optimiser = muon.Muon(list(model.named_parameters()) + list(readings.named_parameters()), lr=peak, weight_decay=1e-2)
+    progress = common.Progress(checkpoint(work, polish), model=model, readings=readings, average=average, optimiser=optimiser)
     step = progress.resume()
     pool = pictures.reconstructions(work, "reconstructions", pool_size, detector.SEED + 1)
     own = pictures.generated(work, generated, GENERATED_SEED) if polish else None
@@ -162,7 +212,7 @@ def train(work, steps, peak=6e-4, pool_size=1500, generated=GENERATED, polish=Fa
         scores = scores_of(torch.cat([drawn, junk] + others)).to(where)
         shown = torch.cat([pictures.spoil(drawn, random), junk, pictures.spoil(torch.cat(others), random)])
         with common.mixed_precision(where):
-            image = embed_pictures(model, pictures.normalise(shown).to(where))
+            image, tokens = embed_pictures_and_tokens(model, pictures.normalise(shown).to(where))
             text = embed_texts(model, words, true + rivals)
         cosines = image[:BATCH + JUNK] @ text.t()
         scale = model.logit_scale.exp().clamp(max=100)
@@ -170,8 +220,9 @@ def train(work, steps, peak=6e-4, pool_size=1500, generated=GENERATED, polish=Fa
         # A reward is read as it stands, so cosines themselves must mean something: high when true, none for junk.
         matching = (1 - cosines[:BATCH].diagonal()).mean()
         worthless = functional.relu(cosines[BATCH:] + 0.1).square().mean()
-        composed = (5 + 10 * reading(image).squeeze(-1) - scores).square().mean()
-        loss = contrast + 0.5 * matching + 10 * worthless + (1.0 if polish else 0.3) * composed
+        composed = (5 + 10 * readings.composition(image).squeeze(-1) - scores).square().mean()
+        counting = counting_loss(readings, image[:BATCH], tokens[:BATCH], batch) if polish else torch.zeros(())
+        loss = contrast + 0.5 * matching + 10 * worthless + (1.0 if polish else 0.3) * composed + counting
         for group in optimiser.param_groups:
             group["lr"] = common.learning_rate(step, steps, peak, warmup=100, decay=0.9 if polish else 0.3)
         optimiser.zero_grad(set_to_none=True)
@@ -183,7 +234,7 @@ def train(work, steps, peak=6e-4, pool_size=1500, generated=GENERATED, polish=Fa
         if step % 50 == 0:
             common.log("clip", f"step {step} loss {loss.item():.4f}, right among {len(true + rivals)}: {right:.3f}, "
                                f"cosine {1 - matching.item():.3f}, scale {scale.item():.1f}, "
-                               f"junk {cosines[BATCH:].mean().item():.3f}, composition error {composed.item():.3f}")
+                               f"junk {cosines[BATCH:].mean().item():.3f}, composition error {composed.item():.3f}, counting {counting.item():.3f}")
         progress.save(step)
     progress.save(step, always=True)
 

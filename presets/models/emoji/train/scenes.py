@@ -148,13 +148,17 @@ def random_counts(random, two_kinds=0.25):
     return {int(random.integers(len(NAMES))): count}
 
 
+def holds_back(colour, counts):
+    """Whether anything of a combination is held out of training."""
+    return any(is_held_out(NAMES[index], count, COLOUR_NAMES[colour]) for index, count in counts.items())
+
+
 def random_combination(random, held_out=False, two_kinds=0.25):
     """A ground and what is on it (object index -> how many), from the training combinations or the held-out ones."""
     while True:
         counts = random_counts(random, two_kinds)
         colour = int(random.integers(len(COLOUR_NAMES)))
-        matches = [is_held_out(NAMES[index], count, COLOUR_NAMES[colour]) for index, count in counts.items()]
-        if any(matches) == held_out:
+        if holds_back(colour, counts) == held_out:
             return colour, counts
 
 

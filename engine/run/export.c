@@ -1,0 +1,73 @@
+#include "engine/run/export.h"
+
+#include "engine/run/checkpoint.h"
+
+#include <stdio.h>
+#include <time.h>
+
+/* The adapter of the step, or the newest. */
+static status adapter_path(const struct run_folder *folder, int step, char path[PATH_SIZE])
+{
+    if (step < 0) {
+        TRY(path_format(path, "%s/lora.safetensors", folder->path));
+        if (path_is_file(path)) return status_ok();
+        return status_error(STATUS_BAD_INPUT, "%s: has no adapter yet", folder->path);
+    }
+    char checkpoint[PATH_SIZE];
+    TRY(checkpoint_path(folder, step, checkpoint));
+    TRY(path_format(path, "%s/lora.safetensors", checkpoint));
+    if (path_is_file(path)) return status_ok();
+    return status_error(STATUS_BAD_INPUT, "%s: has no checkpoint of step %d; see %s/checkpoints", folder->path, step,
+                        folder->path);
+}
+
+static status check_names(const struct adapter_set *set, const char *path)
+{
+    for (int i = 0; i < set->count; i++) {
+        if (!set->modules[i].module[0]) {
+            return status_error(STATUS_BAD_INPUT, "%s: does not tell the modules' names, which peft needs", path);
+        }
+    }
+    return status_ok();
+}
+
+static status write_and_verify(const struct export_order *order, const struct preset *preset,
+                               const struct adapter_set *set, struct export_report *report)
+{
+    double now = (double)time(NULL);
+    struct adapter_facts facts = {.run_id = order->folder->id, .step = order->step, .started = now, .finished = now};
+    TRY(adapter_file_write(report->path, set, order->format, order->scale, preset, &facts));
+    TRY(adapter_file_verify(report->path, set, order->scale, &report->matching, &report->total));
+    if (report->matching == report->total) return status_ok();
+    return status_error(STATUS_FAILED, "%s: %d of %d tensors do not match what was written", report->path,
+                        report->total - report->matching, report->total);
+}
+
+static status export_with_preset(const struct export_order *order, const struct preset *preset, const char *source,
+                                 struct export_report *report)
+{
+    const char *ending = order->format == ADAPTER_PEFT ? "-peft" : "";
+    if (order->target) {
+        TRY(path_format(report->path, "%s", order->target));
+    } else {
+        TRY(path_format(report->path, "%s%s.safetensors", preset->name, ending));
+    }
+    struct adapter_set set;
+    TRY(adapter_file_read(source, &set));
+    status result = order->format == ADAPTER_PEFT ? check_names(&set, source) : status_ok();
+    if (result.code == STATUS_OK) result = write_and_verify(order, preset, &set, report);
+    adapter_set_clear(&set);
+    return result;
+}
+
+status export_adapter(const struct export_order *order, struct export_report *report)
+{
+    *report = (struct export_report){.total = 0};
+    char source[PATH_SIZE];
+    struct preset preset;
+    TRY(adapter_path(order->folder, order->step, source));
+    TRY(run_folder_preset(order->folder, &preset));
+    status result = export_with_preset(order, &preset, source, report);
+    preset_clear(&preset);
+    return result;
+}

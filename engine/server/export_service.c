@@ -1,0 +1,37 @@
+/* `export`: an adapter of a run as a file. */
+#include "engine/run/export.h"
+#include "engine/server/desk_services.h"
+#include "engine/server/message.h"
+
+#include <string.h>
+
+static status read_order(const cJSON *request, struct run_folder *folder, struct export_order *order)
+{
+    const char *run = message_text(request, "run", NULL), *format = message_text(request, "format", "kohya");
+    *order = (struct export_order){.folder = folder, .target = message_text(request, "path", NULL)};
+    if (!run) return status_error(STATUS_USAGE, "a 'run' is needed: the path of its folder");
+    if (!order->target || order->target[0] != '/')
+        return status_error(STATUS_USAGE, "a 'path' is needed: the file to write, absolute");
+    order->format = strcmp(format, "peft") == 0 ? ADAPTER_PEFT : ADAPTER_KOHYA;
+    if (order->format == ADAPTER_KOHYA && strcmp(format, "kohya") != 0)
+        return status_error(STATUS_BAD_INPUT, "format: expected kohya or peft, found '%.40s'", format);
+    order->step = (int)message_integer(request, "step", -1, 1 << 30, -1);
+    order->scale = message_number(request, "scale", 1);
+    if (!(order->scale >= -100 && order->scale <= 100))
+        return status_error(STATUS_BAD_INPUT, "scale: expected a number from -100 to 100, found %g", order->scale);
+    return run_folder_open(run, folder);
+}
+
+status answer_export(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+{
+    (void)facts;
+    struct run_folder folder;
+    struct export_order order;
+    struct export_report report;
+    TRY(read_order(request, &folder, &order));
+    TRY(export_adapter(&order, &report));
+    cJSON_AddStringToObject(answer, "path", report.path);
+    cJSON_AddNumberToObject(answer, "matching", report.matching);
+    cJSON_AddNumberToObject(answer, "total", report.total);
+    return status_ok();
+}

@@ -1,0 +1,68 @@
+/* The studio used without a pause by a random hand while a run goes on, session after session, until the time is up.
+ * studio_hour SECONDS [SEED]; the studio is what STUDIO_DRIVER names: the program, or a script that starts it under
+ * valgrind. A session that ends by itself, or with another status than 0, is a failure. */
+#include "tests/tui/walk.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SESSION_SECONDS = 1200, PAUSE = 120, CLOSING = 120000 };
+
+/* Walks until `until`; the number of steps, -1 when the studio went away. */
+static int walk(struct session *session, unsigned *seed, int64_t until)
+{
+    int steps = 0;
+    while (clock_milliseconds() < until) {
+        int result = 0;
+        if (waitpid(session->studio, &result, WNOHANG) == session->studio) {
+            session->studio = 0;
+            fprintf(stderr, "the studio left after %d steps, wait status %x\n", steps, (unsigned)result);
+            return -1;
+        }
+        walk_step(session, seed);
+        session_pump(session, PAUSE);
+        session_forget(session);
+        steps++;
+    }
+    return steps;
+}
+
+/* The termination signal always leaves, whatever field or popup is open. */
+static int leave(struct session *session)
+{
+    walk_resize(session, 24, 80);
+    kill(session->studio, SIGTERM);
+    int result = session_end(session, CLOSING);
+    return result != -1 && WIFEXITED(result) ? WEXITSTATUS(result) : -1;
+}
+
+static int run_session(unsigned *seed, int64_t until)
+{
+    static const char *const words[] = {"--every", "2000", "--steps", "100000", NULL};
+    struct session session;
+    session_open(&session, words);
+    session.sixel = true;
+    session_start_studio(&session, 40, 120, true, "xterm-256color");
+    int steps = session_wait(&session, 0, "step 4", 60000) ? walk(&session, seed, until) : -1;
+    int result = steps < 0 ? -1 : leave(&session);
+    printf("session of %d steps, exit status %d\n", steps, result);
+    fflush(stdout);
+    session_close(&session);
+    return result;
+}
+
+int main(int count, char **words)
+{
+    int64_t seconds = count > 1 ? atoi(words[1]) : 3600;
+    unsigned seed = count > 2 ? (unsigned)atoi(words[2]) : 1;
+    int64_t start = clock_milliseconds(), end = start + seconds * 1000;
+    while (clock_milliseconds() < end) {
+        int64_t until = clock_milliseconds() + SESSION_SECONDS * 1000;
+        if (run_session(&seed, until < end ? until : end) != 0) return 1;
+    }
+    printf("%d seconds\n", (int)((clock_milliseconds() - start) / 1000));
+    return 0;
+}
