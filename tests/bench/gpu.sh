@@ -111,7 +111,6 @@ build_program() {
 part_kernels() {
     [ -z "${PROGRAM:-}" ] || return 0
     run kernels 200 "$build/tests/cuda/test_device_kernels"
-    run kernels-without-cublaslt 200 env ALIGNPROP_CUBLASLT=none "$build/tests/cuda/test_device_kernels"
 }
 
 # tune NAME LIMIT STEPS SETTING...: a fresh run of the default model into OUT/run-NAME.
