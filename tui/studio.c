@@ -23,6 +23,7 @@ enum {
     FRAME_INTERVAL = 66, /* milliseconds between frames that no key asked for */
     MARK_FROM = 400,     /* frames of more bytes ask the terminal when they are drawn */
     UNSENT_LIMIT = 32 << 10,
+    PICTURE_TURN = 16 << 10,
     SLIDER_PAUSE = 200, /* a slider's value is sent when it has rested so long */
     MIXER_PAUSE = 150,
     RUNS_INTERVAL = 5000
@@ -388,6 +389,14 @@ static int run_timers(struct studio *studio)
     return next;
 }
 
+/* Pictures go out by so much at a time, that a key never waits behind more than one piece that the terminal has yet to
+ * read. */
+static size_t picture_room(struct studio *studio)
+{
+    size_t room = link_room(terminal_link(studio->terminal), studio->now);
+    return room < PICTURE_TURN ? room : PICTURE_TURN;
+}
+
 static void draw_frame_now(struct studio *studio)
 {
     struct bytes before = {0}, after = {0};
@@ -400,7 +409,7 @@ static void draw_frame_now(struct studio *studio)
     if (editing) curs_set(1);
     wnoutrefresh(stdscr);
     pictures_end(studio->pictures, &before);
-    pictures_compose(studio->pictures, link_room(link, studio->now), studio->now, &after);
+    pictures_compose(studio->pictures, picture_room(studio), studio->now, &after);
     if (after.length > 0 && !editing) bytes_add_text(&after, hidden_cursor);
     terminal_frame(studio->terminal, before.data, before.length, after.data, after.length, true, studio->now);
     bytes_free(&before);
@@ -414,7 +423,7 @@ static void draw_frame_now(struct studio *studio)
 static void send_pictures(struct studio *studio)
 {
     struct bytes after = {0};
-    pictures_compose(studio->pictures, link_room(terminal_link(studio->terminal), studio->now), studio->now, &after);
+    pictures_compose(studio->pictures, picture_room(studio), studio->now, &after);
     bool editing = studio->popup == POPUP_PALETTE || studio->popup == POPUP_PROMPT || studio->filtering;
     if (after.length > 0 && !editing) bytes_add_text(&after, hidden_cursor);
     if (after.length > 0) terminal_frame(studio->terminal, NULL, 0, after.data, after.length, true, studio->now);

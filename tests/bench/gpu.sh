@@ -30,7 +30,7 @@ mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 1
 shift
 [ $# -gt 0 ] || set -- kernels emoji
 root=$(cd "$(dirname "$0")/../.." && pwd) && cd "$root" || exit 1
-build=${BUILD:-$root/build-gpu}
+build=${BUILD:-$root/build/gpu} # kept from call to call while the machine is
 device=${DEVICE:-cuda} size=${SIZE:-512} steps=${STEPS:-50} sd15=${SD15:-$out/models}
 program=${PROGRAM:-$build/alignprop}
 export ALIGNPROP_DATA="${ALIGNPROP_DATA:-$root}"

@@ -302,6 +302,33 @@ static void expect_whole(const cJSON *json)
     for (const cJSON *member = json->child; member != NULL; member = member->next) expect_whole(member);
 }
 
+/* E on the list of runs: the file has the tensors that the command's has. */
+static void export_in_studio(struct session *session, const char *run)
+{
+    char folder[PATH_SIZE], target[PATH_SIZE], other[PATH_SIZE], command_target[PATH_SIZE];
+    size_t bytes, exported_bytes;
+    assert_int_equal(path_format(other, "%s/by-command", home).code, STATUS_OK);
+    assert_int_equal(path_format(command_target, "%s/by-command/lora.safetensors", home).code, STATUS_OK);
+    assert_int_equal(directory_make(other).code, STATUS_OK);
+    const char *words[] = {program, "export", run, "-o", command_target, NULL};
+    free(output_of(words));
+    assert_int_equal(path_format(folder, "%s/exported", home).code, STATUS_OK);
+    assert_int_equal(path_format(target, "%s/exported/lora.safetensors", home).code, STATUS_OK);
+    assert_int_equal(directory_make(folder).code, STATUS_OK);
+    session_type(session, "E");
+    session_pump(session, 300);
+    session_type(session, "\025");
+    session_type(session, target);
+    session_pump(session, 300);
+    session_type(session, "\r");
+    for (int look = 0; look < 200 && !path_is_file(target); look++) session_pump(session, 100);
+    char *ours = adapter_tensors(other, &bytes), *exported = adapter_tensors(folder, &exported_bytes);
+    assert_int_equal(bytes, exported_bytes);
+    assert_memory_equal(ours, exported, bytes);
+    free(ours);
+    free(exported);
+}
+
 static void complaint_16_machines_read_what_the_screen_shows(void **state)
 {
     (void)state;
@@ -348,6 +375,7 @@ static void complaint_16_machines_read_what_the_screen_shows(void **state)
         found = session_wait(&session, from, best, 500) && session_wait(&session, from, far, 0);
     }
     assert_true(found);
+    export_in_studio(&session, path);
     kill(session.studio, SIGTERM);
     assert_int_equal(session_end(&session, 20000), 0);
     session_close(&session);

@@ -283,6 +283,10 @@ static void runs_are_told_by_their_folders(void **state)
     append_metrics(&folder, "{\"event\":\"evaluation\",\"step\":0,\"eval_reward\":{\"jpeg\":-9,\"total\":-9}}\n"
                             "{\"step\":1,\"reward\":{\"total\":-8},\"eval_reward\":{\"total\":-7}}\n");
     expect_run("running", 1, -7); /* this process holds its lock */
+    append_metrics(&folder, "{\"event\":\"pause\",\"step\":1,\"by\":\"studio\"}\n");
+    expect_run("paused", 1, -7);
+    append_metrics(&folder, "{\"event\":\"continue\",\"step\":1,\"by\":\"studio\"}\n");
+    expect_run("running", 1, -7);
     run_folder_unlock(&folder);
     expect_run("interrupted", 1, -7);
     append_metrics(&folder, "{\"step\":2,\"reward\":{\"total\":-6},\"eval_reward\":{\"total\":-8}}\n"
@@ -290,6 +294,24 @@ static void runs_are_told_by_their_folders(void **state)
     expect_run("stopped", 2, -7);
     append_metrics(&folder, "{\"step\":4,\"reward\":{\"total\":-6}}\n{\"torn");
     expect_run("finished", 4, -7);
+}
+
+static void an_export_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words, *error;
+    } wrong[] = {{"", "'run' is needed"},
+                 {"\"run\":\"nothing-like-it\",\"path\":\"out.safetensors\"", "'path' is needed"},
+                 {"\"run\":\"/nowhere\",\"path\":\"/tmp/x\",\"format\":\"zip\"", "kohya or peft"},
+                 {"\"run\":\"/nowhere\",\"path\":\"/tmp/x\",\"scale\":1e9", "from -100 to 100"},
+                 {"\"run\":\"/nowhere\",\"path\":\"/tmp/x\"", "/nowhere"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        cJSON *reply = ask("export", wrong[i].words);
+        assert_false(is_ok(reply));
+        if (!strstr(text_of(reply, "error"), wrong[i].error)) fail_msg("%s", text_of(reply, "error"));
+        cJSON_Delete(reply);
+    }
 }
 
 static void a_run_that_cannot_start_says_why_and_leaves_nothing(void **state)
@@ -494,6 +516,7 @@ int main(void)
         SERVICE_TEST(check_names_what_is_wrong),
         SERVICE_TEST(own_presets_are_kept_renamed_and_deleted),
         SERVICE_TEST(runs_are_told_by_their_folders),
+        SERVICE_TEST(an_export_that_cannot_be_is_refused),
         SERVICE_TEST(a_run_that_cannot_start_says_why_and_leaves_nothing),
         SERVICE_TEST(a_busy_device_is_told),
         SERVICE_TEST(a_plan_adds_up),

@@ -15,7 +15,7 @@ import pictures
 import scenes
 
 SEED = 505
-SAMPLES = 5000
+SAMPLES = 1200  # drawn scenes
 
 
 class Head(torch.nn.Module):
@@ -33,18 +33,27 @@ class Head(torch.nn.Module):
 
 
 def samples(count, pool, own, random):
-    """Pictures in [0, 1], NCHW, and their scores: drawn, moved off the edge, reconstructed, generated, worthless.
+    """Pictures in [0, 1], NCHW, and how much each counts.
 
-    Half of them are spoiled after they were scored.
+    Those the model has generated, as many as there are, drawn and reconstructed ones, some of
+    these moved off the edge, and some worthless ones.  What tuning meets counts most.
     """
-    sprites = scenes.Sprites()
-    worthless, shown = count // 20, count // 5
-    drawn = pictures.mixed_scenes(sprites, random, count - worthless - shown, pool)
-    arrays = [composition.off_edge(scene, random) if random.random() < 0.15 else scene.picture for scene in drawn]
-    arrays += list(own[random.integers(len(own), size=shown)])
-    made = torch.cat([pictures.as_unit(arrays), pictures.worthless(worthless, random)])
-    scores = clip.scores_of(made)
-    return torch.where(torch.from_numpy(random.random((count, 1, 1, 1)) < 0.5), pictures.spoil(made, random), made), scores
+    drawn = pictures.mixed_scenes(scenes.Sprites(), random, count, pool)
+    kinds = [(2.0, pictures.as_unit(list(own))),
+             (1.0, pictures.as_unit([scene.picture for scene in drawn])),
+             (0.3, pictures.as_unit([composition.off_edge(scene, random) for scene in drawn[:count // 6]])),
+             (0.1, pictures.worthless(count // 8, random))]
+    return torch.cat([made for _, made in kinds]), torch.cat([torch.full((len(made),), weight) for weight, made in kinds])
+
+
+def solve(embeddings, scores, weights):
+    """The affine map that predicts the scores best in weighted least squares, with a little damping: vector, constant."""
+    inputs = torch.cat([embeddings, torch.ones(len(embeddings), 1)], dim=1).double()
+    damping = 1e-2 * len(inputs) / inputs.shape[1] * torch.eye(inputs.shape[1]).double()
+    damping[-1, -1] = 0
+    weighted = inputs.t() * weights.double()
+    solution = torch.linalg.solve(weighted @ inputs + damping, weighted @ scores.double()).float()
+    return solution[:-1], solution[-1].item()
 
 
 def train(work, count=SAMPLES, pool_size=1500, generated=clip.GENERATED):
@@ -55,24 +64,15 @@ def train(work, count=SAMPLES, pool_size=1500, generated=clip.GENERATED):
     _, model = clip.load(work)
     pool = pictures.reconstructions(work, "reconstructions", pool_size, detector.SEED + 1)
     own = pictures.generated(work, generated, clip.GENERATED_SEED)
-    embeddings, scores = [], []
-    for _ in range(0, count, 100):
-        batch, wanted = samples(100, pool, own, random)
-        with torch.no_grad():
-            embeddings.append(clip.embed_pictures(model, pictures.normalise(batch)))
-        scores.append(wanted)
-    embeddings, scores = torch.cat(embeddings).double(), torch.cat(scores).double()
-    count = len(scores)
+    made, weights = samples(count, pool, own, random)
+    scores = clip.scores_of(made)
+    with torch.no_grad():
+        embeddings = torch.cat([clip.embed_pictures(model, pictures.normalise(part)) for part in made.split(50)])
     # An affine head has one best vector; found directly, then spread over the five layers of the layout.
-    held = count // 5
-    ones = torch.cat([embeddings, torch.ones(count, 1).double()], dim=1)
-    fit, target = ones[held:], scores[held:]
-    ridge = 1e-3 * len(fit) / ones.shape[1] * torch.eye(ones.shape[1]).double()
-    ridge[-1, -1] = 0
-    solution = torch.linalg.solve(fit.t() @ fit + ridge, fit.t() @ target)
-    common.log("aesthetic", f"rank correlation on {held} held-out pictures {rank_correlation(ones[:held] @ solution, scores[:held]):.3f}")
+    vector, constant = solve(embeddings, scores, weights)
+    common.log("aesthetic", f"rank correlation on the pictures fitted to {rank_correlation(embeddings @ vector + constant, scores):.3f}")
     head = Head()
-    spread(head, solution[:-1].float(), solution[-1].item())
+    spread(head, vector, constant)
     common.save_whole(head.state_dict(), work / "aesthetic.pt")
 
 
