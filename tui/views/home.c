@@ -113,7 +113,6 @@ static void draw_preset(struct studio *studio, int row, struct area body, const 
     draw_right(row, right - 14, 13, here ? STYLE_SELECTED : state_style, "%s", state);
 }
 
-/* What the chosen preset is about, and what it needs. */
 /* " in about 2:10" where the time of a step has been measured, else nothing. */
 static const char *duration_words(const cJSON *item, char *text, size_t size)
 {
@@ -125,6 +124,7 @@ static const char *duration_words(const cJSON *item, char *text, size_t size)
     return text;
 }
 
+/* What the chosen preset is about, and what it needs. */
 static void draw_details(struct area area, const cJSON *item)
 {
     char cost[64];
