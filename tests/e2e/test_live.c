@@ -4,6 +4,7 @@
 #include "engine/base/files.h"
 #include "engine/run/run_folder.h"
 #include "engine/server/device_queue.h"
+#include "tests/e2e/run_files.h"
 #include "tests/unit/server/raw_client.h"
 
 #include <errno.h>
@@ -78,22 +79,6 @@ static void run_path(const char *name, char path[PATH_SIZE])
     assert_int_equal(path_format(path, "%s/runs/%s", home, name).code, STATUS_OK);
 }
 
-/* The adapter's tensors: the file behind its header, which has times in it. */
-static char *adapter_tensors(const char *folder, size_t *bytes)
-{
-    char path[PATH_SIZE], *data;
-    assert_int_equal(path_format(path, "%s/lora.safetensors", folder).code, STATUS_OK);
-    status read = file_read(path, (size_t)1 << 28, &data, bytes);
-    if (read.code != STATUS_OK) fail_msg("%s", read.message);
-    uint64_t header = 0;
-    assert_true(*bytes > 8);
-    memcpy(&header, data, sizeof header);
-    assert_true(header + 8 < *bytes);
-    *bytes -= header + 8;
-    memmove(data, data + header + 8, *bytes);
-    return data;
-}
-
 static void expect_adapter(const char *folder)
 {
     size_t bytes;
@@ -108,12 +93,8 @@ static bool connect_to(const char *path, struct raw_client *client)
 {
     double end = server_clock() + longest_run;
     while (server_clock() < end) {
-        struct run_folder folder;
         struct engine_facts facts;
-        bool alive = run_folder_open(path, &folder).code == STATUS_OK && run_folder_is_alive(&folder) &&
-                     run_folder_engine(&folder, &facts).code == STATUS_OK && facts.socket_path[0] &&
-                     access(facts.socket_path, F_OK) == 0;
-        if (alive && raw_try_connect(client, facts.socket_path)) return true;
+        if (engine_is_alive(path, &facts) && raw_try_connect(client, facts.socket_path)) return true;
         char adapter[PATH_SIZE];
         assert_int_equal(path_format(adapter, "%s/checkpoints/step-%06d", path, (int)STEPS).code, STATUS_OK);
         if (path_is_directory(adapter)) return false;

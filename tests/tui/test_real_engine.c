@@ -7,6 +7,7 @@
 #include "engine/base/json.h"
 #include "engine/run/run_folder.h"
 #include "pseudo_terminal.h"
+#include "tests/e2e/run_files.h"
 #include "tui/screen/text.h"
 
 #include <errno.h>
@@ -70,22 +71,6 @@ static int resume(const char *folder)
     return finish(spawn(words));
 }
 
-/* The adapter's tensors: the file behind its header, which has times in it. */
-static char *adapter_tensors(const char *folder, size_t *bytes)
-{
-    char path[PATH_SIZE], *data;
-    assert_int_equal(path_format(path, "%s/lora.safetensors", folder).code, STATUS_OK);
-    status got = file_read(path, (size_t)1 << 28, &data, bytes);
-    if (got.code != STATUS_OK) fail_msg("%s", got.message);
-    uint64_t header = 0;
-    assert_true(*bytes > sizeof header);
-    memcpy(&header, data, sizeof header);
-    assert_true(header + sizeof header < *bytes);
-    *bytes -= header + sizeof header;
-    memmove(data, data + header + sizeof header, *bytes);
-    return data;
-}
-
 static void expect_adapter(const char *folder)
 {
     size_t bytes;
@@ -93,15 +78,6 @@ static void expect_adapter(const char *folder)
     assert_int_equal(bytes, expected_bytes);
     assert_memory_equal(tensors, expected, bytes);
     free(tensors);
-}
-
-static bool engine_is_alive(const char *path)
-{
-    struct run_folder folder;
-    struct engine_facts facts;
-    return run_folder_open(path, &folder).code == STATUS_OK && run_folder_is_alive(&folder) &&
-           run_folder_engine(&folder, &facts).code == STATUS_OK && facts.socket_path[0] &&
-           access(facts.socket_path, F_OK) == 0;
 }
 
 /* ---- a run with a studio on it ---- */
@@ -117,7 +93,8 @@ static void watch(struct watched *watched, const char *kind, int number)
     assert_int_equal(path_format(watched->path, "%s/runs/%s-%d", home, kind, number).code, STATUS_OK);
     watched->engine = tune(watched->path);
     int64_t limit = clock_milliseconds() + LONGEST_RUN;
-    while (!engine_is_alive(watched->path)) {
+    struct engine_facts facts;
+    while (!engine_is_alive(watched->path, &facts)) {
         assert_true(clock_milliseconds() < limit);
         usleep(2000);
     }
@@ -207,7 +184,8 @@ static void a_killed_engine(void **state)
         watch(&watched, "engine", number);
         bool attached = session_wait(&watched.session, 0, "\033P", 30000);
         look_on(&watched, &seed);
-        bool killed = engine_is_alive(watched.path);
+        struct engine_facts facts;
+        bool killed = engine_is_alive(watched.path, &facts);
         size_t from = watched.session.output.length;
         kill(watched.engine, SIGKILL);
         killed = finish(watched.engine) == 128 + SIGKILL && killed;
