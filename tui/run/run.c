@@ -203,13 +203,15 @@ static void take_checkpoint(struct run *run, int step)
     run->checkpoints[run->checkpoint_count++] = step;
 }
 
-/* Side figures stand in the line, in `extra`, or among the phases' seconds. */
-static double figure_of(const cJSON *line, enum run_figure figure)
+/* How far the model has moved stands in the line, the seconds of phases in `phases`. How pictures look is taken from
+ * the held-out ones, whose prompts and seeds are the same at every step, so that a change is the model's; a run without
+ * held-out pictures has only the batch's. */
+static double figure_of(const struct run *run, const cJSON *line, enum run_figure figure)
 {
-    const cJSON *extra = item_get(line, "extra");
     const char *name = figure_names[figure];
     if (figure >= FIGURE_SAMPLING) return item_number(item_get(line, "phases"), name, NAN);
-    return item_number(extra, name, item_number(line, name, NAN));
+    if (figure < FIGURE_DIVERSITY) return item_number(line, name, NAN);
+    return item_number(item_get(line, run->looks_held_out ? "eval_extra" : "extra"), name, NAN);
 }
 
 static void take_event(struct run *run, const cJSON *line)
@@ -233,7 +235,7 @@ static void take_event(struct run *run, const cJSON *line)
         if (entry == NULL || !take_values(run, item_get(line, "eval_reward"), entry->held_out)) return;
         entry->evaluated = true;
         for (int figure = 0; figure < FIGURE_SAMPLING; figure++) {
-            double value = figure_of(line, (enum run_figure)figure);
+            double value = figure_of(run, line, (enum run_figure)figure);
             if (!isnan(value)) entry->figure[figure] = value;
         }
     } else if (strcmp(event, "checkpoint") == 0) {
@@ -248,6 +250,7 @@ static void take_event(struct run *run, const cJSON *line)
 
 void run_take_line(struct run *run, const cJSON *line)
 {
+    if (item_get(line, "eval_extra") != NULL) run->looks_held_out = true;
     if (item_get(line, "event") != NULL) {
         take_event(run, line);
         return;
@@ -264,7 +267,7 @@ void run_take_line(struct run *run, const cJSON *line)
     entry->kept_steps = (int)item_integer(line, "k", 0);
     entry->skipped = item_true(line, "skipped");
     for (int figure = 0; figure < FIGURE_COUNT; figure++)
-        entry->figure[figure] = figure_of(line, (enum run_figure)figure);
+        entry->figure[figure] = figure_of(run, line, (enum run_figure)figure);
     if (step > run->step) run->step = step;
 }
 
