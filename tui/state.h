@@ -123,6 +123,12 @@ struct mixer_view {
     char error[300];
 };
 
+/* A picture read from a file. */
+struct preview_picture {
+    char path[4300];
+    struct image image;
+};
+
 struct studio {
     struct studio_options options;
     struct terminal *terminal;
@@ -184,6 +190,7 @@ struct studio {
 
     struct list home[2];
     int home_pane;
+    struct preview_picture preview[2]; /* of the home screen */
     struct list runs_list, edit, log, compare;
     char marked[LIST_MARKS][4096]; /* run paths or preset names; empty: none */
     char export_run[4096];         /* whose adapter is being exported */

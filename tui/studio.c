@@ -575,6 +575,7 @@ static void free_studio(struct studio *studio)
     image_free(&studio->timeline.picture);
     image_free(&studio->timeline.base);
     image_free(&studio->mixer.picture);
+    for (int index = 0; index < 2; index++) image_free(&studio->preview[index].image);
     run_free(studio->run);
     run_free(studio->other);
     pictures_free(studio->pictures);

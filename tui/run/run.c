@@ -27,6 +27,18 @@ static const char *const figure_names[FIGURE_COUNT] = {
 
 static const char *const kind_names[RUN_PICTURE_KINDS] = {"denoising", "sample", "base", "eval"};
 
+const char *run_short_name(const char *name, char *text, size_t size)
+{
+    static const char digits[] = "0123456789";
+    snprintf(text, size, "%s", name);
+    for (char *dash = strchr(text, '-'); dash != NULL; dash = strchr(dash + 1, '-')) {
+        if (strspn(dash + 1, digits) != 8 || dash[9] != '-' || strspn(dash + 10, digits) != 6) continue;
+        *dash = 0;
+        break;
+    }
+    return text;
+}
+
 struct run *run_new(void)
 {
     struct run *run = calloc(1, sizeof *run);
@@ -489,10 +501,10 @@ int run_picture_count(const struct run *run, enum run_picture_kind kind)
     return 0;
 }
 
-bool run_sample_path(const struct run *run, int step, int index, char *path, size_t size)
+bool run_sample_path(const char *run_path, int step, int index, char *path, size_t size)
 {
     char folder[4200], prefix[8];
-    snprintf(folder, sizeof folder, "%s/samples/step-%06d", run->path, step);
+    snprintf(folder, sizeof folder, "%s/samples/step-%06d", run_path, step);
     snprintf(prefix, sizeof prefix, "%02d-", index);
     DIR *directory = opendir(folder);
     if (directory == NULL) return false;
@@ -513,10 +525,10 @@ static int compare_steps(const void *left, const void *right)
     return first < second ? -1 : first > second;
 }
 
-int run_sample_steps(const struct run *run, int *steps, int capacity)
+int run_sample_steps(const char *run_path, int *steps, int capacity)
 {
     char folder[4200];
-    snprintf(folder, sizeof folder, "%s/samples", run->path);
+    snprintf(folder, sizeof folder, "%s/samples", run_path);
     DIR *directory = opendir(folder);
     if (directory == NULL) return 0;
     int count = 0;

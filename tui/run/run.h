@@ -117,6 +117,9 @@ struct run {
     bool paused_by_us;
 };
 
+/* The run's name without the "-20261127-194532" that keeps runs of one preset apart, for narrow places. */
+const char *run_short_name(const char *name, char *text, size_t size);
+
 struct run *run_new(void); /* NULL when memory is short */
 void run_free(struct run *run);
 void run_clear(struct run *run);
@@ -147,9 +150,10 @@ const struct run_picture *run_picture(const struct run *run, enum run_picture_ki
 /* How many pictures of the kind there are, as the highest index with a picture plus one. */
 int run_picture_count(const struct run *run, enum run_picture_kind kind);
 
-/* A picture of the samples folder: "samples/step-%06d/". Fills `path`; false when there is none of that index. */
-bool run_sample_path(const struct run *run, int step, int index, char *path, size_t size);
+/* A picture of the folder "samples/step-%06d/" of the run in `run_path`. Fills `path`; false when there is none of that
+ * index. */
+bool run_sample_path(const char *run_path, int step, int index, char *path, size_t size);
 /* Steps that have a folder of samples, ascending. */
-int run_sample_steps(const struct run *run, int *steps, int capacity);
+int run_sample_steps(const char *run_path, int *steps, int capacity);
 
 #endif

@@ -296,9 +296,9 @@ const char *words_number(char *text, size_t size, double value)
     double magnitude = fabs(value);
     if (isnan(value))
         snprintf(text, size, "~");
-    else if (magnitude < 1e-6)
-        snprintf(text, size, "0.000"); /* what a float's rounding leaves */
-    else if (magnitude >= 100000 || (magnitude > 0 && magnitude < 0.0005))
+    else if (magnitude < 0.0005)
+        snprintf(text, size, "0.000"); /* never "-0.000" */
+    else if (magnitude >= 100000)
         snprintf(text, size, "%.1e", value);
     else if (magnitude >= 1000)
         snprintf(text, size, "%.0f", value);

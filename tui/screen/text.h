@@ -37,7 +37,7 @@ void draw_frame(struct area area, const char *title);
 void draw_bar(int row, int column, int width, double part, enum style style);
 
 /* Numbers for people; each writes to `text` and returns it. NaN becomes "~". */
-const char *words_number(char *text, size_t size, double value);    /* 4 significant places, fixed per magnitude */
+const char *words_number(char *text, size_t size, double value);    /* 3 decimals below 10, 2 below 100, ... */
 const char *words_bytes(char *text, size_t size, double bytes);     /* 412 MB, 5.1 GB */
 const char *words_seconds(char *text, size_t size, double seconds); /* 2.1 s, 2:13, 1:02:05 */
 const char *words_ago(char *text, size_t size, double seconds);     /* 5 min ago */

@@ -24,7 +24,7 @@ static const struct image *thumbnail(struct studio *studio, int step, int index)
     struct thumbnail *fresh = &view->thumbnails[view->thumbnail_count];
     char path[4300];
     *fresh = (struct thumbnail){.step = step, .index = index};
-    if (!run_sample_path(studio->run, step, index, path, sizeof path)) return NULL;
+    if (!run_sample_path(studio->run->path, step, index, path, sizeof path)) return NULL;
     fresh->missing = image_load_png(path, &fresh->image).code != STATUS_OK;
     view->thumbnail_count++;
     return fresh->missing ? NULL : &fresh->image;
@@ -34,7 +34,7 @@ static int prompt_count(const struct studio *studio, int step)
 {
     char path[4300];
     int count = 0;
-    while (count < RUN_PICTURES && run_sample_path(studio->run, step, count, path, sizeof path)) count++;
+    while (count < RUN_PICTURES && run_sample_path(studio->run->path, step, count, path, sizeof path)) count++;
     return count;
 }
 
@@ -47,7 +47,8 @@ static void keep_inside(int *top, int cursor, int room)
 static void draw(struct studio *studio, struct area body)
 {
     struct grid_view *view = &studio->grid;
-    int steps[TEXT_LIST], step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run, steps, TEXT_LIST) : 0;
+    int steps[TEXT_LIST],
+        step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run->path, steps, TEXT_LIST) : 0;
     if (step_count == 0) {
         draw_text(body.row, body.column, body.columns, STYLE_DIM,
                   studio->run->path[0] != 0 ? "this run has kept no pictures yet: s makes some"

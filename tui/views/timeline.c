@@ -10,7 +10,7 @@ static void refresh(struct studio *studio)
 {
     struct timeline_view *view = &studio->timeline;
     bool at_end = view->cursor >= view->step_count - 1;
-    view->step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run, view->steps, TEXT_LIST) : 0;
+    view->step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run->path, view->steps, TEXT_LIST) : 0;
     if (at_end || view->cursor >= view->step_count) view->cursor = view->step_count > 0 ? view->step_count - 1 : 0;
 }
 
@@ -18,7 +18,7 @@ static void refresh(struct studio *studio)
 static bool load(const struct run *run, int step, int index, char *loaded, size_t size, struct image *image)
 {
     char path[4300];
-    if (!run_sample_path(run, step, index, path, sizeof path)) return false;
+    if (!run_sample_path(run->path, step, index, path, sizeof path)) return false;
     if (strcmp(path, loaded) == 0) return true;
     if (image_load_png(path, image).code != STATUS_OK) return false;
     snprintf(loaded, size, "%s", path);
@@ -110,7 +110,8 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     case COMMAND_NEXT_PICTURE: {
         char path[4300];
         view->prompt++;
-        if (view->step_count == 0 || !run_sample_path(studio->run, view->steps[0], view->prompt, path, sizeof path))
+        if (view->step_count == 0 ||
+            !run_sample_path(studio->run->path, view->steps[0], view->prompt, path, sizeof path))
             view->prompt = 0;
         return true;
     }
