@@ -172,6 +172,21 @@ static void draw_message(struct studio *studio, struct frame_layout layout)
     draw_wrapped(area, style, text);
 }
 
+/* The footer names no key that does nothing now. */
+static bool is_of_use(const struct studio *studio, enum command_id id)
+{
+    bool alive = studio->live != NULL && run_alive(studio->run);
+    switch (id) {
+    case COMMAND_PAUSE:
+    case COMMAND_STOP:
+    case COMMAND_SAMPLE_NOW: return alive;
+    case COMMAND_MUTE: return alive || studio->screen == SCREEN_MIXER;
+    case COMMAND_RESUME: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
+    case COMMAND_EXPORT: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
+    default: return true;
+    }
+}
+
 static void draw_footer(struct studio *studio, struct frame_layout layout)
 {
     int count = 0, at = layout.footer.column, end = layout.footer.column + layout.footer.columns;
@@ -182,8 +197,8 @@ static void draw_footer(struct studio *studio, struct frame_layout layout)
         reserved += 4 + (int)strlen(screen_command_find(last[index], studio->screen)->label);
     for (int index = 0; index < count; index++) {
         const struct screen_command *command = &all[index];
-        if (command->label == NULL || !(command->screens & (1u << studio->screen)) || command->id == COMMAND_PALETTE ||
-            command->id == COMMAND_HELP || command->id == COMMAND_QUIT)
+        if (command->label == NULL || !(command->screens & (1u << studio->screen)) || !is_of_use(studio, command->id) ||
+            command->id == COMMAND_PALETTE || command->id == COMMAND_HELP || command->id == COMMAND_QUIT)
             continue;
         char key[16];
         command_key_text(command, key, sizeof key);

@@ -325,6 +325,7 @@ void run_take_state(struct run *run, const cJSON *message)
     snprintf(run->device, sizeof run->device, "%s", item_text(message, "device", ""));
     snprintf(run->error, sizeof run->error, "%s", item_text(message, "error", ""));
     run->threads = (int)item_integer(message, "threads", 0);
+    run->waiting_ahead = (int)item_integer(item_get(message, "waiting_for"), "ahead", 0);
     run->clients = (int)item_integer(message, "clients", 0);
     run->steps = (int)item_integer(message, "steps", 0);
     run->seconds_per_step = item_number(message, "seconds_per_step", NAN);
@@ -405,6 +406,31 @@ void run_take_picture(struct run *run, const cJSON *header, int width, int heigh
     picture->serial = ++run->picture_serial;
 }
 
+static void load_picture(struct run *run, enum run_picture_kind kind, int step, int index)
+{
+    char path[4300];
+    struct run_picture *picture = &run->pictures[kind][index];
+    if (!run_sample_path(run->path, step, index, path, sizeof path)) return;
+    if (image_load_png(path, &picture->image).code != STATUS_OK) return;
+    const char *prompt = run_held_out_prompt(run, index);
+    memmove(picture->prompt, prompt, strnlen(prompt, sizeof picture->prompt - 1) + 1);
+    picture->step = step;
+    picture->index = index;
+    picture->reward = NAN;
+    for (int at = 0; at < RUN_REWARDS; at++) picture->rewards[at] = NAN;
+    picture->serial = ++run->picture_serial;
+}
+
+/* Of the held-out pictures that the folder keeps, the untrained and the newest ones. */
+static void load_pictures(struct run *run)
+{
+    int steps[512], count = run_sample_steps(run->path, steps, 512);
+    for (int index = 0; count > 0 && index < RUN_PICTURES; index++) {
+        if (steps[0] == 0) load_picture(run, RUN_BASE, 0, index);
+        if (steps[count - 1] > 0) load_picture(run, RUN_HELD_OUT, steps[count - 1], index);
+    }
+}
+
 bool run_load_folder(struct run *run, const char *path)
 {
     char file_path[4200];
@@ -426,6 +452,7 @@ bool run_load_folder(struct run *run, const char *path)
     cJSON_Delete(preset);
     read_history(run, -1);
     run->phase = run->step >= run->steps ? RUN_FINISHED : RUN_STOPPED;
+    load_pictures(run);
     return true;
 }
 
@@ -492,6 +519,16 @@ const struct run_picture *run_picture(const struct run *run, enum run_picture_ki
     if (index < 0 || index >= RUN_PICTURES) return NULL;
     const struct run_picture *picture = &run->pictures[kind][index];
     return picture->image.pixels != NULL ? picture : NULL;
+}
+
+const char *run_held_out_prompt(const struct run *run, int index)
+{
+    const struct run_picture *picture = run_picture(run, RUN_HELD_OUT, index);
+    if (picture != NULL && picture->prompt[0] != 0) return picture->prompt;
+    const cJSON *prompts = item_get(item_get(run->preset, "prompts"), "eval");
+    int count = cJSON_GetArraySize(prompts);
+    const cJSON *prompt = count > 0 && index >= 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
+    return cJSON_IsString(prompt) ? prompt->valuestring : "";
 }
 
 int run_picture_count(const struct run *run, enum run_picture_kind kind)

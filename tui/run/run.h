@@ -93,6 +93,7 @@ struct run {
     enum run_phase phase;
     char error[400], end_text[240];
     int step, steps, threads, pending_step, clients;
+    int waiting_ahead; /* runs that come before this one while it waits for the device */
     double seconds_per_step, seconds_left;
     double memory_planned, memory_used, memory_free; /* bytes; NaN: not known */
     double learning_rate, learning_rate_pending, clip;
@@ -147,6 +148,8 @@ const struct run_step *run_best(const struct run *run);
 bool run_alive(const struct run *run);
 const char *run_phase_name(enum run_phase phase);
 const struct run_picture *run_picture(const struct run *run, enum run_picture_kind kind, int index);
+/* The prompt of the held-out picture of that index; "" where it is not known. */
+const char *run_held_out_prompt(const struct run *run, int index);
 /* How many pictures of the kind there are, as the highest index with a picture plus one. */
 int run_picture_count(const struct run *run, enum run_picture_kind kind);
 

@@ -223,6 +223,13 @@ int draw_wrapped(struct area area, enum style style, const char *text)
     return row;
 }
 
+void draw_notice(struct area area, const char *words, const char *hint)
+{
+    int row = area.row + area.rows / 3;
+    draw_center(row, area.column, area.columns, STYLE_TEXT, "%s", words);
+    draw_center(row + 2, area.column, area.columns, STYLE_DIM, "%s", hint);
+}
+
 int wrapped_rows(int width, const char *text)
 {
     int rows = 0;

@@ -107,7 +107,7 @@ static void draw_preset(struct studio *studio, int row, struct area body, const 
     draw_text(row, at, body.column + body.columns - 36 - at, dim, rewards);
     double bytes = item_number(item, "memory_bytes", NAN), seconds = item_number(item, "seconds_per_step", NAN);
     words_bytes(memory, sizeof memory, bytes);
-    snprintf(expected, sizeof expected, "%s/step", isnan(seconds) ? "~" : words_seconds(time, sizeof time, seconds));
+    snprintf(expected, sizeof expected, isnan(seconds) ? "~" : "%s/step", words_seconds(time, sizeof time, seconds));
     int right = body.column + body.columns;
     draw_right(row, right - 35, 7, dim, "%s", memory);
     draw_right(row, right - 27, 11, dim, "%s", expected);

@@ -25,8 +25,7 @@ static const char *model_folder(const struct studio *studio, const char *name)
     return NULL;
 }
 
-/* Reads the picture unless it is the one that is there; false where there is none. */
-static bool load(struct preview_picture *picture, const char *path)
+bool preview_load(struct preview_picture *picture, const char *path)
 {
     if (strcmp(picture->path, path) == 0) return picture->image.pixels != NULL;
     snprintf(picture->path, sizeof picture->path, "%s", path);
@@ -59,7 +58,7 @@ static bool draw_run(struct studio *studio, struct area area, const cJSON *run)
     int ends[2] = {steps[0], steps[count - 1]};
     for (int at = 0; at < 2; at++) {
         if (!run_sample_path(folder, ends[at], 0, path, sizeof path)) return false;
-        if (!load(&studio->preview[at], path)) return false;
+        if (!preview_load(&studio->preview[at], path)) return false;
     }
     struct area left = area;
     left.columns = area.columns / 2;
@@ -70,7 +69,7 @@ static bool draw_run(struct studio *studio, struct area area, const cJSON *run)
     int end = draw_picture(studio, right, &studio->preview[1].image, STYLE_ACCENT, caption);
     struct area words = {area.row, end, area.rows, area.column + area.columns - end};
     if (words.columns < 24 || isnan(from) || isnan(to)) return true;
-    draw_text(words.row, words.column, words.columns, STYLE_DIM, "the newest run of this preset");
+    draw_text(words.row, words.column, words.columns, STYLE_DIM, item_text(run, "name", ""));
     draw_format(words.row + 1, words.column, words.columns, STYLE_CURVE_HELD_OUT, "held-out %s \u2192 %s",
                 words_number(first, sizeof first, from), words_number(last, sizeof last, to));
     return true;
@@ -88,7 +87,7 @@ void home_preview_draw(struct studio *studio, struct area area, const cJSON *ite
                *folder = model_folder(studio, name);
     if (folder == NULL) return;
     snprintf(path, sizeof path, "%s/grid.png", folder);
-    if (!load(&studio->preview[0], path)) return;
+    if (!preview_load(&studio->preview[0], path)) return;
     char caption[120];
     snprintf(caption, sizeof caption, "what %s draws untuned", name);
     draw_picture(studio, area, &studio->preview[0].image, STYLE_DIM, caption);

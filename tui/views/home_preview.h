@@ -8,4 +8,7 @@
  */
 void home_preview_draw(struct studio *studio, struct area area, const cJSON *item, bool run);
 
+/* Reads the picture unless it is the one that is there; false where it cannot be read. */
+bool preview_load(struct preview_picture *picture, const char *path);
+
 #endif

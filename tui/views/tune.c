@@ -210,9 +210,10 @@ static void draw_picture(struct studio *studio, struct area area, struct area ca
         int middle = area.row + area.rows / 2;
         bool alive = run_alive(studio->run);
         draw_center(middle, area.column, area.columns, STYLE_DIM, "%s",
-                    studio->run->phase == RUN_STARTING ? "loading the model \u2026"
-                    : alive                            ? "the first picture is coming"
-                                                       : "no picture");
+                    studio->run->phase == RUN_STARTING  ? "loading the model \u2026"
+                    : studio->run->phase == RUN_WAITING ? ""
+                    : alive                             ? "the first picture is coming"
+                                                        : "no picture");
         return;
     }
     enum { LEAST_CAPTION = 24 };
@@ -341,7 +342,11 @@ static void draw_progress(const struct studio *studio, struct area area)
     const struct run *run = studio->run;
     if (area_empty(area) || !run_alive(run)) return;
     if (run->phase == RUN_WAITING) {
-        draw_text(area.row, area.column, area.columns, STYLE_WARNING, "waiting until the device is free");
+        if (run->waiting_ahead > 0)
+            draw_format(area.row, area.column, area.columns, STYLE_WARNING, "waiting, %d before it",
+                        run->waiting_ahead);
+        else
+            draw_text(area.row, area.column, area.columns, STYLE_WARNING, "waiting until the device is free");
         return;
     }
     if (run->progress.phase[0] == 0) return;
@@ -425,11 +430,9 @@ static void draw(struct studio *studio, struct area body)
 {
     const struct run *run = studio->run;
     if (run->phase == RUN_UNKNOWN || run->phase == RUN_IDLE) {
-        draw_center(body.row + body.rows / 2 - 1, body.column, body.columns, STYLE_TEXT, "%s",
-                    studio->live != NULL ? "connecting \u2026" : "No run is open.");
-        if (studio->live == NULL)
-            draw_center(body.row + body.rows / 2 + 1, body.column, body.columns, STYLE_DIM,
-                        "1 starts one from a preset, 9 lists the earlier ones");
+        bool connecting = studio->live != NULL;
+        draw_notice(body, connecting ? "connecting \u2026" : "No run is open.",
+                    connecting ? "" : "1 starts one from a preset, 9 lists the earlier ones");
         return;
     }
     if (studio->tune.enlarged) {
