@@ -21,9 +21,7 @@ void studio_command(struct studio *studio, enum command_id command, bool coarse)
 
 enum {
     FRAME_INTERVAL = 66, /* milliseconds between frames that no key asked for */
-    MARK_FROM = 400,     /* frames of more bytes ask the terminal when they are drawn */
     UNSENT_LIMIT = 32 << 10,
-    PICTURE_TURN = 16 << 10,
     SLIDER_PAUSE = 200, /* a slider's value is sent when it has rested so long */
     MIXER_PAUSE = 150,
     RUNS_INTERVAL = 5000
@@ -59,7 +57,13 @@ static void apply_capabilities(struct studio *studio)
     if (other_cell && studio->cell.width > 0 && pictures_protocol(studio->pictures) > PROTOCOL_SYMBOLS)
         terminal_repaint(studio->terminal);
     studio->cell = cell;
-    pictures_configure(studio->pictures, protocol, cell, capabilities->sixel_colors, palette, style_unicode());
+    struct picture_settings settings = {.protocol = protocol,
+                                        .cell = cell,
+                                        .colors = capabilities->sixel_colors,
+                                        .images_kept = capabilities->images_kept,
+                                        .palette = palette,
+                                        .unicode = style_unicode()};
+    pictures_configure(studio->pictures, &settings);
     studio->dirty = true;
 }
 
@@ -389,69 +393,60 @@ static int run_timers(struct studio *studio)
     return next;
 }
 
-/* Pictures go out by so much at a time, that a key never waits behind more than one piece that the terminal has yet to
- * read. */
-static size_t picture_room(struct studio *studio)
+static bool editing(const struct studio *studio)
 {
-    size_t room = link_room(terminal_link(studio->terminal), studio->now);
-    return room < PICTURE_TURN ? room : PICTURE_TURN;
+    return studio->popup == POPUP_PALETTE || studio->popup == POPUP_PROMPT || studio->filtering;
 }
 
+/* Text alone: pictures follow in pieces of their own, so that a key's answer waits for none of them. */
 static void draw_frame_now(struct studio *studio)
 {
-    struct bytes before = {0}, after = {0};
+    struct bytes before = {0};
     struct link *link = terminal_link(studio->terminal);
     erase();
     curs_set(0);
-    pictures_begin(studio->pictures, link->level, link_room(link, studio->now));
+    pictures_begin(studio->pictures, link->level, studio->dirty_by_key ? 0 : link_room(link, studio->now));
     chrome_draw(studio);
-    bool editing = studio->popup == POPUP_PALETTE || studio->popup == POPUP_PROMPT || studio->filtering;
-    if (editing) curs_set(1);
+    if (editing(studio)) curs_set(1);
     wnoutrefresh(stdscr);
     pictures_end(studio->pictures, &before);
-    pictures_compose(studio->pictures, picture_room(studio), studio->now, &after);
-    if (after.length > 0 && !editing) bytes_add_text(&after, hidden_cursor);
-    terminal_frame(studio->terminal, before.data, before.length, after.data, after.length, true, studio->now);
+    terminal_frame(studio->terminal, before.data, before.length, studio->now);
     bytes_free(&before);
-    bytes_free(&after);
     studio->dirty = pictures_behind(studio->pictures);
     studio->dirty_by_key = false;
     studio->idle_since = studio->now;
 }
 
-/* More of pictures that are being sent, without drawing the text again. */
-static void send_pictures(struct studio *studio)
-{
-    struct bytes after = {0};
-    pictures_compose(studio->pictures, picture_room(studio), studio->now, &after);
-    bool editing = studio->popup == POPUP_PALETTE || studio->popup == POPUP_PROMPT || studio->filtering;
-    if (after.length > 0 && !editing) bytes_add_text(&after, hidden_cursor);
-    if (after.length > 0) terminal_frame(studio->terminal, NULL, 0, after.data, after.length, true, studio->now);
-    bytes_free(&after);
-}
-
-/* Draws when it is time; returns the milliseconds until it is, -1 when nothing waits. */
+/* Milliseconds until a frame is due, -1 when none is wanted or the terminal has to take something first. */
 static int draw_when_due(struct studio *studio)
 {
     struct link *link = terminal_link(studio->terminal);
-    size_t unsent = terminal_pending(studio->terminal), room = link_room(link, studio->now);
+    size_t unsent = terminal_pending(studio->terminal);
     if (unsent > UNSENT_LIMIT) return -1;
     if (studio->dirty_by_key) {
         draw_frame_now(studio);
-    } else if (studio->dirty && room > 0 && unsent == 0) {
+    } else if (studio->dirty && unsent == 0 && link_room(link, studio->now) > 0) {
         int interval = link->level == LINK_SYMBOLS ? link_limits(LINK_SYMBOLS)->interval : FRAME_INTERVAL;
         int left = (int)(studio->idle_since + interval - studio->now);
         if (left > 0) return left;
         draw_frame_now(studio);
     }
-    int due = pictures_deadline(studio->pictures, studio->now);
-    if (due == 0 && unsent == 0 && room > 0) {
-        send_pictures(studio);
-        due = pictures_deadline(studio->pictures, studio->now);
-    }
-    /* With no room left the terminal's answer wakes the loop. */
-    if (due == 0 && link_room(link, studio->now) == 0) return 1000;
-    return studio->dirty && due < 0 ? 1000 : due;
+    return studio->dirty ? 1000 : -1; /* what is under way wakes the loop */
+}
+
+/* One piece at most, and none before the terminal has taken the last: keys are looked for after each. Milliseconds until
+ * the next may go, -1 when none waits or the terminal has to take or answer something first. */
+static int send_picture(struct studio *studio)
+{
+    struct link *link = terminal_link(studio->terminal);
+    bool ready = terminal_pending(studio->terminal) == 0 && link_room(link, studio->now) > 0;
+    if (!ready || studio->dirty_by_key || !pictures_waiting(studio->pictures)) return -1;
+    struct bytes piece = {0};
+    pictures_next_piece(studio->pictures, &piece);
+    if (!editing(studio)) bytes_add_text(&piece, hidden_cursor);
+    terminal_picture(studio->terminal, piece.data, piece.length, studio->now);
+    bytes_free(&piece);
+    return 0;
 }
 
 static int soonest(int left, int right)
@@ -491,17 +486,23 @@ static void loop(struct studio *studio, int signals)
         studio->now = steady_milliseconds();
         studio->wall_clock = read_wall_clock();
         int timeout = run_timers(studio);
+        enum link_level level = terminal_link(studio->terminal)->level;
+        timeout = soonest(timeout, terminal_watch_link(studio->terminal, studio->now));
+        if (terminal_link(studio->terminal)->level != level) studio->dirty = true;
         timeout = soonest(timeout, draw_when_due(studio));
+        timeout = soonest(timeout, pictures_make(studio->pictures, studio->now));
+        timeout = soonest(timeout, send_picture(studio));
         timeout = soonest(timeout, terminal_deadline(studio->terminal, studio->now));
-        struct pollfd polls[5] = {
+        struct pollfd polls[] = {
             {.fd = terminal_input_descriptor(studio->terminal), .events = POLLIN},
             {.fd = signals, .events = POLLIN},
             {.fd = terminal_pending(studio->terminal) > 0 ? terminal_output_descriptor(studio->terminal) : -1,
              .events = POLLOUT},
             watch(studio->engine),
             watch(studio->live),
+            {.fd = pictures_descriptor(studio->pictures), .events = POLLIN},
         };
-        if (poll(polls, 5, timeout) < 0 && errno != EINTR) return;
+        if (poll(polls, sizeof polls / sizeof *polls, timeout) < 0 && errno != EINTR) return;
         studio->now = steady_milliseconds();
         if (polls[1].revents) take_signals(studio, signals);
         if (polls[0].revents & POLLIN && !terminal_read(studio->terminal, studio->now)) return;
@@ -510,6 +511,7 @@ static void loop(struct studio *studio, int signals)
         while (terminal_next_event(studio->terminal, studio->now, &event)) take_event(studio, &event);
         if (polls[2].revents && !terminal_flush(studio->terminal)) return;
         serve_clients(studio, &polls[3], &polls[4]);
+        if (pictures_collect(studio->pictures)) studio->dirty = true;
     }
 }
 

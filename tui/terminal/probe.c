@@ -67,6 +67,9 @@ static void apply_name(struct capabilities *capabilities, const char *text)
     capabilities->iterm2 =
         strncmp(text, "iTerm2", 6) == 0 || strncmp(text, "WezTerm", 7) == 0 || strncmp(text, "mintty", 6) == 0;
     if (strncmp(text, "tmux", 4) == 0) capabilities->inside_multiplexer = true;
+    /* XTerm keeps 16 and tmux 20, both forgetting the oldest without a word. Two are left for what is being replaced. */
+    if (strncmp(text, "XTerm", 5) == 0) capabilities->images_kept = 14;
+    if (strncmp(text, "tmux", 4) == 0) capabilities->images_kept = 18;
 }
 
 /* rgb:RRRR/GGGG/BBBB with one to four hexadecimal digits each. */

@@ -13,6 +13,7 @@ struct capabilities {
     bool synchronized_output;                      /* mode 2026 */
     bool inside_multiplexer;                       /* tmux or screen between us and the terminal */
     int sixel_colors;                              /* registers; 256 unless told */
+    int images_kept;                               /* sixels that the terminal remembers at once; 0: any number */
     int reported_cell_width, reported_cell_height; /* CSI 16 t; 0: not told */
     int text_width, text_height;                   /* CSI 14 t or sixel geometry; 0: not told */
     bool background_known;
