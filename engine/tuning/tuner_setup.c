@@ -181,6 +181,7 @@ static status create(struct tuner *tuner)
     tuner->learning_rate = preset->learning_rate;
     tuner->clip = preset->clip;
     tuner->drift = NAN;
+    tuner->evaluated = (struct mean_looks){NAN, NAN, NAN, NAN};
     TRY(create_parameters(tuner));
     TRY(create_host_buffers(tuner));
     return choose_kept_calls(tuner);
