@@ -2,7 +2,9 @@
 
 Tuning climbs a reward's gradient, so a reward model that small changes can fool teaches how
 to fool it.  Trained on pictures changed against it, its gradient points at what a person
-would see as the object instead (Madry et al. 2018, Engstrom et al. 2019).
+would see as the object instead (Madry et al. 2018, Engstrom et al. 2019).  Each batch is
+met several times in a row, and one backward pass serves both the weights and the next
+change of the pictures (Shafahi et al. 2019, "Adversarial training for free").
 """
 
 import torch
@@ -10,42 +12,41 @@ import torch.nn.functional as functional
 
 RADIUS = 7.0  # most L2 distance of pictures in [0, 1]; a small object on its ground is worth about 20
 GRAINS = (1, 2, 4, 8)  # pixels a side: a decoder makes coarse changes more easily than fine ones
+STRIDE = 0.7  # of a climb, as a share of the radius
 
 
 def coarser(change, grain):
     """The change without what is finer than `grain` pixels."""
     if grain == 1:
         return change
-    size = change.shape[-2:]
-    return functional.interpolate(functional.avg_pool2d(change, grain), size, mode="bilinear", align_corners=False)
+    return functional.interpolate(functional.avg_pool2d(change, grain), change.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def in_grains(changes, grains):
-    """Each picture's change at its own grain."""
-    return torch.cat([coarser(change[None], grain) for change, grain in zip(changes, grains)])
+def lengths(changes):
+    return changes.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
 
 
-def unit(changes):
-    """Each picture's change at length 1."""
-    return changes / changes.flatten(1).norm(dim=1).clamp(min=1e-12).view(-1, 1, 1, 1)
+class Adversary:
+    """Moves pictures in [0, 1], each by up to a radius of its own (0 to `radius`, uniformly) at a grain of its own."""
 
+    def __init__(self, pictures, random, radius=RADIUS):
+        count = len(pictures)
+        self.pictures = pictures
+        self.grains = random.choice(GRAINS, count)
+        self.radii = torch.from_numpy(random.uniform(0, radius, count)).to(pictures).view(-1, 1, 1, 1)
+        generator = torch.Generator().manual_seed(int(random.integers(2**31)))
+        self.change = torch.zeros_like(pictures)
+        self._go(torch.randn(pictures.shape, generator=generator).to(pictures), 0.5)
 
-def attack(pictures, loss_of, random, radius=RADIUS, steps=2):
-    """Pictures in [0, 1], each moved by up to its own radius (0 to `radius`, uniformly) toward a higher `loss_of(pictures)`.
+    def _go(self, direction, share):
+        coarse = torch.cat([coarser(part[None], grain) for part, grain in zip(direction, self.grains)])
+        self.change = self.change + coarse / lengths(coarse) * self.radii * share
+        self.change = self.change * (self.radii / lengths(self.change)).clamp(max=1)
 
-    Projected gradient ascent from a random start.  `loss_of` must be a sum over pictures, up to a factor: a
-    picture's gradient may not depend on the others'.
-    """
-    count = len(pictures)
-    grains = random.choice(GRAINS, count)
-    radii = torch.from_numpy(random.uniform(0, radius, count)).float().view(-1, 1, 1, 1)
-    generator = torch.Generator().manual_seed(int(random.integers(2**31)))
-    start = unit(in_grains(torch.randn(pictures.shape, generator=generator), grains))
-    change = start * radii * torch.rand(count, 1, 1, 1, generator=generator)
-    for _ in range(steps):
-        moved = (pictures + change).clamp(0, 1).requires_grad_(True)
-        gradient, = torch.autograd.grad(loss_of(moved), moved)
-        change = change + unit(in_grains(gradient, grains)) * radii * (1.5 / steps)
-        length = change.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-        change = change * (radii / length.clamp(min=1e-12)).clamp(max=1)
-    return (pictures + change).clamp(0, 1).detach()
+    def moved(self):
+        """The pictures as they are now, a leaf that takes a gradient."""
+        return (self.pictures + self.change).clamp(0, 1).requires_grad_(True)
+
+    def climb(self, gradient):
+        """Goes where the loss rises: `gradient` of a sum over pictures, at `moved()`."""
+        self._go(gradient, STRIDE)

@@ -10,7 +10,7 @@ A centre near the border of two tokens leaves both in doubt, and a doubtful scor
 for nothing.  So polishing (`--polish`) asks for a score of the token of the centre only
 and leaves its neighbours free to claim the object too; all of them learn its box.
 Claims on one object then overlap, and non-maximum suppression makes them one.
-Polishing also sees every picture as an adversary changes it (adversary.py).
+Polishing also meets every picture several times, as an adversary changes it (adversary.py).
 """
 
 import sys
@@ -33,7 +33,8 @@ BATCH = 32
 WORTHLESS = 3  # of them show nothing
 STEPS = 2400
 FROM_RECONSTRUCTIONS = 700
-POLISH_STEPS = 1500
+POLISH_STEPS = 500
+ROUNDS = 3  # updates a polishing step, each on the same pictures moved further
 REDRAWN_SEED = 909
 QUERY_LENGTH = 16
 GRID = 8
@@ -149,26 +150,13 @@ def box_loss(boxes, where, wanted):
     return 5 * (found - wanted).abs().mean() + generalized_box_iou_loss(found, wanted, reduction="mean")
 
 
-def see(model, queries, shown):
-    """Logits and boxes of pictures in [0, 1], in single precision."""
-    with common.mixed_precision(shown.device):
-        logits, boxes = detect(model, pictures.normalise(shown), queries)
-    return logits.float(), boxes.float()
-
-
-def first_loss(model, queries, shown, batch, focus):
-    """Of pictures the first of which are the batch's scenes and the others worthless; also the logits."""
-    where, wanted = (tensor.to(shown.device) for tensor in targets(batch))
-    logits, boxes = see(model, queries, shown)
-    return score_loss(logits, where, focus) + box_loss(boxes, where, wanted), logits
-
-
-def polishing_loss(model, queries, shown, batch):
-    """The same with neighbours that may claim an object too."""
-    where, wanted = (tensor.to(shown.device) for tensor in targets(batch))
-    owners, near = (tensor.to(shown.device) for tensor in near_tokens(batch))
-    logits, boxes = see(model, queries, shown)
-    return score_loss(logits, where, focus=0, free=near) + box_loss(boxes, near, wanted[owners]), logits
+def loss_of(logits, boxes, batch, focus, neighbours):
+    """Of pictures the first of which are the batch's scenes and the others worthless; `neighbours` may claim objects too."""
+    where, wanted = (tensor.to(logits.device) for tensor in targets(batch))
+    if not neighbours:
+        return score_loss(logits, where, focus) + box_loss(boxes, where, wanted)
+    owners, near = (tensor.to(logits.device) for tensor in near_tokens(batch))
+    return score_loss(logits, where, focus, free=near) + box_loss(boxes, near, wanted[owners])
 
 
 def checkpoint(work, polish):
@@ -196,24 +184,27 @@ def train(work, steps, pool_size=1500, redrawn=pictures.REDRAWN, peak=1e-3, poli
         if step >= change and pool is None:
             pool = (pictures.redrawn(work, redrawn, REDRAWN_SEED) if polish
                     else pictures.reconstructions(work, "reconstructions", pool_size, SEED + 1))
-        batch = pictures.mixed_scenes(sprites, random, BATCH - WORTHLESS, pool, share=0.5 if polish else 0.35)
+        batch = pictures.mixed_scenes(sprites, random, BATCH - WORTHLESS, pool, share=0.7 if polish else 0.35)
         drawn = pictures.spoil(pictures.as_unit([scene.picture for scene in batch]), random)
         shown = torch.cat([drawn, pictures.worthless(WORTHLESS, random)]).to(where_to)
-        with common.mixed_precision(where_to):
-            queries = embed_queries(model, encode_queries(words, query_texts(random)).to(where_to))
-        if polish:
-            fixed = queries.detach()
-            shown = adversary.attack(shown, lambda moved: polishing_loss(model, fixed, moved, batch)[0], random)
-            loss, logits = polishing_loss(model, queries, shown, batch)
-        else:
-            loss, logits = first_loss(model, queries, shown, batch, focus=2 * max(0.0, 1 - step / (0.7 * steps)))
         for group in optimiser.param_groups:
             group["lr"] = common.learning_rate(step, steps, peak, warmup=50 if polish else 200, decay=1.0 if polish else 0.3)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        average.update(model)
+        opponent = adversary.Adversary(shown, random) if polish else None
+        focus = 0 if polish else 2 * max(0.0, 1 - step / (0.7 * steps))
+        for _ in range(ROUNDS if polish else 1):
+            if polish:
+                shown = opponent.moved()
+            with common.mixed_precision(where_to):
+                queries = embed_queries(model, encode_queries(words, query_texts(random)).to(where_to))
+                logits, boxes = detect(model, pictures.normalise(shown), queries)
+            loss = loss_of(logits.float(), boxes.float(), batch, focus, neighbours=polish)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            average.update(model)
+            if polish:
+                opponent.climb(shown.grad)
         step += 1
         if step % 50 == 0:
             where, _ = targets(batch)
