@@ -44,11 +44,13 @@ def stages(work, quick):
     few = 4
     pool = 40 if quick else 1500
     generated = 16 if quick else clip.GENERATED
-    yield "autoencoder", lambda: vae.train(work, few if quick else vae.STEPS)
-    yield "decoder", lambda: vae.train(work, few if quick else vae.DECODER_STEPS, decoder_only=True)
+    yield "autoencoder", lambda: vae.train(work, few if quick else vae.STAGES["autoencoder"].steps)
+    yield "decoder", lambda: vae.train(work, few if quick else vae.STAGES["decoder"].steps, "decoder")
+    yield "decoder polish", lambda: vae.train(work, few if quick else vae.STAGES["polish"].steps, "polish")
     yield "detector", lambda: detector.train(work, few if quick else detector.STEPS, pool_size=pool)
     yield "clip", lambda: clip.train(work, few if quick else clip.STEPS, pool_size=pool)
     yield "unet", lambda: unet.train(work, few if quick else unet.STEPS, pictures=100 if quick else unet.PICTURES)
+    yield "unet polish", lambda: unet.train(work, few if quick else unet.POLISH_STEPS, 100 if quick else unet.POLISH_PICTURES, polish=True)
     yield "detector polish", lambda: detector.train(work, few if quick else detector.POLISH_STEPS, pool_size=pool, polish=True)
     yield "generated pictures", lambda: pictures.generated(work, generated, clip.GENERATED_SEED)
     yield "clip polish", lambda: clip.train(work, few if quick else clip.POLISH_STEPS, pool_size=pool, generated=generated, polish=True)
