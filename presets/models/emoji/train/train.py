@@ -13,8 +13,8 @@ Without the work folder of an earlier run the shipped weights can stand in for i
 
     python presets/models/emoji/train/train.py --from presets/models/emoji --out presets/models/emoji
 
-takes what is shipped as the result of the first stages and polishes the reward models
-only; the U-Net and the autoencoder that it was trained on stay as they are.
+takes what is shipped as the result of the first trainings and polishes it; the encoder of
+the autoencoder stays as it is, so that all parts go on fitting the latents.
 """
 
 import argparse
