@@ -10,6 +10,8 @@ struct progress {
     bool known;
     double total;       /* mean weighted reward of the last step; NaN before */
     double first_total; /* of the first step seen */
+    int measured_step;  /* the step that `total` is of */
+    int shown_step;     /* the last step that had its line, without a terminal */
     double last_shown;
     int shown_length;
 };

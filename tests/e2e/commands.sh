@@ -62,6 +62,9 @@ run tune "$work/small.json" --run "$work/run" --threads 1 --json
 check "a run is tuned" is "$code" 0
 check "with one line of JSON a step" is "$(printf '%s\n' "$out" | wc -l)" 6
 check "and the words of progress on stderr" has "$err" "step 6/6"
+check "one line a step" is "$(printf '%s\n' "$err" | grep -c '^step ')" 6
+check "each with the reward of its step" is "$(printf '%s\n' "$err" | sed -n 's/^step .* reward \([^ ]*\) .*/\1/p')" \
+    "$(printf '%s\n' "$out" | sed 's/"eval_reward".*//; s/.*"total":\([^,}]*\).*/\1/' | xargs -n 1 printf '%.4g\n')"
 for file in preset.json metrics.jsonl lora.safetensors engine.json checkpoints/step-000006/state.json; do
     check "$file is there" test -s "$work/run/$file"
 done
