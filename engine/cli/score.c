@@ -3,6 +3,7 @@
 #include "engine/base/json.h"
 #include "engine/cli/work.h"
 #include "engine/reward/reward.h"
+#include "engine/reward/reward_models.h"
 #include "engine/run/picture_file.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@ struct score_job {
     const struct invocation *invocation;
     struct work work;
     char model_path[PATH_SIZE];
+    struct reward_models *models;
     struct reward *rewards[REWARD_LIMIT];
     const char *names[REWARD_LIMIT];
     int reward_count;
@@ -44,10 +46,7 @@ static status parse_parameters(char *text, cJSON *params)
 
 static status create_reward(struct score_job *job, char *name, const cJSON *params)
 {
-    struct reward_request request = {.id = name,
-                                     .params = params,
-                                     .model_path = job->model_path,
-                                     .search_paths = (const char *const *)job->work.library.folders};
+    struct reward_request request = {.id = name, .params = params, .models = job->models};
     TRY(reward_create(name, &request, &job->rewards[job->reward_count]));
     job->names[job->reward_count] = reward_kind_of(job->rewards[job->reward_count])->name;
     job->reward_count++;
@@ -152,6 +151,8 @@ static status score(struct score_job *job)
     status found =
         model_library_find(&job->work.library, model ? model : "emoji", MODEL_KIND_DIFFUSION, job->model_path);
     if (model) TRY(found);
+    TRY(reward_models_create(found.code == STATUS_OK ? job->model_path : NULL,
+                             (const char *const *)job->work.library.folders, &job->models));
     TRY(add_rewards(job));
     TRY(work_open_device(job->invocation, "auto", 0, &job->work));
     for (int i = 0; i < job->invocation->argument_count; i++) TRY(score_picture(job, job->invocation->arguments[i]));
@@ -163,6 +164,7 @@ status command_score(const struct invocation *invocation)
     struct score_job job = {.invocation = invocation};
     status result = score(&job);
     for (int i = 0; i < job.reward_count; i++) reward_destroy(job.rewards[i]);
+    reward_models_release(job.models);
     work_close(&job.work);
     return result;
 }

@@ -24,8 +24,9 @@ static status scorer_build(struct scorer *scorer, struct reward *reward, struct 
 {
     TRY(graph_create(backend->interface->compute_type, backend->interface->exact_type, &scorer->graph));
     struct graph *graph = scorer->graph;
+    struct shared_features shared = {0};
     scorer->pictures = graph_input(graph, "pictures", shape, graph_exact_type(graph));
-    scorer->scores = graph_output(graph, reward_build(reward, graph, scorer->pictures), "scores");
+    scorer->scores = graph_output(graph, reward_build(reward, graph, scorer->pictures, &shared), "scores");
     TRY(graph_state(graph));
     if (differentiate) {
         const struct differentiation request = {.output_count = 1,
