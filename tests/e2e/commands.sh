@@ -80,6 +80,13 @@ check "a run goes on to a new total" is "$(printf '%s\n' "$out" | wc -l)" 2
 check "quietly" is "$err" ""
 run resume nowhere
 check "no such run" is "$code" 3
+run tune "$work/small.json" --set sampler.width=null --set sampler.height=null --steps 1 --run "$work/own-size" --quiet
+check "a run takes the model's own size, 20x20" has "$(tr -d ' \n' <"$work/own-size/preset.json")" '"width":20,"height":20'
+run resume "$work/own-size" --steps 2 --quiet
+check "and goes on with it" is "$code" 0
+run presets check "$work/small.json" --set sampler.width=33
+check "a size that the model does not make is bad input" is "$code" 3
+check "and it is said which it makes" has "$err" "needs multiples of 4"
 
 run export "$work/run" -o "$work/kohya.safetensors"
 check "an adapter is exported" is "$code" 0
