@@ -130,6 +130,12 @@ static void on_log(void *context, const char *words)
     if (progress->quiet) return;
     if (progress->terminal) show_line(progress, "");
     fprintf(stderr, "%s%s\n", progress->terminal ? "\r" : "", words);
+    snprintf(progress->said, sizeof progress->said, "%s", words);
+}
+
+bool progress_has_said(const struct progress *progress, const char *words)
+{
+    return words[0] && strcmp(progress->said, words) == 0;
 }
 
 struct session_hooks progress_hooks(struct progress *progress)

@@ -47,13 +47,13 @@ struct run_job {
 static status wait_for_device(const struct invocation *invocation, struct run_job *job)
 {
     bool told = false;
+    char words[HOLDER_WORDS_SIZE];
     for (;;) {
         struct device_holder holder;
         TRY(device_enter(job->work.device, job->folder.path, false, &job->place, &holder));
         if (job->place >= 0) break;
         if (!told)
-            say(invocation, "%s is busy with %s (process %ld): waiting", job->work.device, holder.run_folder,
-                holder.pid);
+            say(invocation, "%s is busy with %s: waiting", job->work.device, device_holder_words(&holder, words));
         told = true;
         run_service_waiting(job->service, holder.run_folder, holder.pid);
         if (interrupts > 0)
@@ -69,8 +69,9 @@ static status enter_device(const struct invocation *invocation, struct run_job *
 {
     if (option_given(invocation, "queue")) return wait_for_device(invocation, job);
     struct device_holder holder;
+    char words[HOLDER_WORDS_SIZE];
     if (device_is_busy(job->work.device, &holder)) {
-        say(invocation, "%s is also busy with %s (process %ld)", job->work.device, holder.run_folder, holder.pid);
+        say(invocation, "%s is also busy with %s", job->work.device, device_holder_words(&holder, words));
     }
     return device_enter(job->work.device, job->folder.path, true, &job->place, NULL);
 }
@@ -122,6 +123,7 @@ static status run_engine(const struct invocation *invocation, struct run_job *jo
     if (result.code == STATUS_OK) result = run_session(job);
     progress_end(&job->progress);
     run_service_end(job->service, result, 2);
+    if (progress_has_said(&job->progress, result.message)) result.message[0] = '\0';
     return result;
 }
 

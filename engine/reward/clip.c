@@ -34,7 +34,9 @@ static status fill_input(struct reward *reward, struct backend *backend, int ind
 {
     (void)index;
     struct clip_reward *clip = (struct clip_reward *)reward;
-    if (prompts == NULL) return status_error(STATUS_BAD_INPUT, "a prompt is needed to compare the pictures with");
+    if (prompts == NULL)
+        return status_error(STATUS_BAD_INPUT,
+                            "a prompt is needed to compare the pictures with, such as --prompt \"a cat\"");
     TRY(prepare_prompts(reward, backend, prompts, count));
     size_t width = (size_t)clip->tower.width;
     for (int i = 0; i < count; i++)

@@ -27,7 +27,8 @@ static status scorer_build(struct scorer *scorer, struct reward *reward, struct 
     struct shared_features shared = {0};
     scorer->pictures = graph_input(graph, "pictures", shape, graph_exact_type(graph));
     scorer->scores = graph_output(graph, reward_build(reward, graph, scorer->pictures, &shared), "scores");
-    TRY(graph_state(graph));
+    TRY(status_context(graph_state(graph), "reward %s on pictures of %lldx%lld", reward_kind_of(reward)->name,
+                       (long long)shape.dimension[2], (long long)shape.dimension[1]));
     if (differentiate) {
         const struct differentiation request = {.output_count = 1,
                                                 .outputs = &scorer->scores,

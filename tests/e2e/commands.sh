@@ -51,6 +51,12 @@ check "the program's presets are listed" has "$out" "emoji-two-cats"
 
 run plan "$work/small.json" --json
 check "a plan has a total" has "$out" '"total_bytes":'
+run plan "$work/small.json" --set memory.limit=1MiB
+check "a plan that does not fit is shown" has "$out" "total "
+check "and it is said what is needed and allowed" has "$err" "memory.limit allows"
+run tune "$work/small.json" --set memory.limit=1MiB --run "$work/small-limit"
+check "and it is not tuned" is "$code" 4
+check "which is said once" is "$(printf '%s\n' "$err" | grep -c 'memory.limit allows')" 1
 run models check "$source/tests/golden/config/deep-sharded" --json
 check "a model is described" has "$out" '"problem_count":0'
 run models check "$source/presets/models/emoji/vae"
@@ -111,6 +117,10 @@ check "pictures are scored" is "$code" 0
 scores() { sed -n "${1}p" "$work/out" | sed 's/.*"reward"://'; }
 check "scale 0 is the base picture" is "$(scores 2)" "$(scores 1)"
 check "a run's adapter is its file" is "$(scores 4)" "$(scores 3)"
+run score "$work/base.png" --reward color:color=#ff0000 --reward color:color=#00ff00 --json
+check "two of one name are told apart" has "$out" '"color:color=#00ff00":'
+run score "$work/base.png" --reward jpeg --reward jpeg
+check "the same twice is wrong usage" is "$code" 2
 run score "$work/base.png" --reward nonsense
 check "an unknown reward is bad input" is "$code" 3
 run score "$work/small.json" --reward brightness
