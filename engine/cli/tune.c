@@ -56,6 +56,7 @@ static status wait_for_turn(const struct invocation *invocation, struct run_job 
 {
     struct device_holder holder = {0};
     bool told = false;
+    char words[HOLDER_WORDS_SIZE];
     for (;;) {
         int ahead = 0;
         TRY(waiting_line_ahead(turn, &ahead));
@@ -63,8 +64,8 @@ static status wait_for_turn(const struct invocation *invocation, struct run_job 
         if (job->place >= 0) break;
         if (ahead > 0) device_is_busy(job->work.device, &holder);
         if (!told)
-            say(invocation, "%s is busy with %s (process %ld): waiting, %d before this run", job->work.device,
-                holder.run_folder, holder.pid, ahead);
+            say(invocation, "%s is busy with %s: waiting, %d before this run", job->work.device,
+                device_holder_words(&holder, words), ahead);
         told = true;
         run_service_waiting(job->service, holder.run_folder, holder.pid, ahead);
         TRY(check_interrupted(job));
@@ -87,8 +88,9 @@ static status enter_device(const struct invocation *invocation, struct run_job *
 {
     if (option_given(invocation, "queue")) return wait_for_device(invocation, job);
     struct device_holder holder;
+    char words[HOLDER_WORDS_SIZE];
     if (device_is_busy(job->work.device, &holder)) {
-        say(invocation, "%s is also busy with %s (process %ld)", job->work.device, holder.run_folder, holder.pid);
+        say(invocation, "%s is also busy with %s", job->work.device, device_holder_words(&holder, words));
     }
     return device_enter(job->work.device, job->folder.path, true, &job->place, NULL);
 }
@@ -142,6 +144,7 @@ static status run_engine(const struct invocation *invocation, struct run_job *jo
     if (result.code == STATUS_OK) result = run_session(job);
     progress_end(&job->progress);
     run_service_end(job->service, result, 2);
+    if (progress_has_said(&job->progress, result.message)) result.message[0] = '\0';
     return result;
 }
 

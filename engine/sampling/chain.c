@@ -139,12 +139,7 @@ struct memory_region chain_saved_extra(const struct chain *chain)
 
 static status check(const struct model *model, const struct chain_settings *settings)
 {
-    const struct model_facts *facts = model_facts(model);
-    int factor = facts->latent_factor;
-    if (settings->width < factor || settings->height < factor || settings->width % factor || settings->height % factor)
-        return status_error(STATUS_BAD_INPUT,
-                            "sampler.width, sampler.height: %dx%d; %s needs multiples of %d from %d up",
-                            settings->width, settings->height, facts->name, factor, factor);
+    TRY(model_check_size(model_facts(model), settings->width, settings->height));
     if (settings->batch < 1) return status_error(STATUS_BAD_INPUT, "batch: %d is below 1", settings->batch);
     if (!isfinite(settings->guidance))
         return status_error(STATUS_BAD_INPUT, "sampler.guidance: %g is no number", settings->guidance);

@@ -72,7 +72,10 @@ status tuner_create(const struct preset *preset, struct backend *backend, struct
                     struct tuner **tuner);
 void tuner_destroy(struct tuner *tuner);
 const struct memory_plan *tuner_plan(const struct tuner *tuner);
-/* Allocates the arenas and loads the weights. STATUS_NO_MEMORY says needed, free and what would fit. */
+/* STATUS_NO_MEMORY where the plan is more than is free or than memory.limit allows: says needed, free and what would
+ * fit. */
+status tuner_check_memory(const struct tuner *tuner);
+/* Allocates the arenas and loads the weights. STATUS_NO_MEMORY as tuner_check_memory says it. */
 status tuner_start(struct tuner *tuner);
 
 /* One optimiser step. A skipped (non-finite) step is reported, not an error; the fifth in a row is. After a failure the

@@ -243,16 +243,20 @@ static double gigabytes(size_t bytes)
     return (double)bytes / 1e9;
 }
 
-/* Needed, free, and which settings would fit. */
-static status check_memory(const struct tuner *tuner)
+status tuner_check_memory(const struct tuner *tuner)
 {
     const struct preset *preset = tuner->preset;
-    size_t limit = preset->memory_limit && preset->memory_limit < tuner->plan.free_bytes ? preset->memory_limit
-                                                                                         : tuner->plan.free_bytes;
+    bool limited = preset->memory_limit && preset->memory_limit < tuner->plan.free_bytes;
+    size_t limit = limited ? preset->memory_limit : tuner->plan.free_bytes;
     if (tuner->plan.total_bytes <= limit) return status_ok();
+    char words[80];
+    snprintf(words, sizeof words,
+             limited ? "needs %.2f GB, memory.limit allows %.2f GB" : "needs %.2f GB, %.2f GB are free",
+             gigabytes(tuner->plan.total_bytes), gigabytes(limit));
     struct chain_sizes sizes = chain_sizes(tuner->chain);
     size_t per_picture = (sizes.saved_step + sizes.work) / (size_t)preset->batch;
     size_t excess = tuner->plan.total_bytes - limit;
+<<<<<<< HEAD
     size_t before = sizes.saved_decoder + sizes.saved_extra;
     size_t rest = sizes.saved_step > before ? sizes.saved_step - before : 0;
     size_t spare_calls = sizes.saved_calls > rest ? sizes.saved_calls - rest : 0;
@@ -263,13 +267,18 @@ static status check_memory(const struct tuner *tuner)
     if (fewer >= 1)
         return status_error(STATUS_NO_MEMORY,
                             "needs %.2f GB, %.2f GB are free; batch=%d with memory.keep_steps=0 (and accumulate=%d) or "
+=======
+    size_t spare_calls = sizes.saved_calls - sizes.saved_step;
+    if (spare_calls >= excess) return status_error(STATUS_NO_MEMORY, "%s; memory.keep_steps=1 would fit", words);
+    int fewer = preset->batch - (int)((excess - spare_calls) / (per_picture ? per_picture : 1)) - 1;
+    if (fewer >= 1)
+        return status_error(STATUS_NO_MEMORY,
+                            "%s; batch=%d with memory.keep_steps=1 (and accumulate=%d) or "
+>>>>>>> engine
                             "a smaller sampler.width and sampler.height would fit",
-                            gigabytes(tuner->plan.total_bytes), gigabytes(limit), fewer,
-                            (preset->batch + fewer - 1) / fewer * preset->accumulate);
-    return status_error(STATUS_NO_MEMORY,
-                        "needs %.2f GB, %.2f GB are free; a smaller sampler.width and sampler.height "
-                        "or a smaller model would fit",
-                        gigabytes(tuner->plan.total_bytes), gigabytes(limit));
+                            words, fewer, (preset->batch + fewer - 1) / fewer * preset->accumulate);
+    return status_error(STATUS_NO_MEMORY, "%s; a smaller sampler.width and sampler.height or a smaller model would fit",
+                        words);
 }
 
 status tuner_write_parameter(struct tuner *tuner, int index)
@@ -292,7 +301,7 @@ static status prepare_prompts(struct tuner *tuner)
 
 status tuner_start(struct tuner *tuner)
 {
-    TRY(check_memory(tuner));
+    TRY(tuner_check_memory(tuner));
     TRY(prepare_prompts(tuner));
     TRY(objective_allocate(tuner->objective));
     for (int i = 0; i < tuner->parameter_count; i++) TRY(tuner_write_parameter(tuner, i));

@@ -172,8 +172,8 @@ static int64_t at_most(int64_t value, int64_t bound)
     return value < bound ? value : bound;
 }
 
-/* Rows begin..end-1 of one item's map, as a whole map of its own: oneDNN's fast loops take dense maps alone, and judge that
- * by the step between items even where there is one. */
+/* Rows begin..end-1 of one item's map, as a whole map of its own: oneDNN's fast loops take dense maps alone, and judge
+ * that by the step between items even where there is one. */
 static void cut_item_rows(struct product *p, int operand, int64_t begin, int64_t end)
 {
     struct view *view = &p->view[operand];

@@ -1,5 +1,5 @@
-/* Matrix products and convolutions: by oneDNN where the program is built with it and oneDNN has fast loops for one, else by
- * own loops. */
+/* Matrix products and convolutions: by oneDNN where the program is built with it and oneDNN has fast loops for one,
+ * else by own loops. */
 #include <stdlib.h>
 
 #include "kernels/cpu/onednn.h"
