@@ -148,6 +148,10 @@ void studio_edit_preset(struct studio *studio, const cJSON *preset)
     studio->draft = cJSON_Duplicate(preset, 1);
     studio->draft_changed = false;
     snprintf(studio->draft_name, sizeof studio->draft_name, "%s", item_text(preset, "name", "new preset"));
+    for (int which = 0; which < 2; which++) {
+        cJSON_Delete(studio->file_prompts[which]);
+        studio->file_prompts[which] = NULL;
+    }
     cJSON_Delete(studio->plan);
     studio->plan = NULL;
     studio->plan_error[0] = 0;

@@ -124,6 +124,12 @@ struct mixer_view {
     char error[300];
 };
 
+/* A picture read from a file. */
+struct preview_picture {
+    char path[4300];
+    struct image image;
+};
+
 struct studio {
     struct studio_options options;
     struct terminal *terminal;
@@ -178,6 +184,8 @@ struct studio {
     cJSON *draft; /* the preset being edited; NULL: none */
     bool draft_changed;
     char draft_name[128];
+    /* What the draft's prompt files hold beyond its own prompts, training and held-out: arrays, or NULL. */
+    cJSON *file_prompts[2];
     cJSON *plan;      /* newest answer for the draft */
     int64_t plan_due; /* 0: none */
     char plan_error[400];
@@ -186,6 +194,8 @@ struct studio {
 
     struct list home[2];
     int home_pane;
+    struct preview_picture preview[2];  /* of the home screen */
+    struct preview_picture compared[2]; /* of two runs side by side */
     struct list runs_list, edit, log, compare;
     char marked[LIST_MARKS][4096]; /* run paths or preset names; empty: none */
     char export_run[4096];         /* whose adapter is being exported */

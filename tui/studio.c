@@ -317,6 +317,7 @@ static void take_event(struct studio *studio, const struct input_event *event)
         return;
     }
     studio->offered = true; /* whoever types knows where to go: nothing pops up under the hands */
+    if (studio->message_level == MESSAGE_INFO && event->kind != INPUT_PASTED) studio_dismiss(studio); /* read by now */
     if (chrome_popup_key(studio, event)) return;
     if (event->kind == INPUT_PASTED || take_remedy(studio, event->key)) return;
     bool coarse = (event->modifiers & MODIFIER_SHIFT) || event->key == 'H' || event->key == 'L';
@@ -391,6 +392,7 @@ static void drop_engine(struct studio *studio)
                studio->engine_error);
 }
 
+/* What the draft costs, and which prompts its files hold. */
 static void request_plan(struct studio *studio)
 {
     studio->plan_due = 0;
@@ -398,6 +400,10 @@ static void request_plan(struct studio *studio)
     cJSON *body = cJSON_CreateObject();
     cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(studio->draft, 1));
     studio_request(studio, studio_asker(studio), REQUEST_PLAN, "plan", body, "plan");
+    body = cJSON_CreateObject();
+    cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(studio->draft, 1));
+    cJSON_AddBoolToObject(body, "prompts", 1);
+    studio_request(studio, studio_asker(studio), REQUEST_CHECK, "check", body, "read the prompts");
 }
 
 void mixer_request(struct studio *studio); /* views/mixer.c */
@@ -616,6 +622,7 @@ static void free_studio(struct studio *studio)
     cJSON_Delete(studio->runs);
     cJSON_Delete(studio->draft);
     cJSON_Delete(studio->plan);
+    for (int which = 0; which < 2; which++) cJSON_Delete(studio->file_prompts[which]);
     for (int index = 0; index < studio->undo_count; index++) cJSON_Delete(studio->undo[index].before);
     for (int index = 0; index < studio->grid.thumbnail_count; index++)
         image_free(&studio->grid.thumbnails[index].image);
@@ -623,6 +630,10 @@ static void free_studio(struct studio *studio)
     image_free(&studio->timeline.picture);
     image_free(&studio->timeline.base);
     image_free(&studio->mixer.picture);
+    for (int index = 0; index < 2; index++) {
+        image_free(&studio->preview[index].image);
+        image_free(&studio->compared[index].image);
+    }
     run_free(studio->run);
     run_free(studio->other);
     pictures_free(studio->pictures);

@@ -7,6 +7,7 @@
 #include "engine/server/device_queue.h"
 #include "engine/server/launch.h"
 #include "engine/server/run_service.h"
+#include "engine/server/waiting_line.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -43,26 +44,43 @@ struct run_job {
     int place; /* held on the device; -1: none */
 };
 
-/* Waits in phase `waiting` until nobody else works on the device. */
-static status wait_for_device(const struct invocation *invocation, struct run_job *job)
+static status check_interrupted(struct run_job *job)
 {
+    if (interrupts > 0) return status_error(STATUS_INTERRUPTED, "interrupted while waiting for %s", job->work.device);
+    if (run_service_stop_asked(job->service)) return status_error(STATUS_INTERRUPTED, "stopped before it began");
+    return status_ok();
+}
+
+/* Waits in phase `waiting` until nobody else works on the device and nobody who came earlier waits for it. */
+static status wait_for_turn(const struct invocation *invocation, struct run_job *job, const struct waiting_turn *turn)
+{
+    struct device_holder holder = {0};
     bool told = false;
     for (;;) {
-        struct device_holder holder;
-        TRY(device_enter(job->work.device, job->folder.path, false, &job->place, &holder));
+        int ahead = 0;
+        TRY(waiting_line_ahead(turn, &ahead));
+        if (ahead == 0) TRY(device_enter(job->work.device, job->folder.path, false, &job->place, &holder));
         if (job->place >= 0) break;
+        if (ahead > 0) device_is_busy(job->work.device, &holder);
         if (!told)
-            say(invocation, "%s is busy with %s (process %ld): waiting", job->work.device, holder.run_folder,
-                holder.pid);
+            say(invocation, "%s is busy with %s (process %ld): waiting, %d before this run", job->work.device,
+                holder.run_folder, holder.pid, ahead);
         told = true;
-        run_service_waiting(job->service, holder.run_folder, holder.pid);
-        if (interrupts > 0)
-            return status_error(STATUS_INTERRUPTED, "interrupted while waiting for %s", job->work.device);
-        if (run_service_stop_asked(job->service)) return status_error(STATUS_INTERRUPTED, "stopped before it began");
+        run_service_waiting(job->service, holder.run_folder, holder.pid, ahead);
+        TRY(check_interrupted(job));
         run_service_wait(job->service, 0.5);
     }
-    if (told) run_service_waiting(job->service, NULL, 0);
+    if (told) run_service_waiting(job->service, NULL, 0, 0);
     return status_ok();
+}
+
+static status wait_for_device(const struct invocation *invocation, struct run_job *job)
+{
+    struct waiting_turn turn;
+    TRY(waiting_line_join(job->work.device, &turn));
+    status result = wait_for_turn(invocation, job, &turn);
+    waiting_line_leave(&turn);
+    return result;
 }
 
 static status enter_device(const struct invocation *invocation, struct run_job *job)
@@ -118,6 +136,8 @@ static status run_engine(const struct invocation *invocation, struct run_job *jo
     TRY(open_service(invocation, job));
     status result =
         run_folder_announce(&job->folder, run_service_socket(job->service), job->work.device, job->work.threads);
+    status registered = run_folder_register(&job->folder);
+    if (registered.code != STATUS_OK) say(invocation, "the run will not be listed: %s", registered.message);
     if (result.code == STATUS_OK) result = enter_device(invocation, job);
     if (result.code == STATUS_OK) result = run_session(job);
     progress_end(&job->progress);

@@ -82,6 +82,14 @@ status tuner_step(struct tuner *tuner, struct step_report *report);
  * reports mean raw rewards and total; the pictures go to the picture callback. */
 status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards, double *total);
 
+/* Means over pictures, as appearance.h measures them; NaN while nothing was measured. */
+struct mean_looks {
+    double dark, edges, saturation;
+    double diversity; /* of the pictures made together, averaged over such batches */
+};
+/* Of the pictures of the newest tuner_evaluate. */
+struct mean_looks tuner_evaluated_looks(const struct tuner *tuner);
+
 /* Settings that may change between steps. */
 status tuner_set(struct tuner *tuner, const char *key,
                  double value); /* rewards.ID.weight, optimizer.lr, optimizer.clip */

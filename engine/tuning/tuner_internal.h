@@ -45,6 +45,7 @@ struct tuner {
     unsigned char *bytes; /* one picture, 8-bit RGB */
     float *thumbnails;    /* of the batch, as in appearance.h */
     double last_preview;
+    struct mean_looks evaluated; /* as tuner_evaluated_looks gives them */
 };
 
 double tuner_clock(void);

@@ -137,6 +137,17 @@ static status sample_plain(struct tuner *tuner)
     return status_ok();
 }
 
+/* Adds one evaluated picture to the means and leaves its thumbnail for the diversity of its batch. */
+static void look_at(struct tuner *tuner, int index, const float *picture, double share)
+{
+    const struct preset *preset = tuner->preset;
+    struct appearance looks = appearance_measure(picture, preset->height, preset->width);
+    tuner->evaluated.dark += share * looks.dark;
+    tuner->evaluated.edges += share * looks.edges;
+    tuner->evaluated.saturation += share * looks.saturation;
+    appearance_thumbnail(picture, preset->height, preset->width, tuner->thumbnails + (size_t)index * THUMBNAIL_VALUES);
+}
+
 /* Decodes and scores the pictures [first, first + batch) that count. */
 static status score_evaluation(struct tuner *tuner, int first, int count, int kind, double *rewards)
 {
@@ -146,10 +157,14 @@ static status score_evaluation(struct tuner *tuner, int first, int count, int ki
         TRY(objective_score(tuner->objective, call, tuner->scores));
         TRY(chain_read_pictures(tuner->chain, tuner->pictures));
         tuner_show_pictures(tuner, call, kind);
-        for (int p = 0; p < each && first + call * each + p < count; p++)
+        for (int p = 0; p < each && first + call * each + p < count; p++) {
             for (int r = 0; r < tuner->reward_count; r++)
                 rewards[r] += tuner->scores[p * tuner->reward_count + r] / count;
+            look_at(tuner, call * each + p, tuner->pictures + p * (tuner->picture_elements / each), 1.0 / count);
+        }
     }
+    int together = count - first < tuner->preset->batch ? count - first : tuner->preset->batch;
+    tuner->evaluated.diversity += (double)together / count * appearance_diversity(tuner->thumbnails, together);
     return status_ok();
 }
 
@@ -193,6 +208,7 @@ status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards
     const struct preset *preset = tuner->preset;
     int count = preset->sample_count > 0 ? preset->sample_count : 1;
     for (int r = 0; r < tuner->reward_count; r++) rewards[r] = 0.0;
+    tuner->evaluated = (struct mean_looks){0};
     if (adapter_scale != 0.0) TRY(measure_drift(tuner, adapter_scale));
     TRY(chain_merge_parameters(tuner->chain, adapter_scale));
     for (int first = 0; first < count; first += preset->batch) {
@@ -202,4 +218,9 @@ status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards
     }
     *total = tuner_total(tuner, rewards);
     return status_ok();
+}
+
+struct mean_looks tuner_evaluated_looks(const struct tuner *tuner)
+{
+    return tuner->evaluated;
 }

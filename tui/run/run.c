@@ -27,6 +27,18 @@ static const char *const figure_names[FIGURE_COUNT] = {
 
 static const char *const kind_names[RUN_PICTURE_KINDS] = {"denoising", "sample", "base", "eval"};
 
+const char *run_short_name(const char *name, char *text, size_t size)
+{
+    static const char digits[] = "0123456789";
+    snprintf(text, size, "%s", name);
+    for (char *dash = strchr(text, '-'); dash != NULL; dash = strchr(dash + 1, '-')) {
+        if (strspn(dash + 1, digits) != 8 || dash[9] != '-' || strspn(dash + 10, digits) != 6) continue;
+        *dash = 0;
+        break;
+    }
+    return text;
+}
+
 struct run *run_new(void)
 {
     struct run *run = calloc(1, sizeof *run);
@@ -203,13 +215,15 @@ static void take_checkpoint(struct run *run, int step)
     run->checkpoints[run->checkpoint_count++] = step;
 }
 
-/* Side figures stand in the line, in `extra`, or among the phases' seconds. */
-static double figure_of(const cJSON *line, enum run_figure figure)
+/* How far the model has moved stands in the line, the seconds of phases in `phases`. How pictures look is taken from
+ * the held-out ones, whose prompts and seeds are the same at every step, so that a change is the model's; a run without
+ * held-out pictures has only the batch's. */
+static double figure_of(const struct run *run, const cJSON *line, enum run_figure figure)
 {
-    const cJSON *extra = item_get(line, "extra");
     const char *name = figure_names[figure];
     if (figure >= FIGURE_SAMPLING) return item_number(item_get(line, "phases"), name, NAN);
-    return item_number(extra, name, item_number(line, name, NAN));
+    if (figure < FIGURE_DIVERSITY) return item_number(line, name, NAN);
+    return item_number(item_get(line, run->looks_held_out ? "eval_extra" : "extra"), name, NAN);
 }
 
 static void take_event(struct run *run, const cJSON *line)
@@ -233,7 +247,7 @@ static void take_event(struct run *run, const cJSON *line)
         if (entry == NULL || !take_values(run, item_get(line, "eval_reward"), entry->held_out)) return;
         entry->evaluated = true;
         for (int figure = 0; figure < FIGURE_SAMPLING; figure++) {
-            double value = figure_of(line, (enum run_figure)figure);
+            double value = figure_of(run, line, (enum run_figure)figure);
             if (!isnan(value)) entry->figure[figure] = value;
         }
     } else if (strcmp(event, "checkpoint") == 0) {
@@ -248,6 +262,7 @@ static void take_event(struct run *run, const cJSON *line)
 
 void run_take_line(struct run *run, const cJSON *line)
 {
+    if (item_get(line, "eval_extra") != NULL) run->looks_held_out = true;
     if (item_get(line, "event") != NULL) {
         take_event(run, line);
         return;
@@ -264,7 +279,7 @@ void run_take_line(struct run *run, const cJSON *line)
     entry->kept_steps = (int)item_integer(line, "k", 0);
     entry->skipped = item_true(line, "skipped");
     for (int figure = 0; figure < FIGURE_COUNT; figure++)
-        entry->figure[figure] = figure_of(line, (enum run_figure)figure);
+        entry->figure[figure] = figure_of(run, line, (enum run_figure)figure);
     if (step > run->step) run->step = step;
 }
 
@@ -310,6 +325,7 @@ void run_take_state(struct run *run, const cJSON *message)
     snprintf(run->device, sizeof run->device, "%s", item_text(message, "device", ""));
     snprintf(run->error, sizeof run->error, "%s", item_text(message, "error", ""));
     run->threads = (int)item_integer(message, "threads", 0);
+    run->waiting_ahead = (int)item_integer(item_get(message, "waiting_for"), "ahead", 0);
     run->clients = (int)item_integer(message, "clients", 0);
     run->steps = (int)item_integer(message, "steps", 0);
     run->seconds_per_step = item_number(message, "seconds_per_step", NAN);
@@ -390,6 +406,31 @@ void run_take_picture(struct run *run, const cJSON *header, int width, int heigh
     picture->serial = ++run->picture_serial;
 }
 
+static void load_picture(struct run *run, enum run_picture_kind kind, int step, int index)
+{
+    char path[4300];
+    struct run_picture *picture = &run->pictures[kind][index];
+    if (!run_sample_path(run->path, step, index, path, sizeof path)) return;
+    if (image_load_png(path, &picture->image).code != STATUS_OK) return;
+    const char *prompt = run_held_out_prompt(run, index);
+    memmove(picture->prompt, prompt, strnlen(prompt, sizeof picture->prompt - 1) + 1);
+    picture->step = step;
+    picture->index = index;
+    picture->reward = NAN;
+    for (int at = 0; at < RUN_REWARDS; at++) picture->rewards[at] = NAN;
+    picture->serial = ++run->picture_serial;
+}
+
+/* Of the held-out pictures that the folder keeps, the untrained and the newest ones. */
+static void load_pictures(struct run *run)
+{
+    int steps[512], count = run_sample_steps(run->path, steps, 512);
+    for (int index = 0; count > 0 && index < RUN_PICTURES; index++) {
+        if (steps[0] == 0) load_picture(run, RUN_BASE, 0, index);
+        if (steps[count - 1] > 0) load_picture(run, RUN_HELD_OUT, steps[count - 1], index);
+    }
+}
+
 bool run_load_folder(struct run *run, const char *path)
 {
     char file_path[4200];
@@ -411,6 +452,7 @@ bool run_load_folder(struct run *run, const char *path)
     cJSON_Delete(preset);
     read_history(run, -1);
     run->phase = run->step >= run->steps ? RUN_FINISHED : RUN_STOPPED;
+    load_pictures(run);
     return true;
 }
 
@@ -479,6 +521,16 @@ const struct run_picture *run_picture(const struct run *run, enum run_picture_ki
     return picture->image.pixels != NULL ? picture : NULL;
 }
 
+const char *run_held_out_prompt(const struct run *run, int index)
+{
+    const struct run_picture *picture = run_picture(run, RUN_HELD_OUT, index);
+    if (picture != NULL && picture->prompt[0] != 0) return picture->prompt;
+    const cJSON *prompts = item_get(item_get(run->preset, "prompts"), "eval");
+    int count = cJSON_GetArraySize(prompts);
+    const cJSON *prompt = count > 0 && index >= 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
+    return cJSON_IsString(prompt) ? prompt->valuestring : "";
+}
+
 int run_picture_count(const struct run *run, enum run_picture_kind kind)
 {
     for (int index = RUN_PICTURES; index > 0; index--)
@@ -486,10 +538,10 @@ int run_picture_count(const struct run *run, enum run_picture_kind kind)
     return 0;
 }
 
-bool run_sample_path(const struct run *run, int step, int index, char *path, size_t size)
+bool run_sample_path(const char *run_path, int step, int index, char *path, size_t size)
 {
     char folder[4200], prefix[8];
-    snprintf(folder, sizeof folder, "%s/samples/step-%06d", run->path, step);
+    snprintf(folder, sizeof folder, "%s/samples/step-%06d", run_path, step);
     snprintf(prefix, sizeof prefix, "%02d-", index);
     DIR *directory = opendir(folder);
     if (directory == NULL) return false;
@@ -510,10 +562,10 @@ static int compare_steps(const void *left, const void *right)
     return first < second ? -1 : first > second;
 }
 
-int run_sample_steps(const struct run *run, int *steps, int capacity)
+int run_sample_steps(const char *run_path, int *steps, int capacity)
 {
     char folder[4200];
-    snprintf(folder, sizeof folder, "%s/samples", run->path);
+    snprintf(folder, sizeof folder, "%s/samples", run_path);
     DIR *directory = opendir(folder);
     if (directory == NULL) return 0;
     int count = 0;

@@ -33,7 +33,7 @@ static void words_of(const cJSON *value, char *text, size_t size)
 {
     text[0] = 0;
     if (value == NULL) {
-        snprintf(text, size, "none");
+        snprintf(text, size, "auto");
     } else if (cJSON_IsString(value)) {
         snprintf(text, size, "%s", value->valuestring);
     } else if (cJSON_IsNumber(value)) {
@@ -154,7 +154,8 @@ static void typed(struct studio *studio, const char *text)
         bool number = end != text && *end == 0 && isfinite(value);
         bool nothing = text[0] == 0 || strcmp(text, "none") == 0 || strcmp(text, "auto") == 0;
         if (!number && nothing) {
-            put(studio, field, strcmp(text, "auto") == 0 ? cJSON_CreateString("auto") : cJSON_CreateNull());
+            bool word = cJSON_IsString(item_get(field, "default")) && strcmp(text, "auto") == 0;
+            put(studio, field, word ? cJSON_CreateString("auto") : cJSON_CreateNull());
         } else if (!number || value != within(field, value) || (is_kind(field, "integer") && value != floor(value))) {
             studio_say(studio, MESSAGE_ERROR, "%s: \"%s\" is no %s from %g to %g; Enter edits it again", label, text,
                        is_kind(field, "integer") ? "whole number" : "number", item_number(field, "low", -INFINITY),
@@ -170,7 +171,7 @@ static void typed(struct studio *studio, const char *text)
             if (word[0] != 0) cJSON_AddItemToArray(set, cJSON_CreateString(word));
         put(studio, field, set);
     } else {
-        put(studio, field, text[0] != 0 ? cJSON_CreateString(text) : cJSON_CreateNull());
+        put(studio, field, text[0] != 0 && strcmp(text, "auto") != 0 ? cJSON_CreateString(text) : cJSON_CreateNull());
     }
 }
 
@@ -221,7 +222,7 @@ static void draw_field(const struct studio *studio, const cJSON *field, const ch
                          : changed ? STYLE_LIVE
                                    : STYLE_DIM,
                          text);
-    if (unit[0] != 0)
+    if (unit[0] != 0 && cJSON_IsNumber(value_of(studio, field)))
         draw_text(row, area.column + 32 + used, area.columns - 33 - used, here ? STYLE_SELECTED : STYLE_DIM, unit);
     bool adjustable =
         is_numeric(field) || is_kind(field, "choice") || is_kind(field, "flags") || is_kind(field, "seed");
@@ -305,7 +306,7 @@ static void offer_remedies(struct studio *studio)
 static void draw(struct studio *studio, struct area body)
 {
     if (studio->draft == NULL) {
-        draw_text(body.row, body.column, body.columns, STYLE_DIM, "no preset is being edited: 1 chooses one");
+        draw_notice(body, "No preset is being edited.", "1 chooses one; e there shows its settings");
         return;
     }
     offer_remedies(studio);

@@ -1,6 +1,7 @@
 /* Home: presets as an invitation, and the last runs. */
 #include "tui/screen/text.h"
 #include "tui/state.h"
+#include "tui/views/home_preview.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -106,7 +107,7 @@ static void draw_preset(struct studio *studio, int row, struct area body, const 
     draw_text(row, at, body.column + body.columns - 36 - at, dim, rewards);
     double bytes = item_number(item, "memory_bytes", NAN), seconds = item_number(item, "seconds_per_step", NAN);
     words_bytes(memory, sizeof memory, bytes);
-    snprintf(expected, sizeof expected, "%s/step", isnan(seconds) ? "~" : words_seconds(time, sizeof time, seconds));
+    snprintf(expected, sizeof expected, isnan(seconds) ? "~" : "%s/step", words_seconds(time, sizeof time, seconds));
     int right = body.column + body.columns;
     draw_right(row, right - 35, 7, dim, "%s", memory);
     draw_right(row, right - 27, 11, dim, "%s", expected);
@@ -124,17 +125,14 @@ static const char *duration_words(const cJSON *item, char *text, size_t size)
     return text;
 }
 
-/* What the chosen preset is about, and what it needs. */
-static void draw_details(struct area area, const cJSON *item)
+/* What the chosen preset is about, and what it needs; returns the rows used. */
+static int draw_details(struct area area, const cJSON *item)
 {
     char cost[64];
     const cJSON *preset = item_get(item, "preset");
     const char *error = item_text(item, "error", NULL), *hint = item_text(item, "model_hint", NULL);
     struct area rest = area;
-    if (error != NULL) {
-        draw_wrapped(rest, STYLE_BAD, error);
-        return;
-    }
+    if (error != NULL) return draw_wrapped(rest, STYLE_BAD, error);
     const cJSON *train = item_get(item_get(preset, "prompts"), "train");
     int count = cJSON_GetArraySize(train);
     const cJSON *first = cJSON_GetArrayItem(train, 0);
@@ -154,7 +152,8 @@ static void draw_details(struct area area, const cJSON *item)
     int used = draw_wrapped(rest, STYLE_TEXT, notes);
     rest.row += used;
     rest.rows -= used;
-    if (hint != NULL && rest.rows > 0) draw_wrapped(rest, STYLE_WARNING, hint);
+    if (hint != NULL && rest.rows > 0) used += draw_wrapped(rest, STYLE_WARNING, hint);
+    return used + 1;
 }
 
 static void draw_run(struct studio *studio, int row, struct area body, const cJSON *run, bool here)
@@ -211,9 +210,12 @@ static void draw_presets(struct studio *studio, struct area area)
                                                       : "reading the presets \u2026";
         draw_wrapped((struct area){area.row + 1, area.column + 2, 3, area.columns - 2}, STYLE_DIM, words);
     } else if (list->cursor < count) {
-        int used = count < rows ? count : rows;
-        draw_details((struct area){area.row + 2 + used, area.column + 2, area.rows - 2 - used, area.columns - 4},
-                     shown[list->cursor]);
+        int used = 2 + (count < rows ? count : rows);
+        struct area rest = {area.row + used, area.column + 2, area.rows - used, area.columns - 4};
+        used = draw_details(rest, shown[list->cursor]) + 1;
+        const cJSON *run = cJSON_GetArrayItem(studio->runs, studio->home[1].cursor);
+        home_preview_draw(studio, (struct area){rest.row + used, rest.column, rest.rows - used, rest.columns},
+                          focused ? shown[list->cursor] : run, !focused);
     }
 }
 

@@ -126,8 +126,7 @@ static void draw(struct studio *studio, struct area body)
     struct mixer_view *view = &studio->mixer;
     load_adapters(studio);
     if (view->count == 0) {
-        draw_text(body.row, body.column, body.columns, STYLE_TEXT,
-                  "No run has left an adapter yet. Finish one, then mix it here.");
+        draw_notice(body, "No run has left an adapter yet.", "1 starts one; when it has saved, mix it here");
         return;
     }
     int left = body.columns >= 110 ? 44 : 32;

@@ -69,7 +69,7 @@ static void describe_range(const cJSON *kind, char *text, size_t size)
 static void draw_catalogue(struct studio *studio, struct area area)
 {
     const cJSON *shown[TEXT_LIST];
-    int count = shown_kinds(studio, shown), rows = area.rows - 6;
+    int count = shown_kinds(studio, shown), rows = area.rows - 1;
     bool focused = studio->rewards.pane == PANE_CATALOGUE;
     draw_text(area.row, area.column, area.columns, focused ? STYLE_TITLE : STYLE_LIVE, "what can be rewarded");
     struct list *list = &studio->rewards.catalogue;
@@ -89,17 +89,26 @@ static void draw_catalogue(struct studio *studio, struct area area)
         studio->list_area = (struct area){area.row + 1, area.column, rows, area.columns};
         studio->list_first = first;
     }
-    if (list->cursor >= count) return;
-    const cJSON *kind = shown[list->cursor];
+}
+
+/* What the reward under the cursor measures, its range and where it is from. */
+static void draw_details(struct studio *studio, struct area area)
+{
+    const cJSON *shown[TEXT_LIST];
+    int count = shown_kinds(studio, shown), cursor = studio->rewards.catalogue.cursor;
+    if (cursor >= count) return;
+    const cJSON *kind = shown[cursor];
     char range[80];
     describe_range(kind, range, sizeof range);
-    struct area details = {area.row + area.rows - 4, area.column, 4, area.columns};
-    int used = draw_wrapped(details, STYLE_TEXT, item_text(kind, "measures", ""));
-    draw_format(details.row + used, area.column, area.columns, STYLE_DIM, "range %s", range);
+    draw_text(area.row, area.column, 16, STYLE_LIVE, item_text(kind, "name", ""));
+    draw_right(area.row, area.column + 17, area.columns - 17, STYLE_DIM, "range: %s", range);
+    struct area rest = {area.row + 1, area.column, area.rows - 1, area.columns};
+    int used = draw_wrapped(rest, STYLE_TEXT, item_text(kind, "measures", ""));
+    rest.row += used;
+    rest.rows -= used;
     const char *missing = item_text(kind, "missing", NULL);
-    if (used + 1 < 4)
-        draw_wrapped((struct area){details.row + used + 1, area.column, 3 - used, area.columns},
-                     missing != NULL ? STYLE_WARNING : STYLE_DIM,
+    if (rest.rows > 0)
+        draw_wrapped(rest, missing != NULL ? STYLE_WARNING : STYLE_DIM,
                      missing != NULL ? missing : item_text(kind, "source", ""));
 }
 
@@ -187,10 +196,14 @@ static void draw_formula(const struct studio *studio, struct area area)
 
 static void draw(struct studio *studio, struct area body)
 {
-    int left = body.columns * 11 / 20;
-    draw_catalogue(studio, (struct area){body.row, body.column, body.rows - 3, left});
-    draw_chosen(studio, (struct area){body.row, body.column + left + 2, body.rows - 3, body.columns - left - 2});
-    draw_formula(studio, (struct area){body.row + body.rows - 3, body.column, 3, body.columns});
+    enum { FORMULA_ROWS = 3, DETAIL_ROWS = 5 };
+    int left = body.columns * 11 / 20, kinds = cJSON_GetArraySize(item_get(studio->catalogue, "rewards"));
+    int rows = body.rows - FORMULA_ROWS - DETAIL_ROWS - 1;
+    if (kinds > 0 && rows > kinds + 2) rows = kinds + 2;
+    draw_catalogue(studio, (struct area){body.row, body.column, rows, left});
+    draw_chosen(studio, (struct area){body.row, body.column + left + 2, rows, body.columns - left - 2});
+    draw_details(studio, (struct area){body.row + rows + 1, body.column, DETAIL_ROWS, body.columns});
+    draw_formula(studio, (struct area){body.row + rows + 1 + DETAIL_ROWS, body.column, FORMULA_ROWS, body.columns});
 }
 
 static bool may_change(struct studio *studio)

@@ -30,6 +30,9 @@ static void assert_steps(const char *run, int steps)
         assert_int_equal(history.records[i].step, i + 1);
         bool sampled = (i + 1) % 4 == 0 || i + 1 == steps;
         assert_int_equal(cJSON_HasObjectItem(history.records[i].value, "eval_reward"), sampled);
+        const cJSON *looks = cJSON_GetObjectItem(history.records[i].value, "eval_extra");
+        assert_int_equal(looks != NULL, sampled);
+        if (sampled) assert_true(cJSON_GetObjectItem(looks, "dark")->valuedouble == 0.125 * (i + 1));
     }
     metrics_history_clear(&history);
 }
