@@ -42,14 +42,37 @@ static bool dark_background(const struct capabilities *capabilities)
     return !capabilities->background_known || color[0] * 30 + color[1] * 59 + color[2] * 11 < 128 * 100;
 }
 
+static enum picture_protocol chosen_protocol(const struct studio *studio)
+{
+    if (studio->picture_choice_fixed) return studio->picture_choice;
+    return capabilities_choose(terminal_capabilities(studio->terminal));
+}
+
+/* A tmux without sixels of its own hands pictures on to the terminal where it is allowed to. It is only used when asked
+ * for: what the terminal behind it can show is not known. */
+static void use_passthrough(struct studio *studio, struct picture_settings *settings)
+{
+    bool own_sixels = settings->protocol == PROTOCOL_SIXEL && terminal_capabilities(studio->terminal)->sixel;
+    if (settings->protocol <= PROTOCOL_SYMBOLS || own_sixels || !multiplexer_present()) return;
+    enum { MOST_SIXELS = 14 }; /* XTerm, which keeps the fewest, may be the terminal */
+    struct multiplexer *multiplexer = &studio->multiplexer;
+    if (multiplexer->known && multiplexer->passes_through) {
+        settings->passthrough = true;
+        settings->outer_row = multiplexer->row;
+        settings->outer_column = multiplexer->column;
+        settings->images_kept = MOST_SIXELS;
+        return;
+    }
+    if (!multiplexer->known) multiplexer_ask(multiplexer);
+    settings->protocol = PROTOCOL_SYMBOLS;
+}
+
 /* Styles and picture protocol follow what the terminal has answered so far. */
 static void apply_capabilities(struct studio *studio)
 {
     const struct capabilities *capabilities = terminal_capabilities(studio->terminal);
     bool colors = getenv("NO_COLOR") == NULL;
     style_setup(!dark_background(capabilities), colors);
-    enum picture_protocol protocol =
-        studio->picture_choice_fixed ? studio->picture_choice : capabilities_choose(capabilities);
     enum symbol_palette palette = !colors || COLORS < 16 ? SYMBOLS_MONOCHROME : COLORS < 256 ? SYMBOLS_16 : SYMBOLS_256;
     struct cell_size cell = terminal_cell_size(studio->terminal);
     bool other_cell = cell.width != studio->cell.width || cell.height != studio->cell.height;
@@ -57,23 +80,42 @@ static void apply_capabilities(struct studio *studio)
     if (other_cell && studio->cell.width > 0 && pictures_protocol(studio->pictures) > PROTOCOL_SYMBOLS)
         terminal_repaint(studio->terminal);
     studio->cell = cell;
-    struct picture_settings settings = {.protocol = protocol,
+    struct picture_settings settings = {.protocol = chosen_protocol(studio),
                                         .cell = cell,
                                         .colors = capabilities->sixel_colors,
                                         .images_kept = capabilities->images_kept,
                                         .palette = palette,
                                         .unicode = style_unicode()};
+    use_passthrough(studio, &settings);
     pictures_configure(studio->pictures, &settings);
     studio->dirty = true;
 }
 
+/* The pane may stand elsewhere now, or the option may be another. Until the answer comes there are symbols: pixels would
+ * stay where they were sent. */
+static void ask_multiplexer_again(struct studio *studio)
+{
+    if (!studio->multiplexer.known) return;
+    studio->multiplexer.known = false;
+    apply_capabilities(studio);
+}
+
+static void take_multiplexer(struct studio *studio)
+{
+    if (!multiplexer_read(&studio->multiplexer)) return;
+    apply_capabilities(studio);
+    if (!studio->multiplexer.passes_through && chosen_protocol(studio) > PROTOCOL_SYMBOLS)
+        studio_say(studio, MESSAGE_WARNING,
+                   "tmux keeps %s pictures back: `tmux set -g allow-passthrough on` lets them through, then P",
+                   picture_protocol_name(chosen_protocol(studio)));
+}
+
 static void next_protocol(struct studio *studio)
 {
-    enum picture_protocol present = studio->picture_choice_fixed
-                                        ? studio->picture_choice
-                                        : capabilities_choose(terminal_capabilities(studio->terminal));
+    enum picture_protocol present = chosen_protocol(studio);
     studio->picture_choice_fixed = true;
     studio->picture_choice = present == PROTOCOL_KITTY ? PROTOCOL_NONE : (enum picture_protocol)(present + 1);
+    ask_multiplexer_again(studio);
     apply_capabilities(studio);
     studio_say(studio, MESSAGE_INFO, "pictures: %s", picture_protocol_name(studio->picture_choice));
 }
@@ -129,6 +171,7 @@ static bool global_command(struct studio *studio, enum command_id command)
     case COMMAND_REPAINT:
         terminal_repaint(studio->terminal);
         pictures_lost(studio->pictures);
+        ask_multiplexer_again(studio);
         return true;
     case COMMAND_SUSPEND:
         pictures_lost(studio->pictures);
@@ -290,6 +333,7 @@ static void take_signals(struct studio *studio, int descriptor)
         case SIGWINCH:
             terminal_resized(studio->terminal);
             pictures_lost(studio->pictures);
+            ask_multiplexer_again(studio);
             apply_capabilities(studio);
             studio->dirty_by_key = true;
             break;
@@ -507,6 +551,7 @@ static void loop(struct studio *studio, int signals)
             watch(studio->engine),
             watch(studio->live),
             {.fd = pictures_descriptor(studio->pictures), .events = POLLIN},
+            {.fd = studio->multiplexer.descriptor, .events = POLLIN},
         };
         if (poll(polls, sizeof polls / sizeof *polls, timeout) < 0 && errno != EINTR) return;
         studio->now = steady_milliseconds();
@@ -518,6 +563,7 @@ static void loop(struct studio *studio, int signals)
         if (polls[2].revents && !terminal_flush(studio->terminal)) return;
         serve_clients(studio, &polls[3], &polls[4]);
         if (pictures_collect(studio->pictures)) studio->dirty = true;
+        if (polls[6].revents) take_multiplexer(studio);
     }
 }
 
@@ -591,6 +637,7 @@ static void free_studio(struct studio *studio)
     run_free(studio->run);
     run_free(studio->other);
     pictures_free(studio->pictures);
+    multiplexer_close(&studio->multiplexer);
     free(studio);
 }
 
@@ -599,6 +646,7 @@ status studio_run(const struct studio_options *options)
     struct studio *studio = calloc(1, sizeof *studio);
     if (studio == NULL) return status_error(STATUS_NO_MEMORY, "out of memory");
     studio->options = *options;
+    multiplexer_init(&studio->multiplexer);
     const char *wanted = options->pictures;
     if (wanted != NULL && strcmp(wanted, "auto") != 0) {
         studio->picture_choice_fixed = true;

@@ -1,10 +1,11 @@
 # A studio in a window of a real terminal under Xvfb, for pictures.sh and walk.sh, which source this.
-# $1: xterm, mlterm, kitty, foot (in a Wayland compositor inside Xvfb) or tmux (inside xterm); $2 $3 $4: the driver, the
-# fake engine, its catalogue. Exit 77 where the terminal cannot run, with the reason; xterm and tmux always can.
+# $1: xterm, mlterm, kitty, foot (in a Wayland compositor inside Xvfb), tmux (inside xterm) or tmux-passthrough (the same,
+# handing pictures on, with another pane above the studio's); $2 $3 $4: the driver, the fake engine, its catalogue.
+# Exit 77 where the terminal cannot run, with the reason; xterm and tmux always can.
 set -u
 terminal=$1 driver=$2 engine=$3 catalogue=$4
-absent() { echo "$*"; case $terminal in xterm | tmux) exit 1 ;; *) exit 77 ;; esac; }
-case $terminal in tmux) needed="xterm tmux" ;; foot) needed="foot weston" ;; *) needed=$terminal ;; esac
+absent() { echo "$*"; case $terminal in xterm | tmux*) exit 1 ;; *) exit 77 ;; esac; }
+case $terminal in tmux*) needed="xterm tmux" ;; foot) needed="foot weston" ;; *) needed=$terminal ;; esac
 for program in Xvfb xdotool import convert compare $needed; do
     command -v "$program" >/dev/null || absent "$terminal: $program is not installed"
 done
@@ -18,7 +19,7 @@ export ALIGNPROP_CLOCK="${ALIGNPROP_CLOCK-1795424500}"
 window_process= feed= compositor=
 cleanup() {
     kill -CONT "$feed" 2>/dev/null
-    [ "$terminal" = tmux ] && tmux -L "studio-window-$$" kill-server 2>/dev/null
+    case $terminal in tmux*) tmux -L "studio-window-$$" kill-server 2>/dev/null ;; esac
     kill $window_process $compositor $feed $server 2>/dev/null
     wait 2>/dev/null
     [ -n "${KEEP:-}" ] && cp "$work"/*.png "$KEEP"
@@ -57,6 +58,11 @@ open_window() { # words for the studio
     tmux)
         xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session "env TERM=tmux-256color $command" \; \
             set-option -g status off
+        class=xterm ;;
+    tmux-passthrough)
+        xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session "cat" \; set-option -g allow-passthrough on \; \
+            set-option -g status-position top \; set-option -g status-right '' \; \
+            split-window -l 30 "env TERM=tmux-256color $command --pictures sixel"
         class=xterm ;;
     mlterm) mlterm --geometry=100x36+0+0 --term=xterm-256color -e $command & ;;
     kitty)

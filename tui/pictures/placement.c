@@ -83,8 +83,16 @@ static void stop_sending(struct pictures *pictures, struct slot *slot)
     slot->sending_hash = 0;
 }
 
+/* Nothing of the slot's symbols stands any more. */
+static void forget_drawn(struct slot *slot)
+{
+    int count = slot->drawn != NULL ? slot->cells_rows * slot->cells_columns : 0;
+    for (int index = 0; index < count; index++) slot->drawn[index] = (struct symbol_cell){L' ', -1, -1};
+}
+
 static void remove_shown(struct pictures *pictures, struct slot *slot)
 {
+    if (slot->shown_hash != 0) forget_drawn(slot);
     slot->making = 0; /* what comes of it belongs to nobody */
     stop_sending(pictures, slot);
     if (slot->shown_hash != 0 && pictures->used == PROTOCOL_KITTY)
@@ -197,9 +205,9 @@ static bool take_cells(struct slot *slot, const struct symbol_cell *cells)
             slot->cells = NULL;
             return false;
         }
-        for (size_t index = 0; index < count; index++) slot->drawn[index] = (struct symbol_cell){L' ', -1, -1};
         slot->cells_rows = slot->place.rows;
         slot->cells_columns = slot->place.columns;
+        forget_drawn(slot);
     }
     memcpy(slot->cells, cells, count * sizeof *cells);
     slot->cells_hash = slot->making_hash;

@@ -14,7 +14,7 @@ enum {
     FIRST_WINDOW = 8 << 10,
     LARGEST_WINDOW = 64 << 10,
     SMALLEST_SAMPLE = 300,
-    SMALL_PIECE = 1500, /* of fewer bytes most of the time is the machine's own */
+    SMALL_PIECE = 1500, /* fewer bytes fit into what lies between: they tell little, be they quick or late */
     RUN_BYTES = 12 << 10,
     LEAST_SAMPLES = 4,
     MOST_GROWTH = 8,   /* a single answer makes the rate at most so many times larger */
@@ -172,7 +172,7 @@ static void learn_rate(struct link *link, size_t bytes, double delay, int64_t no
 {
     if (bytes < SMALLEST_SAMPLE) return;
     double at_least = (double)bytes / (delay > finest_delay ? delay : finest_delay) * 1000;
-    if (at_least > link->rate) {
+    if (at_least > link->rate && bytes >= SMALL_PIECE) {
         double most = MOST_GROWTH * link->rate;
         add_sample(link, link->rate > 0 && at_least > most ? most : at_least, now);
         return;

@@ -228,7 +228,7 @@ status terminal_open(struct terminal_options options, struct terminal **result)
     append_text(terminal, whole_screen_scrolls);
     append_text(terminal, "\033[?2004h");
     if (terminal->mouse) terminal_set_mouse(terminal, true);
-    append_text(terminal, probe_burst());
+    append_text(terminal, probe_burst(terminal->capabilities.inside_multiplexer));
     terminal->parser.replies_expected = true;
     terminal->asked = steady_milliseconds();
     terminal_flush(terminal);
