@@ -96,7 +96,10 @@ static void draw_run_title(const struct studio *studio, int columns)
 
 static void draw_home_title(const struct studio *studio, int columns)
 {
-    draw_text(0, 1, 30, STYLE_TITLE, style_unicode() ? "\u25c6 AlignProp Studio" : "* AlignProp Studio");
+    int used = draw_text(0, 1, 30, STYLE_TITLE, style_unicode() ? "\u25c6 AlignProp Studio" : "* AlignProp Studio");
+    bool of_draft = studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS;
+    if (of_draft && studio_is_editing(studio))
+        draw_format(0, used + 3, 40, STYLE_LIVE, "%s%s", studio->draft_name, studio->draft_changed ? " (changed)" : "");
     const cJSON *device = item_get(studio->catalogue, "device");
     char text[32];
     if (device == NULL) {
@@ -180,6 +183,7 @@ static bool is_of_use(const struct studio *studio, enum command_id id)
     case COMMAND_PAUSE:
     case COMMAND_STOP:
     case COMMAND_SAMPLE_NOW: return alive;
+    case COMMAND_BRANCH: return studio->run->checkpoint_count > 0 && !studio_is_editing(studio);
     case COMMAND_MUTE: return alive || studio->screen == SCREEN_MIXER;
     case COMMAND_RESUME: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
     case COMMAND_EXPORT: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
@@ -374,7 +378,8 @@ void chrome_draw(struct studio *studio)
     }
     bool of_run = studio->run->phase != RUN_UNKNOWN && studio->screen != SCREEN_HOME && studio->screen != SCREEN_EDIT &&
                   studio->screen != SCREEN_MIXER;
-    if (of_run)
+    bool of_draft = (studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS) && studio_is_editing(studio);
+    if (of_run && !of_draft)
         draw_run_title(studio, COLS);
     else
         draw_home_title(studio, COLS);

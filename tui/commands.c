@@ -67,6 +67,8 @@ static const struct screen_command table[] = {
     {COMMAND_SAVE_NOW, "save now", "S", NULL, "write a checkpoint after this step", RUNNING},
     {COMMAND_ROLLBACK, "roll back", "R", NULL, "go back to a checkpoint", RUNNING},
     {COMMAND_STOP, "stop and save", "X", "stop", "save, then end the run", RUNNING},
+    {COMMAND_BRANCH, "new run from this checkpoint", "N", "new run",
+     "begin another run with the newest checkpoint's adapter, under other settings", RUNNING | ON(PROMPTS)},
     {COMMAND_RESUME, "resume the run", "r", "resume", "go on from the newest checkpoint, when the run has ended",
      ON(TUNE)},
     {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep the settings of this run as a preset", ON(TUNE)},

@@ -183,6 +183,9 @@ struct studio {
 
     cJSON *draft; /* the preset being edited; NULL: none */
     bool draft_changed;
+    bool draft_shown;      /* the rewards and prompts screens show the draft, not the run on screen */
+    char draft_from[4096]; /* run whose checkpoint a new run of the draft begins with; "": a fresh adapter */
+    int draft_from_step;
     char draft_name[128];
     /* What the draft's prompt files hold beyond its own prompts, training and held-out: arrays, or NULL. */
     cJSON *file_prompts[2];
@@ -255,6 +258,11 @@ void studio_undo(struct studio *studio);
 void studio_push_undo_draft(struct studio *studio);
 void studio_draft_changed(struct studio *studio);
 void studio_edit_preset(struct studio *studio, const cJSON *preset);
+/* The draft becomes the run's preset with its present settings, for a new run that begins with its newest checkpoint.
+ */
+void studio_branch(struct studio *studio);
+/* True where the rewards and prompts screens change the draft. */
+bool studio_is_editing(const struct studio *studio);
 void studio_leave(struct studio *studio);
 void studio_stop_run(struct studio *studio, int argument);
 void studio_save_draft(struct studio *studio);

@@ -239,6 +239,7 @@ static bool steering_command(struct studio *studio, enum command_id command)
         if (studio->live != NULL) studio_say(studio, MESSAGE_INFO, "a checkpoint is written after this step");
         return true;
     case COMMAND_ROLLBACK: ask_rollback(studio); return true;
+    case COMMAND_BRANCH: studio_branch(studio); return true;
     case COMMAND_STOP: ask_stop(studio); return true;
     case COMMAND_RESUME:
         if (studio->run->path[0] != 0 && !run_alive(studio->run)) studio_resume(studio, studio->run->path, "ask");
@@ -317,7 +318,8 @@ static void take_event(struct studio *studio, const struct input_event *event)
         return;
     }
     studio->offered = true; /* whoever types knows where to go: nothing pops up under the hands */
-    if (studio->message_level == MESSAGE_INFO && event->kind != INPUT_PASTED) studio_dismiss(studio); /* read by now */
+    bool read = studio->message_level == MESSAGE_INFO && event->kind != INPUT_PASTED;
+    if (read && event->key != KEY_CODE_ESCAPE) studio_dismiss(studio); /* Esc takes it away and does no more */
     if (chrome_popup_key(studio, event)) return;
     if (event->kind == INPUT_PASTED || take_remedy(studio, event->key)) return;
     bool coarse = (event->modifiers & MODIFIER_SHIFT) || event->key == 'H' || event->key == 'L';

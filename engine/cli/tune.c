@@ -3,6 +3,7 @@
 #include "engine/cli/progress.h"
 #include "engine/cli/work.h"
 #include "engine/run/checkpoint.h"
+#include "engine/run/origin.h"
 #include "engine/run/session.h"
 #include "engine/server/device_queue.h"
 #include "engine/server/launch.h"
@@ -40,8 +41,9 @@ struct run_job {
     struct run_folder folder;
     struct run_service *service;
     struct progress progress;
-    int steps; /* new total; 0: the preset's */
-    int place; /* held on the device; -1: none */
+    int steps;              /* new total; 0: the preset's */
+    char origin[PATH_SIZE]; /* adapter file that the run begins with; "": none */
+    int place;              /* held on the device; -1: none */
 };
 
 static status check_interrupted(struct run_job *job)
@@ -179,6 +181,7 @@ static status detach_new(const struct invocation *invocation, struct run_job *jo
     int threads;
     TRY(option_int(invocation, "threads", 0, 1024, 0, &threads));
     struct launch_options options = launch_options_of(invocation, threads, 0);
+    if (job->origin[0]) options.origin = job->origin;
     TRY(launch_new_run(option_value(invocation, "run"), &job->work.preset, &options, &job->folder, &launched));
     return report_launch(invocation, &job->folder);
 }
@@ -237,15 +240,29 @@ static status load_tune(const struct invocation *invocation, struct run_job *job
     return work_load_preset(invocation, invocation->arguments[0], extra, count, &job->work);
 }
 
+static status find_origin(const struct invocation *invocation, struct run_job *job)
+{
+    const char *from = option_value(invocation, "from");
+    char name[PATH_SIZE];
+    int step;
+    struct run_folder other;
+    if (!from) return status_ok();
+    TRY(split_run_step(from, name, &step));
+    TRY(run_folder_open(name, &other));
+    return origin_find(&other, step, job->origin);
+}
+
 static status tune(const struct invocation *invocation, struct run_job *job)
 {
     TRY(load_tune(invocation, job));
+    TRY(find_origin(invocation, job));
     if (option_given(invocation, "detach")) return detach_new(invocation, job);
     TRY(work_open_device(invocation, "auto", 0, &job->work));
     TRY(run_folder_create(option_value(invocation, "run"), &job->work.preset, job->work.device, job->work.threads,
                           &job->folder));
     say(invocation, "tuning %s on %s into %s", job->work.preset.name, job->work.device, job->folder.path);
-    status result = run_engine(invocation, job);
+    status result = job->origin[0] ? origin_keep(job->origin, &job->folder) : status_ok();
+    if (result.code == STATUS_OK) result = run_engine(invocation, job);
     if (result.code != STATUS_OK && result.code != STATUS_INTERRUPTED) remove_unstarted(&job->folder);
     if (result.code == STATUS_OK || result.code == STATUS_INTERRUPTED) report_end(invocation, job, result);
     return result;

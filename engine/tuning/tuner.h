@@ -111,6 +111,10 @@ int tuner_adapter_tensors(const struct tuner *tuner, struct tuner_tensor *tensor
 int tuner_optimizer_tensors(const struct tuner *tuner, struct tuner_tensor *tensors,
                             int capacity);                         /* returns the count */
 status tuner_save_scalars(const struct tuner *tuner, char **json); /* caller frees */
+/* The adapter of a tuner that has made no step begins with these factors in place of fresh ones; `find` as below. */
+status tuner_begin_with(struct tuner *tuner,
+                        const float *(*find)(void *context, const char *name, const struct shape *shape),
+                        void *context);
 /* `find` returns the values of a named tensor of that shape, or NULL. */
 status tuner_restore(struct tuner *tuner, const char *json,
                      const float *(*find)(void *context, const char *name, const struct shape *shape), void *context);

@@ -34,7 +34,8 @@ static void complaint_12_nothing_overlaps_at_any_size(void **state)
             struct frame_layout frame = layout_frame(rows, columns);
             for (int rewards = 1; rewards <= 6; rewards++) {
                 for (int side = 0; side < 2; side++) {
-                    struct tune_layout layout = layout_tune(frame.body, rewards, side);
+                    double square = 1.5 + (rows + columns) % 5 * 0.25; /* cells of several shapes */
+                    struct tune_layout layout = layout_tune(frame.body, rewards, side, square);
                     struct area all[24];
                     int count = 0;
                     for (int index = 0; index < layout.picture_count; index++) {
@@ -69,13 +70,13 @@ static void complaint_12_nothing_overlaps_at_any_size(void **state)
 static void a_picture_of_32x16_cells_fits_the_smallest_screen(void **state)
 {
     (void)state;
-    struct tune_layout layout = layout_tune(layout_frame(24, 80).body, 2, false);
+    struct tune_layout layout = layout_tune(layout_frame(24, 80).body, 2, false, 2);
     assert_int_equal(layout.picture_count, 1);
     assert_true(layout.pictures[0].rows >= 16);
     assert_true(layout.pictures[0].columns >= 32);
     assert_true(layout.pictures[0].row + layout.pictures[0].rows <= 24 - 2);
-    assert_int_equal(layout_tune(layout_frame(60, 200).body, 2, false).picture_count, 4);
-    assert_false(area_empty(layout_tune(layout_frame(60, 200).body, 2, false).small_curves));
+    assert_int_equal(layout_tune(layout_frame(60, 200).body, 2, false, 2).picture_count, 4);
+    assert_false(area_empty(layout_tune(layout_frame(60, 200).body, 2, false, 2).small_curves));
     assert_true(layout_frame(23, 80).too_small);
     assert_true(layout_frame(24, 79).too_small);
     assert_false(layout_frame(24, 80).too_small);
@@ -353,11 +354,21 @@ static void totals_follow_the_present_weights(void **state)
     assert_int_equal(run_best(run)->step, 2); /* 0.5 - 1.5 beats 0.9 - 3 and 0.2 - 2 */
     run->rewards[1].weight = 0;
     assert_int_equal(run_best(run)->step, 1); /* without jpeg 0.9 is best */
-    const char event[] = "{\"event\":\"rollback\",\"step\":1}";
+    const char event[] = "{\"event\":\"rollback\",\"step\":2,\"to\":1}";
     cJSON *line = item_object(event, sizeof event - 1);
     run_take_line(run, line);
     cJSON_Delete(line);
     assert_int_equal(run->history_count, 2);
+    assert_int_equal(run->step, 1);
+    const char resumed[] = "{\"event\":\"resume\",\"step\":1}"; /* step 1 comes again */
+    line = item_object(resumed, sizeof resumed - 1);
+    run_take_line(run, line);
+    cJSON_Delete(line);
+    assert_int_equal(run->history_count, 1);
+    char name[64];
+    assert_string_equal(run_short_name("two-cats-20261127-194532", name, sizeof name), "two-cats");
+    assert_string_equal(run_short_name("two-cats-20261127-194532-2", name, sizeof name), "two-cats");
+    assert_string_equal(run_short_name("run-2026-1", name, sizeof name), "run-2026-1");
     run_free(run);
 }
 

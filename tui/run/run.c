@@ -253,10 +253,12 @@ static void take_event(struct run *run, const cJSON *line)
     } else if (strcmp(event, "checkpoint") == 0) {
         take_checkpoint(run, step);
     } else if (strcmp(event, "rollback") == 0) {
-        forget_after(run, step);
-        add_mark(run, step, "rolled back");
+        int to = (int)item_integer(line, "to", step);
+        forget_after(run, to);
+        run->step = to;
+        add_mark(run, to, "rolled back");
     } else if (strcmp(event, "resume") == 0) {
-        forget_after(run, step);
+        forget_after(run, step - 1); /* the step that is made next */
     }
 }
 
@@ -406,6 +408,32 @@ void run_take_picture(struct run *run, const cJSON *header, int width, int heigh
     picture->serial = ++run->picture_serial;
 }
 
+static int compare_steps(const void *left, const void *right)
+{
+    int first = *(const int *)left, second = *(const int *)right;
+    return first < second ? -1 : first > second;
+}
+
+/* Numbers of the folders "step-000010" in a part of a run's folder, ascending. */
+static int step_folders(const char *run_path, const char *part, int *steps, int capacity)
+{
+    char folder[4200];
+    snprintf(folder, sizeof folder, "%s/%s", run_path, part);
+    DIR *directory = opendir(folder);
+    if (directory == NULL) return 0;
+    int count = 0;
+    for (struct dirent *entry; count < capacity && (entry = readdir(directory)) != NULL;) {
+        char *end = NULL;
+        if (strncmp(entry->d_name, "step-", 5) != 0) continue;
+        long step = strtol(entry->d_name + 5, &end, 10);
+        if (end == entry->d_name + 5 || *end != 0 || step < 0 || step > 100000000) continue;
+        steps[count++] = (int)step;
+    }
+    closedir(directory);
+    qsort(steps, (size_t)count, sizeof *steps, compare_steps);
+    return count;
+}
+
 static void load_picture(struct run *run, enum run_picture_kind kind, int step, int index)
 {
     char path[4300];
@@ -452,6 +480,7 @@ bool run_load_folder(struct run *run, const char *path)
     cJSON_Delete(preset);
     read_history(run, -1);
     run->phase = run->step >= run->steps ? RUN_FINISHED : RUN_STOPPED;
+    run->checkpoint_count = step_folders(path, "checkpoints", run->checkpoints, RUN_CHECKPOINTS);
     load_pictures(run);
     return true;
 }
@@ -556,27 +585,7 @@ bool run_sample_path(const char *run_path, int step, int index, char *path, size
     return found;
 }
 
-static int compare_steps(const void *left, const void *right)
-{
-    int first = *(const int *)left, second = *(const int *)right;
-    return first < second ? -1 : first > second;
-}
-
 int run_sample_steps(const char *run_path, int *steps, int capacity)
 {
-    char folder[4200];
-    snprintf(folder, sizeof folder, "%s/samples", run_path);
-    DIR *directory = opendir(folder);
-    if (directory == NULL) return 0;
-    int count = 0;
-    for (struct dirent *entry; count < capacity && (entry = readdir(directory)) != NULL;) {
-        char *end = NULL;
-        if (strncmp(entry->d_name, "step-", 5) != 0) continue;
-        long step = strtol(entry->d_name + 5, &end, 10);
-        if (end == entry->d_name + 5 || *end != 0 || step < 0 || step > 100000000) continue;
-        steps[count++] = (int)step;
-    }
-    closedir(directory);
-    qsort(steps, (size_t)count, sizeof *steps, compare_steps);
-    return count;
+    return step_folders(run_path, "samples", steps, capacity);
 }

@@ -54,6 +54,19 @@ static void words_of(const cJSON *value, char *text, size_t size)
     }
 }
 
+/* A run that begins with a checkpoint's adapter has that adapter's model and shape. */
+static bool is_locked(const struct studio *studio, const cJSON *field)
+{
+    const char *key = item_text(field, "key", "");
+    return studio->draft_from[0] != 0 && (strncmp(key, "lora.", 5) == 0 || strcmp(key, "model") == 0);
+}
+
+static void say_locked(struct studio *studio, const cJSON *field)
+{
+    studio_say(studio, MESSAGE_INFO, "%s is the checkpoint's and stays; 1, then e, edits a preset for a fresh adapter",
+               item_text(field, "label", "this"));
+}
+
 static void put(struct studio *studio, const cJSON *field, cJSON *value)
 {
     studio_push_undo_draft(studio);
@@ -121,7 +134,9 @@ static void next_flags(struct studio *studio, const cJSON *field, int direction)
 static void change(struct studio *studio, const cJSON *field, int direction, bool coarse)
 {
     const cJSON *value = value_of(studio, field);
-    if (is_kind(field, "choice")) {
+    if (is_locked(studio, field)) {
+        say_locked(studio, field);
+    } else if (is_kind(field, "choice")) {
         next_choice(studio, field, direction);
     } else if (is_kind(field, "flags")) {
         next_flags(studio, field, direction);
@@ -198,6 +213,10 @@ static void edit_value(struct studio *studio)
 {
     const cJSON *field = chosen_field(studio);
     if (field == NULL) return;
+    if (is_locked(studio, field)) {
+        say_locked(studio, field);
+        return;
+    }
     char text[FIELD_CAPACITY], range[500], hint[300];
     words_of(value_of(studio, field), text, sizeof text);
     describe_range(field, range, sizeof range);
@@ -224,8 +243,11 @@ static void draw_field(const struct studio *studio, const cJSON *field, const ch
                          text);
     if (unit[0] != 0 && cJSON_IsNumber(value_of(studio, field)))
         draw_text(row, area.column + 32 + used, area.columns - 33 - used, here ? STYLE_SELECTED : STYLE_DIM, unit);
+    bool locked = is_locked(studio, field);
+    if (locked)
+        draw_right(row, area.column + area.columns - 22, 21, here ? STYLE_SELECTED : STYLE_DIM, "of the checkpoint");
     bool adjustable =
-        is_numeric(field) || is_kind(field, "choice") || is_kind(field, "flags") || is_kind(field, "seed");
+        !locked && (is_numeric(field) || is_kind(field, "choice") || is_kind(field, "flags") || is_kind(field, "seed"));
     if (here && adjustable) draw_text(row, area.column + 29, 1, STYLE_SELECTED, "\u2190");
     if (here && adjustable) draw_text(row, area.column + area.columns - 2, 1, STYLE_SELECTED, "\u2192");
 }
@@ -312,7 +334,9 @@ static void draw(struct studio *studio, struct area body)
     offer_remedies(studio);
     bool wide = body.columns >= 104;
     int width = wide ? body.columns - 42 : body.columns;
-    draw_format(body.row, body.column, width - 22, STYLE_TITLE, "%s%s", studio->draft_name,
+    char origin[40] = "";
+    if (studio->draft_from[0] != 0) snprintf(origin, sizeof origin, ", from step %d", studio->draft_from_step);
+    draw_format(body.row, body.column, width - 31, STYLE_TITLE, "%s%s%s", studio->draft_name, origin,
                 studio->draft_changed ? " (changed)" : "");
     draw_right(body.row, body.column + width - 30, 29, STYLE_DIM, "3 rewards  4 prompts  s start");
     const cJSON *shown[TEXT_LIST];

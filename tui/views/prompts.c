@@ -10,14 +10,9 @@
 
 static const char *const list_keys[2] = {"prompts.train", "prompts.eval"};
 
-static bool editing(const struct studio *studio)
-{
-    return studio->draft != NULL && !run_alive(studio->run);
-}
-
 static const cJSON *preset_of(const struct studio *studio)
 {
-    if (studio->run->preset != NULL && !editing(studio)) return studio->run->preset;
+    if (studio->run->preset != NULL && !studio_is_editing(studio)) return studio->run->preset;
     return studio->draft;
 }
 
@@ -28,7 +23,7 @@ static cJSON *own_prompts(const struct studio *studio, int which)
 
 static const cJSON *file_prompts(const struct studio *studio, int which)
 {
-    return editing(studio) ? studio->file_prompts[which] : NULL;
+    return studio_is_editing(studio) ? studio->file_prompts[which] : NULL;
 }
 
 static int prompt_count(const struct studio *studio, int which)
@@ -81,7 +76,7 @@ static void draw_prompt(struct studio *studio, struct area line, int which, int 
               text);
     double reward = reward_of(studio, which == 0 ? RUN_SAMPLE : RUN_HELD_OUT, text);
     double base = which == 0 ? NAN : reward_of(studio, RUN_BASE, text);
-    if (editing(studio) || isnan(reward)) return;
+    if (studio_is_editing(studio) || isnan(reward)) return;
     draw_right(line.row, line.column + line.columns - figures, 8, here ? STYLE_SELECTED : STYLE_TEXT, "%s",
                words_number(now, sizeof now, reward));
     if (isnan(base)) return;
@@ -100,7 +95,7 @@ static void draw_heading(const struct studio *studio, struct area area, int whic
     bool focused = studio->prompts.pane == which;
     int used = draw_format(area.row, area.column, area.columns - 20, focused ? STYLE_TITLE : STYLE_LIVE, "%s (%d)",
                            titles[which], prompt_count(studio, which));
-    if (!editing(studio))
+    if (!studio_is_editing(studio))
         draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s", which == 0 ? "reward" : "reward  from base");
     else if (cJSON_IsString(file))
         draw_right(area.row, area.column + used + 2, area.columns - used - 2, STYLE_DIM, "dim: of %s",
@@ -141,9 +136,9 @@ static void draw(struct studio *studio, struct area body)
         draw_list(studio, (struct area){body.row, body.column, upper, body.columns}, 0);
         draw_list(studio, (struct area){body.row + upper + 1, body.column, body.rows - upper - 2, body.columns}, 1);
     }
-    if (!editing(studio))
+    if (!studio_is_editing(studio))
         draw_text(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM,
-                  "the prompts of a run are fixed; for others: 1, then e");
+                  "the prompts of a run are fixed. N: a new run from this checkpoint, with others");
     else
         draw_text(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM,
                   "held-out prompts are never trained on: they show what was really learnt");
@@ -151,8 +146,8 @@ static void draw(struct studio *studio, struct area body)
 
 static bool may_change(struct studio *studio)
 {
-    if (editing(studio)) return true;
-    studio_say(studio, MESSAGE_INFO, "the prompts of a run are fixed; for others: 1, then e");
+    if (studio_is_editing(studio)) return true;
+    studio_say(studio, MESSAGE_INFO, "the prompts of a run are fixed. N: a new run from this checkpoint, with others");
     return false;
 }
 
@@ -273,7 +268,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
                           load_file, NULL);
         return true;
     case COMMAND_START:
-        if (editing(studio)) studio_start(studio, studio->draft, studio->draft_name, "ask");
+        if (studio_is_editing(studio)) studio_start(studio, studio->draft, studio->draft_name, "ask");
         return true;
     default: return false;
     }

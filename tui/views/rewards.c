@@ -9,15 +9,9 @@
 
 enum { PANE_CATALOGUE, PANE_CHOSEN };
 
-/* The draft is changed here; a run's rewards are only shown (their weights move on the tune screen). */
-static bool editing(const struct studio *studio)
-{
-    return studio->draft != NULL && !run_alive(studio->run);
-}
-
 static const cJSON *preset_of(const struct studio *studio)
 {
-    if (studio->run->preset != NULL && !editing(studio)) return studio->run->preset;
+    if (studio->run->preset != NULL && !studio_is_editing(studio)) return studio->run->preset;
     return studio->draft;
 }
 
@@ -121,7 +115,8 @@ static int index_in_run(const struct run *run, const char *id)
 
 static void draw_chosen(struct studio *studio, struct area area)
 {
-    bool focused = studio->rewards.pane == PANE_CHOSEN, live = !editing(studio) && studio->run->preset != NULL;
+    bool focused = studio->rewards.pane == PANE_CHOSEN,
+         live = !studio_is_editing(studio) && studio->run->preset != NULL;
     draw_text(area.row, area.column, area.columns - 16, focused ? STYLE_TITLE : STYLE_LIVE,
               live ? "of this run" : "chosen");
     draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s  weight", live ? "  raw" : "");
@@ -174,7 +169,7 @@ static void draw_formula(const struct studio *studio, struct area area)
     char text[900] = "total = ";
     size_t length = strlen(text);
     const cJSON *rewards = chosen_rewards(studio), *reward = NULL;
-    bool first = true, live = !editing(studio) && studio->run->preset != NULL;
+    bool first = true, live = !studio_is_editing(studio) && studio->run->preset != NULL;
     cJSON_ArrayForEach(reward, rewards)
     {
         double weight = item_number(reward, "weight", 1);
@@ -208,12 +203,10 @@ static void draw(struct studio *studio, struct area body)
 
 static bool may_change(struct studio *studio)
 {
-    if (run_alive(studio->run) || studio->draft == NULL) {
-        studio_say(studio, MESSAGE_INFO,
-                   "the rewards of a run are fixed; their weights move on screen 2. For others: 1, then e");
-        return false;
-    }
-    return true;
+    if (studio_is_editing(studio)) return true;
+    studio_say(studio, MESSAGE_INFO,
+               "the rewards of a run are fixed; their weights move on screen 2. N: a new run from this checkpoint");
+    return false;
 }
 
 static void remove_reward(struct studio *studio, const char *name)

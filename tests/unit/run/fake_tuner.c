@@ -211,6 +211,18 @@ status tuner_save_scalars(const struct tuner *tuner, char **json)
     return asprintf(json, "{\"step\":%d}", tuner->step) > 0 ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory");
 }
 
+status tuner_begin_with(struct tuner *tuner,
+                        const float *(*find)(void *context, const char *name, const struct shape *shape), void *context)
+{
+    for (int i = 0; i < TENSORS; i++) {
+        struct shape shape = factor_shape(i);
+        const float *factor = find(context, factor_names[i], &shape);
+        if (!factor) return status_error(STATUS_BAD_INPUT, "a tensor is missing");
+        memcpy(tuner->factors[i], factor, sizeof tuner->factors[i]);
+    }
+    return status_ok();
+}
+
 status tuner_restore(struct tuner *tuner, const char *json,
                      const float *(*find)(void *context, const char *name, const struct shape *shape), void *context)
 {
