@@ -46,7 +46,8 @@ struct backend_interface {
     void (*discard)(struct backend *backend, struct kernel *kernel);
     /* Writes the kernel's layout of `weight` to `packed`. To be called again after the weight changed. */
     status (*pack)(struct backend *backend, struct kernel *kernel, const void *weight, void *packed, void *scratch);
-    /* Queues one call. Absent operands are NULL. `packed` is NULL when packed_bytes was 0. */
+    /* Queues one call. Absent operands are NULL, and so may a weight be that the kernel has packed. `packed` is NULL when
+     * packed_bytes was 0. */
     status (*run)(struct backend *backend, struct kernel *kernel, const void *const *inputs, void *const *outputs,
                   const void *packed, void *scratch);
     /* Waits until everything queued is done and reports what failed. */

@@ -19,6 +19,8 @@ struct program {
     struct placement *placements;
     struct prepared_node *nodes;
     void **bound; /* by storage */
+    bool *reads;  /* by storage, of constants: some operation reads the bytes as they are */
+    struct weight_set *weights; /* where constants that are not bound are packed from; NULL until it is known */
     struct packing_plan *packing;
     bool owns_packing;
     void *packed_base;
@@ -74,15 +76,31 @@ static status prepare_nodes(struct program *program)
     return status_ok();
 }
 
-static size_t constant_bytes(const struct graph *graph)
+static void find_reads(struct program *program)
 {
-    size_t bytes = 0;
+    const struct graph *graph = program->graph;
+    for (int n = 0; n < graph_node_count(graph); n++) {
+        const struct node *node = graph_node(graph, n);
+        for (int i = 0; i < node->input_count; i++) {
+            bool packed = i == 1 && program->nodes[n].packing >= 0;
+            if (node->input[i] != NO_TENSOR && !packed) program->reads[graph_storage(graph, node->input[i])] = true;
+        }
+    }
+}
+
+/* What is read as it is has memory of its own; of the rest one after the other lies in the work region. */
+static void measure_constants(struct program *program)
+{
+    const struct graph *graph = program->graph;
     for (int i = 0; i < graph_tensor_count(graph); i++) {
         const struct tensor *tensor = graph_tensor(graph, i);
-        if (tensor->role == TENSOR_CONSTANT && tensor->storage == i)
-            bytes += align_up((size_t)shape_elements(&tensor->shape) * element_size(tensor->type));
+        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i) continue;
+        size_t bytes = align_up((size_t)shape_elements(&tensor->shape) * element_size(tensor->type));
+        if (program->reads[i])
+            program->sizes.weight_bytes += bytes;
+        else if (bytes > program->sizes.work_bytes)
+            program->sizes.work_bytes = bytes;
     }
-    return bytes;
 }
 
 status program_create(struct backend *backend, const struct graph *graph, struct packing_plan *packing,
@@ -97,10 +115,11 @@ status program_create(struct backend *backend, const struct graph *graph, struct
     created->placements = calloc(tensors + 1, sizeof *created->placements);
     created->nodes = calloc(nodes + 1, sizeof *created->nodes);
     created->bound = calloc(tensors + 1, sizeof *created->bound);
+    created->reads = calloc(tensors + 1, sizeof *created->reads);
     created->packing = packing;
     created->owns_packing = !packing;
     status result = packing ? status_ok() : packing_plan_create(&created->packing);
-    if (!created->placements || !created->nodes || !created->bound)
+    if (!created->placements || !created->nodes || !created->bound || !created->reads)
         result = status_error(STATUS_NO_MEMORY, "no memory for a program of %zu operations", nodes);
     if (result.code == STATUS_OK)
         result = graph_plan(graph, created->placements, &created->sizes.saved_bytes, &created->sizes.work_bytes);
@@ -109,7 +128,8 @@ status program_create(struct backend *backend, const struct graph *graph, struct
         program_destroy(created);
         return result;
     }
-    created->sizes.weight_bytes = constant_bytes(graph);
+    find_reads(created);
+    measure_constants(created);
     created->sizes.packed_bytes = packing_plan_bytes(created->packing);
     *program = created;
     return status_ok();
@@ -124,6 +144,7 @@ void program_destroy(struct program *program)
     free(program->placements);
     free(program->nodes);
     free(program->bound);
+    free(program->reads);
     if (program->owns_packing) packing_plan_destroy(program->packing);
     free(program);
 }
@@ -150,9 +171,10 @@ status program_bind_weights(struct program *program, struct weight_set *weights)
 {
     const struct graph *graph = program->graph;
     recordings_forget(&program->recordings, program->backend);
+    program->weights = weights;
     for (int i = 0; i < graph_tensor_count(graph); i++) {
         const struct tensor *tensor = graph_tensor(graph, i);
-        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i || program->bound[i]) continue;
+        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i || program->bound[i] || !program->reads[i]) continue;
         TRY(weight_set_get(weights, tensor->name, &tensor->shape, tensor->type, &program->bound[i]));
     }
     return status_ok();
@@ -171,7 +193,56 @@ status program_bind(struct program *program, tensor_id id, void *memory)
     return status_ok();
 }
 
-status program_pack(struct program *program, const char *name, struct memory_region packed,
+bool program_reads(const struct program *program, tensor_id constant)
+{
+    return program->reads[graph_storage(program->graph, constant)];
+}
+
+/* Whether node `index` is to pack the weight: its first user, and named, or else not packed yet. */
+static bool is_to_pack(const struct program *program, int index, const char *name)
+{
+    const struct prepared_node *node = &program->nodes[index];
+    if (node->packing < 0 || !node->packs) return false;
+    tensor_id weight = graph_storage(program->graph, graph_node(program->graph, index)->input[1]);
+    return name ? strcmp(graph_tensor(program->graph, weight)->name, name) == 0
+                : !packing_plan_done(program->packing, node->packing);
+}
+
+/* The weight's bytes, where they are bound or read to `work`. */
+static status find_weight(struct program *program, tensor_id weight, struct memory_region work, void **bytes)
+{
+    const struct tensor *tensor = graph_tensor(program->graph, weight);
+    *bytes = program->bound[weight];
+    if (*bytes) return status_ok();
+    if (!program->weights) return status_error(STATUS_FAILED, "program: weight %s is not bound", tensor->name);
+    size_t size = align_up((size_t)shape_elements(&tensor->shape) * element_size(tensor->type));
+    if (size > work.bytes)
+        return status_error(STATUS_FAILED, "program: %zu bytes of work to pack %s, which has %zu", work.bytes,
+                            tensor->name, size);
+    if (size > program->high_water) program->high_water = size;
+    *bytes = work.base;
+    return weight_set_read(program->weights, tensor->name, &tensor->shape, tensor->type, work.base);
+}
+
+/* All layouts of the weight of node `first` that are still to be packed, so that it is read once. */
+static status pack_weight(struct program *program, int first, const char *name, struct memory_region packed,
+                          struct memory_region work, struct memory_region scratch)
+{
+    const struct graph *graph = program->graph;
+    tensor_id weight = graph_storage(graph, graph_node(graph, first)->input[1]);
+    void *bytes;
+    TRY(find_weight(program, weight, work, &bytes));
+    for (int i = first; i < graph_node_count(graph); i++) {
+        if (!is_to_pack(program, i, name) || graph_storage(graph, graph_node(graph, i)->input[1]) != weight) continue;
+        const struct prepared_node *node = &program->nodes[i];
+        void *place = (char *)packed.base + packing_plan_offset(program->packing, node->packing);
+        TRY(program->backend->interface->pack(program->backend, node->kernel, bytes, place, scratch.base));
+        packing_plan_mark(program->packing, node->packing);
+    }
+    return status_ok();
+}
+
+status program_pack(struct program *program, const char *name, struct memory_region packed, struct memory_region work,
                     struct memory_region scratch)
 {
     if (packed.bytes < packing_plan_bytes(program->packing) || scratch.bytes < program->sizes.scratch_bytes)
@@ -179,17 +250,13 @@ status program_pack(struct program *program, const char *name, struct memory_reg
                             packing_plan_bytes(program->packing));
     if (program->packed_base != packed.base) recordings_forget(&program->recordings, program->backend);
     program->packed_base = packed.base;
+    tensor_id last = NO_TENSOR;
     for (int i = 0; i < graph_node_count(program->graph); i++) {
-        const struct prepared_node *node = &program->nodes[i];
-        if (node->packing < 0 || !node->packs) continue;
+        if (!is_to_pack(program, i, name)) continue;
         tensor_id weight = graph_storage(program->graph, graph_node(program->graph, i)->input[1]);
-        const char *weight_name = graph_tensor(program->graph, weight)->name;
-        if (name ? strcmp(weight_name, name) != 0 : packing_plan_done(program->packing, node->packing)) continue;
-        if (!program->bound[weight]) return status_error(STATUS_FAILED, "program: weight %s is not bound", weight_name);
-        void *place = (char *)packed.base + packing_plan_offset(program->packing, node->packing);
-        TRY(program->backend->interface->pack(program->backend, node->kernel, program->bound[weight], place,
-                                              scratch.base));
-        packing_plan_mark(program->packing, node->packing);
+        if (name && weight == last) continue; /* all its layouts were packed with the first */
+        TRY(pack_weight(program, i, name, packed, work, scratch));
+        last = weight;
     }
     return status_ok();
 }
@@ -221,7 +288,8 @@ static status run_node(struct program *program, int index, char *saved, char *wo
     void *outputs[MAXIMUM_OUTPUTS] = {0};
     for (int i = 0; i < node->input_count; i++) {
         inputs[i] = pointer_of(program, node->input[i], saved, work);
-        if (!inputs[i] && node->input[i] != NO_TENSOR) return not_bound(program, node->input[i]);
+        bool packed_only = i == 1 && prepared->packing >= 0;
+        if (!inputs[i] && node->input[i] != NO_TENSOR && !packed_only) return not_bound(program, node->input[i]);
     }
     for (int i = 0; i < node->output_count; i++) {
         outputs[i] = pointer_of(program, node->output[i], saved, work);

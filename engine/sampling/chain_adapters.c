@@ -9,7 +9,7 @@
 
 void module_weight_name(const struct adapter_module *module, bool merged, char *name, size_t size)
 {
-    snprintf(name, size, "%s%s.weight", merged ? "merged/" : "", module->name);
+    snprintf(name, size, "%s%s.weight", merged ? MERGED_PREFIX : "", module->name);
 }
 
 int chain_module_count(const struct chain *chain)
@@ -187,7 +187,7 @@ static status bind_decoder(struct chain *chain)
 
 static status pack(struct chain *chain, struct part *part)
 {
-    return program_pack(part->program, NULL, chain_packed(chain, part), chain_scratch(chain));
+    return program_pack(part->program, NULL, chain_packed(chain, part), chain_work(chain), chain_scratch(chain));
 }
 
 /* The base weights where nothing is merged. */
@@ -214,7 +214,8 @@ status chain_pack_merged(struct chain *chain)
     for (int i = 0; i < chain->modules.module_count; i++) {
         char name[200];
         module_weight_name(&chain->modules.modules[i], true, name, sizeof name);
-        TRY(program_pack(chain->plain.program, name, chain_packed(chain, &chain->plain), chain_scratch(chain)));
+        TRY(program_pack(chain->plain.program, name, chain_packed(chain, &chain->plain), chain_work(chain),
+                         chain_scratch(chain)));
     }
     return status_ok();
 }
@@ -229,15 +230,16 @@ status chain_bind_parts(struct chain *chain)
     TRY(bind_step(chain, &chain->plain, &chain->plain_tensors));
     TRY(bind_decoder(chain));
     TRY(pack(chain, &chain->text));
-    TRY(pack(chain, &chain->plain));
     TRY(pack(chain, &chain->decoder));
-    if (!chain->settings.trainable) return status_ok();
-    TRY(bind_step_gradients(chain));
-    TRY(bind_step(chain, &chain->kept, &chain->kept_tensors));
-    TRY(bind_parameters(chain));
-    TRY(bind_own_merge(chain));
-    TRY(pack(chain, &chain->merge));
-    return pack(chain, &chain->kept);
+    if (chain->settings.trainable) {
+        TRY(bind_step_gradients(chain));
+        TRY(bind_step(chain, &chain->kept, &chain->kept_tensors));
+        TRY(bind_parameters(chain));
+        TRY(bind_own_merge(chain));
+        TRY(pack(chain, &chain->merge));
+        TRY(pack(chain, &chain->kept)); /* before the plain step, which shares its layouts: it needs more of them */
+    }
+    return pack(chain, &chain->plain);
 }
 
 status chain_merge_parameters(struct chain *chain, double scale)
@@ -323,7 +325,7 @@ static status run_joined(struct chain *chain, struct part *part, const struct me
     TRY(transfer_write_double(chain->backend, chain_exact(chain), scale, &one, 1));
     TRY(write_joined(chain, part, adapters, count, rank, memory));
     TRY(bind_merge_part(chain, part, scale));
-    TRY(program_pack(part->program, NULL, packed, scratch));
+    TRY(program_pack(part->program, NULL, packed, work, scratch));
     TRY(program_forward(part->program, (struct memory_region){NULL, 0}, work, scratch));
     return chain->backend->interface->synchronize(chain->backend);
 }

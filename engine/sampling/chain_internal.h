@@ -94,6 +94,7 @@ void *chain_latents_at(const struct chain *chain, int index);
 struct memory_region chain_packed(const struct chain *chain, const struct part *part);
 struct memory_region chain_saved_step(const struct chain *chain, int slot);
 struct memory_region chain_saved_decoder(const struct chain *chain);
+#define MERGED_PREFIX "merged/"
 /* Name of the module's frozen weight, or of the plain step's merged one. */
 void module_weight_name(const struct adapter_module *module, bool merged, char *name, size_t size);
 /* Elements of module's factor as rows x columns: down is rank x columns, up is rows x rank. */

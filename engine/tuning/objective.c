@@ -220,7 +220,8 @@ status objective_allocate(struct objective *objective)
     TRY(weight_set_create(backend, (struct weight_source){read_weight, objective}, &objective->weights));
     TRY(bind_buffers(objective));
     TRY(program_bind_weights(objective->program, objective->weights));
-    return program_pack(objective->program, NULL, objective->packed, chain_scratch(objective->chain));
+    return program_pack(objective->program, NULL, objective->packed, chain_work(objective->chain),
+                        chain_scratch(objective->chain));
 }
 
 struct chain *objective_chain(const struct objective *objective)

@@ -57,6 +57,7 @@ static void write_plan(struct tuner *tuner)
     add_line(plan, "activations of kept steps", sizes.saved_calls);
     add_line(plan, "activations of the decoder", sizes.saved_decoder);
     add_line(plan, "activations of the rewards", sizes.saved_extra);
+    add_line(plan, "more for a recomputed step", sizes.saved_rest);
     add_line(plan, "work", sizes.work);
     add_line(plan, "scratch", sizes.scratch);
     plan->kept_calls = tuner->kept_calls;
@@ -66,7 +67,7 @@ static void write_plan(struct tuner *tuner)
         plan->adapter_bytes += (size_t)tuner->parameters[i].count * sizeof(float);
 }
 
-/* As many saved regions as the limit allows, at least one; never more than steps can be kept. */
+/* As many saved regions as the limit allows; never more than steps can be kept. */
 static status choose_kept_calls(struct tuner *tuner)
 {
     const struct preset *preset = tuner->preset;
@@ -74,13 +75,15 @@ static status choose_kept_calls(struct tuner *tuner)
     size_t limit = preset->memory_limit ? preset->memory_limit : tuner->plan.free_bytes / 10 * 9;
     int largest = truncation_largest(preset, preset->sampler_steps);
     tuner->kept_calls = 1;
-    if (preset->keep_steps > 0) tuner->kept_calls = preset->keep_steps < largest ? preset->keep_steps : largest;
+    if (preset->keep_steps >= 0) tuner->kept_calls = preset->keep_steps < largest ? preset->keep_steps : largest;
     if (preset->keep_steps < 0) {
         write_plan(tuner);
-        size_t each = chain_sizes(tuner->chain).saved_step,
-               room = limit > tuner->plan.total_bytes ? limit - tuner->plan.total_bytes : 0;
+        size_t each = chain_sizes(tuner->chain).saved_step, room = limit - tuner->plan.total_bytes;
         size_t more = each ? room / each : 0;
-        tuner->kept_calls = more + 1 < (size_t)largest ? (int)more + 1 : largest;
+        if (tuner->plan.total_bytes > limit)
+            tuner->kept_calls = 0;
+        else
+            tuner->kept_calls = more + 1 < (size_t)largest ? (int)more + 1 : largest;
     }
     chain_set_kept_calls(tuner->chain, tuner->kept_calls);
     write_plan(tuner);
@@ -249,14 +252,16 @@ static status check_memory(const struct tuner *tuner)
     struct chain_sizes sizes = chain_sizes(tuner->chain);
     size_t per_picture = (sizes.saved_step + sizes.work) / (size_t)preset->batch;
     size_t excess = tuner->plan.total_bytes - limit;
-    size_t spare_calls = sizes.saved_calls - sizes.saved_step;
+    size_t before = sizes.saved_decoder + sizes.saved_extra;
+    size_t rest = sizes.saved_step > before ? sizes.saved_step - before : 0;
+    size_t spare_calls = sizes.saved_calls > rest ? sizes.saved_calls - rest : 0;
     if (spare_calls >= excess)
-        return status_error(STATUS_NO_MEMORY, "needs %.2f GB, %.2f GB are free; memory.keep_steps=1 would fit",
+        return status_error(STATUS_NO_MEMORY, "needs %.2f GB, %.2f GB are free; memory.keep_steps=0 would fit",
                             gigabytes(tuner->plan.total_bytes), gigabytes(limit));
     int fewer = preset->batch - (int)((excess - spare_calls) / (per_picture ? per_picture : 1)) - 1;
     if (fewer >= 1)
         return status_error(STATUS_NO_MEMORY,
-                            "needs %.2f GB, %.2f GB are free; batch=%d with memory.keep_steps=1 (and accumulate=%d) or "
+                            "needs %.2f GB, %.2f GB are free; batch=%d with memory.keep_steps=0 (and accumulate=%d) or "
                             "a smaller sampler.width and sampler.height would fit",
                             gigabytes(tuner->plan.total_bytes), gigabytes(limit), fewer,
                             (preset->batch + fewer - 1) / fewer * preset->accumulate);
