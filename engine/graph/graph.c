@@ -22,6 +22,7 @@ void graph_destroy(struct graph *graph)
     if (!graph) return;
     free(graph->tensors);
     free(graph->nodes);
+    free(graph->block_ends);
     free(graph);
 }
 
@@ -155,6 +156,15 @@ tensor_id graph_new_tensor(struct graph *graph, enum tensor_role role, const cha
         strcpy(tensor->name, name);
     }
     return id;
+}
+
+void graph_end_block(struct graph *graph)
+{
+    if (graph->state.code != STATUS_OK) return;
+    if (!grow((void **)&graph->block_ends, graph->block_count, &graph->block_capacity, sizeof *graph->block_ends))
+        graph_fail(graph, status_error(STATUS_NO_MEMORY, "no memory for a graph of %d blocks", graph->block_count));
+    else
+        graph->block_ends[graph->block_count++] = graph->node_count;
 }
 
 tensor_id graph_append(struct graph *graph, const struct node *node)

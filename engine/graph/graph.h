@@ -139,4 +139,11 @@ struct differentiation {
 };
 status graph_differentiate(struct graph *graph, const struct differentiation *request);
 
+/* Says that a block of the model ends here: what was built since the last block's end can be computed again as a whole.
+ * Good ends are where little is passed on. What follows the last one is never computed again. */
+void graph_end_block(struct graph *graph);
+/* Changes the backward sweep so that it computes the inside of every block again instead of reading what the forward
+ * sweep saved: less memory for one more forward sweep, and the same bits. After graph_differentiate, once. */
+status graph_recompute_blocks(struct graph *graph);
+
 #endif

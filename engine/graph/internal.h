@@ -12,6 +12,8 @@ struct graph {
     struct node *nodes;
     int node_count, node_capacity;
     int forward_nodes; /* -1 until differentiated */
+    int *block_ends;   /* nodes before the end of each block, ascending */
+    int block_count, block_capacity;
     status state;
 };
 

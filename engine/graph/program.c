@@ -18,8 +18,8 @@ struct program {
     const struct graph *graph;
     struct placement *placements;
     struct prepared_node *nodes;
-    void **bound; /* by storage */
-    bool *reads;  /* by storage, of constants: some operation reads the bytes as they are */
+    void **bound;               /* by storage */
+    bool *reads;                /* by storage, of constants: some operation reads the bytes as they are */
     struct weight_set *weights; /* where constants that are not bound are packed from; NULL until it is known */
     struct packing_plan *packing;
     bool owns_packing;
@@ -174,7 +174,8 @@ status program_bind_weights(struct program *program, struct weight_set *weights)
     program->weights = weights;
     for (int i = 0; i < graph_tensor_count(graph); i++) {
         const struct tensor *tensor = graph_tensor(graph, i);
-        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i || program->bound[i] || !program->reads[i]) continue;
+        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i || program->bound[i] || !program->reads[i])
+            continue;
         TRY(weight_set_get(weights, tensor->name, &tensor->shape, tensor->type, &program->bound[i]));
     }
     return status_ok();

@@ -29,6 +29,7 @@ struct chain_settings {
     unsigned targets;
     int kept_calls; /* saved regions for activations; only when trainable. 0: every kept step is recomputed, in memory
                        that the decoder and the rewards use before */
+    bool recompute_blocks; /* on the way back through a step or the decoder, compute each block's inside again */
 };
 
 /* Opens nothing, allocates no arena: builds graphs, prepares kernels and knows the sizes. Borrows model and backend. */

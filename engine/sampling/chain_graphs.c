@@ -111,6 +111,7 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
                                           .wanted = &tensors->latents,
                                           .gradients = &tensors->gradient};
         TRY(graph_differentiate(graph, &request));
+        if (chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     }
     return part_end(chain, part);
 }
@@ -133,6 +134,7 @@ static status build_decoder(struct chain *chain)
                                           .wanted = &chain->decoder_latents,
                                           .gradients = &chain->decoder_gradient};
         TRY(graph_differentiate(graph, &request));
+        if (chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     }
     return part_end(chain, &chain->decoder);
 }

@@ -53,6 +53,7 @@ static status create_chain(struct objective *objective, const struct objective_s
         .alpha = preset->alpha,
         .targets = preset->targets,
         .kept_calls = settings->kept_calls,
+        .recompute_blocks = settings->recompute_blocks,
     };
     return chain_create(objective->model, objective->backend, &chain, &objective->chain);
 }

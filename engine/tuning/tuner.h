@@ -62,6 +62,7 @@ struct memory_plan {
     int count;
     size_t total_bytes, free_bytes;
     int kept_calls;        /* U-Net calls whose activations stay in memory */
+    bool recompute_blocks; /* one call did not fit: its blocks are computed again on the way back */
     double flops_per_step; /* floating-point operations of a mean optimiser step */
     size_t adapter_bytes;
 };

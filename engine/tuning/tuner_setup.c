@@ -67,12 +67,18 @@ static void write_plan(struct tuner *tuner)
         plan->adapter_bytes += (size_t)tuner->parameters[i].count * sizeof(float);
 }
 
+/* What the plan is made to fit. */
+static size_t memory_wanted(const struct tuner *tuner)
+{
+    size_t limit = tuner->preset->memory_limit;
+    return limit ? limit : tuner->plan.free_bytes / 10 * 9;
+}
+
 /* As many saved regions as the limit allows; never more than steps can be kept. */
-static status choose_kept_calls(struct tuner *tuner)
+static void choose_kept_calls(struct tuner *tuner)
 {
     const struct preset *preset = tuner->preset;
-    TRY(tuner->backend->interface->memory_free(tuner->backend, &tuner->plan.free_bytes, NULL));
-    size_t limit = preset->memory_limit ? preset->memory_limit : tuner->plan.free_bytes / 10 * 9;
+    size_t limit = memory_wanted(tuner);
     int largest = truncation_largest(preset, preset->sampler_steps);
     tuner->kept_calls = 1;
     if (preset->keep_steps >= 0) tuner->kept_calls = preset->keep_steps < largest ? preset->keep_steps : largest;
@@ -87,7 +93,6 @@ static status choose_kept_calls(struct tuner *tuner)
     }
     chain_set_kept_calls(tuner->chain, tuner->kept_calls);
     write_plan(tuner);
-    return status_ok();
 }
 
 static char *prefixed(const char *prefix, const char *name)
@@ -168,14 +173,25 @@ static status check_prompts(const struct preset *preset)
     return status_ok();
 }
 
+static status create_objective(struct tuner *tuner, bool recompute_blocks)
+{
+    struct objective_settings settings = {.batch = tuner->preset->batch,
+                                          .steps = tuner->preset->sampler_steps,
+                                          .kept_calls = 1,
+                                          .recompute_blocks = recompute_blocks};
+    tuner->objective = NULL;
+    TRY(objective_create(tuner->preset, tuner->backend, &settings, &tuner->objective));
+    tuner->chain = objective_chain(tuner->objective);
+    tuner->plan.recompute_blocks = recompute_blocks;
+    return status_ok();
+}
+
 static status create(struct tuner *tuner)
 {
     const struct preset *preset = tuner->preset;
-    struct objective_settings settings = {.batch = preset->batch, .steps = preset->sampler_steps, .kept_calls = 1};
     TRY(check_prompts(preset));
     TRY(truncation_check(preset, preset->sampler_steps));
-    TRY(objective_create(preset, tuner->backend, &settings, &tuner->objective));
-    tuner->chain = objective_chain(tuner->objective);
+    TRY(create_objective(tuner, false));
     tuner->reward_count = preset->reward_count;
     for (int r = 0; r < preset->reward_count; r++) {
         tuner->weights[r] = preset->rewards[r].weight;
@@ -187,7 +203,14 @@ static status create(struct tuner *tuner)
     tuner->evaluated = (struct mean_looks){NAN, NAN, NAN, NAN};
     TRY(create_parameters(tuner));
     TRY(create_host_buffers(tuner));
-    return choose_kept_calls(tuner);
+    TRY(tuner->backend->interface->memory_free(tuner->backend, &tuner->plan.free_bytes, NULL));
+    choose_kept_calls(tuner);
+    if (tuner->plan.total_bytes <= memory_wanted(tuner)) return status_ok();
+    /* One call of U-Net or decoder is too large: built anew, so that it is recomputed block by block. */
+    objective_destroy(tuner->objective);
+    TRY(create_objective(tuner, true));
+    choose_kept_calls(tuner);
+    return status_ok();
 }
 
 status tuner_create(const struct preset *preset, struct backend *backend, struct tuner_callbacks callbacks,

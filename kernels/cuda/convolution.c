@@ -170,8 +170,8 @@ static status prepare(struct cuda_backend *backend, struct kernel *kernel, struc
     if (!multiplication) return status_error(STATUS_NO_MEMORY, "no memory for a kernel");
     struct product product = product_of(&kernel->operation);
     if (packs(&kernel->operation)) {
-        requirements->packed_bytes = (size_t)packed_elements(&kernel->operation.input[1]) *
-                                     element_size(kernel->operation.input[1].type);
+        requirements->packed_bytes =
+            (size_t)packed_elements(&kernel->operation.input[1]) * element_size(kernel->operation.input[1].type);
         requirements->packing_key = 1; /* forward and vjp share one layout */
     }
     return multiplication_prepare(backend, &product, multiplication, &requirements->scratch_bytes);

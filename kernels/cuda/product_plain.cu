@@ -24,8 +24,8 @@ DEVICE float operand_element(const struct product &product, const struct operand
 DEVICE void load_tile(const struct product &product, const struct operand_view &view, shared_array<float> tile,
                       int64_t item, int64_t first_row, int64_t first_depth, bool is_b)
 {
-    bool rows_first = view.layout == OPERAND_COLUMNS || view.layout == OPERAND_TAPS ||
-                      (view.layout == OPERAND_WINDOWS && is_b);
+    bool rows_first =
+        view.layout == OPERAND_COLUMNS || view.layout == OPERAND_TAPS || (view.layout == OPERAND_WINDOWS && is_b);
     for (int i = thread_index(); i < TILE * DEPTH; i += THREADS) {
         int row = rows_first ? i % TILE : i / DEPTH, depth = rows_first ? i / TILE : i % DEPTH;
         tile[depth * PITCH + row] = operand_element(product, view, item, first_row + row, first_depth + depth, is_b);
