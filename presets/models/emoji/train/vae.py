@@ -49,7 +49,7 @@ class Stage:
 STAGES = {
     "autoencoder": Stage(2250, 101, "vae.pt", None, whole_from=0.85, peak=7e-4, decay=0.3, edges=0.5, average=0.998),
     "decoder": Stage(500, 102, "vae-decoder.pt", "vae.pt", whole_from=0.6, peak=7e-4, decay=0.3, edges=0.5, average=0.998),
-    "polish": Stage(2500, 103, "vae-polish.pt", "vae-decoder.pt", whole_from=0.5, peak=7e-4, decay=0.4, edges=1.0, average=0.998),
+    "polish": Stage(2000, 103, "vae-polish.pt", "vae-decoder.pt", whole_from=0.5, peak=7e-4, decay=0.4, edges=1.0, average=0.998),
 }
 
 
