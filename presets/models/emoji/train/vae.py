@@ -53,7 +53,7 @@ class Stage:
 STAGES = {
     "autoencoder": Stage(2250, 101, "vae.pt", None, whole_from=0.85, peak=7e-4, decay=0.3, edges=0.5, sharpness=0.0),
     "decoder": Stage(500, 102, "vae-decoder.pt", "vae.pt", whole_from=0.6, peak=7e-4, decay=0.3, edges=0.5, sharpness=0.0),
-    "polish": Stage(2200, 103, "vae-polish.pt", "vae-decoder.pt", whole_from=0.6, peak=7e-4, decay=0.4, edges=0.5, sharpness=2.0),
+    "polish": Stage(2600, 103, "vae-polish.pt", "vae-decoder.pt", whole_from=0.6, peak=7e-4, decay=0.4, edges=0.5, sharpness=2.0),
 }
 
 
