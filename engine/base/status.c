@@ -43,6 +43,8 @@ static void append_words(status *target, const char *format, ...)
     va_end(arguments);
 }
 
+#undef status_error /* the analyser's */
+
 status status_error(enum status_code code, const char *format, ...)
 {
     status result = {.code = code, .message = ""};

@@ -196,6 +196,14 @@ static status detach_old(const struct invocation *invocation, struct run_job *jo
     return report_launch(invocation, &job->folder);
 }
 
+static bool has_checkpoint(const struct run_folder *folder)
+{
+    int *steps = NULL, count = 0;
+    bool found = checkpoint_list(folder, &steps, &count).code == STATUS_OK && count > 0;
+    free(steps);
+    return found;
+}
+
 static void report_end(const struct invocation *invocation, const struct run_job *job, status result)
 {
     if (result.code == STATUS_OK) {
@@ -203,6 +211,8 @@ static void report_end(const struct invocation *invocation, const struct run_job
         if (!invocation->json) printf("%s/lora.safetensors\n", job->folder.path);
     } else if (result.code == STATUS_INTERRUPTED) {
         say(invocation, "go on with: alignprop resume %s", job->folder.path);
+    } else if (has_checkpoint(&job->folder)) {
+        say(invocation, "the last checkpoint is kept; go on with: alignprop resume %s", job->folder.path);
     }
 }
 
@@ -264,7 +274,7 @@ static status tune(const struct invocation *invocation, struct run_job *job)
     status result = job->origin[0] ? origin_keep(job->origin, &job->folder) : status_ok();
     if (result.code == STATUS_OK) result = run_engine(invocation, job);
     if (result.code != STATUS_OK && result.code != STATUS_INTERRUPTED) remove_unstarted(&job->folder);
-    if (result.code == STATUS_OK || result.code == STATUS_INTERRUPTED) report_end(invocation, job, result);
+    report_end(invocation, job, result);
     return result;
 }
 
@@ -316,7 +326,7 @@ static status resume(const struct invocation *invocation, struct run_job *job)
     TRY(work_open_device(invocation, state.device, state.threads, &job->work));
     say(invocation, "going on with %s on %s from step %d", job->folder.path, job->work.device, state.step);
     status result = run_engine(invocation, job);
-    if (result.code == STATUS_OK || result.code == STATUS_INTERRUPTED) report_end(invocation, job, result);
+    report_end(invocation, job, result);
     return result;
 }
 

@@ -285,7 +285,7 @@ void chain_destroy(struct chain *chain)
 {
     if (!chain) return;
     struct part *parts[] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) chain_discard_part(parts[i]);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) chain_discard_part(parts[i]);
     packing_plan_destroy(chain->step_packing);
     weight_set_destroy(chain->text_weights);
     weight_set_destroy(chain->unet_weights);
@@ -329,7 +329,7 @@ struct chain_sizes chain_sizes(const struct chain *chain)
     struct chain_sizes sizes = saved_sizes(chain);
     const struct part *parts[] = {&chain->text, &chain->decoder, &chain->merge};
     sizes.packed = align_up(packing_plan_bytes(chain->step_packing));
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (parts[i]->program) sizes.packed += align_up(program_sizes(parts[i]->program).packed_bytes);
     sizes.packed += align_up(chain->merged_bytes);
     sizes.weights = program_sizes(chain->text.program).weight_bytes + unet_weight_bytes(chain) +

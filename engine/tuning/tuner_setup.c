@@ -315,7 +315,7 @@ status tuner_write_parameter(struct tuner *tuner, int index)
 static status prepare_prompts(struct tuner *tuner)
 {
     const struct prompt_list *lists[] = {&tuner->preset->train, &tuner->preset->evaluation};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         int count = lists[i]->count < MOST_PREPARED_PROMPTS ? lists[i]->count : MOST_PREPARED_PROMPTS;
         if (count > 0) TRY(objective_prepare_prompts(tuner->objective, (const char *const *)lists[i]->texts, count));
     }

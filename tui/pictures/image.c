@@ -136,6 +136,7 @@ static void scale_row(const unsigned char *source, int from, const struct tap *t
 
 static unsigned char to_byte(float value)
 {
+    /* lround would be a call for every sample. NOLINTNEXTLINE(bugprone-incorrect-roundings) */
     return value <= 0 ? 0 : value >= 255 ? 255 : (unsigned char)(value + 0.5f);
 }
 

@@ -43,7 +43,7 @@ void capabilities_init(struct capabilities *capabilities)
     const char *color = getenv("COLORFGBG"); /* foreground;background as palette numbers */
     const char *last = color != NULL ? strrchr(color, ';') : NULL;
     if (last != NULL) {
-        int background = atoi(last + 1);
+        int background = (int)strtol(last + 1, NULL, 10);
         bool light = background == 7 || background == 15;
         capabilities->background_known = true;
         for (int channel = 0; channel < 3; channel++) capabilities->background[channel] = light ? 255 : 0;

@@ -81,7 +81,7 @@ void graph_runner_destroy(struct graph_runner *runner)
     free(runner->memory);
     program_destroy(runner->program);
     struct memory_region *regions[] = {&runner->saved, &runner->work, &runner->scratch, &runner->packed};
-    for (size_t i = 0; i < sizeof regions / sizeof *regions; i++)
+    for (size_t i = 0; i < sizeof regions / sizeof regions[0]; i++)
         backend->interface->release(backend, regions[i]->base);
 }
 
