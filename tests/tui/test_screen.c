@@ -229,7 +229,7 @@ static void a_busy_terminal_is_no_slow_link(void **state)
 }
 
 /* On a machine that is busy for seconds every piece is late, whatever its size: pictures stay, and what is under way is
- * little, so that a key waits for no more than one piece. */
+ * no more than a pseudo terminal takes at once. */
 static void a_busy_machine_is_no_slow_link(void **state)
 {
     (void)state;
@@ -247,9 +247,7 @@ static void a_busy_machine_is_no_slow_link(void **state)
         link_answer(&link, now);
         assert_int_equal(link.level, LINK_FULL);
     }
-    assert_true(link_room(&link, now) < 2000);
-    run_link(&link, &now, 20e6, 1, 4000, 1, &worst);
-    assert_true(link_room(&link, now) > 4000);
+    assert_true(link_room(&link, now) <= 12 << 10);
 }
 
 /* A piece that stays under way for a second lowers the level before it is answered, and nothing follows it. */

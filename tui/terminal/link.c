@@ -10,7 +10,8 @@ static const struct link_level_limits levels[LINK_LEVEL_COUNT] = {
 };
 
 enum {
-    SMALLEST_WINDOW = 600, /* bytes */
+    SMALLEST_WINDOW = 600,    /* bytes */
+    SMALLEST_NEAR = 12 << 10, /* what a pseudo terminal takes at once: fewer bytes would not be there any sooner */
     FIRST_WINDOW = 8 << 10,
     LARGEST_WINDOW = 64 << 10,
     SMALLEST_SAMPLE = 300,
@@ -90,6 +91,11 @@ bool link_question_due(const struct link *link, int64_t now)
     return link->ever_answered && link->unmeasured > QUESTION_BYTES && now - link->asked > QUESTION_PERIOD;
 }
 
+static bool is_near(const struct link *link)
+{
+    return link->shortest >= 0 && link->shortest < near_round_trip;
+}
+
 /* ---- the window ---- */
 
 /* What may wait on the link, in milliseconds: a tenth of a round trip more is not felt by who waits for a whole one. */
@@ -108,16 +114,12 @@ static void set_window(struct link *link, size_t ahead, double queued)
         double fitting = (double)ahead * allowed / queued;
         if (fitting < link->window) link->window = fitting;
     }
-    if (link->window < SMALLEST_WINDOW) link->window = SMALLEST_WINDOW;
+    double least = is_near(link) ? SMALLEST_NEAR : SMALLEST_WINDOW;
+    if (link->window < least) link->window = least;
     if (link->window > LARGEST_WINDOW) link->window = LARGEST_WINDOW;
 }
 
 /* ---- the level ---- */
-
-static bool is_near(const struct link *link)
-{
-    return link->shortest >= 0 && link->shortest < near_round_trip;
-}
 
 static double least_rate(const struct link *link, int level)
 {
