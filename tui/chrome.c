@@ -183,6 +183,16 @@ static bool is_of_use(const struct studio *studio, enum command_id id)
     case COMMAND_PAUSE:
     case COMMAND_STOP:
     case COMMAND_SAMPLE_NOW: return alive;
+    case COMMAND_ADD:
+    case COMMAND_DELETE:
+    case COMMAND_TOGGLE:
+    case COMMAND_LOAD_FILE:
+    case COMMAND_START:
+    case COMMAND_OPEN:
+    case COMMAND_EDIT:
+    case COMMAND_MORE:
+        if (studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS) return studio_is_editing(studio);
+        return true;
     case COMMAND_BRANCH: return studio->run->checkpoint_count > 0 && !studio_is_editing(studio);
     case COMMAND_MUTE: return alive || studio->screen == SCREEN_MIXER;
     case COMMAND_RESUME: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);

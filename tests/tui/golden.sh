@@ -31,9 +31,10 @@ feed() { # STEP WORDS... : the run as it was in the step after STEP
 
 stable() { # waits until the screen has stood still for two looks
     last= ; same=0; tries=0
-    while [ $same -lt 2 ] && [ $tries -lt 60 ]; do
+    while [ $same -lt 2 ] && [ $tries -lt ${TRIES:-60} ]; do
         sleep ${PAUSE:-0.12}
-        now=$($tmux capture-pane -e -p | cksum)
+        now=$($tmux capture-pane -e -p | tee "$work/look" | cksum)
+        grep -q 'redrawing\|working out' "$work/look" && now=$tries # an answer is on its way
         if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
         last=$now tries=$((tries + 1))
     done
@@ -90,7 +91,8 @@ for at in $sizes; do
     # errors
     screen "missing-model-$at" $c $r "" / s d 1 5 Enter Enter
     screen "broken-preset-$at" $c $r "" G Enter
-    screen "does-not-fit-$at" $c $r "" g e / l i m i t Enter g Enter C-u 1 e 6 Enter
+    screen "does-not-fit-$at" $c $r "" g e / l i m i t Enter g Enter C-u 5 0 Space M i B Enter
+    screen "bad-setting-$at" $c $r "" g e / l i m i t Enter g Enter C-u 1 e 3 Enter
     screen "bad-value-$at" $c $r "$run --pictures none" = C-u x Enter
 done
 screen tune-symbols-80x24 80 24 "$run --pictures symbols"
@@ -117,6 +119,7 @@ feed 40 --lose
 for at in $sizes; do screen "tune-lost-$at" ${at%x*} ${at#*x} "$run --pictures none"; done
 # Who attaches sees what who has watched from the start sees.
 feed 40 --attach
+UPDATE=
 for at in $sizes; do
     screen "tune-$at" ${at%x*} ${at#*x} "$run --pictures none"
     screen "timeline-$at" ${at%x*} ${at#*x} "$run --pictures none" 5 Left

@@ -38,10 +38,10 @@ run="$work/data/alignprop/runs/vivid-pairs"
 
 "$program" engine & engine=$!
 while [ ! -S "$work/runtime/alignprop/engine.sock" ]; do sleep 0.1; done
-sleep 20 # it plans the presets while nobody asks
+sleep 100 # it plans the presets while nobody asks
 "$recorder" desk "$work/desk.recording" "$work/runtime/alignprop/engine.sock" "$work/desk" $replace & desk=$!
 while [ ! -S "$work/desk" ]; do sleep 0.1; done
-DESK="$work/desk" SIZES=80x24 PAUSE=0.8 "$here/golden.sh" "$driver" "$replayer" "$work/run.recording" "$work" >/dev/null || true
+DESK="$work/desk" SIZES=80x24 PAUSE=0.8 TRIES=300 "$here/golden.sh" "$driver" "$replayer" "$work/run.recording" "$work" >/dev/null || true
 kill $desk
 wait $desk || true
 cat "$work/run.recording" "$work/desk.recording" >"$out" # members of one compressed file

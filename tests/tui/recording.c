@@ -41,8 +41,6 @@ static bool inflate_file(const char *path, struct bytes *content)
     if (file == NULL) return complain(path, "cannot be read");
     while ((got = gzread(file, part, sizeof part)) > 0) bytes_add(content, part, (size_t)got);
     gzclose(file);
-    bytes_add(content, "", 1); /* ends the last text */
-    content->length--;
     return got == 0 && !content->failed ? true : complain(path, "cannot be read");
 }
 
@@ -79,13 +77,22 @@ bool recording_read(const char *path, struct recording *recording)
     if (recording->count == 0 || at != recording->content.length || recording->records == NULL)
         return complain(path, "is no whole recording");
     at = 0;
-    for (int index = 0; index < recording->count; index++)
+    for (int index = 0; index < recording->count; index++) {
+        struct frame *frame = &recording->records[index].frame;
         if (!next_record(&recording->content, &at, &recording->records[index])) return false;
+        char *payload = malloc(frame->length + 1); /* a frame's payload ends with a zero */
+        if (payload == NULL) return complain(path, "there is no memory for it");
+        memcpy(payload, frame->payload, frame->length);
+        payload[frame->length] = 0;
+        frame->payload = payload;
+    }
+    bytes_free(&recording->content);
     return true;
 }
 
 void recording_free(struct recording *recording)
 {
+    for (int index = 0; index < recording->count; index++) free((char *)recording->records[index].frame.payload);
     free(recording->records);
     bytes_free(&recording->content);
     *recording = (struct recording){0};

@@ -19,7 +19,7 @@ enum record_kind {
 struct record {
     enum record_kind kind;
     double time;
-    struct frame frame; /* borrowed from the recording */
+    struct frame frame; /* its payload belongs to the recording */
 };
 
 struct recording {

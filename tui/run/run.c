@@ -176,7 +176,9 @@ static struct run_step *step_entry(struct run *run, int step)
     struct run_step *entry = &run->history[at];
     memset(entry, 0, sizeof *entry);
     entry->step = step;
-    entry->loss = entry->gradient_norm = entry->seconds = NAN;
+    entry->loss = entry->gradient_norm = entry->seconds = entry->time = NAN;
+    entry->after_break = run->broken;
+    run->broken = false;
     for (int index = 0; index < RUN_REWARDS; index++) entry->reward[index] = entry->held_out[index] = NAN;
     for (int index = 0; index < FIGURE_COUNT; index++) entry->figure[index] = NAN;
     return entry;
@@ -228,8 +230,11 @@ static double figure_of(const struct run *run, const cJSON *line, enum run_figur
 
 static void take_event(struct run *run, const cJSON *line)
 {
+    static const char *const breaks[] = {"pause", "continue", "resume", "rollback", "stop", "end"};
     const char *event = item_text(line, "event", "");
     int step = (int)item_integer(line, "step", run->step);
+    for (size_t index = 0; index < sizeof breaks / sizeof *breaks; index++)
+        if (strcmp(event, breaks[index]) == 0) run->broken = true;
     if (strcmp(event, "set") == 0) {
         const char *key = item_text(line, "key", "");
         double to = item_number(line, "to", NAN), from = item_number(line, "from", NAN);
@@ -278,6 +283,7 @@ void run_take_line(struct run *run, const cJSON *line)
     entry->loss = item_number(line, "loss", NAN);
     entry->gradient_norm = item_number(line, "grad_norm", NAN);
     entry->seconds = item_number(line, "seconds", NAN);
+    entry->time = item_number(line, "time", NAN);
     entry->kept_steps = (int)item_integer(line, "k", 0);
     entry->skipped = item_true(line, "skipped");
     for (int figure = 0; figure < FIGURE_COUNT; figure++)
@@ -317,6 +323,29 @@ static void add_log(struct run *run, const cJSON *line)
     if (run->log_count < RUN_LOG_LINES) run->log_count++;
 }
 
+/* Seconds of a step, and with what lies between steps (evaluations, saving) the seconds left, over the newest steps.
+ * They follow from the history alone: who attaches sees the same as who has watched. */
+static void update_pace(struct run *run)
+{
+    enum { RECENT = 20 };
+    double seconds = 0, spans = 0;
+    int steps = 0, span_count = 0;
+    for (int at = run->history_count - 1; at >= 0 && steps < RECENT; at--) {
+        const struct run_step *entry = &run->history[at], *before = at > 0 ? entry - 1 : NULL;
+        if (!entry->trained || isnan(entry->seconds)) continue;
+        seconds += entry->seconds;
+        steps++;
+        bool follows = before != NULL && before->trained && before->step + 1 == entry->step && !entry->after_break;
+        if (!follows || !(entry->time > before->time)) continue;
+        spans += entry->time - before->time;
+        span_count++;
+    }
+    if (steps == 0) return;
+    run->seconds_per_step = seconds / steps;
+    double pace = span_count > 0 ? spans / span_count : run->seconds_per_step;
+    run->seconds_left = pace * (run->steps - run->step);
+}
+
 void run_take_state(struct run *run, const cJSON *message)
 {
     const cJSON *place = item_get(message, "run");
@@ -338,6 +367,7 @@ void run_take_state(struct run *run, const cJSON *message)
     run->memory_free = item_number(memory, "free", NAN);
     if (item_get(message, "preset") != NULL) take_preset(run, item_get(message, "preset"));
     run->history_count = run->mark_count = run->checkpoint_count = 0;
+    run->broken = false;
     run->step = 0;
     read_history(run, item_integer(item_get(message, "history"), "bytes", -1));
     if (item_get(message, "last") != NULL) run_take_line(run, item_get(message, "last"));
@@ -350,16 +380,13 @@ void run_take_state(struct run *run, const cJSON *message)
     run->log_count = run->log_next = 0;
     cJSON_ArrayForEach(item, item_get(message, "log")) add_log(run, item);
     if (item_get(message, "progress") != NULL) run_take_message(run, "progress", item_get(message, "progress"));
+    update_pace(run);
 }
 
 static void take_metrics(struct run *run, const cJSON *line)
 {
     run_take_line(run, line);
-    double seconds = item_number(line, "seconds", NAN);
-    if (isnan(seconds)) return;
-    double before = run->seconds_per_step;
-    run->seconds_per_step = isnan(before) ? seconds : before * 0.8 + seconds * 0.2;
-    run->seconds_left = run->seconds_per_step * (run->steps - run->step);
+    update_pace(run);
     if (run->pending_step > 0 && run->step >= run->pending_step) run->pending_step = 0;
 }
 

@@ -55,6 +55,8 @@ struct run_step {
     double held_out[RUN_REWARDS]; /* raw means over the held-out prompts */
     double figure[FIGURE_COUNT];  /* NaN where missing */
     double loss, gradient_norm, seconds;
+    double time;      /* when its line was written, seconds since 1970 */
+    bool after_break; /* the run stood still before it: paused, stopped, gone back */
     int kept_steps;
     bool skipped;
 };
@@ -102,6 +104,7 @@ struct run {
     cJSON *preset;            /* as started; owned, may be NULL */
     struct run_step *history; /* ordered by step, count entries */
     int history_count, history_capacity;
+    bool broken; /* the run stands still, or did since the newest step */
     bool looks_held_out; /* figures of how pictures look are of held-out pictures, not of the batch */
     struct run_mark marks[RUN_MARKS];
     int mark_count;

@@ -301,6 +301,12 @@ static void draw_cost(const struct studio *studio, struct area area)
     }
 }
 
+static void draw_over(const char *error, struct area area)
+{
+    draw_fill(area, STYLE_TEXT);
+    draw_wrapped(area, STYLE_BAD, error);
+}
+
 static void apply_remedy(struct studio *studio, int index)
 {
     const cJSON *set = item_get(cJSON_GetArrayItem(item_get(studio->plan, "remedies"), index), "set"), *item = NULL;
@@ -364,6 +370,8 @@ static void draw(struct studio *studio, struct area body)
     }
     if (wide)
         draw_cost(studio, (struct area){body.row, body.column + width + 2, body.rows - 1, 40});
+    else if (studio->plan_error[0] != 0)
+        draw_over(studio->plan_error, (struct area){body.row + body.rows - 2, body.column, 2, body.columns});
     else
         draw_cost(studio, (struct area){body.row + body.rows - 1, body.column, 1, body.columns});
 }

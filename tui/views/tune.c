@@ -321,7 +321,8 @@ static void draw_overview(struct studio *studio, const struct tune_layout *layou
 
 static void draw_pictures(struct studio *studio, const struct tune_layout *layout)
 {
-    if (studio->tune.picture_set == SET_OVERVIEW && layout->picture_count == 4) {
+    bool of_folder = run_picture_count(studio->run, RUN_SAMPLE) == 0 && !run_alive(studio->run); /* none but held-out */
+    if (studio->tune.picture_set == SET_OVERVIEW && layout->picture_count == 4 && !of_folder) {
         draw_overview(studio, layout);
     } else if (studio->tune.picture_set <= SET_HELD_OUT) {
         draw_held_out(studio, layout);
@@ -372,7 +373,8 @@ static void draw_memory(const struct studio *studio, struct area body)
 /* Held-out prompts with their reward and the change since the base model. */
 static void draw_table(const struct studio *studio, struct area area)
 {
-    if (area.rows < 3) return;
+    const struct run_picture *any = run_picture(studio->run, RUN_BASE, 0);
+    if (area.rows < 3 || any == NULL || isnan(any->reward)) return;
     char text[24], change[24];
     draw_text(area.row, area.column, 20, STYLE_LIVE, "held-out prompts");
     draw_right(area.row, area.column + area.columns - 20, 10, STYLE_DIM, "reward");
@@ -383,7 +385,7 @@ static void draw_table(const struct studio *studio, struct area area)
         const struct run_picture *tuned = run_picture(studio->run, RUN_HELD_OUT, index);
         double gain = base != NULL && tuned != NULL ? tuned->reward - base->reward : NAN;
         if (tuned == NULL) tuned = base;
-        if (tuned == NULL) continue;
+        if (tuned == NULL || isnan(tuned->reward)) continue;
         draw_text(area.row + row, area.column, area.columns - 22, STYLE_TEXT, tuned->prompt);
         draw_right(area.row + row, area.column + area.columns - 20, 10, STYLE_TEXT, "%s",
                    words_number(text, sizeof text, tuned->reward));
