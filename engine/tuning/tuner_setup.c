@@ -279,25 +279,14 @@ status tuner_check_memory(const struct tuner *tuner)
     struct chain_sizes sizes = chain_sizes(tuner->chain);
     size_t per_picture = (sizes.saved_step + sizes.work) / (size_t)preset->batch;
     size_t excess = tuner->plan.total_bytes - limit;
-<<<<<<< HEAD
     size_t before = sizes.saved_decoder + sizes.saved_extra;
     size_t rest = sizes.saved_step > before ? sizes.saved_step - before : 0;
     size_t spare_calls = sizes.saved_calls > rest ? sizes.saved_calls - rest : 0;
-    if (spare_calls >= excess)
-        return status_error(STATUS_NO_MEMORY, "needs %.2f GB, %.2f GB are free; memory.keep_steps=0 would fit",
-                            gigabytes(tuner->plan.total_bytes), gigabytes(limit));
+    if (spare_calls >= excess) return status_error(STATUS_NO_MEMORY, "%s; memory.keep_steps=0 would fit", words);
     int fewer = preset->batch - (int)((excess - spare_calls) / (per_picture ? per_picture : 1)) - 1;
     if (fewer >= 1)
         return status_error(STATUS_NO_MEMORY,
-                            "needs %.2f GB, %.2f GB are free; batch=%d with memory.keep_steps=0 (and accumulate=%d) or "
-=======
-    size_t spare_calls = sizes.saved_calls - sizes.saved_step;
-    if (spare_calls >= excess) return status_error(STATUS_NO_MEMORY, "%s; memory.keep_steps=1 would fit", words);
-    int fewer = preset->batch - (int)((excess - spare_calls) / (per_picture ? per_picture : 1)) - 1;
-    if (fewer >= 1)
-        return status_error(STATUS_NO_MEMORY,
-                            "%s; batch=%d with memory.keep_steps=1 (and accumulate=%d) or "
->>>>>>> engine
+                            "%s; batch=%d with memory.keep_steps=0 (and accumulate=%d) or "
                             "a smaller sampler.width and sampler.height would fit",
                             words, fewer, (preset->batch + fewer - 1) / fewer * preset->accumulate);
     return status_error(STATUS_NO_MEMORY, "%s; a smaller sampler.width and sampler.height or a smaller model would fit",
