@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef status_ok /* those of the analyser */
+#undef status_error
+
 status status_ok(void)
 {
     status result;
@@ -42,8 +45,6 @@ static void append_words(status *target, const char *format, ...)
     append(target, format, arguments);
     va_end(arguments);
 }
-
-#undef status_error /* the analyser's */
 
 status status_error(enum status_code code, const char *format, ...)
 {
