@@ -10,6 +10,7 @@
 #include "tests/tui/pseudo_terminal.h"
 #include "tui/pictures/encode.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -142,15 +143,28 @@ static void measure_keys(struct session *studio, const char *name, void (*time_k
     munmap(bare_times, size);
 }
 
-/* Nanoseconds that a process has run, its children not counted. */
-static double process_nanoseconds(pid_t process)
+static double thread_nanoseconds(pid_t process, const char *thread)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/schedstat", (int)process);
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)process, thread);
     FILE *file = fopen(path, "r");
-    double time = -1;
+    double time = 0;
     must(file != NULL && fscanf(file, "%lf", &time) == 1, "no processor time of the studio");
     fclose(file);
+    return time;
+}
+
+/* Nanoseconds that a process's threads have run, its children not counted. */
+static double process_nanoseconds(pid_t process)
+{
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)process);
+    DIR *threads = opendir(path);
+    must(threads != NULL, "no threads of the studio");
+    double time = 0;
+    for (struct dirent *entry = readdir(threads); entry != NULL; entry = readdir(threads))
+        if (entry->d_name[0] != '.') time += thread_nanoseconds(process, entry->d_name);
+    closedir(threads);
     return time;
 }
 

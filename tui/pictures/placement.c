@@ -13,8 +13,8 @@ struct slot {
     int64_t started;                  /* when the last picture was begun; 0: never */
     unsigned long making;             /* number of what the maker makes for this slot; 0: nothing */
     uint64_t making_hash, failed_hash;
-    unsigned making_identity;
-    unsigned identity;      /* kitty: number of what stands or is being sent */
+    /* kitty: numbers of what stands, is being sent and is in the making */
+    unsigned shown_identity, sending_identity, making_identity;
     struct encoded encoded; /* what is being sent */
     int next_piece;         /* of it; count: done */
     uint64_t sending_hash;
@@ -35,7 +35,9 @@ struct pictures {
     int make_turn, send_turn; /* slots that are served first */
     long cell_budget; /* symbols on a slow link: bytes of cells that may change in this frame; negative: no limit */
     unsigned last_identity;
-    struct bytes removals; /* kitty: what has to go before the next frame */
+    /* kitty: what goes ahead of the next frame. A transfer in chunks allows no other command in between, so its end comes
+     * first. */
+    struct bytes endings, removals;
 };
 
 struct pictures *pictures_new(void)
@@ -67,19 +69,28 @@ void pictures_free(struct pictures *pictures)
         free(pictures->slots[index].cells);
         free(pictures->slots[index].drawn);
     }
+    bytes_free(&pictures->endings);
     bytes_free(&pictures->removals);
     free(pictures);
 }
 
-/* What is half sent is ended in a way that leaves nothing behind; pieces are whole control strings, so only kitty's
- * chunked transfer needs a last chunk. */
+static bool half_sent(const struct slot *slot)
+{
+    return slot->next_piece > 0 && slot->next_piece < slot->encoded.count;
+}
+
+/* Pieces are whole control strings, so only kitty's chunked transfer needs an end: a last chunk, and the picture goes. */
+static void end_transfer(struct pictures *pictures, struct slot *slot)
+{
+    if (half_sent(slot) && pictures->used == PROTOCOL_KITTY)
+        bytes_format(&pictures->endings, "\033_Gm=0,q=2;\033\\\033_Ga=d,d=I,i=%u,q=2\033\\", slot->sending_identity);
+    slot->next_piece = 0;
+}
+
 static void stop_sending(struct pictures *pictures, struct slot *slot)
 {
-    bool begun = slot->next_piece > 0 && slot->next_piece < slot->encoded.count;
-    if (begun && pictures->used == PROTOCOL_KITTY)
-        bytes_format(&pictures->removals, "\033_Gm=0,q=2;\033\\\033_Ga=d,d=I,i=%u,q=2\033\\", slot->identity);
+    end_transfer(pictures, slot);
     encoded_clear(&slot->encoded);
-    slot->next_piece = 0;
     slot->sending_hash = 0;
 }
 
@@ -96,7 +107,7 @@ static void remove_shown(struct pictures *pictures, struct slot *slot)
     slot->making = 0; /* what comes of it belongs to nobody */
     stop_sending(pictures, slot);
     if (slot->shown_hash != 0 && pictures->used == PROTOCOL_KITTY)
-        bytes_format(&pictures->removals, "\033_Ga=d,d=I,i=%u,q=2\033\\", slot->identity);
+        bytes_format(&pictures->removals, "\033_Ga=d,d=I,i=%u,q=2\033\\", slot->shown_identity);
     slot->shown_hash = 0;
 }
 
@@ -341,7 +352,11 @@ void pictures_end(struct pictures *pictures, struct bytes *before)
         struct slot *slot = &pictures->slots[index];
         if (!slot->wanted) remove_shown(pictures, slot);
     }
+    if (pictures->removals.length > 0) /* what is still wanted begins anew behind them */
+        for (int index = 0; index < PICTURE_SLOTS; index++) end_transfer(pictures, &pictures->slots[index]);
+    add_control(pictures, before, pictures->endings.data, pictures->endings.length);
     add_control(pictures, before, pictures->removals.data, pictures->removals.length);
+    bytes_clear(&pictures->endings);
     bytes_clear(&pictures->removals);
 }
 
@@ -394,7 +409,7 @@ static bool start_making(struct pictures *pictures, struct slot *slot, int64_t n
                 .colors = colors,
                 .strip_rows = strip_rows(pictures, slot, colors),
                 .identity = kitty ? ++pictures->last_identity : 0,
-                .replaces = kitty && slot->shown_hash != 0 ? slot->identity : 0,
+                .replaces = kitty && slot->shown_hash != 0 ? slot->shown_identity : 0,
             },
         .palette = settings->palette,
         .unicode = settings->unicode,
@@ -465,7 +480,7 @@ bool pictures_collect(struct pictures *pictures)
     *made.encoded = spent;
     slot->next_piece = 0;
     slot->sending_hash = slot->making_hash;
-    slot->identity = slot->making_identity;
+    slot->sending_identity = slot->making_identity;
     return false;
 }
 
@@ -499,6 +514,7 @@ bool pictures_next_piece(struct pictures *pictures, struct bytes *after)
     add_control(pictures, after, slot->encoded.bytes.data + start, length);
     if (++slot->next_piece < slot->encoded.count) return true;
     slot->shown_hash = slot->sending_hash;
+    slot->shown_identity = slot->sending_identity;
     slot->sending_hash = 0;
     encoded_clear(&slot->encoded);
     slot->next_piece = 0;
