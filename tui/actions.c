@@ -162,6 +162,15 @@ void studio_edit_preset(struct studio *studio, const cJSON *preset)
     studio->plan_due = studio->now;
 }
 
+void studio_offer_remedies(struct studio *studio)
+{
+    if (studio->draft == NULL) return;
+    studio->refused_for_memory = true;
+    studio->draft_shown = true;
+    studio->plan_due = studio->now;
+    studio_go(studio, SCREEN_EDIT);
+}
+
 bool studio_is_editing(const struct studio *studio)
 {
     return studio->draft != NULL && (studio->draft_shown || studio->run->phase == RUN_UNKNOWN);

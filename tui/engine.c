@@ -49,6 +49,7 @@ static void take_start(struct studio *studio, const struct request *request, con
         return;
     }
     studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, item_text(message, "error", "refused"));
+    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY) studio_offer_remedies(studio);
 }
 
 static void attach_to_newest(struct studio *studio, int argument)

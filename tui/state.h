@@ -192,6 +192,7 @@ struct studio {
     cJSON *plan;      /* newest answer for the draft */
     int64_t plan_due; /* 0: none */
     char plan_error[400];
+    bool refused_for_memory; /* a start was refused: the plan's remedies are still to be offered */
     struct undo undo[UNDO_DEPTH];
     int undo_count;
 
@@ -209,7 +210,7 @@ struct studio {
     struct timeline_view timeline;
     struct grid_view grid;
     struct mixer_view mixer;
-    struct area hits[64]; /* places a click reaches, set while drawing */
+    struct area home_lists[2]; /* rows of the two lists of the home screen: a click chooses list and row */
     struct {
         int row, column, columns;
         enum command_id command;
@@ -265,6 +266,8 @@ void studio_branch(struct studio *studio);
 bool studio_is_editing(const struct studio *studio);
 void studio_leave(struct studio *studio);
 void studio_stop_run(struct studio *studio, int argument);
+/* What does not fit in memory: shows the settings of the draft, where what would fit is offered as soon as it is planned. */
+void studio_offer_remedies(struct studio *studio);
 void studio_save_draft(struct studio *studio);
 /* Of a catalogue: puts the cursor of the home screen where a first run should start. */
 void home_choose_first(struct studio *studio, const cJSON *catalogue);

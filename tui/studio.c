@@ -381,6 +381,8 @@ static void drop_live(struct studio *studio)
         report_lost_engine(studio);
     else
         studio_say(studio, MESSAGE_INFO, "%s", studio->run->end_text[0] ? studio->run->end_text : "the run has ended");
+    if (phase == RUN_FAILED && studio->run->end_status == STATUS_NO_MEMORY && studio->run->step == 0)
+        studio_offer_remedies(studio);
     studio_request(studio, studio->engine, REQUEST_RUNS, "runs", NULL, "list the runs");
 }
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Signals can only speak to what has a fixed place: the one variable of the program that is not on a stack. */
@@ -231,6 +232,15 @@ static void remove_unstarted(const struct run_folder *folder)
     if (!has_metrics(folder)) directory_remove(folder->path);
 }
 
+/* True when no engine has ever begun with the run: not even its first event is written. */
+static bool is_untouched(const struct run_folder *folder)
+{
+    char path[PATH_SIZE];
+    struct stat facts;
+    if (path_format(path, "%s/metrics.jsonl", folder->path).code != STATUS_OK) return false;
+    return stat(path, &facts) != 0 || facts.st_size == 0;
+}
+
 static status load_tune(const struct invocation *invocation, struct run_job *job)
 {
     char steps[40], seed[40];
@@ -326,6 +336,8 @@ static status resume(const struct invocation *invocation, struct run_job *job)
     TRY(work_open_device(invocation, state.device, state.threads, &job->work));
     say(invocation, "going on with %s on %s from step %d", job->folder.path, job->work.device, state.step);
     status result = run_engine(invocation, job);
+    /* A run that a screen has asked for is begun in this way too. */
+    if (result.code == STATUS_NO_MEMORY && is_untouched(&job->folder)) directory_remove(job->folder.path);
     report_end(invocation, job, result);
     return result;
 }

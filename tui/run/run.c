@@ -406,6 +406,7 @@ void run_take_message(struct run *run, const char *type, const cJSON *message)
     } else if (strcmp(type, "end") == 0) {
         run->phase = phase_of(item_text(message, "phase", "stopped"));
         run->step = (int)item_integer(message, "step", run->step);
+        run->end_status = (int)item_integer(message, "status", 0);
         snprintf(run->end_text, sizeof run->end_text, "%s", item_text(message, "text", ""));
         if (run->phase == RUN_FAILED) snprintf(run->error, sizeof run->error, "%s", run->end_text);
     }

@@ -94,6 +94,7 @@ struct run {
     char path[4096], name[128], device[32];
     enum run_phase phase;
     char error[400], end_text[240];
+    int end_status; /* exit status that `end` told */
     int step, steps, threads, pending_step, clients;
     int waiting_ahead; /* runs that come before this one while it waits for the device */
     double seconds_per_step, seconds_left;

@@ -265,7 +265,8 @@ static void draw_cost(const struct studio *studio, struct area area)
         draw_text(area.row, area.column, area.columns, STYLE_DIM, "working out what this costs \u2026");
         return;
     }
-    double total = item_number(plan, "total_bytes", NAN), available = item_number(plan, "free_bytes", NAN);
+    double total = item_number(plan, "total_bytes", NAN);
+    double available = item_number(plan, "limit_bytes", item_number(plan, "free_bytes", NAN));
     bool fits = item_get(plan, "fits") == NULL || item_true(plan, "fits");
     double seconds = item_number(plan, "seconds_per_step", NAN), adapter = item_number(plan, "adapter_bytes", NAN);
     if (area.rows < 4) {
@@ -320,11 +321,15 @@ static void apply_remedy(struct studio *studio, int index)
 static void offer_remedies(struct studio *studio)
 {
     if (studio->plan == NULL || item_get(studio->plan, "fits") == NULL || item_true(studio->plan, "fits")) return;
-    if (studio->message_level != MESSAGE_NONE) return;
+    if (studio->message_level != MESSAGE_NONE && !studio->refused_for_memory) return;
+    studio->refused_for_memory = false;
     char needed[32], available[32];
-    studio_say(studio, MESSAGE_ERROR, "does not fit: needs %s, %s are free",
+    double free_bytes = item_number(studio->plan, "free_bytes", NAN);
+    double limit = item_number(studio->plan, "limit_bytes", free_bytes);
+    studio_say(studio, MESSAGE_ERROR,
+               limit < free_bytes ? "does not fit: needs %s, the limit is %s" : "does not fit: needs %s, %s are free",
                words_bytes(needed, sizeof needed, item_number(studio->plan, "total_bytes", NAN)),
-               words_bytes(available, sizeof available, item_number(studio->plan, "free_bytes", NAN)));
+               words_bytes(available, sizeof available, limit));
     const cJSON *remedies = item_get(studio->plan, "remedies");
     for (int index = 0; index < cJSON_GetArraySize(remedies) && index < 4; index++)
         studio_add_remedy(studio, (char)('a' + index), item_text(cJSON_GetArrayItem(remedies, index), "label", "?"),

@@ -197,10 +197,7 @@ static void draw_presets(struct studio *studio, struct area area)
     int first = list_window(list, count, rows);
     for (int row = 0; row < rows && first + row < count; row++)
         draw_preset(studio, area.row + 1 + row, area, shown[first + row], focused && first + row == list->cursor);
-    if (focused) {
-        studio->list_area = (struct area){area.row + 1, area.column, rows, area.columns};
-        studio->list_first = first;
-    }
+    studio->home_lists[PANE_PRESETS] = (struct area){area.row + 1, area.column, rows, area.columns};
     if (first + rows < count)
         draw_right(area.row + 1 + rows, area.column, area.columns - 1, STYLE_DIM, "%d more below",
                    count - first - rows);
@@ -231,14 +228,12 @@ static void draw_runs(struct studio *studio, struct area area)
                  focused && first + row == list->cursor);
     if (count == 0)
         draw_text(area.row + 1, area.column + 2, area.columns - 2, STYLE_DIM, "none yet: what you start stands here");
-    if (focused) {
-        studio->list_area = (struct area){area.row + 1, area.column, rows, area.columns};
-        studio->list_first = first;
-    }
+    studio->home_lists[PANE_RUNS] = (struct area){area.row + 1, area.column, rows, area.columns};
 }
 
 static void draw(struct studio *studio, struct area body)
 {
+    studio->list_area = body;
     int runs = cJSON_GetArraySize(studio->runs);
     int most = body.rows / 3;
     int run_rows = (runs < 1 ? 1 : runs > most - 1 ? most - 1 : runs) + 1;
@@ -387,14 +382,17 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, int row, int column, bool again)
 {
-    (void)column;
     (void)again;
-    struct list *list = &studio->home[studio->home_pane];
-    int chosen = studio->list_first + row;
-    if (chosen == list->cursor)
-        command(studio, COMMAND_OPEN, false);
-    else
-        list->cursor = chosen;
+    for (int pane = PANE_PRESETS; pane <= PANE_RUNS; pane++) {
+        struct area area = studio->home_lists[pane];
+        int at = studio->list_area.row + row - area.row;
+        if (!area_contains(area, area.row + at, studio->list_area.column + column)) continue;
+        struct list *list = &studio->home[pane];
+        bool chosen = studio->home_pane == pane && list->top + at == list->cursor;
+        studio->home_pane = pane;
+        list->cursor = list->top + at;
+        if (chosen) command(studio, COMMAND_OPEN, false);
+    }
 }
 
 const struct screen screen_home = {
