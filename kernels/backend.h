@@ -53,6 +53,12 @@ struct backend_interface {
     /* Waits until everything queued is done and reports what failed. */
     status (*synchronize)(struct backend *backend);
 
+    /* Optional (NULL where a copy holds nothing up): begins to copy device memory to the host beside what is queued from
+     * now on, which must leave it as it is until synchronize. One copy at a time: not before `fetched` gave the last. */
+    status (*fetch)(struct backend *backend, const void *device, size_t bytes);
+    /* The bytes of the last fetch, the backend's until the next one; NULL while they are under way. Does not wait. */
+    status (*fetched)(struct backend *backend, const void **host);
+
     /* Optional (NULL where a device has none): records everything queued between begin and end as one replayable
      * sequence over the same pointers. */
     status (*capture_begin)(struct backend *backend);

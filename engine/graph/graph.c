@@ -41,6 +41,16 @@ int graph_forward_nodes(const struct graph *graph)
     return graph->forward_nodes < 0 ? graph->node_count : graph->forward_nodes;
 }
 
+int graph_opening_nodes(const struct graph *graph)
+{
+    return graph->opening_nodes;
+}
+
+int graph_closing_first(const struct graph *graph)
+{
+    return graph->forward_nodes < 0 ? graph->node_count : graph->closing_first;
+}
+
 const struct node *graph_node(const struct graph *graph, int index)
 {
     return &graph->nodes[index];

@@ -24,6 +24,8 @@ struct program {
     struct packing_plan *packing;
     bool owns_packing;
     void *packed_base;
+    char *standing;
+    size_t sum_bytes; /* at the beginning of `standing` */
     struct program_sizes sizes;
     size_t high_water;
     struct recordings recordings;
@@ -103,6 +105,17 @@ static void measure_constants(struct program *program)
     }
 }
 
+static status plan(struct program *program)
+{
+    struct region_sizes sizes;
+    TRY(graph_plan(program->graph, program->placements, &sizes));
+    program->sizes.saved_bytes = sizes.saved;
+    program->sizes.work_bytes = sizes.work;
+    program->sizes.standing_bytes = sizes.standing;
+    program->sum_bytes = sizes.sums;
+    return status_ok();
+}
+
 status program_create(struct backend *backend, const struct graph *graph, struct packing_plan *packing,
                       struct program **program)
 {
@@ -121,8 +134,7 @@ status program_create(struct backend *backend, const struct graph *graph, struct
     status result = packing ? status_ok() : packing_plan_create(&created->packing);
     if (!created->placements || !created->nodes || !created->bound || !created->reads)
         result = status_error(STATUS_NO_MEMORY, "no memory for a program of %zu operations", nodes);
-    if (result.code == STATUS_OK)
-        result = graph_plan(graph, created->placements, &created->sizes.saved_bytes, &created->sizes.work_bytes);
+    if (result.code == STATUS_OK) result = plan(created);
     if (result.code == STATUS_OK) result = prepare_nodes(created);
     if (result.code != STATUS_OK) {
         program_destroy(created);
@@ -157,8 +169,8 @@ struct program_sizes program_sizes(const struct program *program)
 double program_flops(const struct program *program, bool backward)
 {
     const struct graph *graph = program->graph;
-    int first = backward ? graph_forward_nodes(graph) : 0;
-    int past = backward ? graph_node_count(graph) : graph_forward_nodes(graph);
+    int first = backward ? graph_forward_nodes(graph) : graph_opening_nodes(graph);
+    int past = backward ? graph_closing_first(graph) : graph_forward_nodes(graph);
     double flops = 0.0;
     for (int i = first; i < past; i++) {
         struct operation operation = graph_operation(graph, graph_node(graph, i));
@@ -262,11 +274,18 @@ status program_pack(struct program *program, const char *name, struct memory_reg
     return status_ok();
 }
 
+void program_bind_standing(struct program *program, void *standing)
+{
+    if (program->standing != standing) recordings_forget(&program->recordings, program->backend);
+    program->standing = standing;
+}
+
 static void *pointer_of(const struct program *program, tensor_id id, char *saved, char *work)
 {
     if (id == NO_TENSOR) return NULL;
     const struct placement *placement = &program->placements[id];
     switch (placement->region) {
+    case PLACED_STANDING: return program->standing ? program->standing + placement->offset : NULL;
     case PLACED_SAVED: return saved + placement->offset;
     case PLACED_WORK: return work + placement->offset;
     case PLACED_NOWHERE: break;
@@ -316,8 +335,10 @@ static status queue_nodes(void *context, const struct sweep *sweep)
 static status run_range(struct program *program, int first, int past, struct memory_region saved,
                         struct memory_region work, struct memory_region scratch)
 {
+    /* The opening and the closing sweep save nothing. */
+    bool saves = first == graph_opening_nodes(program->graph) || first == graph_forward_nodes(program->graph);
     if (work.bytes < program->sizes.work_bytes || scratch.bytes < program->sizes.scratch_bytes ||
-        saved.bytes < program->sizes.saved_bytes)
+        (saves && saved.bytes < program->sizes.saved_bytes))
         return status_error(STATUS_FAILED,
                             "program: a region is smaller than the plan (saved %zu of %zu, work %zu of "
                             "%zu, scratch %zu of %zu bytes)",
@@ -330,14 +351,37 @@ static status run_range(struct program *program, int first, int past, struct mem
 status program_forward(struct program *program, struct memory_region saved, struct memory_region work,
                        struct memory_region scratch)
 {
-    return run_range(program, 0, graph_forward_nodes(program->graph), saved, work, scratch);
+    const struct graph *graph = program->graph;
+    return run_range(program, graph_opening_nodes(graph), graph_forward_nodes(graph), saved, work, scratch);
 }
 
 status program_backward(struct program *program, struct memory_region saved, struct memory_region work,
                         struct memory_region scratch)
 {
-    return run_range(program, graph_forward_nodes(program->graph), graph_node_count(program->graph), saved, work,
-                     scratch);
+    const struct graph *graph = program->graph;
+    return run_range(program, graph_forward_nodes(graph), graph_closing_first(graph), saved, work, scratch);
+}
+
+status program_clear_sums(struct program *program)
+{
+    if (program->sum_bytes == 0) return status_ok();
+    return program->backend->interface->clear(program->backend, program->standing, program->sum_bytes);
+}
+
+status program_open(struct program *program, struct memory_region work, struct memory_region scratch)
+{
+    if (graph_opening_nodes(program->graph) == 0) return status_ok();
+    TRY(run_range(program, 0, graph_opening_nodes(program->graph), (struct memory_region){NULL, 0}, work, scratch));
+    return program_clear_sums(program);
+}
+
+status program_close(struct program *program, struct memory_region work, struct memory_region scratch)
+{
+    const struct graph *graph = program->graph;
+    if (graph_closing_first(graph) == graph_node_count(graph)) return status_ok();
+    TRY(run_range(program, graph_closing_first(graph), graph_node_count(graph), (struct memory_region){NULL, 0}, work,
+                  scratch));
+    return program_clear_sums(program);
 }
 
 size_t program_high_water(const struct program *program)

@@ -1,9 +1,10 @@
 /* A graph, planned and prepared on a backend: nothing is allocated while it runs.
  *
- * Memory is in four parts, all owned by the caller, so that several programs share one arena:
+ * Memory is in five parts, all owned by the caller, so that several programs share one arena:
  *  saved    what the backward sweep reads of the forward sweep; one region for each kept call
  *  work     everything else that a sweep computes on the way; undefined between sweeps. While packing, the weight that
  *           is packed lies there
+ *  standing what the opening sweep leaves for the others, and the sums that they leave for the closing sweep; bound
  *  scratch  for the kernels; undefined between operations
  *  packed   weights in the kernels' own layouts; filled by program_pack, kept
  * Inputs, outputs, parameters and states are bound to the caller's memory. */
@@ -24,7 +25,7 @@ void packing_plan_destroy(struct packing_plan *plan);
 size_t packing_plan_bytes(const struct packing_plan *plan);
 
 struct program_sizes {
-    size_t saved_bytes, work_bytes, scratch_bytes, packed_bytes;
+    size_t saved_bytes, work_bytes, scratch_bytes, packed_bytes, standing_bytes;
     size_t weight_bytes; /* of the constants that it reads as they are, before sharing with other programs */
 };
 
@@ -43,6 +44,7 @@ status program_create(struct backend *backend, const struct graph *graph, struct
                       struct program **program);
 void program_destroy(struct program *program);
 struct program_sizes program_sizes(const struct program *program);
+/* Of one forward or backward sweep, without what is set apart. */
 double program_flops(const struct program *program, bool backward);
 
 /* Whether the program reads this constant's own bytes when it runs. Those of the others are only packed: they never
@@ -58,6 +60,16 @@ status program_bind(struct program *program, tensor_id tensor, void *memory);
  * (by name). `packed` is the whole region of the packing plan; contents of `work` and `scratch` are lost. */
 status program_pack(struct program *program, const char *name, struct memory_region packed, struct memory_region work,
                     struct memory_region scratch);
+
+/* Where what stands between sweeps lies: standing_bytes, which may be other programs' while this one is closed. */
+void program_bind_standing(struct program *program, void *standing);
+/* Runs the opening sweep and begins the sums anew. To be called before forward sweeps whenever something that the
+ * opening reads has changed, or its standing region was used otherwise. */
+status program_open(struct program *program, struct memory_region work, struct memory_region scratch);
+/* Runs the closing sweep over what the backward sweeps have summed since, and begins the sums anew. */
+status program_close(struct program *program, struct memory_region work, struct memory_region scratch);
+/* Begins the sums anew and drops what they hold. */
+status program_clear_sums(struct program *program);
 
 /* Runs the forward sweep. Everything must be bound. `saved` may be an empty region when the graph is not
  * differentiated. */

@@ -25,6 +25,11 @@ struct rewriting {
     struct node *old_nodes;
 };
 
+static int block_first(const struct graph *graph, int block)
+{
+    return block > 0 ? graph->block_ends[block - 1] : graph->opening_nodes;
+}
+
 static status prepare(struct rewriting *r)
 {
     size_t tensors = (size_t)r->graph->tensor_count + 1, nodes = (size_t)r->old_count + 1;
@@ -121,16 +126,18 @@ static void append_reading_copies(struct rewriting *r, struct node node, bool is
 static void rewrite_backward(struct rewriting *r)
 {
     struct graph *graph = r->graph;
+    int closing = graph->closing_first;
     graph->node_count = r->boundary;
     for (int n = r->boundary; n < r->old_count; n++) {
+        if (n == closing) graph->closing_first = graph->node_count;
         for (int block = graph->block_count - 1; block >= 0; block--) {
             if (r->copied_before[block] != n) continue;
-            int first = block > 0 ? graph->block_ends[block - 1] : 0;
-            for (int i = first; i < graph->block_ends[block]; i++)
+            for (int i = block_first(graph, block); i < graph->block_ends[block]; i++)
                 if (r->copied[i]) append_reading_copies(r, r->old_nodes[i], true);
         }
         append_reading_copies(r, r->old_nodes[n], false);
     }
+    if (closing == r->old_count) graph->closing_first = graph->node_count;
 }
 
 status graph_recompute_blocks(struct graph *graph)
@@ -146,7 +153,7 @@ status graph_recompute_blocks(struct graph *graph)
     if (result.code == STATUS_OK) {
         find_uses(&r);
         for (int block = 0; block < graph->block_count; block++)
-            choose(&r, block, block > 0 ? graph->block_ends[block - 1] : 0, graph->block_ends[block]);
+            choose(&r, block, block_first(graph, block), graph->block_ends[block]);
         rewrite_backward(&r);
         result = graph->state;
     }

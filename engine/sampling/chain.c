@@ -102,6 +102,17 @@ static size_t largest_over_parts(const struct chain *chain, size_t (*measure)(co
     return bytes;
 }
 
+static size_t standing_of(const struct program *program)
+{
+    return program_sizes(program).standing_bytes;
+}
+
+/* One region for the plain and the kept step: only one of them is open at a time. */
+static size_t standing_bytes(const struct chain *chain)
+{
+    return largest_over_parts(chain, standing_of);
+}
+
 static size_t work_of(const struct program *program)
 {
     return program_sizes(program).work_bytes;
@@ -237,6 +248,7 @@ static void lay_out(struct chain *chain)
     chain->plain.packed_offset = chain->kept.packed_offset = take(&end, packing_plan_bytes(chain->step_packing));
     lay_out_part(&end, &chain->decoder);
     lay_out_part(&end, &chain->merge);
+    layout->standing = take(&end, standing_bytes(chain));
     struct chain_sizes sizes = saved_sizes(chain);
     layout->saved_steps = take(&end, sizes.saved_calls);
     layout->saved_decoder = take(&end, sizes.saved_decoder);

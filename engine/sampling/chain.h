@@ -125,6 +125,12 @@ status chain_read_picture_gradient(struct chain *chain, float *values);
 /* The largest relative use of the planned work region so far: bytes touched. Equals the plan after a full step. */
 size_t chain_high_water(const struct chain *chain);
 
+/* For previews: begins to copy the first picture's latents number i to the host, without holding up what is queued
+ * after. One at a time; the latents must not be written to before the device was waited for. */
+status chain_fetch_latents(struct chain *chain, int index);
+/* True once they are there, in values [h, w, channels]. Does not wait. */
+status chain_fetched_latents(struct chain *chain, float *values, bool *there);
+
 /* An approximate picture straight from latents (host): latents [h, w, channels] -> 8-bit RGB [h, w, 3], by the model's
  * own coefficients or Stable Diffusion's. */
 void chain_preview(const struct chain *chain, const float *latents, unsigned char *rgb);

@@ -63,6 +63,7 @@ static void *gradient_at(const struct chain *chain, int index)
 status chain_write_parameter(struct chain *chain, int index, const double *values)
 {
     struct shape shape = chain_parameter_shape(chain, index);
+    TRY(chain_close_step(chain));
     return transfer_write_double(chain->backend, chain_exact(chain), parameter_at(chain, index), values,
                                  shape_elements(&shape));
 }
@@ -70,6 +71,7 @@ status chain_write_parameter(struct chain *chain, int index, const double *value
 status chain_read_gradient(struct chain *chain, int index, double *values)
 {
     struct shape shape = chain_parameter_shape(chain, index);
+    TRY(chain_settle(chain));
     return transfer_read_double(chain->backend, chain_exact(chain), gradient_at(chain, index), values,
                                 shape_elements(&shape));
 }
@@ -77,6 +79,7 @@ status chain_read_gradient(struct chain *chain, int index, double *values)
 status chain_read_gradients(struct chain *chain, float *const *values)
 {
     struct backend *backend = chain->backend;
+    TRY(chain_settle(chain));
     char *copy = malloc(chain->parameter_bytes);
     if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for the adapter's gradient");
     status result = backend->interface->download(backend, copy, chain_at(chain, chain->layout.parameter_gradients),
@@ -91,6 +94,8 @@ status chain_read_gradients(struct chain *chain, float *const *values)
 
 status chain_clear_gradients(struct chain *chain)
 {
+    if (chain->unsettled) TRY(program_clear_sums(chain->kept.program));
+    chain->unsettled = false;
     return chain->backend->interface->clear(chain->backend, chain_at(chain, chain->layout.parameter_gradients),
                                             chain->parameter_bytes);
 }
@@ -211,6 +216,7 @@ static status merge_nothing(struct chain *chain)
 
 status chain_pack_merged(struct chain *chain)
 {
+    TRY(chain_close_step(chain));
     for (int i = 0; i < chain->modules.module_count; i++) {
         char name[200];
         module_weight_name(&chain->modules.modules[i], true, name, sizeof name);
@@ -225,6 +231,8 @@ status chain_bind_parts(struct chain *chain)
     TRY(program_bind(chain->text.program, chain->text_ids, chain_at(chain, chain->layout.text_ids)));
     TRY(program_bind(chain->text.program, chain->text_states, chain_at(chain, chain->layout.text_states)));
     TRY(program_bind_weights(chain->text.program, chain->text_weights));
+    program_bind_standing(chain->plain.program, chain_at(chain, chain->layout.standing));
+    if (chain->settings.trainable) program_bind_standing(chain->kept.program, chain_at(chain, chain->layout.standing));
     TRY(bind_merged(chain));
     TRY(merge_nothing(chain));
     TRY(bind_step(chain, &chain->plain, &chain->plain_tensors));

@@ -103,6 +103,8 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
     if (tensors->noise != NO_TENSOR)
         next = graph_add(graph, next, graph_multiply(graph, tensors->noise, tensors->coefficient[COEFFICIENT_NOISE]));
     tensors->next = graph_output(graph, next, "next");
+    /* Keys and values of the text need not be made in every step. */
+    TRY(graph_separate_opening(graph, &tensors->context, 1));
     if (kept) {
         struct differentiation request = {.output_count = 1,
                                           .outputs = &tensors->next,

@@ -159,10 +159,11 @@ static status create_host_buffers(struct tuner *tuner)
     tuner->scores = calloc(decoded * MAXIMUM_REWARDS, sizeof *tuner->scores);
     tuner->pictures = malloc(decoded * pixels * sizeof(float));
     tuner->latents = malloc(latents * sizeof(float));
+    tuner->preview_latents = malloc(latents / batch * sizeof(float));
     tuner->bytes = malloc(pixels);
     tuner->thumbnails = calloc(batch * THUMBNAIL_VALUES, sizeof *tuner->thumbnails);
     if (!tuner->prompts || !tuner->seeds || !tuner->numbers || !tuner->renoise_numbers || !tuner->scores ||
-        !tuner->pictures || !tuner->latents || !tuner->bytes || !tuner->thumbnails)
+        !tuner->pictures || !tuner->latents || !tuner->preview_latents || !tuner->bytes || !tuner->thumbnails)
         return status_error(STATUS_NO_MEMORY, "no memory for pictures of %dx%d", preset->width, preset->height);
     return status_ok();
 }
@@ -249,6 +250,7 @@ void tuner_destroy(struct tuner *tuner)
     free(tuner->scores);
     free(tuner->pictures);
     free(tuner->latents);
+    free(tuner->preview_latents);
     free(tuner->bytes);
     free(tuner->thumbnails);
     free(tuner->base_prediction);
