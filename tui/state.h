@@ -8,6 +8,7 @@
 #include "tui/run/run.h"
 #include "tui/screen/field.h"
 #include "tui/studio.h"
+#include "tui/terminal/multiplexer.h"
 #include "tui/terminal/terminal.h"
 
 struct studio;
@@ -136,6 +137,7 @@ struct studio {
     struct cell_size cell; /* that pictures are drawn for */
     bool picture_choice_fixed;
     enum picture_protocol picture_choice;
+    struct multiplexer multiplexer; /* asked when pictures have to go through it */
     int64_t now, idle_since;
     double wall_clock; /* seconds since 1970; fixed in tests */
     bool quit, dirty, dirty_by_key, mouse;

@@ -59,6 +59,7 @@ static status wait_for_turn(const struct invocation *invocation, struct run_job 
 {
     struct device_holder holder = {0};
     bool told = false;
+    char words[HOLDER_WORDS_SIZE];
     for (;;) {
         int ahead = 0;
         TRY(waiting_line_ahead(turn, &ahead));
@@ -66,8 +67,8 @@ static status wait_for_turn(const struct invocation *invocation, struct run_job 
         if (job->place >= 0) break;
         if (ahead > 0) device_is_busy(job->work.device, &holder);
         if (!told)
-            say(invocation, "%s is busy with %s (process %ld): waiting, %d before this run", job->work.device,
-                holder.run_folder, holder.pid, ahead);
+            say(invocation, "%s is busy with %s: waiting, %d before this run", job->work.device,
+                device_holder_words(&holder, words), ahead);
         told = true;
         run_service_waiting(job->service, holder.run_folder, holder.pid, ahead);
         TRY(check_interrupted(job));
@@ -90,8 +91,9 @@ static status enter_device(const struct invocation *invocation, struct run_job *
 {
     if (option_given(invocation, "queue")) return wait_for_device(invocation, job);
     struct device_holder holder;
+    char words[HOLDER_WORDS_SIZE];
     if (device_is_busy(job->work.device, &holder)) {
-        say(invocation, "%s is also busy with %s (process %ld)", job->work.device, holder.run_folder, holder.pid);
+        say(invocation, "%s is also busy with %s", job->work.device, device_holder_words(&holder, words));
     }
     return device_enter(job->work.device, job->folder.path, true, &job->place, NULL);
 }
@@ -145,6 +147,7 @@ static status run_engine(const struct invocation *invocation, struct run_job *jo
     if (result.code == STATUS_OK) result = run_session(job);
     progress_end(&job->progress);
     run_service_end(job->service, result, 2);
+    if (progress_has_said(&job->progress, result.message)) result.message[0] = '\0';
     return result;
 }
 
@@ -194,6 +197,14 @@ static status detach_old(const struct invocation *invocation, struct run_job *jo
     return report_launch(invocation, &job->folder);
 }
 
+static bool has_checkpoint(const struct run_folder *folder)
+{
+    int *steps = NULL, count = 0;
+    bool found = checkpoint_list(folder, &steps, &count).code == STATUS_OK && count > 0;
+    free(steps);
+    return found;
+}
+
 static void report_end(const struct invocation *invocation, const struct run_job *job, status result)
 {
     if (result.code == STATUS_OK) {
@@ -201,6 +212,8 @@ static void report_end(const struct invocation *invocation, const struct run_job
         if (!invocation->json) printf("%s/lora.safetensors\n", job->folder.path);
     } else if (result.code == STATUS_INTERRUPTED) {
         say(invocation, "go on with: alignprop resume %s", job->folder.path);
+    } else if (has_checkpoint(&job->folder)) {
+        say(invocation, "the last checkpoint is kept; go on with: alignprop resume %s", job->folder.path);
     }
 }
 
@@ -271,7 +284,7 @@ static status tune(const struct invocation *invocation, struct run_job *job)
     status result = job->origin[0] ? origin_keep(job->origin, &job->folder) : status_ok();
     if (result.code == STATUS_OK) result = run_engine(invocation, job);
     if (result.code != STATUS_OK && result.code != STATUS_INTERRUPTED) remove_unstarted(&job->folder);
-    if (result.code == STATUS_OK || result.code == STATUS_INTERRUPTED) report_end(invocation, job, result);
+    report_end(invocation, job, result);
     return result;
 }
 
@@ -325,7 +338,7 @@ static status resume(const struct invocation *invocation, struct run_job *job)
     status result = run_engine(invocation, job);
     /* A run that a screen has asked for is begun in this way too. */
     if (result.code == STATUS_NO_MEMORY && is_untouched(&job->folder)) directory_remove(job->folder.path);
-    if (result.code == STATUS_OK || result.code == STATUS_INTERRUPTED) report_end(invocation, job, result);
+    report_end(invocation, job, result);
     return result;
 }
 

@@ -27,8 +27,8 @@ static status refuse_when_busy(const char *device, cJSON *answer)
     struct device_holder holder = {0};
     if (!device_is_busy(device, &holder)) return status_ok();
     cJSON_AddBoolToObject(answer, "busy", true);
-    return status_error(STATUS_FAILED, "%s is busy with %s (process %ld)", device,
-                        holder.run_folder[0] ? holder.run_folder : "another run", holder.pid);
+    char words[HOLDER_WORDS_SIZE];
+    return status_error(STATUS_FAILED, "%s is busy with %s", device, device_holder_words(&holder, words));
 }
 
 /* "from": {"run": ..., "step": ...} in a request; the path stays empty without it. */

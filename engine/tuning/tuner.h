@@ -62,6 +62,7 @@ struct memory_plan {
     int count;
     size_t total_bytes, free_bytes;
     int kept_calls;        /* U-Net calls whose activations stay in memory */
+    bool recompute_blocks; /* one call did not fit: its blocks are computed again on the way back */
     double flops_per_step; /* floating-point operations of a mean optimiser step */
     size_t adapter_bytes;
 };
@@ -72,7 +73,10 @@ status tuner_create(const struct preset *preset, struct backend *backend, struct
                     struct tuner **tuner);
 void tuner_destroy(struct tuner *tuner);
 const struct memory_plan *tuner_plan(const struct tuner *tuner);
-/* Allocates the arenas and loads the weights. STATUS_NO_MEMORY says needed, free and what would fit. */
+/* STATUS_NO_MEMORY where the plan is more than is free or than memory.limit allows: says needed, free and what would
+ * fit. */
+status tuner_check_memory(const struct tuner *tuner);
+/* Allocates the arenas and loads the weights. STATUS_NO_MEMORY as tuner_check_memory says it. */
 status tuner_start(struct tuner *tuner);
 
 /* One optimiser step. A skipped (non-finite) step is reported, not an error; the fifth in a row is. After a failure the

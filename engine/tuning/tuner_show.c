@@ -17,26 +17,36 @@ static int64_t latent_elements(const struct tuner *tuner)
            (tuner->preset->height / facts->latent_factor) * facts->latent_channels;
 }
 
+static status ask_for_preview(struct tuner *tuner, int done)
+{
+    const struct preset *preset = tuner->preset;
+    int factor = model_facts(objective_model(tuner->objective))->latent_factor;
+    tuner->last_preview = tuner_clock();
+    TRY(chain_fetch_latents(tuner->chain, done));
+    tuner->preview = (struct tuner_picture){.kind = PICTURE_DENOISING,
+                                            .step = tuner->step + 1,
+                                            .denoising_step = done,
+                                            .denoising_steps = preset->sampler_steps,
+                                            .width = preset->width / factor,
+                                            .height = preset->height / factor,
+                                            .pixels = tuner->bytes,
+                                            .prompt = tuner->prompts[0],
+                                            .total = NAN,
+                                            .seed = tuner->seeds[0]};
+    return status_ok();
+}
+
 status tuner_show_denoising(struct tuner *tuner, int done)
 {
     if (!tuner->callbacks.picture) return status_ok();
-    double now = tuner_clock();
-    if (now - tuner->last_preview < seconds_between_previews) return status_ok();
-    tuner->last_preview = now;
-    const struct preset *preset = tuner->preset;
-    int factor = model_facts(objective_model(tuner->objective))->latent_factor;
-    TRY(chain_read_latents(tuner->chain, done, tuner->latents));
-    chain_preview(tuner->chain, tuner->latents, tuner->bytes);
-    struct tuner_picture picture = {.kind = PICTURE_DENOISING,
-                                    .step = tuner->step + 1,
-                                    .denoising_step = done,
-                                    .denoising_steps = preset->sampler_steps,
-                                    .width = preset->width / factor,
-                                    .height = preset->height / factor,
-                                    .pixels = tuner->bytes,
-                                    .prompt = tuner->prompts[0],
-                                    .total = NAN,
-                                    .seed = tuner->seeds[0]};
+    bool asked = tuner->preview.denoising_step > 0, there;
+    if (!asked && tuner_clock() - tuner->last_preview < seconds_between_previews) return status_ok();
+    if (!asked) TRY(ask_for_preview(tuner, done));
+    TRY(chain_fetched_latents(tuner->chain, tuner->preview_latents, &there));
+    if (!there) return status_ok();
+    struct tuner_picture picture = tuner->preview;
+    tuner->preview.denoising_step = 0;
+    chain_preview(tuner->chain, tuner->preview_latents, tuner->bytes);
     tuner->callbacks.picture(tuner->callbacks.context, &picture);
     return status_ok();
 }

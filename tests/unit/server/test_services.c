@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -365,6 +366,21 @@ static void a_run_that_cannot_start_says_why_and_leaves_nothing(void **state)
     }
 }
 
+/* Comes to work beside others, and leaves with its process. */
+static void visit_device(const char *run_folder)
+{
+    pid_t visitor = fork();
+    if (visitor == 0) {
+        int place;
+        status entered = device_enter("cpu", run_folder, true, &place, NULL);
+        _exit(entered.code == STATUS_OK && place >= 0 ? 0 : 1);
+    }
+    int result;
+    assert_true(visitor > 0);
+    assert_int_equal(waitpid(visitor, &result, 0), visitor);
+    assert_int_equal(result, 0);
+}
+
 static void a_busy_device_is_told(void **state)
 {
     (void)state;
@@ -380,6 +396,9 @@ static void a_busy_device_is_told(void **state)
     assert_int_equal(other, -1); /* it waits */
     assert_string_equal(holder.run_folder, "/runs/first");
     assert_int_equal(holder.pid, getpid());
+    visit_device("/runs/visitor");
+    assert_true(device_is_busy("cpu", &holder));
+    assert_string_equal(holder.run_folder, "/runs/first"); /* not who came later and has left */
     assert_int_equal(device_enter("cpu", "/runs/second", true, &other, NULL).code, STATUS_OK);
     assert_true(other >= 0); /* it works beside */
     close(place);
