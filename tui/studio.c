@@ -91,8 +91,8 @@ static void apply_capabilities(struct studio *studio)
     studio->dirty = true;
 }
 
-/* The pane may stand elsewhere now, or the option may be another. Until the answer comes there are symbols: pixels would
- * stay where they were sent. */
+/* The pane may stand elsewhere now, or the option may be another. Until the answer comes there are symbols: pixels
+ * would stay where they were sent. */
 static void ask_multiplexer_again(struct studio *studio)
 {
     if (!studio->multiplexer.known) return;
@@ -488,8 +488,8 @@ static int draw_when_due(struct studio *studio)
     return studio->dirty ? 1000 : -1; /* what is under way wakes the loop */
 }
 
-/* One piece at most, and none before the terminal has taken the last: keys are looked for after each. Milliseconds until
- * the next may go, -1 when none waits or the terminal has to take or answer something first. */
+/* One piece at most, and none before the terminal has taken the last: keys are looked for after each. Milliseconds
+ * until the next may go, -1 when none waits or the terminal has to take or answer something first. */
 static int send_picture(struct studio *studio)
 {
     struct link *link = terminal_link(studio->terminal);

@@ -45,7 +45,7 @@ struct tuner {
     unsigned char *bytes; /* one picture, 8-bit RGB */
     float *thumbnails;    /* of the batch, as in appearance.h */
     double last_preview;
-    struct mean_looks evaluated; /* as tuner_evaluated_looks gives them */
+    struct mean_looks evaluated;  /* as tuner_evaluated_looks gives them */
     struct tuner_picture preview; /* the one under way from the device; denoising_step 0: none */
 };
 

@@ -11,7 +11,8 @@ work=$(mktemp -d) || exit 1
 tmux="tmux -L studio-golden-$$ -f /dev/null"
 feed= desk_feed=
 cleanup() { $tmux kill-server 2>/dev/null; kill $feed $desk_feed 2>/dev/null; wait 2>/dev/null; rm -rf "$work"; }
-trap cleanup EXIT INT TERM
+trap cleanup EXIT
+trap 'exit 1' INT TERM
 failed=0
 
 await() { # SOCKET
