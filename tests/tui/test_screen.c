@@ -272,6 +272,33 @@ static void complaint_18_a_stall_lowers_the_level_at_once(void **state)
     assert_int_equal(link_room(&link, now), 0);
 }
 
+/* One answer never comes, as when a key is typed into the middle of it: what follows is sent all the same, and not taken
+ * for late. */
+static void a_lost_answer_is_got_over(void **state)
+{
+    (void)state;
+    for (int near = 0; near < 2; near++) {
+        struct link link;
+        int64_t now = 1000;
+        double worst, round_trip = near ? 1 : 200;
+        link_init(&link);
+        link_note_round_trip(&link, round_trip, now);
+        run_link(&link, &now, 20e6, round_trip, 4000, 8, &worst);
+        assert_int_equal(link.level, LINK_FULL);
+        link_mark(&link, 500, now);
+        int64_t until = now + 4000;
+        while (now < until) {
+            int left = link_watch(&link, now);
+            if (left < 0) break;
+            now += left;
+        }
+        assert_true(now < until);
+        assert_true(link_room(&link, now) > 0);
+        run_link(&link, &now, 20e6, round_trip, 4000, 10, &worst);
+        assert_int_equal(link.level, LINK_FULL);
+    }
+}
+
 static void a_silent_terminal_is_not_waited_for(void **state)
 {
     (void)state;
@@ -469,6 +496,7 @@ int main(void)
         cmocka_unit_test(levels_follow_another_route),
         cmocka_unit_test(a_busy_machine_is_no_slow_link),
         cmocka_unit_test(complaint_18_a_stall_lowers_the_level_at_once),
+        cmocka_unit_test(a_lost_answer_is_got_over),
         cmocka_unit_test(a_silent_terminal_is_not_waited_for),
         cmocka_unit_test(frames_come_out_as_they_went_in),
         cmocka_unit_test(totals_follow_the_present_weights),

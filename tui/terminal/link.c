@@ -28,7 +28,9 @@ enum {
     SAMPLE_PERIOD = 5000,
     SMALL_DELAY = 40, /* of a small piece, from which on it tells of the link */
     RUN_TIME = 150,
-    STALL = 500
+    STALL = 500,
+    LOST = 2000, /* on a long link, and four round trips */
+    LOST_NEAR = 1000
 };
 static const double finest_delay = 2; /* milliseconds: finer ones are not told apart */
 /* Where an empty question comes back within so many milliseconds there is no long line between: what is late there is
@@ -217,8 +219,21 @@ bool link_waits(const struct link *link, int64_t now)
     return link->count > 0 && (link->ever_answered || now - link->marks[link->first].sent <= SILENCE);
 }
 
+/* An answer that typing tore apart never comes, and every later one would be taken for the one before it. When all has
+ * been quiet for long, nothing is under way any more. */
+static void forget_lost(struct link *link, int64_t now)
+{
+    int64_t newest = link->marks[(link->first + link->count - 1) % LINK_MARKS].sent;
+    int64_t last_sign = newest > link->last_answer ? newest : link->last_answer;
+    double patience = is_near(link) ? LOST_NEAR : LOST + 4 * (link->shortest > 0 ? link->shortest : 0);
+    if ((double)(now - last_sign) < patience) return;
+    link->count = 0;
+    link->in_flight = 0;
+}
+
 int link_watch(struct link *link, int64_t now)
 {
+    if (link->count > 0 && link->ever_answered) forget_lost(link, now);
     if (link->count == 0 || !link->ever_answered) return -1;
     double late = (double)now - turn_began(link);
     if (late < STALL) return (int)(STALL - late) + 1;
