@@ -20,7 +20,7 @@ def state_of(module):
 def fill(work, folder):
     """Writes the state of every stage that is not in the work folder yet."""
     _, text_encoder, unet, vae, _ = layout.read_pipeline(folder)
-    parts = {"vae": vae, "unet": torch.nn.ModuleList([text_encoder, unet]),
+    parts = {"vae": vae, "vae-decoder": vae, "unet": torch.nn.ModuleList([text_encoder, unet]),
              "detector": layout.read_detector(folder / "rewards" / "detector")[0],
              "clip": layout.read_clip(folder / "rewards" / "clip")[0]}
     for name, module in parts.items():

@@ -13,8 +13,8 @@ Without the work folder of an earlier run the shipped weights can stand in for i
 
     python presets/models/emoji/train/train.py --from presets/models/emoji --out presets/models/emoji
 
-takes what is shipped as the result of the first stages and polishes the reward models
-only; the U-Net and the autoencoder that it was trained on stay as they are.
+takes what is shipped as the result of the first trainings and polishes it; the encoder of
+the autoencoder stays as it is, so that all parts go on fitting the latents.
 """
 
 import argparse
@@ -44,11 +44,13 @@ def stages(work, quick):
     few = 4
     pool = 40 if quick else 1500
     generated = 16 if quick else clip.GENERATED
-    yield "autoencoder", lambda: vae.train(work, few if quick else vae.STEPS)
-    yield "decoder", lambda: vae.train(work, few if quick else vae.DECODER_STEPS, decoder_only=True)
+    yield "autoencoder", lambda: vae.train(work, few if quick else vae.STAGES["autoencoder"].steps)
+    yield "decoder", lambda: vae.train(work, few if quick else vae.STAGES["decoder"].steps, "decoder")
+    yield "decoder polish", lambda: vae.train(work, few if quick else vae.STAGES["polish"].steps, "polish")
     yield "detector", lambda: detector.train(work, few if quick else detector.STEPS, pool_size=pool)
     yield "clip", lambda: clip.train(work, few if quick else clip.STEPS, pool_size=pool)
     yield "unet", lambda: unet.train(work, few if quick else unet.STEPS, pictures=100 if quick else unet.PICTURES)
+    yield "unet polish", lambda: unet.train(work, few if quick else unet.POLISH_STEPS, 100 if quick else unet.POLISH_PICTURES, polish=True)
     yield "detector polish", lambda: detector.train(work, few if quick else detector.POLISH_STEPS, pool_size=pool, polish=True)
     yield "generated pictures", lambda: pictures.generated(work, generated, clip.GENERATED_SEED)
     yield "clip polish", lambda: clip.train(work, few if quick else clip.POLISH_STEPS, pool_size=pool, generated=generated, polish=True)
