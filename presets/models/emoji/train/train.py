@@ -44,7 +44,6 @@ def stages(work, quick):
     few = 4
     pool = 40 if quick else 1500
     generated = 16 if quick else clip.GENERATED
-    redrawn = 16 if quick else pictures.REDRAWN
     yield "autoencoder", lambda: vae.train(work, few if quick else vae.STAGES["autoencoder"].steps)
     yield "decoder", lambda: vae.train(work, few if quick else vae.STAGES["decoder"].steps, "decoder")
     yield "decoder polish", lambda: vae.train(work, few if quick else vae.STAGES["polish"].steps, "polish")
@@ -52,10 +51,9 @@ def stages(work, quick):
     yield "clip", lambda: clip.train(work, few if quick else clip.STEPS, pool_size=pool)
     yield "unet", lambda: unet.train(work, few if quick else unet.STEPS, pictures=100 if quick else unet.PICTURES)
     yield "unet polish", lambda: unet.train(work, few if quick else unet.POLISH_STEPS, 100 if quick else unet.POLISH_PICTURES, polish=True)
-    yield "redrawn pictures", lambda: pictures.redrawn(work, redrawn, detector.REDRAWN_SEED)
-    yield "detector polish", lambda: detector.train(work, few if quick else detector.POLISH_STEPS, redrawn=redrawn, polish=True)
+    yield "detector polish", lambda: detector.train(work, few if quick else detector.POLISH_STEPS, pool_size=pool, polish=True)
     yield "generated pictures", lambda: pictures.generated(work, generated, clip.GENERATED_SEED)
-    yield "clip polish", lambda: clip.train(work, few if quick else clip.POLISH_STEPS, redrawn=redrawn, generated=generated, polish=True)
+    yield "clip polish", lambda: clip.train(work, few if quick else clip.POLISH_STEPS, pool_size=pool, generated=generated, polish=True)
     yield "aesthetic", lambda: aesthetic.train(work, 200 if quick else aesthetic.SAMPLES, pool_size=pool, generated=generated)
 
 
