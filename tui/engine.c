@@ -147,6 +147,8 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     case REQUEST_PLAN:
         replace(&studio->plan, message, "plan");
         studio->plan_error[0] = 0;
+        studio->remedies_due = true;
+        if (studio->remedy_count > 0) studio_dismiss(studio); /* they were the last plan's */
         break;
     case REQUEST_CHECK: take_checked_prompts(studio, item_get(message, "prompts")); break;
     case REQUEST_SAVE_PRESET:

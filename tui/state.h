@@ -192,6 +192,7 @@ struct studio {
     cJSON *plan;      /* newest answer for the draft */
     int64_t plan_due; /* 0: none */
     char plan_error[400];
+    bool remedies_due;       /* a plan has come since remedies were offered last */
     bool refused_for_memory; /* a start was refused: the plan's remedies are still to be offered */
     struct undo undo[UNDO_DEPTH];
     int undo_count;

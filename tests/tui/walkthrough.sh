@@ -16,17 +16,19 @@ pids() { sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$runs"/*/engine.json 2>/dev/nul
 cleanup() { $tmux kill-server 2>/dev/null; kill $(pids) 2>/dev/null; sleep 0.3; rm -rf "$work"; }
 trap cleanup EXIT INT TERM
 
-preset() { # NAME STEPS
+preset() { # NAME STEPS [MEMORY_LIMIT]
     cat >"$work/config/alignprop/presets/$1.json" <<PRESET
 {"schema": 1, "name": "$1", "model": "$source/tests/golden/config/deep-sharded",
  "prompts": {"train": ["a cat", "two dogs"], "eval": ["a bird", "a tree"]},
  "rewards": [{"name": "brightness"}, {"name": "jpeg", "weight": 0.1}],
  "sampler": {"steps": 4, "width": 32, "height": 32}, "batch": 1, "steps": $2,
+ "memory": {"limit": ${3:-null}},
  "checkpoint": {"every": 5, "keep": 4}, "sample": {"every": 5, "count": 2}}
 PRESET
 }
 preset tiny-long 100000
 preset tiny-short 12
+preset tiny-limit 12 '"1 MiB"'
 
 # ---- the terminal ----
 
@@ -201,6 +203,17 @@ type_keys X
 await 'Stop the run' "X asks"
 type_keys s
 await '● stopped' "stopped" 300
+
+# ---- what does not fit says what would ----
+
+type_keys 1 Escape /
+type_text tiny-limit
+type_keys Enter Enter
+await 'the limit is' "what does not fit is refused with its figures" 300
+await '\[a\] no memory limit' "and a remedy under a key"
+type_keys a
+gone 'the limit is' "the remedy is taken"
+ls -d "$runs"/tiny-limit-* >/dev/null 2>&1 && { echo "a refused run leaves a folder"; failed=1; }
 
 # ---- presets: duplicate, rename, delete, undo ----
 

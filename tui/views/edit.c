@@ -321,8 +321,8 @@ static void apply_remedy(struct studio *studio, int index)
 static void offer_remedies(struct studio *studio)
 {
     if (studio->plan == NULL || item_get(studio->plan, "fits") == NULL || item_true(studio->plan, "fits")) return;
-    if (studio->message_level != MESSAGE_NONE && !studio->refused_for_memory) return;
-    studio->refused_for_memory = false;
+    if (!studio->remedies_due || (studio->message_level != MESSAGE_NONE && !studio->refused_for_memory)) return;
+    studio->remedies_due = studio->refused_for_memory = false;
     char needed[32], available[32];
     double free_bytes = item_number(studio->plan, "free_bytes", NAN);
     double limit = item_number(studio->plan, "limit_bytes", free_bytes);
