@@ -35,7 +35,7 @@ enum {
 static const double finest_delay = 2; /* milliseconds: finer ones are not told apart */
 /* Where an empty question comes back within so many milliseconds there is no long line between: what is late there is
  * a busy machine, or a terminal that draws slowly, and only a fiftieth of a level's rate counts as too little. */
-static const double near_round_trip = 5, near_share = 0.02;
+static const double near_round_trip = 15, near_share = 0.02;
 
 void link_init(struct link *link)
 {
