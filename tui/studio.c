@@ -91,8 +91,8 @@ static void apply_capabilities(struct studio *studio)
     studio->dirty = true;
 }
 
-/* The pane may stand elsewhere now, or the option may be another. Until the answer comes there are symbols: pixels would
- * stay where they were sent. */
+/* The pane may stand elsewhere now, or the option may be another. Until the answer comes there are symbols: pixels
+ * would stay where they were sent. */
 static void ask_multiplexer_again(struct studio *studio)
 {
     if (!studio->multiplexer.known) return;
@@ -320,7 +320,7 @@ static void take_event(struct studio *studio, const struct input_event *event)
     studio->offered = true; /* whoever types knows where to go: nothing pops up under the hands */
     bool read = studio->message_level == MESSAGE_INFO && event->kind != INPUT_PASTED &&
                 command_of_key(studio->screen, event) != COMMAND_REPAINT; /* which changes nothing that is shown */
-    if (read && event->key != KEY_CODE_ESCAPE) studio_dismiss(studio); /* Esc takes it away and does no more */
+    if (read && event->key != KEY_CODE_ESCAPE) studio_dismiss(studio);    /* Esc takes it away and does no more */
     if (chrome_popup_key(studio, event)) return;
     if (event->kind == INPUT_PASTED || take_remedy(studio, event->key)) return;
     bool coarse = (event->modifiers & MODIFIER_SHIFT) || event->key == 'H' || event->key == 'L';
@@ -489,8 +489,8 @@ static int draw_when_due(struct studio *studio)
     return studio->dirty ? 1000 : -1; /* what is under way wakes the loop */
 }
 
-/* One piece at most, and none before the terminal has taken the last: keys are looked for after each. Milliseconds until
- * the next may go, -1 when none waits or the terminal has to take or answer something first. */
+/* One piece at most, and none before the terminal has taken the last: keys are looked for after each. Milliseconds
+ * until the next may go, -1 when none waits or the terminal has to take or answer something first. */
 static int send_picture(struct studio *studio)
 {
     struct link *link = terminal_link(studio->terminal);

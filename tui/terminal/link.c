@@ -18,9 +18,9 @@ enum {
     SMALL_PIECE = 1500, /* fewer bytes fit into what lies between: they tell little, be they quick or late */
     RUN_BYTES = 12 << 10,
     LEAST_SAMPLES = 4,
-    MOST_GROWTH = 8,   /* a single answer makes the rate at most so many times larger */
-    VOTES_UP = 3,      /* samples in a row that speak for a higher level */
-    SILENCE = 8000,    /* milliseconds after which a terminal that never answered is not waited for */
+    MOST_GROWTH = 8, /* a single answer makes the rate at most so many times larger */
+    VOTES_UP = 3,    /* samples in a row that speak for a higher level */
+    SILENCE = 8000,  /* milliseconds after which a terminal that never answered is not waited for */
     ROUTE_PERIOD = 5000,
     QUESTION_PERIOD = 4000,
     QUESTION_BYTES = 2000, /* that went since the last question */
@@ -35,7 +35,7 @@ enum {
 static const double finest_delay = 2; /* milliseconds: finer ones are not told apart */
 /* Where an empty question comes back within so many milliseconds there is no long line between: what is late there is
  * a busy machine, or a terminal that draws slowly, and only a fiftieth of a level's rate counts as too little. */
-static const double near_round_trip = 5, near_share = 0.02;
+static const double near_round_trip = 15, near_share = 0.02;
 
 void link_init(struct link *link)
 {
@@ -201,8 +201,7 @@ void link_answer(struct link *link, int64_t now)
     if (link->count == 0) return;
     double round_trip = now > link->marks[link->first].sent ? (double)(now - link->marks[link->first].sent) : 0;
     size_t bytes = link->marks[link->first].bytes, ahead = link->marks[link->first].ahead;
-    if (link->shortest < 0 || round_trip < link->shortest || bytes <= SMALL_ENOUGH)
-        follow_route(link, round_trip, now);
+    if (link->shortest < 0 || round_trip < link->shortest || bytes <= SMALL_ENOUGH) follow_route(link, round_trip, now);
     double began = turn_began(link);
     link->first = (link->first + 1) % LINK_MARKS;
     link->count--;

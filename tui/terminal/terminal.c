@@ -371,7 +371,8 @@ void terminal_repaint(struct terminal *terminal)
     clearok(curscr, TRUE);
 }
 
-/* Ends a piece of output that began at `start` of the queue: the question is asked, and what the terminal takes written.
+/* Ends a piece of output that began at `start` of the queue: the question is asked, and what the terminal takes
+ * written.
  */
 static void send_marked(struct terminal *terminal, size_t start, int64_t now)
 {
