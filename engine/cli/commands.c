@@ -7,6 +7,7 @@
 
 static const struct option tune_options[] = {
     {"run", 0, "DIR", "folder of the run; must not exist or be empty", COMPLETE_FOLDER, NULL},
+    {"from", 0, "RUN[@STEP]", "begin with the adapter of that run's checkpoint", COMPLETE_RUN, NULL},
     {"steps", 0, "N", "optimiser steps, in place of the preset's", COMPLETE_NOTHING, NULL},
     {"seed", 0, "S", "seed, in place of the preset's", COMPLETE_NOTHING, NULL},
     {"detach", 0, NULL, "go on in the background and print the run's folder", COMPLETE_NOTHING, NULL},

@@ -14,6 +14,7 @@ static cJSON *describe_plan(const struct memory_plan *plan, const char *device, 
     cJSON_AddBoolToObject(object, "fits", fits);
     cJSON_AddNumberToObject(object, "adapter_bytes", (double)plan->adapter_bytes);
     cJSON_AddNumberToObject(object, "kept_calls", plan->kept_calls);
+    cJSON_AddBoolToObject(object, "recompute_blocks", plan->recompute_blocks);
     cJSON_AddNumberToObject(object, "flops_per_step", plan->flops_per_step);
     cJSON *lines = cJSON_AddArrayToObject(object, "lines");
     for (int i = 0; i < plan->count; i++) {
@@ -40,6 +41,8 @@ static void print_plan(const struct memory_plan *plan, const char *device)
     bool large = plan->flops_per_step >= 1e13;
     printf("%-32s %12.3g %s\n", "work of a step", plan->flops_per_step / (large ? 1e12 : 1e9),
            large ? "TFLOP" : "GFLOP");
+    printf("%-32s %12d%s\n", "steps with kept activations", plan->kept_calls,
+           plan->recompute_blocks ? ", blocks recomputed on the way back" : "");
 }
 
 static status plan_preset(const struct invocation *invocation, struct work *work)

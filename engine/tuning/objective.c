@@ -53,6 +53,7 @@ static status create_chain(struct objective *objective, const struct objective_s
         .alpha = preset->alpha,
         .targets = preset->targets,
         .kept_calls = settings->kept_calls,
+        .recompute_blocks = settings->recompute_blocks,
     };
     return chain_create(objective->model, objective->backend, &chain, &objective->chain);
 }
@@ -223,7 +224,8 @@ status objective_allocate(struct objective *objective)
     TRY(weight_set_create(backend, (struct weight_source){read_weight, objective}, &objective->weights));
     TRY(bind_buffers(objective));
     TRY(program_bind_weights(objective->program, objective->weights));
-    return program_pack(objective->program, NULL, objective->packed, chain_scratch(objective->chain));
+    return program_pack(objective->program, NULL, objective->packed, chain_work(objective->chain),
+                        chain_scratch(objective->chain));
 }
 
 struct chain *objective_chain(const struct objective *objective)

@@ -70,7 +70,7 @@ void graph_runner_create(struct graph_runner *runner, struct backend *backend, s
         fill(runner, i);
         must(program_bind(runner->program, i, runner->memory[i]));
     }
-    must(program_pack(runner->program, NULL, runner->packed, runner->scratch));
+    must(program_pack(runner->program, NULL, runner->packed, runner->work, runner->scratch));
 }
 
 void graph_runner_destroy(struct graph_runner *runner)

@@ -15,7 +15,7 @@ import pictures
 import scenes
 
 SEED = 505
-SAMPLES = 1200  # drawn scenes
+SAMPLES = 4000  # drawn scenes
 
 
 class Head(torch.nn.Module):

@@ -140,9 +140,10 @@ class Readings(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.composition = torch.nn.Linear(WIDTH, 1)
+        self.composition = torch.nn.Linear(WIDTH, len(composition.WEIGHTS))
         self.number = torch.nn.Linear(WIDTH, len(captions.NUMBERS) + 1)
         self.shares = torch.nn.Linear(WIDTH, 1)
+        torch.nn.init.zeros_(self.composition.weight)
 
 
 def shares_of_objects(batch):
@@ -158,17 +159,32 @@ def shares_of_objects(batch):
     return torch.from_numpy(shares).flatten(1)
 
 
-def counting_loss(readings, image, tokens, batch):
-    """Numbers read off the embeddings of `batch`, and shares of objects off the tokens below the last layer."""
-    numbers = torch.tensor([len(scene.boxes) for scene in batch], device=image.device)
-    error = readings.shares(tokens.float()).squeeze(-1) - shares_of_objects(batch).to(image)
+def counting_loss(readings, image, tokens, numbers, shares):
+    """Numbers read off the embeddings, and shares of objects (shares_of_objects) off the tokens below the last layer."""
+    error = readings.shares(tokens.float()).squeeze(-1) - shares
     # The sum matters as well as each token: many small errors of one sign are a wrong number.
     together = (error.sum(dim=1) / 8).square().mean()
     return functional.cross_entropy(10 * readings.number(image), numbers) + 20 * error.square().mean() + together
 
 
+def composition_of(shown):
+    """The weighted parts of the composition score, which is their sum: (picture, part)."""
+    found = (composition.parts_of_score(picture) for picture in shown.permute(0, 2, 3, 1).numpy())
+    return torch.tensor([[weight * parts[name] for name, weight in composition.WEIGHTS.items()] for parts in found])
+
+
 def scores_of(shown):
-    return torch.tensor([composition.score(picture) for picture in shown.permute(0, 2, 3, 1).numpy()]).float()
+    return composition_of(shown).sum(dim=1)
+
+
+def composition_loss(readings, image, parts):
+    """Squared error of the parts read off the embeddings and, counted more, of the score they make; also the latter.
+
+    The factor makes up for embeddings whose numbers are small.
+    """
+    error = parts.mean(dim=0) + 40 * readings.composition(image) - parts
+    whole = error.sum(dim=1).square().mean()
+    return error.square().sum(dim=1).mean() + 2 * whole, whole.item()
 
 
 def checkpoint(work, polish):
@@ -209,7 +225,7 @@ def train(work, steps, peak=6e-4, pool_size=1500, generated=GENERATED, polish=Fa
             others.append(pictures.as_unit(list(own[random.integers(len(own), size=SHOWN)])))
         junk = pictures.worthless(JUNK, random)
         # The score is taken before the spoiling: noise and blur change no composition.
-        scores = scores_of(torch.cat([drawn, junk] + others)).to(where)
+        parts = composition_of(torch.cat([drawn, junk] + others)).to(where)
         shown = torch.cat([pictures.spoil(drawn, random), junk, pictures.spoil(torch.cat(others), random)])
         with common.mixed_precision(where):
             image, tokens = embed_pictures_and_tokens(model, pictures.normalise(shown).to(where))
@@ -220,9 +236,12 @@ def train(work, steps, peak=6e-4, pool_size=1500, generated=GENERATED, polish=Fa
         # A reward is read as it stands, so cosines themselves must mean something: high when true, none for junk.
         matching = (1 - cosines[:BATCH].diagonal()).mean()
         worthless = functional.relu(cosines[BATCH:] + 0.1).square().mean()
-        composed = (5 + 10 * readings.composition(image).squeeze(-1) - scores).square().mean()
-        counting = counting_loss(readings, image[:BATCH], tokens[:BATCH], batch) if polish else torch.zeros(())
-        loss = contrast + 0.5 * matching + 10 * worthless + (1.0 if polish else 0.3) * composed + counting
+        composed, composition_error = composition_loss(readings, image, parts)
+        counting = torch.zeros(())
+        if polish:
+            numbers = torch.tensor([len(scene.boxes) for scene in batch], device=where)
+            counting = counting_loss(readings, image[:BATCH], tokens[:BATCH], numbers, shares_of_objects(batch).to(where))
+        loss = contrast + 0.5 * matching + 10 * worthless + (0.3 if polish else 0.1) * composed + counting
         for group in optimiser.param_groups:
             group["lr"] = common.learning_rate(step, steps, peak, warmup=100, decay=0.9 if polish else 0.3)
         optimiser.zero_grad(set_to_none=True)
@@ -234,7 +253,7 @@ def train(work, steps, peak=6e-4, pool_size=1500, generated=GENERATED, polish=Fa
         if step % 50 == 0:
             common.log("clip", f"step {step} loss {loss.item():.4f}, right among {len(true + rivals)}: {right:.3f}, "
                                f"cosine {1 - matching.item():.3f}, scale {scale.item():.1f}, "
-                               f"junk {cosines[BATCH:].mean().item():.3f}, composition error {composed.item():.3f}, counting {counting.item():.3f}")
+                               f"junk {cosines[BATCH:].mean().item():.3f}, composition error {composition_error:.3f}, counting {counting.item():.3f}")
         progress.save(step)
     progress.save(step, always=True)
 
@@ -248,11 +267,16 @@ def read(path, vocabulary_size):
     return model.eval().requires_grad_(False)
 
 
+def latest(work, but=None):
+    """The state of the last stage that has one, leaving out `but`."""
+    states = [work / "clip-upper.pt", checkpoint(work, polish=True), checkpoint(work, polish=False)]
+    return next(path for path in states if path.exists() and path != but)
+
+
 def load(work):
-    """The tokenizer and the averaged model, polished where there is such a one."""
+    """The tokenizer and the averaged model of the last stage there is."""
     words = tokenizer.build(work / "tokenizer")
-    polished = checkpoint(work, polish=True)
-    return words, read(polished if polished.exists() else checkpoint(work, polish=False), len(words))
+    return words, read(latest(work), len(words))
 
 
 if __name__ == "__main__":

@@ -15,9 +15,14 @@ import common
 import layout
 import sampling
 import scenes
+import tokenizer
 import unet
 import vae as autoencoder
 
+REDRAWN = 432
+REDRAWN_SEED = 909
+REDRAWN_STEPS = 9  # of 20 at most: the noise then covers little more than outlines
+REDRAWN_STRENGTH = 0.6  # largest change of a weight matrix, as a share of it
 MEAN = torch.tensor(layout.CLIP_MEAN).view(1, 3, 1, 1)
 DEVIATION = torch.tensor(layout.CLIP_DEVIATION).view(1, 3, 1, 1)
 
@@ -105,6 +110,63 @@ def reconstructions(work, name, count, seed):
             for (colour, counts, boxes), picture in zip(described, numpy.concatenate(kept))]
     common.save_whole(pool, path)
     return pool
+
+
+def roughen(network, strength, generator):
+    """Adds a random change of low rank to the attention's projections, as an adapter that tuning made would; returns how to undo it."""
+    kept = []
+    for name, layer in network.named_modules():
+        if isinstance(layer, torch.nn.Linear) and ".attn" in name:
+            kept.append((layer, layer.weight.data))
+            rows, columns = layer.weight.shape
+            change = torch.randn(rows, 4, generator=generator) @ torch.randn(4, columns, generator=generator)
+            layer.weight.data = layer.weight.data + change * (strength * layer.weight.data.norm() / change.norm())
+
+    def undo():
+        for layer, weight in kept:
+            layer.weight.data = weight
+
+    return undo
+
+
+def redrawn(work, count, seed, at_once=16):
+    """Scenes that the model has drawn over with its attention disturbed: rough, but still what they were.
+
+    Their latents get noise of the chain's middle and are denoised from there with their own caption, so that objects stay
+    in their places.  `redrawn.pt` grows until it has `count`.
+    """
+    path = work / "redrawn.pt"
+    pool = torch.load(path, weights_only=False) if path.exists() else []
+    if len(pool) >= count:
+        return pool[:count]
+    words, text_encoder, network = unet.load(work)
+    model, scale, sprites = autoencoder.load(work), unet.latent_scale(work), scenes.Sprites()
+    scheduler = DDIMScheduler(**unet.SCHEDULER)
+    scheduler.set_timesteps(20)
+    while len(pool) < count:
+        random = common.step_random(seed, len(pool))
+        generator = torch.Generator().manual_seed(int(random.integers(2**31)))
+        drawn = [scenes.random_scene(sprites, random) for _ in range(at_once)]
+        ids = tokenizer.encode(words, [captions.caption(scene, random) for scene in drawn] + [""])
+        times = scheduler.timesteps[-int(random.integers(2, REDRAWN_STEPS + 1)):]
+        guidance = random.uniform(1, 4)
+        undo = roughen(network, random.uniform(0, REDRAWN_STRENGTH), generator)
+        with torch.no_grad(), common.mixed_precision(torch.device("cpu")):
+            states = text_encoder(ids).last_hidden_state
+            told, empty = states[:-1], states[-1:].expand(at_once, -1, -1)
+            latents = model.encode(common.to_tensor([scene.picture for scene in drawn], "cpu")).latent_dist.mode().float() * scale
+            latents = scheduler.add_noise(latents, torch.randn(latents.shape, generator=generator), times[:1])
+            for time in times:
+                without, with_text = network(torch.cat([latents, latents]), time, torch.cat([empty, told])).sample.float().chunk(2)
+                latents = scheduler.step(without + guidance * (with_text - without), time, latents, eta=0.0).prev_sample
+            made = (model.decode(latents / scale).sample.float() / 2 + 0.5).clamp(0, 1)
+        undo()
+        for scene, picture in zip(drawn, (made * 255).round().byte().permute(0, 2, 3, 1).numpy()):
+            pool.append(scenes.Scene(scene.colour, scene.counts, scene.boxes, picture))
+        common.save_whole(pool, path)
+        if len(pool) % 160 == 0:
+            common.log("redrawn", f"{len(pool)} of {count}")
+    return pool[:count]
 
 
 def generated(work, count, seed, at_once=16):

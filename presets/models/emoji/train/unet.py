@@ -3,13 +3,17 @@
 The pictures are encoded once; a step then costs only the U-Net, and batches are large.
 A tenth of the captions are empty, for guidance.  Every picture is captioned anew each
 time it is used.
+
+Polishing goes on from the finished pair with scenes of its own; the encoder, and with it
+the scale of the latents, must be the one of the first training.
 """
 
 import pathlib
+import sys
 
-import numpy
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 import captions
@@ -23,6 +27,10 @@ SEED = 202
 PICTURES = 10000
 BATCH = 48
 STEPS = 2450
+POLISH_SEED = 212
+POLISH_PICTURES = 15000
+POLISH_STEPS = 1160
+CHUNK = 5000  # scenes
 WIDTH = 128  # of the text states
 UNET = dict(
     sample_size=16, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=[48, 80, 112],
@@ -44,17 +52,14 @@ def new_text_encoder(vocabulary_size):
         pad_token_id=vocabulary_size - 1))
 
 
-def cache_latents(work, count):
-    """Latents of `count` scenes with what is needed to caption them: file `latents.pt`."""
-    path = work / "latents.pt"
-    if path.exists():
-        return torch.load(path, weights_only=True)
+def encode_scenes(work, count, seed, first):
+    """`count` scenes as latents, with what is needed to caption them; `first` numbers the scenes of one seed."""
     model = autoencoder.load(work)
     where = common.device()
     sprites = scenes.Sprites()
     latents, colours, counts = [], [], []
     for start in range(0, count, 50):
-        random = common.step_random(SEED, start)
+        random = common.step_random(seed, first + start)
         drawn = [scenes.random_scene(sprites, random) for _ in range(min(50, count - start))]
         pictures = common.to_tensor([scene.picture for scene in drawn], where).contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), common.mixed_precision(where):
@@ -63,22 +68,31 @@ def cache_latents(work, count):
         for scene in drawn:
             kinds = list(scene.counts.items()) + [(-1, 0)]
             counts.append([value for kind in kinds[:2] for value in kind])
-        if start % 5000 == 0:
-            common.log("latents", f"{start} of {count}")
-    latents = torch.cat(latents)
-    # One factor for all channels, as diffusers has it; channels also differ in mean, which the U-Net learns.
-    state = {"latents": latents.half(), "colours": torch.tensor(colours), "counts": torch.tensor(counts),
-             "scale": 1 / latents.std().item()}
-    common.log("latents", f"scaling factor {state['scale']:.4f}, means {latents.mean((0, 2, 3)).tolist()}, "
-                          f"deviations {latents.std((0, 2, 3)).tolist()}")
-    common.save_whole(state, path)
-    return state
+    return {"latents": torch.cat(latents).half(), "colours": torch.tensor(colours), "counts": torch.tensor(counts)}
 
 
-def latent_scale(work):
-    """The factor that the U-Net's latents carry: of a shipped model's U-Net where the work folder holds that one."""
-    given = work / "scale.pt"
-    return torch.load(given if given.exists() else work / "latents.pt", weights_only=True)["scale"]
+def cached_scenes(work, count, seed):
+    """The scenes of a seed, encoded once; a file for every CHUNK of them, so a cut run loses little."""
+    chunks = []
+    for first in range(0, count, CHUNK):
+        size = min(CHUNK, count - first)
+        path = work / f"latents-{seed}-{first}-{size}.pt"
+        if not path.exists():
+            common.log("latents", f"{first} of {count}")
+            common.save_whole(encode_scenes(work, size, seed, first), path)
+        chunks.append(torch.load(path, weights_only=True))
+    return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def latent_scale(work, latents=None):
+    """The factor that the U-Net's latents carry: measured on the first training's latents, then kept for good.
+
+    It is one for all channels, as diffusers has it; channels also differ in mean, which the U-Net learns.
+    """
+    path = work / "scale.pt"
+    if not path.exists():
+        common.save_whole({"scale": 1 / latents.float().std().item()}, path)
+    return torch.load(path, weights_only=True)["scale"]
 
 
 def caption_cached(data, index, random):
@@ -89,28 +103,33 @@ def caption_cached(data, index, random):
     return captions.caption(scene, random, empty_share=0.1)
 
 
-def train(work, steps, pictures=PICTURES, peak=1e-3):
+def train(work, steps, pictures=PICTURES, polish=False):
     where = common.device()
-    common.seed_everything(SEED)
-    data = cache_latents(work, pictures)
+    seed, peak, kept_in = (POLISH_SEED, 5e-4, "unet-polish.pt") if polish else (SEED, 1e-3, "unet.pt")
+    common.seed_everything(seed)
+    data = cached_scenes(work, pictures, seed)
     words = tokenizer.build(work / "tokenizer")
     encoder, unet = new_text_encoder(len(words)).to(where), UNet2DConditionModel(**UNET).to(where, memory_format=torch.channels_last)
+    if where.type == "cpu":
+        unet.set_attn_processor(AttnProcessor())  # plain products: the fused attention's backward takes half as long again for a step
     both = torch.nn.ModuleList([encoder, unet])
     average = common.Average(both, 0.999)
     optimiser = muon.Muon(both.named_parameters(), lr=peak, weight_decay=1e-2)
-    progress = common.Progress(work / "unet.pt", model=both, average=average, optimiser=optimiser)
+    progress = common.Progress(work / kept_in, model=both, average=average, optimiser=optimiser)
     step = progress.resume()
+    if polish and step == 0:
+        common.start_from_average(work / "unet.pt", both, average)
     kept = DDIMScheduler(**SCHEDULER).alphas_cumprod.to(where)
-    latents = data["latents"].float() * data["scale"]
+    latents = data["latents"].float() * latent_scale(work, data["latents"])
     running = None
     while step < steps:
-        random = common.step_random(SEED + 1, step)
-        torch.manual_seed(SEED * 1000003 + step)
+        random = common.step_random(seed + 1, step)
+        torch.manual_seed(seed * 1000003 + step)
         chosen = random.integers(len(latents), size=BATCH)
         tokens = tokenizer.encode(words, [caption_cached(data, int(i), random) for i in chosen]).to(where)
         clean = latents[chosen].to(where, memory_format=torch.channels_last)
         noise = torch.randn_like(clean)
-        # Each sixty-fourth of the chain once in every batch: the loss is less noisy than with free draws.
+        # Every part of the chain once in every batch: the loss is less noisy than with free draws.
         times = ((torch.arange(BATCH, device=where) + torch.rand(BATCH, device=where)) * (1000 / BATCH)).long().clamp(max=999)
         signal = kept[times].view(-1, 1, 1, 1)
         noisy = signal.sqrt() * clean + (1 - signal).sqrt() * noise
@@ -136,18 +155,18 @@ def train(work, steps, pictures=PICTURES, peak=1e-3):
 
 
 def load(work):
-    """The averaged text encoder and U-Net."""
+    """The averaged text encoder and U-Net, polished where they are."""
+    polished = pathlib.Path(work) / "unet-polish.pt"
     words = tokenizer.build(work / "tokenizer")
     encoder, unet = new_text_encoder(len(words)), UNet2DConditionModel(**UNET)
-    average = common.Average(torch.nn.ModuleList([encoder, unet]), 0)
-    average.load_state_dict(torch.load(pathlib.Path(work) / "unet.pt", map_location="cpu", weights_only=True)["average"])
-    average.copy_to(torch.nn.ModuleList([encoder, unet]))
+    common.start_from_average(polished if polished.exists() else polished.with_name("unet.pt"), torch.nn.ModuleList([encoder, unet]))
     return words, encoder.eval().requires_grad_(False), unet.eval().requires_grad_(False)
 
 
 if __name__ == "__main__":
-    arguments = common.parse_arguments(__doc__, steps=STEPS)
-    if arguments.quick:
-        train(arguments.work, 4, pictures=100)
-    else:
-        train(arguments.work, arguments.steps)
+    polish = "--polish" in sys.argv
+    if polish:
+        sys.argv.remove("--polish")
+    arguments = common.parse_arguments(__doc__, steps=POLISH_STEPS if polish else STEPS)
+    pictures = 100 if arguments.quick else POLISH_PICTURES if polish else PICTURES
+    train(arguments.work, 4 if arguments.quick else arguments.steps, pictures, polish)

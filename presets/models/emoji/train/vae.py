@@ -5,10 +5,16 @@ absolute and squared error, and the same on differences between neighbours at se
 scales, which is where blurred edges show.  Training runs on crops of crowded scenes,
 since plain ground has nothing to teach, and ends on whole pictures.
 
-After the encoder is done the decoder alone goes on (`--decoder-only`): latents cached
-with the encoder stay valid meanwhile.
+All of these are smallest for a blur where the latents leave open by a pixel or two where
+an edge is.  Polishing therefore also compares how strong edges are nearby, wherever
+exactly they are: a sharp edge a pixel off is then better than a soft one.
+
+After the encoder is done the decoder alone goes on (`--stage decoder`, `--stage polish`):
+latents cached with the encoder stay valid meanwhile.
 """
 
+import argparse
+import dataclasses
 import sys
 
 import numpy
@@ -20,16 +26,35 @@ import common
 import muon
 import scenes
 
-SEED = 101
 CROP = 64
-STEPS = 2250
-DECODER_STEPS = 500
 CONFIG = dict(
     in_channels=3, out_channels=3, latent_channels=4, norm_num_groups=2, act_fn="silu",
     down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4,
     block_out_channels=[24, 48, 64, 96], layers_per_block=1, sample_size=scenes.PICTURE,
     scaling_factor=1.0, force_upcast=False,
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One training of the autoencoder or of its decoder alone, from the averages of the stage before it."""
+
+    steps: int
+    seed: int
+    kept_in: str  # in the work folder
+    start: str | None  # the state to start from; the encoder then stays as it is
+    whole_from: float  # the share of the steps after which whole pictures take the place of crops
+    peak: float  # rate of learning
+    decay: float  # the share of the steps over which the rate falls
+    edges: float  # weight of the edges in the loss
+    sharpness: float  # weight of their strength
+
+
+STAGES = {
+    "autoencoder": Stage(2250, 101, "vae.pt", None, whole_from=0.85, peak=7e-4, decay=0.3, edges=0.5, sharpness=0.0),
+    "decoder": Stage(500, 102, "vae-decoder.pt", "vae.pt", whole_from=0.6, peak=7e-4, decay=0.3, edges=0.5, sharpness=0.0),
+    "polish": Stage(2600, 103, "vae-polish.pt", "vae-decoder.pt", whole_from=0.6, peak=7e-4, decay=0.4, edges=0.5, sharpness=2.0),
+}
 
 
 def colour_pattern(channels):
@@ -99,8 +124,28 @@ def edge_loss(output, target, scales=3):
     return total
 
 
-def reconstruction_loss(output, target):
-    return (output - target).abs().mean() + 2 * functional.mse_loss(output, target) + 0.5 * edge_loss(output, target)
+def edge_strength(picture, window=4):
+    """Root mean square, over windows, of the differences between neighbours: a blurred edge has less of it, a shifted one the same."""
+    across = functional.pad(picture.diff(dim=3).square(), (0, 1))
+    down = functional.pad(picture.diff(dim=2).square(), (0, 0, 0, 1))
+    return (functional.avg_pool2d(across + down, window, window // 2) + 1e-3).sqrt()
+
+
+def sharpness_loss(output, target, scales=2):
+    """L1 between the strengths of edges, on the picture and on its halvings."""
+    total = 0
+    for scale in range(scales):
+        total = total + (edge_strength(output) - edge_strength(target)).abs().mean()
+        if scale + 1 < scales:
+            output, target = functional.avg_pool2d(output, 2), functional.avg_pool2d(target, 2)
+    return total
+
+
+def reconstruction_loss(output, target, settings):
+    loss = (output - target).abs().mean() + 2 * functional.mse_loss(output, target) + settings.edges * edge_loss(output, target)
+    if settings.sharpness:
+        loss = loss + settings.sharpness * sharpness_loss(output, target)
+    return loss
 
 
 def crowded_scene(sprites, random):
@@ -141,50 +186,52 @@ def peak_signal_to_noise(vae, sprites, count=32, seed=7777):
     return float((-10 * error.log10()).mean())
 
 
-def train(work, steps, decoder_only=False, peak=7e-4):
+def reconstruct(vae, target):
+    """What the autoencoder makes of pictures in training, and how far its latents are from a normal distribution."""
+    posterior = vae.encode(target).latent_dist
+    divergence = 0.5 * (posterior.mean.float().square() + posterior.var.float() - 1 - posterior.logvar.float()).mean()
+    return vae.decode(posterior.sample()).sample, divergence
+
+
+def reconstruct_from_inexact(vae, target):
+    """The decoder's pictures from slightly wrong latents: generated ones are never exact, and lines should be clean still."""
+    with torch.no_grad():
+        latents = vae.encode(target).latent_dist.sample()
+        size = latents.float().std() * torch.rand(len(latents), 1, 1, 1, device=target.device) * 0.06
+        latents = latents + torch.randn_like(latents) * size
+    return vae.decode(latents).sample, 0
+
+
+def train(work, steps, stage="autoencoder"):
     where = common.device()
-    common.seed_everything(SEED)
+    settings = STAGES[stage]
+    common.seed_everything(settings.seed)
     sprites = scenes.Sprites()
     vae = AutoencoderKL(**CONFIG)
     carry_colour(vae)
     vae.to(where, memory_format=torch.channels_last)
     average = common.Average(vae, 0.998)
+    decoder_only = settings.start is not None
     named = [(name, parameter) for name, parameter in vae.named_parameters()
              if not decoder_only or name.startswith(("decoder.", "post_quant_conv."))]
     trained = [parameter for _, parameter in named]
-    optimiser = muon.Muon(named, lr=peak, weight_decay=1e-4)
-    path = work / ("vae-decoder.pt" if decoder_only else "vae.pt")
-    progress = common.Progress(path, model=vae, average=average, optimiser=optimiser)
+    optimiser = muon.Muon(named, lr=settings.peak, weight_decay=1e-4)
+    progress = common.Progress(work / settings.kept_in, model=vae, average=average, optimiser=optimiser)
     step = progress.resume()
     if decoder_only and step == 0:
-        whole = torch.load(work / "vae.pt", map_location=where, weights_only=True)
-        average.load_state_dict(whole["average"])
-        average.copy_to(vae)
-        average.updates = 0
-    seed = SEED + 1 if decoder_only else SEED
+        common.start_from_average(work / settings.start, vae, average)
     while step < steps:
-        random = common.step_random(seed, step)
-        if step > (0.6 if decoder_only else 0.85) * steps:
+        random = common.step_random(settings.seed, step)
+        if step > settings.whole_from * steps:
             pictures = whole_pictures(sprites, random, 4)
         else:
             pictures = crops(sprites, random, 16)
         target = common.to_tensor(pictures, where).contiguous(memory_format=torch.channels_last)
         with common.mixed_precision(where):
-            if decoder_only:
-                # Generated latents are never exact: the decoder learns to draw clean lines from slightly wrong ones.
-                with torch.no_grad():
-                    latents = vae.encode(target).latent_dist.sample()
-                    size = latents.float().std() * torch.rand(len(latents), 1, 1, 1, device=where) * 0.06
-                    latents = latents + torch.randn_like(latents) * size
-                divergence = 0
-            else:
-                posterior = vae.encode(target).latent_dist
-                latents = posterior.sample()
-                divergence = 0.5 * (posterior.mean.float().square() + posterior.var.float() - 1 - posterior.logvar.float()).mean()
-            output = vae.decode(latents).sample
-        loss = reconstruction_loss(output.float(), target) + 1e-4 * divergence
+            output, divergence = (reconstruct_from_inexact if decoder_only else reconstruct)(vae, target)
+        loss = reconstruction_loss(output.float(), target, settings) + 1e-4 * divergence
         for group in optimiser.param_groups:
-            group["lr"] = common.learning_rate(step, steps, peak)
+            group["lr"] = common.learning_rate(step, steps, settings.peak, decay=settings.decay)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -202,20 +249,18 @@ def train(work, steps, decoder_only=False, peak=7e-4):
     progress.save(step, always=True)
 
 
-def load(work, decoder=True):
-    """The averaged autoencoder, with the polished decoder where there is one."""
+def load(work):
+    """The averaged autoencoder, with the decoder of the last stage there is."""
     vae = AutoencoderKL(**CONFIG)
-    average = common.Average(vae, 0)
-    polished = work / "vae-decoder.pt"
-    state = torch.load(polished if decoder and polished.exists() else work / "vae.pt", map_location="cpu", weights_only=True)
-    average.load_state_dict(state["average"])
-    average.copy_to(vae)
+    kept = [work / stage.kept_in for stage in STAGES.values() if (work / stage.kept_in).exists()]
+    common.start_from_average(kept[-1], vae)
     return vae.eval().requires_grad_(False).to(common.device())
 
 
 if __name__ == "__main__":
-    decoder_only = "--decoder-only" in sys.argv
-    if decoder_only:
-        sys.argv.remove("--decoder-only")
-    arguments = common.parse_arguments(__doc__, steps=DECODER_STEPS if decoder_only else STEPS)
-    train(arguments.work, 4 if arguments.quick else arguments.steps, decoder_only)
+    stages = argparse.ArgumentParser(add_help=False)
+    stages.add_argument("--stage", choices=STAGES, default="autoencoder")
+    chosen, others = stages.parse_known_args()
+    sys.argv[1:] = others
+    arguments = common.parse_arguments(__doc__, steps=STAGES[chosen.stage].steps)
+    train(arguments.work, 4 if arguments.quick else arguments.steps, chosen.stage)
