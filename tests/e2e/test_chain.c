@@ -190,7 +190,7 @@ static int64_t gradient_size(const struct pass *pass)
 static double *gradient(struct pass *pass, int64_t *count)
 {
     *count = gradient_size(pass);
-    double *values = malloc((size_t)*count * sizeof *values), *end = values;
+    double *values = calloc((size_t)*count + 1, sizeof *values), *end = values;
     for (int i = 0; i < chain_parameter_count(pass->chain); i++) {
         struct shape shape = chain_parameter_shape(pass->chain, i);
         assert_int_equal(chain_read_gradient(pass->chain, i, end).code, STATUS_OK);
