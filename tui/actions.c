@@ -23,6 +23,8 @@ const struct screen *screen_of(enum screen_id id)
 
 void studio_go(struct studio *studio, enum screen_id screen)
 {
+    bool of_run = screen == SCREEN_TUNE || screen == SCREEN_TIMELINE || screen == SCREEN_GRID;
+    if (of_run && studio->run->phase != RUN_UNKNOWN) studio->draft_shown = false;
     if (screen != studio->screen) studio->previous = studio->screen;
     studio->screen = screen;
     studio->filtering = false;
@@ -147,11 +149,61 @@ void studio_edit_preset(struct studio *studio, const cJSON *preset)
     cJSON_Delete(studio->draft);
     studio->draft = cJSON_Duplicate(preset, 1);
     studio->draft_changed = false;
+    studio->draft_shown = true;
+    studio->draft_from[0] = 0;
     snprintf(studio->draft_name, sizeof studio->draft_name, "%s", item_text(preset, "name", "new preset"));
+    for (int which = 0; which < 2; which++) {
+        cJSON_Delete(studio->file_prompts[which]);
+        studio->file_prompts[which] = NULL;
+    }
     cJSON_Delete(studio->plan);
     studio->plan = NULL;
     studio->plan_error[0] = 0;
     studio->plan_due = studio->now;
+}
+
+void studio_offer_remedies(struct studio *studio)
+{
+    if (studio->draft == NULL) return;
+    studio->refused_for_memory = true;
+    studio->draft_shown = true;
+    studio->plan_due = studio->now;
+    studio_go(studio, SCREEN_EDIT);
+}
+
+bool studio_is_editing(const struct studio *studio)
+{
+    return studio->draft != NULL && (studio->draft_shown || studio->run->phase == RUN_UNKNOWN);
+}
+
+/* The preset as started, with what was changed while the run went on. */
+static cJSON *present_preset(const struct run *run)
+{
+    cJSON *preset = cJSON_Duplicate(run->preset, 1);
+    cJSON *rewards = cJSON_GetObjectItemCaseSensitive(preset, "rewards");
+    for (int index = 0; index < run->reward_count && index < cJSON_GetArraySize(rewards); index++)
+        item_put(cJSON_GetArrayItem(rewards, index), "weight", cJSON_CreateNumber(run->rewards[index].weight));
+    if (!isnan(run->learning_rate)) item_put(preset, "optimizer.lr", cJSON_CreateNumber(run->learning_rate));
+    if (!isnan(run->clip)) item_put(preset, "optimizer.clip", cJSON_CreateNumber(run->clip));
+    return preset;
+}
+
+void studio_branch(struct studio *studio)
+{
+    const struct run *run = studio->run;
+    if (run->preset == NULL || run->checkpoint_count == 0) {
+        studio_say(studio, MESSAGE_INFO,
+                   run->preset == NULL ? "no run is open" : "there is no checkpoint yet to begin from; S writes one");
+        return;
+    }
+    cJSON *preset = present_preset(run);
+    studio_edit_preset(studio, preset);
+    cJSON_Delete(preset);
+    snprintf(studio->draft_from, sizeof studio->draft_from, "%s", run->path);
+    studio->draft_from_step = run->checkpoints[run->checkpoint_count - 1];
+    studio_go(studio, SCREEN_EDIT);
+    studio_say(studio, MESSAGE_INFO, "a new run from step %d: change what you like, then s starts it",
+               studio->draft_from_step);
 }
 
 void studio_set_value(struct studio *studio, const char *key, double value, double before)
@@ -208,6 +260,11 @@ void studio_start(struct studio *studio, const cJSON *preset, const char *preset
     else
         cJSON_AddStringToObject(body, "preset", preset_name);
     cJSON_AddStringToObject(body, "when", when);
+    if (preset == studio->draft && studio->draft_from[0] != 0) {
+        cJSON *from = cJSON_AddObjectToObject(body, "from");
+        cJSON_AddStringToObject(from, "run", studio->draft_from);
+        cJSON_AddNumberToObject(from, "step", studio->draft_from_step);
+    }
     if (studio_request(studio, studio_asker(studio), REQUEST_START, "start", body, "start") != 0)
         studio_say(studio, MESSAGE_INFO, "starting %s \u2026", preset_name);
 }
@@ -223,6 +280,7 @@ void studio_resume(struct studio *studio, const char *run_path, const char *when
 
 static void reset_run_views(struct studio *studio)
 {
+    studio->draft_shown = false;
     for (int index = 0; index < RUN_REWARDS; index++) studio->tune.target[index] = studio->tune.muted[index] = NAN;
     studio->timeline.step_count = studio->timeline.cursor = 0;
     studio->timeline.loaded_path[0] = studio->timeline.base_path[0] = 0;

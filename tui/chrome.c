@@ -44,41 +44,62 @@ static enum style phase_style(enum run_phase phase)
     }
 }
 
-/* state · step · time left · held-out reward and the best of it */
+/* Held-out reward now and the best of it; "" while there is none. */
+static void held_out_words(const struct run *run, char *words, size_t size)
+{
+    char now[24], highest[24];
+    const struct run_step *newest = run_newest_held_out(run), *best = run_best(run);
+    words[0] = 0;
+    if (newest == NULL) return;
+    int length = snprintf(words, size, "held-out %s", words_number(now, sizeof now, run_total(run, newest->held_out)));
+    if (best == NULL || length < 0 || (size_t)length >= size) return;
+    snprintf(words + length, size - (size_t)length, "  %s %s@%d", style_unicode() ? "\u25c6" : "*",
+             words_number(highest, sizeof highest, run_total(run, best->held_out)), best->step);
+}
+
+/* The name takes what the figures leave. */
+static int draw_run_name(const struct run *run, int width)
+{
+    char name[128];
+    bool whole = text_width(run->name) <= width;
+    return draw_text(0, 1, width, STYLE_TITLE, whole ? run->name : run_short_name(run->name, name, sizeof name)) + 2;
+}
+
+/* state, step, time left, held-out reward and the best of it */
 static void draw_run_title(const struct studio *studio, int columns)
 {
     const struct run *run = studio->run;
-    char text[32], other[32];
-    int at = 1;
-    at += draw_text(0, at, columns >= 140 ? 34 : 25, STYLE_TITLE, run->name) + 2;
-    at += draw_format(0, at, 16, phase_style(run->phase), "%s %s", style_unicode() ? "\u25cf" : "*",
-                      run_phase_name(run->phase)) +
-          2;
-    at += draw_format(0, at, 20, STYLE_LIVE, "step %d/%d", run->step, run->steps) + 1;
-    if (columns >= 100 && run->steps > 0) {
-        draw_bar(0, at, 16, (double)run->step / run->steps, STYLE_ACCENT);
-        at += 17;
-    }
-    if (run_alive(run)) {
-        if (!isnan(run->seconds_per_step) && columns >= 100)
-            at += draw_format(0, at + 1, 16, STYLE_DIM, "%s/step",
-                              words_seconds(text, sizeof text, run->seconds_per_step)) +
-                  1;
-        at += draw_format(0, at + 1, 16, STYLE_DIM, "%s left", words_seconds(text, sizeof text, run->seconds_left)) + 1;
-    }
-    const struct run_step *newest = run_newest_held_out(run), *best = run_best(run);
-    if (newest == NULL) return;
-    char right[96];
-    snprintf(right, sizeof right, "held-out %s  %s %s@%d",
-             words_number(text, sizeof text, run_total(run, newest->held_out)), style_unicode() ? "\u25c6" : "*",
-             best != NULL ? words_number(other, sizeof other, run_total(run, best->held_out)) : "",
-             best != NULL ? best->step : 0);
-    draw_right(0, at + 2, columns - at - 3, STYLE_CURVE_HELD_OUT, "%s", right);
+    bool wide = columns >= 100, timed = run_alive(run) && run->steps > 0;
+    char state[24], step[24], pace[32] = "", left[32] = "", right[96], text[32];
+    snprintf(state, sizeof state, "%s %s", style_unicode() ? "\u25cf" : "*", run_phase_name(run->phase));
+    snprintf(step, sizeof step, "step %d/%d", run->step, run->steps);
+    if (timed && wide && !isnan(run->seconds_per_step))
+        snprintf(pace, sizeof pace, "%s/step", words_seconds(text, sizeof text, run->seconds_per_step));
+    if (timed && !isnan(run->seconds_left))
+        snprintf(left, sizeof left, "%s left", words_seconds(text, sizeof text, run->seconds_left));
+    held_out_words(run, right, sizeof right);
+    int bar = wide && run->steps > 0 ? 16 : 0, others = text_width(state) + text_width(step) + text_width(right) + 6;
+    if (bar > 0) others += bar + 1;
+    if (pace[0] != 0) others += text_width(pace) + 2;
+    if (left[0] != 0) others += text_width(left) + 2;
+    int name = columns - others - 2;
+    int at = 1 + draw_run_name(run, name > 10 ? name : 10);
+    at += draw_text(0, at, columns - at, phase_style(run->phase), state) + 2;
+    at += draw_text(0, at, columns - at, STYLE_LIVE, step) + 1;
+    if (bar > 0) draw_bar(0, at, bar, (double)run->step / run->steps, STYLE_ACCENT);
+    if (bar > 0) at += bar + 1;
+    at++;
+    if (pace[0] != 0) at += draw_text(0, at, columns - at, STYLE_DIM, pace) + 2;
+    at += draw_text(0, at, columns - at, STYLE_DIM, left) + 2;
+    draw_right(0, at, columns - at - 1, STYLE_CURVE_HELD_OUT, "%s", right);
 }
 
 static void draw_home_title(const struct studio *studio, int columns)
 {
-    draw_text(0, 1, 30, STYLE_TITLE, style_unicode() ? "\u25c6 AlignProp Studio" : "* AlignProp Studio");
+    int used = draw_text(0, 1, 30, STYLE_TITLE, style_unicode() ? "\u25c6 AlignProp Studio" : "* AlignProp Studio");
+    bool of_draft = studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS;
+    if (of_draft && studio_is_editing(studio))
+        draw_format(0, used + 3, 40, STYLE_LIVE, "%s%s", studio->draft_name, studio->draft_changed ? " (changed)" : "");
     const cJSON *device = item_get(studio->catalogue, "device");
     char text[32];
     if (device == NULL) {
@@ -154,6 +175,32 @@ static void draw_message(struct studio *studio, struct frame_layout layout)
     draw_wrapped(area, style, text);
 }
 
+/* The footer names no key that does nothing now. */
+static bool is_of_use(const struct studio *studio, enum command_id id)
+{
+    bool alive = studio->live != NULL && run_alive(studio->run);
+    switch (id) {
+    case COMMAND_PAUSE:
+    case COMMAND_STOP:
+    case COMMAND_SAMPLE_NOW: return alive;
+    case COMMAND_ADD:
+    case COMMAND_DELETE:
+    case COMMAND_TOGGLE:
+    case COMMAND_LOAD_FILE:
+    case COMMAND_START:
+    case COMMAND_OPEN:
+    case COMMAND_EDIT:
+    case COMMAND_MORE:
+        if (studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS) return studio_is_editing(studio);
+        return true;
+    case COMMAND_BRANCH: return studio->run->checkpoint_count > 0 && !studio_is_editing(studio);
+    case COMMAND_MUTE: return alive || studio->screen == SCREEN_MIXER;
+    case COMMAND_RESUME: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
+    case COMMAND_EXPORT: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
+    default: return true;
+    }
+}
+
 static void draw_footer(struct studio *studio, struct frame_layout layout)
 {
     int count = 0, at = layout.footer.column, end = layout.footer.column + layout.footer.columns;
@@ -164,8 +211,8 @@ static void draw_footer(struct studio *studio, struct frame_layout layout)
         reserved += 4 + (int)strlen(screen_command_find(last[index], studio->screen)->label);
     for (int index = 0; index < count; index++) {
         const struct screen_command *command = &all[index];
-        if (command->label == NULL || !(command->screens & (1u << studio->screen)) || command->id == COMMAND_PALETTE ||
-            command->id == COMMAND_HELP || command->id == COMMAND_QUIT)
+        if (command->label == NULL || !(command->screens & (1u << studio->screen)) || !is_of_use(studio, command->id) ||
+            command->id == COMMAND_PALETTE || command->id == COMMAND_HELP || command->id == COMMAND_QUIT)
             continue;
         char key[16];
         command_key_text(command, key, sizeof key);
@@ -341,7 +388,8 @@ void chrome_draw(struct studio *studio)
     }
     bool of_run = studio->run->phase != RUN_UNKNOWN && studio->screen != SCREEN_HOME && studio->screen != SCREEN_EDIT &&
                   studio->screen != SCREEN_MIXER;
-    if (of_run)
+    bool of_draft = (studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS) && studio_is_editing(studio);
+    if (of_run && !of_draft)
         draw_run_title(studio, COLS);
     else
         draw_home_title(studio, COLS);

@@ -9,6 +9,7 @@ enum {
     LISTS = ON(HOME) | ON(EDIT) | ON(TUNE) | ON(REWARDS) | ON(PROMPTS) | ON(RUNS) | ON(LOG) | ON(MIXER) | ON(GRID) |
             ON(COMPARE) | ON(TIMELINE),
     RUNNING = ON(TUNE) | ON(REWARDS) | ON(TIMELINE) | ON(GRID),
+    PANES = ON(HOME) | ON(TUNE) | ON(REWARDS) | ON(PROMPTS),
     ALL = (1 << SCREEN_COUNT) - 1
 };
 
@@ -23,7 +24,9 @@ static const struct screen_command table[] = {
     {COMMAND_RENAME, "rename preset", "R", NULL, "rename one of your presets", ON(HOME)},
     {COMMAND_DELETE, "delete preset", "D Delete", NULL, "delete one of your presets; u brings it back", ON(HOME)},
     {COMMAND_MARK, "mark for comparison", "Space", NULL, "mark; the two marked ones are compared on screen 7",
-     ON(HOME) | ON(RUNS)},
+     ON(HOME)},
+    {COMMAND_MARK, "mark for comparison", "Space", "mark", "mark; the two marked ones are compared on screen 7",
+     ON(RUNS)},
     {COMMAND_GO_RUNS, "runs", "9 r", "runs", "every run, alive and finished", ON(HOME)},
     {COMMAND_OPEN, "open the run", "Enter", "open", "watch this run, or look at what it left", ON(RUNS)},
     {COMMAND_RESUME, "resume the run", "r", "resume", "go on from the newest checkpoint", ON(RUNS)},
@@ -64,9 +67,12 @@ static const struct screen_command table[] = {
     {COMMAND_SAVE_NOW, "save now", "S", NULL, "write a checkpoint after this step", RUNNING},
     {COMMAND_ROLLBACK, "roll back", "R", NULL, "go back to a checkpoint", RUNNING},
     {COMMAND_STOP, "stop and save", "X", "stop", "save, then end the run", RUNNING},
-    {COMMAND_RESUME, "resume the run", "r", NULL, "go on from the newest checkpoint, when the run has ended", ON(TUNE)},
+    {COMMAND_BRANCH, "new run from this checkpoint", "N", "new run",
+     "begin another run with the newest checkpoint's adapter, under other settings", RUNNING | ON(PROMPTS)},
+    {COMMAND_RESUME, "resume the run", "r", "resume", "go on from the newest checkpoint, when the run has ended",
+     ON(TUNE)},
     {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep the settings of this run as a preset", ON(TUNE)},
-    {COMMAND_EXPORT, "export the adapter", "E", NULL, "the newest adapter of this run as a file for other programs",
+    {COMMAND_EXPORT, "export the adapter", "E", "export", "the newest adapter of this run as a file for other programs",
      ON(TUNE) | ON(RUNS)},
     {COMMAND_ENLARGE, "enlarge", "Enter z", NULL, "this pane over the whole screen, and back", ON(TUNE)},
     /* rewards, prompts */
@@ -89,8 +95,8 @@ static const struct screen_command table[] = {
     {COMMAND_PAGE_DOWN, "page down", "PageDown ^F", NULL, "a page down", LISTS},
     {COMMAND_FIRST, "first", "Home g", NULL, "the first", LISTS},
     {COMMAND_LAST, "last", "End G", NULL, "the last", LISTS},
-    {COMMAND_NEXT_PANE, "next pane", "Tab", "pane", "the next part of this screen", ALL},
-    {COMMAND_PREVIOUS_PANE, "previous pane", "BackTab", NULL, "the part before", ALL},
+    {COMMAND_NEXT_PANE, "next pane", "Tab", "pane", "the next part of this screen", PANES},
+    {COMMAND_PREVIOUS_PANE, "previous pane", "BackTab", NULL, "the part before", PANES},
     {COMMAND_FILTER, "filter", "/", NULL, "show only what holds these letters",
      ON(HOME) | ON(EDIT) | ON(REWARDS) | ON(PROMPTS) | ON(RUNS) | ON(LOG)},
     /* everywhere */

@@ -49,6 +49,7 @@ static void take_start(struct studio *studio, const struct request *request, con
         return;
     }
     studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, item_text(message, "error", "refused"));
+    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY) studio_offer_remedies(studio);
 }
 
 static void attach_to_newest(struct studio *studio, int argument)
@@ -87,6 +88,34 @@ static void refresh_catalogue(struct studio *studio)
     studio_request(studio, studio_asker(studio), REQUEST_CATALOGUE, "catalogue", NULL, "read the presets");
 }
 
+static bool is_among(const cJSON *texts, const char *text)
+{
+    const cJSON *each = NULL;
+    cJSON_ArrayForEach(each, texts) if (cJSON_IsString(each) && strcmp(each->valuestring, text) == 0) return true;
+    return false;
+}
+
+/* Prompts that the draft does not hold itself come from its files. */
+static void take_checked_prompts(struct studio *studio, const cJSON *prompts)
+{
+    static const char *const names[2] = {"train", "eval"};
+    const cJSON *own = item_get(studio->draft, "prompts");
+    if (prompts == NULL) return;
+    for (int which = 0; which < 2; which++) {
+        cJSON *rest = cJSON_CreateArray();
+        const cJSON *each = NULL;
+        cJSON_ArrayForEach(each, item_get(prompts, names[which]))
+        {
+            if (!cJSON_IsString(each) || is_among(item_get(own, "train"), each->valuestring) ||
+                is_among(item_get(own, "eval"), each->valuestring))
+                continue;
+            cJSON_AddItemToArray(rest, cJSON_CreateString(each->valuestring));
+        }
+        cJSON_Delete(studio->file_prompts[which]);
+        studio->file_prompts[which] = rest;
+    }
+}
+
 static void take_reply(struct studio *studio, struct client *client, const cJSON *message)
 {
     struct request request = take_request(studio, client, (int)item_integer(message, "re", 0));
@@ -98,6 +127,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     if (!ok) {
         if (item_true(message, "superseded")) return;
         const char *error = item_text(message, "error", "refused");
+        if (request.purpose == REQUEST_CHECK) return; /* the plan says what is wrong */
         if (request.purpose == REQUEST_PLAN)
             snprintf(studio->plan_error, sizeof studio->plan_error, "%s", error);
         else
@@ -106,6 +136,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     }
     switch (request.purpose) {
     case REQUEST_CATALOGUE:
+        if (studio->catalogue == NULL) studio->dirty_by_key = true; /* whoever opened the studio waits for it */
         if (studio->catalogue == NULL && !studio->offered) home_choose_first(studio, item_get(message, "catalogue"));
         replace(&studio->catalogue, message, "catalogue");
         break;
@@ -116,7 +147,10 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     case REQUEST_PLAN:
         replace(&studio->plan, message, "plan");
         studio->plan_error[0] = 0;
+        studio->remedies_due = true;
+        if (studio->remedy_count > 0) studio_dismiss(studio); /* they were the last plan's */
         break;
+    case REQUEST_CHECK: take_checked_prompts(studio, item_get(message, "prompts")); break;
     case REQUEST_SAVE_PRESET:
         studio->draft_changed = false;
         studio_say(studio, MESSAGE_INFO, "saved: %s", item_text(message, "path", "the preset"));

@@ -66,7 +66,7 @@ static void ask_terminal(struct capabilities *capabilities)
     raw.c_cc[VMIN] = 0;
     raw.c_cc[VTIME] = 0;
     tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
-    const char *burst = probe_burst();
+    const char *burst = probe_burst(capabilities->inside_multiplexer);
     if (write_all(burst, strlen(burst))) collect_replies(capabilities);
     tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
 }

@@ -8,6 +8,7 @@
 #include "tui/run/run.h"
 #include "tui/screen/field.h"
 #include "tui/studio.h"
+#include "tui/terminal/multiplexer.h"
 #include "tui/terminal/terminal.h"
 
 struct studio;
@@ -123,6 +124,12 @@ struct mixer_view {
     char error[300];
 };
 
+/* A picture read from a file. */
+struct preview_picture {
+    char path[4300];
+    struct image image;
+};
+
 struct studio {
     struct studio_options options;
     struct terminal *terminal;
@@ -130,6 +137,7 @@ struct studio {
     struct cell_size cell; /* that pictures are drawn for */
     bool picture_choice_fixed;
     enum picture_protocol picture_choice;
+    struct multiplexer multiplexer; /* asked when pictures have to go through it */
     int64_t now, idle_since;
     double wall_clock; /* seconds since 1970; fixed in tests */
     bool quit, dirty, dirty_by_key, mouse;
@@ -175,15 +183,24 @@ struct studio {
 
     cJSON *draft; /* the preset being edited; NULL: none */
     bool draft_changed;
+    bool draft_shown;      /* the rewards and prompts screens show the draft, not the run on screen */
+    char draft_from[4096]; /* run whose checkpoint a new run of the draft begins with; "": a fresh adapter */
+    int draft_from_step;
     char draft_name[128];
+    /* What the draft's prompt files hold beyond its own prompts, training and held-out: arrays, or NULL. */
+    cJSON *file_prompts[2];
     cJSON *plan;      /* newest answer for the draft */
     int64_t plan_due; /* 0: none */
     char plan_error[400];
+    bool remedies_due;       /* a plan has come since remedies were offered last */
+    bool refused_for_memory; /* a start was refused: the plan's remedies are still to be offered */
     struct undo undo[UNDO_DEPTH];
     int undo_count;
 
     struct list home[2];
     int home_pane;
+    struct preview_picture preview[2];  /* of the home screen */
+    struct preview_picture compared[2]; /* of two runs side by side */
     struct list runs_list, edit, log, compare;
     char marked[LIST_MARKS][4096]; /* run paths or preset names; empty: none */
     char export_run[4096];         /* whose adapter is being exported */
@@ -194,7 +211,7 @@ struct studio {
     struct timeline_view timeline;
     struct grid_view grid;
     struct mixer_view mixer;
-    struct area hits[64]; /* places a click reaches, set while drawing */
+    struct area home_lists[2]; /* rows of the two lists of the home screen: a click chooses list and row */
     struct {
         int row, column, columns;
         enum command_id command;
@@ -243,8 +260,15 @@ void studio_undo(struct studio *studio);
 void studio_push_undo_draft(struct studio *studio);
 void studio_draft_changed(struct studio *studio);
 void studio_edit_preset(struct studio *studio, const cJSON *preset);
+/* The draft becomes the run's preset with its present settings, for a new run that begins with its newest checkpoint.
+ */
+void studio_branch(struct studio *studio);
+/* True where the rewards and prompts screens change the draft. */
+bool studio_is_editing(const struct studio *studio);
 void studio_leave(struct studio *studio);
 void studio_stop_run(struct studio *studio, int argument);
+/* What does not fit in memory: shows the settings of the draft, where what would fit is offered as soon as it is planned. */
+void studio_offer_remedies(struct studio *studio);
 void studio_save_draft(struct studio *studio);
 /* Of a catalogue: puts the cursor of the home screen where a first run should start. */
 void home_choose_first(struct studio *studio, const cJSON *catalogue);

@@ -21,9 +21,7 @@ void studio_command(struct studio *studio, enum command_id command, bool coarse)
 
 enum {
     FRAME_INTERVAL = 66, /* milliseconds between frames that no key asked for */
-    MARK_FROM = 400,     /* frames of more bytes ask the terminal when they are drawn */
     UNSENT_LIMIT = 32 << 10,
-    PICTURE_TURN = 16 << 10,
     SLIDER_PAUSE = 200, /* a slider's value is sent when it has rested so long */
     MIXER_PAUSE = 150,
     RUNS_INTERVAL = 5000
@@ -44,14 +42,37 @@ static bool dark_background(const struct capabilities *capabilities)
     return !capabilities->background_known || color[0] * 30 + color[1] * 59 + color[2] * 11 < 128 * 100;
 }
 
+static enum picture_protocol chosen_protocol(const struct studio *studio)
+{
+    if (studio->picture_choice_fixed) return studio->picture_choice;
+    return capabilities_choose(terminal_capabilities(studio->terminal));
+}
+
+/* A tmux without sixels of its own hands pictures on to the terminal where it is allowed to. It is only used when asked
+ * for: what the terminal behind it can show is not known. */
+static void use_passthrough(struct studio *studio, struct picture_settings *settings)
+{
+    bool own_sixels = settings->protocol == PROTOCOL_SIXEL && terminal_capabilities(studio->terminal)->sixel;
+    if (settings->protocol <= PROTOCOL_SYMBOLS || own_sixels || !multiplexer_present()) return;
+    enum { MOST_SIXELS = 14 }; /* XTerm, which keeps the fewest, may be the terminal */
+    struct multiplexer *multiplexer = &studio->multiplexer;
+    if (multiplexer->known && multiplexer->passes_through) {
+        settings->passthrough = true;
+        settings->outer_row = multiplexer->row;
+        settings->outer_column = multiplexer->column;
+        settings->images_kept = MOST_SIXELS;
+        return;
+    }
+    if (!multiplexer->known) multiplexer_ask(multiplexer);
+    settings->protocol = PROTOCOL_SYMBOLS;
+}
+
 /* Styles and picture protocol follow what the terminal has answered so far. */
 static void apply_capabilities(struct studio *studio)
 {
     const struct capabilities *capabilities = terminal_capabilities(studio->terminal);
     bool colors = getenv("NO_COLOR") == NULL;
     style_setup(!dark_background(capabilities), colors);
-    enum picture_protocol protocol =
-        studio->picture_choice_fixed ? studio->picture_choice : capabilities_choose(capabilities);
     enum symbol_palette palette = !colors || COLORS < 16 ? SYMBOLS_MONOCHROME : COLORS < 256 ? SYMBOLS_16 : SYMBOLS_256;
     struct cell_size cell = terminal_cell_size(studio->terminal);
     bool other_cell = cell.width != studio->cell.width || cell.height != studio->cell.height;
@@ -59,17 +80,42 @@ static void apply_capabilities(struct studio *studio)
     if (other_cell && studio->cell.width > 0 && pictures_protocol(studio->pictures) > PROTOCOL_SYMBOLS)
         terminal_repaint(studio->terminal);
     studio->cell = cell;
-    pictures_configure(studio->pictures, protocol, cell, capabilities->sixel_colors, palette, style_unicode());
+    struct picture_settings settings = {.protocol = chosen_protocol(studio),
+                                        .cell = cell,
+                                        .colors = capabilities->sixel_colors,
+                                        .images_kept = capabilities->images_kept,
+                                        .palette = palette,
+                                        .unicode = style_unicode()};
+    use_passthrough(studio, &settings);
+    pictures_configure(studio->pictures, &settings);
     studio->dirty = true;
+}
+
+/* The pane may stand elsewhere now, or the option may be another. Until the answer comes there are symbols: pixels
+ * would stay where they were sent. */
+static void ask_multiplexer_again(struct studio *studio)
+{
+    if (!studio->multiplexer.known) return;
+    studio->multiplexer.known = false;
+    apply_capabilities(studio);
+}
+
+static void take_multiplexer(struct studio *studio)
+{
+    if (!multiplexer_read(&studio->multiplexer)) return;
+    apply_capabilities(studio);
+    if (!studio->multiplexer.passes_through && chosen_protocol(studio) > PROTOCOL_SYMBOLS)
+        studio_say(studio, MESSAGE_WARNING,
+                   "tmux keeps %s pictures back: `tmux set -g allow-passthrough on` lets them through, then P",
+                   picture_protocol_name(chosen_protocol(studio)));
 }
 
 static void next_protocol(struct studio *studio)
 {
-    enum picture_protocol present = studio->picture_choice_fixed
-                                        ? studio->picture_choice
-                                        : capabilities_choose(terminal_capabilities(studio->terminal));
+    enum picture_protocol present = chosen_protocol(studio);
     studio->picture_choice_fixed = true;
     studio->picture_choice = present == PROTOCOL_KITTY ? PROTOCOL_NONE : (enum picture_protocol)(present + 1);
+    ask_multiplexer_again(studio);
     apply_capabilities(studio);
     studio_say(studio, MESSAGE_INFO, "pictures: %s", picture_protocol_name(studio->picture_choice));
 }
@@ -125,6 +171,7 @@ static bool global_command(struct studio *studio, enum command_id command)
     case COMMAND_REPAINT:
         terminal_repaint(studio->terminal);
         pictures_lost(studio->pictures);
+        ask_multiplexer_again(studio);
         return true;
     case COMMAND_SUSPEND:
         pictures_lost(studio->pictures);
@@ -192,6 +239,7 @@ static bool steering_command(struct studio *studio, enum command_id command)
         if (studio->live != NULL) studio_say(studio, MESSAGE_INFO, "a checkpoint is written after this step");
         return true;
     case COMMAND_ROLLBACK: ask_rollback(studio); return true;
+    case COMMAND_BRANCH: studio_branch(studio); return true;
     case COMMAND_STOP: ask_stop(studio); return true;
     case COMMAND_RESUME:
         if (studio->run->path[0] != 0 && !run_alive(studio->run)) studio_resume(studio, studio->run->path, "ask");
@@ -270,6 +318,9 @@ static void take_event(struct studio *studio, const struct input_event *event)
         return;
     }
     studio->offered = true; /* whoever types knows where to go: nothing pops up under the hands */
+    bool read = studio->message_level == MESSAGE_INFO && event->kind != INPUT_PASTED &&
+                command_of_key(studio->screen, event) != COMMAND_REPAINT; /* which changes nothing that is shown */
+    if (read && event->key != KEY_CODE_ESCAPE) studio_dismiss(studio);    /* Esc takes it away and does no more */
     if (chrome_popup_key(studio, event)) return;
     if (event->kind == INPUT_PASTED || take_remedy(studio, event->key)) return;
     bool coarse = (event->modifiers & MODIFIER_SHIFT) || event->key == 'H' || event->key == 'L';
@@ -285,6 +336,7 @@ static void take_signals(struct studio *studio, int descriptor)
         case SIGWINCH:
             terminal_resized(studio->terminal);
             pictures_lost(studio->pictures);
+            ask_multiplexer_again(studio);
             apply_capabilities(studio);
             studio->dirty_by_key = true;
             break;
@@ -330,6 +382,8 @@ static void drop_live(struct studio *studio)
         report_lost_engine(studio);
     else
         studio_say(studio, MESSAGE_INFO, "%s", studio->run->end_text[0] ? studio->run->end_text : "the run has ended");
+    if (phase == RUN_FAILED && studio->run->end_status == STATUS_NO_MEMORY && studio->run->step == 0)
+        studio_offer_remedies(studio);
     studio_request(studio, studio->engine, REQUEST_RUNS, "runs", NULL, "list the runs");
 }
 
@@ -343,6 +397,7 @@ static void drop_engine(struct studio *studio)
                studio->engine_error);
 }
 
+/* What the draft costs, and which prompts its files hold. */
 static void request_plan(struct studio *studio)
 {
     studio->plan_due = 0;
@@ -350,6 +405,10 @@ static void request_plan(struct studio *studio)
     cJSON *body = cJSON_CreateObject();
     cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(studio->draft, 1));
     studio_request(studio, studio_asker(studio), REQUEST_PLAN, "plan", body, "plan");
+    body = cJSON_CreateObject();
+    cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(studio->draft, 1));
+    cJSON_AddBoolToObject(body, "prompts", 1);
+    studio_request(studio, studio_asker(studio), REQUEST_CHECK, "check", body, "read the prompts");
 }
 
 void mixer_request(struct studio *studio); /* views/mixer.c */
@@ -389,69 +448,60 @@ static int run_timers(struct studio *studio)
     return next;
 }
 
-/* Pictures go out by so much at a time, that a key never waits behind more than one piece that the terminal has yet to
- * read. */
-static size_t picture_room(struct studio *studio)
+static bool editing(const struct studio *studio)
 {
-    size_t room = link_room(terminal_link(studio->terminal), studio->now);
-    return room < PICTURE_TURN ? room : PICTURE_TURN;
+    return studio->popup == POPUP_PALETTE || studio->popup == POPUP_PROMPT || studio->filtering;
 }
 
+/* Text alone: pictures follow in pieces of their own, so that a key's answer waits for none of them. */
 static void draw_frame_now(struct studio *studio)
 {
-    struct bytes before = {0}, after = {0};
+    struct bytes before = {0};
     struct link *link = terminal_link(studio->terminal);
     erase();
     curs_set(0);
-    pictures_begin(studio->pictures, link->level, link_room(link, studio->now));
+    pictures_begin(studio->pictures, link->level, studio->dirty_by_key ? 0 : link_room(link, studio->now));
     chrome_draw(studio);
-    bool editing = studio->popup == POPUP_PALETTE || studio->popup == POPUP_PROMPT || studio->filtering;
-    if (editing) curs_set(1);
+    if (editing(studio)) curs_set(1);
     wnoutrefresh(stdscr);
     pictures_end(studio->pictures, &before);
-    pictures_compose(studio->pictures, picture_room(studio), studio->now, &after);
-    if (after.length > 0 && !editing) bytes_add_text(&after, hidden_cursor);
-    terminal_frame(studio->terminal, before.data, before.length, after.data, after.length, true, studio->now);
+    terminal_frame(studio->terminal, before.data, before.length, studio->now);
     bytes_free(&before);
-    bytes_free(&after);
     studio->dirty = pictures_behind(studio->pictures);
     studio->dirty_by_key = false;
     studio->idle_since = studio->now;
 }
 
-/* More of pictures that are being sent, without drawing the text again. */
-static void send_pictures(struct studio *studio)
-{
-    struct bytes after = {0};
-    pictures_compose(studio->pictures, picture_room(studio), studio->now, &after);
-    bool editing = studio->popup == POPUP_PALETTE || studio->popup == POPUP_PROMPT || studio->filtering;
-    if (after.length > 0 && !editing) bytes_add_text(&after, hidden_cursor);
-    if (after.length > 0) terminal_frame(studio->terminal, NULL, 0, after.data, after.length, true, studio->now);
-    bytes_free(&after);
-}
-
-/* Draws when it is time; returns the milliseconds until it is, -1 when nothing waits. */
+/* Milliseconds until a frame is due, -1 when none is wanted or the terminal has to take something first. */
 static int draw_when_due(struct studio *studio)
 {
     struct link *link = terminal_link(studio->terminal);
-    size_t unsent = terminal_pending(studio->terminal), room = link_room(link, studio->now);
+    size_t unsent = terminal_pending(studio->terminal);
     if (unsent > UNSENT_LIMIT) return -1;
     if (studio->dirty_by_key) {
         draw_frame_now(studio);
-    } else if (studio->dirty && room > 0 && unsent == 0) {
+    } else if (studio->dirty && unsent == 0 && link_room(link, studio->now) > 0) {
         int interval = link->level == LINK_SYMBOLS ? link_limits(LINK_SYMBOLS)->interval : FRAME_INTERVAL;
         int left = (int)(studio->idle_since + interval - studio->now);
         if (left > 0) return left;
         draw_frame_now(studio);
     }
-    int due = pictures_deadline(studio->pictures, studio->now);
-    if (due == 0 && unsent == 0 && room > 0) {
-        send_pictures(studio);
-        due = pictures_deadline(studio->pictures, studio->now);
-    }
-    /* With no room left the terminal's answer wakes the loop. */
-    if (due == 0 && link_room(link, studio->now) == 0) return 1000;
-    return studio->dirty && due < 0 ? 1000 : due;
+    return studio->dirty ? 1000 : -1; /* what is under way wakes the loop */
+}
+
+/* One piece at most, and none before the terminal has taken the last: keys are looked for after each. Milliseconds
+ * until the next may go, -1 when none waits or the terminal has to take or answer something first. */
+static int send_picture(struct studio *studio)
+{
+    struct link *link = terminal_link(studio->terminal);
+    bool ready = terminal_pending(studio->terminal) == 0 && link_room(link, studio->now) > 0;
+    if (!ready || studio->dirty_by_key || !pictures_waiting(studio->pictures)) return -1;
+    struct bytes piece = {0};
+    pictures_next_piece(studio->pictures, &piece);
+    if (!editing(studio)) bytes_add_text(&piece, hidden_cursor);
+    terminal_picture(studio->terminal, piece.data, piece.length, studio->now);
+    bytes_free(&piece);
+    return 0;
 }
 
 static int soonest(int left, int right)
@@ -491,17 +541,24 @@ static void loop(struct studio *studio, int signals)
         studio->now = steady_milliseconds();
         studio->wall_clock = read_wall_clock();
         int timeout = run_timers(studio);
+        enum link_level level = terminal_link(studio->terminal)->level;
+        timeout = soonest(timeout, terminal_watch_link(studio->terminal, studio->now));
+        if (terminal_link(studio->terminal)->level != level) studio->dirty = true;
         timeout = soonest(timeout, draw_when_due(studio));
+        timeout = soonest(timeout, pictures_make(studio->pictures, studio->now));
+        timeout = soonest(timeout, send_picture(studio));
         timeout = soonest(timeout, terminal_deadline(studio->terminal, studio->now));
-        struct pollfd polls[5] = {
+        struct pollfd polls[] = {
             {.fd = terminal_input_descriptor(studio->terminal), .events = POLLIN},
             {.fd = signals, .events = POLLIN},
             {.fd = terminal_pending(studio->terminal) > 0 ? terminal_output_descriptor(studio->terminal) : -1,
              .events = POLLOUT},
             watch(studio->engine),
             watch(studio->live),
+            {.fd = pictures_descriptor(studio->pictures), .events = POLLIN},
+            {.fd = studio->multiplexer.descriptor, .events = POLLIN},
         };
-        if (poll(polls, 5, timeout) < 0 && errno != EINTR) return;
+        if (poll(polls, sizeof polls / sizeof *polls, timeout) < 0 && errno != EINTR) return;
         studio->now = steady_milliseconds();
         if (polls[1].revents) take_signals(studio, signals);
         if (polls[0].revents & POLLIN && !terminal_read(studio->terminal, studio->now)) return;
@@ -510,6 +567,8 @@ static void loop(struct studio *studio, int signals)
         while (terminal_next_event(studio->terminal, studio->now, &event)) take_event(studio, &event);
         if (polls[2].revents && !terminal_flush(studio->terminal)) return;
         serve_clients(studio, &polls[3], &polls[4]);
+        if (pictures_collect(studio->pictures)) studio->dirty = true;
+        if (polls[6].revents) take_multiplexer(studio);
     }
 }
 
@@ -568,6 +627,7 @@ static void free_studio(struct studio *studio)
     cJSON_Delete(studio->runs);
     cJSON_Delete(studio->draft);
     cJSON_Delete(studio->plan);
+    for (int which = 0; which < 2; which++) cJSON_Delete(studio->file_prompts[which]);
     for (int index = 0; index < studio->undo_count; index++) cJSON_Delete(studio->undo[index].before);
     for (int index = 0; index < studio->grid.thumbnail_count; index++)
         image_free(&studio->grid.thumbnails[index].image);
@@ -575,9 +635,14 @@ static void free_studio(struct studio *studio)
     image_free(&studio->timeline.picture);
     image_free(&studio->timeline.base);
     image_free(&studio->mixer.picture);
+    for (int index = 0; index < 2; index++) {
+        image_free(&studio->preview[index].image);
+        image_free(&studio->compared[index].image);
+    }
     run_free(studio->run);
     run_free(studio->other);
     pictures_free(studio->pictures);
+    multiplexer_close(&studio->multiplexer);
     free(studio);
 }
 
@@ -586,6 +651,7 @@ status studio_run(const struct studio_options *options)
     struct studio *studio = calloc(1, sizeof *studio);
     if (studio == NULL) return status_error(STATUS_NO_MEMORY, "out of memory");
     studio->options = *options;
+    multiplexer_init(&studio->multiplexer);
     const char *wanted = options->pictures;
     if (wanted != NULL && strcmp(wanted, "auto") != 0) {
         studio->picture_choice_fixed = true;

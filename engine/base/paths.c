@@ -108,7 +108,10 @@ status paths_program_data(char path[PATH_SIZE])
     while (cut_last(folder)) {
         if (is_source_tree(folder)) return path_format(path, "%s", folder);
     }
-    if (cut_last(program) && cut_last(program)) {
+    /* PREFIX/bin/alignprop */
+    bool has_prefix = cut_last(program);
+    has_prefix = has_prefix && cut_last(program);
+    if (has_prefix) {
         TRY(path_format(path, "%s/share/alignprop", program));
         if (path_is_directory(path)) return status_ok();
     }

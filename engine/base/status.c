@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef status_ok /* those of the analyser */
+#undef status_error
+
 status status_ok(void)
 {
     status result;

@@ -34,6 +34,12 @@ status status_errno(enum status_code code, int error_number, const char *format,
 /* Puts "context: " in front of a failure's message; a success passes through unchanged. */
 status status_context(status inner, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The analyser sees one file at a time: here it learns which of these is a failure. */
+#ifdef __clang_analyzer__
+#define status_ok() ((status){.code = STATUS_OK})
+#define status_error(code_, ...) ((void)(status_error)(code_, __VA_ARGS__), (status){.code = (code_)})
+#endif
+
 /* Returns from the calling function when `expression` (a status) is a failure. */
 #define TRY(expression)                                                                                                \
     do {                                                                                                               \

@@ -11,7 +11,7 @@
 static bool reserve(struct text *text, size_t extra)
 {
     if (text->failed) return false;
-    if (extra < text->capacity - text->length) return true;
+    if (text->data && extra < text->capacity - text->length) return true;
     size_t wanted = text->length + extra + 1;
     size_t capacity = text->capacity ? text->capacity : 64;
     while (capacity < wanted) capacity *= 2;

@@ -7,6 +7,7 @@
 
 static const struct option tune_options[] = {
     {"run", 0, "DIR", "folder of the run; must not exist or be empty", COMPLETE_FOLDER, NULL},
+    {"from", 0, "RUN[@STEP]", "begin with the adapter of that run's checkpoint", COMPLETE_RUN, NULL},
     {"steps", 0, "N", "optimiser steps, in place of the preset's", COMPLETE_NOTHING, NULL},
     {"seed", 0, "S", "seed, in place of the preset's", COMPLETE_NOTHING, NULL},
     {"detach", 0, NULL, "go on in the background and print the run's folder", COMPLETE_NOTHING, NULL},
@@ -83,7 +84,8 @@ const struct command commands[] = {
     {"score", "IMAGE...", "score pictures by rewards",
      "Example: alignprop score cat.png --reward count:object=cat,target=2 --prompt \"two cats\"", 1, -1, COMPLETE_FILE,
      GROUP_JSON | GROUP_DEVICE | GROUP_MODELS, score_options, command_score},
-    {"show", "IMAGE...", "show pictures in the terminal", NULL, 1, -1, COMPLETE_FILE, 0, show_options, command_show},
+    {"show", "IMAGE...", "show PNG pictures in the terminal", NULL, 1, -1, COMPLETE_FILE, 0, show_options,
+     command_show},
     {"export", "RUN[@STEP]", "write a run's adapter for other programs",
      "Reads back what it wrote and says how many of how many tensors match.", 1, 1, COMPLETE_RUN, GROUP_JSON,
      export_options, command_export},

@@ -5,15 +5,16 @@
 
 #include <stdio.h>
 
-static cJSON *describe_plan(const struct memory_plan *plan, const char *device)
+static cJSON *describe_plan(const struct memory_plan *plan, const char *device, bool fits)
 {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "device", device);
     cJSON_AddNumberToObject(object, "total_bytes", (double)plan->total_bytes);
     cJSON_AddNumberToObject(object, "free_bytes", (double)plan->free_bytes);
-    cJSON_AddBoolToObject(object, "fits", plan->total_bytes <= plan->free_bytes);
+    cJSON_AddBoolToObject(object, "fits", fits);
     cJSON_AddNumberToObject(object, "adapter_bytes", (double)plan->adapter_bytes);
     cJSON_AddNumberToObject(object, "kept_calls", plan->kept_calls);
+    cJSON_AddBoolToObject(object, "recompute_blocks", plan->recompute_blocks);
     cJSON_AddNumberToObject(object, "flops_per_step", plan->flops_per_step);
     cJSON *lines = cJSON_AddArrayToObject(object, "lines");
     for (int i = 0; i < plan->count; i++) {
@@ -37,7 +38,11 @@ static void print_plan(const struct memory_plan *plan, const char *device)
     printf("%-32s %12s of %s free on %s\n", "total", bytes, free_bytes, device);
     format_bytes((double)plan->adapter_bytes, bytes);
     printf("%-32s %12s\n", "adapter", bytes);
-    printf("%-32s %12.3g GFLOP\n", "work of a step", plan->flops_per_step / 1e9);
+    bool large = plan->flops_per_step >= 1e13;
+    printf("%-32s %12.3g %s\n", "work of a step", plan->flops_per_step / (large ? 1e12 : 1e9),
+           large ? "TFLOP" : "GFLOP");
+    printf("%-32s %12d%s\n", "steps with kept activations", plan->kept_calls,
+           plan->recompute_blocks ? ", blocks recomputed on the way back" : "");
 }
 
 static status plan_preset(const struct invocation *invocation, struct work *work)
@@ -47,8 +52,10 @@ static status plan_preset(const struct invocation *invocation, struct work *work
     struct tuner *tuner;
     TRY(tuner_create(&work->preset, work->backend, (struct tuner_callbacks){0}, &tuner));
     const struct memory_plan *plan = tuner_plan(tuner);
+    status fits = tuner_check_memory(tuner);
+    if (fits.code != STATUS_OK) say(invocation, "does not fit: %s", fits.message);
     if (invocation->json) {
-        cJSON *object = describe_plan(plan, work->device);
+        cJSON *object = describe_plan(plan, work->device, fits.code == STATUS_OK);
         print_json(object);
         cJSON_Delete(object);
     } else {

@@ -69,36 +69,44 @@ static void format_step(const struct progress *progress, char line[200])
              memory, state->skipped ? "  (steps were skipped)" : "");
 }
 
-static void on_state(void *context, const struct session_state *state)
+/* A step's state and its measurements come one by one; its line needs both. */
+static void show_step(struct progress *progress)
 {
-    struct progress *progress = context;
-    bool stepped = progress->known && state->step != progress->last.step;
-    progress->last = *state;
-    progress->known = true;
-    if (progress->quiet) return;
+    const struct session_state *state = &progress->last;
+    if (progress->quiet || !progress->known) return;
     char line[200];
     format_step(progress, line);
     if (progress->terminal) {
         show_line(progress, line);
-    } else if (stepped && state->phase == SESSION_RUNNING) {
+    } else if (state->step == progress->measured_step && state->step != progress->shown_step) {
+        progress->shown_step = state->step;
         fprintf(stderr, "%s\n", line);
     }
 }
 
-static void note_total(struct progress *progress, const char *line)
+static void on_state(void *context, const struct session_state *state)
+{
+    struct progress *progress = context;
+    progress->last = *state;
+    progress->known = true;
+    show_step(progress);
+}
+
+static void note_total(struct progress *progress, const char *line, int step)
 {
     cJSON *object = cJSON_Parse(line);
     const cJSON *total = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(object, "reward"), "total");
     progress->total = cJSON_IsNumber(total) ? total->valuedouble : NAN;
+    progress->measured_step = step;
     if (!isfinite(progress->first_total)) progress->first_total = progress->total;
     cJSON_Delete(object);
 }
 
 static void on_metrics(void *context, const char *line, int step)
 {
-    (void)step;
     struct progress *progress = context;
-    note_total(progress, line);
+    note_total(progress, line, step);
+    show_step(progress);
     if (!progress->json) return;
     puts(line);
     fflush(stdout);
@@ -122,6 +130,12 @@ static void on_log(void *context, const char *words)
     if (progress->quiet) return;
     if (progress->terminal) show_line(progress, "");
     fprintf(stderr, "%s%s\n", progress->terminal ? "\r" : "", words);
+    snprintf(progress->said, sizeof progress->said, "%s", words);
+}
+
+bool progress_has_said(const struct progress *progress, const char *words)
+{
+    return words[0] && strcmp(progress->said, words) == 0;
 }
 
 struct session_hooks progress_hooks(struct progress *progress)

@@ -120,7 +120,7 @@ static status load_source(struct sample_job *job)
 
 /* ---- how to sample ---- */
 
-static status parse_size(const struct invocation *invocation, struct preset *preset)
+static status parse_size(const struct invocation *invocation, const struct model_facts *facts, struct preset *preset)
 {
     const char *given = option_value(invocation, "size");
     if (!given) return status_ok();
@@ -132,10 +132,10 @@ static status parse_size(const struct invocation *invocation, struct preset *pre
     }
     snprintf(width_text, sizeof width_text, "%.*s", (int)(x - given), given);
     bool good = text_to_int64(width_text, &width) && text_to_int64(x + 1, &height) && width >= 8 && height >= 8 &&
-                width <= 4096 && height <= 4096 && width % 8 == 0 && height % 8 == 0;
+                width <= 4096 && height <= 4096 && model_check_size(facts, (int)width, (int)height).code == STATUS_OK;
     if (!good) {
-        return status_error(STATUS_USAGE, "--size: expected WxH, multiples of 8 from 8 to 4096, found \"%.40s\"",
-                            given);
+        return status_error(STATUS_USAGE, "--size: expected WxH, multiples of %d from 8 to 4096, found \"%.40s\"",
+                            facts->latent_factor, given);
     }
     preset->width = (int)width;
     preset->height = (int)height;
@@ -160,7 +160,7 @@ static status apply_options(struct sample_job *job)
     TRY(option_number(invocation, "guidance", 0, 100, preset->guidance, &preset->guidance));
     TRY(option_seed(invocation, "seed", preset->seed, &preset->seed));
     TRY(parse_sampler(invocation, preset));
-    TRY(parse_size(invocation, preset));
+    TRY(parse_size(invocation, &job->work.facts, preset));
     const char *negative = option_value(invocation, "negative");
     if (!negative) return status_ok();
     char *copy = strdup(negative);

@@ -3,6 +3,7 @@
 #include "engine/base/json.h"
 #include "engine/cli/work.h"
 #include "engine/reward/reward.h"
+#include "engine/reward/reward_models.h"
 #include "engine/run/picture_file.h"
 
 #include <stdio.h>
@@ -15,8 +16,9 @@ struct score_job {
     const struct invocation *invocation;
     struct work work;
     char model_path[PATH_SIZE];
+    struct reward_models *models;
     struct reward *rewards[REWARD_LIMIT];
-    const char *names[REWARD_LIMIT];
+    const char *asked[REWARD_LIMIT]; /* as given: "NAME:KEY=VALUE,..." */
     int reward_count;
 };
 
@@ -42,21 +44,20 @@ static status parse_parameters(char *text, cJSON *params)
     return status_ok();
 }
 
-static status create_reward(struct score_job *job, char *name, const cJSON *params)
+static status create_reward(struct score_job *job, const char *given, const char *name, const cJSON *params)
 {
-    struct reward_request request = {.id = name,
-                                     .params = params,
-                                     .model_path = job->model_path,
-                                     .search_paths = (const char *const *)job->work.library.folders};
+    struct reward_request request = {.id = name, .params = params, .models = job->models};
     TRY(reward_create(name, &request, &job->rewards[job->reward_count]));
-    job->names[job->reward_count] = reward_kind_of(job->rewards[job->reward_count])->name;
-    job->reward_count++;
+    job->asked[job->reward_count++] = given;
     return status_ok();
 }
 
 static status add_reward(struct score_job *job, const char *given)
 {
     if (job->reward_count == REWARD_LIMIT) return status_error(STATUS_USAGE, "--reward: at most %d", REWARD_LIMIT);
+    for (int i = 0; i < job->reward_count; i++)
+        if (strcmp(job->asked[i], given) == 0)
+            return status_error(STATUS_USAGE, "--reward %.200s: is given twice", given);
     char *copy = strdup(given);
     cJSON *params = cJSON_CreateObject();
     status result = copy && params ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for the command line");
@@ -65,7 +66,7 @@ static status add_reward(struct score_job *job, const char *given)
         *colon = '\0';
         result = parse_parameters(colon + 1, params);
     }
-    if (result.code == STATUS_OK) result = create_reward(job, copy, params);
+    if (result.code == STATUS_OK) result = create_reward(job, given, copy, params);
     cJSON_Delete(params);
     free(copy);
     return result;
@@ -99,20 +100,29 @@ static status score_values(struct score_job *job, const struct picture_batch *ba
     return status_ok();
 }
 
+/* Its name, or all that was asked where there are several of that name. */
+static const char *label_of(const struct score_job *job, int index)
+{
+    const struct reward_kind *kind = reward_kind_of(job->rewards[index]);
+    for (int i = 0; i < job->reward_count; i++)
+        if (i != index && reward_kind_of(job->rewards[i]) == kind) return job->asked[index];
+    return kind->name;
+}
+
 static void print_scores(const struct score_job *job, const char *path, const double *scores, cJSON *extra)
 {
     if (job->invocation->json) {
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "path", path);
         cJSON *rewards = cJSON_AddObjectToObject(row, "reward");
-        for (int i = 0; i < job->reward_count; i++) cJSON_AddNumberToObject(rewards, job->names[i], scores[i]);
+        for (int i = 0; i < job->reward_count; i++) cJSON_AddNumberToObject(rewards, label_of(job, i), scores[i]);
         cJSON_AddItemToObject(row, "extra", cJSON_Duplicate(extra, true));
         print_json(row);
         cJSON_Delete(row);
         return;
     }
     printf("%s", path);
-    for (int i = 0; i < job->reward_count; i++) printf("\t%s %.6g", job->names[i], scores[i]);
+    for (int i = 0; i < job->reward_count; i++) printf("\t%s %.6g", label_of(job, i), scores[i]);
     const cJSON *member;
     cJSON_ArrayForEach(member, extra) printf("\t%s %.6g", member->string, member->valuedouble);
     putchar('\n');
@@ -152,6 +162,8 @@ static status score(struct score_job *job)
     status found =
         model_library_find(&job->work.library, model ? model : "emoji", MODEL_KIND_DIFFUSION, job->model_path);
     if (model) TRY(found);
+    TRY(reward_models_create(found.code == STATUS_OK ? job->model_path : NULL,
+                             (const char *const *)job->work.library.folders, &job->models));
     TRY(add_rewards(job));
     TRY(work_open_device(job->invocation, "auto", 0, &job->work));
     for (int i = 0; i < job->invocation->argument_count; i++) TRY(score_picture(job, job->invocation->arguments[i]));
@@ -163,6 +175,7 @@ status command_score(const struct invocation *invocation)
     struct score_job job = {.invocation = invocation};
     status result = score(&job);
     for (int i = 0; i < job.reward_count; i++) reward_destroy(job.rewards[i]);
+    reward_models_release(job.models);
     work_close(&job.work);
     return result;
 }

@@ -2,6 +2,7 @@
 #include "engine/cli/command.h"
 #include "engine/cli/studio_hook.h"
 #include "engine/run/run_folder.h"
+#include "engine/server/run_rows.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -62,9 +63,31 @@ status command_show(const struct invocation *invocation)
                             invocation->arguments);
 }
 
+/* The run under way that wrote last; an empty path when there is none. */
+static status find_live_run(char path[PATH_SIZE])
+{
+    cJSON *rows;
+    TRY(list_runs(&rows));
+    path[0] = '\0';
+    status result = status_ok();
+    const cJSON *row;
+    cJSON_ArrayForEach(row, rows)
+    {
+        if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(row, "socket"))) continue;
+        result = path_format(path, "%s", cJSON_GetObjectItemCaseSensitive(row, "path")->valuestring);
+        break;
+    }
+    cJSON_Delete(rows);
+    return result;
+}
+
 status command_attach(const struct invocation *invocation)
 {
-    if (invocation->argument_count == 0) return studio_hook_open(invocation->program, NULL);
+    if (invocation->argument_count == 0) {
+        char path[PATH_SIZE];
+        TRY(find_live_run(path));
+        return studio_hook_open(invocation->program, path[0] ? path : NULL);
+    }
     struct run_folder folder;
     TRY(run_folder_open(invocation->arguments[0], &folder));
     if (!run_folder_is_alive(&folder)) {

@@ -3,15 +3,18 @@
 #include "engine/cli/progress.h"
 #include "engine/cli/work.h"
 #include "engine/run/checkpoint.h"
+#include "engine/run/origin.h"
 #include "engine/run/session.h"
 #include "engine/server/device_queue.h"
 #include "engine/server/launch.h"
 #include "engine/server/run_service.h"
+#include "engine/server/waiting_line.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Signals can only speak to what has a fixed place: the one variable of the program that is not on a stack. */
@@ -39,38 +42,58 @@ struct run_job {
     struct run_folder folder;
     struct run_service *service;
     struct progress progress;
-    int steps; /* new total; 0: the preset's */
-    int place; /* held on the device; -1: none */
+    int steps;              /* new total; 0: the preset's */
+    char origin[PATH_SIZE]; /* adapter file that the run begins with; "": none */
+    int place;              /* held on the device; -1: none */
 };
 
-/* Waits in phase `waiting` until nobody else works on the device. */
-static status wait_for_device(const struct invocation *invocation, struct run_job *job)
+static status check_interrupted(struct run_job *job)
 {
+    if (interrupts > 0) return status_error(STATUS_INTERRUPTED, "interrupted while waiting for %s", job->work.device);
+    if (run_service_stop_asked(job->service)) return status_error(STATUS_INTERRUPTED, "stopped before it began");
+    return status_ok();
+}
+
+/* Waits in phase `waiting` until nobody else works on the device and nobody who came earlier waits for it. */
+static status wait_for_turn(const struct invocation *invocation, struct run_job *job, const struct waiting_turn *turn)
+{
+    struct device_holder holder = {0};
     bool told = false;
+    char words[HOLDER_WORDS_SIZE];
     for (;;) {
-        struct device_holder holder;
-        TRY(device_enter(job->work.device, job->folder.path, false, &job->place, &holder));
+        int ahead = 0;
+        TRY(waiting_line_ahead(turn, &ahead));
+        if (ahead == 0) TRY(device_enter(job->work.device, job->folder.path, false, &job->place, &holder));
         if (job->place >= 0) break;
+        if (ahead > 0) device_is_busy(job->work.device, &holder);
         if (!told)
-            say(invocation, "%s is busy with %s (process %ld): waiting", job->work.device, holder.run_folder,
-                holder.pid);
+            say(invocation, "%s is busy with %s: waiting, %d before this run", job->work.device,
+                device_holder_words(&holder, words), ahead);
         told = true;
-        run_service_waiting(job->service, holder.run_folder, holder.pid);
-        if (interrupts > 0)
-            return status_error(STATUS_INTERRUPTED, "interrupted while waiting for %s", job->work.device);
-        if (run_service_stop_asked(job->service)) return status_error(STATUS_INTERRUPTED, "stopped before it began");
+        run_service_waiting(job->service, holder.run_folder, holder.pid, ahead);
+        TRY(check_interrupted(job));
         run_service_wait(job->service, 0.5);
     }
-    if (told) run_service_waiting(job->service, NULL, 0);
+    if (told) run_service_waiting(job->service, NULL, 0, 0);
     return status_ok();
+}
+
+static status wait_for_device(const struct invocation *invocation, struct run_job *job)
+{
+    struct waiting_turn turn;
+    TRY(waiting_line_join(job->work.device, &turn));
+    status result = wait_for_turn(invocation, job, &turn);
+    waiting_line_leave(&turn);
+    return result;
 }
 
 static status enter_device(const struct invocation *invocation, struct run_job *job)
 {
     if (option_given(invocation, "queue")) return wait_for_device(invocation, job);
     struct device_holder holder;
+    char words[HOLDER_WORDS_SIZE];
     if (device_is_busy(job->work.device, &holder)) {
-        say(invocation, "%s is also busy with %s (process %ld)", job->work.device, holder.run_folder, holder.pid);
+        say(invocation, "%s is also busy with %s", job->work.device, device_holder_words(&holder, words));
     }
     return device_enter(job->work.device, job->folder.path, true, &job->place, NULL);
 }
@@ -118,10 +141,13 @@ static status run_engine(const struct invocation *invocation, struct run_job *jo
     TRY(open_service(invocation, job));
     status result =
         run_folder_announce(&job->folder, run_service_socket(job->service), job->work.device, job->work.threads);
+    status registered = run_folder_register(&job->folder);
+    if (registered.code != STATUS_OK) say(invocation, "the run will not be listed: %s", registered.message);
     if (result.code == STATUS_OK) result = enter_device(invocation, job);
     if (result.code == STATUS_OK) result = run_session(job);
     progress_end(&job->progress);
     run_service_end(job->service, result, 2);
+    if (progress_has_said(&job->progress, result.message)) result.message[0] = '\0';
     return result;
 }
 
@@ -156,6 +182,7 @@ static status detach_new(const struct invocation *invocation, struct run_job *jo
     int threads;
     TRY(option_int(invocation, "threads", 0, 1024, 0, &threads));
     struct launch_options options = launch_options_of(invocation, threads, 0);
+    if (job->origin[0]) options.origin = job->origin;
     TRY(launch_new_run(option_value(invocation, "run"), &job->work.preset, &options, &job->folder, &launched));
     return report_launch(invocation, &job->folder);
 }
@@ -170,6 +197,14 @@ static status detach_old(const struct invocation *invocation, struct run_job *jo
     return report_launch(invocation, &job->folder);
 }
 
+static bool has_checkpoint(const struct run_folder *folder)
+{
+    int *steps = NULL, count = 0;
+    bool found = checkpoint_list(folder, &steps, &count).code == STATUS_OK && count > 0;
+    free(steps);
+    return found;
+}
+
 static void report_end(const struct invocation *invocation, const struct run_job *job, status result)
 {
     if (result.code == STATUS_OK) {
@@ -177,6 +212,8 @@ static void report_end(const struct invocation *invocation, const struct run_job
         if (!invocation->json) printf("%s/lora.safetensors\n", job->folder.path);
     } else if (result.code == STATUS_INTERRUPTED) {
         say(invocation, "go on with: alignprop resume %s", job->folder.path);
+    } else if (has_checkpoint(&job->folder)) {
+        say(invocation, "the last checkpoint is kept; go on with: alignprop resume %s", job->folder.path);
     }
 }
 
@@ -193,6 +230,15 @@ static bool has_metrics(const struct run_folder *folder)
 static void remove_unstarted(const struct run_folder *folder)
 {
     if (!has_metrics(folder)) directory_remove(folder->path);
+}
+
+/* True when no engine has ever begun with the run: not even its first event is written. */
+static bool is_untouched(const struct run_folder *folder)
+{
+    char path[PATH_SIZE];
+    struct stat facts;
+    if (path_format(path, "%s/metrics.jsonl", folder->path).code != STATUS_OK) return false;
+    return stat(path, &facts) != 0 || facts.st_size == 0;
 }
 
 static status load_tune(const struct invocation *invocation, struct run_job *job)
@@ -214,17 +260,31 @@ static status load_tune(const struct invocation *invocation, struct run_job *job
     return work_load_preset(invocation, invocation->arguments[0], extra, count, &job->work);
 }
 
+static status find_origin(const struct invocation *invocation, struct run_job *job)
+{
+    const char *from = option_value(invocation, "from");
+    char name[PATH_SIZE];
+    int step;
+    struct run_folder other;
+    if (!from) return status_ok();
+    TRY(split_run_step(from, name, &step));
+    TRY(run_folder_open(name, &other));
+    return origin_find(&other, step, job->origin);
+}
+
 static status tune(const struct invocation *invocation, struct run_job *job)
 {
     TRY(load_tune(invocation, job));
+    TRY(find_origin(invocation, job));
     if (option_given(invocation, "detach")) return detach_new(invocation, job);
     TRY(work_open_device(invocation, "auto", 0, &job->work));
     TRY(run_folder_create(option_value(invocation, "run"), &job->work.preset, job->work.device, job->work.threads,
                           &job->folder));
     say(invocation, "tuning %s on %s into %s", job->work.preset.name, job->work.device, job->folder.path);
-    status result = run_engine(invocation, job);
+    status result = job->origin[0] ? origin_keep(job->origin, &job->folder) : status_ok();
+    if (result.code == STATUS_OK) result = run_engine(invocation, job);
     if (result.code != STATUS_OK && result.code != STATUS_INTERRUPTED) remove_unstarted(&job->folder);
-    if (result.code == STATUS_OK || result.code == STATUS_INTERRUPTED) report_end(invocation, job, result);
+    report_end(invocation, job, result);
     return result;
 }
 
@@ -276,7 +336,9 @@ static status resume(const struct invocation *invocation, struct run_job *job)
     TRY(work_open_device(invocation, state.device, state.threads, &job->work));
     say(invocation, "going on with %s on %s from step %d", job->folder.path, job->work.device, state.step);
     status result = run_engine(invocation, job);
-    if (result.code == STATUS_OK || result.code == STATUS_INTERRUPTED) report_end(invocation, job, result);
+    /* A run that a screen has asked for is begun in this way too. */
+    if (result.code == STATUS_NO_MEMORY && is_untouched(&job->folder)) directory_remove(job->folder.path);
+    report_end(invocation, job, result);
     return result;
 }
 

@@ -84,7 +84,8 @@ status work_resolve(const struct invocation *invocation, struct work *work)
     TRY(note_model_path(work));
     work->preset.model_folders = (const char *const *)work->library.folders;
     TRY(work_read_facts(work->preset.model_path, &work->facts));
-    return preset_fill_size(&work->preset, work->facts.default_size);
+    TRY(preset_fill_size(&work->preset, work->facts.default_size));
+    return model_check_size(&work->facts, work->preset.width, work->preset.height);
 }
 
 status work_load_preset(const struct invocation *invocation, const char *name, const char *const *extra,

@@ -325,6 +325,18 @@ static void seed_cotangents(struct sweep *sweep, const struct differentiation *r
     }
 }
 
+/* to += x */
+static void append_accumulation(struct graph *graph, tensor_id x, tensor_id to)
+{
+    struct node sum = {.kind = OPERATION_REDUCE,
+                       .attributes = {.alpha = 1.0, .accumulate = true},
+                       .input_count = 1,
+                       .output_count = 1,
+                       .input = {x, NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR},
+                       .output = {to, NO_TENSOR, NO_TENSOR}};
+    graph_append(graph, &sum);
+}
+
 /* Parameters that are used otherwise than as a weight have their gradient among the cotangents. */
 static void finish_parameters(struct sweep *sweep)
 {
@@ -333,13 +345,8 @@ static void finish_parameters(struct sweep *sweep)
         if (graph->tensors[i].role != TENSOR_PARAMETER || graph->tensors[i].storage != i) continue;
         tensor_id state = gradient_state(sweep, i), gradient = sweep->cotangent[i];
         if (gradient == NO_TENSOR || state == NO_TENSOR) continue;
-        struct node sum = {.kind = OPERATION_REDUCE,
-                           .attributes = {.alpha = 1.0, .accumulate = true},
-                           .input_count = 1,
-                           .output_count = 1,
-                           .input = {gradient, NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR, NO_TENSOR},
-                           .output = {state, NO_TENSOR, NO_TENSOR}};
-        graph_append(graph, &sum);
+        append_accumulation(graph, gradient, state);
+        sweep->cotangent[i] = NO_TENSOR;
     }
 }
 
@@ -356,6 +363,46 @@ static status finish_wanted(struct sweep *sweep, const struct differentiation *r
         request->gradients[i] = graph_output(graph, gradient, name);
     }
     return status_ok();
+}
+
+/* The rules of nodes [first, past), last to first. */
+static void walk_back(struct sweep *sweep, int first, int past)
+{
+    struct graph *graph = sweep->graph;
+    for (int i = past - 1; i >= first && graph->state.code == STATUS_OK; i--) {
+        const struct node node = graph->nodes[i]; /* a copy: the array may move while rules append */
+        tensor_id dy = sweep->needed[node.output[0]] ? sweep->cotangent[node.output[0]] : NO_TENSOR;
+        if (dy != NO_TENSOR) rules[node.kind](sweep, &node, dy);
+    }
+}
+
+/* Adds what this backward sweep contributed to a result of the opening to the sum over all of them. */
+static tensor_id append_sum(struct sweep *sweep, tensor_id storage)
+{
+    struct graph *graph = sweep->graph;
+    tensor_id sum = graph_new_tensor(graph, TENSOR_COMPUTED, NULL, tensor_at(sweep, storage)->shape, graph->exact);
+    if (sum == NO_TENSOR) return NO_TENSOR;
+    graph->tensors[sum].sum = true;
+    append_accumulation(graph, sweep->cotangent[storage], sum);
+    return sum;
+}
+
+/* Through the opening, from the sums on. */
+static void append_closing(struct sweep *sweep)
+{
+    struct graph *graph = sweep->graph;
+    for (int n = 0; n < graph->opening_nodes; n++) {
+        tensor_id y = graph->nodes[n].output[0];
+        if (sweep->cotangent[y] != NO_TENSOR) sweep->cotangent[y] = append_sum(sweep, y);
+    }
+    graph->closing_first = graph->node_count;
+    for (int n = 0; n < graph->opening_nodes; n++) {
+        tensor_id y = graph->nodes[n].output[0];
+        if (sweep->cotangent[y] != NO_TENSOR)
+            sweep->cotangent[y] = graph_convert(graph, sweep->cotangent[y], tensor_at(sweep, y)->type);
+    }
+    walk_back(sweep, 0, graph->opening_nodes);
+    finish_parameters(sweep);
 }
 
 status graph_differentiate(struct graph *graph, const struct differentiation *request)
@@ -376,13 +423,10 @@ status graph_differentiate(struct graph *graph, const struct differentiation *re
     mark_needed(&sweep, request);
     graph->forward_nodes = forward;
     seed_cotangents(&sweep, request);
-    for (int i = forward - 1; i >= 0 && graph->state.code == STATUS_OK; i--) {
-        const struct node node = graph->nodes[i]; /* a copy: the array may move while rules append */
-        tensor_id dy = sweep.needed[node.output[0]] ? sweep.cotangent[node.output[0]] : NO_TENSOR;
-        if (dy != NO_TENSOR) rules[node.kind](&sweep, &node, dy);
-    }
+    walk_back(&sweep, graph->opening_nodes, forward);
     finish_parameters(&sweep);
     status result = graph->state.code == STATUS_OK ? finish_wanted(&sweep, request) : graph->state;
+    if (result.code == STATUS_OK) append_closing(&sweep);
     free(sweep.cotangent);
     free(sweep.needed);
     return result.code == STATUS_OK ? graph->state : result;

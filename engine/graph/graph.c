@@ -22,6 +22,7 @@ void graph_destroy(struct graph *graph)
     if (!graph) return;
     free(graph->tensors);
     free(graph->nodes);
+    free(graph->block_ends);
     free(graph);
 }
 
@@ -38,6 +39,16 @@ int graph_node_count(const struct graph *graph)
 int graph_forward_nodes(const struct graph *graph)
 {
     return graph->forward_nodes < 0 ? graph->node_count : graph->forward_nodes;
+}
+
+int graph_opening_nodes(const struct graph *graph)
+{
+    return graph->opening_nodes;
+}
+
+int graph_closing_first(const struct graph *graph)
+{
+    return graph->forward_nodes < 0 ? graph->node_count : graph->closing_first;
 }
 
 const struct node *graph_node(const struct graph *graph, int index)
@@ -155,6 +166,15 @@ tensor_id graph_new_tensor(struct graph *graph, enum tensor_role role, const cha
         strcpy(tensor->name, name);
     }
     return id;
+}
+
+void graph_end_block(struct graph *graph)
+{
+    if (graph->state.code != STATUS_OK) return;
+    if (!grow((void **)&graph->block_ends, graph->block_count, &graph->block_capacity, sizeof *graph->block_ends))
+        graph_fail(graph, status_error(STATUS_NO_MEMORY, "no memory for a graph of %d blocks", graph->block_count));
+    else
+        graph->block_ends[graph->block_count++] = graph->node_count;
 }
 
 tensor_id graph_append(struct graph *graph, const struct node *node)

@@ -5,7 +5,11 @@
  * per line; `graph_state` tells at the end. Nodes stand in execution order.
  *
  * `graph_differentiate` appends the vector-Jacobian product: nodes [0, forward_nodes) are the forward sweep,
- * nodes [forward_nodes, node count) the backward sweep. */
+ * nodes [forward_nodes, node count) the backward sweep.
+ *
+ * `graph_separate_opening` sets apart what need not be computed in every call: nodes [0, opening_nodes) are then the
+ * opening sweep, which runs once for many forward sweeps, and nodes [closing_first, node count) the closing sweep,
+ * which runs once for many backward sweeps. */
 #ifndef ALIGNPROP_GRAPH_GRAPH_H
 #define ALIGNPROP_GRAPH_GRAPH_H
 
@@ -30,6 +34,7 @@ struct tensor {
     enum element_type type;
     tensor_id storage; /* the tensor whose memory this one is a view of; itself if it is none */
     bool output;       /* bound by the caller */
+    bool sum;          /* of what the backward sweeps since the opening contributed; read by the closing sweep */
     char name[160];    /* weights: the file's tensor name; inputs and outputs: the builder's; else empty */
 };
 
@@ -51,6 +56,8 @@ void graph_fail(struct graph *graph, status failure);
 
 int graph_node_count(const struct graph *graph);
 int graph_forward_nodes(const struct graph *graph); /* all nodes while the graph is not differentiated */
+int graph_opening_nodes(const struct graph *graph); /* 0 where nothing is set apart */
+int graph_closing_first(const struct graph *graph); /* all nodes where nothing is set apart */
 const struct node *graph_node(const struct graph *graph, int index);
 int graph_tensor_count(const struct graph *graph);
 const struct tensor *graph_tensor(const struct graph *graph, tensor_id id); /* NULL for NO_TENSOR */
@@ -120,13 +127,18 @@ tensor_id graph_normalize(struct graph *graph, tensor_id x, double epsilon);
 tensor_id graph_transpose(struct graph *graph, tensor_id x);
 tensor_id graph_select_boxes(struct graph *graph, tensor_id logits, tensor_id boxes, int64_t count, double overlap);
 
+/* Sets apart, as the opening sweep, every node that depends on nothing but these inputs, constants and parameters. Once
+ * the graph is differentiated, gradients that flow into the opening's results are summed over the backward sweeps, in
+ * the exact type, and the closing sweep takes the sums on to the parameters. Before graph_differentiate, once. */
+status graph_separate_opening(struct graph *graph, const tensor_id *inputs, int count);
+
 /* Appends the vector-Jacobian product of the whole graph.
  *
  * `outputs[i]` is a tensor of the forward sweep and `cotangents[i]` (filled in) a new input of its shape, named
  * "cotangent/NAME" after the output's name. For every `wanted[i]` (inputs of floating type), `gradients[i]` (filled in)
  * is a new output "gradient/NAME". Every parameter gets a state "gradient/NAME" of its shape (exact), to which its
  * gradient is added; nothing else is differentiated. `stop[i]` are tensors through which no gradient passes.
- * A wanted input that the outputs do not depend on is an error naming it. Call once. */
+ * A wanted input that the outputs do not depend on, or only through the opening, is an error naming it. Call once. */
 struct differentiation {
     int output_count;
     const tensor_id *outputs;
@@ -138,5 +150,12 @@ struct differentiation {
     const tensor_id *stop;
 };
 status graph_differentiate(struct graph *graph, const struct differentiation *request);
+
+/* Says that a block of the model ends here: what was built since the last block's end can be computed again as a whole.
+ * Good ends are where little is passed on. What follows the last one is never computed again. */
+void graph_end_block(struct graph *graph);
+/* Changes the backward sweep so that it computes the inside of every block again instead of reading what the forward
+ * sweep saved: less memory for one more forward sweep, and the same bits. After graph_differentiate, once. */
+status graph_recompute_blocks(struct graph *graph);
 
 #endif

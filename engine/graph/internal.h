@@ -11,7 +11,11 @@ struct graph {
     int tensor_count, tensor_capacity;
     struct node *nodes;
     int node_count, node_capacity;
-    int forward_nodes; /* -1 until differentiated */
+    int opening_nodes; /* that come first and make the opening sweep */
+    int forward_nodes; /* the opening's and the forward sweep's; -1 until differentiated */
+    int closing_first; /* first node of the closing sweep */
+    int *block_ends;   /* nodes before the end of each block, ascending */
+    int block_count, block_capacity;
     status state;
 };
 
@@ -40,15 +44,19 @@ size_t packing_plan_offset(const struct packing_plan *plan, int entry);
 bool packing_plan_done(const struct packing_plan *plan, int entry);
 void packing_plan_mark(struct packing_plan *plan, int entry);
 
-enum placement_region { PLACED_NOWHERE, PLACED_SAVED, PLACED_WORK };
+enum placement_region { PLACED_NOWHERE, PLACED_STANDING, PLACED_SAVED, PLACED_WORK };
 
 struct placement {
     enum placement_region region;
     size_t offset, bytes;
 };
 
+struct region_sizes {
+    size_t sums, standing, saved, work; /* sums come first in the standing region */
+};
+
 /* Gives every computed tensor its place. `placements` has one entry per tensor; views have their storage's. Sizes are
  * rounded up to ARENA_ALIGNMENT. */
-status graph_plan(const struct graph *graph, struct placement *placements, size_t *saved_bytes, size_t *work_bytes);
+status graph_plan(const struct graph *graph, struct placement *placements, struct region_sizes *sizes);
 
 #endif

@@ -1,9 +1,9 @@
 /* The planner: every computed tensor gets an offset by its lifetime.
  *
- * What the backward sweep reads of the forward sweep goes to the saved region, side by side. Everything else is placed
- * in the work region, each sweep on its own: at every node the results take the best fitting hole, and what was read
- * for the last time leaves one (as in ggml's allocator). An element-wise result takes over the memory of an operand
- * that dies there. */
+ * What the backward sweep reads of the forward sweep goes to the saved region, side by side, and what any later sweep
+ * reads of the opening to the standing region. Everything else is placed in the work region, each sweep on its own: at
+ * every node the results take the best fitting hole, and what was read for the last time leaves one (as in ggml's
+ * allocator). An element-wise result takes over the memory of an operand that dies there. */
 #include "engine/graph/internal.h"
 
 #include <stdlib.h>
@@ -110,18 +110,27 @@ static void find_lifetimes(struct planner *planner)
     }
 }
 
-static size_t place_saved(struct planner *planner)
+static void place_at_end(struct planner *planner, tensor_id id, enum placement_region region, size_t *end)
+{
+    planner->placements[id] = (struct placement){region, *end, tensor_bytes(&planner->graph->tensors[id])};
+    *end += planner->placements[id].bytes;
+}
+
+/* Side by side: what nodes [first, past) compute and later ones read. */
+static void place_crossing(struct planner *planner, int first, int past, enum placement_region region, size_t *end)
 {
     const struct graph *graph = planner->graph;
-    int boundary = graph_forward_nodes(graph);
-    size_t end = 0;
     for (int i = 0; i < graph->tensor_count; i++) {
-        bool crosses =
-            planner->first_node[i] >= 0 && planner->first_node[i] < boundary && planner->last_use[i] >= boundary;
-        if (!crosses || !placeable(&graph->tensors[i], i)) continue;
-        planner->placements[i] = (struct placement){PLACED_SAVED, end, tensor_bytes(&graph->tensors[i])};
-        end += planner->placements[i].bytes;
+        bool crosses = planner->first_node[i] >= first && planner->first_node[i] < past && planner->last_use[i] >= past;
+        if (crosses && placeable(&graph->tensors[i], i)) place_at_end(planner, i, region, end);
     }
+}
+
+static size_t place_sums(struct planner *planner)
+{
+    size_t end = 0;
+    for (int i = 0; i < planner->graph->tensor_count; i++)
+        if (planner->graph->tensors[i].sum) place_at_end(planner, i, PLACED_STANDING, &end);
     return end;
 }
 
@@ -183,22 +192,26 @@ static status place_sweep(struct planner *planner, int first, int past)
     return status_ok();
 }
 
-static status plan_with(struct planner *planner, size_t *saved_bytes, size_t *work_bytes)
+static status plan_with(struct planner *planner, struct region_sizes *sizes)
 {
     const struct graph *graph = planner->graph;
-    int boundary = graph_forward_nodes(graph);
+    const int ends[] = {0, graph_opening_nodes(graph), graph_forward_nodes(graph), graph_closing_first(graph),
+                        graph->node_count};
     find_lifetimes(planner);
-    *saved_bytes = place_saved(planner);
-    TRY(place_sweep(planner, 0, boundary));
-    *work_bytes = planner->end;
-    TRY(place_sweep(planner, boundary, graph->node_count));
-    if (planner->end > *work_bytes) *work_bytes = planner->end;
+    *sizes = (struct region_sizes){0};
+    sizes->standing = sizes->sums = place_sums(planner);
+    place_crossing(planner, ends[0], ends[1], PLACED_STANDING, &sizes->standing);
+    place_crossing(planner, ends[1], ends[2], PLACED_SAVED, &sizes->saved);
+    for (size_t sweep = 1; sweep < sizeof ends / sizeof *ends; sweep++) {
+        TRY(place_sweep(planner, ends[sweep - 1], ends[sweep]));
+        if (planner->end > sizes->work) sizes->work = planner->end;
+    }
     for (int i = 0; i < graph->tensor_count; i++)
         if (graph->tensors[i].storage != i) planner->placements[i] = planner->placements[graph->tensors[i].storage];
     return status_ok();
 }
 
-status graph_plan(const struct graph *graph, struct placement *placements, size_t *saved_bytes, size_t *work_bytes)
+status graph_plan(const struct graph *graph, struct placement *placements, struct region_sizes *sizes)
 {
     size_t count = (size_t)graph->tensor_count;
     struct planner planner = {.graph = graph, .placements = placements};
@@ -206,7 +219,7 @@ status graph_plan(const struct graph *graph, struct placement *placements, size_
     planner.last_use = malloc(count * sizeof(int));
     planner.first_node = malloc(count * sizeof(int));
     status result = planner.last_use && planner.first_node
-                        ? plan_with(&planner, saved_bytes, work_bytes)
+                        ? plan_with(&planner, sizes)
                         : status_error(STATUS_NO_MEMORY, "no memory to plan a graph");
     free(planner.last_use);
     free(planner.first_node);

@@ -18,10 +18,14 @@ struct program {
     const struct graph *graph;
     struct placement *placements;
     struct prepared_node *nodes;
-    void **bound; /* by storage */
+    void **bound;               /* by storage */
+    bool *reads;                /* by storage, of constants: some operation reads the bytes as they are */
+    struct weight_set *weights; /* where constants that are not bound are packed from; NULL until it is known */
     struct packing_plan *packing;
     bool owns_packing;
     void *packed_base;
+    char *standing;
+    size_t sum_bytes; /* at the beginning of `standing` */
     struct program_sizes sizes;
     size_t high_water;
     struct recordings recordings;
@@ -74,15 +78,42 @@ static status prepare_nodes(struct program *program)
     return status_ok();
 }
 
-static size_t constant_bytes(const struct graph *graph)
+static void find_reads(struct program *program)
 {
-    size_t bytes = 0;
+    const struct graph *graph = program->graph;
+    for (int n = 0; n < graph_node_count(graph); n++) {
+        const struct node *node = graph_node(graph, n);
+        for (int i = 0; i < node->input_count; i++) {
+            bool packed = i == 1 && program->nodes[n].packing >= 0;
+            if (node->input[i] != NO_TENSOR && !packed) program->reads[graph_storage(graph, node->input[i])] = true;
+        }
+    }
+}
+
+/* What is read as it is has memory of its own; of the rest one after the other lies in the work region. */
+static void measure_constants(struct program *program)
+{
+    const struct graph *graph = program->graph;
     for (int i = 0; i < graph_tensor_count(graph); i++) {
         const struct tensor *tensor = graph_tensor(graph, i);
-        if (tensor->role == TENSOR_CONSTANT && tensor->storage == i)
-            bytes += align_up((size_t)shape_elements(&tensor->shape) * element_size(tensor->type));
+        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i) continue;
+        size_t bytes = align_up((size_t)shape_elements(&tensor->shape) * element_size(tensor->type));
+        if (program->reads[i])
+            program->sizes.weight_bytes += bytes;
+        else if (bytes > program->sizes.work_bytes)
+            program->sizes.work_bytes = bytes;
     }
-    return bytes;
+}
+
+static status plan(struct program *program)
+{
+    struct region_sizes sizes;
+    TRY(graph_plan(program->graph, program->placements, &sizes));
+    program->sizes.saved_bytes = sizes.saved;
+    program->sizes.work_bytes = sizes.work;
+    program->sizes.standing_bytes = sizes.standing;
+    program->sum_bytes = sizes.sums;
+    return status_ok();
 }
 
 status program_create(struct backend *backend, const struct graph *graph, struct packing_plan *packing,
@@ -97,19 +128,20 @@ status program_create(struct backend *backend, const struct graph *graph, struct
     created->placements = calloc(tensors + 1, sizeof *created->placements);
     created->nodes = calloc(nodes + 1, sizeof *created->nodes);
     created->bound = calloc(tensors + 1, sizeof *created->bound);
+    created->reads = calloc(tensors + 1, sizeof *created->reads);
     created->packing = packing;
     created->owns_packing = !packing;
     status result = packing ? status_ok() : packing_plan_create(&created->packing);
-    if (!created->placements || !created->nodes || !created->bound)
+    if (!created->placements || !created->nodes || !created->bound || !created->reads)
         result = status_error(STATUS_NO_MEMORY, "no memory for a program of %zu operations", nodes);
-    if (result.code == STATUS_OK)
-        result = graph_plan(graph, created->placements, &created->sizes.saved_bytes, &created->sizes.work_bytes);
+    if (result.code == STATUS_OK) result = plan(created);
     if (result.code == STATUS_OK) result = prepare_nodes(created);
     if (result.code != STATUS_OK) {
         program_destroy(created);
         return result;
     }
-    created->sizes.weight_bytes = constant_bytes(graph);
+    find_reads(created);
+    measure_constants(created);
     created->sizes.packed_bytes = packing_plan_bytes(created->packing);
     *program = created;
     return status_ok();
@@ -124,6 +156,7 @@ void program_destroy(struct program *program)
     free(program->placements);
     free(program->nodes);
     free(program->bound);
+    free(program->reads);
     if (program->owns_packing) packing_plan_destroy(program->packing);
     free(program);
 }
@@ -136,8 +169,8 @@ struct program_sizes program_sizes(const struct program *program)
 double program_flops(const struct program *program, bool backward)
 {
     const struct graph *graph = program->graph;
-    int first = backward ? graph_forward_nodes(graph) : 0;
-    int past = backward ? graph_node_count(graph) : graph_forward_nodes(graph);
+    int first = backward ? graph_forward_nodes(graph) : graph_opening_nodes(graph);
+    int past = backward ? graph_closing_first(graph) : graph_forward_nodes(graph);
     double flops = 0.0;
     for (int i = first; i < past; i++) {
         struct operation operation = graph_operation(graph, graph_node(graph, i));
@@ -150,9 +183,11 @@ status program_bind_weights(struct program *program, struct weight_set *weights)
 {
     const struct graph *graph = program->graph;
     recordings_forget(&program->recordings, program->backend);
+    program->weights = weights;
     for (int i = 0; i < graph_tensor_count(graph); i++) {
         const struct tensor *tensor = graph_tensor(graph, i);
-        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i || program->bound[i]) continue;
+        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i || program->bound[i] || !program->reads[i])
+            continue;
         TRY(weight_set_get(weights, tensor->name, &tensor->shape, tensor->type, &program->bound[i]));
     }
     return status_ok();
@@ -171,7 +206,56 @@ status program_bind(struct program *program, tensor_id id, void *memory)
     return status_ok();
 }
 
-status program_pack(struct program *program, const char *name, struct memory_region packed,
+bool program_reads(const struct program *program, tensor_id constant)
+{
+    return program->reads[graph_storage(program->graph, constant)];
+}
+
+/* Whether node `index` is to pack the weight: its first user, and named, or else not packed yet. */
+static bool is_to_pack(const struct program *program, int index, const char *name)
+{
+    const struct prepared_node *node = &program->nodes[index];
+    if (node->packing < 0 || !node->packs) return false;
+    tensor_id weight = graph_storage(program->graph, graph_node(program->graph, index)->input[1]);
+    return name ? strcmp(graph_tensor(program->graph, weight)->name, name) == 0
+                : !packing_plan_done(program->packing, node->packing);
+}
+
+/* The weight's bytes, where they are bound or read to `work`. */
+static status find_weight(struct program *program, tensor_id weight, struct memory_region work, void **bytes)
+{
+    const struct tensor *tensor = graph_tensor(program->graph, weight);
+    *bytes = program->bound[weight];
+    if (*bytes) return status_ok();
+    if (!program->weights) return status_error(STATUS_FAILED, "program: weight %s is not bound", tensor->name);
+    size_t size = align_up((size_t)shape_elements(&tensor->shape) * element_size(tensor->type));
+    if (size > work.bytes)
+        return status_error(STATUS_FAILED, "program: %zu bytes of work to pack %s, which has %zu", work.bytes,
+                            tensor->name, size);
+    if (size > program->high_water) program->high_water = size;
+    *bytes = work.base;
+    return weight_set_read(program->weights, tensor->name, &tensor->shape, tensor->type, work.base);
+}
+
+/* All layouts of the weight of node `first` that are still to be packed, so that it is read once. */
+static status pack_weight(struct program *program, int first, const char *name, struct memory_region packed,
+                          struct memory_region work, struct memory_region scratch)
+{
+    const struct graph *graph = program->graph;
+    tensor_id weight = graph_storage(graph, graph_node(graph, first)->input[1]);
+    void *bytes;
+    TRY(find_weight(program, weight, work, &bytes));
+    for (int i = first; i < graph_node_count(graph); i++) {
+        if (!is_to_pack(program, i, name) || graph_storage(graph, graph_node(graph, i)->input[1]) != weight) continue;
+        const struct prepared_node *node = &program->nodes[i];
+        void *place = (char *)packed.base + packing_plan_offset(program->packing, node->packing);
+        TRY(program->backend->interface->pack(program->backend, node->kernel, bytes, place, scratch.base));
+        packing_plan_mark(program->packing, node->packing);
+    }
+    return status_ok();
+}
+
+status program_pack(struct program *program, const char *name, struct memory_region packed, struct memory_region work,
                     struct memory_region scratch)
 {
     if (packed.bytes < packing_plan_bytes(program->packing) || scratch.bytes < program->sizes.scratch_bytes)
@@ -179,19 +263,21 @@ status program_pack(struct program *program, const char *name, struct memory_reg
                             packing_plan_bytes(program->packing));
     if (program->packed_base != packed.base) recordings_forget(&program->recordings, program->backend);
     program->packed_base = packed.base;
+    tensor_id last = NO_TENSOR;
     for (int i = 0; i < graph_node_count(program->graph); i++) {
-        const struct prepared_node *node = &program->nodes[i];
-        if (node->packing < 0 || !node->packs) continue;
+        if (!is_to_pack(program, i, name)) continue;
         tensor_id weight = graph_storage(program->graph, graph_node(program->graph, i)->input[1]);
-        const char *weight_name = graph_tensor(program->graph, weight)->name;
-        if (name ? strcmp(weight_name, name) != 0 : packing_plan_done(program->packing, node->packing)) continue;
-        if (!program->bound[weight]) return status_error(STATUS_FAILED, "program: weight %s is not bound", weight_name);
-        void *place = (char *)packed.base + packing_plan_offset(program->packing, node->packing);
-        TRY(program->backend->interface->pack(program->backend, node->kernel, program->bound[weight], place,
-                                              scratch.base));
-        packing_plan_mark(program->packing, node->packing);
+        if (name && weight == last) continue; /* all its layouts were packed with the first */
+        TRY(pack_weight(program, i, name, packed, work, scratch));
+        last = weight;
     }
     return status_ok();
+}
+
+void program_bind_standing(struct program *program, void *standing)
+{
+    if (program->standing != standing) recordings_forget(&program->recordings, program->backend);
+    program->standing = standing;
 }
 
 static void *pointer_of(const struct program *program, tensor_id id, char *saved, char *work)
@@ -199,6 +285,7 @@ static void *pointer_of(const struct program *program, tensor_id id, char *saved
     if (id == NO_TENSOR) return NULL;
     const struct placement *placement = &program->placements[id];
     switch (placement->region) {
+    case PLACED_STANDING: return program->standing ? program->standing + placement->offset : NULL;
     case PLACED_SAVED: return saved + placement->offset;
     case PLACED_WORK: return work + placement->offset;
     case PLACED_NOWHERE: break;
@@ -221,7 +308,8 @@ static status run_node(struct program *program, int index, char *saved, char *wo
     void *outputs[MAXIMUM_OUTPUTS] = {0};
     for (int i = 0; i < node->input_count; i++) {
         inputs[i] = pointer_of(program, node->input[i], saved, work);
-        if (!inputs[i] && node->input[i] != NO_TENSOR) return not_bound(program, node->input[i]);
+        bool packed_only = i == 1 && prepared->packing >= 0;
+        if (!inputs[i] && node->input[i] != NO_TENSOR && !packed_only) return not_bound(program, node->input[i]);
     }
     for (int i = 0; i < node->output_count; i++) {
         outputs[i] = pointer_of(program, node->output[i], saved, work);
@@ -247,8 +335,10 @@ static status queue_nodes(void *context, const struct sweep *sweep)
 static status run_range(struct program *program, int first, int past, struct memory_region saved,
                         struct memory_region work, struct memory_region scratch)
 {
+    /* The opening and the closing sweep save nothing. */
+    bool saves = first == graph_opening_nodes(program->graph) || first == graph_forward_nodes(program->graph);
     if (work.bytes < program->sizes.work_bytes || scratch.bytes < program->sizes.scratch_bytes ||
-        saved.bytes < program->sizes.saved_bytes)
+        (saves && saved.bytes < program->sizes.saved_bytes))
         return status_error(STATUS_FAILED,
                             "program: a region is smaller than the plan (saved %zu of %zu, work %zu of "
                             "%zu, scratch %zu of %zu bytes)",
@@ -261,14 +351,37 @@ static status run_range(struct program *program, int first, int past, struct mem
 status program_forward(struct program *program, struct memory_region saved, struct memory_region work,
                        struct memory_region scratch)
 {
-    return run_range(program, 0, graph_forward_nodes(program->graph), saved, work, scratch);
+    const struct graph *graph = program->graph;
+    return run_range(program, graph_opening_nodes(graph), graph_forward_nodes(graph), saved, work, scratch);
 }
 
 status program_backward(struct program *program, struct memory_region saved, struct memory_region work,
                         struct memory_region scratch)
 {
-    return run_range(program, graph_forward_nodes(program->graph), graph_node_count(program->graph), saved, work,
-                     scratch);
+    const struct graph *graph = program->graph;
+    return run_range(program, graph_forward_nodes(graph), graph_closing_first(graph), saved, work, scratch);
+}
+
+status program_clear_sums(struct program *program)
+{
+    if (program->sum_bytes == 0) return status_ok();
+    return program->backend->interface->clear(program->backend, program->standing, program->sum_bytes);
+}
+
+status program_open(struct program *program, struct memory_region work, struct memory_region scratch)
+{
+    if (graph_opening_nodes(program->graph) == 0) return status_ok();
+    TRY(run_range(program, 0, graph_opening_nodes(program->graph), (struct memory_region){NULL, 0}, work, scratch));
+    return program_clear_sums(program);
+}
+
+status program_close(struct program *program, struct memory_region work, struct memory_region scratch)
+{
+    const struct graph *graph = program->graph;
+    if (graph_closing_first(graph) == graph_node_count(graph)) return status_ok();
+    TRY(run_range(program, graph_closing_first(graph), graph_node_count(graph), (struct memory_region){NULL, 0}, work,
+                  scratch));
+    return program_clear_sums(program);
 }
 
 size_t program_high_water(const struct program *program)

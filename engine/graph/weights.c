@@ -86,18 +86,34 @@ static status add(struct weight_set *set, const char *name, const struct shape *
     return status_ok();
 }
 
-status weight_set_get(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
-                      void **memory)
+static const struct weight *find(const struct weight_set *set, const char *name, const struct shape *shape,
+                                 enum element_type type)
 {
     for (int i = 0; i < set->count; i++) {
         const struct weight *weight = &set->weights[i];
         if (weight->type == type && strcmp(weight->name, name) == 0 &&
-            shape_elements(&weight->shape) == shape_elements(shape)) {
-            *memory = weight->memory;
-            return status_ok();
-        }
+            shape_elements(&weight->shape) == shape_elements(shape))
+            return weight;
     }
-    return add(set, name, shape, type, memory);
+    return NULL;
+}
+
+status weight_set_get(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
+                      void **memory)
+{
+    const struct weight *held = find(set, name, shape, type);
+    if (!held) return add(set, name, shape, type, memory);
+    *memory = held->memory;
+    return status_ok();
+}
+
+status weight_set_read(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
+                       void *memory)
+{
+    const struct weight *held = find(set, name, shape, type);
+    if (!held) return load(set, name, shape, type, memory);
+    return set->backend->interface->copy(set->backend, memory, held->memory,
+                                         (size_t)shape_elements(shape) * element_size(type));
 }
 
 size_t weight_set_bytes(const struct weight_set *set)

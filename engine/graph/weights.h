@@ -21,6 +21,9 @@ void weight_set_destroy(struct weight_set *set);
  * set. */
 status weight_set_get(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
                       void **memory);
+/* Reads weight `name` to `memory` and does not keep it: from the set where it is held, else from the source. */
+status weight_set_read(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
+                       void *memory);
 /* Bytes of device memory held. */
 size_t weight_set_bytes(const struct weight_set *set);
 

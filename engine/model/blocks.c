@@ -98,7 +98,9 @@ tensor_id block_residual(struct block_builder *builder, tensor_id x, tensor_id t
     h = block_convolution(builder, h, outputs, 3, 1, "%s.conv2", module);
     if (tensor_dimension(graph, x, -1) != outputs)
         x = block_convolution(builder, x, outputs, 1, 1, "%s.conv_shortcut", module);
-    return graph_add(graph, x, h);
+    x = graph_add(graph, x, h);
+    graph_end_block(graph);
+    return x;
 }
 
 tensor_id block_upsample(struct block_builder *builder, tensor_id x, int64_t height, int64_t width, const char *name,

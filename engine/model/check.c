@@ -115,8 +115,10 @@ static status check_detector(struct model_report *report, const char *path)
         const int64_t one = 1, side = 64, context = owlvit_model_context(model);
         owlvit_model_build_texts(model, graph, graph_input(graph, "ids", SHAPE2(one, context), ELEMENT_I32),
                                  graph_input(graph, "ends", SHAPE2(one, one), ELEMENT_I32), "");
+        tensor_id pictures = graph_input(graph, "pictures", SHAPE4(one, side, side, (int64_t)3), ELEMENT_F32);
+        tensor_id features = owlvit_model_build_features(model, graph, pictures, "");
         owlvit_model_build_detections(
-            model, graph, graph_input(graph, "pictures", SHAPE4(one, side, side, (int64_t)3), ELEMENT_F32),
+            model, graph, features,
             graph_input(graph, "queries", SHAPE3(one, one, owlvit_model_projection(model)), ELEMENT_F32), "");
         result = check_graph(report, path, graph, owlvit_model_weights(model));
     }

@@ -55,7 +55,7 @@ static tensor_id build_attention(struct graph *graph, const struct clip_tower *t
     tensor_id q = layer_linear(graph, x, tower->width, true, "%s.self_attn.q_proj", layer);
     tensor_id k = layer_linear(graph, x, tower->width, true, "%s.self_attn.k_proj", layer);
     tensor_id v = layer_linear(graph, x, tower->width, true, "%s.self_attn.v_proj", layer);
-    double scale = 1.0 / sqrt((double)(tower->width / tower->heads));
+    double scale = 1.0 / sqrt((double)tower->width / (double)tower->heads);
     tensor_id mixed = graph_attention(graph, q, k, v, (int)tower->heads, scale, causal);
     return layer_linear(graph, mixed, tower->width, true, "%s.self_attn.out_proj", layer);
 }

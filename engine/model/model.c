@@ -220,6 +220,14 @@ const struct model_facts *model_facts(const struct model *model)
     return &model->facts;
 }
 
+status model_check_size(const struct model_facts *facts, int width, int height)
+{
+    int factor = facts->latent_factor;
+    if (width >= factor && height >= factor && width % factor == 0 && height % factor == 0) return status_ok();
+    return status_error(STATUS_BAD_INPUT, "sampler.width, sampler.height: %dx%d; %s needs multiples of %d from %d up",
+                        width, height, facts->name, factor, factor);
+}
+
 /* ---- parts ---- */
 
 struct weight_source model_unet_weights(struct model *model)

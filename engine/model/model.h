@@ -45,6 +45,8 @@ struct model_facts {
 status model_open(const char *path, struct model **model);
 void model_close(struct model *model);
 const struct model_facts *model_facts(const struct model *model);
+/* STATUS_BAD_INPUT where the model makes no pictures of that size: sides are multiples of its latent_factor. */
+status model_check_size(const struct model_facts *facts, int width, int height);
 
 /* Weight sources of the three parts, valid while the model is open. */
 struct weight_source model_unet_weights(struct model *model);

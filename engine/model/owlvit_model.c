@@ -117,9 +117,8 @@ tensor_id owlvit_model_build_texts(const struct owlvit_model *model, struct grap
 
 /* ---- pictures ---- */
 
-/* States of the patches, each multiplied by the state of the whole picture: [B, boxes, width]. */
-static tensor_id build_features(const struct owlvit_model *model, struct graph *graph, tensor_id pictures,
-                                const char *prefix)
+tensor_id owlvit_model_build_features(const struct owlvit_model *model, struct graph *graph, tensor_id pictures,
+                                      const char *prefix)
 {
     char tower[MODULE_NAME_SIZE];
     snprintf(tower, sizeof tower, "%sowlvit.vision_model", prefix);
@@ -161,9 +160,8 @@ static tensor_id build_boxes(const struct owlvit_model *model, struct graph *gra
 }
 
 struct owlvit_detections owlvit_model_build_detections(const struct owlvit_model *model, struct graph *graph,
-                                                       tensor_id pictures, tensor_id queries, const char *prefix)
+                                                       tensor_id features, tensor_id queries, const char *prefix)
 {
-    tensor_id features = build_features(model, graph, pictures, prefix);
     return (struct owlvit_detections){.logits = build_logits(model, graph, features, queries, prefix),
                                       .boxes = build_boxes(model, graph, features, prefix)};
 }

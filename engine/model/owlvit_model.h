@@ -39,9 +39,13 @@ struct owlvit_detections {
     tensor_id logits; /* [B, boxes, Q] */
     tensor_id boxes;  /* [B, boxes, 4]: centre x, centre y, width, height as parts of the picture */
 };
-/* pictures[B,H,W,3] (exact, RGB in [0,1], any size), queries[B, Q, projection] (exact): normalised embeddings of the
- * texts -> logits and boxes of compute type. */
+/* pictures[B,H,W,3] (exact, RGB in [0,1], any size) -> features [B, boxes, width] (compute type): the state of each
+ * patch, multiplied by the state of the whole picture. */
+tensor_id owlvit_model_build_features(const struct owlvit_model *model, struct graph *graph, tensor_id pictures,
+                                      const char *prefix);
+/* features as above, queries[B, Q, projection] (exact): normalised embeddings of the texts -> logits and boxes of
+ * compute type. */
 struct owlvit_detections owlvit_model_build_detections(const struct owlvit_model *model, struct graph *graph,
-                                                       tensor_id pictures, tensor_id queries, const char *prefix);
+                                                       tensor_id features, tensor_id queries, const char *prefix);
 
 #endif

@@ -1,5 +1,6 @@
 /* Tensor names of the original Stable Diffusion 1.x checkpoints, from the names that diffusers gives them. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/model/internal.h"
@@ -36,32 +37,51 @@ static const struct renaming unet_residual[] = {
     {"norm2.", "out_layers.0."}, {"conv2.", "out_layers.3."}, {"conv_shortcut.", "skip_connection."},
 };
 
+enum { LARGEST_NUMBER = 1000 };
+
+/* What follows in `name` behind a pattern in which every '#' stands for a number, NULL where it does not fit; numbers[]
+ * takes the numbers, two at most. */
+static const char *match(const char *name, const char *pattern, int numbers[2])
+{
+    for (; *pattern; pattern++) {
+        if (*pattern != '#') {
+            if (*name++ != *pattern) return NULL;
+            continue;
+        }
+        char *end;
+        long number = *name >= '0' && *name <= '9' ? strtol(name, &end, 10) : -1;
+        if (number < 0 || number > LARGEST_NUMBER) return NULL;
+        *numbers++ = (int)number;
+        name = end;
+    }
+    return name;
+}
+
 /* Blocks are numbered through: conv_in is input block 0, then `layers` and a downsampler for each level; going up,
  * `layers` + 1 for each level, the last holding the upsampler behind its attention, if it has one. */
 static void unet_name(const struct unet_config *unet, const char *name, char *original, size_t size)
 {
-    int stride = (int)unet->blocks[0].layers + 1, block, index, used = 0;
+    int stride = (int)unet->blocks[0].layers + 1, n[2];
     char rest[TENSOR_NAME_LIMIT];
-    const char *tail = NULL;
-    if (sscanf(name, "down_blocks.%d.resnets.%d.%n", &block, &index, &used) == 2 && used) {
-        rename_beginning(unet_residual, COUNT(unet_residual), name + used, rest, sizeof rest);
-        snprintf(original, size, "input_blocks.%d.0.%s", 1 + block * stride + index, rest);
-    } else if (sscanf(name, "down_blocks.%d.attentions.%d.%n", &block, &index, &used) == 2 && used) {
-        snprintf(original, size, "input_blocks.%d.1.%s", 1 + block * stride + index, name + used);
-    } else if (sscanf(name, "down_blocks.%d.downsamplers.0.conv.%n", &block, &used) == 1 && used) {
-        snprintf(original, size, "input_blocks.%d.0.op.%s", (block + 1) * stride, name + used);
-    } else if (sscanf(name, "mid_block.resnets.%d.%n", &index, &used) == 1 && used) {
-        rename_beginning(unet_residual, COUNT(unet_residual), name + used, rest, sizeof rest);
-        snprintf(original, size, "middle_block.%d.%s", 2 * index, rest);
-    } else if (sscanf(name, "up_blocks.%d.resnets.%d.%n", &block, &index, &used) == 2 && used) {
-        rename_beginning(unet_residual, COUNT(unet_residual), name + used, rest, sizeof rest);
-        snprintf(original, size, "output_blocks.%d.0.%s", block * stride + index, rest);
-    } else if (sscanf(name, "up_blocks.%d.attentions.%d.%n", &block, &index, &used) == 2 && used) {
-        snprintf(original, size, "output_blocks.%d.1.%s", block * stride + index, name + used);
-    } else if (sscanf(name, "up_blocks.%d.upsamplers.0.%n", &block, &used) == 1 && used) {
-        bool attends = block < unet->block_count && unet->blocks[unet->block_count - 1 - block].attends_up;
-        tail = name + used;
-        snprintf(original, size, "output_blocks.%d.%d.%s", block * stride + stride - 1, attends ? 2 : 1, tail);
+    const char *tail;
+    if ((tail = match(name, "down_blocks.#.resnets.#.", n))) {
+        rename_beginning(unet_residual, COUNT(unet_residual), tail, rest, sizeof rest);
+        snprintf(original, size, "input_blocks.%d.0.%s", 1 + n[0] * stride + n[1], rest);
+    } else if ((tail = match(name, "down_blocks.#.attentions.#.", n))) {
+        snprintf(original, size, "input_blocks.%d.1.%s", 1 + n[0] * stride + n[1], tail);
+    } else if ((tail = match(name, "down_blocks.#.downsamplers.0.conv.", n))) {
+        snprintf(original, size, "input_blocks.%d.0.op.%s", (n[0] + 1) * stride, tail);
+    } else if ((tail = match(name, "mid_block.resnets.#.", n))) {
+        rename_beginning(unet_residual, COUNT(unet_residual), tail, rest, sizeof rest);
+        snprintf(original, size, "middle_block.%d.%s", 2 * n[0], rest);
+    } else if ((tail = match(name, "up_blocks.#.resnets.#.", n))) {
+        rename_beginning(unet_residual, COUNT(unet_residual), tail, rest, sizeof rest);
+        snprintf(original, size, "output_blocks.%d.0.%s", n[0] * stride + n[1], rest);
+    } else if ((tail = match(name, "up_blocks.#.attentions.#.", n))) {
+        snprintf(original, size, "output_blocks.%d.1.%s", n[0] * stride + n[1], tail);
+    } else if ((tail = match(name, "up_blocks.#.upsamplers.0.", n))) {
+        bool attends = n[0] < unet->block_count && unet->blocks[unet->block_count - 1 - n[0]].attends_up;
+        snprintf(original, size, "output_blocks.%d.%d.%s", n[0] * stride + stride - 1, attends ? 2 : 1, tail);
     } else {
         rename_beginning(unet_outside, COUNT(unet_outside), name, original, size);
     }
@@ -79,18 +99,19 @@ static const struct renaming decoder_parts[] = {
 /* Levels are numbered from the picture's side there, from the latent's side here. */
 static void decoder_name(const struct autoencoder_config *autoencoder, const char *name, char *original, size_t size)
 {
-    int block, index, used = 0, last = autoencoder->block_count - 1;
+    int last = autoencoder->block_count - 1, n[2];
     char rest[TENSOR_NAME_LIMIT];
-    if (sscanf(name, "decoder.up_blocks.%d.resnets.%d.%n", &block, &index, &used) == 2 && used) {
-        rename_beginning(decoder_parts, COUNT(decoder_parts), name + used, rest, sizeof rest);
-        snprintf(original, size, "decoder.up.%d.block.%d.%s", last - block, index, rest);
-    } else if (sscanf(name, "decoder.up_blocks.%d.upsamplers.0.%n", &block, &used) == 1 && used) {
-        snprintf(original, size, "decoder.up.%d.upsample.%s", last - block, name + used);
-    } else if (sscanf(name, "decoder.mid_block.resnets.%d.%n", &index, &used) == 1 && used) {
-        snprintf(original, size, "decoder.mid.block_%d.%s", index + 1, name + used);
-    } else if (sscanf(name, "decoder.mid_block.attentions.%d.%n", &index, &used) == 1 && used) {
-        rename_beginning(decoder_parts, COUNT(decoder_parts), name + used, rest, sizeof rest);
-        snprintf(original, size, "decoder.mid.attn_%d.%s", index + 1, rest);
+    const char *tail;
+    if ((tail = match(name, "decoder.up_blocks.#.resnets.#.", n))) {
+        rename_beginning(decoder_parts, COUNT(decoder_parts), tail, rest, sizeof rest);
+        snprintf(original, size, "decoder.up.%d.block.%d.%s", last - n[0], n[1], rest);
+    } else if ((tail = match(name, "decoder.up_blocks.#.upsamplers.0.", n))) {
+        snprintf(original, size, "decoder.up.%d.upsample.%s", last - n[0], tail);
+    } else if ((tail = match(name, "decoder.mid_block.resnets.#.", n))) {
+        snprintf(original, size, "decoder.mid.block_%d.%s", n[0] + 1, tail);
+    } else if ((tail = match(name, "decoder.mid_block.attentions.#.", n))) {
+        rename_beginning(decoder_parts, COUNT(decoder_parts), tail, rest, sizeof rest);
+        snprintf(original, size, "decoder.mid.attn_%d.%s", n[0] + 1, rest);
     } else {
         static const struct renaming norm[] = {{"decoder.conv_norm_out.", "decoder.norm_out."}};
         rename_beginning(norm, COUNT(norm), name, original, size);

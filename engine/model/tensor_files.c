@@ -46,6 +46,7 @@ static status collect(struct tensor_files *files)
 
 static status add_shard(struct tensor_files *files, const char *path)
 {
+    /* An array of pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
     void *larger = realloc(files->shards, (files->shard_count + 1) * sizeof files->shards[0]);
     if (!larger) return status_error(STATUS_NO_MEMORY, "%s: no memory for its shards", files->path);
     files->shards = larger;

@@ -84,7 +84,9 @@ static tensor_id build_transformer(struct unet_builder *builder, tensor_id x, co
         h = build_transformer_layer(builder, h, block->heads, part);
     }
     snprintf(part, sizeof part, "%s.proj_out", name);
-    return graph_add(graph, x, build_projection(builder, block_map(graph, h, x), part));
+    x = graph_add(graph, x, build_projection(builder, block_map(graph, h, x), part));
+    graph_end_block(graph);
+    return x;
 }
 
 static void push_skip(struct unet_builder *builder, tensor_id x)

@@ -43,9 +43,9 @@ static const struct preset_key keys[] = {
      "how strongly the prompt leads; 1 is without guidance"},
     {"sampler.eta", KEY_NUMBER, 0, 1, "0", NULL, false, FIELD(eta), "fresh noise a step; 0 is deterministic"},
     {"sampler.width", KEY_SIZE, 8, 4096, "null", NULL, false, FIELD(width),
-     "picture width in pixels; by default the model's own"},
+     "picture width in pixels; by default the model's own; most models need multiples of 8"},
     {"sampler.height", KEY_SIZE, 8, 4096, "null", NULL, false, FIELD(height),
-     "picture height in pixels; by default the model's own"},
+     "picture height in pixels; by default the model's own; most models need multiples of 8"},
     {"backprop.method", KEY_CHOICE, 0, 0, "\"alignprop\"", method_names, false, FIELD(method),
      "how far back the reward's gradient goes"},
     {"backprop.draw", KEY_CHOICE, 0, 0, "\"uniform\"", draw_names, false, FIELD(draw),
@@ -213,7 +213,7 @@ static status choice_index(const struct reading *reading, const cJSON *value, in
 
 static status read_choice(const struct reading *reading)
 {
-    int index;
+    int index = 0;
     TRY(choice_index(reading, reading->value, &index));
     *(int *)reading->field = index;
     return status_ok();
@@ -226,7 +226,7 @@ static status read_targets(const struct reading *reading)
     const cJSON *element;
     cJSON_ArrayForEach(element, reading->value)
     {
-        int index;
+        int index = 0;
         TRY(choice_index(reading, element, &index));
         bits |= 1u << index;
     }
@@ -313,9 +313,7 @@ static status read_size(const struct reading *reading)
 {
     *(int *)reading->field = 0;
     if (cJSON_IsNull(reading->value)) return status_ok();
-    if (!in_range(reading) || fmod(reading->value->valuedouble, 8) != 0) {
-        return out_of_range(reading, "null or a multiple of 8");
-    }
+    if (!in_range(reading) || !is_whole(reading->value)) return out_of_range(reading, "null or a whole number");
     *(int *)reading->field = (int)reading->value->valuedouble;
     return status_ok();
 }

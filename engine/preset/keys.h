@@ -18,7 +18,7 @@ enum preset_kind {
     KEY_FILE,         /* path or null; read in afterwards */
     KEY_TARGETS,      /* list of choices -> unsigned bits */
     KEY_REWARDS,      /* list of objects */
-    KEY_SIZE,         /* picture side, a multiple of 8; null: the model's own -> int, 0 */
+    KEY_SIZE,         /* picture side; null: the model's own -> int, 0 */
     KEY_BYTES,        /* null, a number of bytes or a text such as "8 GiB" -> size_t, 0 */
     KEY_AUTO_INTEGER, /* "auto" or a number -> int, -1 */
     KEY_SCHEMA

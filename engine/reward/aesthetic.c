@@ -3,11 +3,11 @@
 #include "engine/model/clip_model.h"
 #include "engine/reward/clip_embedding.h"
 #include "engine/reward/implementation.h"
-#include "engine/reward/model_search.h"
+#include "engine/reward/reward_models.h"
 
 struct aesthetic_reward {
     struct reward reward;
-    struct clip_model *model;
+    struct clip_model *model; /* of reward.models */
     double bias;
 };
 
@@ -17,11 +17,6 @@ static tensor_id build(struct reward *reward, struct graph *graph, tensor_id pic
     tensor_id picture = clip_unit_embedding(aesthetic->model, reward, graph, pictures);
     tensor_id weighted = graph_multiply(graph, picture, reward_constant(reward, graph, "head"));
     return graph_affine(graph, graph_reduce(graph, weighted, SHAPE2(reward->batch, 1), 1.0), 1.0, aesthetic->bias);
-}
-
-static void release(struct reward *reward)
-{
-    clip_model_close(((struct aesthetic_reward *)reward)->model);
 }
 
 static status check_width(const struct aesthetic_head *head, const struct clip_model *model, const char *head_path,
@@ -39,13 +34,13 @@ static status fill_in(struct aesthetic_reward *aesthetic, const struct reward_re
 {
     const struct reward_kind *kind = aesthetic->reward.kind;
     char head_path[PATH_SIZE], clip_path[PATH_SIZE];
-    TRY(reward_model_find(request, reward_text(kind, request, "model"), MODEL_KIND_AESTHETIC, head_path));
-    TRY(reward_model_find(request, reward_text(kind, request, "clip"), MODEL_KIND_CLIP, clip_path));
+    const char *clip = reward_text(kind, request, "clip");
+    TRY(reward_models_find(request->models, reward_text(kind, request, "model"), MODEL_KIND_AESTHETIC, head_path));
     TRY(aesthetic_head_open(head_path, head));
-    TRY(clip_model_open(clip_path, &aesthetic->model));
+    TRY(reward_models_open_clip(request->models, clip, clip_path, &aesthetic->model));
     TRY(check_width(head, aesthetic->model, head_path, clip_path));
     aesthetic->bias = head->bias;
-    aesthetic->reward.models = clip_model_weights(aesthetic->model);
+    aesthetic->reward.model_weights = clip_model_weights(aesthetic->model);
     return reward_add_constant(&aesthetic->reward, "head", SHAPE2(1, head->width), head->weight);
 }
 
@@ -55,7 +50,6 @@ status aesthetic_reward_create(const struct reward_kind *kind, const struct rewa
     struct aesthetic_head head = {0};
     TRY(reward_allocate(kind, request, sizeof(struct aesthetic_reward), reward));
     (*reward)->build = build;
-    (*reward)->release = release;
     status result = fill_in((struct aesthetic_reward *)*reward, request, &head);
     aesthetic_head_clear(&head);
     if (result.code != STATUS_OK) {

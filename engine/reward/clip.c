@@ -2,14 +2,14 @@
 #include "engine/model/clip_model.h"
 #include "engine/reward/clip_embedding.h"
 #include "engine/reward/implementation.h"
-#include "engine/reward/model_search.h"
+#include "engine/reward/reward_models.h"
 #include "engine/reward/text_encoder.h"
 
 #include <string.h>
 
 struct clip_reward {
     struct reward reward;
-    struct clip_model *model;
+    struct clip_model *model; /* of reward.models */
     struct text_tower tower;
     struct text_embeddings prompts;
 };
@@ -34,7 +34,9 @@ static status fill_input(struct reward *reward, struct backend *backend, int ind
 {
     (void)index;
     struct clip_reward *clip = (struct clip_reward *)reward;
-    if (prompts == NULL) return status_error(STATUS_BAD_INPUT, "a prompt is needed to compare the pictures with");
+    if (prompts == NULL)
+        return status_error(STATUS_BAD_INPUT,
+                            "a prompt is needed to compare the pictures with, such as --prompt \"a cat\"");
     TRY(prepare_prompts(reward, backend, prompts, count));
     size_t width = (size_t)clip->tower.width;
     for (int i = 0; i < count; i++)
@@ -47,7 +49,6 @@ static void release(struct reward *reward)
 {
     struct clip_reward *clip = (struct clip_reward *)reward;
     text_embeddings_clear(&clip->prompts);
-    clip_model_close(clip->model);
 }
 
 static status tokenize(const void *model, const char *text, int32_t *ids, int32_t *end)
@@ -64,13 +65,8 @@ status clip_reward_create(const struct reward_kind *kind, const struct reward_re
 {
     char path[PATH_SIZE];
     struct clip_model *model;
-    TRY(reward_model_find(request, reward_text(kind, request, "model"), MODEL_KIND_CLIP, path));
-    TRY(clip_model_open(path, &model));
-    status result = reward_allocate(kind, request, sizeof(struct clip_reward), reward);
-    if (result.code != STATUS_OK) {
-        clip_model_close(model);
-        return result;
-    }
+    TRY(reward_models_open_clip(request->models, reward_text(kind, request, "model"), path, &model));
+    TRY(reward_allocate(kind, request, sizeof(struct clip_reward), reward));
     struct clip_reward *clip = (struct clip_reward *)*reward;
     clip->model = model;
     clip->tower = (struct text_tower){.model = model,
@@ -79,7 +75,7 @@ status clip_reward_create(const struct reward_kind *kind, const struct reward_re
                                       .width = clip_model_projection(model),
                                       .tokenize = tokenize,
                                       .build = build_texts};
-    clip->reward.models = clip_model_weights(model);
+    clip->reward.model_weights = clip_model_weights(model);
     clip->reward.build = build;
     clip->reward.fill_input = fill_input;
     clip->reward.prepare_prompts = prepare_prompts;

@@ -5,9 +5,9 @@
 #include "engine/model/clip_model.h"
 #include "engine/reward/reward.h"
 
-/* pictures[B,H,W,3] (exact) -> embeddings [B, projection] (exact) of Euclidean norm 1; the model's constants carry the
- * reward's prefix. */
-tensor_id clip_unit_embedding(const struct clip_model *model, const struct reward *reward, struct graph *graph,
+/* pictures[B,H,W,3] (exact) -> embeddings [B, projection] (exact) of Euclidean norm 1; computed once for all rewards of
+ * the graph that use the model. */
+tensor_id clip_unit_embedding(const struct clip_model *model, struct reward *reward, struct graph *graph,
                               tensor_id pictures);
 
 #endif

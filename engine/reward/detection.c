@@ -1,7 +1,6 @@
 #include "engine/reward/detection.h"
 
-#include "engine/model/owlvit_model.h"
-#include "engine/reward/model_search.h"
+#include "engine/reward/reward_models.h"
 #include "engine/reward/text_encoder.h"
 
 #include <stdlib.h>
@@ -9,7 +8,7 @@
 
 struct detection_reward {
     struct reward reward;
-    struct owlvit_model *model;
+    struct owlvit_model *model; /* of reward.models */
     struct text_tower tower;
     struct text_embeddings queries;
     char *object;
@@ -36,14 +35,25 @@ static tensor_id log_likelihood(struct graph *graph, tensor_id logits, int start
     return graph_reduce(graph, graph_unary(graph, UNARY_LOG_SIGMOID, part), SHAPE3(batch, 1, 1), 1.0 / all);
 }
 
+/* Of the pictures' patches; computed once for all rewards of the graph that use the model. */
+static tensor_id build_features(const struct owlvit_model *model, struct reward *reward, struct graph *graph,
+                                tensor_id pictures, const char *prefix)
+{
+    tensor_id shared = reward_shared_features(reward, model, pictures);
+    if (shared != NO_TENSOR) return shared;
+    tensor_id features = owlvit_model_build_features(model, graph, pictures, prefix);
+    return reward_share_features(reward, model, pictures, features);
+}
+
 static tensor_id build(struct reward *reward, struct graph *graph, tensor_id pictures)
 {
     struct detection_reward *detection = (struct detection_reward *)reward;
     int64_t batch = reward->batch;
     tensor_id query = reward_add_input(reward, graph, "query", SHAPE3(batch, 1, detection->tower.width));
     char prefix[160];
-    struct owlvit_detections found =
-        owlvit_model_build_detections(detection->model, graph, pictures, query, reward_prefixed(reward, "", prefix));
+    reward_prefixed(reward, "", prefix);
+    tensor_id features = build_features(detection->model, reward, graph, pictures, prefix);
+    struct owlvit_detections found = owlvit_model_build_detections(detection->model, graph, features, query, prefix);
     tensor_id logits = chosen_logits(detection, graph, found, batch);
     int wanted = detection->wanted, unwanted = detection->unwanted, all = wanted + unwanted;
     tensor_id score = log_likelihood(graph, logits, wanted, unwanted, -1.0, all, batch);
@@ -75,7 +85,6 @@ static void release(struct reward *reward)
 {
     struct detection_reward *detection = (struct detection_reward *)reward;
     text_embeddings_clear(&detection->queries);
-    owlvit_model_close(detection->model);
     free(detection->object);
 }
 
@@ -93,8 +102,7 @@ static status fill_in(struct detection_reward *detection, const struct reward_re
 {
     const struct reward_kind *kind = detection->reward.kind;
     char path[PATH_SIZE];
-    TRY(reward_model_find(request, reward_text(kind, request, "model"), MODEL_KIND_DETECTOR, path));
-    TRY(owlvit_model_open(path, &detection->model));
+    TRY(reward_models_open_detector(request->models, reward_text(kind, request, "model"), path, &detection->model));
     int all = detection->wanted + detection->unwanted;
     if (owlvit_model_boxes(detection->model) < all)
         return status_error(STATUS_BAD_INPUT, "%.250s: the detector has %lld boxes, but %d are looked at", path,
@@ -102,7 +110,7 @@ static status fill_in(struct detection_reward *detection, const struct reward_re
     detection->object = strdup(reward_text(kind, request, "object"));
     if (detection->object == NULL) return status_error(STATUS_NO_MEMORY, "no memory for the object's name");
     detection->overlap = reward_number(kind, request, "overlap");
-    detection->reward.models = owlvit_model_weights(detection->model);
+    detection->reward.model_weights = owlvit_model_weights(detection->model);
     detection->tower = (struct text_tower){.model = detection->model,
                                            .weights = owlvit_model_weights(detection->model),
                                            .context = owlvit_model_context(detection->model),

@@ -62,7 +62,7 @@ static status set_up(struct host_program *run, struct weight_source weights)
     TRY(allocate_region(run->backend, sizes.scratch_bytes, &run->scratch));
     TRY(allocate_region(run->backend, sizes.packed_bytes, &run->packed));
     TRY(bind_tensors(run));
-    return program_pack(run->program, NULL, run->packed, run->scratch);
+    return program_pack(run->program, NULL, run->packed, run->work, run->scratch);
 }
 
 status host_program_create(struct backend *backend, const struct graph *graph, struct weight_source weights,

@@ -27,13 +27,15 @@ struct reward {
                         double *value);
     void (*release)(struct reward *reward); /* the reward's own part; the object itself is freed by reward_destroy */
 
+    struct reward_models *models; /* held */
     /* Weights of models: names that start with "ID/" and are none of the constants below, without that prefix. */
-    struct weight_source models;
+    struct weight_source model_weights;
     struct reward_constant constants[MAXIMUM_REWARD_CONSTANTS];
     int constant_count;
 
     tensor_id inputs[MAXIMUM_REWARD_INPUTS];
-    int64_t batch; /* of the graph built last */
+    int64_t batch;                  /* of the graph built last */
+    struct shared_features *shared; /* of the graph being built; NULL outside `build` */
     int input_count;
 };
 
@@ -48,6 +50,11 @@ const char *reward_prefixed(const struct reward *reward, const char *name, char 
  * the first call and ignored on later ones. */
 status reward_add_constant(struct reward *reward, const char *name, struct shape shape, const double *values);
 tensor_id reward_constant(struct reward *reward, struct graph *graph, const char *name);
+
+/* The features of the pictures that an earlier reward of this graph had this model compute; NO_TENSOR if none did. */
+tensor_id reward_shared_features(const struct reward *reward, const void *model, tensor_id pictures);
+/* Offers them to the rewards after this one; returns `features`. */
+tensor_id reward_share_features(struct reward *reward, const void *model, tensor_id pictures, tensor_id features);
 
 /* Adds an input of the reward, named "ID/NAME", of exact type. */
 tensor_id reward_add_input(struct reward *reward, struct graph *graph, const char *name, struct shape shape);

@@ -1,5 +1,6 @@
 #include "engine/base/text.h"
 #include "engine/reward/implementation.h"
+#include "engine/reward/reward_models.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ status reward_allocate(const struct reward_kind *kind, const struct reward_reque
     struct reward *made = calloc(1, size);
     if (made == NULL) return status_error(STATUS_NO_MEMORY, "no memory for the reward");
     made->kind = kind;
+    made->models = reward_models_hold(request->models);
     snprintf(made->id, sizeof made->id, "%s", request->id);
     *reward = made;
     return status_ok();
@@ -52,6 +54,7 @@ void reward_destroy(struct reward *reward)
     if (reward == NULL) return;
     if (reward->release != NULL) reward->release(reward);
     for (int i = 0; i < reward->constant_count; i++) free(reward->constants[i].values);
+    reward_models_release(reward->models);
     free(reward);
 }
 
@@ -115,9 +118,9 @@ static status read_weight(void *context, const char *name, const struct shape *s
     const char *own = name + prefix + 1;
     const struct reward_constant *constant = find_constant(reward, own);
     if (constant == NULL) {
-        if (reward->models.read == NULL)
+        if (reward->model_weights.read == NULL)
             return status_error(STATUS_FAILED, "reward %s has no tensor %s", reward->id, own);
-        return reward->models.read(reward->models.context, own, shape, values);
+        return reward->model_weights.read(reward->model_weights.context, own, shape, values);
     }
     if (!shapes_equal(&constant->shape, shape))
         return status_error(STATUS_FAILED, "the constant %s is asked for in another shape", name);
@@ -127,19 +130,40 @@ static status read_weight(void *context, const char *name, const struct shape *s
 
 struct weight_source reward_weights(struct reward *reward)
 {
-    bool none = reward->constant_count == 0 && reward->models.read == NULL;
+    bool none = reward->constant_count == 0 && reward->model_weights.read == NULL;
     return (struct weight_source){none ? NULL : read_weight, reward};
 }
 
 /* ---- graph ---- */
 
-tensor_id reward_build(struct reward *reward, struct graph *graph, tensor_id pictures)
+tensor_id reward_build(struct reward *reward, struct graph *graph, tensor_id pictures, struct shared_features *shared)
 {
     const struct tensor *tensor = graph_tensor(graph, pictures);
     if (tensor == NULL) return NO_TENSOR;
     reward->batch = tensor->shape.dimension[0];
     reward->input_count = 0;
-    return reward->build(reward, graph, pictures);
+    reward->shared = shared;
+    tensor_id scores = reward->build(reward, graph, pictures);
+    reward->shared = NULL;
+    return scores;
+}
+
+tensor_id reward_shared_features(const struct reward *reward, const void *model, tensor_id pictures)
+{
+    const struct shared_features *shared = reward->shared;
+    for (int i = 0; i < shared->count; i++)
+        if (shared->known[i].model == model && shared->known[i].pictures == pictures) return shared->known[i].features;
+    return NO_TENSOR;
+}
+
+tensor_id reward_share_features(struct reward *reward, const void *model, tensor_id pictures, tensor_id features)
+{
+    struct shared_features *shared = reward->shared;
+    if (shared->count == MAXIMUM_SHARED_FEATURES) return features;
+    shared->known[shared->count].model = model;
+    shared->known[shared->count].pictures = pictures;
+    shared->known[shared->count++].features = features;
+    return features;
 }
 
 tensor_id reward_add_input(struct reward *reward, struct graph *graph, const char *name, struct shape shape)

@@ -12,6 +12,7 @@
 #include "engine/graph/weights.h"
 
 struct reward;
+struct reward_models;
 struct cJSON;
 
 enum reward_parameter_kind { PARAMETER_NUMBER, PARAMETER_INTEGER, PARAMETER_TEXT, PARAMETER_COLOR, PARAMETER_MODEL };
@@ -25,10 +26,9 @@ struct reward_parameter {
 };
 
 struct reward_request {
-    const char *id;             /* key in metrics */
-    const struct cJSON *params; /* object or NULL */
-    const char *model_path; /* the diffusion model's folder: rewards/{clip,aesthetic,detector} are looked up in it */
-    const char *const *search_paths; /* further folders of models to look in first, NULL-terminated; may be NULL */
+    const char *id;               /* key in metrics */
+    const struct cJSON *params;   /* object or NULL */
+    struct reward_models *models; /* where it finds its model (reward_models.h); held by the reward */
 };
 
 struct reward_kind {
@@ -50,9 +50,21 @@ status reward_create(const char *name, const struct reward_request *request, str
 void reward_destroy(struct reward *reward);
 const struct reward_kind *reward_kind_of(const struct reward *reward);
 
+/* What rewards in one graph compute in common: the features that a model sees in the pictures. Starts zeroed; belongs
+ * to one graph. Features past the limit are not shared. */
+enum { MAXIMUM_SHARED_FEATURES = 8 };
+struct shared_features {
+    int count;
+    struct {
+        const void *model;
+        tensor_id pictures, features;
+    } known[MAXIMUM_SHARED_FEATURES];
+};
+
 /* Appends the reward to `graph`: pictures [B,H,W,3] (exact) -> scores [B,1] (exact). Constants are prefixed "ID/" so
- * that several rewards share one graph. Inputs it adds are listed by reward_input_count / reward_input. */
-tensor_id reward_build(struct reward *reward, struct graph *graph, tensor_id pictures);
+ * that several rewards share one graph; those of shared features have the prefix of the reward that came first. Inputs
+ * it adds are listed by reward_input_count / reward_input. */
+tensor_id reward_build(struct reward *reward, struct graph *graph, tensor_id pictures, struct shared_features *shared);
 /* Weights of its constants (names with the prefix); read is NULL when it has none. Valid while the reward lives. */
 struct weight_source reward_weights(struct reward *reward);
 

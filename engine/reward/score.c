@@ -24,9 +24,11 @@ static status scorer_build(struct scorer *scorer, struct reward *reward, struct 
 {
     TRY(graph_create(backend->interface->compute_type, backend->interface->exact_type, &scorer->graph));
     struct graph *graph = scorer->graph;
+    struct shared_features shared = {0};
     scorer->pictures = graph_input(graph, "pictures", shape, graph_exact_type(graph));
-    scorer->scores = graph_output(graph, reward_build(reward, graph, scorer->pictures), "scores");
-    TRY(graph_state(graph));
+    scorer->scores = graph_output(graph, reward_build(reward, graph, scorer->pictures, &shared), "scores");
+    TRY(status_context(graph_state(graph), "reward %s on pictures of %lldx%lld", reward_kind_of(reward)->name,
+                       (long long)shape.dimension[2], (long long)shape.dimension[1]));
     if (differentiate) {
         const struct differentiation request = {.output_count = 1,
                                                 .outputs = &scorer->scores,

@@ -53,6 +53,10 @@ status adapter_file_read(const char *path, struct adapter_set *set);
 status adapter_set_of_tuner(const struct tuner *tuner, double alpha, struct adapter_set *set);
 void adapter_set_release(struct adapter_set *set);
 
+/* The factor of a tuner's tensor, "MODULE.lora_down" or "MODULE.lora_up" by its diffusers name; NULL when the set has
+ * none of that shape. */
+const float *adapter_set_find(const struct adapter_set *set, const char *name, const struct shape *shape);
+
 /* "lora_unet_..." for a module's diffusers name. */
 void adapter_kohya_name(const char *module, char name[160]);
 

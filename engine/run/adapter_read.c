@@ -164,7 +164,10 @@ static bool same_values(const float *expected, const float *found, const struct 
     int64_t count = shape_elements(shape);
     for (int64_t i = 0; i < count; i++) {
         float value = factor == 1 ? expected[i] : (float)(expected[i] * factor);
-        if (memcmp(&value, &found[i], sizeof value) != 0) return false;
+        uint32_t bits[2]; /* a value that is not a number equals itself too */
+        memcpy(&bits[0], &value, sizeof bits[0]);
+        memcpy(&bits[1], &found[i], sizeof bits[1]);
+        if (bits[0] != bits[1]) return false;
     }
     return true;
 }

@@ -27,6 +27,31 @@ void adapter_kohya_name(const char *module, char name[160])
     }
 }
 
+static bool same_shape(const struct shape *left, const struct shape *right)
+{
+    bool same = left->rank == right->rank;
+    for (int i = 0; same && i < left->rank; i++) same = left->dimension[i] == right->dimension[i];
+    return same;
+}
+
+const float *adapter_set_find(const struct adapter_set *set, const char *name, const struct shape *shape)
+{
+    const char *dot = strrchr(name, '.');
+    if (!dot) return NULL;
+    bool down = strcmp(dot, ".lora_down") == 0;
+    if (!down && strcmp(dot, ".lora_up") != 0) return NULL;
+    char module[140], kohya[160];
+    snprintf(module, sizeof module, "%.*s", (int)(dot - name), name);
+    adapter_kohya_name(module, kohya);
+    for (int i = 0; i < set->count; i++) {
+        const struct adapter_factors *factors = &set->modules[i];
+        if (strcmp(factors->kohya, kohya) != 0) continue;
+        if (!same_shape(down ? &factors->down_shape : &factors->up_shape, shape)) return NULL;
+        return down ? factors->down : factors->up;
+    }
+    return NULL;
+}
+
 static bool ends_with(const char *name, const char *ending)
 {
     size_t length = strlen(name), ending_length = strlen(ending);

@@ -323,31 +323,6 @@ struct tensor_lookup {
     int read_count, read_capacity;
 };
 
-static bool same_shape(const struct shape *left, const struct shape *right)
-{
-    bool same = left->rank == right->rank;
-    for (int i = 0; same && i < left->rank; i++) same = left->dimension[i] == right->dimension[i];
-    return same;
-}
-
-static const float *find_factor(const struct adapter_set *set, const char *name, const struct shape *shape)
-{
-    const char *dot = strrchr(name, '.');
-    if (!dot) return NULL;
-    bool down = strcmp(dot, ".lora_down") == 0;
-    if (!down && strcmp(dot, ".lora_up") != 0) return NULL;
-    char module[140], kohya[160];
-    snprintf(module, sizeof module, "%.*s", (int)(dot - name), name);
-    adapter_kohya_name(module, kohya);
-    for (int i = 0; i < set->count; i++) {
-        const struct adapter_factors *factors = &set->modules[i];
-        if (strcmp(factors->kohya, kohya) != 0) continue;
-        if (!same_shape(down ? &factors->down_shape : &factors->up_shape, shape)) return NULL;
-        return down ? factors->down : factors->up;
-    }
-    return NULL;
-}
-
 static const float *find_moment(struct tensor_lookup *lookup, const char *name, const struct shape *shape)
 {
     const struct safetensors_entry *entry = safetensors_find(lookup->optimizer, name);
@@ -361,7 +336,7 @@ static const float *find_moment(struct tensor_lookup *lookup, const char *name, 
 static const float *find_tensor(void *context, const char *name, const struct shape *shape)
 {
     struct tensor_lookup *lookup = context;
-    const float *values = find_factor(lookup->adapter, name, shape);
+    const float *values = adapter_set_find(lookup->adapter, name, shape);
     return values ? values : find_moment(lookup, name, shape);
 }
 

@@ -3,6 +3,7 @@
 #include "engine/base/json.h"
 #include "engine/base/paths.h"
 #include "engine/base/version.h"
+#include "engine/run/run_register.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,6 +94,21 @@ static bool holds_a_run(const char *path)
     return path_format(file, "%s/preset.json", path).code == STATUS_OK && path_is_file(file);
 }
 
+/* A run outside the default folder, by the last part of its path; of several the newest noted. */
+static bool find_registered(const char *name, char path[PATH_SIZE])
+{
+    struct name_list noted;
+    if (run_register_list(&noted).code != STATUS_OK) return false;
+    bool found = false;
+    for (int i = noted.count - 1; i >= 0 && !found; i--) {
+        const char *slash = strrchr(noted.names[i], '/');
+        found = strcmp(slash + 1, name) == 0 && holds_a_run(noted.names[i]) &&
+                path_format(path, "%s", noted.names[i]).code == STATUS_OK;
+    }
+    name_list_clear(&noted);
+    return found;
+}
+
 static status not_found(const char *name, const char *home)
 {
     struct name_list list = {0};
@@ -115,13 +131,20 @@ status run_folder_open(const char *name_or_path, struct run_folder *folder)
     bool found = holds_a_run(folder->path);
     if (!found && !strchr(name_or_path, '/')) {
         TRY(path_format(folder->path, "%s/%s", home, name_or_path));
-        found = holds_a_run(folder->path);
+        found = holds_a_run(folder->path) || find_registered(name_or_path, folder->path);
     }
     if (found) return make_absolute(folder);
     if (path_is_directory(name_or_path)) {
         return status_error(STATUS_BAD_INPUT, "%s: is no run: it has no preset.json", name_or_path);
     }
     return not_found(name_or_path, home);
+}
+
+status run_folder_register(const struct run_folder *folder)
+{
+    char home[PATH_SIZE];
+    TRY(run_folder_home(home));
+    return run_register_add(folder->path, home);
 }
 
 /* ---- the lock ---- */

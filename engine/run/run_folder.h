@@ -24,9 +24,13 @@ status run_folder_home(char path[PATH_SIZE]);
 status run_folder_create(const char *path, const struct preset *preset, const char *device, int threads,
                          struct run_folder *folder);
 
-/* Finds the folder `name_or_path` means: a path, or a name under run_folder_home. STATUS_BAD_INPUT if there is no run,
+/* Finds the folder `name_or_path` means: a path, a name under run_folder_home, or the last part
+ * of the path of a run that run_register.h knows. STATUS_BAD_INPUT if there is no run,
  * naming the nearest. */
 status run_folder_open(const char *name_or_path, struct run_folder *folder);
+
+/* Notes where the run is, if it stands outside run_folder_home, for those who list runs. */
+status run_folder_register(const struct run_folder *folder);
 
 /* Becomes the run's engine. STATUS_FAILED when another process holds the lock (the message names its pid). */
 status run_folder_lock(struct run_folder *folder);

@@ -182,6 +182,10 @@ static status evaluate_start(struct session *session)
     struct text members = {0};
     text_append(&members, ",\"eval_reward\":");
     session_append_rewards(session, &members, rewards, total);
+    text_append(&members, ",\"eval_extra\":");
+    session_append_looks(session, &members);
+    /* The untrained model is what drift is measured from. */
+    text_append(&members, ",\"adapter_norm\":0,\"drift\":0");
     status result = text_status(&members);
     if (result.code == STATUS_OK) result = session_event(session, "evaluation", 0, members.data);
     text_clear(&members);
@@ -216,10 +220,13 @@ static status finish_unfinished(struct session *session)
     if (!session->unfinished) return status_ok();
     double rewards[MAXIMUM_REWARDS], total;
     TRY(evaluate(session, rewards, &total));
-    struct text object = {0};
+    struct text object = {0}, looks = {0};
     session_append_rewards(session, &object, rewards, total);
+    session_append_looks(session, &looks);
     cJSON_AddItemToObject(session->unfinished, "eval_reward", object.data ? cJSON_Parse(object.data) : NULL);
+    cJSON_AddItemToObject(session->unfinished, "eval_extra", looks.data ? cJSON_Parse(looks.data) : NULL);
     text_clear(&object);
+    text_clear(&looks);
     char *line = json_print(session->unfinished, false);
     cJSON_Delete(session->unfinished);
     session->unfinished = NULL;

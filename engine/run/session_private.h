@@ -70,6 +70,8 @@ char *session_metrics_line(const struct session *session, const struct step_repo
                            double evaluation_total);
 /* {"ID": value, ..., "total": value} */
 void session_append_rewards(const struct session *session, struct text *text, const double *rewards, double total);
+/* {"dark": share, "edges": share, "saturation": mean, "diversity": mean} of the newest evaluation's pictures */
+void session_append_looks(const struct session *session, struct text *text);
 /* Keeps a picture of an evaluation in samples/. */
 status session_keep_picture(const struct session *session, const struct tuner_picture *picture);
 status session_save(struct session *session);

@@ -40,6 +40,17 @@ void session_append_rewards(const struct session *session, struct text *text, co
     text_append(text, "}");
 }
 
+void session_append_looks(const struct session *session, struct text *text)
+{
+    struct mean_looks looks = tuner_evaluated_looks(session->tuner);
+    text_append(text, "{\"dark\":");
+    text_append_json_number(text, looks.dark);
+    append_member(text, "edges", looks.edges);
+    append_member(text, "saturation", looks.saturation);
+    append_member(text, "diversity", looks.diversity);
+    text_append(text, "}");
+}
+
 static void append_extra(struct text *text, const struct step_report *report)
 {
     text_append(text, ",\"extra\":{");
@@ -85,6 +96,8 @@ char *session_metrics_line(const struct session *session, const struct step_repo
     if (evaluation) {
         text_append(&line, ",\"eval_reward\":");
         session_append_rewards(session, &line, evaluation, evaluation_total);
+        text_append(&line, ",\"eval_extra\":");
+        session_append_looks(session, &line);
     }
     text_append(&line, ",\"time\":%.3f}", session_time());
     return text_take(&line);

@@ -1,4 +1,5 @@
 /* The beginning of a session: a new run, or one that goes on from its newest whole checkpoint. */
+#include "engine/run/origin.h"
 #include "engine/run/session_private.h"
 
 #include <limits.h>
@@ -138,7 +139,10 @@ static status go_on(struct session *session, const struct metrics_history *histo
 {
     int step;
     TRY(find_checkpoint(session, history, &step));
-    if (step >= 0) TRY(restore(session, step));
+    if (step >= 0)
+        TRY(restore(session, step));
+    else
+        TRY(origin_apply(session->folder, session->tuner));
     session->rollbacks = history->rollback_count;
     TRY(session_push_settings(session));
     TRY(restore_measured(session, history));

@@ -102,6 +102,17 @@ static size_t largest_over_parts(const struct chain *chain, size_t (*measure)(co
     return bytes;
 }
 
+static size_t standing_of(const struct program *program)
+{
+    return program_sizes(program).standing_bytes;
+}
+
+/* One region for the plain and the kept step: only one of them is open at a time. */
+static size_t standing_bytes(const struct chain *chain)
+{
+    return largest_over_parts(chain, standing_of);
+}
+
 static size_t work_of(const struct program *program)
 {
     return program_sizes(program).work_bytes;
@@ -139,12 +150,7 @@ struct memory_region chain_saved_extra(const struct chain *chain)
 
 static status check(const struct model *model, const struct chain_settings *settings)
 {
-    const struct model_facts *facts = model_facts(model);
-    int factor = facts->latent_factor;
-    if (settings->width < factor || settings->height < factor || settings->width % factor || settings->height % factor)
-        return status_error(STATUS_BAD_INPUT,
-                            "sampler.width, sampler.height: %dx%d; %s needs multiples of %d from %d up",
-                            settings->width, settings->height, facts->name, factor, factor);
+    TRY(model_check_size(model_facts(model), settings->width, settings->height));
     if (settings->batch < 1) return status_error(STATUS_BAD_INPUT, "batch: %d is below 1", settings->batch);
     if (!isfinite(settings->guidance))
         return status_error(STATUS_BAD_INPUT, "sampler.guidance: %g is no number", settings->guidance);
@@ -179,6 +185,20 @@ static status lay_out_parameters(struct chain *chain)
         }
     }
     return status_ok();
+}
+
+/* The saved regions. Decoder and rewards are done before the way back through the steps begins, so that a step that is
+ * recomputed may lie where they were. */
+static struct chain_sizes saved_sizes(const struct chain *chain)
+{
+    struct chain_sizes sizes = {.saved_decoder = align_up(program_sizes(chain->decoder.program).saved_bytes),
+                                .saved_extra = align_up(chain->extra.saved_bytes)};
+    if (!chain->kept.program) return sizes;
+    sizes.saved_step = program_sizes(chain->kept.program).saved_bytes;
+    sizes.saved_calls = align_up(sizes.saved_step * (size_t)chain->settings.kept_calls);
+    size_t before = sizes.saved_decoder + sizes.saved_extra, step = align_up(sizes.saved_step);
+    if (chain->settings.kept_calls == 0 && step > before) sizes.saved_rest = step - before;
+    return sizes;
 }
 
 static size_t take(size_t *end, size_t bytes)
@@ -228,10 +248,13 @@ static void lay_out(struct chain *chain)
     chain->plain.packed_offset = chain->kept.packed_offset = take(&end, packing_plan_bytes(chain->step_packing));
     lay_out_part(&end, &chain->decoder);
     lay_out_part(&end, &chain->merge);
-    size_t saved = chain->kept.program ? program_sizes(chain->kept.program).saved_bytes : 0;
-    layout->saved_steps = take(&end, saved * (size_t)chain->settings.kept_calls);
-    layout->saved_decoder = take(&end, program_sizes(chain->decoder.program).saved_bytes);
-    layout->saved_extra = take(&end, chain->extra.saved_bytes);
+    layout->standing = take(&end, standing_bytes(chain));
+    struct chain_sizes sizes = saved_sizes(chain);
+    layout->saved_steps = take(&end, sizes.saved_calls);
+    layout->saved_decoder = take(&end, sizes.saved_decoder);
+    layout->saved_extra = take(&end, sizes.saved_extra);
+    if (chain->settings.kept_calls == 0) layout->saved_steps = layout->saved_decoder;
+    take(&end, sizes.saved_rest);
     layout->work = take(&end, work_bytes(chain));
     layout->scratch = take(&end, scratch_bytes(chain));
     layout->total = end;
@@ -247,7 +270,7 @@ status chain_create(struct model *model, struct backend *backend, const struct c
     created->model = model;
     created->backend = backend;
     created->settings = *settings;
-    if (created->settings.kept_calls < 1) created->settings.kept_calls = 1;
+    if (created->settings.kept_calls < 0) created->settings.kept_calls = 0;
     created->latent_height = settings->height / facts->latent_factor;
     created->latent_width = settings->width / facts->latent_factor;
     created->channels = facts->latent_channels;
@@ -274,7 +297,7 @@ void chain_destroy(struct chain *chain)
 {
     if (!chain) return;
     struct part *parts[] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) chain_discard_part(parts[i]);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) chain_discard_part(parts[i]);
     packing_plan_destroy(chain->step_packing);
     weight_set_destroy(chain->text_weights);
     weight_set_destroy(chain->unet_weights);
@@ -292,25 +315,42 @@ void chain_destroy(struct chain *chain)
     free(chain);
 }
 
+/* Whether a U-Net program, where there is one, reads the constant of that name as it is. */
+static bool reads(const struct part *part, const char *name)
+{
+    tensor_id constant = part->program ? graph_find(part->graph, TENSOR_CONSTANT, name) : NO_TENSOR;
+    return constant != NO_TENSOR && program_reads(part->program, constant);
+}
+
+/* The frozen weights that the plain or the kept step reads as they are, and those that adapters are merged into. */
+static size_t unet_weight_bytes(const struct chain *chain)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < graph_tensor_count(chain->plain.graph); i++) {
+        const struct tensor *tensor = graph_tensor(chain->plain.graph, i);
+        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i) continue;
+        bool merged = strncmp(tensor->name, MERGED_PREFIX, strlen(MERGED_PREFIX)) == 0;
+        if (merged || program_reads(chain->plain.program, i) || reads(&chain->kept, tensor->name))
+            bytes += align_up((size_t)shape_elements(&tensor->shape) * element_size(tensor->type));
+    }
+    return bytes;
+}
+
 struct chain_sizes chain_sizes(const struct chain *chain)
 {
-    struct chain_sizes sizes = {0};
+    struct chain_sizes sizes = saved_sizes(chain);
     const struct part *parts[] = {&chain->text, &chain->decoder, &chain->merge};
     sizes.packed = align_up(packing_plan_bytes(chain->step_packing));
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (parts[i]->program) sizes.packed += align_up(program_sizes(parts[i]->program).packed_bytes);
     sizes.packed += align_up(chain->merged_bytes);
-    sizes.weights = program_sizes(chain->text.program).weight_bytes + program_sizes(chain->plain.program).weight_bytes +
+    sizes.weights = program_sizes(chain->text.program).weight_bytes + unet_weight_bytes(chain) +
                     program_sizes(chain->decoder.program).weight_bytes;
     sizes.adapters = chain->settings.trainable ? 2 * align_up(chain->parameter_bytes) : 0;
-    if (chain->kept.program) sizes.saved_step = program_sizes(chain->kept.program).saved_bytes;
-    sizes.saved_calls = align_up(sizes.saved_step * (size_t)chain->settings.kept_calls);
-    sizes.saved_decoder = align_up(program_sizes(chain->decoder.program).saved_bytes);
-    sizes.saved_extra = align_up(chain->extra.saved_bytes);
     sizes.work = work_bytes(chain);
     sizes.scratch = scratch_bytes(chain);
     sizes.latents = chain->layout.total - sizes.packed - sizes.adapters - sizes.saved_calls - sizes.saved_decoder -
-                    sizes.saved_extra - sizes.work - sizes.scratch;
+                    sizes.saved_extra - sizes.saved_rest - sizes.work - sizes.scratch;
     return sizes;
 }
 
@@ -327,7 +367,7 @@ void chain_reserve(struct chain *chain, struct program_sizes sizes)
 
 void chain_set_kept_calls(struct chain *chain, int kept_calls)
 {
-    chain->settings.kept_calls = kept_calls < 1 ? 1 : kept_calls;
+    chain->settings.kept_calls = kept_calls < 0 ? 0 : kept_calls;
     lay_out(chain);
 }
 

@@ -27,7 +27,9 @@ struct chain_settings {
     int rank;                 /* adapters; used when trainable or adapters are merged */
     double alpha;
     unsigned targets;
-    int kept_calls; /* saved regions for activations, 1..; only when trainable */
+    int kept_calls; /* saved regions for activations; only when trainable. 0: every kept step is recomputed, in memory
+                       that the decoder and the rewards use before */
+    bool recompute_blocks; /* on the way back through a step or the decoder, compute each block's inside again */
 };
 
 /* Opens nothing, allocates no arena: builds graphs, prepares kernels and knows the sizes. Borrows model and backend. */
@@ -39,15 +41,17 @@ void chain_destroy(struct chain *chain);
 struct chain_sizes {
     size_t weights, packed;            /* frozen weights; their copies in kernel layouts and with adapters merged */
     size_t latents, adapters;          /* latents, states, pictures; factors and their gradients */
-    size_t saved_step, saved_calls;    /* activations of one kept U-Net call; how many regions of them */
+    size_t saved_step;                 /* activations of one kept U-Net call */
+    size_t saved_calls;                /* of as many as are kept; 0 where none is */
     size_t saved_decoder, saved_extra; /* the decoder's activations; what chain_reserve asked for */
+    size_t saved_rest;                 /* what a recomputed call needs beyond these two, where none is kept */
     size_t work, scratch;
 };
 struct chain_sizes chain_sizes(const struct chain *chain);
 size_t chain_total_bytes(const struct chain *chain);
 /* Regions for another program (the rewards) that runs between the decoder's sweeps: work and scratch are shared. */
 void chain_reserve(struct chain *chain, struct program_sizes sizes);
-/* The number of saved regions; may be changed until chain_allocate. */
+/* The number of saved regions, 0..; may be changed until chain_allocate. */
 void chain_set_kept_calls(struct chain *chain, int kept_calls);
 /* One arena and the weights. STATUS_NO_MEMORY names needed and free. */
 status chain_allocate(struct chain *chain);
@@ -120,6 +124,12 @@ status chain_read_picture_gradient(struct chain *chain, float *values);
 
 /* The largest relative use of the planned work region so far: bytes touched. Equals the plan after a full step. */
 size_t chain_high_water(const struct chain *chain);
+
+/* For previews: begins to copy the first picture's latents number i to the host, without holding up what is queued
+ * after. One at a time; the latents must not be written to before the device was waited for. */
+status chain_fetch_latents(struct chain *chain, int index);
+/* True once they are there, in values [h, w, channels]. Does not wait. */
+status chain_fetched_latents(struct chain *chain, float *values, bool *there);
 
 /* An approximate picture straight from latents (host): latents [h, w, channels] -> 8-bit RGB [h, w, 3], by the model's
  * own coefficients or Stable Diffusion's. */

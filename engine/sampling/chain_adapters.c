@@ -9,7 +9,7 @@
 
 void module_weight_name(const struct adapter_module *module, bool merged, char *name, size_t size)
 {
-    snprintf(name, size, "%s%s.weight", merged ? "merged/" : "", module->name);
+    snprintf(name, size, "%s%s.weight", merged ? MERGED_PREFIX : "", module->name);
 }
 
 int chain_module_count(const struct chain *chain)
@@ -63,6 +63,7 @@ static void *gradient_at(const struct chain *chain, int index)
 status chain_write_parameter(struct chain *chain, int index, const double *values)
 {
     struct shape shape = chain_parameter_shape(chain, index);
+    TRY(chain_close_step(chain));
     return transfer_write_double(chain->backend, chain_exact(chain), parameter_at(chain, index), values,
                                  shape_elements(&shape));
 }
@@ -70,6 +71,7 @@ status chain_write_parameter(struct chain *chain, int index, const double *value
 status chain_read_gradient(struct chain *chain, int index, double *values)
 {
     struct shape shape = chain_parameter_shape(chain, index);
+    TRY(chain_settle(chain));
     return transfer_read_double(chain->backend, chain_exact(chain), gradient_at(chain, index), values,
                                 shape_elements(&shape));
 }
@@ -77,6 +79,7 @@ status chain_read_gradient(struct chain *chain, int index, double *values)
 status chain_read_gradients(struct chain *chain, float *const *values)
 {
     struct backend *backend = chain->backend;
+    TRY(chain_settle(chain));
     char *copy = malloc(chain->parameter_bytes);
     if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for the adapter's gradient");
     status result = backend->interface->download(backend, copy, chain_at(chain, chain->layout.parameter_gradients),
@@ -91,6 +94,8 @@ status chain_read_gradients(struct chain *chain, float *const *values)
 
 status chain_clear_gradients(struct chain *chain)
 {
+    if (chain->unsettled) TRY(program_clear_sums(chain->kept.program));
+    chain->unsettled = false;
     return chain->backend->interface->clear(chain->backend, chain_at(chain, chain->layout.parameter_gradients),
                                             chain->parameter_bytes);
 }
@@ -187,7 +192,7 @@ static status bind_decoder(struct chain *chain)
 
 static status pack(struct chain *chain, struct part *part)
 {
-    return program_pack(part->program, NULL, chain_packed(chain, part), chain_scratch(chain));
+    return program_pack(part->program, NULL, chain_packed(chain, part), chain_work(chain), chain_scratch(chain));
 }
 
 /* The base weights where nothing is merged. */
@@ -211,10 +216,12 @@ static status merge_nothing(struct chain *chain)
 
 status chain_pack_merged(struct chain *chain)
 {
+    TRY(chain_close_step(chain));
     for (int i = 0; i < chain->modules.module_count; i++) {
         char name[200];
         module_weight_name(&chain->modules.modules[i], true, name, sizeof name);
-        TRY(program_pack(chain->plain.program, name, chain_packed(chain, &chain->plain), chain_scratch(chain)));
+        TRY(program_pack(chain->plain.program, name, chain_packed(chain, &chain->plain), chain_work(chain),
+                         chain_scratch(chain)));
     }
     return status_ok();
 }
@@ -224,20 +231,23 @@ status chain_bind_parts(struct chain *chain)
     TRY(program_bind(chain->text.program, chain->text_ids, chain_at(chain, chain->layout.text_ids)));
     TRY(program_bind(chain->text.program, chain->text_states, chain_at(chain, chain->layout.text_states)));
     TRY(program_bind_weights(chain->text.program, chain->text_weights));
+    program_bind_standing(chain->plain.program, chain_at(chain, chain->layout.standing));
+    if (chain->settings.trainable) program_bind_standing(chain->kept.program, chain_at(chain, chain->layout.standing));
     TRY(bind_merged(chain));
     TRY(merge_nothing(chain));
     TRY(bind_step(chain, &chain->plain, &chain->plain_tensors));
     TRY(bind_decoder(chain));
     TRY(pack(chain, &chain->text));
-    TRY(pack(chain, &chain->plain));
     TRY(pack(chain, &chain->decoder));
-    if (!chain->settings.trainable) return status_ok();
-    TRY(bind_step_gradients(chain));
-    TRY(bind_step(chain, &chain->kept, &chain->kept_tensors));
-    TRY(bind_parameters(chain));
-    TRY(bind_own_merge(chain));
-    TRY(pack(chain, &chain->merge));
-    return pack(chain, &chain->kept);
+    if (chain->settings.trainable) {
+        TRY(bind_step_gradients(chain));
+        TRY(bind_step(chain, &chain->kept, &chain->kept_tensors));
+        TRY(bind_parameters(chain));
+        TRY(bind_own_merge(chain));
+        TRY(pack(chain, &chain->merge));
+        TRY(pack(chain, &chain->kept)); /* before the plain step, which shares its layouts: it needs more of them */
+    }
+    return pack(chain, &chain->plain);
 }
 
 status chain_merge_parameters(struct chain *chain, double scale)
@@ -323,7 +333,7 @@ static status run_joined(struct chain *chain, struct part *part, const struct me
     TRY(transfer_write_double(chain->backend, chain_exact(chain), scale, &one, 1));
     TRY(write_joined(chain, part, adapters, count, rank, memory));
     TRY(bind_merge_part(chain, part, scale));
-    TRY(program_pack(part->program, NULL, packed, scratch));
+    TRY(program_pack(part->program, NULL, packed, work, scratch));
     TRY(program_forward(part->program, (struct memory_region){NULL, 0}, work, scratch));
     return chain->backend->interface->synchronize(chain->backend);
 }

@@ -103,6 +103,8 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
     if (tensors->noise != NO_TENSOR)
         next = graph_add(graph, next, graph_multiply(graph, tensors->noise, tensors->coefficient[COEFFICIENT_NOISE]));
     tensors->next = graph_output(graph, next, "next");
+    /* Keys and values of the text need not be made in every step. */
+    TRY(graph_separate_opening(graph, &tensors->context, 1));
     if (kept) {
         struct differentiation request = {.output_count = 1,
                                           .outputs = &tensors->next,
@@ -111,6 +113,7 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
                                           .wanted = &tensors->latents,
                                           .gradients = &tensors->gradient};
         TRY(graph_differentiate(graph, &request));
+        if (chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     }
     return part_end(chain, part);
 }
@@ -133,6 +136,7 @@ static status build_decoder(struct chain *chain)
                                           .wanted = &chain->decoder_latents,
                                           .gradients = &chain->decoder_gradient};
         TRY(graph_differentiate(graph, &request));
+        if (chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     }
     return part_end(chain, &chain->decoder);
 }

@@ -37,7 +37,7 @@ struct chain_layout {
     size_t step_latents, step_noise, step_constant, step_next, step_cotangent, step_gradient;
     size_t context, text_ids, text_states, decoder_latents, decoder_gradient, gradient, pictures, picture_gradient;
     size_t merge_scale, parameters, parameter_gradients, merged;
-    size_t saved_steps, saved_decoder, saved_extra, work, scratch;
+    size_t standing, saved_steps, saved_decoder, saved_extra, work, scratch;
     size_t total;
 };
 
@@ -51,6 +51,8 @@ struct chain {
     int decode_batch;
 
     struct part text, plain, kept, decoder, merge;
+    const struct part *open;           /* the step whose opening stands: keys and values of the prompts; NULL: none */
+    bool unsettled;                    /* steps back have left sums for the kept step's closing sweep */
     struct packing_plan *step_packing; /* of the plain and the kept step */
     tensor_id text_ids, text_states;
     struct step_tensors plain_tensors, kept_tensors;
@@ -66,12 +68,19 @@ struct chain {
     struct chain_layout layout;
     char *arena;
 
+    int fetched_index; /* of the latents that chain_fetch_latents was asked for */
+
     struct cached_text *cache;
     int cache_count, cache_next;
 };
 
 enum { TEXT_CACHE_SIZE = 256 };
 
+/* Takes what the steps back have summed on to the adapters' gradients. To be called before anything changes that the
+ * kept step's opening was made of, and before gradients are read. */
+status chain_settle(struct chain *chain);
+/* Settles, and has the next step make the keys and values of the prompts anew. */
+status chain_close_step(struct chain *chain);
 status chain_build_parts(struct chain *chain);
 void chain_discard_part(struct part *part);
 status chain_build_merge(struct chain *chain, int rank, struct part *part);
@@ -94,6 +103,7 @@ void *chain_latents_at(const struct chain *chain, int index);
 struct memory_region chain_packed(const struct chain *chain, const struct part *part);
 struct memory_region chain_saved_step(const struct chain *chain, int slot);
 struct memory_region chain_saved_decoder(const struct chain *chain);
+#define MERGED_PREFIX "merged/"
 /* Name of the module's frozen weight, or of the plain step's merged one. */
 void module_weight_name(const struct adapter_module *module, bool merged, char *name, size_t size);
 /* Elements of module's factor as rows x columns: down is rank x columns, up is rows x rank. */

@@ -1,6 +1,7 @@
 /* Running the chain: prompts, noise, steps, decoder, and the way back. */
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
+#include "kernels/convert.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -79,6 +80,7 @@ static status write_context(struct chain *chain, int row, const char *prompt)
 status chain_set_prompts(struct chain *chain, const char *const *prompts, const char *negative)
 {
     int batch = chain->settings.batch, first = chain->guided_batch - batch;
+    TRY(chain_close_step(chain));
     for (int b = 0; b < first; b++) TRY(write_context(chain, b, negative));
     for (int b = 0; b < batch; b++) TRY(write_context(chain, first + b, prompts[b]));
     return status_ok();
@@ -94,7 +96,7 @@ static status write_noise(struct chain *chain, void *device, const uint64_t *see
                           enum noise_purpose purpose, double scale)
 {
     int64_t each = picture_latents(chain);
-    float *values = malloc((size_t)chain_latent_elements(chain) * sizeof *values);
+    float *values = calloc((size_t)chain_latent_elements(chain), sizeof *values);
     if (!values) return status_error(STATUS_NO_MEMORY, "no memory for noise");
     for (int b = 0; b < chain->settings.batch; b++)
         noise_normals((struct noise_stream){seeds[b], purpose, indices[b]}, values + b * each, each);
@@ -139,11 +141,38 @@ static status load_step(struct chain *chain, int step)
                 latents);
 }
 
+status chain_settle(struct chain *chain)
+{
+    if (!chain->unsettled) return status_ok();
+    TRY(program_close(chain->kept.program, chain_work(chain), chain_scratch(chain)));
+    chain->unsettled = false;
+    return status_ok();
+}
+
+status chain_close_step(struct chain *chain)
+{
+    TRY(chain_settle(chain));
+    chain->open = NULL;
+    return status_ok();
+}
+
+/* Makes the keys and values of the prompts for this step's adapters, unless they stand already. */
+static status open_step(struct chain *chain, const struct part *part)
+{
+    if (chain->open == part) return status_ok();
+    TRY(chain_close_step(chain));
+    TRY(program_open(part->program, chain_work(chain), chain_scratch(chain)));
+    chain->open = part;
+    return status_ok();
+}
+
 status chain_step(struct chain *chain, int step, bool kept, int slot)
 {
+    const struct part *part = kept ? &chain->kept : &chain->plain;
+    TRY(open_step(chain, part));
     TRY(load_step(chain, step));
-    TRY(program_forward(kept ? chain->kept.program : chain->plain.program, chain_saved_step(chain, slot < 0 ? 0 : slot),
-                        chain_work(chain), chain_scratch(chain)));
+    TRY(program_forward(part->program, chain_saved_step(chain, slot < 0 ? 0 : slot), chain_work(chain),
+                        chain_scratch(chain)));
     return copy(chain, chain_latents_at(chain, step + 1), chain_at(chain, chain->layout.step_next),
                 chain_latent_bytes(chain));
 }
@@ -153,10 +182,12 @@ status chain_step_back(struct chain *chain, int step, int slot)
     const struct chain_layout *layout = &chain->layout;
     struct memory_region saved = chain_saved_step(chain, slot < 0 ? 0 : slot);
     size_t bytes = chain_latent_bytes(chain);
+    TRY(open_step(chain, &chain->kept));
     TRY(load_step(chain, step));
     if (slot < 0) TRY(program_forward(chain->kept.program, saved, chain_work(chain), chain_scratch(chain)));
     TRY(copy(chain, chain_at(chain, layout->step_cotangent), chain_at(chain, layout->gradient), bytes));
     TRY(program_backward(chain->kept.program, saved, chain_work(chain), chain_scratch(chain)));
+    chain->unsettled = true;
     return copy(chain, chain_at(chain, layout->gradient), chain_at(chain, layout->step_gradient), bytes);
 }
 
@@ -187,6 +218,29 @@ status chain_read_latents(struct chain *chain, int index, float *values)
                          chain_latent_elements(chain));
 }
 
+status chain_fetch_latents(struct chain *chain, int index)
+{
+    struct backend *backend = chain->backend;
+    chain->fetched_index = index;
+    if (!backend->interface->fetch) return status_ok();
+    return backend->interface->fetch(backend, chain_latents_at(chain, index),
+                                     (size_t)picture_latents(chain) * element_size(chain_exact(chain)));
+}
+
+status chain_fetched_latents(struct chain *chain, float *values, bool *there)
+{
+    struct backend *backend = chain->backend;
+    const void *host = NULL;
+    *there = true;
+    if (!backend->interface->fetched)
+        return transfer_read(backend, chain_exact(chain), chain_latents_at(chain, chain->fetched_index), values,
+                             picture_latents(chain));
+    TRY(backend->interface->fetched(backend, &host));
+    *there = host != NULL;
+    if (host) convert_to_float(chain_exact(chain), values, host, picture_latents(chain));
+    return status_ok();
+}
+
 status chain_write_latents(struct chain *chain, int index, const float *values)
 {
     return transfer_write(chain->backend, chain_exact(chain), chain_latents_at(chain, index), values,
@@ -197,7 +251,7 @@ status chain_renoise(struct chain *chain, int step, const uint64_t *seeds, const
 {
     int64_t count = chain_latent_elements(chain), each = picture_latents(chain);
     const struct sampler_step *row = &chain->schedule.steps[step];
-    float *clean = malloc((size_t)count * sizeof *clean), *noise = malloc((size_t)count * sizeof *noise);
+    float *clean = calloc((size_t)count, sizeof *clean), *noise = calloc((size_t)count, sizeof *noise);
     status result = clean && noise ? chain_read_latents(chain, chain->schedule.count, clean)
                                    : status_error(STATUS_NO_MEMORY, "no memory for noise");
     if (result.code == STATUS_OK) {

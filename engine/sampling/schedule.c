@@ -7,9 +7,9 @@
 /* Timestep number i of n, from noise to picture, before the sampler rounds it. */
 static double spaced_timestep(const struct noise_schedule *noise, int n, int i)
 {
-    int total = noise->train_timesteps;
+    int total = noise->train_timesteps, step = total / n;
     switch (noise->spacing) {
-    case SPACING_LEADING: return (double)(total / n) * (n - 1 - i) + noise->steps_offset;
+    case SPACING_LEADING: return step * (n - 1 - i) + noise->steps_offset;
     case SPACING_TRAILING: return nearbyint(total - i * ((double)total / n)) - 1.0;
     case SPACING_LINSPACE: return n == 1 ? 0.0 : (double)(total - 1) * (n - 1 - i) / (n - 1);
     }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,15 @@
 #include <unistd.h>
 
 enum { SHARING_ATTEMPTS = 50, LARGEST_NOTE = 8192 };
+
+const char *device_holder_words(const struct device_holder *holder, char words[HOLDER_WORDS_SIZE])
+{
+    snprintf(words, HOLDER_WORDS_SIZE, "another run");
+    if (holder->pid > 0)
+        snprintf(words, HOLDER_WORDS_SIZE, "%s (process %ld)",
+                 holder->run_folder[0] ? holder->run_folder : "another run", holder->pid);
+    return words;
+}
 
 static status open_lock(const char *device, int *descriptor)
 {
@@ -27,28 +37,62 @@ static status open_lock(const char *device, int *descriptor)
     return *descriptor >= 0 ? status_ok() : status_errno(STATUS_FAILED, errno, "%s", path);
 }
 
+/* The notes of those who came, one object each; an empty list where there is nothing to read. */
+static cJSON *read_notes(int descriptor)
+{
+    char text[LARGEST_NOTE];
+    ssize_t length = pread(descriptor, text, sizeof text, 0);
+    cJSON *notes = NULL;
+    if (length > 0 && json_parse(text, (size_t)length, "device lock", &notes).code == STATUS_OK && cJSON_IsArray(notes))
+        return notes;
+    cJSON_Delete(notes);
+    return cJSON_CreateArray();
+}
+
+static bool is_alive(const cJSON *note)
+{
+    const cJSON *pid = cJSON_GetObjectItemCaseSensitive(note, "pid");
+    return cJSON_IsNumber(pid) && pid->valuedouble > 0 && (kill((pid_t)pid->valuedouble, 0) == 0 || errno == EPERM);
+}
+
+/* The last to come of those who are still there. */
 static void read_holder(int descriptor, struct device_holder *holder)
 {
     memset(holder, 0, sizeof *holder);
-    char note[LARGEST_NOTE];
-    ssize_t length = pread(descriptor, note, sizeof note, 0);
-    cJSON *parsed = NULL;
-    if (length <= 0 || json_parse(note, (size_t)length, "device lock", &parsed).code != STATUS_OK) return;
-    const cJSON *pid = cJSON_GetObjectItemCaseSensitive(parsed, "pid");
-    const cJSON *run = cJSON_GetObjectItemCaseSensitive(parsed, "run");
-    if (cJSON_IsNumber(pid)) holder->pid = (long)pid->valuedouble;
-    if (cJSON_IsString(run)) snprintf(holder->run_folder, sizeof holder->run_folder, "%s", run->valuestring);
-    cJSON_Delete(parsed);
+    cJSON *notes = read_notes(descriptor);
+    const cJSON *note;
+    cJSON_ArrayForEach(note, notes)
+    {
+        const cJSON *run = cJSON_GetObjectItemCaseSensitive(note, "run");
+        if (!is_alive(note)) continue;
+        holder->pid = (long)cJSON_GetObjectItemCaseSensitive(note, "pid")->valuedouble;
+        snprintf(holder->run_folder, sizeof holder->run_folder, "%s", cJSON_IsString(run) ? run->valuestring : "");
+    }
+    cJSON_Delete(notes);
 }
 
-/* The note is for people; the lock is what counts. */
+static void drop_dead(cJSON *notes)
+{
+    for (int i = cJSON_GetArraySize(notes) - 1; i >= 0; i--)
+        if (!is_alive(cJSON_GetArrayItem(notes, i))) cJSON_DeleteItemFromArray(notes, i);
+}
+
+/* Adds a note beside those of the others; where all together are too long, the oldest go. The notes are for people;
+ * the lock is what counts. */
 static void write_holder(int descriptor, const char *run_folder)
 {
-    cJSON *note = cJSON_CreateObject();
-    cJSON_AddNumberToObject(note, "pid", (double)getpid());
-    cJSON_AddStringToObject(note, "run", run_folder ? run_folder : "");
-    char *text = json_print(note, false);
-    cJSON_Delete(note);
+    cJSON *notes = read_notes(descriptor), *own = cJSON_CreateObject();
+    drop_dead(notes);
+    cJSON_AddNumberToObject(own, "pid", (double)getpid());
+    cJSON_AddStringToObject(own, "run", run_folder ? run_folder : "");
+    cJSON_AddItemToArray(notes, own);
+    char *text = json_print(notes, false);
+    while (text && strlen(text) >= LARGEST_NOTE && cJSON_GetArraySize(notes) > 1) {
+        free(text);
+        cJSON_DeleteItemFromArray(notes, 0);
+        text = json_print(notes, false);
+    }
+    cJSON_Delete(notes);
     if (text && ftruncate(descriptor, 0) == 0) {
         ssize_t written = pwrite(descriptor, text, strlen(text), 0);
         (void)written;

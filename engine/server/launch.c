@@ -1,6 +1,7 @@
 #include "engine/server/launch.h"
 
 #include "engine/base/files.h"
+#include "engine/run/origin.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -161,7 +162,8 @@ status launch_new_run(const char *path, const struct preset *preset, const struc
 {
     TRY(run_folder_create(path, preset, options->device, options->threads, folder));
     run_folder_unlock(folder);
-    status result = launch_run(folder, options, launched);
+    status result = options->origin ? origin_keep(options->origin, folder) : status_ok();
+    if (result.code == STATUS_OK) result = launch_run(folder, options, launched);
     if (result.code != STATUS_OK && !run_folder_is_alive(folder)) directory_remove(folder->path);
     return result;
 }

@@ -15,6 +15,7 @@ struct launch_options {
     int threads;         /* 0: likewise */
     int steps;           /* the new total; 0: as it stands in the run */
     bool share;          /* work beside others on a busy device instead of waiting for it */
+    const char *origin;  /* adapter file that a new run begins with; NULL: a fresh adapter */
 };
 
 struct launched {

@@ -116,6 +116,22 @@ static void add_problem(cJSON *problems, const char *words, const char *severity
     cJSON_AddItemToArray(problems, problem);
 }
 
+/* Both lists with what their files hold; what does not fit in one message is left out. */
+static void add_prompts(cJSON *answer, const struct preset *preset)
+{
+    enum { ROOM = 512 << 10 };
+    cJSON *prompts = cJSON_AddObjectToObject(answer, "prompts");
+    const struct prompt_list *lists[2] = {&preset->train, &preset->evaluation};
+    size_t bytes = 0;
+    for (int which = 0; which < 2; which++) {
+        cJSON *texts = cJSON_AddArrayToObject(prompts, which == 0 ? "train" : "eval");
+        for (int i = 0; i < lists[which]->count && bytes < ROOM; i++) {
+            cJSON_AddItemToArray(texts, cJSON_CreateString(lists[which]->texts[i]));
+            bytes += strlen(lists[which]->texts[i]) + 3;
+        }
+    }
+}
+
 status answer_check(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
@@ -130,6 +146,7 @@ status answer_check(const struct desk_facts *facts, const cJSON *request, cJSON 
     if (loaded.code == STATUS_OK) {
         cJSON_AddItemToObject(answer, "preset", cJSON_Duplicate(preset.written, true));
         cJSON_AddItemToObject(answer, "sources", cJSON_Duplicate(preset.sources, true));
+        if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(request, "prompts"))) add_prompts(answer, &preset);
     } else {
         cJSON_AddNullToObject(answer, "preset");
     }

@@ -3,6 +3,7 @@
 #include "engine/base/json.h"
 #include "engine/run/checkpoint.h"
 #include "engine/run/metrics.h"
+#include "engine/run/run_register.h"
 #include "engine/server/desk_services.h"
 #include "engine/server/message.h"
 
@@ -165,27 +166,44 @@ static int newest_first(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
+static bool is_described(const struct listed_run *sorted, int count, const char *path)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(message_text(sorted[i].row, "path", ""), path) == 0) return true;
+    return false;
+}
+
+/* Adds the runs among `names` (names under the default folder, or paths) to `sorted`; returns the new count. Names of
+ * what is gone are left out. */
+static int describe_runs(const struct name_list *names, struct listed_run *sorted, int count)
+{
+    for (int i = 0; i < names->count; i++) {
+        struct run_folder folder;
+        if (run_folder_open(names->names[i], &folder).code != STATUS_OK) continue;
+        if (is_described(sorted, count, folder.path)) continue;
+        sorted[count].row = describe_run(&folder);
+        count += sorted[count].row != NULL;
+    }
+    return count;
+}
+
 status list_runs(cJSON **rows)
 {
     *rows = cJSON_CreateArray();
     char home[PATH_SIZE];
     TRY(run_folder_home(home));
-    if (!path_is_directory(home)) return status_ok();
-    struct name_list names;
-    TRY(directory_list(home, &names));
-    struct listed_run *sorted = calloc((size_t)names.count + 1, sizeof *sorted);
-    int count = 0;
-    for (int i = 0; sorted && i < names.count; i++) {
-        struct run_folder folder;
-        if (run_folder_open(names.names[i], &folder).code != STATUS_OK) continue;
-        sorted[count].row = describe_run(&folder);
-        count += sorted[count].row != NULL;
-    }
+    struct name_list under_home = {0}, elsewhere = {0};
+    if (path_is_directory(home)) TRY(directory_list(home, &under_home));
+    status result = run_register_list(&elsewhere);
+    struct listed_run *sorted = calloc((size_t)(under_home.count + elsewhere.count) + 1, sizeof *sorted);
+    int count = sorted ? describe_runs(&under_home, sorted, 0) : 0;
+    if (sorted) count = describe_runs(&elsewhere, sorted, count);
     if (count > 1) qsort(sorted, (size_t)count, sizeof *sorted, newest_first);
     for (int i = 0; i < count; i++) cJSON_AddItemToArray(*rows, sorted[i].row);
     free(sorted);
-    name_list_clear(&names);
-    return status_ok();
+    name_list_clear(&under_home);
+    name_list_clear(&elsewhere);
+    return result;
 }
 
 /* As many of the newest as one message holds. */

@@ -9,7 +9,7 @@
 /* One row of README.md's `runs`; NULL when the folder is no readable run. */
 cJSON *describe_run(const struct run_folder *folder);
 
-/* Every run under the home of runs, newest first, as an array. */
+/* Every run under the home of runs, and those elsewhere that run_register.h knows, newest first, as an array. */
 status list_runs(cJSON **rows);
 
 #endif

@@ -466,7 +466,7 @@ struct session_hooks run_service_hooks(struct run_service *service)
                                   .answer = on_answer};
 }
 
-void run_service_waiting(struct run_service *service, const char *run_folder, long pid)
+void run_service_waiting(struct run_service *service, const char *run_folder, long pid, int ahead)
 {
     cJSON *changes = cJSON_CreateObject();
     cJSON_AddStringToObject(changes, "phase", run_folder ? "waiting" : "starting");
@@ -474,6 +474,7 @@ void run_service_waiting(struct run_service *service, const char *run_folder, lo
         cJSON *busy = cJSON_AddObjectToObject(changes, "waiting_for");
         cJSON_AddStringToObject(busy, "run", run_folder);
         cJSON_AddNumberToObject(busy, "pid", (double)pid);
+        cJSON_AddNumberToObject(busy, "ahead", ahead);
     } else {
         cJSON_AddNullToObject(changes, "waiting_for");
     }

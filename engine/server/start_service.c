@@ -1,5 +1,7 @@
 /* `start`: a run as a process of its own, for a screen. */
 #include "engine/server/desk_services.h"
+
+#include "engine/run/origin.h"
 #include "engine/server/device_queue.h"
 #include "engine/server/launch.h"
 #include "engine/server/message.h"
@@ -25,14 +27,29 @@ static status refuse_when_busy(const char *device, cJSON *answer)
     struct device_holder holder = {0};
     if (!device_is_busy(device, &holder)) return status_ok();
     cJSON_AddBoolToObject(answer, "busy", true);
-    return status_error(STATUS_FAILED, "%s is busy with %s (process %ld)", device,
-                        holder.run_folder[0] ? holder.run_folder : "another run", holder.pid);
+    char words[HOLDER_WORDS_SIZE];
+    return status_error(STATUS_FAILED, "%s is busy with %s", device, device_holder_words(&holder, words));
 }
 
-static status start_new(const cJSON *request, const struct launch_options *options, struct run_folder *folder,
+/* "from": {"run": ..., "step": ...} in a request; the path stays empty without it. */
+static status read_origin(const cJSON *request, char path[PATH_SIZE])
+{
+    path[0] = '\0';
+    const cJSON *from = cJSON_GetObjectItemCaseSensitive(request, "from");
+    if (!cJSON_IsObject(from)) return status_ok();
+    struct run_folder other;
+    TRY(run_folder_open(message_text(from, "run", ""), &other));
+    return origin_find(&other, (int)message_integer(from, "step", 0, 1 << 30, -1), path);
+}
+
+static status start_new(const cJSON *request, const struct launch_options *given, struct run_folder *folder,
                         struct launched *launched)
 {
     struct preset preset = {0};
+    struct launch_options with_origin = *given, *options = &with_origin;
+    char origin[PATH_SIZE];
+    TRY(read_origin(request, origin));
+    if (origin[0]) with_origin.origin = origin;
     const char *path = message_text(request, "run", NULL);
     /* Here `run` says where the new run goes, not whose preset is meant. */
     status result = cJSON_GetObjectItemCaseSensitive(request, "preset")

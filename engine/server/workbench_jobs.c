@@ -129,6 +129,7 @@ static cJSON *describe_plan(const struct memory_plan *plan, size_t limit, const 
     cJSON_AddNumberToObject(answer, "total_bytes", (double)plan->total_bytes);
     cJSON_AddNumberToObject(answer, "free_bytes", (double)plan->free_bytes);
     size_t available = limit && limit < plan->free_bytes ? limit : plan->free_bytes;
+    cJSON_AddNumberToObject(answer, "limit_bytes", (double)available);
     cJSON_AddBoolToObject(answer, "fits", plan->total_bytes <= available);
     cJSON *lines = cJSON_AddArrayToObject(answer, "lines");
     for (int i = 0; i < plan->count; i++) {
@@ -177,24 +178,55 @@ bool plan_ahead(const struct work_means *means, const char *preset_path)
     return made;
 }
 
-/* Smaller settings that fit, each tried by planning it. */
-static void add_remedies(const struct work_means *means, const struct preset *preset, cJSON *answer)
+/* Offers `smaller` under that label when its plan fits; `set` (consumed) is what makes it. */
+static bool try_remedy(const struct work_means *means, const struct preset *smaller, const char *label, cJSON *set,
+                       cJSON *remedies)
 {
-    cJSON *remedies = cJSON_AddArrayToObject(answer, "remedies");
-    for (int batch = preset->batch / 2; batch >= 1; batch /= 2) {
-        struct preset smaller = *preset; /* shares what it points to */
-        struct memory_plan plan;
-        smaller.batch = batch;
-        if (plan_preset(means, &smaller, &plan).code != STATUS_OK || !plan_fits(&plan, preset)) continue;
-        cJSON *remedy = cJSON_CreateObject(), *set = cJSON_CreateObject();
-        char label[32];
-        snprintf(label, sizeof label, "batch %d", batch);
+    struct memory_plan plan;
+    bool fits = plan_preset(means, smaller, &plan).code == STATUS_OK && plan_fits(&plan, smaller);
+    if (fits) {
+        cJSON *remedy = cJSON_CreateObject();
         cJSON_AddStringToObject(remedy, "label", label);
-        cJSON_AddNumberToObject(set, "batch", batch);
         cJSON_AddItemToObject(remedy, "set", set);
         cJSON_AddNumberToObject(remedy, "total_bytes", (double)plan.total_bytes);
         cJSON_AddItemToArray(remedies, remedy);
-        return;
+    } else {
+        cJSON_Delete(set);
+    }
+    return fits;
+}
+
+/* Other settings that fit, each tried by planning it: the largest smaller batch, half the picture's sides, no limit of
+ * one's own. */
+static void add_remedies(const struct work_means *means, const struct preset *preset, cJSON *answer)
+{
+    enum { LEAST_SIDE = 64 };
+    cJSON *remedies = cJSON_AddArrayToObject(answer, "remedies");
+    struct preset smaller = *preset; /* shares what it points to */
+    char label[48];
+    bool found = false;
+    for (smaller.batch = preset->batch / 2; smaller.batch >= 1 && !found; smaller.batch /= 2) {
+        cJSON *set = cJSON_CreateObject();
+        cJSON_AddNumberToObject(set, "batch", smaller.batch);
+        snprintf(label, sizeof label, "batch %d", smaller.batch);
+        found = try_remedy(means, &smaller, label, set, remedies);
+    }
+    smaller = *preset;
+    smaller.width = preset->width / 2;
+    smaller.height = preset->height / 2;
+    if (smaller.width >= LEAST_SIDE && smaller.height >= LEAST_SIDE) {
+        cJSON *set = cJSON_CreateObject();
+        cJSON_AddNumberToObject(set, "sampler.width", smaller.width);
+        cJSON_AddNumberToObject(set, "sampler.height", smaller.height);
+        snprintf(label, sizeof label, "pictures of %dx%d", smaller.width, smaller.height);
+        try_remedy(means, &smaller, label, set, remedies);
+    }
+    smaller = *preset;
+    smaller.memory_limit = 0;
+    if (preset->memory_limit > 0) {
+        cJSON *set = cJSON_CreateObject();
+        cJSON_AddNullToObject(set, "memory.limit");
+        try_remedy(means, &smaller, "no memory limit", set, remedies);
     }
 }
 

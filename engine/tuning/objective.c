@@ -1,6 +1,7 @@
 #include "engine/tuning/objective.h"
 
 #include "engine/graph/transfer.h"
+#include "engine/reward/reward_models.h"
 #include "engine/tuning/tuner.h"
 
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct objective {
     struct chain *chain;
     int reward_count;
     struct reward *rewards[MAXIMUM_REWARDS];
+    struct reward_models *reward_models;
     struct graph *graph;
     struct program *program;
     struct weight_set *weights;
@@ -51,6 +53,7 @@ static status create_chain(struct objective *objective, const struct objective_s
         .alpha = preset->alpha,
         .targets = preset->targets,
         .kept_calls = settings->kept_calls,
+        .recompute_blocks = settings->recompute_blocks,
     };
     return chain_create(objective->model, objective->backend, &chain, &objective->chain);
 }
@@ -61,11 +64,10 @@ static status create_rewards(struct objective *objective)
     if (preset->reward_count > MAXIMUM_REWARDS)
         return status_error(STATUS_BAD_INPUT, "rewards: %d given, at most %d at once", preset->reward_count,
                             MAXIMUM_REWARDS);
+    TRY(reward_models_create(preset->model_path, preset->model_folders, &objective->reward_models));
     for (int i = 0; i < preset->reward_count; i++) {
-        struct reward_request request = {.id = preset->rewards[i].id,
-                                         .params = preset->rewards[i].params,
-                                         .model_path = preset->model_path,
-                                         .search_paths = preset->model_folders};
+        struct reward_request request = {
+            .id = preset->rewards[i].id, .params = preset->rewards[i].params, .models = objective->reward_models};
         TRY(reward_create(preset->rewards[i].name, &request, &objective->rewards[i]));
         objective->reward_count++;
     }
@@ -90,9 +92,10 @@ static status build_graph(struct objective *objective)
     enum element_type exact = objective->backend->interface->exact_type;
     TRY(graph_create(compute, exact, &objective->graph));
     struct shape shape = SHAPE4(chain_decode_batch(objective->chain), preset->height, preset->width, 3);
+    struct shared_features shared = {0};
     objective->pictures = graph_input(objective->graph, "pictures", shape, exact);
     for (int i = 0; i < objective->reward_count; i++) {
-        tensor_id score = reward_build(objective->rewards[i], objective->graph, objective->pictures);
+        tensor_id score = reward_build(objective->rewards[i], objective->graph, objective->pictures, &shared);
         char name[96];
         snprintf(name, sizeof name, "score/%s", preset->rewards[i].id);
         objective->scores[i] = graph_output(objective->graph, score, name);
@@ -163,6 +166,7 @@ void objective_destroy(struct objective *objective)
     if (objective->packed.base) objective->backend->interface->release(objective->backend, objective->packed.base);
     if (objective->buffers) objective->backend->interface->release(objective->backend, objective->buffers);
     for (int i = 0; i < objective->reward_count; i++) reward_destroy(objective->rewards[i]);
+    reward_models_release(objective->reward_models);
     chain_destroy(objective->chain);
     model_close(objective->model);
     free(objective->prompts);
@@ -220,7 +224,8 @@ status objective_allocate(struct objective *objective)
     TRY(weight_set_create(backend, (struct weight_source){read_weight, objective}, &objective->weights));
     TRY(bind_buffers(objective));
     TRY(program_bind_weights(objective->program, objective->weights));
-    return program_pack(objective->program, NULL, objective->packed, chain_scratch(objective->chain));
+    return program_pack(objective->program, NULL, objective->packed, chain_work(objective->chain),
+                        chain_scratch(objective->chain));
 }
 
 struct chain *objective_chain(const struct objective *objective)

@@ -14,6 +14,7 @@ struct objective;
 struct objective_settings {
     int batch, steps; /* of the chain; usually the preset's */
     int kept_calls;
+    bool recompute_blocks; /* as in chain_settings */
 };
 
 /* Opens the model and the rewards and plans; allocates no arena. Borrows preset and backend. */

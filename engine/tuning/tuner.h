@@ -62,6 +62,7 @@ struct memory_plan {
     int count;
     size_t total_bytes, free_bytes;
     int kept_calls;        /* U-Net calls whose activations stay in memory */
+    bool recompute_blocks; /* one call did not fit: its blocks are computed again on the way back */
     double flops_per_step; /* floating-point operations of a mean optimiser step */
     size_t adapter_bytes;
 };
@@ -72,7 +73,10 @@ status tuner_create(const struct preset *preset, struct backend *backend, struct
                     struct tuner **tuner);
 void tuner_destroy(struct tuner *tuner);
 const struct memory_plan *tuner_plan(const struct tuner *tuner);
-/* Allocates the arenas and loads the weights. STATUS_NO_MEMORY says needed, free and what would fit. */
+/* STATUS_NO_MEMORY where the plan is more than is free or than memory.limit allows: says needed, free and what would
+ * fit. */
+status tuner_check_memory(const struct tuner *tuner);
+/* Allocates the arenas and loads the weights. STATUS_NO_MEMORY as tuner_check_memory says it. */
 status tuner_start(struct tuner *tuner);
 
 /* One optimiser step. A skipped (non-finite) step is reported, not an error; the fifth in a row is. After a failure the
@@ -81,6 +85,14 @@ status tuner_step(struct tuner *tuner, struct step_report *report);
 /* Samples the held-out prompts (sample.count of them, fixed seeds) with the present adapter (scale 0: base model) and
  * reports mean raw rewards and total; the pictures go to the picture callback. */
 status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards, double *total);
+
+/* Means over pictures, as appearance.h measures them; NaN while nothing was measured. */
+struct mean_looks {
+    double dark, edges, saturation;
+    double diversity; /* of the pictures made together, averaged over such batches */
+};
+/* Of the pictures of the newest tuner_evaluate. */
+struct mean_looks tuner_evaluated_looks(const struct tuner *tuner);
 
 /* Settings that may change between steps. */
 status tuner_set(struct tuner *tuner, const char *key,
@@ -100,6 +112,10 @@ int tuner_adapter_tensors(const struct tuner *tuner, struct tuner_tensor *tensor
 int tuner_optimizer_tensors(const struct tuner *tuner, struct tuner_tensor *tensors,
                             int capacity);                         /* returns the count */
 status tuner_save_scalars(const struct tuner *tuner, char **json); /* caller frees */
+/* The adapter of a tuner that has made no step begins with these factors in place of fresh ones; `find` as below. */
+status tuner_begin_with(struct tuner *tuner,
+                        const float *(*find)(void *context, const char *name, const struct shape *shape),
+                        void *context);
 /* `find` returns the values of a named tensor of that shape, or NULL. */
 status tuner_restore(struct tuner *tuner, const char *json,
                      const float *(*find)(void *context, const char *name, const struct shape *shape), void *context);

@@ -40,11 +40,13 @@ struct tuner {
     const char **prompts;
     uint64_t *seeds, *numbers, *renoise_numbers;
     double *scores;
-    float *pictures, *latents;
+    float *pictures, *latents, *preview_latents; /* the last: of one picture */
     int64_t picture_elements;
     unsigned char *bytes; /* one picture, 8-bit RGB */
     float *thumbnails;    /* of the batch, as in appearance.h */
     double last_preview;
+    struct mean_looks evaluated; /* as tuner_evaluated_looks gives them */
+    struct tuner_picture preview; /* the one under way from the device; denoising_step 0: none */
 };
 
 double tuner_clock(void);
@@ -57,7 +59,8 @@ status tuner_write_parameter(struct tuner *tuner, int index);
 /* Square root of the summed squares of (alpha/rank) up down over all modules. */
 double tuner_adapter_norm(const struct tuner *tuner);
 
-/* The current latents' first picture as a preview, at most some ten times a second. */
+/* The latents' first picture as a preview, at most some thirty times a second: asked for here, and shown here once the
+ * device has sent it. */
 status tuner_show_denoising(struct tuner *tuner, int done);
 /* tuner->pictures and tuner->scores of a decoder call, to the picture callback. */
 void tuner_show_pictures(struct tuner *tuner, int call, int kind);

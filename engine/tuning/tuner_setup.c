@@ -57,6 +57,7 @@ static void write_plan(struct tuner *tuner)
     add_line(plan, "activations of kept steps", sizes.saved_calls);
     add_line(plan, "activations of the decoder", sizes.saved_decoder);
     add_line(plan, "activations of the rewards", sizes.saved_extra);
+    add_line(plan, "more for a recomputed step", sizes.saved_rest);
     add_line(plan, "work", sizes.work);
     add_line(plan, "scratch", sizes.scratch);
     plan->kept_calls = tuner->kept_calls;
@@ -66,25 +67,32 @@ static void write_plan(struct tuner *tuner)
         plan->adapter_bytes += (size_t)tuner->parameters[i].count * sizeof(float);
 }
 
-/* As many saved regions as the limit allows, at least one; never more than steps can be kept. */
-static status choose_kept_calls(struct tuner *tuner)
+/* What the plan is made to fit. */
+static size_t memory_wanted(const struct tuner *tuner)
+{
+    size_t limit = tuner->preset->memory_limit;
+    return limit ? limit : tuner->plan.free_bytes / 10 * 9;
+}
+
+/* As many saved regions as the limit allows; never more than steps can be kept. */
+static void choose_kept_calls(struct tuner *tuner)
 {
     const struct preset *preset = tuner->preset;
-    TRY(tuner->backend->interface->memory_free(tuner->backend, &tuner->plan.free_bytes, NULL));
-    size_t limit = preset->memory_limit ? preset->memory_limit : tuner->plan.free_bytes / 10 * 9;
+    size_t limit = memory_wanted(tuner);
     int largest = truncation_largest(preset, preset->sampler_steps);
     tuner->kept_calls = 1;
-    if (preset->keep_steps > 0) tuner->kept_calls = preset->keep_steps < largest ? preset->keep_steps : largest;
+    if (preset->keep_steps >= 0) tuner->kept_calls = preset->keep_steps < largest ? preset->keep_steps : largest;
     if (preset->keep_steps < 0) {
         write_plan(tuner);
-        size_t each = chain_sizes(tuner->chain).saved_step,
-               room = limit > tuner->plan.total_bytes ? limit - tuner->plan.total_bytes : 0;
+        size_t each = chain_sizes(tuner->chain).saved_step, room = limit - tuner->plan.total_bytes;
         size_t more = each ? room / each : 0;
-        tuner->kept_calls = more + 1 < (size_t)largest ? (int)more + 1 : largest;
+        if (tuner->plan.total_bytes > limit)
+            tuner->kept_calls = 0;
+        else
+            tuner->kept_calls = more + 1 < (size_t)largest ? (int)more + 1 : largest;
     }
     chain_set_kept_calls(tuner->chain, tuner->kept_calls);
     write_plan(tuner);
-    return status_ok();
 }
 
 static char *prefixed(const char *prefix, const char *name)
@@ -151,10 +159,11 @@ static status create_host_buffers(struct tuner *tuner)
     tuner->scores = calloc(decoded * MAXIMUM_REWARDS, sizeof *tuner->scores);
     tuner->pictures = malloc(decoded * pixels * sizeof(float));
     tuner->latents = malloc(latents * sizeof(float));
+    tuner->preview_latents = malloc(latents / batch * sizeof(float));
     tuner->bytes = malloc(pixels);
     tuner->thumbnails = calloc(batch * THUMBNAIL_VALUES, sizeof *tuner->thumbnails);
     if (!tuner->prompts || !tuner->seeds || !tuner->numbers || !tuner->renoise_numbers || !tuner->scores ||
-        !tuner->pictures || !tuner->latents || !tuner->bytes || !tuner->thumbnails)
+        !tuner->pictures || !tuner->latents || !tuner->preview_latents || !tuner->bytes || !tuner->thumbnails)
         return status_error(STATUS_NO_MEMORY, "no memory for pictures of %dx%d", preset->width, preset->height);
     return status_ok();
 }
@@ -165,14 +174,25 @@ static status check_prompts(const struct preset *preset)
     return status_ok();
 }
 
+static status create_objective(struct tuner *tuner, bool recompute_blocks)
+{
+    struct objective_settings settings = {.batch = tuner->preset->batch,
+                                          .steps = tuner->preset->sampler_steps,
+                                          .kept_calls = 1,
+                                          .recompute_blocks = recompute_blocks};
+    tuner->objective = NULL;
+    TRY(objective_create(tuner->preset, tuner->backend, &settings, &tuner->objective));
+    tuner->chain = objective_chain(tuner->objective);
+    tuner->plan.recompute_blocks = recompute_blocks;
+    return status_ok();
+}
+
 static status create(struct tuner *tuner)
 {
     const struct preset *preset = tuner->preset;
-    struct objective_settings settings = {.batch = preset->batch, .steps = preset->sampler_steps, .kept_calls = 1};
     TRY(check_prompts(preset));
     TRY(truncation_check(preset, preset->sampler_steps));
-    TRY(objective_create(preset, tuner->backend, &settings, &tuner->objective));
-    tuner->chain = objective_chain(tuner->objective);
+    TRY(create_objective(tuner, false));
     tuner->reward_count = preset->reward_count;
     for (int r = 0; r < preset->reward_count; r++) {
         tuner->weights[r] = preset->rewards[r].weight;
@@ -181,9 +201,17 @@ static status create(struct tuner *tuner)
     tuner->learning_rate = preset->learning_rate;
     tuner->clip = preset->clip;
     tuner->drift = NAN;
+    tuner->evaluated = (struct mean_looks){NAN, NAN, NAN, NAN};
     TRY(create_parameters(tuner));
     TRY(create_host_buffers(tuner));
-    return choose_kept_calls(tuner);
+    TRY(tuner->backend->interface->memory_free(tuner->backend, &tuner->plan.free_bytes, NULL));
+    choose_kept_calls(tuner);
+    if (tuner->plan.total_bytes <= memory_wanted(tuner)) return status_ok();
+    /* One call of U-Net or decoder is too large: built anew, so that it is recomputed block by block. */
+    objective_destroy(tuner->objective);
+    TRY(create_objective(tuner, true));
+    choose_kept_calls(tuner);
+    return status_ok();
 }
 
 status tuner_create(const struct preset *preset, struct backend *backend, struct tuner_callbacks callbacks,
@@ -222,6 +250,7 @@ void tuner_destroy(struct tuner *tuner)
     free(tuner->scores);
     free(tuner->pictures);
     free(tuner->latents);
+    free(tuner->preview_latents);
     free(tuner->bytes);
     free(tuner->thumbnails);
     free(tuner->base_prediction);
@@ -239,31 +268,31 @@ static double gigabytes(size_t bytes)
     return (double)bytes / 1e9;
 }
 
-/* Needed, free, and which settings would fit. */
-static status check_memory(const struct tuner *tuner)
+status tuner_check_memory(const struct tuner *tuner)
 {
     const struct preset *preset = tuner->preset;
-    size_t limit = preset->memory_limit && preset->memory_limit < tuner->plan.free_bytes ? preset->memory_limit
-                                                                                         : tuner->plan.free_bytes;
+    bool limited = preset->memory_limit && preset->memory_limit < tuner->plan.free_bytes;
+    size_t limit = limited ? preset->memory_limit : tuner->plan.free_bytes;
     if (tuner->plan.total_bytes <= limit) return status_ok();
+    char words[80];
+    snprintf(words, sizeof words,
+             limited ? "needs %.2f GB, memory.limit allows %.2f GB" : "needs %.2f GB, %.2f GB are free",
+             gigabytes(tuner->plan.total_bytes), gigabytes(limit));
     struct chain_sizes sizes = chain_sizes(tuner->chain);
     size_t per_picture = (sizes.saved_step + sizes.work) / (size_t)preset->batch;
     size_t excess = tuner->plan.total_bytes - limit;
-    size_t spare_calls = sizes.saved_calls - sizes.saved_step;
-    if (spare_calls >= excess)
-        return status_error(STATUS_NO_MEMORY, "needs %.2f GB, %.2f GB are free; memory.keep_steps=1 would fit",
-                            gigabytes(tuner->plan.total_bytes), gigabytes(limit));
+    size_t before = sizes.saved_decoder + sizes.saved_extra;
+    size_t rest = sizes.saved_step > before ? sizes.saved_step - before : 0;
+    size_t spare_calls = sizes.saved_calls > rest ? sizes.saved_calls - rest : 0;
+    if (spare_calls >= excess) return status_error(STATUS_NO_MEMORY, "%s; memory.keep_steps=0 would fit", words);
     int fewer = preset->batch - (int)((excess - spare_calls) / (per_picture ? per_picture : 1)) - 1;
     if (fewer >= 1)
         return status_error(STATUS_NO_MEMORY,
-                            "needs %.2f GB, %.2f GB are free; batch=%d with memory.keep_steps=1 (and accumulate=%d) or "
+                            "%s; batch=%d with memory.keep_steps=0 (and accumulate=%d) or "
                             "a smaller sampler.width and sampler.height would fit",
-                            gigabytes(tuner->plan.total_bytes), gigabytes(limit), fewer,
-                            (preset->batch + fewer - 1) / fewer * preset->accumulate);
-    return status_error(STATUS_NO_MEMORY,
-                        "needs %.2f GB, %.2f GB are free; a smaller sampler.width and sampler.height "
-                        "or a smaller model would fit",
-                        gigabytes(tuner->plan.total_bytes), gigabytes(limit));
+                            words, fewer, (preset->batch + fewer - 1) / fewer * preset->accumulate);
+    return status_error(STATUS_NO_MEMORY, "%s; a smaller sampler.width and sampler.height or a smaller model would fit",
+                        words);
 }
 
 status tuner_write_parameter(struct tuner *tuner, int index)
@@ -277,7 +306,7 @@ status tuner_write_parameter(struct tuner *tuner, int index)
 static status prepare_prompts(struct tuner *tuner)
 {
     const struct prompt_list *lists[] = {&tuner->preset->train, &tuner->preset->evaluation};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         int count = lists[i]->count < MOST_PREPARED_PROMPTS ? lists[i]->count : MOST_PREPARED_PROMPTS;
         if (count > 0) TRY(objective_prepare_prompts(tuner->objective, (const char *const *)lists[i]->texts, count));
     }
@@ -286,7 +315,7 @@ static status prepare_prompts(struct tuner *tuner)
 
 status tuner_start(struct tuner *tuner)
 {
-    TRY(check_memory(tuner));
+    TRY(tuner_check_memory(tuner));
     TRY(prepare_prompts(tuner));
     TRY(objective_allocate(tuner->objective));
     for (int i = 0; i < tuner->parameter_count; i++) TRY(tuner_write_parameter(tuner, i));

@@ -17,26 +17,36 @@ static int64_t latent_elements(const struct tuner *tuner)
            (tuner->preset->height / facts->latent_factor) * facts->latent_channels;
 }
 
+static status ask_for_preview(struct tuner *tuner, int done)
+{
+    const struct preset *preset = tuner->preset;
+    int factor = model_facts(objective_model(tuner->objective))->latent_factor;
+    tuner->last_preview = tuner_clock();
+    TRY(chain_fetch_latents(tuner->chain, done));
+    tuner->preview = (struct tuner_picture){.kind = PICTURE_DENOISING,
+                                            .step = tuner->step + 1,
+                                            .denoising_step = done,
+                                            .denoising_steps = preset->sampler_steps,
+                                            .width = preset->width / factor,
+                                            .height = preset->height / factor,
+                                            .pixels = tuner->bytes,
+                                            .prompt = tuner->prompts[0],
+                                            .total = NAN,
+                                            .seed = tuner->seeds[0]};
+    return status_ok();
+}
+
 status tuner_show_denoising(struct tuner *tuner, int done)
 {
     if (!tuner->callbacks.picture) return status_ok();
-    double now = tuner_clock();
-    if (now - tuner->last_preview < seconds_between_previews) return status_ok();
-    tuner->last_preview = now;
-    const struct preset *preset = tuner->preset;
-    int factor = model_facts(objective_model(tuner->objective))->latent_factor;
-    TRY(chain_read_latents(tuner->chain, done, tuner->latents));
-    chain_preview(tuner->chain, tuner->latents, tuner->bytes);
-    struct tuner_picture picture = {.kind = PICTURE_DENOISING,
-                                    .step = tuner->step + 1,
-                                    .denoising_step = done,
-                                    .denoising_steps = preset->sampler_steps,
-                                    .width = preset->width / factor,
-                                    .height = preset->height / factor,
-                                    .pixels = tuner->bytes,
-                                    .prompt = tuner->prompts[0],
-                                    .total = NAN,
-                                    .seed = tuner->seeds[0]};
+    bool asked = tuner->preview.denoising_step > 0, there;
+    if (!asked && tuner_clock() - tuner->last_preview < seconds_between_previews) return status_ok();
+    if (!asked) TRY(ask_for_preview(tuner, done));
+    TRY(chain_fetched_latents(tuner->chain, tuner->preview_latents, &there));
+    if (!there) return status_ok();
+    struct tuner_picture picture = tuner->preview;
+    tuner->preview.denoising_step = 0;
+    chain_preview(tuner->chain, tuner->preview_latents, tuner->bytes);
     tuner->callbacks.picture(tuner->callbacks.context, &picture);
     return status_ok();
 }
@@ -137,6 +147,17 @@ static status sample_plain(struct tuner *tuner)
     return status_ok();
 }
 
+/* Adds one evaluated picture to the means and leaves its thumbnail for the diversity of its batch. */
+static void look_at(struct tuner *tuner, int index, const float *picture, double share)
+{
+    const struct preset *preset = tuner->preset;
+    struct appearance looks = appearance_measure(picture, preset->height, preset->width);
+    tuner->evaluated.dark += share * looks.dark;
+    tuner->evaluated.edges += share * looks.edges;
+    tuner->evaluated.saturation += share * looks.saturation;
+    appearance_thumbnail(picture, preset->height, preset->width, tuner->thumbnails + (size_t)index * THUMBNAIL_VALUES);
+}
+
 /* Decodes and scores the pictures [first, first + batch) that count. */
 static status score_evaluation(struct tuner *tuner, int first, int count, int kind, double *rewards)
 {
@@ -146,10 +167,14 @@ static status score_evaluation(struct tuner *tuner, int first, int count, int ki
         TRY(objective_score(tuner->objective, call, tuner->scores));
         TRY(chain_read_pictures(tuner->chain, tuner->pictures));
         tuner_show_pictures(tuner, call, kind);
-        for (int p = 0; p < each && first + call * each + p < count; p++)
+        for (int p = 0; p < each && first + call * each + p < count; p++) {
             for (int r = 0; r < tuner->reward_count; r++)
                 rewards[r] += tuner->scores[p * tuner->reward_count + r] / count;
+            look_at(tuner, call * each + p, tuner->pictures + p * (tuner->picture_elements / each), 1.0 / count);
+        }
     }
+    int together = count - first < tuner->preset->batch ? count - first : tuner->preset->batch;
+    tuner->evaluated.diversity += (double)together / count * appearance_diversity(tuner->thumbnails, together);
     return status_ok();
 }
 
@@ -193,6 +218,7 @@ status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards
     const struct preset *preset = tuner->preset;
     int count = preset->sample_count > 0 ? preset->sample_count : 1;
     for (int r = 0; r < tuner->reward_count; r++) rewards[r] = 0.0;
+    tuner->evaluated = (struct mean_looks){0};
     if (adapter_scale != 0.0) TRY(measure_drift(tuner, adapter_scale));
     TRY(chain_merge_parameters(tuner->chain, adapter_scale));
     for (int first = 0; first < count; first += preset->batch) {
@@ -202,4 +228,9 @@ status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards
     }
     *total = tuner_total(tuner, rewards);
     return status_ok();
+}
+
+struct mean_looks tuner_evaluated_looks(const struct tuner *tuner)
+{
+    return tuner->evaluated;
 }

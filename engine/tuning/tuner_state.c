@@ -117,6 +117,17 @@ static status restore_tensor(const char *name, const struct shape *shape, float 
     return status_ok();
 }
 
+status tuner_begin_with(struct tuner *tuner,
+                        const float *(*find)(void *context, const char *name, const struct shape *shape), void *context)
+{
+    for (int i = 0; i < tuner->parameter_count; i++) {
+        struct parameter *p = &tuner->parameters[i];
+        TRY(restore_tensor(p->name, &p->shape, p->values, find, context));
+        TRY(tuner_write_parameter(tuner, i));
+    }
+    return status_ok();
+}
+
 status tuner_restore(struct tuner *tuner, const char *json,
                      const float *(*find)(void *context, const char *name, const struct shape *shape), void *context)
 {

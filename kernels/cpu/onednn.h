@@ -15,7 +15,8 @@ struct onednn_product;
 status onednn_create(struct parallel *parallel, struct onednn **onednn);
 void onednn_destroy(struct onednn *onednn);
 
-/* Prepares any operation of the linear and convolution families, or a MATMUL. */
+/* Prepares any operation of the linear and convolution families, or a MATMUL. *product is NULL, and that no error,
+ * where oneDNN has nothing but its reference loops for it. */
 status onednn_prepare(struct onednn *onednn, const struct operation *operation, struct onednn_product **product,
                       struct kernel_requirements *requirements);
 void onednn_discard(struct onednn_product *product);

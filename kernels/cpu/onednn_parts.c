@@ -172,6 +172,17 @@ static int64_t at_most(int64_t value, int64_t bound)
     return value < bound ? value : bound;
 }
 
+/* Rows begin..end-1 of one item's map, as a whole map of its own: oneDNN's fast loops take dense maps alone, and judge
+ * that by the step between items even where there is one. */
+static void cut_item_rows(struct product *p, int operand, int64_t begin, int64_t end)
+{
+    struct view *view = &p->view[operand];
+    p->repeat_step[operand] = view->step[BATCH];
+    cut(p, operand, BATCH, 0, 1);
+    cut(p, operand, HEIGHT, begin, end);
+    view->step[BATCH] = view->size[HEIGHT] * view->step[HEIGHT];
+}
+
 /* Rows begin..end-1 of the output map of every batch item, one item at a time. The rows of the other map that they
  * need become the whole map; what the kernel reaches beyond its edges becomes padding. */
 static void cut_rows(struct product *p, int64_t begin, int64_t end)
@@ -192,12 +203,8 @@ static void cut_rows(struct product *p, int64_t begin, int64_t end)
         p->padding_after[0] = at_least((last - 1) * stride - padding + kernel - end, 0);
     }
     p->repeats = p->view[FIRST].size[BATCH];
-    p->repeat_step[FIRST] = p->view[FIRST].step[BATCH];
-    p->repeat_step[OUTPUT] = p->view[OUTPUT].step[BATCH];
-    cut(p, FIRST, BATCH, 0, 1);
-    cut(p, OUTPUT, BATCH, 0, 1);
-    cut(p, FIRST, HEIGHT, first, last);
-    cut(p, OUTPUT, HEIGHT, begin, end);
+    cut_item_rows(p, FIRST, first, last);
+    cut_item_rows(p, OUTPUT, begin, end);
 }
 
 struct product product_part(const struct product *whole, int part, int parts)

@@ -76,10 +76,14 @@ static status memory_free(struct backend *backend, size_t *free_bytes, size_t *t
     return cuda_status(cudaMemGetInfo(free_bytes, total_bytes ? total_bytes : &total), "asking for free memory");
 }
 
+/* Includes a fetch that is under way: what it reads may be overwritten afterwards. */
 static status synchronize(struct backend *backend)
 {
+    struct cuda_backend *cuda = own(backend);
     TRY(enter(backend));
-    return cuda_status(cudaStreamSynchronize(own(backend)->stream), "computing");
+    if (cuda->fetching.under_way)
+        TRY(cuda_status(cudaStreamWaitEvent(cuda->stream, cuda->fetching.end, 0), "copying to the host"));
+    return cuda_status(cudaStreamSynchronize(cuda->stream), "computing");
 }
 
 /* Takes `bytes` of the staging memory, waiting for the device only when it is a whole half behind. */
@@ -133,6 +137,52 @@ static status clear(struct backend *backend, void *device, size_t bytes)
 {
     TRY(enter(backend));
     return cuda_status(cudaMemsetAsync(device, 0, bytes, own(backend)->stream), "clearing memory");
+}
+
+/* ---- copies beside the computation ---- */
+
+static status grow_fetching(struct fetching *fetching, size_t bytes)
+{
+    if (bytes <= fetching->bytes) return status_ok();
+    if (fetching->memory) (void)cudaFreeHost(fetching->memory);
+    fetching->memory = NULL;
+    fetching->bytes = 0;
+    TRY(cuda_status(cudaMallocHost(&fetching->memory, bytes), "allocating page-locked memory"));
+    fetching->bytes = bytes;
+    return status_ok();
+}
+
+static status fetch(struct backend *backend, const void *device, size_t bytes)
+{
+    struct cuda_backend *cuda = own(backend);
+    struct fetching *fetching = &cuda->fetching;
+    TRY(enter(backend));
+    if (fetching->under_way) return status_error(STATUS_FAILED, "a fetch was begun before the last one was taken");
+    TRY(grow_fetching(fetching, bytes));
+    TRY(cuda_status(cudaEventRecord(fetching->begin, cuda->stream), "copying to the host"));
+    TRY(cuda_status(cudaStreamWaitEvent(fetching->stream, fetching->begin, 0), "copying to the host"));
+    TRY(cuda_status(cudaMemcpyAsync(fetching->memory, device, bytes, cudaMemcpyDeviceToHost, fetching->stream),
+                    "copying to the host"));
+    TRY(cuda_status(cudaEventRecord(fetching->end, fetching->stream), "copying to the host"));
+    fetching->under_way = true;
+    return status_ok();
+}
+
+static status fetched(struct backend *backend, const void **host)
+{
+    struct fetching *fetching = &own(backend)->fetching;
+    *host = NULL;
+    TRY(enter(backend));
+    if (!fetching->under_way) return status_error(STATUS_FAILED, "there is no fetch to take");
+    cudaError_t state = cudaEventQuery(fetching->end);
+    if (state == cudaErrorNotReady) {
+        (void)cudaGetLastError(); /* an answer, which the next operation must not find as a failure */
+        return status_ok();
+    }
+    TRY(cuda_status(state, "copying to the host"));
+    fetching->under_way = false;
+    *host = fetching->memory;
+    return status_ok();
 }
 
 /* ---- kernels ---- */
@@ -244,6 +294,22 @@ static void sequence_discard(struct backend *backend, void *sequence)
 
 /* ---- life ---- */
 
+static status open_fetching(struct fetching *fetching)
+{
+    TRY(cuda_status(cudaStreamCreateWithFlags(&fetching->stream, cudaStreamNonBlocking), "creating a stream"));
+    TRY(cuda_status(cudaEventCreateWithFlags(&fetching->begin, cudaEventDisableTiming), "creating an event"));
+    return cuda_status(cudaEventCreateWithFlags(&fetching->end, cudaEventDisableTiming), "creating an event");
+}
+
+static void close_fetching(struct fetching *fetching)
+{
+    if (fetching->stream) (void)cudaStreamSynchronize(fetching->stream);
+    if (fetching->begin) (void)cudaEventDestroy(fetching->begin);
+    if (fetching->end) (void)cudaEventDestroy(fetching->end);
+    if (fetching->memory) (void)cudaFreeHost(fetching->memory);
+    if (fetching->stream) (void)cudaStreamDestroy(fetching->stream);
+}
+
 static void destroy(struct backend *backend)
 {
     struct cuda_backend *cuda = own(backend);
@@ -254,6 +320,7 @@ static void destroy(struct backend *backend)
     for (int half = 0; half < 2; half++)
         if (cuda->staging.read[half]) (void)cudaEventDestroy(cuda->staging.read[half]);
     if (cuda->staging.memory) (void)cudaFreeHost(cuda->staging.memory);
+    close_fetching(&cuda->fetching);
     if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
     free(cuda);
 }
@@ -269,6 +336,8 @@ static const struct backend_interface interface = {
     .download = download,
     .copy = copy,
     .clear = clear,
+    .fetch = fetch,
+    .fetched = fetched,
     .prepare = prepare,
     .discard = discard,
     .pack = pack,
@@ -313,7 +382,7 @@ static status open_device(struct cuda_backend *cuda)
     for (int half = 0; half < 2; half++)
         TRY(cuda_status(cudaEventCreateWithFlags(&cuda->staging.read[half], cudaEventDisableTiming),
                         "creating an event"));
-    return status_ok();
+    return open_fetching(&cuda->fetching);
 }
 
 static enum element_type compute_type(enum cuda_precision precision)

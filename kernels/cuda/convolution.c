@@ -123,7 +123,7 @@ static void set_input_gradient(const struct operation *operation, struct product
     product->k = tap_count(c.weight) * channels;
     product->a = dense(c.y->type, OPERAND_WINDOWS, 0);
     product->window = backward_window(operation, channels);
-    product->b = dense(c.weight->type, OPERAND_ROWS, product->k);
+    product->b = dense(c.weight->type, OPERAND_TAPS, padded(product->n, c.weight->type));
 }
 
 static void set_weight_gradient(const struct operation *operation, struct product *product)
@@ -158,14 +158,21 @@ static bool packs(const struct operation *operation)
     return operation->kind != OPERATION_CONVOLUTION_VJP_WEIGHT && !is_pointwise(operation);
 }
 
+/* Of [out, taps, padded input channels]. */
+static int64_t packed_elements(const struct operand *weight)
+{
+    return weight->shape.dimension[0] * tap_count(weight) * padded(weight->shape.dimension[1], weight->type);
+}
+
 static status prepare(struct cuda_backend *backend, struct kernel *kernel, struct kernel_requirements *requirements)
 {
     struct multiplication *multiplication = kernel->plan = calloc(1, sizeof *multiplication);
     if (!multiplication) return status_error(STATUS_NO_MEMORY, "no memory for a kernel");
     struct product product = product_of(&kernel->operation);
     if (packs(&kernel->operation)) {
-        requirements->packed_bytes = (size_t)(product.n * product.k) * element_size(kernel->operation.input[1].type);
-        requirements->packing_key = kernel->operation.kind == OPERATION_CONVOLUTION ? 1 : 2;
+        requirements->packed_bytes =
+            (size_t)packed_elements(&kernel->operation.input[1]) * element_size(kernel->operation.input[1].type);
+        requirements->packing_key = 1; /* forward and vjp share one layout */
     }
     return multiplication_prepare(backend, &product, multiplication, &requirements->scratch_bytes);
 }
@@ -174,12 +181,10 @@ static status pack(struct cuda_backend *backend, const struct kernel *kernel, co
 {
     if (!packs(&kernel->operation)) return status_ok();
     const struct operand *operand = &kernel->operation.input[1];
-    const struct multiplication *multiplication = kernel->plan;
-    int64_t taps = tap_count(operand);
     launch_pack_convolution(backend->stream, (struct array){(void *)(uintptr_t)weight, operand->type},
                             (struct array){packed, operand->type}, operand->shape.dimension[0],
-                            operand->shape.dimension[1], taps, multiplication->product.k / taps,
-                            kernel->operation.kind == OPERATION_CONVOLUTION_VJP_INPUT);
+                            operand->shape.dimension[1], tap_count(operand),
+                            padded(operand->shape.dimension[1], operand->type));
     return status_ok();
 }
 

@@ -18,6 +18,15 @@ struct staging {
     bool waiting[2]; /* read[half] was recorded */
 };
 
+/* A copy to the host on a stream of its own, so that the computation goes on meanwhile. */
+struct fetching {
+    cudaStream_t stream;
+    cudaEvent_t begin, end; /* the device memory is computed; the host memory is filled */
+    void *memory;           /* page-locked */
+    size_t bytes;
+    bool under_way;
+};
+
 struct cuda_backend {
     struct backend base;
     struct backend_interface interface; /* compute_type depends on the precision */
@@ -27,6 +36,7 @@ struct cuda_backend {
     char device_name[256];
     cudaStream_t stream;
     struct staging staging;
+    struct fetching fetching;
     bool capturing;
     bool library_tried;
     struct matrix_library library;

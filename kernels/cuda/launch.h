@@ -128,7 +128,9 @@ void launch_normalize_vjp(cudaStream_t stream, struct array dy, struct array x, 
 enum operand_layout {
     OPERAND_ROWS,    /* row * leading + depth */
     OPERAND_COLUMNS, /* depth * leading + row */
-    OPERAND_WINDOWS  /* a feature map seen through a convolution's window, never written out */
+    OPERAND_WINDOWS, /* a feature map seen through a convolution's window, never written out */
+    OPERAND_TAPS     /* a convolution's packed weight read by its input channels (rows), where the other operand has the
+                        window: depth tap * padded + channel is at (channel * taps + tap) * leading + row */
 };
 
 /* A convolution's window on a feature map [images, height, width, channels]. Pixels number the map on the other side
@@ -168,9 +170,9 @@ void launch_product(cudaStream_t stream, const struct product *product, void *sc
 void launch_product_finish(cudaStream_t stream, const struct product *product, const float *partial);
 void launch_product_plain(cudaStream_t stream, const struct product *product, float *partial);
 
-/* weight[out, in, taps] -> packed[out, taps, padded] (or [in, taps, padded] when `backward`), zeros past the end. */
+/* weight[out, in, taps] -> packed[out, taps, padded], zeros past the end. */
 void launch_pack_convolution(cudaStream_t stream, struct array weight, struct array packed, int64_t out, int64_t in,
-                             int64_t taps, int64_t padded, bool backward);
+                             int64_t taps, int64_t padded);
 
 /* attention.cu, attention_vjp.cu (matrix instructions), attention_plain.cu (every type and width) */
 

@@ -31,6 +31,8 @@ DEVICE uint16_t chunk_element(const struct product &product, const struct operan
     int64_t place;
     if (view.layout == OPERAND_WINDOWS)
         place = window_element(product.window, pixel_of(product.window, is_b ? depth : row), is_b ? row : depth);
+    else if (view.layout == OPERAND_TAPS)
+        place = tap_element(product.window, view.leading, row, depth);
     else
         place = view.layout == OPERAND_ROWS ? row * view.leading + depth : depth * view.leading + row;
     return place < 0 ? (uint16_t)0 : static_cast<const uint16_t *>(view.array.data)[item * view.step + place];
@@ -69,6 +71,7 @@ template <int tile, bool columns, bool is_b> struct loader {
         if (view.layout == OPERAND_WINDOWS)
             return is_b ? window_element(product.window, pixel_of(product.window, depth), row)
                         : window_element(product.window, pixel[i], depth);
+        if (is_b && view.layout == OPERAND_TAPS) return tap_element(product.window, view.leading, row, depth);
         return columns ? depth * view.leading + row : row * view.leading + depth;
     }
 
@@ -201,7 +204,7 @@ product_kernel(struct product product, float *partial, bool pairs)
 
 static bool columns_of(const struct operand_view &view, bool is_b)
 {
-    return view.layout == OPERAND_COLUMNS || (view.layout == OPERAND_WINDOWS && is_b);
+    return view.layout == OPERAND_COLUMNS || view.layout == OPERAND_TAPS || (view.layout == OPERAND_WINDOWS && is_b);
 }
 
 /* Whether eight neighbours from a multiple of 8 on can be copied at once. */
@@ -211,6 +214,7 @@ static bool wide_view(const struct product &product, const struct operand_view &
     switch (view.layout) {
     case OPERAND_ROWS: return view.leading % CHUNK == 0 && product.k % CHUNK == 0;
     case OPERAND_COLUMNS: return view.leading % CHUNK == 0 && (is_b ? product.n : product.m) % CHUNK == 0;
+    case OPERAND_TAPS: return view.leading % CHUNK == 0; /* rows past the last are zeros up to `leading` */
     default: return product.window.channels % CHUNK == 0;
     }
 }
@@ -240,7 +244,7 @@ extern "C" void plan_product(struct product *product, int multiprocessors)
     int64_t large = blocks_of(*product, COARSE_LARGE);
     /* Tiles of 128 do more work for each byte of shared memory, if there are enough of them. */
     bool enough = large >= multiprocessors || (product->m >= 256 && product->n >= 256 && product->k >= 2048);
-    product->kernel = !matrix ? PRODUCT_PLAIN : enough && !b_columns ? PRODUCT_LARGE : PRODUCT_SMALL;
+    product->kernel = !matrix ? PRODUCT_PLAIN : enough && !a_columns ? PRODUCT_LARGE : PRODUCT_SMALL;
     int64_t blocks = product->kernel == PRODUCT_LARGE ? large : blocks_of(*product, COARSE_SMALL);
     product->splits = splits_for(*product, blocks, multiprocessors);
 }
@@ -267,7 +271,9 @@ template <class Format>
 static void launch_format(cudaStream_t stream, const struct product &product, float *partial, bool pairs)
 {
     bool a_columns = columns_of(product.a, false), b_columns = columns_of(product.b, true);
-    if (product.kernel == PRODUCT_LARGE)
+    if (product.kernel == PRODUCT_LARGE && b_columns)
+        launch_tiles<Format, COARSE_LARGE, false, true>(stream, product, partial, pairs);
+    else if (product.kernel == PRODUCT_LARGE)
         launch_tiles<Format, COARSE_LARGE, false, false>(stream, product, partial, pairs);
     else if (a_columns)
         launch_tiles<Format, COARSE_SMALL, true, true>(stream, product, partial, pairs);

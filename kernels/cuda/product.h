@@ -33,6 +33,14 @@ DEVICE int64_t window_element(const struct window &window, const struct pixel &p
     return pixel.image + ((int64_t)row * window.width + column) * window.channels + channel;
 }
 
+/* Index of the packed weight's element for input channel `row` at depth tap * padded + channel; -1: zero. */
+DEVICE int64_t tap_element(const struct window &window, int64_t leading, int64_t row, int64_t depth)
+{
+    int tap = (int)depth / window.padded, channel = (int)depth - tap * window.padded;
+    if (channel >= window.channels) return -1;
+    return ((int64_t)channel * (window.kernel_rows * window.kernel_columns) + tap) * leading + row;
+}
+
 /* Where the result of (row, column) goes within its batch item. */
 DEVICE int64_t result_place(const struct product &product, int64_t row, int64_t column)
 {

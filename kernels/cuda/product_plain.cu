@@ -11,20 +11,21 @@ DEVICE float operand_element(const struct product &product, const struct operand
 {
     if (row >= (is_b ? product.n : product.m) || depth >= product.k) return 0.0f;
     int64_t place;
-    if (view.layout == OPERAND_WINDOWS) {
+    if (view.layout == OPERAND_WINDOWS)
         place = window_element(product.window, pixel_of(product.window, is_b ? depth : row), is_b ? row : depth);
-        if (place < 0) return 0.0f;
-    } else {
+    else if (view.layout == OPERAND_TAPS)
+        place = tap_element(product.window, view.leading, row, depth);
+    else
         place = view.layout == OPERAND_ROWS ? row * view.leading + depth : depth * view.leading + row;
-    }
-    return load(view.array, item * view.step + place);
+    return place < 0 ? 0.0f : load(view.array, item * view.step + place);
 }
 
 /* Copies a TILE x DEPTH part of an operand to shared memory, depth by depth. */
 DEVICE void load_tile(const struct product &product, const struct operand_view &view, shared_array<float> tile,
                       int64_t item, int64_t first_row, int64_t first_depth, bool is_b)
 {
-    bool rows_first = view.layout == OPERAND_COLUMNS || (view.layout == OPERAND_WINDOWS && is_b);
+    bool rows_first =
+        view.layout == OPERAND_COLUMNS || view.layout == OPERAND_TAPS || (view.layout == OPERAND_WINDOWS && is_b);
     for (int i = thread_index(); i < TILE * DEPTH; i += THREADS) {
         int row = rows_first ? i % TILE : i / DEPTH, depth = rows_first ? i / TILE : i % DEPTH;
         tile[depth * PITCH + row] = operand_element(product, view, item, first_row + row, first_depth + depth, is_b);
@@ -77,14 +78,12 @@ KERNEL(THREADS) product_finish_kernel(struct product product, const float *parti
 }
 
 KERNEL(THREADS)
-pack_convolution_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t taps, int64_t padded,
-                        bool backward)
+pack_convolution_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t taps, int64_t padded)
 {
     int64_t index = global_thread();
-    if (index >= (backward ? in : out) * taps * padded) return;
+    if (index >= out * taps * padded) return;
     int64_t channel = index % padded, tap = index / padded % taps, row = index / padded / taps;
-    int64_t o = backward ? channel : row, i = backward ? row : channel;
-    store(packed, index, channel < (backward ? out : in) ? load(weight, (o * in + i) * taps + tap) : 0.0f);
+    store(packed, index, channel < in ? load(weight, (row * in + channel) * taps + tap) : 0.0f);
 }
 
 extern "C" void launch_product_plain(cudaStream_t stream, const struct product *product, float *partial)
@@ -100,8 +99,8 @@ extern "C" void launch_product_finish(cudaStream_t stream, const struct product 
 }
 
 extern "C" void launch_pack_convolution(cudaStream_t stream, struct array weight, struct array packed, int64_t out,
-                                        int64_t in, int64_t taps, int64_t padded, bool backward)
+                                        int64_t in, int64_t taps, int64_t padded)
 {
-    launch(pack_convolution_kernel, dim3(blocks_for((backward ? in : out) * taps * padded, THREADS)), THREADS, 0,
-           stream, weight, packed, out, in, taps, padded, backward);
+    launch(pack_convolution_kernel, dim3(blocks_for(out * taps * padded, THREADS)), THREADS, 0, stream, weight, packed,
+           out, in, taps, padded);
 }

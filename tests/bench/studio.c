@@ -2,13 +2,15 @@
  *
  * bench_studio PROGRAM ECHO PRESET [KEYS]
  *
- * While PROGRAM tunes PRESET with a thread on every core, keys are typed into the studio, over pictures that come
- * in as sixels and into its palette, and at the same time into ECHO, and the time until each is on the screen is taken.
- * Then the studio rests, first on its home screen, then at a paused run, and its processor time is taken. Last a
- * 512x512 picture is encoded. The report is a JSON object on standard output. */
+ * First the studio is started again and again, each time without anything kept from before, at 80x24. While PROGRAM
+ * then tunes PRESET with a thread on every core, keys are typed into the studio, over pictures that come in as sixels
+ * and into its palette, and at the same time into ECHO, and the time until each is on the screen is taken. Then the
+ * studio rests, first on its home screen, then at a paused run, and its processor time is taken. Last a 512x512 picture
+ * is encoded. The report is a JSON object on standard output. */
 #include "tests/tui/pseudo_terminal.h"
 #include "tui/pictures/encode.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_KEYS = 1000, IDLE_MILLISECONDS = 20000, ENCODINGS = 9, SIDE = 512, CELL = 8, START = 60000 };
+enum { MOST_KEYS = 1000, IDLE_MILLISECONDS = 20000, ENCODINGS = 9, SIDE = 512, CELL = 8, START = 60000, STARTS = 20 };
 
 static const char *program, *echo, *preset;
 static int key_count = 200;
@@ -141,15 +143,28 @@ static void measure_keys(struct session *studio, const char *name, void (*time_k
     munmap(bare_times, size);
 }
 
-/* Nanoseconds that a process has run, its children not counted. */
-static double process_nanoseconds(pid_t process)
+static double thread_nanoseconds(pid_t process, const char *thread)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/schedstat", (int)process);
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)process, thread);
     FILE *file = fopen(path, "r");
-    double time = -1;
+    double time = 0;
     must(file != NULL && fscanf(file, "%lf", &time) == 1, "no processor time of the studio");
     fclose(file);
+    return time;
+}
+
+/* Nanoseconds that a process's threads have run, its children not counted. */
+static double process_nanoseconds(pid_t process)
+{
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)process);
+    DIR *threads = opendir(path);
+    must(threads != NULL, "no threads of the studio");
+    double time = 0;
+    for (struct dirent *entry = readdir(threads); entry != NULL; entry = readdir(threads))
+        if (entry->d_name[0] != '.') time += thread_nanoseconds(process, entry->d_name);
+    closedir(threads);
     return time;
 }
 
@@ -206,6 +221,47 @@ static void measure_encoding(void)
     image_free(&image);
 }
 
+static void leave(struct session *session)
+{
+    kill(session->studio, SIGTERM);
+    session_end(session, 10000);
+}
+
+/* Nothing is kept from one start to the next: presets are planned and models listed anew. */
+static void use_fresh_folders(const struct session *session)
+{
+    static const char *const names[] = {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"};
+    for (size_t index = 0; index < sizeof names / sizeof *names; index++) {
+        char path[PATH_ROOM];
+        snprintf(path, sizeof path, "%s/%s", session->folder, names[index]);
+        must(setenv(names[index], path, 1) == 0, "no memory");
+    }
+}
+
+/* From the program's start to its first screen, and to the presets on it, which its engine process lists. */
+static void measure_start(void)
+{
+    double first[STARTS], presets[STARTS];
+    for (int index = 0; index < STARTS; index++) {
+        struct session session;
+        const char *words[] = {program, NULL};
+        session_prepare(&session);
+        use_fresh_folders(&session);
+        double start = wall_milliseconds();
+        session_start_program(&session, 24, 80, "xterm-256color", words);
+        must(session_wait(&session, 0, "Start from a preset", START), "the studio does not start");
+        first[index] = wall_milliseconds() - start;
+        must(session_wait(&session, 0, "emoji-gentle-start", START), "the studio shows no presets");
+        presets[index] = wall_milliseconds() - start;
+        leave(&session);
+        session_close(&session);
+    }
+    double first_median = percentile(first, STARTS, 50), presets_median = percentile(presets, STARTS, 50);
+    printf(" \"start_ms\": {\"runs\": %d, \"first_screen_median\": %.1f, \"first_screen_worst\": %.1f, "
+           "\"presets_median\": %.1f, \"presets_worst\": %.1f, \"bar\": 200},\n",
+           STARTS, first_median, percentile(first, STARTS, 100), presets_median, percentile(presets, STARTS, 100));
+}
+
 static void write_load(const char *when)
 {
     double load[3] = {0};
@@ -223,12 +279,6 @@ static bool comes_to_show(struct session *session, const char *words)
     return false;
 }
 
-static void leave(struct session *session)
-{
-    kill(session->studio, SIGTERM);
-    session_end(session, 10000);
-}
-
 int main(int count, char **words)
 {
     if (count < 4) {
@@ -237,13 +287,16 @@ int main(int count, char **words)
     }
     program = words[1], echo = words[2], preset = words[3];
     if (count > 4) key_count = atoi(words[4]) < MOST_KEYS ? atoi(words[4]) : MOST_KEYS;
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a run that is cut short has said what it measured */
+    printf("{\n");
+    write_load("at_start");
+    measure_start();
     struct session studio;
     session_prepare(&studio);
+    use_fresh_folders(&studio);
     studio.sixel = true;
     const char *attach[] = {program, "attach", studio.run, NULL}, *home[] = {program, NULL};
 
-    printf("{\n");
-    write_load("at_start");
     session_start_program(&studio, 40, 120, "xterm-256color", home);
     must(session_wait(&studio, 0, "emoji", 10000), "the studio shows no presets");
     session_pump(&studio, 15000); /* the presets' plans are made meanwhile */

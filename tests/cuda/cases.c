@@ -83,6 +83,8 @@ const struct kernel_case cuda_cases[] = {
     LINEAR("of large tiles", 260, 64, 264),
     LINEAR("of odd width", 67, 50, 71),
     CONVOLUTION("of several tiles", 2, 9, 11, 16, 72, 3, 1, 1, 9, 11),
+    CONVOLUTION("of large tiles", 1, 17, 17, 40, 136, 3, 1, 1, 17, 17),
+    CONVOLUTION("of large tiles, backward", 1, 17, 17, 136, 40, 3, 1, 1, 17, 17),
     CONVOLUTION("stride 2", 2, 12, 10, 16, 24, 3, 2, 1, 6, 5),
     CONVOLUTION("stride 2, odd sides", 1, 11, 9, 8, 16, 3, 2, 1, 6, 5),
     CONVOLUTION("with a deep sum", 1, 4, 4, 136, 24, 3, 1, 1, 4, 4),

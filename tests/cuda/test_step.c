@@ -205,10 +205,12 @@ static void check_what_is_queued(struct chain_under_test *test)
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.synchronizations, before.synchronizations);
     assert_int_equal(after.launches, before.launches); /* all of them within sequences */
-    long calls = STEPS + KEPT + (KEPT - KEPT_CALLS);
+    long openings = 2; /* keys and values of the prompts, for the plain and for the kept steps */
+    long calls = openings + STEPS + KEPT + (KEPT - KEPT_CALLS);
     assert_int_equal(after.replays - before.replays, calls);
-    /* latents, constants and noise in, latents out; backward also the two gradients */
-    assert_int_equal(after.queued - before.queued, calls + 4 * STEPS + 5 * KEPT);
+    /* latents, constants and noise in, latents out; backward also the two gradients; the sums for the closing cleared
+     */
+    assert_int_equal(after.queued - before.queued, calls + 4 * STEPS + 5 * KEPT + 1);
 }
 
 /* Timesteps, coefficients, latents, noise, context, adapters and merged weights are read from device memory: a replayed
@@ -234,19 +236,73 @@ static void test_replay_equals_direct(void **unused)
     assert_int_equal(emulation_count().faults, faults);
 }
 
+/* Fetched latents come while later steps are queued, and are those of the step that was asked for. */
+static void test_fetch_beside_the_steps(void **unused)
+{
+    (void)unused;
+    struct chain_under_test test;
+    struct round *expected = calloc(1, sizeof *expected), *fetched = calloc(1, sizeof *fetched);
+    bool there;
+    assert_non_null(expected);
+    assert_non_null(fetched);
+    chain_begin(&test, CUDA_PRECISION_BF16);
+    prepare_round(&test, 0);
+    require(chain_merge_parameters(test.chain, 1.0));
+    require(chain_step(test.chain, 0, false, -1));
+    require(chain_fetch_latents(test.chain, 1));
+    long waits = emulation_count().synchronizations;
+    require(chain_step(test.chain, 1, false, -1));
+    require(chain_fetched_latents(test.chain, fetched->latents, &there));
+    assert_false(there);
+    require(chain_step(test.chain, 2, false, -1));
+    require(chain_fetched_latents(test.chain, fetched->latents, &there));
+    assert_true(there);
+    assert_int_equal(emulation_count().synchronizations, waits);
+    require(chain_read_latents(test.chain, 1, expected->latents));
+    assert_memory_equal(fetched->latents, expected->latents, sizeof expected->latents);
+    /* One that nobody has asked for again is done once the device was waited for, whatever is written then. */
+    require(chain_fetch_latents(test.chain, 1));
+    require(test.backend->interface->synchronize(test.backend));
+    require(chain_write_latents(test.chain, 1, fetched->latents + 1));
+    require(chain_fetched_latents(test.chain, fetched->latents, &there));
+    assert_true(there);
+    assert_memory_equal(fetched->latents, expected->latents, sizeof expected->latents);
+    chain_end(&test);
+    free(expected);
+    free(fetched);
+}
+
 /* ---- the tuner ---- */
+
+/* What the picture callback was given. */
+struct shown {
+    int previews, samples;
+    int last_denoising_step;
+};
 
 struct tuner_under_test {
     struct loaded loaded;
     struct backend *backend;
     struct tuner *tuner;
+    struct shown shown;
 };
+
+static void count_picture(void *context, const struct tuner_picture *picture)
+{
+    struct shown *shown = context;
+    shown->samples += picture->kind == PICTURE_SAMPLE;
+    if (picture->kind != PICTURE_DENOISING) return;
+    shown->previews++;
+    shown->last_denoising_step = picture->denoising_step;
+}
 
 static void tuner_begin(struct tuner_under_test *test)
 {
+    struct tuner_callbacks callbacks = {.context = &test->shown, .picture = count_picture};
+    test->shown = (struct shown){0};
     load(&test->loaded);
     test->backend = device(CUDA_PRECISION_BF16);
-    require(tuner_create(&test->loaded.preset, test->backend, (struct tuner_callbacks){0}, &test->tuner));
+    require(tuner_create(&test->loaded.preset, test->backend, callbacks, &test->tuner));
     require(tuner_start(test->tuner));
 }
 
@@ -257,8 +313,9 @@ static void tuner_end(struct tuner_under_test *test)
     unload(&test->loaded);
 }
 
-/* A step waits where the host needs a number before it may go on, and nowhere else. */
-static void check_waits(struct tuner *tuner)
+/* A step waits where the host needs a number before it may go on, and nowhere else: not for its previews, which come
+ * while it goes on. */
+static void check_waits(struct tuner *tuner, const struct shown *shown)
 {
     enum {
         WAITS = 1 /* sampled */ + 1 /* decoded */ + 3 /* scores, pictures, their gradient */ +
@@ -267,9 +324,12 @@ static void check_waits(struct tuner *tuner)
     };
     struct step_report report;
     for (int step = 0; step < 2; step++) require(tuner_step(tuner, &report));
+    struct shown shown_before = *shown;
     struct emulation_counters before = emulation_count();
     require(tuner_step(tuner, &report));
     struct emulation_counters after = emulation_count();
+    assert_true(shown->previews > shown_before.previews);
+    assert_int_equal(shown->samples - shown_before.samples, BATCH);
     assert_false(report.skipped);
     assert_true(report.gradient_norm > 0.0);
     assert_int_equal(after.allocations, before.allocations);
@@ -332,7 +392,7 @@ static void test_tuner(void **unused)
     (void)unused;
     struct tuner_under_test test;
     tuner_begin(&test);
-    check_waits(test.tuner);
+    check_waits(test.tuner, &test.shown);
     struct emulation_counters before = emulation_count();
     check_losses(test.tuner);
     assert_int_equal(emulation_count().allocations, before.allocations);
@@ -343,6 +403,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replay_equals_direct),
+        cmocka_unit_test(test_fetch_beside_the_steps),
         cmocka_unit_test(test_tuner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,4 +20,5 @@ within_plan() { # what, then settings
 
 within_plan "all activations kept" --set memory.keep_steps=5
 within_plan "one step's activations kept" --set memory.keep_steps=1 --set batch=8
+within_plan "no step's activations kept" --set memory.keep_steps=0 --set batch=8
 finish

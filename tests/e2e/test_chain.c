@@ -110,14 +110,21 @@ struct pass {
     struct chain *chain;
 };
 
-static void pass_begin(struct pass *pass, struct backend *backend, int kept_calls, double eta, double guidance)
+/* How much of the activations is kept. */
+struct keeping {
+    int calls;
+    bool recompute_blocks;
+};
+
+static void pass_begin(struct pass *pass, struct backend *backend, struct keeping keeping, double eta, double guidance)
 {
     static const char both[] = "{\"name\":\"brightness\"},{\"name\":\"colorfulness\"}";
     load(&pass->loaded, "linear-v-prediction", both);
     pass->loaded.preset.eta = eta;
     pass->loaded.preset.guidance = guidance;
     pass->backend = backend;
-    struct objective_settings settings = {.batch = 2, .steps = 8, .kept_calls = kept_calls};
+    struct objective_settings settings = {
+        .batch = 2, .steps = 8, .kept_calls = keeping.calls, .recompute_blocks = keeping.recompute_blocks};
     status result = objective_create(&pass->loaded.preset, backend, &settings, &pass->objective);
     assert_string_equal(result.message, "");
     pass->chain = objective_chain(pass->objective);
@@ -200,26 +207,26 @@ static struct backend *cpu(int threads)
     return backend;
 }
 
-static double *cpu_gradient(int threads, int kept, int kept_calls, double eta, double guidance, int64_t *count)
+static double *cpu_gradient(int threads, int kept, struct keeping keeping, double eta, double guidance, int64_t *count)
 {
     struct pass pass;
-    pass_begin(&pass, cpu(threads), kept_calls, eta, guidance);
-    pass_run(&pass, kept, kept_calls);
+    pass_begin(&pass, cpu(threads), keeping, eta, guidance);
+    pass_run(&pass, kept, keeping.calls);
     double *values = gradient(&pass, count);
     pass_end(&pass);
     return values;
 }
 
-/* With a checkpoint a step, without, and with some activations kept: the same bits. */
+/* With all, some and no steps' activations kept, and with blocks recomputed within a step: the same bits. */
 static void test_kept_and_recomputed_agree_to_the_bit(void **state)
 {
     (void)state;
-    static const int kept_calls[] = {1, 3, 8};
+    static const struct keeping keepings[] = {{1, false}, {3, false}, {8, false}, {0, false}, {0, true}, {2, true}};
     int64_t count;
     for (int threads = 1; threads <= 2; threads++) {
-        double *first = cpu_gradient(threads, 8, kept_calls[0], 0.0, 3.0, &count);
-        for (int k = 1; k < 3; k++) {
-            double *other = cpu_gradient(threads, 8, kept_calls[k], 0.0, 3.0, &count);
+        double *first = cpu_gradient(threads, 8, keepings[0], 0.0, 3.0, &count);
+        for (size_t k = 1; k < sizeof keepings / sizeof *keepings; k++) {
+            double *other = cpu_gradient(threads, 8, keepings[k], 0.0, 3.0, &count);
             assert_memory_equal(first, other, (size_t)count * sizeof *first);
             free(other);
         }
@@ -233,11 +240,11 @@ static void check_precision(int kept, double eta, double guidance)
     struct backend *reference;
     int64_t count;
     assert_int_equal(backend_reference_create(&reference).code, STATUS_OK);
-    pass_begin(&pass, reference, 1, eta, guidance);
+    pass_begin(&pass, reference, (struct keeping){1, false}, eta, guidance);
     pass_run(&pass, kept, 1);
     double *exact = gradient(&pass, &count), error = 0.0, size = 0.0;
     pass_end(&pass);
-    double *single = cpu_gradient(2, kept, 2, eta, guidance, &count);
+    double *single = cpu_gradient(2, kept, (struct keeping){2, false}, eta, guidance, &count);
     for (int64_t i = 0; i < count; i++) {
         error += (single[i] - exact[i]) * (single[i] - exact[i]);
         size += exact[i] * exact[i];
@@ -261,7 +268,7 @@ static void test_merged_and_attached_agree(void **state)
 {
     (void)state;
     struct pass pass;
-    pass_begin(&pass, cpu(1), 1, 0.0, 3.0);
+    pass_begin(&pass, cpu(1), (struct keeping){1, false}, 0.0, 3.0);
     enum { COUNT = 2 * 3 * 4 * 4 };
     float merged[2048], attached[2048];
     assert_int_equal(chain_step(pass.chain, 0, false, -1).code, STATUS_OK);
@@ -288,7 +295,7 @@ static void test_high_water_equals_the_plan(void **state)
 {
     (void)state;
     struct pass pass;
-    pass_begin(&pass, cpu(2), 2, 0.0, 3.0);
+    pass_begin(&pass, cpu(2), (struct keeping){2, false}, 0.0, 3.0);
     pass_run(&pass, 5, 2);
     assert_int_equal(chain_high_water(pass.chain), chain_work(pass.chain).bytes);
     pass_end(&pass);

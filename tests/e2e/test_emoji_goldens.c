@@ -205,7 +205,7 @@ static void check_gradient(const char *reward, double alpha)
     must(chain_decode_back(test.chain, 0));
     for (int i = STEPS - 1; i >= STEPS - KEPT; i--) must(chain_step_back(test.chain, i, STEPS - 1 - i));
     must(safetensors_read(test.golden, "reward", &one, &value));
-    assert_true(fabs(score - value) < 1e-4 * fabs(value) + 1e-6);
+    assert_true(fabs((double)score - (double)value) < 1e-4 * fabs((double)value) + 1e-6);
     snprintf(name, sizeof name, "adapter gradient of %s", reward);
     check(name, gradient_error(&test));
     end(&test);

@@ -75,7 +75,7 @@ static status run(struct call *call, const struct safetensors *golden, double *e
     TRY(read_golden(golden, "context", &values[2], &count));
     for (int i = 0; i < 3; i++) TRY(bind(call, call->inputs[i], values[i], &bound[i]));
     TRY(bind(call, call->output, NULL, &bound[3]));
-    TRY(program_pack(call->program, NULL, regions[3], regions[2]));
+    TRY(program_pack(call->program, NULL, regions[3], regions[1], regions[2]));
     TRY(program_forward(call->program, regions[0], regions[1], regions[2]));
     TRY(call->backend->interface->synchronize(call->backend));
     TRY(read_golden(golden, "prediction", &expected, &count));

@@ -4,7 +4,7 @@
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(realpath "${BUILD:-.}")
 failed=0
-for terminal in xterm mlterm kitty foot tmux; do
+for terminal in xterm mlterm kitty foot tmux tmux-passthrough; do
     sh "$here/../tui/walk.sh" "$terminal" "$build/tests/tui/studio_driver" "$build/tests/tui/fake_engine" \
         "$here/../tui/catalogue.json" "${1:-500}" "${2:-1}"
     result=$?

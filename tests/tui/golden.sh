@@ -1,27 +1,40 @@
 #!/bin/sh
-# Text screens of the studio against golden files, drawn by tmux from a reproducible feed.
-# Usage: golden.sh DRIVER FAKE_ENGINE CATALOGUE GOLDEN_FOLDER ; UPDATE=1 writes the golden files anew.
+# Text screens of the studio, with their attributes, against golden files: drawn by tmux, fed by a recorded real session
+# under the recording's clock. The recording and the golden files are made anew by:
+#   record.sh build/alignprop build/tests/tui/studio_driver build/tests/tui/record_session build/tests/tui/replay_engine \
+#       tests/tui/session.recording
+#   UPDATE=1 golden.sh build/tests/tui/studio_driver build/tests/tui/replay_engine tests/tui/session.recording tests/tui/golden
+# Usage: golden.sh DRIVER REPLAYER RECORDING GOLDEN_FOLDER
 set -u
-driver=$1 engine=$2 catalogue=$3 golden=$4
+driver=$1 replayer=$2 recording=$3 golden=$4
 work=$(mktemp -d) || exit 1
 tmux="tmux -L studio-golden-$$ -f /dev/null"
-cleanup() { $tmux kill-server 2>/dev/null; kill "$feed" 2>/dev/null; rm -rf "$work"; }
+feed= desk_feed=
+cleanup() { $tmux kill-server 2>/dev/null; kill $feed $desk_feed 2>/dev/null; wait 2>/dev/null; rm -rf "$work"; }
 trap cleanup EXIT INT TERM
 failed=0
 
-feed() { # feed STEP
-    [ -n "${feed:-}" ] && kill "$feed" 2>/dev/null && wait "$feed" 2>/dev/null
-    rm -rf "$work/sock" "$work/run"
-    "$engine" "$catalogue" "$work/sock" "$work/run" --step "$1" & feed=$!
+await() { # SOCKET
     tries=0
-    while [ ! -S "$work/sock" ] && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+    while [ ! -S "$1" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+}
+
+feed() { # STEP WORDS... : the run as it was in the step after STEP
+    [ -n "$feed" ] && kill "$feed" 2>/dev/null && wait "$feed" 2>/dev/null
+    rm -rf "$work/sock" "$work/run"
+    clock=$("$replayer" "$recording" --clock "$1")
+    step=$1
+    shift
+    "$replayer" "$recording" "$work/sock" "$work/run" --until "$step" "$@" & feed=$!
+    await "$work/sock"
 }
 
 stable() { # waits until the screen has stood still for two looks
     last= ; same=0; tries=0
-    while [ $same -lt 2 ] && [ $tries -lt 60 ]; do
-        sleep 0.12
-        now=$($tmux capture-pane -e -p | cksum)
+    while [ $same -lt 2 ] && [ $tries -lt ${TRIES:-60} ]; do
+        sleep ${PAUSE:-0.12}
+        now=$($tmux capture-pane -e -p | tee "$work/look" | cksum)
+        grep -q 'redrawing\|working out' "$work/look" && now=$tries # an answer is on its way
         if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
         last=$now tries=$((tries + 1))
     done
@@ -32,7 +45,7 @@ screen() {
     name=$1 columns=$2 rows=$3 words=$4
     shift 4
     $tmux new-session -d -x "$columns" -y "$rows" \
-        "env TERM=tmux-256color LC_ALL=C.UTF-8 ALIGNPROP_CLOCK=1795424500 TZ=UTC $driver studio --fixed-link --engine $work/sock $words 2>$work/errors"
+        "env TERM=tmux-256color LC_ALL=C.UTF-8 ALIGNPROP_CLOCK=$clock TZ=UTC $environment $driver studio --fixed-link --engine $desk $words 2>$work/errors"
     $tmux set-option -g status off >/dev/null
     stable
     for key in "$@"; do
@@ -51,41 +64,64 @@ screen() {
     fi
 }
 
-attach="--socket $work/sock"
+desk=${DESK:-$work/desk}
+if [ -z "${DESK:-}" ]; then
+    "$replayer" "$recording" "$desk" "$work/run" --desk & desk_feed=$!
+    await "$desk"
+fi
+environment=
+run="--socket $work/sock"
+sizes=${SIZES:-80x24 120x40 200x60}
+
 feed 40
-for size in "80 24" "120 40" "200 60"; do
-    set -- $size
-    at="$1x$2" c=$1 r=$2
-    screen "home-$at" $c $r "" h
-    screen "tune-$at" $c $r "$attach --pictures none"
-    screen "edit-$at" $c $r "" h g e Down Right
-    screen "rewards-$at" $c $r "$attach" 3
-    screen "prompts-$at" $c $r "$attach --pictures none" 4
-    screen "timeline-$at" $c $r "$attach --pictures none" 5 Left
-    screen "grid-$at" $c $r "$attach --pictures none" 6 Right Down
-    screen "compare-$at" $c $r "" h g Space Down Space 7
-    screen "mixer-$at" $c $r "--pictures none" h 8 Left
-    screen "runs-$at" $c $r "" h 9
-    screen "log-$at" $c $r "$attach" 0
+for at in $sizes; do
+    c=${at%x*} r=${at#*x}
+    screen "home-$at" $c $r "--pictures none"
+    screen "tune-$at" $c $r "$run --pictures none"
+    screen "edit-$at" $c $r "" g e Down Right
+    screen "rewards-$at" $c $r "$run" 3
+    screen "prompts-$at" $c $r "$run --pictures none" 4
+    screen "prompts-of-file-$at" $c $r "" g Down e 4
+    screen "timeline-$at" $c $r "$run --pictures none" 5 Left
+    screen "grid-$at" $c $r "$run --pictures none" 6 Right Down
+    screen "compare-$at" $c $r "" g Space Down Space 7
+    screen "mixer-$at" $c $r "--pictures none" 8 Left
+    screen "runs-$at" $c $r "" 9
+    screen "log-$at" $c $r "$run" 0
     # errors
-    screen "missing-model-$at" $c $r "" h g Down Down Down Enter
-    screen "broken-preset-$at" $c $r "" h G Enter
-    screen "does-not-fit-$at" $c $r "" h g e / b a t c h Enter g Enter C-u 6 4 Enter
-    screen "bad-value-$at" $c $r "$attach --pictures none" = C-u x Enter
+    screen "missing-model-$at" $c $r "" / s d 1 5 Enter Enter
+    screen "broken-preset-$at" $c $r "" G Enter
+    screen "does-not-fit-$at" $c $r "" g e / l i m i t Enter g Enter C-u 5 0 Space M i B Enter
+    screen "bad-setting-$at" $c $r "" g e / l i m i t Enter g Enter C-u 1 e 3 Enter
+    screen "bad-value-$at" $c $r "$run --pictures none" = C-u x Enter
 done
-screen tune-symbols-80x24 80 24 "$attach --pictures symbols"
-screen help-80x24 80 24 "$attach --pictures none" '?'
-screen palette-80x24 80 24 "$attach --pictures none" : s a
-screen filter-80x24 80 24 "" h / c l
-screen leave-80x24 80 24 "$attach --pictures none" q
-screen export-80x24 80 24 "$attach --pictures none" E
+screen tune-symbols-80x24 80 24 "$run --pictures symbols"
+screen help-80x24 80 24 "$run --pictures none" '?'
+screen palette-80x24 80 24 "$run --pictures none" : s a
+screen filter-80x24 80 24 "" / c l
+screen leave-80x24 80 24 "$run --pictures none" q
+screen export-80x24 80 24 "$run --pictures none" E
+environment=NO_COLOR=1
+screen tune-no-color-80x24 80 24 "$run --pictures symbols"
+environment=
 feed 0
-for size in "80 24" "120 40" "200 60"; do
-    set -- $size
-    at="$1x$2" c=$1 r=$2
-    screen "tune-empty-$at" $c $r "$attach --pictures none"
-    screen "timeline-empty-$at" $c $r "$attach --pictures none" 5
-    screen "grid-empty-$at" $c $r "$attach --pictures none" 6
-    screen "compare-empty-$at" $c $r "" h 7
+for at in $sizes; do
+    c=${at%x*} r=${at#*x}
+    screen "tune-empty-$at" $c $r "$run --pictures none"
+    screen "timeline-empty-$at" $c $r "$run --pictures none" 5
+    screen "grid-empty-$at" $c $r "$run --pictures none" 6
+    screen "compare-empty-$at" $c $r "" 7
+done
+screen prompts-empty-80x24 80 24 "" 4
+screen rewards-empty-80x24 80 24 "" 3
+# The engine dies: its last words, and what can be done.
+feed 40 --lose
+for at in $sizes; do screen "tune-lost-$at" ${at%x*} ${at#*x} "$run --pictures none"; done
+# Who attaches sees what who has watched from the start sees.
+feed 40 --attach
+UPDATE=
+for at in $sizes; do
+    screen "tune-$at" ${at%x*} ${at#*x} "$run --pictures none"
+    screen "timeline-$at" ${at%x*} ${at#*x} "$run --pictures none" 5 Left
 done
 exit $failed

@@ -28,5 +28,10 @@ press z; shot large; press z; shot small; same first small "after enlarging"
 if [ "$terminal" = xterm ]; then
     xdotool windowsize --usehints "$window" 90 30; settle
     xdotool windowsize --usehints "$window" 100 36; settle; shot resized; same first resized "after resizing"
+    press shift+KP_Subtract; shot lettered; press ctrl+l; shot fresh; same lettered fresh "with a smaller font"
+    count=$(red lettered)
+    [ "$count" -gt 3000 ] || fail "no picture with a smaller font: $count red pixels"
+    [ "$(differing first lettered)" -gt 5000 ] || fail "the font's size does not change"
+    press shift+KP_Add; shot again; same first again "with the font of the start"
 fi
 exit $failed

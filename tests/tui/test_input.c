@@ -1,6 +1,7 @@
 /* Keys, mouse, paste and late replies; complaints 5, 8 and 10 of the list of what terminal programs get wrong. */
 #include "tui/commands.h"
 #include "tui/terminal/input.h"
+#include "tui/terminal/multiplexer.h"
 #include "tui/terminal/probe.h"
 
 #include <setjmp.h>
@@ -213,6 +214,28 @@ static void terminals_are_told_apart(void **state)
     }
 }
 
+static void complaint_03_tmux_tells_where_its_pane_stands(void **state)
+{
+    (void)state;
+    struct multiplexer tmux;
+    multiplexer_init(&tmux);
+    assert_false(tmux.known);
+    assert_true(multiplexer_parse(&tmux, "0 0 0 on bottom\n"));
+    assert_true(tmux.known && !tmux.passes_through);
+    assert_int_equal(tmux.row, 0);
+    assert_true(multiplexer_parse(&tmux, "41 12 1 on top\n"));
+    assert_true(tmux.passes_through);
+    assert_int_equal(tmux.row, 13);
+    assert_int_equal(tmux.column, 41);
+    assert_true(multiplexer_parse(&tmux, "0 3 all 2 top\n"));
+    assert_int_equal(tmux.row, 5);
+    assert_true(multiplexer_parse(&tmux, "0 3 off off top\n"));
+    assert_false(tmux.passes_through);
+    assert_int_equal(tmux.row, 3);
+    assert_false(multiplexer_parse(&tmux, "no server running\n"));
+    assert_false(multiplexer_parse(&tmux, ""));
+}
+
 static void complaint_06_cell_sizes(void **state)
 {
     (void)state;
@@ -313,6 +336,7 @@ int main(void)
         cmocka_unit_test(pasting_is_text),
         cmocka_unit_test(the_mouse_is_read),
         cmocka_unit_test(terminals_are_told_apart),
+        cmocka_unit_test(complaint_03_tmux_tells_where_its_pane_stands),
         cmocka_unit_test(complaint_06_cell_sizes),
         cmocka_unit_test(complaint_10_vim_keys_everywhere),
         cmocka_unit_test(complaint_09_one_table_for_keys_and_words),

@@ -2,6 +2,7 @@
 #include "tui/client/frames.h"
 #include "tui/client/item.h"
 #include "tui/pictures/encode.h"
+#include "tui/pictures/maker.h"
 #include "tui/run/run.h"
 #include "tui/screen/field.h"
 #include "tui/screen/layout.h"
@@ -12,6 +13,7 @@
 
 #include <locale.h>
 #include <math.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +36,8 @@ static void complaint_12_nothing_overlaps_at_any_size(void **state)
             struct frame_layout frame = layout_frame(rows, columns);
             for (int rewards = 1; rewards <= 6; rewards++) {
                 for (int side = 0; side < 2; side++) {
-                    struct tune_layout layout = layout_tune(frame.body, rewards, side);
+                    double square = 1.5 + (rows + columns) % 5 * 0.25; /* cells of several shapes */
+                    struct tune_layout layout = layout_tune(frame.body, rewards, side, square);
                     struct area all[24];
                     int count = 0;
                     for (int index = 0; index < layout.picture_count; index++) {
@@ -69,13 +72,13 @@ static void complaint_12_nothing_overlaps_at_any_size(void **state)
 static void a_picture_of_32x16_cells_fits_the_smallest_screen(void **state)
 {
     (void)state;
-    struct tune_layout layout = layout_tune(layout_frame(24, 80).body, 2, false);
+    struct tune_layout layout = layout_tune(layout_frame(24, 80).body, 2, false, 2);
     assert_int_equal(layout.picture_count, 1);
     assert_true(layout.pictures[0].rows >= 16);
     assert_true(layout.pictures[0].columns >= 32);
     assert_true(layout.pictures[0].row + layout.pictures[0].rows <= 24 - 2);
-    assert_int_equal(layout_tune(layout_frame(60, 200).body, 2, false).picture_count, 4);
-    assert_false(area_empty(layout_tune(layout_frame(60, 200).body, 2, false).small_curves));
+    assert_int_equal(layout_tune(layout_frame(60, 200).body, 2, false, 2).picture_count, 4);
+    assert_false(area_empty(layout_tune(layout_frame(60, 200).body, 2, false, 2).small_curves));
     assert_true(layout_frame(23, 80).too_small);
     assert_true(layout_frame(24, 79).too_small);
     assert_false(layout_frame(24, 80).too_small);
@@ -154,13 +157,22 @@ static void run_link(struct link *link, int64_t *now, double rate, double round_
     int64_t until = *now + seconds * 1000;
     *worst = 0;
     while (*now < until) {
+        if (link_question_due(link, *now)) {
+            link_mark(link, 4, *now);
+            *now += (int64_t)round_trip;
+            link_answer(link, *now);
+            continue;
+        }
         size_t room = link_room(link, *now);
         size_t bytes = room < frame ? room : frame;
         if (bytes == 0) bytes = 1;
         link_mark(link, bytes, *now);
         double queued = (double)bytes / rate * 1000;
         if (queued > *worst) *worst = queued;
-        *now += (int64_t)(round_trip + queued);
+        int64_t answered = *now + (int64_t)(round_trip + queued);
+        for (int left = link_watch(link, *now); left > 0 && *now + left < answered; left = link_watch(link, *now))
+            *now += left;
+        *now = answered;
         link_answer(link, *now);
     }
 }
@@ -172,7 +184,7 @@ static void complaint_18_levels_follow_the_link(void **state)
     int64_t now = 1000;
     double worst = 0;
     link_init(&link);
-    run_link(&link, &now, 20e6, 1, 80000, 5, &worst);
+    run_link(&link, &now, 20e6, 300, 80000, 5, &worst);
     assert_int_equal(link.level, LINK_FULL);
     run_link(&link, &now, 250e3, 300, 80000, 10, &worst); /* 2 Mbit/s */
     assert_int_equal(link.level, LINK_MEDIUM);
@@ -182,8 +194,24 @@ static void complaint_18_levels_follow_the_link(void **state)
     assert_int_equal(link.level, LINK_SYMBOLS);
     run_link(&link, &now, 7e3, 300, 80000, 5, &worst);
     assert_true(worst < 250);
-    run_link(&link, &now, 20e6, 1, 80000, 10, &worst);
+    run_link(&link, &now, 20e6, 300, 80000, 10, &worst);
     assert_true(link.level >= LINK_MEDIUM);
+}
+
+/* The program stays, its terminal is another one, further away: the round trip is measured anew. */
+static void levels_follow_another_route(void **state)
+{
+    (void)state;
+    struct link link;
+    int64_t now = 1000;
+    double worst = 0;
+    link_init(&link);
+    run_link(&link, &now, 20e6, 1, 80000, 5, &worst);
+    assert_int_equal(link.level, LINK_FULL);
+    run_link(&link, &now, 250e3, 300, 80000, 20, &worst);
+    assert_int_equal(link.level, LINK_MEDIUM);
+    run_link(&link, &now, 20e6, 1, 80000, 10, &worst);
+    assert_int_equal(link.level, LINK_FULL);
 }
 
 static void a_busy_terminal_is_no_slow_link(void **state)
@@ -200,6 +228,77 @@ static void a_busy_terminal_is_no_slow_link(void **state)
         link_answer(&link, now);
     }
     assert_int_equal(link.level, LINK_FULL);
+}
+
+/* On a machine that is busy for seconds every piece is late, whatever its size: pictures stay, and what is under way is
+ * no more than a pseudo terminal takes at once. */
+static void a_busy_machine_is_no_slow_link(void **state)
+{
+    (void)state;
+    struct link link;
+    int64_t now = 1000;
+    unsigned seed = 3;
+    double worst;
+    link_init(&link);
+    link_note_round_trip(&link, 1, now);
+    run_link(&link, &now, 20e6, 1, 4000, 3, &worst);
+    for (int index = 0; index < 300; index++) {
+        size_t bytes = index % 3 == 0 ? 4000 : 600;
+        link_mark(&link, bytes, now);
+        now += 20 + rand_r(&seed) % 150;
+        link_answer(&link, now);
+        assert_int_equal(link.level, LINK_FULL);
+    }
+    assert_true(link_room(&link, now) <= 12 << 10);
+}
+
+/* A piece that stays under way for a second lowers the level before it is answered, and nothing follows it. */
+static void complaint_18_a_stall_lowers_the_level_at_once(void **state)
+{
+    (void)state;
+    struct link link;
+    int64_t now = 1000;
+    double worst;
+    link_init(&link);
+    link_note_round_trip(&link, 300, now);
+    run_link(&link, &now, 250e3, 300, 4000, 20, &worst);
+    assert_int_equal(link.level, LINK_MEDIUM);
+    size_t bytes = link_room(&link, now);
+    link_mark(&link, bytes, now);
+    for (int64_t until = now + 1500; now < until;) {
+        int left = link_watch(&link, now);
+        assert_true(left > 0);
+        now += left;
+    }
+    assert_int_equal(link.level, LINK_SYMBOLS);
+    assert_int_equal(link_room(&link, now), 0);
+}
+
+/* One answer never comes, as when a key is typed into the middle of it: what follows is sent all the same, and not
+ * taken for late. */
+static void a_lost_answer_is_got_over(void **state)
+{
+    (void)state;
+    for (int near = 0; near < 2; near++) {
+        struct link link;
+        int64_t now = 1000;
+        double worst, round_trip = near ? 1 : 200;
+        link_init(&link);
+        link_note_round_trip(&link, round_trip, now);
+        run_link(&link, &now, 20e6, round_trip, 4000, 8, &worst);
+        assert_int_equal(link.level, LINK_FULL);
+        link_mark(&link, 500, now);
+        int64_t until = now + 4000;
+        while (now < until) {
+            int left = link_watch(&link, now);
+            if (left < 0) break;
+            now += left;
+        }
+        assert_true(now < until);
+        assert_true(link_room(&link, now) > 0);
+        run_link(&link, &now, 20e6, round_trip, 4000, 10, &worst);
+        assert_int_equal(link.level, LINK_FULL);
+    }
 }
 
 static void a_silent_terminal_is_not_waited_for(void **state)
@@ -282,11 +381,21 @@ static void totals_follow_the_present_weights(void **state)
     assert_int_equal(run_best(run)->step, 2); /* 0.5 - 1.5 beats 0.9 - 3 and 0.2 - 2 */
     run->rewards[1].weight = 0;
     assert_int_equal(run_best(run)->step, 1); /* without jpeg 0.9 is best */
-    const char event[] = "{\"event\":\"rollback\",\"step\":1}";
+    const char event[] = "{\"event\":\"rollback\",\"step\":2,\"to\":1}";
     cJSON *line = item_object(event, sizeof event - 1);
     run_take_line(run, line);
     cJSON_Delete(line);
     assert_int_equal(run->history_count, 2);
+    assert_int_equal(run->step, 1);
+    const char resumed[] = "{\"event\":\"resume\",\"step\":1}"; /* step 1 comes again */
+    line = item_object(resumed, sizeof resumed - 1);
+    run_take_line(run, line);
+    cJSON_Delete(line);
+    assert_int_equal(run->history_count, 1);
+    char name[64];
+    assert_string_equal(run_short_name("two-cats-20261127-194532", name, sizeof name), "two-cats");
+    assert_string_equal(run_short_name("two-cats-20261127-194532-2", name, sizeof name), "two-cats");
+    assert_string_equal(run_short_name("run-2026-1", name, sizeof name), "run-2026-1");
     run_free(run);
 }
 
@@ -355,6 +464,76 @@ static void control_strings_are_whole_in_every_piece(void **state)
     image_free(&image);
 }
 
+static struct encode_request sixel_request(const struct image *image, int colors)
+{
+    return (struct encode_request){.image = image,
+                                   .rows = 8,
+                                   .columns = 16,
+                                   .cell_width = 8,
+                                   .cell_height = 16,
+                                   .largest_side = 256,
+                                   .colors = colors,
+                                   .strip_rows = 1};
+}
+
+/* Every colour that a strip uses is defined in it, and none that it does not use. */
+static void sixel_strips_define_what_they_use(void **state)
+{
+    (void)state;
+    struct image image = test_image(128);
+    struct encoded encoded = {0};
+    struct encode_request request = sixel_request(&image, 256);
+    assert_true(encode_sixel(&request, &encoded));
+    assert_int_equal(encoded.count, 8);
+    size_t at = 0;
+    for (int piece = 0; piece < encoded.count; piece++) {
+        bool defined[256] = {false}, used[256] = {false};
+        for (; at < encoded.ends[piece]; at++) {
+            if (encoded.bytes.data[at] != '#') continue;
+            char *end = NULL;
+            long color = strtol(encoded.bytes.data + at + 1, &end, 10);
+            assert_in_range(color, 0, 255);
+            *(*end == ';' ? &defined[color] : &used[color]) = true;
+        }
+        assert_memory_equal(defined, used, sizeof used);
+    }
+    encoded_free(&encoded);
+    image_free(&image);
+}
+
+/* What the maker's thread makes is what encoding at once gives, also when the image has gone meanwhile. */
+static void the_maker_makes_one_picture_at_a_time(void **state)
+{
+    (void)state;
+    struct maker *maker = maker_new();
+    assert_non_null(maker);
+    for (unsigned long number = 1; number < 20; number++) {
+        struct image image = test_image(64 + (int)number);
+        struct encoded expected = {0};
+        struct making making = {
+            .number = number, .protocol = PROTOCOL_SIXEL, .request = sixel_request(&image, 64), .unicode = true};
+        assert_true(encode_sixel(&making.request, &expected));
+        assert_true(maker_start(maker, &making));
+        assert_false(maker_start(maker, &making));
+        image_free(&image);
+        struct pollfd wait = {.fd = maker_descriptor(maker), .events = POLLIN};
+        struct made made;
+        assert_int_equal(poll(&wait, 1, 60000), 1);
+        assert_true(maker_take(maker, &made));
+        assert_false(maker_take(maker, &made));
+        assert_true(made.ready && made.number == number && made.cells == NULL);
+        assert_int_equal(made.encoded->bytes.length, expected.bytes.length);
+        assert_memory_equal(made.encoded->bytes.data, expected.bytes.data, expected.bytes.length);
+        encoded_free(&expected);
+    }
+    struct image image = test_image(32);
+    struct making making = {
+        .number = 20, .protocol = PROTOCOL_SYMBOLS, .request = sixel_request(&image, 64), .palette = SYMBOLS_256};
+    assert_true(maker_start(maker, &making));
+    image_free(&image);
+    maker_free(maker); /* with a picture in hand */
+}
+
 static void pictures_are_scaled_without_shift(void **state)
 {
     (void)state;
@@ -386,11 +565,17 @@ int main(void)
         cmocka_unit_test(fields_edit_characters_not_bytes),
         cmocka_unit_test(complaint_18_levels_follow_the_link),
         cmocka_unit_test(a_busy_terminal_is_no_slow_link),
+        cmocka_unit_test(levels_follow_another_route),
+        cmocka_unit_test(a_busy_machine_is_no_slow_link),
+        cmocka_unit_test(complaint_18_a_stall_lowers_the_level_at_once),
+        cmocka_unit_test(a_lost_answer_is_got_over),
         cmocka_unit_test(a_silent_terminal_is_not_waited_for),
         cmocka_unit_test(frames_come_out_as_they_went_in),
         cmocka_unit_test(totals_follow_the_present_weights),
         cmocka_unit_test(descriptions_lose_their_scrolling),
         cmocka_unit_test(control_strings_are_whole_in_every_piece),
+        cmocka_unit_test(sixel_strips_define_what_they_use),
+        cmocka_unit_test(the_maker_makes_one_picture_at_a_time),
         cmocka_unit_test(pictures_are_scaled_without_shift),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,6 +173,59 @@ static void complaint_17_also_when_the_terminal_had_stopped_reading(void **state
     session_close(&session);
 }
 
+static size_t occurrences(const struct session *session, size_t from, const char *text);
+
+static bool file_appears(struct session *session, const char *path)
+{
+    for (int tries = 0; tries < 100 && access(path, F_OK) != 0; tries++) session_pump(session, 50);
+    return access(path, F_OK) == 0;
+}
+
+static void expect_same_files(const char *first, const char *second)
+{
+    char command[600];
+    snprintf(command, sizeof command, "cmp %s %s", first, second);
+    assert_int_equal(system(command), 0);
+}
+
+/* Ctrl-Z under a shell with job control: the terminal is the shell's again, as it was; after `fg` the pictures are
+ * back. */
+static void complaint_17_stopped_and_continued(void **state)
+{
+    (void)state;
+    struct session session;
+    session_open(&session, NULL);
+    session.sixel = true;
+    char script[1000], path[3][100];
+    static const char *const names[] = {"before", "stopped", "after"};
+    for (int index = 0; index < 3; index++)
+        snprintf(path[index], sizeof path[index], "%s/%s", session.folder, names[index]);
+    snprintf(
+        script, sizeof script,
+        "set -m; stty -a >%s; $STUDIO_DRIVER studio --engine %s --socket %s; stty -a >%s; sleep 0.5; fg; stty -a >%s",
+        path[0], session.socket_path, session.socket_path, path[1], path[2]);
+    const char *words[] = {"/bin/sh", "-c", script, NULL};
+    session_start_program(&session, 40, 120, "xterm-256color", words);
+    assert_true(session_wait(&session, 0, "\033P", 10000));
+    session_pump(&session, 500);
+    session_type(&session, "\032");
+    assert_true(file_appears(&session, path[1]));
+    assert_true(screen_is_left(&session));
+    assert_true(control_strings_are_ended(&session));
+    expect_same_files(path[0], path[1]);
+    size_t from = session.output.length;
+    assert_true(session_wait(&session, from, "\033P", 10000));
+    session_pump(&session, 500);
+    assert_int_equal(occurrences(&session, from, "\033[?1049h"), 1);
+    session_type(&session, "\003");
+    session_pump(&session, 200);
+    session_type(&session, "d");
+    assert_true(file_appears(&session, path[2]));
+    expect_same_files(path[0], path[2]);
+    assert_true(screen_is_left(&session));
+    session_close(&session);
+}
+
 static void complaint_15_a_hang_up_ends_the_studio_not_the_run(void **state)
 {
     (void)state;
@@ -620,6 +673,7 @@ int main(int count, char **words)
         cmocka_unit_test(complaint_05_replies_at_the_end),
         cmocka_unit_test(complaint_17_the_terminal_is_restored),
         cmocka_unit_test(complaint_17_also_when_the_terminal_had_stopped_reading),
+        cmocka_unit_test(complaint_17_stopped_and_continued),
         cmocka_unit_test(complaint_15_a_hang_up_ends_the_studio_not_the_run),
         cmocka_unit_test(a_dead_engine_is_reported_with_its_last_words),
         cmocka_unit_test(complaint_12_any_size_is_survived),

@@ -15,7 +15,7 @@ pick() { # sets `picked` to one of the words
 }
 resize() {
     case $terminal in
-    xterm | tmux)
+    xterm | tmux*)
         pick "100 36" "80 24" "120 40" "90 30" "60 20"
         xdotool windowsize --usehints "$window" $picked ;;
     mlterm | kitty)

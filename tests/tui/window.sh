@@ -1,10 +1,11 @@
 # A studio in a window of a real terminal under Xvfb, for pictures.sh and walk.sh, which source this.
-# $1: xterm, mlterm, kitty, foot (in a Wayland compositor inside Xvfb) or tmux (inside xterm); $2 $3 $4: the driver, the
-# fake engine, its catalogue. Exit 77 where the terminal cannot run, with the reason; xterm and tmux always can.
+# $1: xterm, mlterm, kitty, foot (in a Wayland compositor inside Xvfb), tmux (inside xterm) or tmux-passthrough (the same,
+# handing pictures on, with another pane above the studio's); $2 $3 $4: the driver, the fake engine, its catalogue.
+# Exit 77 where the terminal cannot run, with the reason; xterm and tmux always can.
 set -u
 terminal=$1 driver=$2 engine=$3 catalogue=$4
-absent() { echo "$*"; case $terminal in xterm | tmux) exit 1 ;; *) exit 77 ;; esac; }
-case $terminal in tmux) needed="xterm tmux" ;; foot) needed="foot weston" ;; *) needed=$terminal ;; esac
+absent() { echo "$*"; case $terminal in xterm | tmux*) exit 1 ;; *) exit 77 ;; esac; }
+case $terminal in tmux*) needed="xterm tmux" ;; foot) needed="foot weston" ;; *) needed=$terminal ;; esac
 for program in Xvfb xdotool import convert compare $needed; do
     command -v "$program" >/dev/null || absent "$terminal: $program is not installed"
 done
@@ -18,7 +19,7 @@ export ALIGNPROP_CLOCK="${ALIGNPROP_CLOCK-1795424500}"
 window_process= feed= compositor=
 cleanup() {
     kill -CONT "$feed" 2>/dev/null
-    [ "$terminal" = tmux ] && tmux -L "studio-window-$$" kill-server 2>/dev/null
+    case $terminal in tmux*) tmux -L "studio-window-$$" kill-server 2>/dev/null ;; esac
     kill $window_process $compositor $feed $server 2>/dev/null
     wait 2>/dev/null
     [ -n "${KEEP:-}" ] && cp "$work"/*.png "$KEEP"
@@ -58,6 +59,11 @@ open_window() { # words for the studio
         xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session "env TERM=tmux-256color $command" \; \
             set-option -g status off
         class=xterm ;;
+    tmux-passthrough)
+        xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session "cat" \; set-option -g allow-passthrough on \; \
+            set-option -g status-position top \; set-option -g status-right '' \; \
+            split-window -l 30 "env TERM=tmux-256color $command --pictures sixel"
+        class=xterm ;;
     mlterm) mlterm --geometry=100x36+0+0 --term=xterm-256color -e $command & ;;
     kitty)
         kitty --config NONE -o confirm_os_window_close=0 -o remember_window_size=no -o initial_window_width=900 \
@@ -81,12 +87,13 @@ open_window() { # words for the studio
 }
 
 shot() { import -window root "$work/$1.png"; }
-settle() { # waits until two shots are equal
-    last= tries=0
-    while [ $tries -lt 40 ]; do
+settle() { # waits until five shots in a row are equal: a busy machine pauses in the middle of a picture
+    last= equal=0 tries=0
+    while [ $tries -lt 60 ]; do
         sleep 0.25
         now=$(import -window root rgb:- | cksum)
-        [ "$now" = "$last" ] && return
+        if [ "$now" = "$last" ]; then equal=$((equal + 1)); else equal=0; fi
+        [ $equal -ge 4 ] && return
         last=$now tries=$((tries + 1))
     done
 }

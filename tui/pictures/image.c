@@ -20,7 +20,7 @@ static uint64_t hash_of(int width, int height, const unsigned char *pixels)
     return hash == 0 ? 1 : hash;
 }
 
-bool image_set(struct image *image, int width, int height, const unsigned char *pixels)
+static bool take_pixels(struct image *image, int width, int height, const unsigned char *pixels)
 {
     size_t length = (size_t)width * (size_t)height * 3;
     if (image->width != width || image->height != height || image->pixels == NULL) {
@@ -32,7 +32,20 @@ bool image_set(struct image *image, int width, int height, const unsigned char *
         image->height = height;
     }
     memcpy(image->pixels, pixels, length);
+    return true;
+}
+
+bool image_set(struct image *image, int width, int height, const unsigned char *pixels)
+{
+    if (!take_pixels(image, width, height, pixels)) return false;
     image->hash = hash_of(width, height, pixels);
+    return true;
+}
+
+bool image_copy(struct image *image, const struct image *source)
+{
+    if (!take_pixels(image, source->width, source->height, source->pixels)) return false;
+    image->hash = source->hash;
     return true;
 }
 
@@ -123,6 +136,7 @@ static void scale_row(const unsigned char *source, int from, const struct tap *t
 
 static unsigned char to_byte(float value)
 {
+    /* lround would be a call for every sample. NOLINTNEXTLINE(bugprone-incorrect-roundings) */
     return value <= 0 ? 0 : value >= 255 ? 255 : (unsigned char)(value + 0.5f);
 }
 

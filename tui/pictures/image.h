@@ -17,6 +17,8 @@ struct image {
 
 /* Copies `pixels`; false when memory is short. */
 bool image_set(struct image *image, int width, int height, const unsigned char *pixels);
+/* The same with the picture of another image, whose hash is known. */
+bool image_copy(struct image *image, const struct image *source);
 void image_free(struct image *image);
 /* Reads a PNG; the message names the file. */
 status image_load_png(const char *path, struct image *image);

@@ -1,4 +1,5 @@
 #include "tui/pictures/placement.h"
+#include "tui/pictures/maker.h"
 
 #include <curses.h>
 #include <stdlib.h>
@@ -10,11 +11,14 @@ struct slot {
     uint64_t wanted_hash, shown_hash; /* shown 0: nothing stands */
     struct image image;               /* what is wanted, copied when it changes */
     int64_t started;                  /* when the last picture was begun; 0: never */
-    unsigned identity;                /* kitty: number of what stands or is being sent */
-    struct encoded encoded;           /* what is being sent */
-    int next_piece;                   /* of it; count: done */
+    unsigned long making;             /* number of what the maker makes for this slot; 0: nothing */
+    uint64_t making_hash, failed_hash;
+    /* kitty: numbers of what stands, is being sent and is in the making */
+    unsigned shown_identity, sending_identity, making_identity;
+    struct encoded encoded; /* what is being sent */
+    int next_piece;         /* of it; count: done */
     uint64_t sending_hash;
-    struct symbol_cell *cells; /* symbols: cached for cells_hash */
+    struct symbol_cell *cells; /* symbols: the picture of cells_hash */
     struct symbol_cell *drawn; /* symbols: what stands; on a slow link it follows row by row */
     bool behind;               /* drawn differs from cells */
     uint64_t cells_hash;
@@ -22,28 +26,32 @@ struct slot {
 };
 
 struct pictures {
-    enum picture_protocol protocol, used; /* used: symbols on a slow link */
-    struct cell_size cell;
-    int colors;
-    enum symbol_palette palette;
-    bool unicode;
+    struct picture_settings settings;
+    enum picture_protocol used; /* symbols on a slow link */
     enum link_level level;
+    struct maker *maker;
+    unsigned long last_number; /* of what was given to the maker */
     struct slot slots[PICTURE_SLOTS];
-    int turn;         /* slot that is served first */
+    int make_turn, send_turn; /* slots that are served first */
     long cell_budget; /* symbols on a slow link: bytes of cells that may change in this frame; negative: no limit */
     unsigned last_identity;
-    struct bytes removals; /* kitty: what has to go before the next frame */
+    /* kitty: what goes ahead of the next frame. A transfer in chunks allows no other command in between, so its end
+     * comes first. */
+    struct bytes endings, removals;
 };
 
 struct pictures *pictures_new(void)
 {
     struct pictures *pictures = calloc(1, sizeof *pictures);
     if (pictures == NULL) return NULL;
-    pictures->protocol = pictures->used = PROTOCOL_SYMBOLS;
-    pictures->cell = (struct cell_size){10, 20, false};
-    pictures->colors = 256;
-    pictures->palette = SYMBOLS_256;
-    pictures->unicode = true;
+    pictures->maker = maker_new();
+    if (pictures->maker == NULL) {
+        free(pictures);
+        return NULL;
+    }
+    pictures->used = PROTOCOL_SYMBOLS;
+    pictures->settings = (struct picture_settings){
+        .protocol = PROTOCOL_SYMBOLS, .cell = {10, 20, false}, .colors = 256, .palette = SYMBOLS_256, .unicode = true};
     pictures->level = LINK_FULL;
     return pictures;
 }
@@ -51,33 +59,53 @@ struct pictures *pictures_new(void)
 void pictures_free(struct pictures *pictures)
 {
     if (pictures == NULL) return;
+    maker_free(pictures->maker);
     for (int index = 0; index < PICTURE_SLOTS; index++) {
         image_free(&pictures->slots[index].image);
         encoded_free(&pictures->slots[index].encoded);
         free(pictures->slots[index].cells);
         free(pictures->slots[index].drawn);
     }
+    bytes_free(&pictures->endings);
     bytes_free(&pictures->removals);
     free(pictures);
 }
 
-/* What is half sent is ended in a way that leaves nothing behind; pieces are whole control strings, so only kitty's
- * chunked transfer needs a last chunk. */
+static bool half_sent(const struct slot *slot)
+{
+    return slot->next_piece > 0 && slot->next_piece < slot->encoded.count;
+}
+
+/* Pieces are whole control strings, so only kitty's chunked transfer needs an end: a last chunk, and the picture goes.
+ */
+static void end_transfer(struct pictures *pictures, struct slot *slot)
+{
+    if (half_sent(slot) && pictures->used == PROTOCOL_KITTY)
+        bytes_format(&pictures->endings, "\033_Gm=0,q=2;\033\\\033_Ga=d,d=I,i=%u,q=2\033\\", slot->sending_identity);
+    slot->next_piece = 0;
+}
+
 static void stop_sending(struct pictures *pictures, struct slot *slot)
 {
-    bool begun = slot->next_piece > 0 && slot->next_piece < slot->encoded.count;
-    if (begun && pictures->used == PROTOCOL_KITTY)
-        bytes_format(&pictures->removals, "\033_Gm=0,q=2;\033\\\033_Ga=d,d=I,i=%u,q=2\033\\", slot->identity);
+    end_transfer(pictures, slot);
     encoded_clear(&slot->encoded);
-    slot->next_piece = 0;
     slot->sending_hash = 0;
+}
+
+/* Nothing of the slot's symbols stands any more. */
+static void forget_drawn(struct slot *slot)
+{
+    int count = slot->drawn != NULL ? slot->cells_rows * slot->cells_columns : 0;
+    for (int index = 0; index < count; index++) slot->drawn[index] = (struct symbol_cell){L' ', -1, -1};
 }
 
 static void remove_shown(struct pictures *pictures, struct slot *slot)
 {
+    if (slot->shown_hash != 0) forget_drawn(slot);
+    slot->making = 0; /* what comes of it belongs to nobody */
     stop_sending(pictures, slot);
     if (slot->shown_hash != 0 && pictures->used == PROTOCOL_KITTY)
-        bytes_format(&pictures->removals, "\033_Ga=d,d=I,i=%u,q=2\033\\", slot->identity);
+        bytes_format(&pictures->removals, "\033_Ga=d,d=I,i=%u,q=2\033\\", slot->shown_identity);
     slot->shown_hash = 0;
 }
 
@@ -88,22 +116,24 @@ void pictures_lost(struct pictures *pictures)
         /* kitty keeps pictures over a repaint: there they are removed, so that no second one lies below. */
         remove_shown(pictures, slot);
         slot->started = 0;
+        slot->failed_hash = 0;
     }
 }
 
-void pictures_configure(struct pictures *pictures, enum picture_protocol protocol, struct cell_size cell, int colors,
-                        enum symbol_palette palette, bool unicode)
+static bool same_settings(const struct picture_settings *left, const struct picture_settings *right)
 {
-    bool same = pictures->protocol == protocol && pictures->cell.width == cell.width &&
-                pictures->cell.height == cell.height && pictures->colors == colors && pictures->palette == palette &&
-                pictures->unicode == unicode;
-    if (same) return;
+    return left->protocol == right->protocol && left->cell.width == right->cell.width &&
+           left->cell.height == right->cell.height && left->colors == right->colors &&
+           left->images_kept == right->images_kept && left->passthrough == right->passthrough &&
+           left->outer_row == right->outer_row && left->outer_column == right->outer_column &&
+           left->palette == right->palette && left->unicode == right->unicode;
+}
+
+void pictures_configure(struct pictures *pictures, const struct picture_settings *settings)
+{
+    if (same_settings(&pictures->settings, settings)) return;
     pictures_lost(pictures);
-    pictures->protocol = protocol;
-    pictures->cell = cell;
-    pictures->colors = colors;
-    pictures->palette = palette;
-    pictures->unicode = unicode;
+    pictures->settings = *settings;
     for (int index = 0; index < PICTURE_SLOTS; index++) pictures->slots[index].cells_hash = 0;
 }
 
@@ -115,14 +145,12 @@ enum picture_protocol pictures_protocol(const struct pictures *pictures)
 void pictures_begin(struct pictures *pictures, enum link_level level, size_t room)
 {
     pictures->cell_budget = level == LINK_SYMBOLS ? (long)room : -1;
-    enum picture_protocol used = pictures->protocol;
+    enum picture_protocol used = pictures->settings.protocol;
     if (used > PROTOCOL_SYMBOLS && level == LINK_SYMBOLS) used = PROTOCOL_SYMBOLS;
-    if (used != pictures->used || level != pictures->level) {
-        if (used != pictures->used)
-            for (int index = 0; index < PICTURE_SLOTS; index++) remove_shown(pictures, &pictures->slots[index]);
-        pictures->used = used;
-        pictures->level = level;
-    }
+    if (used != pictures->used)
+        for (int index = 0; index < PICTURE_SLOTS; index++) remove_shown(pictures, &pictures->slots[index]);
+    pictures->used = used;
+    pictures->level = level;
     for (int index = 0; index < PICTURE_SLOTS; index++) pictures->slots[index].wanted = false;
 }
 
@@ -133,11 +161,12 @@ struct area pictures_fit(const struct pictures *pictures, struct area rectangle,
     int side = link_limits(pictures->level)->side;
     /* kitty and iTerm2 enlarge by themselves; a sixel covers what it has pixels for. */
     if (pictures->used == PROTOCOL_SIXEL && side > 0) {
-        if (place.columns * pictures->cell.width > side) place.columns = side / pictures->cell.width;
-        if (place.rows * pictures->cell.height > side) place.rows = side / pictures->cell.height;
+        if (place.columns * pictures->settings.cell.width > side) place.columns = side / pictures->settings.cell.width;
+        if (place.rows * pictures->settings.cell.height > side) place.rows = side / pictures->settings.cell.height;
     }
     int rows = 0, columns = 0;
-    image_fit(width, height, place.rows, place.columns, pictures->cell.width, pictures->cell.height, &rows, &columns);
+    image_fit(width, height, place.rows, place.columns, pictures->settings.cell.width, pictures->settings.cell.height,
+              &rows, &columns);
     place.row = rectangle.row + (rectangle.rows - rows) / 2;
     place.column = rectangle.column + (rectangle.columns - columns) / 2;
     place.rows = rows;
@@ -145,17 +174,21 @@ struct area pictures_fit(const struct pictures *pictures, struct area rectangle,
     return place;
 }
 
+static bool slot_in_use(const struct slot *slot)
+{
+    return slot->shown_hash != 0 || slot->sending_hash != 0 || slot->making != 0 || slot->wanted;
+}
+
 /* The slot that stands at this place already, else a free one. */
 static struct slot *find_slot(struct pictures *pictures, struct area place)
 {
     for (int index = 0; index < PICTURE_SLOTS; index++) {
         struct slot *slot = &pictures->slots[index];
-        bool used = slot->shown_hash != 0 || slot->sending_hash != 0 || slot->wanted;
-        if (used && !slot->wanted && area_same(slot->place, place)) return slot;
+        if (slot_in_use(slot) && !slot->wanted && area_same(slot->place, place)) return slot;
     }
     for (int index = 0; index < PICTURE_SLOTS; index++) {
         struct slot *slot = &pictures->slots[index];
-        if (slot->shown_hash == 0 && slot->sending_hash == 0 && !slot->wanted) {
+        if (!slot_in_use(slot)) {
             slot->started = 0;
             return slot;
         }
@@ -163,28 +196,31 @@ static struct slot *find_slot(struct pictures *pictures, struct area place)
     return NULL;
 }
 
-/* Makes `cells` those of the image at this size; false when memory is short. */
-static bool render_cells(struct pictures *pictures, struct slot *slot, const struct image *image)
+static bool cells_fit(const struct slot *slot)
 {
-    struct area place = slot->place;
-    size_t count = (size_t)place.rows * (size_t)place.columns;
-    bool same_size = slot->cells != NULL && slot->cells_rows == place.rows && slot->cells_columns == place.columns;
-    if (same_size && slot->cells_hash == image->hash) return true;
-    if (!same_size) {
+    return slot->cells != NULL && slot->cells_rows == slot->place.rows && slot->cells_columns == slot->place.columns;
+}
+
+/* Takes over cells made for the slot's place; false when memory is short. */
+static bool take_cells(struct slot *slot, const struct symbol_cell *cells)
+{
+    size_t count = (size_t)slot->place.rows * (size_t)slot->place.columns;
+    if (!cells_fit(slot)) {
         free(slot->cells);
         free(slot->drawn);
         slot->cells = calloc(count, sizeof *slot->cells);
         slot->drawn = calloc(count, sizeof *slot->drawn);
-        slot->cells_hash = 0;
-        if (slot->cells == NULL || slot->drawn == NULL) return false;
-        for (size_t index = 0; index < count; index++) slot->drawn[index] = (struct symbol_cell){L' ', -1, -1};
-        slot->cells_rows = place.rows;
-        slot->cells_columns = place.columns;
+        if (slot->cells == NULL || slot->drawn == NULL) {
+            free(slot->cells);
+            slot->cells = NULL;
+            return false;
+        }
+        slot->cells_rows = slot->place.rows;
+        slot->cells_columns = slot->place.columns;
+        forget_drawn(slot);
     }
-    if (!symbols_render(image, place.rows, place.columns, pictures->cell.width, pictures->cell.height,
-                        pictures->palette, pictures->unicode, slot->cells))
-        return false;
-    slot->cells_hash = image->hash;
+    memcpy(slot->cells, cells, count * sizeof *cells);
+    slot->cells_hash = slot->making_hash;
     return true;
 }
 
@@ -214,17 +250,18 @@ static void follow_cells(struct pictures *pictures, struct slot *slot)
     }
 }
 
-static void draw_cells(struct pictures *pictures, struct slot *slot, const struct image *image)
+static void draw_cells(struct pictures *pictures, struct slot *slot)
 {
     struct area place = slot->place;
-    if (!render_cells(pictures, slot, image)) return;
+    slot->behind = false;
+    if (!cells_fit(slot)) return; /* they are in the making */
     attr_set(A_NORMAL, 0, NULL);
     follow_cells(pictures, slot);
     size_t count = (size_t)place.rows * (size_t)place.columns;
     for (size_t index = 0; index < count; index++) {
         const struct symbol_cell *cell = &slot->drawn[index];
         wchar_t text[2] = {cell->character, 0};
-        int pair = pictures->palette == SYMBOLS_MONOCHROME || (cell->foreground < 0 && cell->background < 0)
+        int pair = pictures->settings.palette == SYMBOLS_MONOCHROME || (cell->foreground < 0 && cell->background < 0)
                        ? 0
                        : alloc_pair(cell->foreground, cell->background);
         if (pair < 0) pair = 0;
@@ -263,15 +300,15 @@ void pictures_want(struct pictures *pictures, struct area rectangle, const struc
     if (slot == NULL) return;
     slot->wanted = true;
     slot->place = place;
+    if (slot->wanted_hash != image->hash || slot->image.pixels == NULL)
+        if (!image_copy(&slot->image, image)) return;
+    slot->wanted_hash = image->hash;
     if (pictures->used == PROTOCOL_SYMBOLS) {
-        slot->shown_hash = slot->wanted_hash = image->hash;
-        draw_cells(pictures, slot, image);
+        slot->shown_hash = image->hash;
+        draw_cells(pictures, slot);
         return;
     }
     fill_cells(place, L'\u00a0');
-    if (slot->wanted_hash != image->hash || slot->image.pixels == NULL)
-        if (!image_set(&slot->image, image->width, image->height, image->pixels)) return;
-    slot->wanted_hash = image->hash;
 }
 
 void pictures_cover(struct pictures *pictures, struct area rectangle)
@@ -285,14 +322,112 @@ void pictures_cover(struct pictures *pictures, struct area rectangle)
     }
 }
 
+/* tmux hands on what is wrapped, with every escape in it doubled. */
+static void add_passed_through(struct bytes *bytes, const char *data, size_t length)
+{
+    bytes_add_text(bytes, "\033Ptmux;");
+    size_t from = 0;
+    for (size_t at = 0; at < length; at++) {
+        if (data[at] != 27) continue;
+        bytes_add(bytes, data + from, at + 1 - from);
+        from = at;
+    }
+    bytes_add(bytes, data + from, length - from);
+    bytes_add_text(bytes, "\033\\");
+}
+
+static void add_control(const struct pictures *pictures, struct bytes *bytes, const char *data, size_t length)
+{
+    if (length == 0) return;
+    if (pictures->settings.passthrough)
+        add_passed_through(bytes, data, length);
+    else
+        bytes_add(bytes, data, length);
+}
+
 void pictures_end(struct pictures *pictures, struct bytes *before)
 {
     for (int index = 0; index < PICTURE_SLOTS; index++) {
         struct slot *slot = &pictures->slots[index];
         if (!slot->wanted) remove_shown(pictures, slot);
     }
-    bytes_add(before, pictures->removals.data, pictures->removals.length);
+    if (pictures->removals.length > 0) /* what is still wanted begins anew behind them */
+        for (int index = 0; index < PICTURE_SLOTS; index++) end_transfer(pictures, &pictures->slots[index]);
+    add_control(pictures, before, pictures->endings.data, pictures->endings.length);
+    add_control(pictures, before, pictures->removals.data, pictures->removals.length);
+    bytes_clear(&pictures->endings);
     bytes_clear(&pictures->removals);
+}
+
+int pictures_capacity(const struct pictures *pictures)
+{
+    int kept = pictures->settings.images_kept;
+    return pictures->used == PROTOCOL_SIXEL && kept > 0 && kept < PICTURE_SLOTS ? kept : PICTURE_SLOTS;
+}
+
+/* ---- making ---- */
+
+/* A sixel goes in strips, so that what a key brings fits in between. Each strip is a picture of its own to a terminal
+ * that remembers few. */
+static int strip_rows(const struct pictures *pictures, const struct slot *slot, int colors)
+{
+    enum { STRIP_BYTES = 4000 };
+    /* Measured: 256 colours take 1.3 bytes a pixel, 64 take 0.9, 16 take 0.6. */
+    double bytes_a_pixel = colors > 128 ? 1.3 : colors > 32 ? 0.9 : 0.7;
+    double row = bytes_a_pixel * slot->place.columns * pictures->settings.cell.width * pictures->settings.cell.height;
+    int rows = (int)(STRIP_BYTES / row);
+    if (pictures->settings.images_kept > 0) {
+        int wanted = 0;
+        for (int index = 0; index < PICTURE_SLOTS; index++) wanted += pictures->slots[index].wanted;
+        int strips = pictures->settings.images_kept / (wanted > 0 ? wanted : 1);
+        int least = strips > 0 ? (slot->place.rows + strips - 1) / strips : slot->place.rows;
+        if (rows < least) rows = least;
+    }
+    return rows < 1 ? 1 : rows;
+}
+
+static bool start_making(struct pictures *pictures, struct slot *slot, int64_t now)
+{
+    const struct picture_settings *settings = &pictures->settings;
+    const struct link_level_limits *limits = link_limits(pictures->level);
+    bool kitty = pictures->used == PROTOCOL_KITTY;
+    int colors = limits->colors < settings->colors ? limits->colors : settings->colors;
+    struct making making = {
+        .number = ++pictures->last_number,
+        .protocol = pictures->used,
+        .request =
+            {
+                .image = &slot->image,
+                .row = slot->place.row + (settings->passthrough ? settings->outer_row : 0),
+                .column = slot->place.column + (settings->passthrough ? settings->outer_column : 0),
+                .rows = slot->place.rows,
+                .columns = slot->place.columns,
+                .cell_width = settings->cell.width,
+                .cell_height = settings->cell.height,
+                .largest_side = limits->side,
+                .colors = colors,
+                .strip_rows = strip_rows(pictures, slot, colors),
+                .identity = kitty ? ++pictures->last_identity : 0,
+                .replaces = kitty && slot->shown_hash != 0 ? slot->shown_identity : 0,
+            },
+        .palette = settings->palette,
+        .unicode = settings->unicode,
+    };
+    if (!maker_start(pictures->maker, &making)) return false;
+    slot->making = making.number;
+    slot->making_hash = slot->wanted_hash;
+    slot->making_identity = making.request.identity;
+    slot->started = now;
+    return true;
+}
+
+/* What is wanted stands, is on its way, or cannot be made. */
+static bool is_current(const struct pictures *pictures, const struct slot *slot)
+{
+    if (!slot->wanted || slot->making != 0 || slot->sending_hash != 0) return true;
+    if (slot->failed_hash == slot->wanted_hash) return true;
+    if (pictures->used == PROTOCOL_SYMBOLS) return cells_fit(slot) && slot->cells_hash == slot->wanted_hash;
+    return slot->shown_hash == slot->wanted_hash;
 }
 
 static int64_t due_at(const struct pictures *pictures, const struct slot *slot)
@@ -300,107 +435,88 @@ static int64_t due_at(const struct pictures *pictures, const struct slot *slot)
     return slot->started == 0 ? 0 : slot->started + link_limits(pictures->level)->interval;
 }
 
-/* Cell rows of one piece: small where the link is slow, but few in all, because xterm keeps no more than 16 pictures on
- * its screen, and each piece is one. */
-static const int strip_rows[LINK_LEVEL_COUNT] = {[LINK_SMALL] = 5, [LINK_MEDIUM] = 8, [LINK_FULL] = 16};
-
-int pictures_capacity(const struct pictures *pictures)
+int pictures_make(struct pictures *pictures, int64_t now)
 {
-    return pictures->used == PROTOCOL_SIXEL ? 14 : PICTURE_SLOTS;
-}
-
-static bool begin_sending(struct pictures *pictures, struct slot *slot, int64_t now)
-{
-    const struct link_level_limits *limits = link_limits(pictures->level);
-    bool kitty = pictures->used == PROTOCOL_KITTY;
-    unsigned identity = kitty ? ++pictures->last_identity : 0;
-    struct encode_request request = {
-        .image = &slot->image,
-        .row = slot->place.row,
-        .column = slot->place.column,
-        .rows = slot->place.rows,
-        .columns = slot->place.columns,
-        .cell_width = pictures->cell.width,
-        .cell_height = pictures->cell.height,
-        .largest_side = limits->side,
-        .colors = limits->colors < pictures->colors ? limits->colors : pictures->colors,
-        .strip_rows = strip_rows[pictures->level],
-        .identity = identity,
-        .replaces = kitty && slot->shown_hash != 0 ? slot->identity : 0,
-    };
-    encoded_clear(&slot->encoded);
-    slot->next_piece = 0;
-    if (!encode_picture(pictures->used, &request, &slot->encoded)) {
-        encoded_clear(&slot->encoded);
-        return false;
-    }
-    slot->identity = identity;
-    slot->sending_hash = slot->wanted_hash;
-    slot->started = now;
-    return true;
-}
-
-/* Sends pieces of one slot; returns false when it has nothing more to send now. */
-static bool send_pieces(struct slot *slot, size_t *room, bool *sent_any, struct bytes *after)
-{
-    while (slot->next_piece < slot->encoded.count) {
-        size_t start = slot->next_piece == 0 ? 0 : slot->encoded.ends[slot->next_piece - 1];
-        size_t length = slot->encoded.ends[slot->next_piece] - start;
-        if (length > *room && *sent_any) return true;
-        bytes_add(after, slot->encoded.bytes.data + start, length);
-        *sent_any = true;
-        *room = length < *room ? *room - length : 0;
-        slot->next_piece++;
-        if (*room == 0) break;
-    }
-    if (slot->next_piece < slot->encoded.count) return true;
-    slot->shown_hash = slot->sending_hash;
-    slot->sending_hash = 0;
-    encoded_clear(&slot->encoded);
-    slot->next_piece = 0;
-    return false;
-}
-
-bool pictures_compose(struct pictures *pictures, size_t room, int64_t now, struct bytes *after)
-{
-    if (pictures->used <= PROTOCOL_SYMBOLS) return false;
-    bool more = false, sent_any = false;
-    int start = pictures->turn;
-    for (int count = 0; count < PICTURE_SLOTS; count++) {
-        int index = (start + count) % PICTURE_SLOTS;
-        struct slot *slot = &pictures->slots[index];
-        if (!slot->wanted) continue;
-        bool sending = slot->sending_hash != 0;
-        if (!sending && slot->shown_hash == slot->wanted_hash) continue;
-        if (room == 0) {
-            more = true;
-            break;
-        }
-        if (!sending) {
-            if (now < due_at(pictures, slot)) continue;
-            if (!begin_sending(pictures, slot, now)) continue;
-        }
-        pictures->turn = index;
-        if (send_pieces(slot, &room, &sent_any, after)) {
-            more = true;
-            break;
-        }
-        pictures->turn = (index + 1) % PICTURE_SLOTS;
-        if (slot->shown_hash != slot->wanted_hash) more = true;
-    }
-    return more;
-}
-
-int pictures_deadline(const struct pictures *pictures, int64_t now)
-{
-    if (pictures->used <= PROTOCOL_SYMBOLS) return -1;
+    if (pictures->used == PROTOCOL_NONE || maker_busy(pictures->maker)) return -1;
     int64_t soonest = -1;
-    for (int index = 0; index < PICTURE_SLOTS; index++) {
-        const struct slot *slot = &pictures->slots[index];
-        if (!slot->wanted || slot->shown_hash == slot->wanted_hash) continue;
+    for (int count = 0; count < PICTURE_SLOTS; count++) {
+        int index = (pictures->make_turn + count) % PICTURE_SLOTS;
+        struct slot *slot = &pictures->slots[index];
+        if (is_current(pictures, slot)) continue;
         int64_t left = due_at(pictures, slot) - now;
-        if (left < 0) left = 0;
+        if (left <= 0) {
+            pictures->make_turn = (index + 1) % PICTURE_SLOTS;
+            if (start_making(pictures, slot, now)) return -1; /* the descriptor tells when it is done */
+            left = 1000;                                      /* memory or threads are short */
+        }
         if (soonest < 0 || left < soonest) soonest = left;
     }
     return (int)soonest;
+}
+
+int pictures_descriptor(const struct pictures *pictures)
+{
+    return maker_descriptor(pictures->maker);
+}
+
+bool pictures_collect(struct pictures *pictures)
+{
+    struct made made;
+    if (!maker_take(pictures->maker, &made)) return false;
+    struct slot *slot = NULL;
+    for (int index = 0; index < PICTURE_SLOTS; index++)
+        if (pictures->slots[index].making == made.number) slot = &pictures->slots[index];
+    if (slot == NULL) return false; /* nobody wants it any more */
+    slot->making = 0;
+    if (made.ready && made.cells != NULL) made.ready = take_cells(slot, made.cells);
+    if (!made.ready) {
+        slot->failed_hash = slot->making_hash;
+        return false;
+    }
+    if (made.cells != NULL) return true;
+    struct encoded spent = slot->encoded;
+    slot->encoded = *made.encoded;
+    *made.encoded = spent;
+    slot->next_piece = 0;
+    slot->sending_hash = slot->making_hash;
+    slot->sending_identity = slot->making_identity;
+    return false;
+}
+
+/* ---- sending ---- */
+
+static struct slot *next_sending(struct pictures *pictures)
+{
+    for (int count = 0; count < PICTURE_SLOTS; count++) {
+        int index = (pictures->send_turn + count) % PICTURE_SLOTS;
+        struct slot *slot = &pictures->slots[index];
+        if (!slot->wanted || slot->sending_hash == 0) continue;
+        pictures->send_turn = index; /* one picture is finished before the next is begun */
+        return slot;
+    }
+    return NULL;
+}
+
+bool pictures_waiting(const struct pictures *pictures)
+{
+    for (int index = 0; index < PICTURE_SLOTS; index++)
+        if (pictures->slots[index].wanted && pictures->slots[index].sending_hash != 0) return true;
+    return false;
+}
+
+bool pictures_next_piece(struct pictures *pictures, struct bytes *after)
+{
+    struct slot *slot = next_sending(pictures);
+    if (slot == NULL) return false;
+    size_t start = slot->next_piece == 0 ? 0 : slot->encoded.ends[slot->next_piece - 1];
+    size_t length = slot->encoded.ends[slot->next_piece] - start;
+    add_control(pictures, after, slot->encoded.bytes.data + start, length);
+    if (++slot->next_piece < slot->encoded.count) return true;
+    slot->shown_hash = slot->sending_hash;
+    slot->shown_identity = slot->sending_identity;
+    slot->sending_hash = 0;
+    encoded_clear(&slot->encoded);
+    slot->next_piece = 0;
+    pictures->send_turn = (pictures->send_turn + 1) % PICTURE_SLOTS;
+    return true;
 }

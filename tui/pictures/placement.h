@@ -1,8 +1,9 @@
 /* Which picture stands where, and what has to be sent to make it so.
  *
- * In each frame the views say which pictures they want; what stood elsewhere goes, what changed is sent again, in
- * pieces no larger than the link takes. Under a picture of pixels ncurses holds no-break spaces: it knows that these
- * cells are not blank, so none of its erase shortcuts crosses them, and it blanks them itself when the picture goes. */
+ * In each frame the views say which pictures they want; what stood elsewhere goes, what changed is made ready by the
+ * maker's thread and sent again, in pieces small enough that a key's answer fits in between. Under a picture of pixels
+ * ncurses holds no-break spaces: it knows that these cells are not blank, so none of its erase shortcuts crosses them,
+ * and it blanks them itself when the picture goes. */
 #ifndef ALIGNPROP_TUI_PICTURES_PLACEMENT_H
 #define ALIGNPROP_TUI_PICTURES_PLACEMENT_H
 
@@ -15,19 +16,30 @@ struct pictures;
 
 enum { PICTURE_SLOTS = 64 };
 
+/* How pictures are to be drawn. */
+struct picture_settings {
+    enum picture_protocol protocol;
+    struct cell_size cell;
+    int colors;                  /* of a sixel's palette */
+    int images_kept;             /* control strings with a picture that the terminal remembers at once; 0: any number */
+    bool passthrough;            /* tmux stands between and hands wrapped control strings on */
+    int outer_row, outer_column; /* of the pane's first cell on the terminal's screen, with passthrough */
+    enum symbol_palette palette;
+    bool unicode; /* the locale writes it */
+};
+
 struct pictures *pictures_new(void); /* NULL when memory is short */
 void pictures_free(struct pictures *pictures);
 
-/* The protocol, the cell's size, the palette of symbols and whether the locale writes Unicode. A change loses all. */
-void pictures_configure(struct pictures *pictures, enum picture_protocol protocol, struct cell_size cell, int colors,
-                        enum symbol_palette palette, bool unicode);
+/* A change loses all that was drawn. */
+void pictures_configure(struct pictures *pictures, const struct picture_settings *settings);
 enum picture_protocol pictures_protocol(const struct pictures *pictures);
 /* The terminal has lost what was drawn (resize, repaint): everything wanted is sent again. */
 void pictures_lost(struct pictures *pictures);
 
-/* Between begin and compose the views ask for pictures. `image` must stay valid until compose returns. The picture is
- * fitted into the rectangle, centred; its cells are written to ncurses' standard screen at once. `room`: bytes that the
- * link takes now. */
+/* Between begin and end the views ask for pictures. `image` must stay valid until pictures_end returns. The picture is
+ * fitted into the rectangle, centred; its cells are written to ncurses' standard screen at once. `room`: bytes of
+ * symbols that the link takes now. */
 void pictures_begin(struct pictures *pictures, enum link_level level, size_t room);
 /* Symbols on a slow link come row by row: true while another frame is needed to finish them. */
 bool pictures_behind(const struct pictures *pictures);
@@ -42,10 +54,17 @@ int pictures_capacity(const struct pictures *pictures);
 
 /* Ends the frame: appends to `before` what has to be sent ahead of ncurses' changes (kitty's removals). */
 void pictures_end(struct pictures *pictures, struct bytes *before);
-/* Appends up to `room` bytes of picture pieces that are due; at least one piece when any is. Returns true when more
- * waits. `now` paces by the level's interval. */
-bool pictures_compose(struct pictures *pictures, size_t room, int64_t now, struct bytes *after);
-/* Milliseconds until a paced picture is due; -1: none waits. */
-int pictures_deadline(const struct pictures *pictures, int64_t now);
+
+/* Readable when pictures_collect has something to take. */
+int pictures_descriptor(const struct pictures *pictures);
+/* Takes what the maker has made. True when symbols came, which another frame has to draw. */
+bool pictures_collect(struct pictures *pictures);
+/* Has the next picture that is due made ready, paced by the level's interval. Milliseconds until it should be called
+ * again; -1: not before something changes. */
+int pictures_make(struct pictures *pictures, int64_t now);
+/* A piece of a picture waits to be sent. */
+bool pictures_waiting(const struct pictures *pictures);
+/* Appends the next piece, a whole control string; false when none waits. */
+bool pictures_next_piece(struct pictures *pictures, struct bytes *after);
 
 #endif

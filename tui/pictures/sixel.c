@@ -5,10 +5,54 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_COLORS = 256 };
+
 static int collect(char *data, int length, void *context)
 {
     bytes_add(context, data, (size_t)length);
     return length;
+}
+
+/* Reads `#number`, the sign's place being *at, and steps over it and what follows it if it is a definition. */
+static int read_color(const char *text, size_t length, size_t *at, bool *definition)
+{
+    int number = 0;
+    for (++*at; *at < length && text[*at] >= '0' && text[*at] <= '9'; ++*at) number = number * 10 + (text[*at] - '0');
+    *definition = *at < length && text[*at] == ';';
+    while (*definition && *at < length && (text[*at] == ';' || (text[*at] >= '0' && text[*at] <= '9'))) ++*at;
+    return number;
+}
+
+/* Takes out the definitions of colours that the strip, `bytes` from `from` on, does not use: with many colours and
+ * small strips they would be the larger part. */
+static void drop_unused_colors(struct bytes *bytes, size_t from)
+{
+    if (bytes->failed) return;
+    bool used[MOST_COLORS] = {false}, definition = false;
+    char *text = bytes->data;
+    for (size_t at = from; at < bytes->length;) {
+        if (text[at] != '#') {
+            at++;
+            continue;
+        }
+        int color = read_color(text, bytes->length, &at, &definition);
+        if (!definition && color < MOST_COLORS) used[color] = true;
+    }
+    size_t kept = from;
+    for (size_t at = from; at < bytes->length;) {
+        size_t start = at;
+        bool keep = true;
+        if (text[at] == '#') {
+            int color = read_color(text, bytes->length, &at, &definition);
+            keep = !definition || color >= MOST_COLORS || used[color];
+        } else {
+            at++;
+        }
+        if (!keep) continue;
+        memmove(text + kept, text + start, at - start);
+        kept += at - start;
+    }
+    bytes->length = kept;
 }
 
 static bool encode_strips(const struct encode_request *request, const struct image *scaled, sixel_dither_t *dither,
@@ -26,7 +70,9 @@ static bool encode_strips(const struct encode_request *request, const struct ima
         memcpy(pixels, scaled->pixels + (size_t)top * stride, (size_t)height * stride);
         if (!request->in_place)
             bytes_format(&encoded->bytes, "\0337\033[%d;%dH", request->row + row + 1, request->column + 1);
+        size_t start = encoded->bytes.length;
         SIXELSTATUS done = sixel_encode(pixels, scaled->width, height, 3, dither, output);
+        if (!SIXEL_FAILED(done)) drop_unused_colors(&encoded->bytes, start);
         if (!request->in_place) bytes_add_text(&encoded->bytes, "\0338");
         free(pixels);
         if (SIXEL_FAILED(done)) return false;
@@ -42,7 +88,7 @@ bool encode_sixel(const struct encode_request *request, struct encoded *encoded)
     if (!image_scale(request->image, width, height, &scaled)) return false;
     sixel_dither_t *dither = NULL;
     sixel_output_t *output = NULL;
-    int colors = request->colors < 2 ? 2 : request->colors > 256 ? 256 : request->colors;
+    int colors = request->colors < 2 ? 2 : request->colors > MOST_COLORS ? MOST_COLORS : request->colors;
     bool ready = SIXEL_SUCCEEDED(sixel_dither_new(&dither, colors, NULL)) &&
                  SIXEL_SUCCEEDED(sixel_output_new(&output, collect, &encoded->bytes, NULL)) &&
                  SIXEL_SUCCEEDED(sixel_dither_initialize(dither, scaled.pixels, width, height, SIXEL_PIXELFORMAT_RGB888,

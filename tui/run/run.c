@@ -27,6 +27,18 @@ static const char *const figure_names[FIGURE_COUNT] = {
 
 static const char *const kind_names[RUN_PICTURE_KINDS] = {"denoising", "sample", "base", "eval"};
 
+const char *run_short_name(const char *name, char *text, size_t size)
+{
+    static const char digits[] = "0123456789";
+    snprintf(text, size, "%s", name);
+    for (char *dash = strchr(text, '-'); dash != NULL; dash = strchr(dash + 1, '-')) {
+        if (strspn(dash + 1, digits) != 8 || dash[9] != '-' || strspn(dash + 10, digits) != 6) continue;
+        *dash = 0;
+        break;
+    }
+    return text;
+}
+
 struct run *run_new(void)
 {
     struct run *run = calloc(1, sizeof *run);
@@ -164,7 +176,9 @@ static struct run_step *step_entry(struct run *run, int step)
     struct run_step *entry = &run->history[at];
     memset(entry, 0, sizeof *entry);
     entry->step = step;
-    entry->loss = entry->gradient_norm = entry->seconds = NAN;
+    entry->loss = entry->gradient_norm = entry->seconds = entry->time = NAN;
+    entry->after_break = run->broken;
+    run->broken = false;
     for (int index = 0; index < RUN_REWARDS; index++) entry->reward[index] = entry->held_out[index] = NAN;
     for (int index = 0; index < FIGURE_COUNT; index++) entry->figure[index] = NAN;
     return entry;
@@ -203,19 +217,24 @@ static void take_checkpoint(struct run *run, int step)
     run->checkpoints[run->checkpoint_count++] = step;
 }
 
-/* Side figures stand in the line, in `extra`, or among the phases' seconds. */
-static double figure_of(const cJSON *line, enum run_figure figure)
+/* How far the model has moved stands in the line, the seconds of phases in `phases`. How pictures look is taken from
+ * the held-out ones, whose prompts and seeds are the same at every step, so that a change is the model's; a run without
+ * held-out pictures has only the batch's. */
+static double figure_of(const struct run *run, const cJSON *line, enum run_figure figure)
 {
-    const cJSON *extra = item_get(line, "extra");
     const char *name = figure_names[figure];
     if (figure >= FIGURE_SAMPLING) return item_number(item_get(line, "phases"), name, NAN);
-    return item_number(extra, name, item_number(line, name, NAN));
+    if (figure < FIGURE_DIVERSITY) return item_number(line, name, NAN);
+    return item_number(item_get(line, run->looks_held_out ? "eval_extra" : "extra"), name, NAN);
 }
 
 static void take_event(struct run *run, const cJSON *line)
 {
+    static const char *const breaks[] = {"pause", "continue", "resume", "rollback", "stop", "end"};
     const char *event = item_text(line, "event", "");
     int step = (int)item_integer(line, "step", run->step);
+    for (size_t index = 0; index < sizeof breaks / sizeof *breaks; index++)
+        if (strcmp(event, breaks[index]) == 0) run->broken = true;
     if (strcmp(event, "set") == 0) {
         const char *key = item_text(line, "key", "");
         double to = item_number(line, "to", NAN), from = item_number(line, "from", NAN);
@@ -233,21 +252,24 @@ static void take_event(struct run *run, const cJSON *line)
         if (entry == NULL || !take_values(run, item_get(line, "eval_reward"), entry->held_out)) return;
         entry->evaluated = true;
         for (int figure = 0; figure < FIGURE_SAMPLING; figure++) {
-            double value = figure_of(line, (enum run_figure)figure);
+            double value = figure_of(run, line, (enum run_figure)figure);
             if (!isnan(value)) entry->figure[figure] = value;
         }
     } else if (strcmp(event, "checkpoint") == 0) {
         take_checkpoint(run, step);
     } else if (strcmp(event, "rollback") == 0) {
-        forget_after(run, step);
-        add_mark(run, step, "rolled back");
+        int to = (int)item_integer(line, "to", step);
+        forget_after(run, to);
+        run->step = to;
+        add_mark(run, to, "rolled back");
     } else if (strcmp(event, "resume") == 0) {
-        forget_after(run, step);
+        forget_after(run, step - 1); /* the step that is made next */
     }
 }
 
 void run_take_line(struct run *run, const cJSON *line)
 {
+    if (item_get(line, "eval_extra") != NULL) run->looks_held_out = true;
     if (item_get(line, "event") != NULL) {
         take_event(run, line);
         return;
@@ -261,10 +283,11 @@ void run_take_line(struct run *run, const cJSON *line)
     entry->loss = item_number(line, "loss", NAN);
     entry->gradient_norm = item_number(line, "grad_norm", NAN);
     entry->seconds = item_number(line, "seconds", NAN);
+    entry->time = item_number(line, "time", NAN);
     entry->kept_steps = (int)item_integer(line, "k", 0);
     entry->skipped = item_true(line, "skipped");
     for (int figure = 0; figure < FIGURE_COUNT; figure++)
-        entry->figure[figure] = figure_of(line, (enum run_figure)figure);
+        entry->figure[figure] = figure_of(run, line, (enum run_figure)figure);
     if (step > run->step) run->step = step;
 }
 
@@ -300,6 +323,29 @@ static void add_log(struct run *run, const cJSON *line)
     if (run->log_count < RUN_LOG_LINES) run->log_count++;
 }
 
+/* Seconds of a step, and with what lies between steps (evaluations, saving) the seconds left, over the newest steps.
+ * They follow from the history alone: who attaches sees the same as who has watched. */
+static void update_pace(struct run *run)
+{
+    enum { RECENT = 20 };
+    double seconds = 0, spans = 0;
+    int steps = 0, span_count = 0;
+    for (int at = run->history_count - 1; at >= 0 && steps < RECENT; at--) {
+        const struct run_step *entry = &run->history[at], *before = at > 0 ? entry - 1 : NULL;
+        if (!entry->trained || isnan(entry->seconds)) continue;
+        seconds += entry->seconds;
+        steps++;
+        bool follows = before != NULL && before->trained && before->step + 1 == entry->step && !entry->after_break;
+        if (!follows || !(entry->time > before->time)) continue;
+        spans += entry->time - before->time;
+        span_count++;
+    }
+    if (steps == 0) return;
+    run->seconds_per_step = seconds / steps;
+    double pace = span_count > 0 ? spans / span_count : run->seconds_per_step;
+    run->seconds_left = pace * (run->steps - run->step);
+}
+
 void run_take_state(struct run *run, const cJSON *message)
 {
     const cJSON *place = item_get(message, "run");
@@ -310,6 +356,7 @@ void run_take_state(struct run *run, const cJSON *message)
     snprintf(run->device, sizeof run->device, "%s", item_text(message, "device", ""));
     snprintf(run->error, sizeof run->error, "%s", item_text(message, "error", ""));
     run->threads = (int)item_integer(message, "threads", 0);
+    run->waiting_ahead = (int)item_integer(item_get(message, "waiting_for"), "ahead", 0);
     run->clients = (int)item_integer(message, "clients", 0);
     run->steps = (int)item_integer(message, "steps", 0);
     run->seconds_per_step = item_number(message, "seconds_per_step", NAN);
@@ -320,6 +367,7 @@ void run_take_state(struct run *run, const cJSON *message)
     run->memory_free = item_number(memory, "free", NAN);
     if (item_get(message, "preset") != NULL) take_preset(run, item_get(message, "preset"));
     run->history_count = run->mark_count = run->checkpoint_count = 0;
+    run->broken = false;
     run->step = 0;
     read_history(run, item_integer(item_get(message, "history"), "bytes", -1));
     if (item_get(message, "last") != NULL) run_take_line(run, item_get(message, "last"));
@@ -332,16 +380,13 @@ void run_take_state(struct run *run, const cJSON *message)
     run->log_count = run->log_next = 0;
     cJSON_ArrayForEach(item, item_get(message, "log")) add_log(run, item);
     if (item_get(message, "progress") != NULL) run_take_message(run, "progress", item_get(message, "progress"));
+    update_pace(run);
 }
 
 static void take_metrics(struct run *run, const cJSON *line)
 {
     run_take_line(run, line);
-    double seconds = item_number(line, "seconds", NAN);
-    if (isnan(seconds)) return;
-    double before = run->seconds_per_step;
-    run->seconds_per_step = isnan(before) ? seconds : before * 0.8 + seconds * 0.2;
-    run->seconds_left = run->seconds_per_step * (run->steps - run->step);
+    update_pace(run);
     if (run->pending_step > 0 && run->step >= run->pending_step) run->pending_step = 0;
 }
 
@@ -361,6 +406,7 @@ void run_take_message(struct run *run, const char *type, const cJSON *message)
     } else if (strcmp(type, "end") == 0) {
         run->phase = phase_of(item_text(message, "phase", "stopped"));
         run->step = (int)item_integer(message, "step", run->step);
+        run->end_status = (int)item_integer(message, "status", 0);
         snprintf(run->end_text, sizeof run->end_text, "%s", item_text(message, "text", ""));
         if (run->phase == RUN_FAILED) snprintf(run->error, sizeof run->error, "%s", run->end_text);
     }
@@ -390,6 +436,57 @@ void run_take_picture(struct run *run, const cJSON *header, int width, int heigh
     picture->serial = ++run->picture_serial;
 }
 
+static int compare_steps(const void *left, const void *right)
+{
+    int first = *(const int *)left, second = *(const int *)right;
+    return first < second ? -1 : first > second;
+}
+
+/* Numbers of the folders "step-000010" in a part of a run's folder, ascending. */
+static int step_folders(const char *run_path, const char *part, int *steps, int capacity)
+{
+    char folder[4200];
+    snprintf(folder, sizeof folder, "%s/%s", run_path, part);
+    DIR *directory = opendir(folder);
+    if (directory == NULL) return 0;
+    int count = 0;
+    for (struct dirent *entry; count < capacity && (entry = readdir(directory)) != NULL;) {
+        char *end = NULL;
+        if (strncmp(entry->d_name, "step-", 5) != 0) continue;
+        long step = strtol(entry->d_name + 5, &end, 10);
+        if (end == entry->d_name + 5 || *end != 0 || step < 0 || step > 100000000) continue;
+        steps[count++] = (int)step;
+    }
+    closedir(directory);
+    qsort(steps, (size_t)count, sizeof *steps, compare_steps);
+    return count;
+}
+
+static void load_picture(struct run *run, enum run_picture_kind kind, int step, int index)
+{
+    char path[4300];
+    struct run_picture *picture = &run->pictures[kind][index];
+    if (!run_sample_path(run->path, step, index, path, sizeof path)) return;
+    if (image_load_png(path, &picture->image).code != STATUS_OK) return;
+    const char *prompt = run_held_out_prompt(run, index);
+    memmove(picture->prompt, prompt, strnlen(prompt, sizeof picture->prompt - 1) + 1);
+    picture->step = step;
+    picture->index = index;
+    picture->reward = NAN;
+    for (int at = 0; at < RUN_REWARDS; at++) picture->rewards[at] = NAN;
+    picture->serial = ++run->picture_serial;
+}
+
+/* Of the held-out pictures that the folder keeps, the untrained and the newest ones. */
+static void load_pictures(struct run *run)
+{
+    int steps[512], count = run_sample_steps(run->path, steps, 512);
+    for (int index = 0; count > 0 && index < RUN_PICTURES; index++) {
+        if (steps[0] == 0) load_picture(run, RUN_BASE, 0, index);
+        if (steps[count - 1] > 0) load_picture(run, RUN_HELD_OUT, steps[count - 1], index);
+    }
+}
+
 bool run_load_folder(struct run *run, const char *path)
 {
     char file_path[4200];
@@ -411,6 +508,8 @@ bool run_load_folder(struct run *run, const char *path)
     cJSON_Delete(preset);
     read_history(run, -1);
     run->phase = run->step >= run->steps ? RUN_FINISHED : RUN_STOPPED;
+    run->checkpoint_count = step_folders(path, "checkpoints", run->checkpoints, RUN_CHECKPOINTS);
+    load_pictures(run);
     return true;
 }
 
@@ -479,6 +578,16 @@ const struct run_picture *run_picture(const struct run *run, enum run_picture_ki
     return picture->image.pixels != NULL ? picture : NULL;
 }
 
+const char *run_held_out_prompt(const struct run *run, int index)
+{
+    const struct run_picture *picture = run_picture(run, RUN_HELD_OUT, index);
+    if (picture != NULL && picture->prompt[0] != 0) return picture->prompt;
+    const cJSON *prompts = item_get(item_get(run->preset, "prompts"), "eval");
+    int count = cJSON_GetArraySize(prompts);
+    const cJSON *prompt = count > 0 && index >= 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
+    return cJSON_IsString(prompt) ? prompt->valuestring : "";
+}
+
 int run_picture_count(const struct run *run, enum run_picture_kind kind)
 {
     for (int index = RUN_PICTURES; index > 0; index--)
@@ -486,10 +595,10 @@ int run_picture_count(const struct run *run, enum run_picture_kind kind)
     return 0;
 }
 
-bool run_sample_path(const struct run *run, int step, int index, char *path, size_t size)
+bool run_sample_path(const char *run_path, int step, int index, char *path, size_t size)
 {
     char folder[4200], prefix[8];
-    snprintf(folder, sizeof folder, "%s/samples/step-%06d", run->path, step);
+    snprintf(folder, sizeof folder, "%s/samples/step-%06d", run_path, step);
     snprintf(prefix, sizeof prefix, "%02d-", index);
     DIR *directory = opendir(folder);
     if (directory == NULL) return false;
@@ -504,27 +613,7 @@ bool run_sample_path(const struct run *run, int step, int index, char *path, siz
     return found;
 }
 
-static int compare_steps(const void *left, const void *right)
+int run_sample_steps(const char *run_path, int *steps, int capacity)
 {
-    int first = *(const int *)left, second = *(const int *)right;
-    return first < second ? -1 : first > second;
-}
-
-int run_sample_steps(const struct run *run, int *steps, int capacity)
-{
-    char folder[4200];
-    snprintf(folder, sizeof folder, "%s/samples", run->path);
-    DIR *directory = opendir(folder);
-    if (directory == NULL) return 0;
-    int count = 0;
-    for (struct dirent *entry; count < capacity && (entry = readdir(directory)) != NULL;) {
-        char *end = NULL;
-        if (strncmp(entry->d_name, "step-", 5) != 0) continue;
-        long step = strtol(entry->d_name + 5, &end, 10);
-        if (end == entry->d_name + 5 || *end != 0 || step < 0 || step > 100000000) continue;
-        steps[count++] = (int)step;
-    }
-    closedir(directory);
-    qsort(steps, (size_t)count, sizeof *steps, compare_steps);
-    return count;
+    return step_folders(run_path, "samples", steps, capacity);
 }

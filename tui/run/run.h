@@ -55,6 +55,8 @@ struct run_step {
     double held_out[RUN_REWARDS]; /* raw means over the held-out prompts */
     double figure[FIGURE_COUNT];  /* NaN where missing */
     double loss, gradient_norm, seconds;
+    double time;      /* when its line was written, seconds since 1970 */
+    bool after_break; /* the run stood still before it: paused, stopped, gone back */
     int kept_steps;
     bool skipped;
 };
@@ -92,7 +94,9 @@ struct run {
     char path[4096], name[128], device[32];
     enum run_phase phase;
     char error[400], end_text[240];
+    int end_status; /* exit status that `end` told */
     int step, steps, threads, pending_step, clients;
+    int waiting_ahead; /* runs that come before this one while it waits for the device */
     double seconds_per_step, seconds_left;
     double memory_planned, memory_used, memory_free; /* bytes; NaN: not known */
     double learning_rate, learning_rate_pending, clip;
@@ -101,6 +105,8 @@ struct run {
     cJSON *preset;            /* as started; owned, may be NULL */
     struct run_step *history; /* ordered by step, count entries */
     int history_count, history_capacity;
+    bool broken; /* the run stands still, or did since the newest step */
+    bool looks_held_out; /* figures of how pictures look are of held-out pictures, not of the batch */
     struct run_mark marks[RUN_MARKS];
     int mark_count;
     int checkpoints[RUN_CHECKPOINTS];
@@ -115,6 +121,9 @@ struct run {
     int log_next, log_count;
     bool paused_by_us;
 };
+
+/* The run's name without the "-20261127-194532" that keeps runs of one preset apart, for narrow places. */
+const char *run_short_name(const char *name, char *text, size_t size);
 
 struct run *run_new(void); /* NULL when memory is short */
 void run_free(struct run *run);
@@ -143,12 +152,15 @@ const struct run_step *run_best(const struct run *run);
 bool run_alive(const struct run *run);
 const char *run_phase_name(enum run_phase phase);
 const struct run_picture *run_picture(const struct run *run, enum run_picture_kind kind, int index);
+/* The prompt of the held-out picture of that index; "" where it is not known. */
+const char *run_held_out_prompt(const struct run *run, int index);
 /* How many pictures of the kind there are, as the highest index with a picture plus one. */
 int run_picture_count(const struct run *run, enum run_picture_kind kind);
 
-/* A picture of the samples folder: "samples/step-%06d/". Fills `path`; false when there is none of that index. */
-bool run_sample_path(const struct run *run, int step, int index, char *path, size_t size);
+/* A picture of the folder "samples/step-%06d/" of the run in `run_path`. Fills `path`; false when there is none of that
+ * index. */
+bool run_sample_path(const char *run_path, int step, int index, char *path, size_t size);
 /* Steps that have a folder of samples, ascending. */
-int run_sample_steps(const struct run *run, int *steps, int capacity);
+int run_sample_steps(const char *run_path, int *steps, int capacity);
 
 #endif

@@ -20,8 +20,8 @@ static int larger(int left, int right)
     return left > right ? left : right;
 }
 
-/* Pictures at the left: each needs two columns a row to be square, and one row for its caption. */
-static int place_pictures(struct tune_layout *layout, struct area body, bool side_by_side)
+/* Pictures at the left: square ones, each with one row for its caption. */
+static int place_pictures(struct tune_layout *layout, struct area body, bool side_by_side, double square)
 {
     enum { LEAST_RIGHT = 42, GAP = 2 };
     int room = body.columns - LEAST_RIGHT - GAP;
@@ -31,29 +31,30 @@ static int place_pictures(struct tune_layout *layout, struct area body, bool sid
         across = 2;
         room = body.columns - GAP;
     }
-    int rows = (body.rows - 1) / down - 1;
-    rows = smaller(rows, ((room - GAP * (across - 1)) / across) / 2);
+    int most = (room - GAP * (across - 1)) / across;
+    int rows = smaller((body.rows - 1) / down - 1, (int)(most / square));
     if (rows < 1) rows = 1;
+    int columns = smaller((int)(rows * square + 0.999), most);
     layout->picture_count = across * down;
     for (int index = 0; index < layout->picture_count; index++) {
-        int row = body.row + index / across * (rows + 1), column = body.column + index % across * (2 * rows + GAP);
-        layout->pictures[index] = (struct area){row, column, rows, 2 * rows};
-        layout->captions[index] = (struct area){row + rows, column, 1, 2 * rows};
+        int row = body.row + index / across * (rows + 1), column = body.column + index % across * (columns + GAP);
+        layout->pictures[index] = (struct area){row, column, rows, columns};
+        layout->captions[index] = (struct area){row + rows, column, 1, columns};
     }
-    int width = across * 2 * rows + GAP * (across - 1);
+    int width = across * columns + GAP * (across - 1);
     int below = body.row + down * (rows + 1);
     layout->progress = (struct area){below, body.column, below < body.row + body.rows ? 1 : 0, width};
     return width + GAP;
 }
 
-struct tune_layout layout_tune(struct area body, int reward_count, bool side_by_side)
+struct tune_layout layout_tune(struct area body, int reward_count, bool side_by_side, double across)
 {
     struct tune_layout layout = {0};
-    int used = place_pictures(&layout, body, side_by_side);
+    int used = place_pictures(&layout, body, side_by_side, across);
     struct area right = {body.row, body.column + used, body.rows, body.columns - used};
     if (right.columns < 24) return layout; /* side by side on a small screen: pictures only */
     int rewards = larger(reward_count, 1) + 1;
-    int drift = right.columns >= 60 ? 5 : 4;
+    int drift = right.columns >= 48 ? 5 : 4;
     int left = right.rows - rewards - drift - 2;
     if (left < 4) {
         drift = 0;

@@ -26,6 +26,7 @@ struct tune_layout {
     struct area table;                     /* prompts with their change; empty where there is no room */
 };
 
-struct tune_layout layout_tune(struct area body, int reward_count, bool side_by_side);
+/* `across`: how many columns are as wide as a row is high, so that a square picture fills its place; about 2. */
+struct tune_layout layout_tune(struct area body, int reward_count, bool side_by_side, double across);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LEAST_LABELLED = 26 }; /* columns from which the bounds of the values stand beside the curve */
+
 struct plot_range plot_range_of(const struct plot_series *series, int count)
 {
     struct plot_range range = {INFINITY, -INFINITY};
@@ -141,11 +143,21 @@ static void draw_axis(struct area area, struct plot_range across, const int *mar
     if (best_step >= 0 && width > 0) draw_text(row, best, 1, STYLE_GOOD, style_unicode() ? "\u25c6" : "*");
 }
 
+/* A bound of the values; where they lie so close together that fixed decimals would not tell them apart, by powers. */
+static void draw_bound(int row, int column, int width, double value, struct plot_range up)
+{
+    char text[24];
+    if (up.high - up.low < 0.002)
+        draw_right(row, column, width, STYLE_DIM, "%.1e", value);
+    else
+        draw_right(row, column, width, STYLE_DIM, "%s", words_number(text, sizeof text, value));
+}
+
 void plot_draw(struct area area, const struct plot_series *series, int count, struct plot_range across,
                const int *mark_steps, int mark_count, int best_step)
 {
-    enum { LABEL = 8 };
-    int rows = area.rows - 1, columns = area.columns - LABEL;
+    int label = area.columns >= LEAST_LABELLED ? 8 : 0;
+    int rows = area.rows - 1, columns = area.columns - label;
     if (rows < 1 || columns < 4) return;
     struct plot_range up = plot_range_of(series, count);
     size_t size = (size_t)rows * (size_t)columns;
@@ -164,12 +176,9 @@ void plot_draw(struct area area, const struct plot_series *series, int count, st
     free(owner);
     bool any = false;
     for (int index = 0; index < count; index++) any = any || series[index].count > 0;
-    char text[24];
-    if (any) {
-        draw_right(area.row, area.column + columns, LABEL, STYLE_DIM, "%s", words_number(text, sizeof text, up.high));
-        if (rows > 1)
-            draw_right(area.row + rows - 1, area.column + columns, LABEL, STYLE_DIM, "%s",
-                       words_number(text, sizeof text, up.low));
+    if (any && label > 0) {
+        draw_bound(area.row, area.column + columns, label, up.high, up);
+        if (rows > 1) draw_bound(area.row + rows - 1, area.column + columns, label, up.low, up);
     }
     draw_axis((struct area){area.row, area.column, area.rows, columns}, across, mark_steps, mark_count, best_step);
 }

@@ -223,6 +223,13 @@ int draw_wrapped(struct area area, enum style style, const char *text)
     return row;
 }
 
+void draw_notice(struct area area, const char *words, const char *hint)
+{
+    int row = area.row + area.rows / 3;
+    draw_center(row, area.column, area.columns, STYLE_TEXT, "%s", words);
+    draw_center(row + 2, area.column, area.columns, STYLE_DIM, "%s", hint);
+}
+
 int wrapped_rows(int width, const char *text)
 {
     int rows = 0;
@@ -296,9 +303,9 @@ const char *words_number(char *text, size_t size, double value)
     double magnitude = fabs(value);
     if (isnan(value))
         snprintf(text, size, "~");
-    else if (magnitude < 1e-6)
-        snprintf(text, size, "0.000"); /* what a float's rounding leaves */
-    else if (magnitude >= 100000 || (magnitude > 0 && magnitude < 0.0005))
+    else if (magnitude < 0.0005)
+        snprintf(text, size, "0.000"); /* never "-0.000" */
+    else if (magnitude >= 100000)
         snprintf(text, size, "%.1e", value);
     else if (magnitude >= 1000)
         snprintf(text, size, "%.0f", value);

@@ -26,6 +26,8 @@ void draw_center(int row, int column, int width, enum style style, const char *f
     __attribute__((format(printf, 5, 6)));
 /* Draws `text` wrapped at spaces into the area; returns the rows used. */
 int draw_wrapped(struct area area, enum style style, const char *text);
+/* Two centred lines in an otherwise empty area: what is missing, and which key brings it. */
+void draw_notice(struct area area, const char *words, const char *hint);
 /* The rows that draw_wrapped needs at this width. */
 int wrapped_rows(int width, const char *text);
 void draw_line(int row, int column, int width, enum style style);
@@ -37,7 +39,7 @@ void draw_frame(struct area area, const char *title);
 void draw_bar(int row, int column, int width, double part, enum style style);
 
 /* Numbers for people; each writes to `text` and returns it. NaN becomes "~". */
-const char *words_number(char *text, size_t size, double value);    /* 4 significant places, fixed per magnitude */
+const char *words_number(char *text, size_t size, double value);    /* 3 decimals below 10, 2 below 100, ... */
 const char *words_bytes(char *text, size_t size, double bytes);     /* 412 MB, 5.1 GB */
 const char *words_seconds(char *text, size_t size, double seconds); /* 2.1 s, 2:13, 1:02:05 */
 const char *words_ago(char *text, size_t size, double seconds);     /* 5 min ago */

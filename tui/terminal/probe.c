@@ -43,22 +43,26 @@ void capabilities_init(struct capabilities *capabilities)
     const char *color = getenv("COLORFGBG"); /* foreground;background as palette numbers */
     const char *last = color != NULL ? strrchr(color, ';') : NULL;
     if (last != NULL) {
-        int background = atoi(last + 1);
+        int background = (int)strtol(last + 1, NULL, 10);
         bool light = background == 7 || background == 15;
         capabilities->background_known = true;
         for (int channel = 0; channel < 3; channel++) capabilities->background[channel] = light ? 255 : 0;
     }
 }
 
-const char *probe_burst(void)
+#define ASK_BACKGROUND "\033]11;?\033\\" /* first, because GNU screen answers it late */
+#define ASK_NAME "\033[>0q"
+#define ASK_KITTY "\033_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\033\\" /* with a one-pixel picture that is not kept */
+#define ASK_SIZES "\033[16t\033[14t"                           /* cell and text area in pixels */
+#define ASK_SYNCHRONIZED "\033[?2026$p"
+#define ASK_SIXEL "\033[?1;3;256S\033[?1;1;0S\033[?2;1;0S" /* set 256 registers, read them, largest picture */
+#define ASK_ATTRIBUTES "\033[c"                            /* answered by all, so it ends the burst */
+
+const char *probe_burst(bool inside_multiplexer)
 {
-    return "\033]11;?\033\\"                            /* background; first, because GNU screen answers it late */
-           "\033[>0q"                                   /* name and version */
-           "\033_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\033\\" /* kitty graphics: a one-pixel picture that is not kept */
-           "\033[16t\033[14t"                           /* cell and text area in pixels */
-           "\033[?2026$p"                               /* synchronized output */
-           "\033[?1;3;256S\033[?1;1;0S\033[?2;1;0S"     /* sixel: set 256 registers, read them, largest picture */
-           "\033[c";                                    /* device attributes: answered by all, so it ends the burst */
+    static const char all[] = ASK_BACKGROUND ASK_NAME ASK_KITTY ASK_SIZES ASK_SYNCHRONIZED ASK_SIXEL ASK_ATTRIBUTES;
+    static const char fewer[] = ASK_BACKGROUND ASK_NAME ASK_SIZES ASK_SYNCHRONIZED ASK_SIXEL ASK_ATTRIBUTES;
+    return inside_multiplexer ? fewer : all;
 }
 
 static void apply_name(struct capabilities *capabilities, const char *text)
@@ -67,6 +71,9 @@ static void apply_name(struct capabilities *capabilities, const char *text)
     capabilities->iterm2 =
         strncmp(text, "iTerm2", 6) == 0 || strncmp(text, "WezTerm", 7) == 0 || strncmp(text, "mintty", 6) == 0;
     if (strncmp(text, "tmux", 4) == 0) capabilities->inside_multiplexer = true;
+    /* XTerm keeps 16 and tmux 20 and then forgets the oldest. Two are left for what is being replaced. */
+    if (strncmp(text, "XTerm", 5) == 0) capabilities->images_kept = 14;
+    if (strncmp(text, "tmux", 4) == 0) capabilities->images_kept = 18;
 }
 
 /* rgb:RRRR/GGGG/BBBB with one to four hexadecimal digits each. */

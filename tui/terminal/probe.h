@@ -13,6 +13,7 @@ struct capabilities {
     bool synchronized_output;                      /* mode 2026 */
     bool inside_multiplexer;                       /* tmux or screen between us and the terminal */
     int sixel_colors;                              /* registers; 256 unless told */
+    int images_kept;                               /* sixels that the terminal remembers at once; 0: any number */
     int reported_cell_width, reported_cell_height; /* CSI 16 t; 0: not told */
     int text_width, text_height;                   /* CSI 14 t or sixel geometry; 0: not told */
     bool background_known;
@@ -31,8 +32,9 @@ bool picture_protocol_parse(const char *name, enum picture_protocol *protocol);
 
 /* What the environment alone says. */
 void capabilities_init(struct capabilities *capabilities);
-/* The questions, to be written in one piece; the device attributes come last as the end marker. */
-const char *probe_burst(void);
+/* The questions, to be written in one piece; the device attributes come last as the end marker. Inside tmux and screen,
+ * which take kitty's question for a title, it is left out. */
+const char *probe_burst(bool inside_multiplexer);
 /* Takes in a reply; returns true when something changed. */
 bool capabilities_apply(struct capabilities *capabilities, const struct input_event *reply);
 /* The best protocol: kitty, sixel, iTerm2, symbols, with the exceptions known by name. */

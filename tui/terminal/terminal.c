@@ -228,7 +228,7 @@ status terminal_open(struct terminal_options options, struct terminal **result)
     append_text(terminal, whole_screen_scrolls);
     append_text(terminal, "\033[?2004h");
     if (terminal->mouse) terminal_set_mouse(terminal, true);
-    append_text(terminal, probe_burst());
+    append_text(terminal, probe_burst(terminal->capabilities.inside_multiplexer));
     terminal->parser.replies_expected = true;
     terminal->asked = steady_milliseconds();
     terminal_flush(terminal);
@@ -371,29 +371,48 @@ void terminal_repaint(struct terminal *terminal)
     clearok(curscr, TRUE);
 }
 
-size_t terminal_frame(struct terminal *terminal, const char *before, size_t before_length, const char *after,
-                      size_t after_length, bool marked, int64_t now)
+/* Ends a piece of output that began at `start` of the queue: the question is asked, and what the terminal takes
+ * written.
+ */
+static void send_marked(struct terminal *terminal, size_t start, int64_t now)
+{
+    if (terminal->capabilities.synchronized_output) append_text(terminal, "\033[?2026l");
+    append_text(terminal, status_question);
+    link_mark(&terminal->link, terminal->queue_length - start, now);
+    terminal_flush(terminal);
+}
+
+void terminal_frame(struct terminal *terminal, const char *before, size_t before_length, int64_t now)
 {
     size_t start = terminal->queue_length;
-    bool synchronized = terminal->capabilities.synchronized_output;
-    if (synchronized) append_text(terminal, "\033[?2026h");
+    if (terminal->capabilities.synchronized_output) append_text(terminal, "\033[?2026h");
     size_t opened = terminal->queue_length;
     append(terminal, before, before_length);
     doupdate();
     collect(terminal);
-    append(terminal, after, after_length);
-    if (terminal->queue_length == opened) {
+    if (terminal->queue_length > opened)
+        send_marked(terminal, start, now);
+    else
         terminal->queue_length = start;
-        return 0;
-    }
-    if (synchronized) append_text(terminal, "\033[?2026l");
-    size_t bytes = terminal->queue_length - start;
-    if (marked) {
+}
+
+void terminal_picture(struct terminal *terminal, const char *bytes, size_t length, int64_t now)
+{
+    size_t start = terminal->queue_length;
+    if (terminal->capabilities.synchronized_output) append_text(terminal, "\033[?2026h");
+    append(terminal, bytes, length);
+    send_marked(terminal, start, now);
+}
+
+int terminal_watch_link(struct terminal *terminal, int64_t now)
+{
+    struct link *link = &terminal->link;
+    if (link->count == 0 && terminal->queue_length == 0 && link_question_due(link, now)) {
         append_text(terminal, status_question);
-        link_mark(&terminal->link, bytes, now);
+        link_mark(link, sizeof status_question - 1, now);
+        terminal_flush(terminal);
     }
-    terminal_flush(terminal);
-    return bytes;
+    return link_watch(link, now);
 }
 
 size_t terminal_pending(const struct terminal *terminal)

@@ -1,7 +1,7 @@
 /* The terminal for the time that the studio has it: raw input, ncurses output, pictures, and everything put back.
  *
- * ncurses writes into memory; what it wrote goes out together with the frame's pictures in one piece, through a
- * non-blocking descriptor of our own, so a terminal that stops reading stops nothing else. */
+ * ncurses writes into memory; what it wrote goes out in one piece, pictures piece by piece between such frames, through
+ * a non-blocking descriptor of our own, so a terminal that stops reading stops nothing else. */
 #ifndef ALIGNPROP_TUI_TERMINAL_TERMINAL_H
 #define ALIGNPROP_TUI_TERMINAL_TERMINAL_H
 
@@ -41,10 +41,14 @@ const char *terminal_notice(const struct terminal *terminal);
 bool terminal_resized(struct terminal *terminal);
 void terminal_set_mouse(struct terminal *terminal, bool on);
 
-/* One frame: `before` (raw bytes), then what ncurses has to change, then `after` (raw bytes, pictures). `marked` asks
- * the terminal to answer when it has drawn it. Returns the bytes queued. */
-size_t terminal_frame(struct terminal *terminal, const char *before, size_t before_length, const char *after,
-                      size_t after_length, bool marked, int64_t now);
+/* One frame of text: `before` (raw bytes), then what ncurses has to change. The terminal is asked to answer when it has
+ * drawn it. */
+void terminal_frame(struct terminal *terminal, const char *before, size_t before_length, int64_t now);
+/* A whole control string with a picture or a part of one, asked for likewise. */
+void terminal_picture(struct terminal *terminal, const char *bytes, size_t length, int64_t now);
+/* Looks after what is known of the link: asks it, and notices answers that do not come. Milliseconds until the next
+ * look; -1: none is needed. */
+int terminal_watch_link(struct terminal *terminal, int64_t now);
 /* Makes the next frame repaint every cell. */
 void terminal_repaint(struct terminal *terminal);
 /* Bytes not yet taken by the terminal. */

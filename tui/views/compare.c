@@ -2,6 +2,7 @@
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/curves.h"
+#include "tui/views/home_preview.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@ struct difference {
 
 static void words_of(const cJSON *value, char *text, size_t size)
 {
-    if (value == NULL) {
+    if (value == NULL || cJSON_IsNull(value)) { /* a key that is absent has its default, as one that is null */
         snprintf(text, size, "-");
         return;
     }
@@ -91,6 +92,37 @@ static const char *last_part(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
+/* Name and best held-out reward, in the colour of its curve. */
+static void draw_name(const struct run *run, const char *name, struct area area, enum style style)
+{
+    char value[24];
+    const struct run_step *best = run_best(run);
+    draw_format(area.row, area.column, area.columns, style, "%s  %s %s@%d", name, style_unicode() ? "\u25c6" : "*",
+                words_number(value, sizeof value, best != NULL ? run_total(run, best->held_out) : NAN),
+                best != NULL ? best->step : 0);
+}
+
+/* The newest picture of the first held-out prompt of each run, at the right of the area; returns the columns used. */
+static int draw_pictures(struct studio *studio, struct area area, struct run *const runs[2])
+{
+    enum { LEAST_ROWS = 9, LEAST_CURVE = 48 };
+    char path[4300];
+    int width = 2 * (area.rows - 1);
+    if (pictures_protocol(studio->pictures) == PROTOCOL_NONE || area.rows < LEAST_ROWS ||
+        area.columns - 2 * (width + 2) < LEAST_CURVE)
+        return 0;
+    for (int side = 0; side < 2; side++) {
+        int steps[TEXT_LIST], count = run_sample_steps(runs[side]->path, steps, TEXT_LIST);
+        if (count == 0 || !run_sample_path(runs[side]->path, steps[count - 1], 0, path, sizeof path)) continue;
+        if (!preview_load(&studio->compared[side], path)) continue;
+        struct area place = {area.row, area.column + area.columns - (2 - side) * (width + 2) + 2, area.rows - 1, width};
+        pictures_want(studio->pictures, place, &studio->compared[side].image);
+        draw_center(area.row + area.rows - 1, place.column, width, side == 0 ? STYLE_CURVE_TOTAL : STYLE_CURVE_HELD_OUT,
+                    "step %d", steps[count - 1]);
+    }
+    return 2 * (width + 2);
+}
+
 static void draw_runs(struct studio *studio, struct area body)
 {
     struct run *runs[2] = {run_new(), run_new()};
@@ -102,18 +134,13 @@ static void draw_runs(struct studio *studio, struct area body)
             draw_format(body.row, body.column, body.columns, STYLE_BAD, "%s cannot be read", studio->marked[side]);
     }
     if (loaded) {
-        int upper = body.rows / 2 - 1;
-        char first[24], second[24];
-        const struct run_step *best[2] = {run_best(runs[0]), run_best(runs[1])};
-        draw_text(body.row, body.column, 22, STYLE_TITLE, "held-out reward of");
-        int at = body.column + 20;
-        at += draw_format(
-                  body.row, at, 34, STYLE_CURVE_TOTAL, "%s %s", names[0],
-                  words_number(first, sizeof first, best[0] != NULL ? run_total(runs[0], best[0]->held_out) : NAN)) +
-              2;
-        draw_format(body.row, at, 34, STYLE_CURVE_HELD_OUT, "%s %s", names[1],
-                    words_number(second, sizeof second, best[1] != NULL ? run_total(runs[1], best[1]->held_out) : NAN));
-        curves_draw_two(runs[0], runs[1], (struct area){body.row + 1, body.column, upper - 1, body.columns});
+        int upper = body.rows / 2 - 1, half = (body.columns - 16) / 2;
+        draw_text(body.row, body.column, 15, STYLE_TITLE, "held-out reward");
+        draw_name(runs[0], names[0], (struct area){body.row, body.column + 16, 1, half - 1}, STYLE_CURVE_TOTAL);
+        draw_name(runs[1], names[1], (struct area){body.row, body.column + 16 + half, 1, half}, STYLE_CURVE_HELD_OUT);
+        struct area curves = {body.row + 1, body.column, upper - 1, body.columns};
+        curves.columns -= draw_pictures(studio, curves, runs);
+        curves_draw_two(runs[0], runs[1], curves);
         draw_differences(studio, (struct area){body.row + upper + 1, body.column, body.rows - upper - 1, body.columns},
                          runs[0]->preset, runs[1]->preset, names);
     }
@@ -124,8 +151,8 @@ static void draw_runs(struct studio *studio, struct area body)
 static void draw(struct studio *studio, struct area body)
 {
     if (studio->marked[0][0] == 0 || studio->marked[1][0] == 0) {
-        draw_text(body.row, body.column, body.columns, STYLE_TEXT,
-                  "Mark two presets or two runs with Space (screens 1 and 9), then come back.");
+        draw_notice(body, "Nothing is marked yet.",
+                    "Space marks two presets (1) or two runs (9); then come back with 7");
         return;
     }
     if (studio->marked_runs) {

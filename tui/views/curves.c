@@ -67,18 +67,23 @@ void curves_draw_total(const struct run *run, struct area area, bool focused)
 
 void curves_draw_rewards(const struct run *run, struct area area)
 {
-    int across = area.columns >= 3 * 28 ? 3 : 2, count = run->reward_count;
-    if (across > count) across = count;
+    enum { LEAST_WIDTH = 14, LEAST_ROWS = 3 };
+    int count = run->reward_count, most_across = (area.columns + 2) / (LEAST_WIDTH + 2);
+    if (most_across > 3 && area.columns < 4 * 28) most_across = 3;
+    int across = count < most_across ? count : most_across;
     if (across < 1) return;
     int down = (count + across - 1) / across;
-    while (down > 1 && area.rows / down < 4) down--;
+    while (down > 1 && area.rows / down < LEAST_ROWS) down--;
     int width = (area.columns - (across - 1) * 2) / across, rows = area.rows / down;
     for (int index = 0; index < count && index < across * down; index++) {
         struct area place = {area.row + index / across * rows, area.column + index % across * (width + 2), rows, width};
         struct curve train = curve_of(run, CURVE_TOTAL, index), held_out = curve_of(run, CURVE_HELD_OUT, index);
         char text[24];
-        draw_format(place.row, place.column, place.columns - 8, style_of_reward(index), "%s %s", run->rewards[index].id,
-                    words_number(text, sizeof text, last_of(&train)));
+        int value = place.columns >= 26 ? 9 : 0; /* where it is narrow the table of rewards has the value */
+        draw_text(place.row, place.column, place.columns - value, style_of_reward(index), run->rewards[index].id);
+        if (value > 0)
+            draw_right(place.row, place.column + place.columns - 8 - value, value, style_of_reward(index), "%s",
+                       words_number(text, sizeof text, last_of(&train)));
         struct plot_series series[] = {{train.x, train.y, train.count, style_of_reward(index)},
                                        {held_out.x, held_out.y, held_out.count, STYLE_CURVE_HELD_OUT}};
         plot_draw((struct area){place.row + 1, place.column, place.rows - 1, place.columns}, series, 2, steps_of(run),

@@ -33,7 +33,7 @@ static void words_of(const cJSON *value, char *text, size_t size)
 {
     text[0] = 0;
     if (value == NULL) {
-        snprintf(text, size, "none");
+        snprintf(text, size, "auto");
     } else if (cJSON_IsString(value)) {
         snprintf(text, size, "%s", value->valuestring);
     } else if (cJSON_IsNumber(value)) {
@@ -52,6 +52,19 @@ static void words_of(const cJSON *value, char *text, size_t size)
     } else {
         snprintf(text, size, "\u2026");
     }
+}
+
+/* A run that begins with a checkpoint's adapter has that adapter's model and shape. */
+static bool is_locked(const struct studio *studio, const cJSON *field)
+{
+    const char *key = item_text(field, "key", "");
+    return studio->draft_from[0] != 0 && (strncmp(key, "lora.", 5) == 0 || strcmp(key, "model") == 0);
+}
+
+static void say_locked(struct studio *studio, const cJSON *field)
+{
+    studio_say(studio, MESSAGE_INFO, "%s is the checkpoint's and stays; 1, then e, edits a preset for a fresh adapter",
+               item_text(field, "label", "this"));
 }
 
 static void put(struct studio *studio, const cJSON *field, cJSON *value)
@@ -121,7 +134,9 @@ static void next_flags(struct studio *studio, const cJSON *field, int direction)
 static void change(struct studio *studio, const cJSON *field, int direction, bool coarse)
 {
     const cJSON *value = value_of(studio, field);
-    if (is_kind(field, "choice")) {
+    if (is_locked(studio, field)) {
+        say_locked(studio, field);
+    } else if (is_kind(field, "choice")) {
         next_choice(studio, field, direction);
     } else if (is_kind(field, "flags")) {
         next_flags(studio, field, direction);
@@ -154,7 +169,8 @@ static void typed(struct studio *studio, const char *text)
         bool number = end != text && *end == 0 && isfinite(value);
         bool nothing = text[0] == 0 || strcmp(text, "none") == 0 || strcmp(text, "auto") == 0;
         if (!number && nothing) {
-            put(studio, field, strcmp(text, "auto") == 0 ? cJSON_CreateString("auto") : cJSON_CreateNull());
+            bool word = cJSON_IsString(item_get(field, "default")) && strcmp(text, "auto") == 0;
+            put(studio, field, word ? cJSON_CreateString("auto") : cJSON_CreateNull());
         } else if (!number || value != within(field, value) || (is_kind(field, "integer") && value != floor(value))) {
             studio_say(studio, MESSAGE_ERROR, "%s: \"%s\" is no %s from %g to %g; Enter edits it again", label, text,
                        is_kind(field, "integer") ? "whole number" : "number", item_number(field, "low", -INFINITY),
@@ -170,7 +186,7 @@ static void typed(struct studio *studio, const char *text)
             if (word[0] != 0) cJSON_AddItemToArray(set, cJSON_CreateString(word));
         put(studio, field, set);
     } else {
-        put(studio, field, text[0] != 0 ? cJSON_CreateString(text) : cJSON_CreateNull());
+        put(studio, field, text[0] != 0 && strcmp(text, "auto") != 0 ? cJSON_CreateString(text) : cJSON_CreateNull());
     }
 }
 
@@ -197,6 +213,10 @@ static void edit_value(struct studio *studio)
 {
     const cJSON *field = chosen_field(studio);
     if (field == NULL) return;
+    if (is_locked(studio, field)) {
+        say_locked(studio, field);
+        return;
+    }
     char text[FIELD_CAPACITY], range[500], hint[300];
     words_of(value_of(studio, field), text, sizeof text);
     describe_range(field, range, sizeof range);
@@ -221,10 +241,13 @@ static void draw_field(const struct studio *studio, const cJSON *field, const ch
                          : changed ? STYLE_LIVE
                                    : STYLE_DIM,
                          text);
-    if (unit[0] != 0)
+    if (unit[0] != 0 && cJSON_IsNumber(value_of(studio, field)))
         draw_text(row, area.column + 32 + used, area.columns - 33 - used, here ? STYLE_SELECTED : STYLE_DIM, unit);
+    bool locked = is_locked(studio, field);
+    if (locked)
+        draw_right(row, area.column + area.columns - 22, 21, here ? STYLE_SELECTED : STYLE_DIM, "of the checkpoint");
     bool adjustable =
-        is_numeric(field) || is_kind(field, "choice") || is_kind(field, "flags") || is_kind(field, "seed");
+        !locked && (is_numeric(field) || is_kind(field, "choice") || is_kind(field, "flags") || is_kind(field, "seed"));
     if (here && adjustable) draw_text(row, area.column + 29, 1, STYLE_SELECTED, "\u2190");
     if (here && adjustable) draw_text(row, area.column + area.columns - 2, 1, STYLE_SELECTED, "\u2192");
 }
@@ -242,7 +265,8 @@ static void draw_cost(const struct studio *studio, struct area area)
         draw_text(area.row, area.column, area.columns, STYLE_DIM, "working out what this costs \u2026");
         return;
     }
-    double total = item_number(plan, "total_bytes", NAN), available = item_number(plan, "free_bytes", NAN);
+    double total = item_number(plan, "total_bytes", NAN);
+    double available = item_number(plan, "limit_bytes", item_number(plan, "free_bytes", NAN));
     bool fits = item_get(plan, "fits") == NULL || item_true(plan, "fits");
     double seconds = item_number(plan, "seconds_per_step", NAN), adapter = item_number(plan, "adapter_bytes", NAN);
     if (area.rows < 4) {
@@ -278,6 +302,12 @@ static void draw_cost(const struct studio *studio, struct area area)
     }
 }
 
+static void draw_over(const char *error, struct area area)
+{
+    draw_fill(area, STYLE_TEXT);
+    draw_wrapped(area, STYLE_BAD, error);
+}
+
 static void apply_remedy(struct studio *studio, int index)
 {
     const cJSON *set = item_get(cJSON_GetArrayItem(item_get(studio->plan, "remedies"), index), "set"), *item = NULL;
@@ -291,11 +321,15 @@ static void apply_remedy(struct studio *studio, int index)
 static void offer_remedies(struct studio *studio)
 {
     if (studio->plan == NULL || item_get(studio->plan, "fits") == NULL || item_true(studio->plan, "fits")) return;
-    if (studio->message_level != MESSAGE_NONE) return;
+    if (!studio->remedies_due || (studio->message_level != MESSAGE_NONE && !studio->refused_for_memory)) return;
+    studio->remedies_due = studio->refused_for_memory = false;
     char needed[32], available[32];
-    studio_say(studio, MESSAGE_ERROR, "does not fit: needs %s, %s are free",
+    double free_bytes = item_number(studio->plan, "free_bytes", NAN);
+    double limit = item_number(studio->plan, "limit_bytes", free_bytes);
+    studio_say(studio, MESSAGE_ERROR,
+               limit < free_bytes ? "does not fit: needs %s, the limit is %s" : "does not fit: needs %s, %s are free",
                words_bytes(needed, sizeof needed, item_number(studio->plan, "total_bytes", NAN)),
-               words_bytes(available, sizeof available, item_number(studio->plan, "free_bytes", NAN)));
+               words_bytes(available, sizeof available, limit));
     const cJSON *remedies = item_get(studio->plan, "remedies");
     for (int index = 0; index < cJSON_GetArraySize(remedies) && index < 4; index++)
         studio_add_remedy(studio, (char)('a' + index), item_text(cJSON_GetArrayItem(remedies, index), "label", "?"),
@@ -305,13 +339,15 @@ static void offer_remedies(struct studio *studio)
 static void draw(struct studio *studio, struct area body)
 {
     if (studio->draft == NULL) {
-        draw_text(body.row, body.column, body.columns, STYLE_DIM, "no preset is being edited: 1 chooses one");
+        draw_notice(body, "No preset is being edited.", "1 chooses one; e there shows its settings");
         return;
     }
     offer_remedies(studio);
     bool wide = body.columns >= 104;
     int width = wide ? body.columns - 42 : body.columns;
-    draw_format(body.row, body.column, width - 22, STYLE_TITLE, "%s%s", studio->draft_name,
+    char origin[40] = "";
+    if (studio->draft_from[0] != 0) snprintf(origin, sizeof origin, ", from step %d", studio->draft_from_step);
+    draw_format(body.row, body.column, width - 31, STYLE_TITLE, "%s%s%s", studio->draft_name, origin,
                 studio->draft_changed ? " (changed)" : "");
     draw_right(body.row, body.column + width - 30, 29, STYLE_DIM, "3 rewards  4 prompts  s start");
     const cJSON *shown[TEXT_LIST];
@@ -339,6 +375,8 @@ static void draw(struct studio *studio, struct area body)
     }
     if (wide)
         draw_cost(studio, (struct area){body.row, body.column + width + 2, body.rows - 1, 40});
+    else if (studio->plan_error[0] != 0)
+        draw_over(studio->plan_error, (struct area){body.row + body.rows - 2, body.column, 2, body.columns});
     else
         draw_cost(studio, (struct area){body.row + body.rows - 1, body.column, 1, body.columns});
 }

@@ -24,7 +24,7 @@ static const struct image *thumbnail(struct studio *studio, int step, int index)
     struct thumbnail *fresh = &view->thumbnails[view->thumbnail_count];
     char path[4300];
     *fresh = (struct thumbnail){.step = step, .index = index};
-    if (!run_sample_path(studio->run, step, index, path, sizeof path)) return NULL;
+    if (!run_sample_path(studio->run->path, step, index, path, sizeof path)) return NULL;
     fresh->missing = image_load_png(path, &fresh->image).code != STATUS_OK;
     view->thumbnail_count++;
     return fresh->missing ? NULL : &fresh->image;
@@ -34,7 +34,7 @@ static int prompt_count(const struct studio *studio, int step)
 {
     char path[4300];
     int count = 0;
-    while (count < RUN_PICTURES && run_sample_path(studio->run, step, count, path, sizeof path)) count++;
+    while (count < RUN_PICTURES && run_sample_path(studio->run->path, step, count, path, sizeof path)) count++;
     return count;
 }
 
@@ -47,11 +47,12 @@ static void keep_inside(int *top, int cursor, int room)
 static void draw(struct studio *studio, struct area body)
 {
     struct grid_view *view = &studio->grid;
-    int steps[TEXT_LIST], step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run, steps, TEXT_LIST) : 0;
+    int steps[TEXT_LIST],
+        step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run->path, steps, TEXT_LIST) : 0;
     if (step_count == 0) {
-        draw_text(body.row, body.column, body.columns, STYLE_DIM,
-                  studio->run->path[0] != 0 ? "this run has kept no pictures yet: s makes some"
-                                            : "no run is open: 9 lists them");
+        bool open = studio->run->path[0] != 0;
+        draw_notice(body, open ? "This run has kept no pictures yet." : "No run is open.",
+                    open ? "s makes some after this step" : "1 starts one from a preset, 9 lists the earlier ones");
         return;
     }
     int prompts = prompt_count(studio, steps[0]);
@@ -92,9 +93,8 @@ static void draw(struct studio *studio, struct area body)
             }
         }
     }
-    const struct run_picture *held_out = run_picture(studio->run, RUN_HELD_OUT, view->row);
-    draw_format(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM, "prompt %d of %d%s%s", view->row + 1,
-                prompts, held_out != NULL ? ": " : "", held_out != NULL ? held_out->prompt : "");
+    draw_format(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM, "prompt %d of %d: %s", view->row + 1,
+                prompts, run_held_out_prompt(studio->run, view->row));
 }
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)

@@ -1,6 +1,7 @@
 /* Home: presets as an invitation, and the last runs. */
 #include "tui/screen/text.h"
 #include "tui/state.h"
+#include "tui/views/home_preview.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -106,7 +107,7 @@ static void draw_preset(struct studio *studio, int row, struct area body, const 
     draw_text(row, at, body.column + body.columns - 36 - at, dim, rewards);
     double bytes = item_number(item, "memory_bytes", NAN), seconds = item_number(item, "seconds_per_step", NAN);
     words_bytes(memory, sizeof memory, bytes);
-    snprintf(expected, sizeof expected, "%s/step", isnan(seconds) ? "~" : words_seconds(time, sizeof time, seconds));
+    snprintf(expected, sizeof expected, isnan(seconds) ? "~" : "%s/step", words_seconds(time, sizeof time, seconds));
     int right = body.column + body.columns;
     draw_right(row, right - 35, 7, dim, "%s", memory);
     draw_right(row, right - 27, 11, dim, "%s", expected);
@@ -124,17 +125,14 @@ static const char *duration_words(const cJSON *item, char *text, size_t size)
     return text;
 }
 
-/* What the chosen preset is about, and what it needs. */
-static void draw_details(struct area area, const cJSON *item)
+/* What the chosen preset is about, and what it needs; returns the rows used. */
+static int draw_details(struct area area, const cJSON *item)
 {
     char cost[64];
     const cJSON *preset = item_get(item, "preset");
     const char *error = item_text(item, "error", NULL), *hint = item_text(item, "model_hint", NULL);
     struct area rest = area;
-    if (error != NULL) {
-        draw_wrapped(rest, STYLE_BAD, error);
-        return;
-    }
+    if (error != NULL) return draw_wrapped(rest, STYLE_BAD, error);
     const cJSON *train = item_get(item_get(preset, "prompts"), "train");
     int count = cJSON_GetArraySize(train);
     const cJSON *first = cJSON_GetArrayItem(train, 0);
@@ -154,7 +152,8 @@ static void draw_details(struct area area, const cJSON *item)
     int used = draw_wrapped(rest, STYLE_TEXT, notes);
     rest.row += used;
     rest.rows -= used;
-    if (hint != NULL && rest.rows > 0) draw_wrapped(rest, STYLE_WARNING, hint);
+    if (hint != NULL && rest.rows > 0) used += draw_wrapped(rest, STYLE_WARNING, hint);
+    return used + 1;
 }
 
 static void draw_run(struct studio *studio, int row, struct area body, const cJSON *run, bool here)
@@ -198,10 +197,7 @@ static void draw_presets(struct studio *studio, struct area area)
     int first = list_window(list, count, rows);
     for (int row = 0; row < rows && first + row < count; row++)
         draw_preset(studio, area.row + 1 + row, area, shown[first + row], focused && first + row == list->cursor);
-    if (focused) {
-        studio->list_area = (struct area){area.row + 1, area.column, rows, area.columns};
-        studio->list_first = first;
-    }
+    studio->home_lists[PANE_PRESETS] = (struct area){area.row + 1, area.column, rows, area.columns};
     if (first + rows < count)
         draw_right(area.row + 1 + rows, area.column, area.columns - 1, STYLE_DIM, "%d more below",
                    count - first - rows);
@@ -211,9 +207,12 @@ static void draw_presets(struct studio *studio, struct area area)
                                                       : "reading the presets \u2026";
         draw_wrapped((struct area){area.row + 1, area.column + 2, 3, area.columns - 2}, STYLE_DIM, words);
     } else if (list->cursor < count) {
-        int used = count < rows ? count : rows;
-        draw_details((struct area){area.row + 2 + used, area.column + 2, area.rows - 2 - used, area.columns - 4},
-                     shown[list->cursor]);
+        int used = 2 + (count < rows ? count : rows);
+        struct area rest = {area.row + used, area.column + 2, area.rows - used, area.columns - 4};
+        used = draw_details(rest, shown[list->cursor]) + 1;
+        const cJSON *run = cJSON_GetArrayItem(studio->runs, studio->home[1].cursor);
+        home_preview_draw(studio, (struct area){rest.row + used, rest.column, rest.rows - used, rest.columns},
+                          focused ? shown[list->cursor] : run, !focused);
     }
 }
 
@@ -229,14 +228,12 @@ static void draw_runs(struct studio *studio, struct area area)
                  focused && first + row == list->cursor);
     if (count == 0)
         draw_text(area.row + 1, area.column + 2, area.columns - 2, STYLE_DIM, "none yet: what you start stands here");
-    if (focused) {
-        studio->list_area = (struct area){area.row + 1, area.column, rows, area.columns};
-        studio->list_first = first;
-    }
+    studio->home_lists[PANE_RUNS] = (struct area){area.row + 1, area.column, rows, area.columns};
 }
 
 static void draw(struct studio *studio, struct area body)
 {
+    studio->list_area = body;
     int runs = cJSON_GetArraySize(studio->runs);
     int most = body.rows / 3;
     int run_rows = (runs < 1 ? 1 : runs > most - 1 ? most - 1 : runs) + 1;
@@ -385,14 +382,17 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, int row, int column, bool again)
 {
-    (void)column;
     (void)again;
-    struct list *list = &studio->home[studio->home_pane];
-    int chosen = studio->list_first + row;
-    if (chosen == list->cursor)
-        command(studio, COMMAND_OPEN, false);
-    else
-        list->cursor = chosen;
+    for (int pane = PANE_PRESETS; pane <= PANE_RUNS; pane++) {
+        struct area area = studio->home_lists[pane];
+        int at = studio->list_area.row + row - area.row;
+        if (!area_contains(area, area.row + at, studio->list_area.column + column)) continue;
+        struct list *list = &studio->home[pane];
+        bool chosen = studio->home_pane == pane && list->top + at == list->cursor;
+        studio->home_pane = pane;
+        list->cursor = list->top + at;
+        if (chosen) command(studio, COMMAND_OPEN, false);
+    }
 }
 
 const struct screen screen_home = {

@@ -126,8 +126,7 @@ static void draw(struct studio *studio, struct area body)
     struct mixer_view *view = &studio->mixer;
     load_adapters(studio);
     if (view->count == 0) {
-        draw_text(body.row, body.column, body.columns, STYLE_TEXT,
-                  "No run has left an adapter yet. Finish one, then mix it here.");
+        draw_notice(body, "No run has left an adapter yet.", "1 starts one; when it has saved, mix it here");
         return;
     }
     int left = body.columns >= 110 ? 44 : 32;
@@ -169,16 +168,16 @@ static void typed(struct studio *studio, const char *text)
 
 static void show_command(struct studio *studio)
 {
-    char text[560];
-    size_t length =
-        (size_t)snprintf(text, sizeof text, "alignprop sample --seed 42 --prompt '%.120s'", studio->mixer.prompt_text);
-    for (int index = 0; index < studio->mixer.count && length < sizeof text; index++) {
+    const struct mixer_adapter *lead = leading(&studio->mixer);
+    struct bytes text = {0};
+    bytes_format(&text, "alignprop sample --preset %s/preset.json --seed 42 --prompt '%s'",
+                 lead != NULL ? lead->run : "", studio->mixer.prompt_text);
+    for (int index = 0; index < studio->mixer.count; index++) {
         const struct mixer_adapter *adapter = &studio->mixer.adapters[index];
-        if (!adapter->on) continue;
-        int added = snprintf(text + length, sizeof text - length, " --lora %.120s:%.2f", adapter->path, adapter->scale);
-        length += added > 0 ? (size_t)added : 0;
+        if (adapter->on) bytes_format(&text, " --lora %s:%.2f", adapter->path, adapter->scale);
     }
-    studio_say(studio, MESSAGE_INFO, "%s", text);
+    if (!text.failed) studio_say(studio, MESSAGE_INFO, "%.*s", (int)text.length, text.data);
+    bytes_free(&text);
 }
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)

@@ -10,32 +10,41 @@
 
 static const char *const list_keys[2] = {"prompts.train", "prompts.eval"};
 
-static bool editing(const struct studio *studio)
-{
-    return studio->draft != NULL && !run_alive(studio->run);
-}
-
 static const cJSON *preset_of(const struct studio *studio)
 {
-    if (studio->run->preset != NULL && !editing(studio)) return studio->run->preset;
+    if (studio->run->preset != NULL && !studio_is_editing(studio)) return studio->run->preset;
     return studio->draft;
 }
 
-static cJSON *prompts_of(const struct studio *studio, int which)
+static cJSON *own_prompts(const struct studio *studio, int which)
 {
     return (cJSON *)item_find(preset_of(studio), list_keys[which]);
 }
 
+static const cJSON *file_prompts(const struct studio *studio, int which)
+{
+    return studio_is_editing(studio) ? studio->file_prompts[which] : NULL;
+}
+
+static int prompt_count(const struct studio *studio, int which)
+{
+    return cJSON_GetArraySize(own_prompts(studio, which)) + cJSON_GetArraySize(file_prompts(studio, which));
+}
+
+/* The preset's own prompts come first, then those of its file. */
+static const char *prompt_at(const struct studio *studio, int which, int index)
+{
+    int own = cJSON_GetArraySize(own_prompts(studio, which));
+    const cJSON *prompt = index < own ? cJSON_GetArrayItem(own_prompts(studio, which), index)
+                                      : cJSON_GetArrayItem(file_prompts(studio, which), index - own);
+    return cJSON_IsString(prompt) ? prompt->valuestring : "";
+}
+
 static int shown_prompts(const struct studio *studio, int which, int shown[TEXT_LIST])
 {
-    int count = 0, index = 0;
-    const cJSON *prompt = NULL;
-    cJSON_ArrayForEach(prompt, prompts_of(studio, which))
-    {
-        if (count < TEXT_LIST && cJSON_IsString(prompt) && filter_matches(studio, SCREEN_PROMPTS, prompt->valuestring))
-            shown[count++] = index;
-        index++;
-    }
+    int count = 0, all = prompt_count(studio, which);
+    for (int index = 0; index < all && count < TEXT_LIST; index++)
+        if (filter_matches(studio, SCREEN_PROMPTS, prompt_at(studio, which, index))) shown[count++] = index;
     return count;
 }
 
@@ -52,36 +61,57 @@ static double reward_of(const struct studio *studio, enum run_picture_kind kind,
     return newest != NULL ? newest->reward : NAN;
 }
 
+static void draw_prompt(struct studio *studio, struct area line, int which, int index, bool here)
+{
+    int figures = which == 0 ? 9 : 19;
+    const char *text = prompt_at(studio, which, index);
+    bool of_file = index >= cJSON_GetArraySize(own_prompts(studio, which));
+    char now[24], change[24];
+    if (here) draw_fill(line, STYLE_SELECTED);
+    draw_text(line.row, line.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, here ? "\u25b8" : " ");
+    draw_text(line.row, line.column + 2, line.columns - figures - 3,
+              here      ? STYLE_SELECTED
+              : of_file ? STYLE_DIM
+                        : STYLE_TEXT,
+              text);
+    double reward = reward_of(studio, which == 0 ? RUN_SAMPLE : RUN_HELD_OUT, text);
+    double base = which == 0 ? NAN : reward_of(studio, RUN_BASE, text);
+    if (studio_is_editing(studio) || isnan(reward)) return;
+    draw_right(line.row, line.column + line.columns - figures, 8, here ? STYLE_SELECTED : STYLE_TEXT, "%s",
+               words_number(now, sizeof now, reward));
+    if (isnan(base)) return;
+    draw_right(line.row, line.column + line.columns - 10, 10,
+               here             ? STYLE_SELECTED
+               : reward >= base ? STYLE_GOOD
+                                : STYLE_BAD,
+               "%s%s", reward >= base ? "+" : "", words_number(change, sizeof change, reward - base));
+}
+
+static void draw_heading(const struct studio *studio, struct area area, int which)
+{
+    static const char *const titles[2] = {"training prompts", "held-out prompts"};
+    static const char *const file_keys[2] = {"prompts.train_file", "prompts.eval_file"};
+    const cJSON *file = item_find(studio->draft, file_keys[which]);
+    bool focused = studio->prompts.pane == which;
+    int used = draw_format(area.row, area.column, area.columns - 20, focused ? STYLE_TITLE : STYLE_LIVE, "%s (%d)",
+                           titles[which], prompt_count(studio, which));
+    if (!studio_is_editing(studio))
+        draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s", which == 0 ? "reward" : "reward  from base");
+    else if (cJSON_IsString(file))
+        draw_right(area.row, area.column + used + 2, area.columns - used - 2, STYLE_DIM, "dim: of %s",
+                   file->valuestring);
+}
+
 static void draw_list(struct studio *studio, struct area area, int which)
 {
     int shown[TEXT_LIST], count = shown_prompts(studio, which, shown);
     bool focused = studio->prompts.pane == which;
-    const cJSON *prompts = prompts_of(studio, which);
-    draw_format(area.row, area.column, area.columns - 20, focused ? STYLE_TITLE : STYLE_LIVE, "%s (%d)",
-                which == 0 ? "training prompts" : "held-out prompts", cJSON_GetArraySize(prompts));
-    draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s", which == 0 ? "reward" : "reward  from base");
     struct list *list = &studio->prompts.lists[which];
     int rows = area.rows - 1, first = list_window(list, count, rows);
-    for (int row = 0; row < rows && first + row < count; row++) {
-        const char *text = cJSON_GetArrayItem(prompts, shown[first + row])->valuestring;
-        bool here = focused && first + row == list->cursor;
-        int line = area.row + 1 + row, figures = which == 0 ? 9 : 19;
-        char now[24], change[24];
-        if (here) draw_fill((struct area){line, area.column, 1, area.columns}, STYLE_SELECTED);
-        draw_text(line, area.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, here ? "\u25b8" : " ");
-        draw_text(line, area.column + 2, area.columns - figures - 3, here ? STYLE_SELECTED : STYLE_TEXT, text);
-        double reward = reward_of(studio, which == 0 ? RUN_SAMPLE : RUN_HELD_OUT, text);
-        double base = which == 0 ? NAN : reward_of(studio, RUN_BASE, text);
-        if (!isnan(reward))
-            draw_right(line, area.column + area.columns - figures, 8, here ? STYLE_SELECTED : STYLE_TEXT, "%s",
-                       words_number(now, sizeof now, reward));
-        if (!isnan(reward) && !isnan(base))
-            draw_right(line, area.column + area.columns - 10, 10,
-                       here             ? STYLE_SELECTED
-                       : reward >= base ? STYLE_GOOD
-                                        : STYLE_BAD,
-                       "%s%s", reward >= base ? "+" : "", words_number(change, sizeof change, reward - base));
-    }
+    draw_heading(studio, area, which);
+    for (int row = 0; row < rows && first + row < count; row++)
+        draw_prompt(studio, (struct area){area.row + 1 + row, area.column, 1, area.columns}, which, shown[first + row],
+                    focused && first + row == list->cursor);
     if (count == 0)
         draw_text(area.row + 1, area.column + 2, area.columns - 2, STYLE_DIM, "none; a adds one, f a file of them");
     if (focused) {
@@ -93,8 +123,8 @@ static void draw_list(struct studio *studio, struct area area, int which)
 static void draw(struct studio *studio, struct area body)
 {
     if (preset_of(studio) == NULL) {
-        draw_text(body.row, body.column, body.columns, STYLE_DIM,
-                  "no preset is being edited and no run is open: 1 chooses one");
+        draw_notice(body, "No preset is being edited and no run is open.",
+                    "1 chooses a preset; e there shows its settings");
         return;
     }
     if (body.columns >= 110) {
@@ -106,9 +136,9 @@ static void draw(struct studio *studio, struct area body)
         draw_list(studio, (struct area){body.row, body.column, upper, body.columns}, 0);
         draw_list(studio, (struct area){body.row + upper + 1, body.column, body.rows - upper - 2, body.columns}, 1);
     }
-    if (!editing(studio))
+    if (!studio_is_editing(studio))
         draw_text(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM,
-                  "the prompts of a run are fixed; for others: 1, then e");
+                  "the prompts of a run are fixed. N: a new run from this checkpoint, with others");
     else
         draw_text(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM,
                   "held-out prompts are never trained on: they show what was really learnt");
@@ -116,8 +146,8 @@ static void draw(struct studio *studio, struct area body)
 
 static bool may_change(struct studio *studio)
 {
-    if (editing(studio)) return true;
-    studio_say(studio, MESSAGE_INFO, "the prompts of a run are fixed; for others: 1, then e");
+    if (studio_is_editing(studio)) return true;
+    studio_say(studio, MESSAGE_INFO, "the prompts of a run are fixed. N: a new run from this checkpoint, with others");
     return false;
 }
 
@@ -127,6 +157,21 @@ static cJSON *own_list(struct studio *studio, int which)
     if (cJSON_IsArray(list)) return list;
     item_put(studio->draft, list_keys[which], cJSON_CreateArray());
     return (cJSON *)item_find(studio->draft, list_keys[which]);
+}
+
+/* Prompts of a file can be changed once they are the preset's own; the files are named no longer. */
+static void take_file_prompts(struct studio *studio)
+{
+    static const char *const file_keys[2] = {"prompts.train_file", "prompts.eval_file"};
+    for (int which = 0; which < 2; which++) {
+        if (cJSON_GetArraySize(studio->file_prompts[which]) == 0) continue;
+        const cJSON *prompt = NULL;
+        cJSON_ArrayForEach(prompt, studio->file_prompts[which])
+            cJSON_AddItemToArray(own_list(studio, which), cJSON_CreateString(prompt->valuestring));
+        item_put(studio->draft, file_keys[which], cJSON_CreateNull());
+        cJSON_Delete(studio->file_prompts[which]);
+        studio->file_prompts[which] = NULL;
+    }
 }
 
 static void append(struct studio *studio, int which, const char *text)
@@ -156,6 +201,7 @@ static void replace_chosen(struct studio *studio, const char *text)
     int index = chosen(studio);
     if (index < 0 || text[0] == 0) return;
     studio_push_undo_draft(studio);
+    take_file_prompts(studio);
     cJSON_ReplaceItemInArray(own_list(studio, studio->prompts.pane), index, cJSON_CreateString(text));
     studio_draft_changed(studio);
 }
@@ -165,6 +211,7 @@ static void remove_chosen(struct studio *studio, bool to_other)
     int index = chosen(studio), pane = studio->prompts.pane;
     if (index < 0 || !may_change(studio)) return;
     studio_push_undo_draft(studio);
+    take_file_prompts(studio);
     cJSON *prompt = cJSON_DetachItemFromArray(own_list(studio, pane), index);
     if (to_other)
         cJSON_AddItemToArray(own_list(studio, !pane), prompt);
@@ -211,8 +258,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     case COMMAND_OPEN:
         if (chosen(studio) >= 0 && may_change(studio))
             studio_prompt(studio, "Edit the prompt", "Enter keeps it, Esc leaves it as it was.",
-                          cJSON_GetArrayItem(prompts_of(studio, pane), chosen(studio))->valuestring, replace_chosen,
-                          NULL);
+                          prompt_at(studio, pane, chosen(studio)), replace_chosen, NULL);
         return true;
     case COMMAND_DELETE: remove_chosen(studio, false); return true;
     case COMMAND_TOGGLE: remove_chosen(studio, true); return true;
@@ -222,7 +268,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
                           load_file, NULL);
         return true;
     case COMMAND_START:
-        if (editing(studio)) studio_start(studio, studio->draft, studio->draft_name, "ask");
+        if (studio_is_editing(studio)) studio_start(studio, studio->draft, studio->draft_name, "ask");
         return true;
     default: return false;
     }

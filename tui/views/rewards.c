@@ -9,15 +9,9 @@
 
 enum { PANE_CATALOGUE, PANE_CHOSEN };
 
-/* The draft is changed here; a run's rewards are only shown (their weights move on the tune screen). */
-static bool editing(const struct studio *studio)
-{
-    return studio->draft != NULL && !run_alive(studio->run);
-}
-
 static const cJSON *preset_of(const struct studio *studio)
 {
-    if (studio->run->preset != NULL && !editing(studio)) return studio->run->preset;
+    if (studio->run->preset != NULL && !studio_is_editing(studio)) return studio->run->preset;
     return studio->draft;
 }
 
@@ -69,7 +63,7 @@ static void describe_range(const cJSON *kind, char *text, size_t size)
 static void draw_catalogue(struct studio *studio, struct area area)
 {
     const cJSON *shown[TEXT_LIST];
-    int count = shown_kinds(studio, shown), rows = area.rows - 6;
+    int count = shown_kinds(studio, shown), rows = area.rows - 1;
     bool focused = studio->rewards.pane == PANE_CATALOGUE;
     draw_text(area.row, area.column, area.columns, focused ? STYLE_TITLE : STYLE_LIVE, "what can be rewarded");
     struct list *list = &studio->rewards.catalogue;
@@ -89,17 +83,26 @@ static void draw_catalogue(struct studio *studio, struct area area)
         studio->list_area = (struct area){area.row + 1, area.column, rows, area.columns};
         studio->list_first = first;
     }
-    if (list->cursor >= count) return;
-    const cJSON *kind = shown[list->cursor];
+}
+
+/* What the reward under the cursor measures, its range and where it is from. */
+static void draw_details(struct studio *studio, struct area area)
+{
+    const cJSON *shown[TEXT_LIST];
+    int count = shown_kinds(studio, shown), cursor = studio->rewards.catalogue.cursor;
+    if (cursor >= count) return;
+    const cJSON *kind = shown[cursor];
     char range[80];
     describe_range(kind, range, sizeof range);
-    struct area details = {area.row + area.rows - 4, area.column, 4, area.columns};
-    int used = draw_wrapped(details, STYLE_TEXT, item_text(kind, "measures", ""));
-    draw_format(details.row + used, area.column, area.columns, STYLE_DIM, "range %s", range);
+    draw_text(area.row, area.column, 16, STYLE_LIVE, item_text(kind, "name", ""));
+    draw_right(area.row, area.column + 17, area.columns - 17, STYLE_DIM, "range: %s", range);
+    struct area rest = {area.row + 1, area.column, area.rows - 1, area.columns};
+    int used = draw_wrapped(rest, STYLE_TEXT, item_text(kind, "measures", ""));
+    rest.row += used;
+    rest.rows -= used;
     const char *missing = item_text(kind, "missing", NULL);
-    if (used + 1 < 4)
-        draw_wrapped((struct area){details.row + used + 1, area.column, 3 - used, area.columns},
-                     missing != NULL ? STYLE_WARNING : STYLE_DIM,
+    if (rest.rows > 0)
+        draw_wrapped(rest, missing != NULL ? STYLE_WARNING : STYLE_DIM,
                      missing != NULL ? missing : item_text(kind, "source", ""));
 }
 
@@ -112,7 +115,8 @@ static int index_in_run(const struct run *run, const char *id)
 
 static void draw_chosen(struct studio *studio, struct area area)
 {
-    bool focused = studio->rewards.pane == PANE_CHOSEN, live = !editing(studio) && studio->run->preset != NULL;
+    bool focused = studio->rewards.pane == PANE_CHOSEN,
+         live = !studio_is_editing(studio) && studio->run->preset != NULL;
     draw_text(area.row, area.column, area.columns - 16, focused ? STYLE_TITLE : STYLE_LIVE,
               live ? "of this run" : "chosen");
     draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s  weight", live ? "  raw" : "");
@@ -165,7 +169,7 @@ static void draw_formula(const struct studio *studio, struct area area)
     char text[900] = "total = ";
     size_t length = strlen(text);
     const cJSON *rewards = chosen_rewards(studio), *reward = NULL;
-    bool first = true, live = !editing(studio) && studio->run->preset != NULL;
+    bool first = true, live = !studio_is_editing(studio) && studio->run->preset != NULL;
     cJSON_ArrayForEach(reward, rewards)
     {
         double weight = item_number(reward, "weight", 1);
@@ -187,20 +191,22 @@ static void draw_formula(const struct studio *studio, struct area area)
 
 static void draw(struct studio *studio, struct area body)
 {
-    int left = body.columns * 11 / 20;
-    draw_catalogue(studio, (struct area){body.row, body.column, body.rows - 3, left});
-    draw_chosen(studio, (struct area){body.row, body.column + left + 2, body.rows - 3, body.columns - left - 2});
-    draw_formula(studio, (struct area){body.row + body.rows - 3, body.column, 3, body.columns});
+    enum { FORMULA_ROWS = 3, DETAIL_ROWS = 5 };
+    int left = body.columns * 11 / 20, kinds = cJSON_GetArraySize(item_get(studio->catalogue, "rewards"));
+    int rows = body.rows - FORMULA_ROWS - DETAIL_ROWS - 1;
+    if (kinds > 0 && rows > kinds + 2) rows = kinds + 2;
+    draw_catalogue(studio, (struct area){body.row, body.column, rows, left});
+    draw_chosen(studio, (struct area){body.row, body.column + left + 2, rows, body.columns - left - 2});
+    draw_details(studio, (struct area){body.row + rows + 1, body.column, DETAIL_ROWS, body.columns});
+    draw_formula(studio, (struct area){body.row + rows + 1 + DETAIL_ROWS, body.column, FORMULA_ROWS, body.columns});
 }
 
 static bool may_change(struct studio *studio)
 {
-    if (run_alive(studio->run) || studio->draft == NULL) {
-        studio_say(studio, MESSAGE_INFO,
-                   "the rewards of a run are fixed; their weights move on screen 2. For others: 1, then e");
-        return false;
-    }
-    return true;
+    if (studio_is_editing(studio)) return true;
+    studio_say(studio, MESSAGE_INFO,
+               "the rewards of a run are fixed; their weights move on screen 2. N: a new run from this checkpoint");
+    return false;
 }
 
 static void remove_reward(struct studio *studio, const char *name)

@@ -26,24 +26,40 @@ static enum style state_style(const char *state)
     return strcmp(state, "interrupted") == 0 || strcmp(state, "paused") == 0 ? STYLE_WARNING : STYLE_DIM;
 }
 
+/* Where the columns of the table stand; `last` is 0 where there is no room for it. */
+struct run_columns {
+    int name, state, step, start, best, last;
+};
+
+static struct run_columns run_columns(struct area body)
+{
+    enum { STATE = 12, FIGURE = 10, AGO = 15, LEAST_WIDE = 96 };
+    bool wide = body.columns >= LEAST_WIDE;
+    struct run_columns at = {.name = body.columns - 2 - STATE - (wide ? 4 : 3) * FIGURE - AGO};
+    at.state = body.column + 2 + at.name + 1;
+    at.step = at.state + STATE - 1;
+    at.start = at.step + FIGURE;
+    at.best = at.start + FIGURE;
+    at.last = wide ? at.best + FIGURE : 0;
+    return at;
+}
+
 static void draw_row(struct studio *studio, const cJSON *run, int row, struct area body, bool here)
 {
     enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM;
     const char *path = item_text(run, "path", ""), *state = item_text(run, "state", "");
     bool marked = studio->marked_runs && (strcmp(studio->marked[0], path) == 0 || strcmp(studio->marked[1], path) == 0);
+    struct run_columns at = run_columns(body);
     char first[24], best[24], last[24], ago[32];
     if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
     draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
-    int name = body.columns - 72;
-    if (name < 14) name = 14;
-    int at = body.column + 2;
-    draw_text(row, at, name, text, item_text(run, "name", "?"));
-    at += name + 1;
-    draw_text(row, at, 11, here ? STYLE_SELECTED : state_style(state), state);
-    draw_right(row, at + 11, 9, dim, "%lld/%lld", item_integer(run, "step", 0), item_integer(run, "steps", 0));
-    draw_right(row, at + 21, 9, dim, "%s", words_number(first, sizeof first, item_number(run, "eval_first", NAN)));
-    draw_right(row, at + 31, 9, text, "%s", words_number(best, sizeof best, item_number(run, "eval_best", NAN)));
-    draw_right(row, at + 41, 9, dim, "%s", words_number(last, sizeof last, item_number(run, "eval_last", NAN)));
+    draw_text(row, body.column + 2, at.name, text, item_text(run, "name", "?"));
+    draw_text(row, at.state, 11, here ? STYLE_SELECTED : state_style(state), state);
+    draw_right(row, at.step, 9, dim, "%lld/%lld", item_integer(run, "step", 0), item_integer(run, "steps", 0));
+    draw_right(row, at.start, 9, dim, "%s", words_number(first, sizeof first, item_number(run, "eval_first", NAN)));
+    draw_right(row, at.best, 9, text, "%s", words_number(best, sizeof best, item_number(run, "eval_best", NAN)));
+    if (at.last > 0)
+        draw_right(row, at.last, 9, dim, "%s", words_number(last, sizeof last, item_number(run, "eval_last", NAN)));
     draw_right(row, body.column + body.columns - 13, 12, dim, "%s",
                words_ago(ago, sizeof ago, studio->wall_clock - item_number(run, "modified", NAN)));
 }
@@ -52,15 +68,13 @@ static void draw(struct studio *studio, struct area body)
 {
     const cJSON *shown[TEXT_LIST];
     int count = shown_runs(studio, shown), rows = body.rows - 4;
-    int name = body.columns - 72;
-    if (name < 14) name = 14;
-    int at = body.column + 3 + name;
+    struct run_columns at = run_columns(body);
     draw_text(body.row, body.column, 20, STYLE_TITLE, "Runs");
-    draw_text(body.row, at, 8, STYLE_DIM, "state");
-    draw_right(body.row, at + 11, 9, STYLE_DIM, "step");
-    draw_right(body.row, at + 21, 9, STYLE_DIM, "at start");
-    draw_right(body.row, at + 31, 9, STYLE_DIM, "best");
-    draw_right(body.row, at + 41, 9, STYLE_DIM, "last");
+    draw_text(body.row, at.state, 8, STYLE_DIM, "state");
+    draw_right(body.row, at.step, 9, STYLE_DIM, "step");
+    draw_right(body.row, at.start, 9, STYLE_DIM, "at start");
+    draw_right(body.row, at.best, 9, STYLE_DIM, "best");
+    if (at.last > 0) draw_right(body.row, at.last, 9, STYLE_DIM, "last");
     int first = list_window(&studio->runs_list, count, rows);
     studio->list_area = (struct area){body.row + 1, body.column, rows, body.columns};
     studio->list_first = first;

@@ -10,7 +10,7 @@ static void refresh(struct studio *studio)
 {
     struct timeline_view *view = &studio->timeline;
     bool at_end = view->cursor >= view->step_count - 1;
-    view->step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run, view->steps, TEXT_LIST) : 0;
+    view->step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run->path, view->steps, TEXT_LIST) : 0;
     if (at_end || view->cursor >= view->step_count) view->cursor = view->step_count > 0 ? view->step_count - 1 : 0;
 }
 
@@ -18,7 +18,7 @@ static void refresh(struct studio *studio)
 static bool load(const struct run *run, int step, int index, char *loaded, size_t size, struct image *image)
 {
     char path[4300];
-    if (!run_sample_path(run, step, index, path, sizeof path)) return false;
+    if (!run_sample_path(run->path, step, index, path, sizeof path)) return false;
     if (strcmp(path, loaded) == 0) return true;
     if (image_load_png(path, image).code != STATUS_OK) return false;
     snprintf(loaded, size, "%s", path);
@@ -59,9 +59,9 @@ static void draw(struct studio *studio, struct area body)
     const struct run *run = studio->run;
     refresh(studio);
     if (view->step_count == 0) {
-        draw_text(body.row, body.column, body.columns, STYLE_DIM,
-                  run->path[0] != 0 ? "this run has kept no pictures yet: s makes some"
-                                    : "no run is open: 9 lists them");
+        bool open = studio->run->path[0] != 0;
+        draw_notice(body, open ? "This run has kept no pictures yet." : "No run is open.",
+                    open ? "s makes some after this step" : "1 starts one from a preset, 9 lists the earlier ones");
         return;
     }
     int step = view->steps[view->cursor];
@@ -87,10 +87,9 @@ static void draw(struct studio *studio, struct area body)
     if (shown == NULL)
         draw_center(left.row + left.rows / 2, right.column, width, STYLE_DIM, "no picture of this prompt at step %d",
                     step);
-    const struct run_picture *held_out = run_picture(run, RUN_HELD_OUT, view->prompt);
     double reward = held_out_at(run, step);
     draw_format(caption + 1, body.column, body.columns - 22, STYLE_DIM, "%d: %s", view->prompt + 1,
-                held_out != NULL ? held_out->prompt : "");
+                run_held_out_prompt(run, view->prompt));
     if (!isnan(reward))
         draw_right(caption + 1, body.column, body.columns, STYLE_CURVE_HELD_OUT, "held-out %s",
                    words_number(text, sizeof text, reward));
@@ -110,7 +109,8 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     case COMMAND_NEXT_PICTURE: {
         char path[4300];
         view->prompt++;
-        if (view->step_count == 0 || !run_sample_path(studio->run, view->steps[0], view->prompt, path, sizeof path))
+        if (view->step_count == 0 ||
+            !run_sample_path(studio->run->path, view->steps[0], view->prompt, path, sizeof path))
             view->prompt = 0;
         return true;
     }

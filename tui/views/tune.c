@@ -50,18 +50,48 @@ static double largest_weight(const struct studio *studio)
     return largest <= 1 ? 1.5 : largest * 1.2;
 }
 
+/* Where the columns of the table of rewards stand, from the area's left edge. */
+struct reward_columns {
+    int name, raw, weight, slider, slider_width;
+};
+
+static struct reward_columns reward_columns(const struct run *run, int columns)
+{
+    enum { FIGURE = 8, SHARE = 7, LEAST_NAME = 8, LEAST_SLIDER = 6 };
+    int name = LEAST_NAME, most = columns - 3 - 2 * FIGURE - 1 - LEAST_SLIDER - SHARE;
+    for (int index = 0; index < run->reward_count; index++)
+        if (text_width(run->rewards[index].id) > name) name = text_width(run->rewards[index].id);
+    if (name > most) name = most > LEAST_NAME ? most : LEAST_NAME;
+    struct reward_columns places = {.name = name, .raw = 3 + name, .weight = 3 + name + FIGURE};
+    places.slider = places.weight + FIGURE + 1;
+    places.slider_width = columns - places.slider - SHARE;
+    if (places.slider_width < 4) places.slider_width = 4;
+    return places;
+}
+
+static void draw_share(const struct studio *studio, int index, int row, struct area area, bool pending)
+{
+    const struct run_step *newest = run_newest(studio->run);
+    int column = area.column + area.columns - 6;
+    double share = newest != NULL ? share_of(studio->run, newest->reward, index) : NAN;
+    if (pending && studio->run->pending_step > 0)
+        draw_right(row, column, 6, STYLE_WARNING, "@%d", studio->run->pending_step);
+    else if (pending)
+        draw_right(row, column, 6, STYLE_WARNING, "next");
+    else if (!isnan(share))
+        draw_right(row, column, 6, STYLE_DIM, "%.0f %%", share * 100);
+}
+
 static void draw_rewards(struct studio *studio, struct area area)
 {
     const struct run *run = studio->run;
     if (area_empty(area)) return;
     bool focused = studio->tune.pane == PANE_REWARDS;
     const struct run_step *newest = run_newest(run);
+    struct reward_columns places = reward_columns(run, area.columns);
     draw_text(area.row, area.column, 12, focused ? STYLE_TITLE : STYLE_LIVE, "rewards");
-    int wide = area.columns >= 60;
-    int name = wide ? 18 : 11, slider = area.columns - name - 26;
-    if (slider < 4) slider = 4;
-    draw_right(area.row, area.column + name + 2, 8, STYLE_DIM, "raw");
-    draw_right(area.row, area.column + name + 10, 8, STYLE_DIM, "weight");
+    draw_right(area.row, area.column + places.raw, 8, STYLE_DIM, "raw");
+    draw_right(area.row, area.column + places.weight, 8, STYLE_DIM, "weight");
     draw_right(area.row, area.column + area.columns - 6, 6, STYLE_DIM, "share");
     double largest = largest_weight(studio);
     for (int index = 0; index < run->reward_count && index + 1 < area.rows; index++) {
@@ -71,90 +101,71 @@ static void draw_rewards(struct studio *studio, struct area area)
         char text[24];
         draw_text(row, area.column, 1, STYLE_ACCENT, here ? "\u25b8" : " ");
         draw_text(row, area.column + 1, 1, style_of_reward(index), style_unicode() ? "\u25a0" : "#");
-        draw_text(row, area.column + 3, name - 1, here ? STYLE_LIVE : STYLE_TEXT, reward->id);
-        draw_right(row, area.column + name + 2, 8, STYLE_TEXT, "%s",
+        draw_text(row, area.column + 3, places.name, here ? STYLE_LIVE : STYLE_TEXT, reward->id);
+        draw_right(row, area.column + places.raw, 8, STYLE_TEXT, "%s",
                    words_number(text, sizeof text, newest != NULL ? newest->reward[index] : NAN));
         double wanted = slider_value(studio, index);
         bool pending = fabs(wanted - reward->weight) > 1e-9;
-        draw_right(row, area.column + name + 10, 8, pending ? STYLE_WARNING : STYLE_TEXT, "%.2f", wanted);
-        draw_slider(row, area.column + name + 19, slider, reward->weight, wanted, largest, here);
-        double share = newest != NULL ? share_of(run, newest->reward, index) : NAN;
-        if (pending && run->pending_step > 0)
-            draw_right(row, area.column + area.columns - 6, 6, STYLE_WARNING, "@%d", run->pending_step);
-        else if (pending)
-            draw_right(row, area.column + area.columns - 6, 6, STYLE_WARNING, "next");
-        else if (!isnan(share))
-            draw_right(row, area.column + area.columns - 6, 6, STYLE_DIM, "%.0f %%", share * 100);
+        draw_right(row, area.column + places.weight, 8, pending ? STYLE_WARNING : STYLE_TEXT, "%.2f", wanted);
+        draw_slider(row, area.column + places.slider, places.slider_width, reward->weight, wanted, largest, here);
+        draw_share(studio, index, row, area, pending);
     }
     if (focused) studio->list_area = (struct area){area.row + 1, area.column, run->reward_count, area.columns};
 }
 
-static void draw_figure(int row, int column, const char *name, const struct run *run, enum run_figure figure,
-                        double factor, const char *unit)
+/* Shares in percent with one decimal, others as all numbers. */
+static const char *figure_words(char *text, size_t size, double value, bool share)
 {
-    char now[24], first[24];
-    double value = run_newest_figure(run, figure) * factor, start = run_first_figure(run, figure) * factor;
-    int used = draw_text(row, column, 11, STYLE_DIM, name);
-    (void)used;
-    draw_right(row, column + 10, 7, STYLE_TEXT, "%s", words_number(now, sizeof now, value));
-    draw_text(row, column + 17, 2, STYLE_DIM, unit);
-    if (!isnan(start)) draw_right(row, column + 19, 7, STYLE_DIM, "%s", words_number(first, sizeof first, start));
+    if (!share || isnan(value)) return words_number(text, size, value);
+    snprintf(text, size, "%.1f", value * 100);
+    return text;
 }
 
+/* What the phases of the newest step took of its time. */
+static void draw_phases(const struct run *run, struct area area)
+{
+    static const char *const names[] = {"sample", "decode", "reward", "back"};
+    const struct run_step *newest = run_newest(run);
+    double sum = 0;
+    for (int index = 0; newest != NULL && index < 4; index++)
+        if (!isnan(newest->figure[FIGURE_SAMPLING + index])) sum += newest->figure[FIGURE_SAMPLING + index];
+    if (!(sum > 0)) return;
+    int at = draw_text(area.row, area.column, 6, STYLE_DIM, "time") + 2;
+    for (int index = 0; index < 4; index++) {
+        double seconds = newest->figure[FIGURE_SAMPLING + index];
+        if (isnan(seconds)) continue;
+        at += draw_text(area.row, area.column + at, area.columns - at, STYLE_DIM, names[index]) + 1;
+        at += draw_format(area.row, area.column + at, area.columns - at, STYLE_TEXT, "%.0f%%", 100 * seconds / sum) + 2;
+    }
+}
+
+/* Two blocks of three figures, each now and at step 0, and in a fifth row what the phases of a step took. */
 static void draw_drift(const struct run *run, struct area area)
 {
+    static const struct {
+        const char *name;
+        enum run_figure figure;
+        bool share;
+    } cells[] = {{"adapter", FIGURE_ADAPTER_NORM, false}, {"from base", FIGURE_DRIFT, false},
+                 {"diversity", FIGURE_DIVERSITY, false},  {"dark %", FIGURE_DARK, true},
+                 {"edges %", FIGURE_EDGES, true},         {"colour %", FIGURE_SATURATION, true}};
     if (area_empty(area)) return;
-    bool wide = area.columns >= 58;
-    int second = area.column + (wide ? 30 : 21);
-    char text[24], other[24];
-    draw_text(area.row, area.column, 10, STYLE_LIVE, "drift");
-    if (wide) {
-        draw_right(area.row, area.column + 10, 7, STYLE_DIM, "now");
-        draw_right(area.row, area.column + 19, 7, STYLE_DIM, "start");
-        draw_right(area.row, second + 10, 7, STYLE_DIM, "now");
-        draw_right(area.row, second + 19, 7, STYLE_DIM, "start");
-        draw_figure(area.row + 1, area.column, "adapter", run, FIGURE_ADAPTER_NORM, 1, "");
-        draw_figure(area.row + 2, area.column, "from base", run, FIGURE_DRIFT, 1, "");
-        draw_figure(area.row + 3, area.column, "diversity", run, FIGURE_DIVERSITY, 1, "");
-        draw_figure(area.row + 1, second, "dark", run, FIGURE_DARK, 100, " %");
-        draw_figure(area.row + 2, second, "edges", run, FIGURE_EDGES, 100, " %");
-        draw_figure(area.row + 3, second, "saturation", run, FIGURE_SATURATION, 100, " %");
-    } else {
-        static const struct {
-            const char *name;
-            enum run_figure figure;
-            double factor;
-        } cells[] = {{"adapter", FIGURE_ADAPTER_NORM, 1}, {"dark %", FIGURE_DARK, 100},
-                     {"from base", FIGURE_DRIFT, 1},      {"edges %", FIGURE_EDGES, 100},
-                     {"diversity", FIGURE_DIVERSITY, 1},  {"colour %", FIGURE_SATURATION, 100}};
-        draw_right(area.row, area.column + 6, area.columns - 6, STYLE_DIM, "now and at step 0");
-        for (int index = 0; index < 6; index++) {
-            int row = area.row + 1 + index / 2, column = index % 2 ? second : area.column;
-            draw_text(row, column, 9, STYLE_DIM, cells[index].name);
-            draw_format(
-                row, column + 10, 11, STYLE_TEXT, "%s",
-                words_number(text, sizeof text, run_newest_figure(run, cells[index].figure) * cells[index].factor));
-            double start = run_first_figure(run, cells[index].figure) * cells[index].factor;
-            if (!isnan(start) && cells[index].factor > 1)
-                draw_format(row, column + 10 + (int)strlen(text) + 1, 7, STYLE_DIM, "%s",
-                            words_number(other, sizeof other, start));
-        }
+    int name = area.columns >= 48 ? 11 : 9, figure = area.columns >= 60 ? 8 : 6;
+    int second = area.columns >= 48 ? name + 2 * figure + 2 : 22;
+    draw_text(area.row, area.column, 9, STYLE_LIVE, "drift");
+    for (int index = 0; index < 6; index++) {
+        int row = area.row + 1 + index % 3, column = area.column + (index < 3 ? 0 : second);
+        int width = index < 3 ? name : name - 1;
+        char text[24];
+        if (index % 3 == 0) draw_right(area.row, column + width, figure, STYLE_DIM, "now");
+        if (index % 3 == 0) draw_right(area.row, column + width + figure, figure, STYLE_DIM, "start");
+        draw_text(row, column, width, STYLE_DIM, cells[index].name);
+        draw_right(row, column + width, figure, STYLE_TEXT, "%s",
+                   figure_words(text, sizeof text, run_newest_figure(run, cells[index].figure), cells[index].share));
+        draw_right(row, column + width + figure, figure, STYLE_DIM, "%s",
+                   figure_words(text, sizeof text, run_first_figure(run, cells[index].figure), cells[index].share));
     }
-    if (area.rows < 5) return;
-    const struct run_step *newest = run_newest(run);
-    if (newest == NULL || isnan(newest->figure[FIGURE_SAMPLING])) return;
-    double phases[4], sum = 0;
-    static const char *const names[] = {"sample", "decode", "reward", "back"};
-    for (int index = 0; index < 4; index++) {
-        phases[index] = newest->figure[FIGURE_SAMPLING + index];
-        if (!isnan(phases[index])) sum += phases[index];
-    }
-    int at = draw_text(area.row + 4, area.column, 11, STYLE_DIM, "time") + 6;
-    for (int index = 0; index < 4 && sum > 0; index++) {
-        if (isnan(phases[index])) continue;
-        at += draw_text(area.row + 4, area.column + at, 8, STYLE_DIM, names[index]) + 1;
-        at += draw_format(area.row + 4, area.column + at, 6, STYLE_TEXT, "%.0f %%", 100 * phases[index] / sum) + 2;
-    }
+    if (area.rows >= 5) draw_phases(run, (struct area){area.row + 4, area.column, 1, area.columns});
 }
 
 /* The picture of place `index` in the present set, and what to call it. */
@@ -199,15 +210,21 @@ static void draw_picture(struct studio *studio, struct area area, struct area ca
         int middle = area.row + area.rows / 2;
         bool alive = run_alive(studio->run);
         draw_center(middle, area.column, area.columns, STYLE_DIM, "%s",
-                    studio->run->phase == RUN_STARTING ? "loading the model \u2026"
-                    : alive                            ? "the first picture is on its way"
-                                                       : "no picture");
+                    studio->run->phase == RUN_STARTING  ? "loading the model \u2026"
+                    : studio->run->phase == RUN_WAITING ? ""
+                    : alive                             ? "the first picture is coming"
+                                                        : "no picture");
         return;
     }
+    enum { LEAST_CAPTION = 24 };
     struct area place = pictures_fit(studio->pictures, area, picture->image.width, picture->image.height);
     bool nearly_fills = area.columns - place.columns <= 6;
-    if (nearly_fills) place.column = area.column; /* in line with its caption */
+    if (nearly_fills) place.column = area.column;
     pictures_want(studio->pictures, place, &picture->image);
+    if (place.columns >= LEAST_CAPTION) {
+        caption.column = place.column;
+        caption.columns = place.columns;
+    }
     char reward[40] = "", text[24];
     if (picture->total > 0)
         snprintf(reward, sizeof reward, "%d/%d", picture->done, picture->total);
@@ -256,20 +273,33 @@ static void draw_batch(struct studio *studio, const struct tune_layout *layout)
     }
 }
 
-/* What is being made now: the newest preview of the denoising, and the whole picture once it is there. */
+static bool is_same_picture(const struct run_picture *left, const struct run_picture *right)
+{
+    return strcmp(left->prompt, right->prompt) == 0 && strcmp(left->seed, right->seed) == 0;
+}
+
+/* What is being made now: the newest preview of the denoising, and once it is there the decoded picture of the same
+ * prompt and seed, be it of the training batch or a held-out one. */
 static const struct run_picture *live_picture(const struct run *run, const char **words)
 {
-    const struct run_picture *newest = NULL;
-    *words = "denoising";
+    static const char *const names[RUN_PICTURE_KINDS] = {"denoising", "sample", "base", "tuned"};
+    const struct run_picture *newest = NULL, *made = NULL;
     for (int index = 0; index < RUN_PICTURES; index++) {
         const struct run_picture *picture = run_picture(run, RUN_DENOISING, index);
         if (picture != NULL && (newest == NULL || picture->serial > newest->serial)) newest = picture;
     }
-    const struct run_picture *whole =
-        newest != NULL ? run_picture(run, RUN_SAMPLE, newest->index) : run_picture(run, RUN_SAMPLE, 0);
-    if (whole == NULL || (newest != NULL && whole->serial < newest->serial)) return newest;
-    *words = "sample";
-    return whole;
+    *words = names[RUN_DENOISING];
+    for (int kind = RUN_SAMPLE; kind < RUN_PICTURE_KINDS; kind++) {
+        for (int index = 0; index < RUN_PICTURES; index++) {
+            const struct run_picture *picture = run_picture(run, (enum run_picture_kind)kind, index);
+            if (picture == NULL || (newest != NULL && !is_same_picture(picture, newest))) continue;
+            if (newest != NULL && picture->serial < newest->serial) continue;
+            if (made != NULL && picture->serial < made->serial) continue;
+            made = picture;
+            *words = names[kind];
+        }
+    }
+    return made != NULL ? made : newest;
 }
 
 /* Base and tuned picture of one prompt; below them the best of the batch and what is being made. */
@@ -291,7 +321,8 @@ static void draw_overview(struct studio *studio, const struct tune_layout *layou
 
 static void draw_pictures(struct studio *studio, const struct tune_layout *layout)
 {
-    if (studio->tune.picture_set == SET_OVERVIEW && layout->picture_count == 4) {
+    bool of_folder = run_picture_count(studio->run, RUN_SAMPLE) == 0 && !run_alive(studio->run); /* none but held-out */
+    if (studio->tune.picture_set == SET_OVERVIEW && layout->picture_count == 4 && !of_folder) {
         draw_overview(studio, layout);
     } else if (studio->tune.picture_set <= SET_HELD_OUT) {
         draw_held_out(studio, layout);
@@ -312,7 +343,11 @@ static void draw_progress(const struct studio *studio, struct area area)
     const struct run *run = studio->run;
     if (area_empty(area) || !run_alive(run)) return;
     if (run->phase == RUN_WAITING) {
-        draw_text(area.row, area.column, area.columns, STYLE_WARNING, "waiting until the device is free");
+        if (run->waiting_ahead > 0)
+            draw_format(area.row, area.column, area.columns, STYLE_WARNING, "waiting, %d before it",
+                        run->waiting_ahead);
+        else
+            draw_text(area.row, area.column, area.columns, STYLE_WARNING, "waiting until the device is free");
         return;
     }
     if (run->progress.phase[0] == 0) return;
@@ -328,28 +363,29 @@ static void draw_memory(const struct studio *studio, struct area body)
 {
     const struct run *run = studio->run;
     if (studio->message_level != MESSAGE_NONE || isnan(run->memory_planned)) return;
-    char planned[24], used[24], rate[24];
+    char planned[24], used[24];
     draw_right(body.row + body.rows, body.column, body.columns - 1, STYLE_DIM,
-               "memory %s planned, %s used \u00b7 lr %s \u00b7 %s",
+               "memory %s planned, %s used \u00b7 learning rate %.4g \u00b7 %s",
                words_bytes(planned, sizeof planned, run->memory_planned),
-               words_bytes(used, sizeof used, run->memory_used), words_number(rate, sizeof rate, run->learning_rate),
-               run->device);
+               words_bytes(used, sizeof used, run->memory_used), run->learning_rate, run->device);
 }
 
 /* Held-out prompts with their reward and the change since the base model. */
 static void draw_table(const struct studio *studio, struct area area)
 {
-    if (area.rows < 3) return;
+    const struct run_picture *any = run_picture(studio->run, RUN_BASE, 0);
+    if (area.rows < 3 || any == NULL || isnan(any->reward)) return;
     char text[24], change[24];
     draw_text(area.row, area.column, 20, STYLE_LIVE, "held-out prompts");
     draw_right(area.row, area.column + area.columns - 20, 10, STYLE_DIM, "reward");
     draw_right(area.row, area.column + area.columns - 9, 9, STYLE_DIM, "change");
     int row = 1;
     for (int index = 0; index < RUN_PICTURES && row < area.rows; index++) {
-        const struct run_picture *tuned = run_picture(studio->run, RUN_HELD_OUT, index);
         const struct run_picture *base = run_picture(studio->run, RUN_BASE, index);
-        if (tuned == NULL) continue;
-        double gain = base != NULL ? tuned->reward - base->reward : NAN;
+        const struct run_picture *tuned = run_picture(studio->run, RUN_HELD_OUT, index);
+        double gain = base != NULL && tuned != NULL ? tuned->reward - base->reward : NAN;
+        if (tuned == NULL) tuned = base;
+        if (tuned == NULL || isnan(tuned->reward)) continue;
         draw_text(area.row + row, area.column, area.columns - 22, STYLE_TEXT, tuned->prompt);
         draw_right(area.row + row, area.column + area.columns - 20, 10, STYLE_TEXT, "%s",
                    words_number(text, sizeof text, tuned->reward));
@@ -385,22 +421,27 @@ static void draw_enlarged(struct studio *studio, struct area body)
     }
 }
 
+/* Columns as wide as a row is high. */
+static double square_columns(const struct studio *studio)
+{
+    const struct cell_size *cell = &studio->cell;
+    return cell->width > 0 && cell->height > 0 ? fmax(1.5, fmin(2.5, (double)cell->height / cell->width)) : 2;
+}
+
 static void draw(struct studio *studio, struct area body)
 {
     const struct run *run = studio->run;
     if (run->phase == RUN_UNKNOWN || run->phase == RUN_IDLE) {
-        draw_center(body.row + body.rows / 2 - 1, body.column, body.columns, STYLE_TEXT, "%s",
-                    studio->live != NULL ? "connecting \u2026" : "No run is open.");
-        if (studio->live == NULL)
-            draw_center(body.row + body.rows / 2 + 1, body.column, body.columns, STYLE_DIM,
-                        "1 starts one from a preset, 9 lists the earlier ones");
+        bool connecting = studio->live != NULL;
+        draw_notice(body, connecting ? "connecting \u2026" : "No run is open.",
+                    connecting ? "" : "1 starts one from a preset, 9 lists the earlier ones");
         return;
     }
     if (studio->tune.enlarged) {
         draw_enlarged(studio, body);
         return;
     }
-    struct tune_layout layout = layout_tune(body, run->reward_count, studio->tune.side_by_side);
+    struct tune_layout layout = layout_tune(body, run->reward_count, studio->tune.side_by_side, square_columns(studio));
     draw_pictures(studio, &layout);
     draw_progress(studio, layout.progress);
     if (!area_empty(layout.curves)) curves_draw_total(run, layout.curves, studio->tune.pane == PANE_CURVES);
@@ -557,9 +598,9 @@ static void click(struct studio *studio, int row, int column, bool again)
     (void)again;
     if (row >= studio->run->reward_count) return;
     studio->tune.reward = row;
-    int name = studio->list_area.columns >= 60 ? 18 : 11, slider = studio->list_area.columns - name - 26;
-    int at = column - name - 19;
-    if (slider > 1 && at >= 0 && at < slider) set_slider(studio, row, largest_weight(studio) * at / (slider - 1));
+    struct reward_columns places = reward_columns(studio->run, studio->list_area.columns);
+    int at = column - places.slider, last = places.slider_width - 1;
+    if (at >= 0 && at <= last) set_slider(studio, row, largest_weight(studio) * at / last);
 }
 
 const struct screen screen_tune = {

@@ -1,4 +1,5 @@
-/* Matrix products and convolutions: by oneDNN where the program is built with it, else by own loops. */
+/* Matrix products and convolutions: by oneDNN where the program is built with it and oneDNN has fast loops for one,
+ * else by own loops. */
 #include <stdlib.h>
 
 #include "kernels/cpu/onednn.h"
@@ -56,15 +57,14 @@ static status prepare_product(struct kernel *kernel, struct kernel_requirements 
         kernel->kind = skinny;
         return skinny->prepare(kernel, requirements);
     }
-    if (!kernel->onednn) return NAME(own_product_prepare)(kernel, requirements);
-    TRY(onednn_prepare(kernel->onednn, &kernel->operation, &product, requirements));
+    if (kernel->onednn) TRY(onednn_prepare(kernel->onednn, &kernel->operation, &product, requirements));
     kernel->state = product;
-    return status_ok();
+    return product ? status_ok() : NAME(own_product_prepare)(kernel, requirements);
 }
 
 static void discard_product(struct kernel *kernel)
 {
-    if (kernel->onednn) onednn_discard(kernel->state);
+    onednn_discard(kernel->state);
 }
 
 static status pack_product(const struct kernel *kernel, const void *weight, void *packed, void *scratch)
@@ -74,7 +74,7 @@ static status pack_product(const struct kernel *kernel, const void *weight, void
 
 static status run_product(const struct call *call)
 {
-    if (!call->kernel->onednn) return NAME(own_product_run)(call);
+    if (!call->kernel->state) return NAME(own_product_run)(call);
     return onednn_run(call->kernel->state, call->inputs[0], call->inputs[1], call->inputs[2], call->outputs[0],
                       call->packed, call->scratch);
 }

@@ -10,11 +10,16 @@
 #include "control.h"
 #include "recorder.h"
 
+/* A stream that waits for another's event is late: its work is done when somebody waits for it in turn, or has asked
+ * for it twice. What it reads may have been overwritten by then, as on a device. */
 struct emulated_stream {
     emulated_graph *capture;
+    bool late;
+    std::vector<std::function<void()>> delayed;
 };
 struct emulated_event {
-    int unused;
+    emulated_stream *stream; /* where it was recorded last */
+    int asked;
 };
 struct emulated_graph {
     std::vector<std::function<void()>> work;
@@ -96,9 +101,18 @@ cudaError_t recorder_queue(cudaStream_t stream, std::function<void()> work)
     if (lost.left > 0) lost.left--;
     if (stream->capture)
         stream->capture->work.push_back(std::move(work));
+    else if (stream->late)
+        stream->delayed.push_back(std::move(work));
     else
         work();
     return cudaSuccess;
+}
+
+static void catch_up(cudaStream_t stream)
+{
+    std::vector<std::function<void()>> delayed;
+    delayed.swap(stream->delayed);
+    for (const auto &work : delayed) work();
 }
 
 cudaError_t cudaGetDeviceCount(int *count)
@@ -189,7 +203,7 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 {
     emulation_count_allocation();
-    *stream = new emulated_stream{nullptr};
+    *stream = new emulated_stream{nullptr, false, {}};
     return cudaSuccess;
 }
 
@@ -203,13 +217,25 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     emulation_count_synchronization();
-    return stream->capture ? answer(cudaErrorStreamCaptureUnsupported) : device_error();
+    if (stream->capture) return answer(cudaErrorStreamCaptureUnsupported);
+    catch_up(stream);
+    return device_error();
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
+{
+    if (stream->capture) return answer(cudaErrorStreamCaptureUnsupported);
+    if (event->stream && event->stream->late)
+        catch_up(event->stream);
+    else
+        stream->late = true;
+    return device_error();
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
 {
     emulation_count_allocation();
-    *event = new emulated_event{0};
+    *event = new emulated_event{nullptr, 0};
     return cudaSuccess;
 }
 
@@ -219,14 +245,24 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t)
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
+    *event = {stream, 0};
     return cudaSuccess;
 }
 
-cudaError_t cudaEventSynchronize(cudaEvent_t)
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    if (device_error() != cudaSuccess) return device_error();
+    if (event->stream && !event->stream->delayed.empty() && event->asked++ == 0) return answer(cudaErrorNotReady);
+    if (event->stream) catch_up(event->stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     emulation_count_synchronization();
+    if (event->stream) catch_up(event->stream);
     return device_error();
 }
 

@@ -70,7 +70,7 @@ void graph_runner_create(struct graph_runner *runner, struct backend *backend, s
         fill(runner, i);
         must(program_bind(runner->program, i, runner->memory[i]));
     }
-    must(program_pack(runner->program, NULL, runner->packed, runner->scratch));
+    must(program_pack(runner->program, NULL, runner->packed, runner->work, runner->scratch));
 }
 
 void graph_runner_destroy(struct graph_runner *runner)
@@ -81,7 +81,7 @@ void graph_runner_destroy(struct graph_runner *runner)
     free(runner->memory);
     program_destroy(runner->program);
     struct memory_region *regions[] = {&runner->saved, &runner->work, &runner->scratch, &runner->packed};
-    for (size_t i = 0; i < sizeof regions / sizeof *regions; i++)
+    for (size_t i = 0; i < sizeof regions / sizeof regions[0]; i++)
         backend->interface->release(backend, regions[i]->base);
 }
 

@@ -66,7 +66,7 @@ float *run_graph(struct backend *backend, struct graph *graph, struct weight_sou
         write_input(backend, graph, &inputs[i], memory[i]);
     }
     void *result = bind(backend, program, graph, output);
-    assert_success(program_pack(program, NULL, regions[3], regions[2]));
+    assert_success(program_pack(program, NULL, regions[3], regions[1], regions[2]));
     assert_success(program_forward(program, regions[0], regions[1], regions[2]));
     assert_success(backend->interface->synchronize(backend));
     const struct tensor *tensor = graph_tensor(graph, output);

@@ -1,5 +1,7 @@
 #include "reward_fixture.h"
 
+#include "engine/reward/reward_models.h"
+
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <setjmp.h>
@@ -28,8 +30,11 @@ static status create(const char *name, const char *params, struct reward **rewar
     assert_int_equal(chdir(golden_folder()), 0);
     cJSON *json = params != NULL ? cJSON_Parse(params) : NULL;
     if (params != NULL && json == NULL) fail_msg("not JSON: %s", params);
-    const struct reward_request request = {.id = name, .params = json, .search_paths = folders};
+    struct reward_models *models;
+    assert_success(reward_models_create(NULL, folders, &models));
+    const struct reward_request request = {.id = name, .params = json, .models = models};
     status result = reward_create(name, &request, reward);
+    reward_models_release(models);
     cJSON_Delete(json);
     return result;
 }

@@ -115,6 +115,12 @@ status tuner_step(struct tuner *tuner, struct step_report *report)
     return status_ok();
 }
 
+struct mean_looks tuner_evaluated_looks(const struct tuner *tuner)
+{
+    double dark = 0.125 * tuner->step;
+    return (struct mean_looks){.dark = dark, .edges = 0.25, .saturation = 0.5, .diversity = 0.75};
+}
+
 status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards, double *total)
 {
     static const unsigned char pixels[SIDE * SIDE * 3];
@@ -203,6 +209,18 @@ int tuner_optimizer_tensors(const struct tuner *tuner, struct tuner_tensor *tens
 status tuner_save_scalars(const struct tuner *tuner, char **json)
 {
     return asprintf(json, "{\"step\":%d}", tuner->step) > 0 ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory");
+}
+
+status tuner_begin_with(struct tuner *tuner,
+                        const float *(*find)(void *context, const char *name, const struct shape *shape), void *context)
+{
+    for (int i = 0; i < TENSORS; i++) {
+        struct shape shape = factor_shape(i);
+        const float *factor = find(context, factor_names[i], &shape);
+        if (!factor) return status_error(STATUS_BAD_INPUT, "a tensor is missing");
+        memcpy(tuner->factors[i], factor, sizeof tuner->factors[i]);
+    }
+    return status_ok();
 }
 
 status tuner_restore(struct tuner *tuner, const char *json,

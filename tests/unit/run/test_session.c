@@ -2,6 +2,7 @@
 
 #include "engine/run/checkpoint.h"
 #include "engine/run/metrics.h"
+#include "engine/run/origin.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +31,9 @@ static void assert_steps(const char *run, int steps)
         assert_int_equal(history.records[i].step, i + 1);
         bool sampled = (i + 1) % 4 == 0 || i + 1 == steps;
         assert_int_equal(cJSON_HasObjectItem(history.records[i].value, "eval_reward"), sampled);
+        const cJSON *looks = cJSON_GetObjectItem(history.records[i].value, "eval_extra");
+        assert_int_equal(looks != NULL, sampled);
+        if (sampled) assert_true(cJSON_GetObjectItem(looks, "dark")->valuedouble == 0.125 * (i + 1));
     }
     metrics_history_clear(&history);
 }
@@ -63,6 +67,28 @@ static void a_run_leaves_what_the_contract_names(void **state)
         snprintf(path, sizeof path, "%s/%s", fixture_path("plain"), files[i]);
         if (!path_is_file(path)) fail_msg("%s is missing", path);
     }
+    preset_clear(&preset);
+}
+
+static void a_run_begins_with_the_adapter_of_a_checkpoint(void **state)
+{
+    (void)state;
+    const char *const still[] = {"optimizer.lr=0"}; /* what it begins with is what it ends with */
+    struct preset preset;
+    struct run_folder first, second;
+    char adapter[PATH_SIZE];
+    fixture_preset(&preset, NULL, 0);
+    run_plain("origin", &preset);
+    preset_clear(&preset);
+    assert_string_equal(run_folder_open(fixture_path("origin"), &first).message, "");
+    assert_int_equal(origin_find(&first, 7, adapter).code, STATUS_BAD_INPUT); /* no checkpoint there */
+    assert_string_equal(origin_find(&first, 12, adapter).message, "");
+    fixture_preset(&preset, still, 1);
+    assert_string_equal(run_folder_create(fixture_path("begun"), &preset, "cpu", 1, &second).message, "");
+    assert_string_equal(origin_keep(adapter, &second).message, "");
+    run_folder_unlock(&second);
+    run_plain("begun", &preset);
+    assert_same_adapter("origin", "begun");
     preset_clear(&preset);
 }
 
@@ -415,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_leaves_what_the_contract_names),
+        cmocka_unit_test(a_run_begins_with_the_adapter_of_a_checkpoint),
         cmocka_unit_test(old_checkpoints_go),
         cmocka_unit_test(a_killed_run_goes_on_to_the_same_bytes),
         cmocka_unit_test(changes_are_made_again_at_their_step),

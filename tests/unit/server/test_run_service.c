@@ -453,10 +453,11 @@ static void waiting_for_the_device_is_shown_and_can_be_stopped(void **state)
     (void)state;
     struct raw_client client;
     cJSON_Delete(greet(&client));
-    run_service_waiting(service, "/runs/other", 4711);
+    run_service_waiting(service, "/runs/other", 4711, 2);
     cJSON *json = raw_expect(&client, "state");
     assert_string_equal(text_of(json, "phase"), "waiting");
     assert_true(number_of(cJSON_GetObjectItem(json, "waiting_for"), "pid") == 4711);
+    assert_true(number_of(cJSON_GetObjectItem(json, "waiting_for"), "ahead") == 2);
     cJSON_Delete(json);
     assert_false(run_service_stop_asked(service));
     raw_send(&client, "{\"type\":\"stop\",\"id\":1}");

@@ -98,7 +98,7 @@ static uint64_t publish_metrics(int step, int padding)
 
 static void publish_picture(const char *kind, int index, int side)
 {
-    size_t bytes = (size_t)(side * side * 3);
+    size_t bytes = (size_t)side * (size_t)side * 3;
     uint8_t *pixels = calloc(1, bytes);
     assert_non_null(pixels);
     cJSON *header = cJSON_CreateObject();

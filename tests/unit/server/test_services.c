@@ -5,6 +5,7 @@
 #include "engine/run/run_folder.h"
 #include "engine/server/device_queue.h"
 #include "engine/server/endpoint.h"
+#include "engine/server/waiting_line.h"
 #include "kernels/backend.h"
 #include "tests/unit/server/raw_client.h"
 
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -243,13 +245,14 @@ static void own_presets_are_kept_renamed_and_deleted(void **state)
     }
 }
 
-static void make_run(struct run_folder *folder)
+/* `path` NULL: in the default place. */
+static void make_run(const char *path, struct run_folder *folder)
 {
     struct preset preset = {0};
     cJSON *json = cJSON_Parse("{\"schema\":1,\"name\":\"one\",\"steps\":4,\"prompts\":{\"train\":[\"a cat\"]}}");
     assert_int_equal(preset_from_json(json, "test", NULL, NULL, 0, &preset, NULL).code, STATUS_OK);
     cJSON_Delete(json);
-    assert_int_equal(run_folder_create(NULL, &preset, "cpu", 1, folder).code, STATUS_OK);
+    assert_int_equal(run_folder_create(path, &preset, "cpu", 1, folder).code, STATUS_OK);
     preset_clear(&preset);
 }
 
@@ -279,7 +282,7 @@ static void runs_are_told_by_their_folders(void **state)
 {
     (void)state;
     struct run_folder folder;
-    make_run(&folder);
+    make_run(NULL, &folder);
     append_metrics(&folder, "{\"event\":\"evaluation\",\"step\":0,\"eval_reward\":{\"jpeg\":-9,\"total\":-9}}\n"
                             "{\"step\":1,\"reward\":{\"total\":-8},\"eval_reward\":{\"total\":-7}}\n");
     expect_run("running", 1, -7); /* this process holds its lock */
@@ -294,6 +297,30 @@ static void runs_are_told_by_their_folders(void **state)
     expect_run("stopped", 2, -7);
     append_metrics(&folder, "{\"step\":4,\"reward\":{\"total\":-6}}\n{\"torn");
     expect_run("finished", 4, -7);
+}
+
+static void a_run_in_another_folder_is_listed_too(void **state)
+{
+    (void)state;
+    char path[PATH_SIZE];
+    struct run_folder folder, found;
+    assert_int_equal(path_format(path, "%s/elsewhere", home).code, STATUS_OK);
+    make_run(path, &folder);
+    run_folder_unlock(&folder);
+    for (int round = 0; round < 2; round++) { /* noted once, however often it is taken up */
+        assert_string_equal(run_folder_register(&folder).message, "");
+        cJSON *reply = ask("runs", "");
+        const cJSON *rows = cJSON_GetObjectItem(reply, "runs");
+        assert_int_equal(cJSON_GetArraySize(rows), 1);
+        assert_string_equal(text_of(cJSON_GetArrayItem(rows, 0), "path"), path);
+        cJSON_Delete(reply);
+    }
+    assert_string_equal(run_folder_open("elsewhere", &found).message, "");
+    assert_string_equal(found.path, path);
+    assert_string_equal(directory_remove(path).message, "");
+    cJSON *reply = ask("runs", "");
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(reply, "runs")), 0);
+    cJSON_Delete(reply);
 }
 
 static void an_export_that_cannot_be_is_refused(void **state)
@@ -339,6 +366,21 @@ static void a_run_that_cannot_start_says_why_and_leaves_nothing(void **state)
     }
 }
 
+/* Comes to work beside others, and leaves with its process. */
+static void visit_device(const char *run_folder)
+{
+    pid_t visitor = fork();
+    if (visitor == 0) {
+        int place;
+        status entered = device_enter("cpu", run_folder, true, &place, NULL);
+        _exit(entered.code == STATUS_OK && place >= 0 ? 0 : 1);
+    }
+    int result;
+    assert_true(visitor > 0);
+    assert_int_equal(waitpid(visitor, &result, 0), visitor);
+    assert_int_equal(result, 0);
+}
+
 static void a_busy_device_is_told(void **state)
 {
     (void)state;
@@ -354,6 +396,9 @@ static void a_busy_device_is_told(void **state)
     assert_int_equal(other, -1); /* it waits */
     assert_string_equal(holder.run_folder, "/runs/first");
     assert_int_equal(holder.pid, getpid());
+    visit_device("/runs/visitor");
+    assert_true(device_is_busy("cpu", &holder));
+    assert_string_equal(holder.run_folder, "/runs/first"); /* not who came later and has left */
     assert_int_equal(device_enter("cpu", "/runs/second", true, &other, NULL).code, STATUS_OK);
     assert_true(other >= 0); /* it works beside */
     close(place);
@@ -363,6 +408,35 @@ static void a_busy_device_is_told(void **state)
     assert_int_equal(device_enter("cpu", "/runs/third", false, &place, NULL).code, STATUS_OK);
     assert_true(place >= 0);
     close(place);
+}
+
+static void who_waits_for_a_device_gets_it_in_order(void **state)
+{
+    (void)state;
+    struct waiting_turn first, second, third, other;
+    int ahead;
+    assert_int_equal(waiting_line_join("cpu", &first).code, STATUS_OK);
+    assert_int_equal(waiting_line_join("cpu", &second).code, STATUS_OK);
+    assert_int_equal(waiting_line_join("cpu", &third).code, STATUS_OK);
+    assert_int_equal(waiting_line_join("cuda:0", &other).code, STATUS_OK); /* a line of its own */
+    assert_int_equal(waiting_line_ahead(&first, &ahead).code, STATUS_OK);
+    assert_int_equal(ahead, 0);
+    assert_int_equal(waiting_line_ahead(&third, &ahead).code, STATUS_OK);
+    assert_int_equal(ahead, 2);
+    assert_int_equal(waiting_line_ahead(&other, &ahead).code, STATUS_OK);
+    assert_int_equal(ahead, 0);
+    waiting_line_leave(&first);
+    close(second.descriptor); /* as when its process is killed */
+    assert_int_equal(waiting_line_ahead(&third, &ahead).code, STATUS_OK);
+    assert_int_equal(ahead, 0);
+    assert_int_equal(waiting_line_join("cpu", &first).code, STATUS_OK); /* comes back: behind */
+    assert_int_equal(waiting_line_ahead(&third, &ahead).code, STATUS_OK);
+    assert_int_equal(ahead, 0);
+    assert_int_equal(waiting_line_ahead(&first, &ahead).code, STATUS_OK);
+    assert_int_equal(ahead, 1);
+    waiting_line_leave(&first);
+    waiting_line_leave(&third);
+    waiting_line_leave(&other);
 }
 
 /* "sampled" for that request. */
@@ -518,7 +592,9 @@ int main(void)
         SERVICE_TEST(runs_are_told_by_their_folders),
         SERVICE_TEST(an_export_that_cannot_be_is_refused),
         SERVICE_TEST(a_run_that_cannot_start_says_why_and_leaves_nothing),
+        SERVICE_TEST(a_run_in_another_folder_is_listed_too),
         SERVICE_TEST(a_busy_device_is_told),
+        SERVICE_TEST(who_waits_for_a_device_gets_it_in_order),
         SERVICE_TEST(a_plan_adds_up),
         SERVICE_TEST(presets_are_planned_ahead_for_the_lists),
         SERVICE_TEST(the_same_sample_gives_the_same_picture),

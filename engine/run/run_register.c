@@ -1,0 +1,87 @@
+#include "engine/run/run_register.h"
+
+#include "engine/base/paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { REGISTER_LIMIT = 4 << 20 };
+
+static status register_path(char path[PATH_SIZE])
+{
+    char state[PATH_SIZE];
+    TRY(paths_state(state));
+    TRY(directory_make(state));
+    return path_format(path, "%s/runs", state);
+}
+
+static status add_name(struct name_list *list, const char *name)
+{
+    char **larger = realloc(list->names, ((size_t)list->count + 1) * sizeof *larger);
+    if (larger == NULL) return status_error(STATUS_NO_MEMORY, "no memory for a list of runs");
+    list->names = larger;
+    list->names[list->count] = strdup(name);
+    if (list->names[list->count] == NULL) return status_error(STATUS_NO_MEMORY, "no memory for a list of runs");
+    list->count++;
+    return status_ok();
+}
+
+static bool holds(const struct name_list *list, const char *name)
+{
+    for (int i = 0; i < list->count; i++)
+        if (strcmp(list->names[i], name) == 0) return true;
+    return false;
+}
+
+/* A last line without its end is still being written and is left out. */
+static status add_lines(struct name_list *list, char *text)
+{
+    for (char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        *end = '\0';
+        if (text[0] == '/' && !holds(list, text)) TRY(add_name(list, text));
+    }
+    return status_ok();
+}
+
+status run_register_list(struct name_list *paths)
+{
+    *paths = (struct name_list){0};
+    char path[PATH_SIZE], *text;
+    size_t length;
+    TRY(register_path(path));
+    if (!path_is_file(path)) return status_ok();
+    TRY(file_read(path, REGISTER_LIMIT, &text, &length));
+    status result = add_lines(paths, text);
+    free(text);
+    if (result.code != STATUS_OK) name_list_clear(paths);
+    return result;
+}
+
+static bool is_directly_under(const char *path, const char *home)
+{
+    size_t length = strlen(home);
+    return strncmp(path, home, length) == 0 && path[length] == '/' && strchr(path + length + 1, '/') == NULL;
+}
+
+status run_register_add(const char *path, const char *home)
+{
+    if (is_directly_under(path, home) || strchr(path, '\n') != NULL) return status_ok();
+    struct name_list known;
+    TRY(run_register_list(&known));
+    bool noted = holds(&known, path);
+    name_list_clear(&known);
+    if (noted) return status_ok();
+    char file[PATH_SIZE], line[PATH_SIZE];
+    TRY(register_path(file));
+    TRY(path_format(line, "%s\n", path));
+    /* One write of a line that is added at the end: engines that begin at the same time do not get in each other's way.
+     */
+    int descriptor = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0) return status_errno(STATUS_FAILED, errno, "%s", file);
+    status result = file_write_all(descriptor, file, line, strlen(line));
+    close(descriptor);
+    return result;
+}
