@@ -318,8 +318,9 @@ static void take_event(struct studio *studio, const struct input_event *event)
         return;
     }
     studio->offered = true; /* whoever types knows where to go: nothing pops up under the hands */
-    bool read = studio->message_level == MESSAGE_INFO && event->kind != INPUT_PASTED;
-    if (read && event->key != KEY_CODE_ESCAPE) studio_dismiss(studio); /* Esc takes it away and does no more */
+    bool read = studio->message_level == MESSAGE_INFO && event->kind != INPUT_PASTED &&
+                command_of_key(studio->screen, event) != COMMAND_REPAINT; /* which changes nothing that is shown */
+    if (read && event->key != KEY_CODE_ESCAPE) studio_dismiss(studio);    /* Esc takes it away and does no more */
     if (chrome_popup_key(studio, event)) return;
     if (event->kind == INPUT_PASTED || take_remedy(studio, event->key)) return;
     bool coarse = (event->modifiers & MODIFIER_SHIFT) || event->key == 'H' || event->key == 'L';

@@ -213,7 +213,7 @@ static status choice_index(const struct reading *reading, const cJSON *value, in
 
 static status read_choice(const struct reading *reading)
 {
-    int index;
+    int index = 0;
     TRY(choice_index(reading, reading->value, &index));
     *(int *)reading->field = index;
     return status_ok();
@@ -226,7 +226,7 @@ static status read_targets(const struct reading *reading)
     const cJSON *element;
     cJSON_ArrayForEach(element, reading->value)
     {
-        int index;
+        int index = 0;
         TRY(choice_index(reading, element, &index));
         bits |= 1u << index;
     }

@@ -96,7 +96,7 @@ static status write_noise(struct chain *chain, void *device, const uint64_t *see
                           enum noise_purpose purpose, double scale)
 {
     int64_t each = picture_latents(chain);
-    float *values = malloc((size_t)chain_latent_elements(chain) * sizeof *values);
+    float *values = calloc((size_t)chain_latent_elements(chain), sizeof *values);
     if (!values) return status_error(STATUS_NO_MEMORY, "no memory for noise");
     for (int b = 0; b < chain->settings.batch; b++)
         noise_normals((struct noise_stream){seeds[b], purpose, indices[b]}, values + b * each, each);
@@ -251,7 +251,7 @@ status chain_renoise(struct chain *chain, int step, const uint64_t *seeds, const
 {
     int64_t count = chain_latent_elements(chain), each = picture_latents(chain);
     const struct sampler_step *row = &chain->schedule.steps[step];
-    float *clean = malloc((size_t)count * sizeof *clean), *noise = malloc((size_t)count * sizeof *noise);
+    float *clean = calloc((size_t)count, sizeof *clean), *noise = calloc((size_t)count, sizeof *noise);
     status result = clean && noise ? chain_read_latents(chain, chain->schedule.count, clean)
                                    : status_error(STATUS_NO_MEMORY, "no memory for noise");
     if (result.code == STATUS_OK) {

@@ -3,40 +3,47 @@
 #
 #   tests/bench/gpu.sh OUT [PART...]
 #
-# OUT: a folder for the results, one file a part's step and OUT/summary.txt with a line for each. A step that fails does
-# not keep the next from running; the exit status says whether any failed. PARTS, in the order in which they are worth
-# having (default: kernels emoji):
+# OUT: a folder for what is worth taking home, three files: summary.txt with a line for each step as it ends, machine.txt,
+# and results.tar.gz with every step's output, written anew after each part. All else (runs, the model, logs) is in WORK.
+# A step that fails does not keep the next from running; the exit status says whether any failed. PARTS, in the order in
+# which they are worth having (default: kernels emoji sanitizer, which fill the first call; then gradients repeat, then
+# sd15 peer):
 #   kernels    the kernel suite on the device against the double-precision backend: run this first
 #   emoji      the default model: precisions agree, the same seed gives the same bits, recorded equals not recorded,
 #              resume is exact, steps a second at batch 16 and K = 5 with previews, beside PyTorch
+#   sanitizer  compute-sanitizer over the kernel suite
 #   gradients  Stable Diffusion 1.5, random weights, 512x512, K = 8: cosine of bf16's adapter gradients to fp32's at
 #              guidance 1 and 7.5
+#   repeat     Stable Diffusion 1.5: the same seed gives the same bits, also with every block recomputed; resume is exact
 #   sd15       Stable Diffusion 1.5: start to first step; seconds and memory of K = 8 at batch 1, 4 and 16, of K = 1 and
-#              50 at batch 1
+#              50 at batch 1, with little and with much memory
 #   peer       the same steps in PyTorch, eager and compiled, the faster one counts (long: name rows as peer:BATCH:K)
-#   sanitizer  compute-sanitizer over the kernel suite
 #
 # Needs nvcc, a C compiler, meson and ninja; python3 with numpy for Stable Diffusion's weights, with torch and diffusers
-# for the peer. The environment may say:
+# for the peer. Nothing is fetched from a network. The environment may say:
 #   PACKAGES=FOLDER  .deb files (libcjson, libpng, libjpeg, cmocka and their -dev parts) and .whl files (diffusers) for a
 #                    machine without a network; they are unpacked beside the build, nothing is installed
+#   WORK=FOLDER      where it works (default: build/gpu-work), kept from call to call while the machine is
 #   SECONDS_LEFT=570 bounds the whole call
+#   COMMIT=HASH      what is measured, where the tree came without its history
 #   PROGRAM=FILE     a program that is built already: nothing is built and the kernel suite is left out
 #   DEVICE=cuda      where it computes
 #   SD15=FOLDER      where stable-diffusion-v1-5 is or is made; SIZE=512 and STEPS=50 its pictures and denoising steps
 set -u
 [ $# -ge 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 1
+mkdir -p "$1" && home=$(cd "$1" && pwd) || exit 1
 shift
-[ $# -gt 0 ] || set -- kernels emoji
+[ $# -gt 0 ] || set -- kernels emoji sanitizer
 root=$(cd "$(dirname "$0")/../.." && pwd) && cd "$root" || exit 1
 build=${BUILD:-$root/build/gpu} # kept from call to call while the machine is
+out=${WORK:-$root/build/gpu-work}
+mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
 device=${DEVICE:-cuda} size=${SIZE:-512} steps=${STEPS:-50} sd15=${SD15:-$out/models}
 program=${PROGRAM:-$build/alignprop}
 export ALIGNPROP_DATA="${ALIGNPROP_DATA:-$root}"
 deadline=$(($(date +%s) + ${SECONDS_LEFT:-570}))
 failures=0
-: >> "$out/summary.txt"
+: >> "$home/summary.txt"
 
 if [ -n "${PACKAGES:-}" ]; then
     prefix=$build-packages
@@ -50,7 +57,13 @@ if [ -n "${PACKAGES:-}" ]; then
 fi
 
 tell() {
-    echo "$*" | tee -a "$out/summary.txt"
+    echo "$*" | tee -a "$home/summary.txt"
+}
+
+# What the steps said so far, for home; written aside first, since a call may be cut off at any time.
+pack_results() {
+    (cd "$out" && find . -maxdepth 1 -type f ! -name '*.wanted' | tar -czf results.new -T - --exclude results.new) &&
+        mv "$out/results.new" "$home/results.tar.gz"
 }
 
 # run NAME LIMIT COMMAND...: within LIMIT seconds and within what is left, output to OUT/NAME.txt and NAME.err.
@@ -68,7 +81,7 @@ run() {
     timeout "$run_limit" "$@" > "$out/$run_name.txt" 2> "$out/$run_name.err"
     code=$?
     tell "$run_name: exit $code after $(($(date +%s) - run_began)) s"
-    [ $code -eq 0 ] || { failures=$((failures + 1)); tail -n 2 "$out/$run_name.err"; }
+    [ $code -eq 0 ] || { failures=$((failures + 1)); tell "$(tail -n 2 "$out/$run_name.err")"; }
     return $code
 }
 
@@ -104,8 +117,8 @@ build_program() {
     capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
     [ "$capability" = 90 ] && capability=90a
     run setup 60 meson setup "$build" -Dstudio=disabled -Donednn=disabled -Dcuda=enabled \
-        "-Dgpu_architectures=$capability" || { cat "$out/setup.txt"; exit 1; }
-    run build 300 ninja -C "$build" alignprop tests/cuda/test_device_kernels || { tail "$out/build.txt"; exit 1; }
+        "-Dgpu_architectures=$capability" || { cat "$out/setup.txt"; pack_results; exit 1; }
+    run build 300 ninja -C "$build" alignprop tests/cuda/test_device_kernels || { tail "$out/build.txt"; pack_results; exit 1; }
 }
 
 part_kernels() {
@@ -212,42 +225,59 @@ sd15_settings() {
     done
 }
 
-# one_step NAME LIMIT PRECISION GUIDANCE: one optimiser step with K = 8 and its checkpoint
-one_step() {
-    rm -rf "$out/run-$1"
+# tune_sd15 NAME LIMIT COUNT PRECISION GUIDANCE [SETTING...]: COUNT optimiser steps with K = 8 and their checkpoints, into
+# OUT/run-NAME
+tune_sd15() {
+    name=$1 limit=$2 count=$3 precision=$4 guidance=$5
+    shift 5
+    for setting in "$@"; do set -- "$@" --set "$setting"; shift; done
+    rm -rf "$out/run-$name"
     # shellcheck disable=SC2046 # arguments are words
-    run "$1" "$2" "$program" tune sd15-alignprop-paper --device "$device" --model-path "$sd15" --json --quiet --steps 1 \
-        --run "$out/run-$1" --set "precision=$3" $(sd15_settings 1 "${K:-8}" "$4" auto)
+    run "$name" "$limit" "$program" tune sd15-alignprop-paper --device "$device" --model-path "$sd15" --json --quiet \
+        --steps "$count" --run "$out/run-$name" $(sd15_settings 1 "${K:-8}" "$guidance" auto) \
+        --set "precision=$precision" --set checkpoint.every=1 "$@"
 }
 
 part_gradients() {
     make_sd15
     for guidance in 1 7.5; do
-        one_step "gradient-bf16-$guidance" 60 bf16 "$guidance"
-        one_step "gradient-fp32-$guidance" 240 fp32 "$guidance"
+        tune_sd15 "gradient-bf16-$guidance" 60 1 bf16 "$guidance"
+        tune_sd15 "gradient-fp32-$guidance" 240 1 fp32 "$guidance"
         run "cosine-$guidance" 30 python3 tests/bench/cosine.py "$out/run-gradient-bf16-$guidance" \
             "$out/run-gradient-fp32-$guidance" && tell "  guidance $guidance: $(cat "$out/cosine-$guidance.txt")"
     done
 }
 
-# sd15_row BATCH K KEEP_STEPS TIMED_STEPS
+part_repeat() {
+    make_sd15
+    tune_sd15 one 90 2 bf16 7.5
+    tune_sd15 other 90 2 bf16 7.5
+    same_state "Stable Diffusion, the same seed again" one other 2
+    tune_sd15 small 120 2 bf16 7.5 "memory.limit=${SMALL:-4.2GB}"
+    same_state "Stable Diffusion, blocks recomputed" one small 2
+    tune_sd15 half 60 1 bf16 7.5
+    run sd15-resume 60 "$program" resume "$out/run-half" --device "$device" --model-path "$sd15" --json --quiet --steps 2
+    same_state "Stable Diffusion, 1 step and resumed to 2" one half 2
+}
+
+# sd15_row BATCH K KEEP_STEPS LIMIT TIMED_STEPS; LIMIT: memory.limit, or null
 sd15_row() {
-    name=sd15-batch-$1-k-$2-keep-$3
+    name=sd15-batch-$1-k-$2-keep-$3-limit-$4
     # shellcheck disable=SC2046
-    watched "$name" 200 "$program" bench sd15-alignprop-paper --device "$device" --model-path "$sd15" --json --steps "$4" \
-        --set precision=bf16 $(sd15_settings "$1" "$2" 7.5 "$3") || return 1
-    tell "  batch $1, K $2, keep_steps $3: $(number "$name" step) s a step, planned $(number "$name" planned_bytes)" \
-        "bytes, most in use $(cat "$out/$name.memory" 2> /dev/null) MiB"
+    watched "$name" 200 "$program" bench sd15-alignprop-paper --device "$device" --model-path "$sd15" --json --steps "$5" \
+        --set precision=bf16 $(sd15_settings "$1" "$2" 7.5 "$3") --set "memory.limit=$4" || return 1
+    tell "  batch $1, K $2, keep_steps $3, limit $4: $(number "$name" step) s a step," \
+        "planned $(number "$name" planned_bytes) bytes, most in use $(cat "$out/$name.memory" 2> /dev/null) MiB"
 }
 
 part_sd15() {
     make_sd15
+    tune_sd15 start-cold 60 1 bf16 7.5
     began=$(date +%s.%N)
-    one_step start-cold 60 bf16 7.5
-    began=$(date +%s.%N)
-    one_step start 60 bf16 7.5
+    tune_sd15 start 60 1 bf16 7.5
     tell "  start to first step: $(echo "$began $(date +%s.%N) $(number start seconds)" | awk '{ print $2 - $1 - $3 }') s"
-    for row in ${ROWS:-1:8:1 1:8:auto 4:8:1 16:8:1 1:1:1 1:50:1 4:8:auto 16:8:auto}; do
+    for row in ${ROWS:-1:8:1:null 4:8:1:null 16:8:1:null 1:1:1:null 1:50:auto:5.5GB 4:8:auto:6GB 16:8:auto:12GB \
+        1:8:auto:null 4:8:auto:null 16:8:auto:null}; do
         # shellcheck disable=SC2046
         sd15_row $(echo "$row" | tr : ' ') "${TIMED:-3}"
     done
@@ -267,18 +297,20 @@ part_sanitizer() {
 }
 
 {
-    git rev-parse HEAD 2> /dev/null || echo "no git"
+    echo "${COMMIT:-$(git rev-parse HEAD 2> /dev/null || echo "commit unknown")}"
     nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv
     nvcc --version | tail -n 2
-} > "$out/machine.txt" 2>&1
+} > "$home/machine.txt" 2>&1
 build_program
 run doctor 20 "$program" doctor --json
 for part in "$@"; do
     case $part in
-    kernels | emoji | gradients | sd15 | sanitizer) "part_$part" ;;
+    kernels | emoji | gradients | repeat | sd15 | sanitizer) "part_$part" ;;
     peer) part_peer ;;
     peer:*) part_peer "${part#peer:}" ;;
     *) tell "there is no part $part" && failures=$((failures + 1)) ;;
     esac
+    pack_results
 done
+pack_results
 exit $((failures > 0))

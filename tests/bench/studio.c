@@ -2,11 +2,11 @@
  *
  * bench_studio PROGRAM ECHO PRESET [KEYS]
  *
- * First the studio is started again and again, each time without anything kept from before, at 80x24. While PROGRAM then
- * tunes PRESET with a thread on every core, keys are typed into the studio, over pictures that come
- * in as sixels and into its palette, and at the same time into ECHO, and the time until each is on the screen is taken.
- * Then the studio rests, first on its home screen, then at a paused run, and its processor time is taken. Last a
- * 512x512 picture is encoded. The report is a JSON object on standard output. */
+ * First the studio is started again and again, each time without anything kept from before, at 80x24. While PROGRAM
+ * then tunes PRESET with a thread on every core, keys are typed into the studio, over pictures that come in as sixels
+ * and into its palette, and at the same time into ECHO, and the time until each is on the screen is taken. Then the
+ * studio rests, first on its home screen, then at a paused run, and its processor time is taken. Last a 512x512 picture
+ * is encoded. The report is a JSON object on standard output. */
 #include "tests/tui/pseudo_terminal.h"
 #include "tui/pictures/encode.h"
 

@@ -5,8 +5,8 @@
 
 emoji-small-files: kilobytes of the real JPEG files at the reward's quality must fall by at least 30 %.
 emoji-two-cats: the share of pictures with exactly two cats, by the judge (judge.py, which shares nothing with the
-rewards), must at least double.  Pictures are of held-out prompts with seeds the run never used.  Writes FOLDER/PRESET.json
-and FOLDER/PRESET.png, before above after, to be looked at; ends with 1 when the bar is missed.
+rewards), must at least double.  Pictures are of held-out prompts with seeds the run never used, and made with 20 denoising
+steps whatever number the preset tunes with.  Writes FOLDER/PRESET.json and FOLDER/PRESET.png, before above after, to be looked at; ends with 1 when the bar is missed.
 """
 
 import argparse
@@ -22,12 +22,13 @@ from PIL import Image
 import judge
 
 SEED = 1_000_000
+STEPS = 20  # of denoising
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 
 def sample(arguments, preset, folder, lora=None):
     command = [arguments.program, "sample", "--preset", preset, "-n", str(arguments.count), "--seed", str(SEED),
-               "-o", str(folder), "--quiet", "--threads", str(arguments.threads)]
+               "--steps", str(STEPS), "-o", str(folder), "--quiet", "--threads", str(arguments.threads)]
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(command + (["--lora", str(lora)] if lora else []), check=True, stdout=subprocess.DEVNULL)
     paths = sorted(folder.glob("*.png"))

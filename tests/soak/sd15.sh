@@ -10,6 +10,13 @@ models="stable-diffusion-v1-5 sd15.safetensors"
 [ -e "$folder/golden.safetensors" ] || "$python" "$source/tests/oracle/make_sd15_random.py" "$folder"
 "$build/tests/soak/sd15" "$folder/golden.safetensors" "$folder/stable-diffusion-v1-5" "$folder/sd15.safetensors"
 
+timed() { # WHAT COMMAND...
+    what=$1 began=$(date +%s%N)
+    shift
+    "$@"
+    echo "$what: $((($(date +%s%N) - began) / 1000000)) ms"
+}
+
 tensors() { # the tensors' bytes: the file behind its header, which names the model
     size=$(od -An -t u8 -N 8 "$1" | tr -d ' ')
     tail -c +$((size + 9)) "$1" | cksum
@@ -26,12 +33,13 @@ JSON
 
 for model in $models; do
     "$build/alignprop" models check "$folder/$model"
-    "$build/alignprop" sample --model "$folder/$model" --prompt "a photo of a cat" --seed 1 --steps 1 --guidance 1 \
+    timed "one sampling step and its decoding, with loading" "$build/alignprop" sample --model "$folder/$model" --prompt "a photo of a cat" --seed 1 --steps 1 --guidance 1 \
         --size 64x64 --quiet -o "$folder/$model.png"
     write_preset "$folder/$model"
     rm -rf "$folder/run-$model"
     "$build/alignprop" plan "$folder/tune.json"
-    "$build/alignprop" tune "$folder/tune.json" --run "$folder/run-$model"
+    timed "one tuning step, with loading" "$build/alignprop" tune "$folder/tune.json" --run "$folder/run-$model"
+    grep -o '"seconds":[0-9.]*\|"phases":{[^}]*}' "$folder/run-$model/metrics.jsonl"
     tensors "$folder/run-$model/lora.safetensors"
 done
 # The files differ in the recipe's model name only.

@@ -188,7 +188,8 @@ static void expect_same_files(const char *first, const char *second)
     assert_int_equal(system(command), 0);
 }
 
-/* Ctrl-Z under a shell with job control: the terminal is the shell's again, as it was; after `fg` the pictures are back. */
+/* Ctrl-Z under a shell with job control: the terminal is the shell's again, as it was; after `fg` the pictures are
+ * back. */
 static void complaint_17_stopped_and_continued(void **state)
 {
     (void)state;
@@ -199,9 +200,10 @@ static void complaint_17_stopped_and_continued(void **state)
     static const char *const names[] = {"before", "stopped", "after"};
     for (int index = 0; index < 3; index++)
         snprintf(path[index], sizeof path[index], "%s/%s", session.folder, names[index]);
-    snprintf(script, sizeof script,
-             "set -m; stty -a >%s; $STUDIO_DRIVER studio --engine %s --socket %s; stty -a >%s; sleep 0.5; fg; stty -a >%s",
-             path[0], session.socket_path, session.socket_path, path[1], path[2]);
+    snprintf(
+        script, sizeof script,
+        "set -m; stty -a >%s; $STUDIO_DRIVER studio --engine %s --socket %s; stty -a >%s; sleep 0.5; fg; stty -a >%s",
+        path[0], session.socket_path, session.socket_path, path[1], path[2]);
     const char *words[] = {"/bin/sh", "-c", script, NULL};
     session_start_program(&session, 40, 120, "xterm-256color", words);
     assert_true(session_wait(&session, 0, "\033P", 10000));

@@ -87,13 +87,13 @@ open_window() { # words for the studio
 }
 
 shot() { import -window root "$work/$1.png"; }
-settle() { # waits until three shots in a row are equal: a busy machine pauses in the middle of a picture
+settle() { # waits until five shots in a row are equal: a busy machine pauses in the middle of a picture
     last= equal=0 tries=0
     while [ $tries -lt 60 ]; do
         sleep 0.25
         now=$(import -window root rgb:- | cksum)
         if [ "$now" = "$last" ]; then equal=$((equal + 1)); else equal=0; fi
-        [ $equal -ge 2 ] && return
+        [ $equal -ge 4 ] && return
         last=$now tries=$((tries + 1))
     done
 }

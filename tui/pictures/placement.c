@@ -35,8 +35,8 @@ struct pictures {
     int make_turn, send_turn; /* slots that are served first */
     long cell_budget; /* symbols on a slow link: bytes of cells that may change in this frame; negative: no limit */
     unsigned last_identity;
-    /* kitty: what goes ahead of the next frame. A transfer in chunks allows no other command in between, so its end comes
-     * first. */
+    /* kitty: what goes ahead of the next frame. A transfer in chunks allows no other command in between, so its end
+     * comes first. */
     struct bytes endings, removals;
 };
 
@@ -50,11 +50,8 @@ struct pictures *pictures_new(void)
         return NULL;
     }
     pictures->used = PROTOCOL_SYMBOLS;
-    pictures->settings = (struct picture_settings){.protocol = PROTOCOL_SYMBOLS,
-                                                   .cell = {10, 20, false},
-                                                   .colors = 256,
-                                                   .palette = SYMBOLS_256,
-                                                   .unicode = true};
+    pictures->settings = (struct picture_settings){
+        .protocol = PROTOCOL_SYMBOLS, .cell = {10, 20, false}, .colors = 256, .palette = SYMBOLS_256, .unicode = true};
     pictures->level = LINK_FULL;
     return pictures;
 }
@@ -79,7 +76,8 @@ static bool half_sent(const struct slot *slot)
     return slot->next_piece > 0 && slot->next_piece < slot->encoded.count;
 }
 
-/* Pieces are whole control strings, so only kitty's chunked transfer needs an end: a last chunk, and the picture goes. */
+/* Pieces are whole control strings, so only kitty's chunked transfer needs an end: a last chunk, and the picture goes.
+ */
 static void end_transfer(struct pictures *pictures, struct slot *slot)
 {
     if (half_sent(slot) && pictures->used == PROTOCOL_KITTY)
@@ -167,7 +165,8 @@ struct area pictures_fit(const struct pictures *pictures, struct area rectangle,
         if (place.rows * pictures->settings.cell.height > side) place.rows = side / pictures->settings.cell.height;
     }
     int rows = 0, columns = 0;
-    image_fit(width, height, place.rows, place.columns, pictures->settings.cell.width, pictures->settings.cell.height, &rows, &columns);
+    image_fit(width, height, place.rows, place.columns, pictures->settings.cell.width, pictures->settings.cell.height,
+              &rows, &columns);
     place.row = rectangle.row + (rectangle.rows - rows) / 2;
     place.column = rectangle.column + (rectangle.columns - columns) / 2;
     place.rows = rows;

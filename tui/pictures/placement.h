@@ -20,9 +20,9 @@ enum { PICTURE_SLOTS = 64 };
 struct picture_settings {
     enum picture_protocol protocol;
     struct cell_size cell;
-    int colors;       /* of a sixel's palette */
-    int images_kept;  /* control strings with a picture that the terminal remembers at once; 0: any number */
-    bool passthrough; /* tmux stands between and hands wrapped control strings on */
+    int colors;                  /* of a sixel's palette */
+    int images_kept;             /* control strings with a picture that the terminal remembers at once; 0: any number */
+    bool passthrough;            /* tmux stands between and hands wrapped control strings on */
     int outer_row, outer_column; /* of the pane's first cell on the terminal's screen, with passthrough */
     enum symbol_palette palette;
     bool unicode; /* the locale writes it */

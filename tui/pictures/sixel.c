@@ -23,8 +23,8 @@ static int read_color(const char *text, size_t length, size_t *at, bool *definit
     return number;
 }
 
-/* Takes out the definitions of colours that the strip, `bytes` from `from` on, does not use: with many colours and small
- * strips they would be the larger part. */
+/* Takes out the definitions of colours that the strip, `bytes` from `from` on, does not use: with many colours and
+ * small strips they would be the larger part. */
 static void drop_unused_colors(struct bytes *bytes, size_t from)
 {
     if (bytes->failed) return;

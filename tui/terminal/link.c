@@ -10,17 +10,18 @@ static const struct link_level_limits levels[LINK_LEVEL_COUNT] = {
 };
 
 enum {
-    SMALLEST_WINDOW = 600,    /* bytes */
-    SMALLEST_NEAR = 12 << 10, /* what a pseudo terminal takes at once: fewer bytes would not be there any sooner */
+    SMALLEST_WINDOW = 600, /* bytes */
+    SMALLEST_NEAR =
+        4 << 10, /* what is read from a pseudo terminal at once: fewer bytes would not be there any sooner */
     FIRST_WINDOW = 8 << 10,
     LARGEST_WINDOW = 64 << 10,
     SMALLEST_SAMPLE = 300,
     SMALL_PIECE = 1500, /* fewer bytes fit into what lies between: they tell little, be they quick or late */
     RUN_BYTES = 12 << 10,
     LEAST_SAMPLES = 4,
-    MOST_GROWTH = 8,   /* a single answer makes the rate at most so many times larger */
-    VOTES_UP = 3,      /* samples in a row that speak for a higher level */
-    SILENCE = 8000,    /* milliseconds after which a terminal that never answered is not waited for */
+    MOST_GROWTH = 8, /* a single answer makes the rate at most so many times larger */
+    VOTES_UP = 3,    /* samples in a row that speak for a higher level */
+    SILENCE = 8000,  /* milliseconds after which a terminal that never answered is not waited for */
     ROUTE_PERIOD = 5000,
     QUESTION_PERIOD = 4000,
     QUESTION_BYTES = 2000, /* that went since the last question */
@@ -28,12 +29,14 @@ enum {
     SAMPLE_PERIOD = 5000,
     SMALL_DELAY = 40, /* of a small piece, from which on it tells of the link */
     RUN_TIME = 150,
-    STALL = 500
+    STALL = 500,
+    LOST = 2000, /* on a long link, and four round trips */
+    LOST_NEAR = 1000
 };
 static const double finest_delay = 2; /* milliseconds: finer ones are not told apart */
 /* Where an empty question comes back within so many milliseconds there is no long line between: what is late there is
  * a busy machine, or a terminal that draws slowly, and only a fiftieth of a level's rate counts as too little. */
-static const double near_round_trip = 5, near_share = 0.02;
+static const double near_round_trip = 15, near_share = 0.02;
 
 void link_init(struct link *link)
 {
@@ -199,8 +202,7 @@ void link_answer(struct link *link, int64_t now)
     if (link->count == 0) return;
     double round_trip = now > link->marks[link->first].sent ? (double)(now - link->marks[link->first].sent) : 0;
     size_t bytes = link->marks[link->first].bytes, ahead = link->marks[link->first].ahead;
-    if (link->shortest < 0 || round_trip < link->shortest || bytes <= SMALL_ENOUGH)
-        follow_route(link, round_trip, now);
+    if (link->shortest < 0 || round_trip < link->shortest || bytes <= SMALL_ENOUGH) follow_route(link, round_trip, now);
     double began = turn_began(link);
     link->first = (link->first + 1) % LINK_MARKS;
     link->count--;
@@ -217,8 +219,21 @@ bool link_waits(const struct link *link, int64_t now)
     return link->count > 0 && (link->ever_answered || now - link->marks[link->first].sent <= SILENCE);
 }
 
+/* An answer that typing tore apart never comes, and every later one would be taken for the one before it. When all has
+ * been quiet for long, nothing is under way any more. */
+static void forget_lost(struct link *link, int64_t now)
+{
+    int64_t newest = link->marks[(link->first + link->count - 1) % LINK_MARKS].sent;
+    int64_t last_sign = newest > link->last_answer ? newest : link->last_answer;
+    double patience = is_near(link) ? LOST_NEAR : LOST + 4 * (link->shortest > 0 ? link->shortest : 0);
+    if ((double)(now - last_sign) < patience) return;
+    link->count = 0;
+    link->in_flight = 0;
+}
+
 int link_watch(struct link *link, int64_t now)
 {
+    if (link->count > 0 && link->ever_answered) forget_lost(link, now);
     if (link->count == 0 || !link->ever_answered) return -1;
     double late = (double)now - turn_began(link);
     if (late < STALL) return (int)(STALL - late) + 1;

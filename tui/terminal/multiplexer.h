@@ -1,4 +1,4 @@
-/* What tmux says of itself: whether it hands wrapped control strings on to the terminal, and where its pane stands there.
+/* What tmux says of itself: whether it hands wrapped control strings on to the terminal, and where its pane is there.
  *
  * It is asked by a program of its own, whose answer is read when it comes. */
 #ifndef ALIGNPROP_TUI_TERMINAL_MULTIPLEXER_H
@@ -25,8 +25,7 @@ bool multiplexer_present(void);
 bool multiplexer_ask(struct multiplexer *multiplexer);
 /* Reads what has come on the descriptor; true when the answer is complete. */
 bool multiplexer_read(struct multiplexer *multiplexer);
-/* Reads an answer: pane's column and row, allow-passthrough, the status line's rows and its place. False when it is none.
- */
+/* Reads an answer: pane's column and row, allow-passthrough, the status line's rows and place. False if it is none. */
 bool multiplexer_parse(struct multiplexer *multiplexer, const char *answer);
 /* Drops an answer that is due. */
 void multiplexer_close(struct multiplexer *multiplexer);

@@ -53,7 +53,7 @@ void capabilities_init(struct capabilities *capabilities)
 #define ASK_BACKGROUND "\033]11;?\033\\" /* first, because GNU screen answers it late */
 #define ASK_NAME "\033[>0q"
 #define ASK_KITTY "\033_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\033\\" /* with a one-pixel picture that is not kept */
-#define ASK_SIZES "\033[16t\033[14t"                            /* cell and text area in pixels */
+#define ASK_SIZES "\033[16t\033[14t"                           /* cell and text area in pixels */
 #define ASK_SYNCHRONIZED "\033[?2026$p"
 #define ASK_SIXEL "\033[?1;3;256S\033[?1;1;0S\033[?2;1;0S" /* set 256 registers, read them, largest picture */
 #define ASK_ATTRIBUTES "\033[c"                            /* answered by all, so it ends the burst */
@@ -71,7 +71,7 @@ static void apply_name(struct capabilities *capabilities, const char *text)
     capabilities->iterm2 =
         strncmp(text, "iTerm2", 6) == 0 || strncmp(text, "WezTerm", 7) == 0 || strncmp(text, "mintty", 6) == 0;
     if (strncmp(text, "tmux", 4) == 0) capabilities->inside_multiplexer = true;
-    /* XTerm keeps 16 and tmux 20, both forgetting the oldest without a word. Two are left for what is being replaced. */
+    /* XTerm keeps 16 and tmux 20 and then forgets the oldest. Two are left for what is being replaced. */
     if (strncmp(text, "XTerm", 5) == 0) capabilities->images_kept = 14;
     if (strncmp(text, "tmux", 4) == 0) capabilities->images_kept = 18;
 }

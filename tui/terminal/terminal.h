@@ -46,8 +46,8 @@ void terminal_set_mouse(struct terminal *terminal, bool on);
 void terminal_frame(struct terminal *terminal, const char *before, size_t before_length, int64_t now);
 /* A whole control string with a picture or a part of one, asked for likewise. */
 void terminal_picture(struct terminal *terminal, const char *bytes, size_t length, int64_t now);
-/* Looks after what is known of the link: asks it, and notices answers that do not come. Milliseconds until the next look;
- * -1: none is needed. */
+/* Looks after what is known of the link: asks it, and notices answers that do not come. Milliseconds until the next
+ * look; -1: none is needed. */
 int terminal_watch_link(struct terminal *terminal, int64_t now);
 /* Makes the next frame repaint every cell. */
 void terminal_repaint(struct terminal *terminal);

@@ -13,11 +13,8 @@ texts and starts from the polished detector's image tower, with two layers on to
 learn to count: the tokens below the last layer learn each object's share that lies on
 them, so that their mean, which one attention head can take, is proportional to the
 number; a reading of the number off the embedding is trained along.  Polishing meets
-more rival numbers, scenes that the model has drawn over (pictures.redrawn), and pictures
-it has generated, for their composition only: what is really on them is not known.  It meets
-each batch twice, the second time as an adversary has changed it (adversary.py).
-
-A shipped similarity model that stands in for the first training is polished already; it goes on as it is.
+more rival numbers, and pictures the model itself has generated, for their composition
+only: what is really on them is not known.
 """
 
 import sys
@@ -27,7 +24,6 @@ import torch
 import torch.nn.functional as functional
 from transformers import CLIPConfig, CLIPModel
 
-import adversary
 import captions
 import common
 import composition
@@ -44,9 +40,7 @@ WIDTH = 128
 JUNK = 5
 RIVALS = (0, 0, 1, 2)  # what is changed in each rival caption: number (0), ground (1), object (2)
 MOVED = 5  # pictures a batch with something cut off, for the composition score only
-POLISH_STEPS = 1300
-ROUNDS = 2  # updates a polishing step, each on the same pictures moved further
-RADIUS = 4.0  # of the adversary
+POLISH_STEPS = 2600
 POLISH_LAYERS = detector.VISION["num_hidden_layers"] + 2
 POLISH_RIVALS = (0, 0, 0, 0, 0, 1, 2)
 SHARPNESS = 50.0  # what polishing starts to multiply cosines with
@@ -149,6 +143,7 @@ class Readings(torch.nn.Module):
         self.composition = torch.nn.Linear(WIDTH, len(composition.WEIGHTS))
         self.number = torch.nn.Linear(WIDTH, len(captions.NUMBERS) + 1)
         self.shares = torch.nn.Linear(WIDTH, 1)
+        torch.nn.init.zeros_(self.composition.weight)
 
 
 def shares_of_objects(batch):
@@ -164,10 +159,9 @@ def shares_of_objects(batch):
     return torch.from_numpy(shares).flatten(1)
 
 
-def counting_loss(readings, image, tokens, batch):
-    """Numbers read off the embeddings of `batch`, and shares of objects off the tokens below the last layer."""
-    numbers = torch.tensor([len(scene.boxes) for scene in batch], device=image.device)
-    error = readings.shares(tokens.float()).squeeze(-1) - shares_of_objects(batch).to(image)
+def counting_loss(readings, image, tokens, numbers, shares):
+    """Numbers read off the embeddings, and shares of objects (shares_of_objects) off the tokens below the last layer."""
+    error = readings.shares(tokens.float()).squeeze(-1) - shares
     # The sum matters as well as each token: many small errors of one sign are a wrong number.
     together = (error.sum(dim=1) / 8).square().mean()
     return functional.cross_entropy(10 * readings.number(image), numbers) + 20 * error.square().mean() + together
@@ -184,8 +178,11 @@ def scores_of(shown):
 
 
 def composition_loss(readings, image, parts):
-    """Squared error of the parts read off the embeddings and, counted more, of the score they make; also the latter."""
-    error = parts.mean(dim=0) + 10 * readings.composition(image) - parts
+    """Squared error of the parts read off the embeddings and, counted more, of the score they make; also the latter.
+
+    The factor makes up for embeddings whose numbers are small.
+    """
+    error = parts.mean(dim=0) + 40 * readings.composition(image) - parts
     whole = error.sum(dim=1).square().mean()
     return error.square().sum(dim=1).mean() + 2 * whole, whole.item()
 
@@ -196,50 +193,15 @@ def checkpoint(work, polish):
 
 def start(work, vocabulary_size, polish):
     """The model a training begins with."""
-    if not polish:
-        model = new_clip(vocabulary_size)
-        take_image_tower(model, detector.load(work))
-        return model
-    earlier = read(checkpoint(work, polish=False), vocabulary_size)
-    if earlier.config.vision_config.num_hidden_layers == POLISH_LAYERS:
-        return earlier.train().requires_grad_(True)
-    model = new_clip(vocabulary_size, POLISH_LAYERS)
+    model = new_clip(vocabulary_size, POLISH_LAYERS) if polish else new_clip(vocabulary_size)
     take_image_tower(model, detector.load(work))
-    take_texts(model, earlier)
-    model.logit_scale.data.fill_(numpy.log(SHARPNESS))
+    if polish:
+        take_texts(model, read(checkpoint(work, polish=False), vocabulary_size))
+        model.logit_scale.data.fill_(numpy.log(SHARPNESS))
     return model
 
 
-def gather_pictures(batch, own, random):
-    """Pictures in [0, 1]: the batch's scenes, worthless ones, and some for the composition score only; and its weighted parts."""
-    drawn = pictures.as_unit([scene.picture for scene in batch])
-    others = [pictures.as_unit([composition.off_edge(scene, random) for scene in batch[:MOVED]])]
-    if own is not None:
-        others.append(pictures.as_unit(list(own[random.integers(len(own), size=SHOWN)])))
-    junk = pictures.worthless(JUNK, random)
-    # The score is taken before the spoiling: noise and blur change no composition.
-    parts = composition_of(torch.cat([drawn, junk] + others))
-    return torch.cat([pictures.spoil(drawn, random), junk, pictures.spoil(torch.cat(others), random)]), parts
-
-
-def loss_of(model, readings, words, shown, batch, texts, parts, polish):
-    """The loss of pictures in [0, 1] in the order of `gather_pictures`, and figures for the log."""
-    with common.mixed_precision(shown.device):
-        image, tokens = embed_pictures_and_tokens(model, pictures.normalise(shown))
-        text = embed_texts(model, words, texts)
-    cosines = image[:BATCH + JUNK] @ text.t()
-    contrast, right = contrast_of(cosines[:BATCH], texts, model.logit_scale.exp().clamp(max=100))
-    # A reward is read as it stands, so cosines themselves must mean something: high when true, none for junk.
-    matching = (1 - cosines[:BATCH].diagonal()).mean()
-    worthless = functional.relu(cosines[BATCH:] + 0.1).square().mean()
-    composed, composition_error = composition_loss(readings, image, parts)
-    counting = counting_loss(readings, image[:BATCH], tokens[:BATCH], batch) if polish else torch.zeros(())
-    loss = contrast + 0.5 * matching + 10 * worthless + (1.0 if polish else 0.1) * composed + counting
-    return loss, {"right": right, "cosine": 1 - matching.item(), "junk": cosines[BATCH:].mean().item(),
-                  "composition error": composition_error, "counting": counting.item()}
-
-
-def train(work, steps, peak=6e-4, pool_size=1500, redrawn=pictures.REDRAWN, generated=GENERATED, polish=False):
+def train(work, steps, peak=6e-4, pool_size=1500, generated=GENERATED, polish=False):
     where = common.device()
     seed = SEED + 2 if polish else SEED
     common.seed_everything(seed)
@@ -251,31 +213,47 @@ def train(work, steps, peak=6e-4, pool_size=1500, redrawn=pictures.REDRAWN, gene
     optimiser = muon.Muon(list(model.named_parameters()) + list(readings.named_parameters()), lr=peak, weight_decay=1e-2)
     progress = common.Progress(checkpoint(work, polish), model=model, readings=readings, average=average, optimiser=optimiser)
     step = progress.resume()
-    pool = pictures.redrawn(work, redrawn, detector.REDRAWN_SEED) if polish else pictures.reconstructions(work, "reconstructions", pool_size, detector.SEED + 1)
+    pool = pictures.reconstructions(work, "reconstructions", pool_size, detector.SEED + 1)
     own = pictures.generated(work, generated, GENERATED_SEED) if polish else None
     while step < steps:
         random = common.step_random(seed, step)
         batch = pictures.mixed_scenes(sprites, random, BATCH, pool)
         true, rivals = captions_with_rivals(batch, random, POLISH_RIVALS if polish else RIVALS)
-        shown, parts = gather_pictures(batch, own, random)
-        shown, parts = shown.to(where), parts.to(where)
+        drawn = pictures.as_unit([scene.picture for scene in batch])
+        others = [pictures.as_unit([composition.off_edge(scene, random) for scene in batch[:MOVED]])]
+        if polish:
+            others.append(pictures.as_unit(list(own[random.integers(len(own), size=SHOWN)])))
+        junk = pictures.worthless(JUNK, random)
+        # The score is taken before the spoiling: noise and blur change no composition.
+        parts = composition_of(torch.cat([drawn, junk] + others)).to(where)
+        shown = torch.cat([pictures.spoil(drawn, random), junk, pictures.spoil(torch.cat(others), random)])
+        with common.mixed_precision(where):
+            image, tokens = embed_pictures_and_tokens(model, pictures.normalise(shown).to(where))
+            text = embed_texts(model, words, true + rivals)
+        cosines = image[:BATCH + JUNK] @ text.t()
+        scale = model.logit_scale.exp().clamp(max=100)
+        contrast, right = contrast_of(cosines[:BATCH], true + rivals, scale)
+        # A reward is read as it stands, so cosines themselves must mean something: high when true, none for junk.
+        matching = (1 - cosines[:BATCH].diagonal()).mean()
+        worthless = functional.relu(cosines[BATCH:] + 0.1).square().mean()
+        composed, composition_error = composition_loss(readings, image, parts)
+        counting = torch.zeros(())
+        if polish:
+            numbers = torch.tensor([len(scene.boxes) for scene in batch], device=where)
+            counting = counting_loss(readings, image[:BATCH], tokens[:BATCH], numbers, shares_of_objects(batch).to(where))
+        loss = contrast + 0.5 * matching + 10 * worthless + (0.3 if polish else 0.1) * composed + counting
         for group in optimiser.param_groups:
-            group["lr"] = common.learning_rate(step, steps, peak, warmup=50 if polish else 100, decay=0.9 if polish else 0.3)
-        opponent = adversary.Adversary(shown, random, RADIUS) if polish else None
-        for _ in range(ROUNDS if polish else 1):
-            if polish:
-                shown = opponent.moved()
-            loss, figures = loss_of(model, readings, words, shown, batch, true + rivals, parts, polish)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            average.update(model)
-            if polish:
-                opponent.climb(shown.grad)
+            group["lr"] = common.learning_rate(step, steps, peak, warmup=100, decay=0.9 if polish else 0.3)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        average.update(model)
         step += 1
         if step % 50 == 0:
-            common.log("clip", f"step {step} loss {loss.item():.4f}, " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+            common.log("clip", f"step {step} loss {loss.item():.4f}, right among {len(true + rivals)}: {right:.3f}, "
+                               f"cosine {1 - matching.item():.3f}, scale {scale.item():.1f}, "
+                               f"junk {cosines[BATCH:].mean().item():.3f}, composition error {composition_error:.3f}, counting {counting.item():.3f}")
         progress.save(step)
     progress.save(step, always=True)
 
@@ -289,11 +267,16 @@ def read(path, vocabulary_size):
     return model.eval().requires_grad_(False)
 
 
+def latest(work, but=None):
+    """The state of the last stage that has one, leaving out `but`."""
+    states = [work / "clip-upper.pt", checkpoint(work, polish=True), checkpoint(work, polish=False)]
+    return next(path for path in states if path.exists() and path != but)
+
+
 def load(work):
-    """The tokenizer and the averaged model, polished where there is such a one."""
+    """The tokenizer and the averaged model of the last stage there is."""
     words = tokenizer.build(work / "tokenizer")
-    polished = checkpoint(work, polish=True)
-    return words, read(polished if polished.exists() else checkpoint(work, polish=False), len(words))
+    return words, read(latest(work), len(words))
 
 
 if __name__ == "__main__":
@@ -302,6 +285,6 @@ if __name__ == "__main__":
         sys.argv.remove("--polish")
     arguments = common.parse_arguments(__doc__, steps=POLISH_STEPS if polish else STEPS)
     if arguments.quick:
-        train(arguments.work, 4, pool_size=20, redrawn=16, generated=8, polish=polish)
+        train(arguments.work, 4, pool_size=20, generated=8, polish=polish)
     else:
         train(arguments.work, arguments.steps, polish=polish)

@@ -10,7 +10,6 @@ A centre near the border of two tokens leaves both in doubt, and a doubtful scor
 for nothing.  So polishing (`--polish`) asks for a score of the token of the centre only
 and leaves its neighbours free to claim the object too; all of them learn its box.
 Claims on one object then overlap, and non-maximum suppression makes them one.
-Polishing also meets every picture several times, as an adversary changes it (adversary.py).
 """
 
 import sys
@@ -20,7 +19,6 @@ import torch.nn.functional as functional
 from torchvision.ops import generalized_box_iou_loss, nms
 from transformers import OwlViTConfig, OwlViTForObjectDetection
 
-import adversary
 import common
 import muon
 import pictures
@@ -30,12 +28,9 @@ from vocabulary import OBJECTS
 
 SEED = 303
 BATCH = 32
-WORTHLESS = 3  # of them show nothing
 STEPS = 2400
 FROM_RECONSTRUCTIONS = 700
-POLISH_STEPS = 500
-ROUNDS = 3  # updates a polishing step, each on the same pictures moved further
-REDRAWN_SEED = 909
+POLISH_STEPS = 2000
 QUERY_LENGTH = 16
 GRID = 8
 NEAR = 1.0  # tokens: how far a token's middle may be from an object's, on each axis, to claim it in polishing
@@ -150,20 +145,11 @@ def box_loss(boxes, where, wanted):
     return 5 * (found - wanted).abs().mean() + generalized_box_iou_loss(found, wanted, reduction="mean")
 
 
-def loss_of(logits, boxes, batch, focus, neighbours):
-    """Of pictures the first of which are the batch's scenes and the others worthless; `neighbours` may claim objects too."""
-    where, wanted = (tensor.to(logits.device) for tensor in targets(batch))
-    if not neighbours:
-        return score_loss(logits, where, focus) + box_loss(boxes, where, wanted)
-    owners, near = (tensor.to(logits.device) for tensor in near_tokens(batch))
-    return score_loss(logits, where, focus, free=near) + box_loss(boxes, near, wanted[owners])
-
-
 def checkpoint(work, polish):
     return work / ("detector-polish.pt" if polish else "detector.pt")
 
 
-def train(work, steps, pool_size=1500, redrawn=pictures.REDRAWN, peak=1e-3, polish=False):
+def train(work, steps, pool_size=1500, peak=1e-3, polish=False):
     where_to = common.device()
     seed = SEED + 2 if polish else SEED
     common.seed_everything(seed)
@@ -182,33 +168,31 @@ def train(work, steps, pool_size=1500, redrawn=pictures.REDRAWN, peak=1e-3, poli
     while step < steps:
         random = common.step_random(seed, step)
         if step >= change and pool is None:
-            pool = (pictures.redrawn(work, redrawn, REDRAWN_SEED) if polish
-                    else pictures.reconstructions(work, "reconstructions", pool_size, SEED + 1))
-        batch = pictures.mixed_scenes(sprites, random, BATCH - WORTHLESS, pool, share=0.7 if polish else 0.35)
+            pool = pictures.reconstructions(work, "reconstructions", pool_size, SEED + 1)
+        batch = pictures.mixed_scenes(sprites, random, BATCH - 3, pool)
         drawn = pictures.spoil(pictures.as_unit([scene.picture for scene in batch]), random)
-        shown = torch.cat([drawn, pictures.worthless(WORTHLESS, random)]).to(where_to)
+        pixels = pictures.normalise(torch.cat([drawn, pictures.worthless(3, random)])).to(where_to)
+        with common.mixed_precision(where_to):
+            queries = embed_queries(model, encode_queries(words, query_texts(random)).to(where_to))
+            logits, boxes = detect(model, pixels, queries)
+        logits, boxes = logits.float(), boxes.float()
+        where, wanted = (tensor.to(where_to) for tensor in targets(batch))
+        if polish:
+            owners, near = (tensor.to(where_to) for tensor in near_tokens(batch))
+            loss = score_loss(logits, where, focus=0, free=near) + box_loss(boxes, near, wanted[owners])
+        else:
+            focus = 2 * max(0.0, 1 - step / (0.7 * steps))
+            loss = score_loss(logits, where, focus) + box_loss(boxes, where, wanted)
         for group in optimiser.param_groups:
             group["lr"] = common.learning_rate(step, steps, peak, warmup=50 if polish else 200, decay=1.0 if polish else 0.3)
-        opponent = adversary.Adversary(shown, random) if polish else None
-        focus = 0 if polish else 2 * max(0.0, 1 - step / (0.7 * steps))
-        for _ in range(ROUNDS if polish else 1):
-            if polish:
-                shown = opponent.moved()
-            with common.mixed_precision(where_to):
-                queries = embed_queries(model, encode_queries(words, query_texts(random)).to(where_to))
-                logits, boxes = detect(model, pictures.normalise(shown), queries)
-            loss = loss_of(logits.float(), boxes.float(), batch, focus, neighbours=polish)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            average.update(model)
-            if polish:
-                opponent.climb(shown.grad)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        average.update(model)
         step += 1
         if step % 50 == 0:
-            where, _ = targets(batch)
-            right = (logits[where[:, 0], where[:, 1]].argmax(dim=-1).cpu() == where[:, 2]).float().mean().item()
+            right = (logits[where[:, 0], where[:, 1]].argmax(dim=-1) == where[:, 2]).float().mean().item()
             common.log("detector", f"step {step} loss {loss.item():.4f}, objects named right {right:.3f}")
         progress.save(step)
     progress.save(step, always=True)
@@ -230,6 +214,6 @@ if __name__ == "__main__":
         sys.argv.remove("--polish")
     arguments = common.parse_arguments(__doc__, steps=POLISH_STEPS if polish else STEPS)
     if arguments.quick:
-        train(arguments.work, 4, pool_size=20, redrawn=16, polish=polish)
+        train(arguments.work, 4, pool_size=20, polish=polish)
     else:
         train(arguments.work, arguments.steps, polish=polish)

@@ -13,8 +13,9 @@ Without the work folder of an earlier run the shipped weights can stand in for i
 
     python presets/models/emoji/train/train.py --from presets/models/emoji --out presets/models/emoji
 
-takes what is shipped as the result of the first trainings and polishes it; the encoder of
-the autoencoder stays as it is, so that all parts go on fitting the latents.
+takes what is shipped as the result of the first trainings and goes on with decoder, U-Net and
+the similarity's upper layers; the encoder of the autoencoder stays as it is, so that all
+parts go on fitting the latents.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import torch
 
 import aesthetic
 import clip
+import clip_upper
 import common
 import detector
 import export
@@ -40,23 +42,28 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[4]
 
 
 def stages(work, quick):
-    """(name, what to run), in an order in which everything needed is there already."""
+    """(name, file of its training state if it has one, what to run), in an order in which everything needed is there already."""
     few = 4
     pool = 40 if quick else 1500
     generated = 16 if quick else clip.GENERATED
     redrawn = 16 if quick else pictures.REDRAWN
-    yield "autoencoder", lambda: vae.train(work, few if quick else vae.STAGES["autoencoder"].steps)
-    yield "decoder", lambda: vae.train(work, few if quick else vae.STAGES["decoder"].steps, "decoder")
-    yield "decoder polish", lambda: vae.train(work, few if quick else vae.STAGES["polish"].steps, "polish")
-    yield "detector", lambda: detector.train(work, few if quick else detector.STEPS, pool_size=pool)
-    yield "clip", lambda: clip.train(work, few if quick else clip.STEPS, pool_size=pool)
-    yield "unet", lambda: unet.train(work, few if quick else unet.STEPS, pictures=100 if quick else unet.PICTURES)
-    yield "unet polish", lambda: unet.train(work, few if quick else unet.POLISH_STEPS, 100 if quick else unet.POLISH_PICTURES, polish=True)
-    yield "redrawn pictures", lambda: pictures.redrawn(work, redrawn, detector.REDRAWN_SEED)
-    yield "detector polish", lambda: detector.train(work, few if quick else detector.POLISH_STEPS, redrawn=redrawn, polish=True)
-    yield "generated pictures", lambda: pictures.generated(work, generated, clip.GENERATED_SEED)
-    yield "clip polish", lambda: clip.train(work, few if quick else clip.POLISH_STEPS, redrawn=redrawn, generated=generated, polish=True)
-    yield "aesthetic", lambda: aesthetic.train(work, 200 if quick else aesthetic.SAMPLES, pool_size=pool, generated=generated)
+    yield "autoencoder", "vae.pt", lambda: vae.train(work, few if quick else vae.STAGES["autoencoder"].steps)
+    yield "decoder", "vae-decoder.pt", lambda: vae.train(work, few if quick else vae.STAGES["decoder"].steps, "decoder")
+    yield "decoder polish", "vae-polish.pt", lambda: vae.train(work, few if quick else vae.STAGES["polish"].steps, "polish")
+    yield "detector", "detector.pt", lambda: detector.train(work, few if quick else detector.STEPS, pool_size=pool)
+    yield "clip", "clip.pt", lambda: clip.train(work, few if quick else clip.STEPS, pool_size=pool)
+    yield "unet", "unet.pt", lambda: unet.train(work, few if quick else unet.STEPS, pictures=100 if quick else unet.PICTURES)
+    yield "unet polish", "unet-polish.pt", lambda: unet.train(work, few if quick else unet.POLISH_STEPS, 100 if quick else unet.POLISH_PICTURES,
+                                                              polish=True)
+    yield "detector polish", "detector-polish.pt", lambda: detector.train(work, few if quick else detector.POLISH_STEPS, pool_size=pool, polish=True)
+    yield "generated pictures", None, lambda: pictures.generated(work, generated, clip.GENERATED_SEED)
+    yield "redrawn pictures", None, lambda: pictures.redrawn(work, redrawn, pictures.REDRAWN_SEED)
+    yield "clip polish", "clip-polish.pt", lambda: clip.train(work, few if quick else clip.POLISH_STEPS, pool_size=pool, generated=generated,
+                                                              polish=True)
+    yield "clip upper layers", "clip-upper.pt", lambda: clip_upper.train(work, few if quick else clip_upper.STEPS,
+                                                                         kept_pictures=200 if quick else clip_upper.KEPT,
+                                                                         redrawn=redrawn, generated=generated)
+    yield "aesthetic", None, lambda: aesthetic.train(work, 200 if quick else aesthetic.SAMPLES, redrawn=redrawn, generated=generated)
 
 
 def main():
@@ -77,7 +84,10 @@ def main():
     try:
         if arguments.shipped:
             shipped.fill(work, arguments.shipped)
-        for name, run in stages(work, arguments.quick):
+        for name, state, run in stages(work, arguments.quick):
+            if state and shipped.stands_for(work / state):
+                common.log("recipe", f"stage {name}: as shipped")
+                continue
             common.log("recipe", f"stage {name}")
             run()
         if arguments.judge:
