@@ -133,12 +133,12 @@ static status create_parameters(struct tuner *tuner)
         return status_error(STATUS_BAD_INPUT, "lora.targets: the model has no module of these kinds");
     tuner->parameters = calloc((size_t)tuner->parameter_count, sizeof *tuner->parameters);
     if (!tuner->parameters) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
-    int64_t largest = 0;
+    int64_t largest = 1;
     for (int i = 0; i < tuner->parameter_count; i++) {
         TRY(create_parameter(tuner, i));
         if (tuner->parameters[i].count > largest) largest = tuner->parameters[i].count;
     }
-    tuner->exchange = malloc((size_t)largest * sizeof *tuner->exchange);
+    tuner->exchange = calloc((size_t)largest, sizeof *tuner->exchange);
     if (!tuner->exchange) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
     return status_ok();
 }
