@@ -77,6 +77,8 @@ await '▸ *tiny-long' "the filter leaves the preset that is wanted"
 type_keys Enter
 await '● running' "Enter starts it" 300
 await 'held-out' "held-out reward of the untrained model" 300
+[ -f "$(ls -d "$runs"/tiny-long-*)/samples/step-000000/01-43.png" ] ||
+    { echo "with a batch of one the second held-out picture has the first one's number"; failed=1; }
 type_keys p
 await '● paused' "p pauses"
 at=$(step)
