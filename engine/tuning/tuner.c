@@ -118,7 +118,7 @@ static status score_call(struct tuner *tuner, int call, struct step_report *repo
     collect_scores(tuner, report, share);
     TRY(chain_read_pictures(tuner->chain, tuner->pictures));
     tuner_measure_pictures(tuner, call, report, share);
-    tuner_show_pictures(tuner, call, PICTURE_SAMPLE);
+    tuner_show_pictures(tuner, 0, call, PICTURE_SAMPLE);
     double factors[MAXIMUM_REWARDS];
     for (int r = 0; r < tuner->reward_count; r++) factors[r] = -share * tuner->weights[r];
     TRY(objective_score_back(tuner->objective, factors));

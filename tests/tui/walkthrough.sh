@@ -14,7 +14,8 @@ runs="$work/data/alignprop/runs"
 failed=0
 pids() { sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$runs"/*/engine.json 2>/dev/null; }
 cleanup() { $tmux kill-server 2>/dev/null; kill $(pids) 2>/dev/null; sleep 0.3; rm -rf "$work"; }
-trap cleanup EXIT INT TERM
+trap cleanup EXIT
+trap 'exit 1' INT TERM
 
 preset() { # NAME STEPS [MEMORY_LIMIT]
     cat >"$work/config/alignprop/presets/$1.json" <<PRESET

@@ -196,8 +196,8 @@ static float *detect(bool boxes)
         pictures_input(graph),
         {graph_input(graph, "queries", SHAPE3((int64_t)PICTURES, (int64_t)QUERIES, width), graph_exact_type(graph)),
          queries}};
-    struct owlvit_detections found =
-        owlvit_model_build_detections(detector, graph, inputs[0].tensor, inputs[1].tensor, "");
+    tensor_id features = owlvit_model_build_features(detector, graph, inputs[0].tensor, "");
+    struct owlvit_detections found = owlvit_model_build_detections(detector, graph, features, inputs[1].tensor, "");
     float *result =
         run_graph(backend, graph, owlvit_model_weights(detector), inputs, 2, boxes ? found.boxes : found.logits);
     free((void *)inputs[0].values);

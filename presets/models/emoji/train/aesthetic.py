@@ -10,7 +10,6 @@ import torch
 import clip
 import common
 import composition
-import detector
 import pictures
 import scenes
 
@@ -35,7 +34,7 @@ class Head(torch.nn.Module):
 def samples(count, pool, own, random):
     """Pictures in [0, 1], NCHW, and how much each counts.
 
-    Those the model has generated, as many as there are, drawn and reconstructed ones, some of
+    Those the model has generated, as many as there are, drawn ones and ones drawn over by the model, some of
     these moved off the edge, and some worthless ones.  What tuning meets counts most.
     """
     drawn = pictures.mixed_scenes(scenes.Sprites(), random, count, pool)
@@ -56,13 +55,13 @@ def solve(embeddings, scores, weights):
     return solution[:-1], solution[-1].item()
 
 
-def train(work, count=SAMPLES, pool_size=1500, generated=clip.GENERATED):
+def train(work, count=SAMPLES, redrawn=pictures.REDRAWN, generated=clip.GENERATED):
     if (work / "aesthetic.pt").exists():
         return
     common.seed_everything(SEED)
     random = numpy.random.default_rng(SEED)
     _, model = clip.load(work)
-    pool = pictures.reconstructions(work, "reconstructions", pool_size, detector.SEED + 1)
+    pool = pictures.redrawn(work, redrawn, pictures.REDRAWN_SEED)
     own = pictures.generated(work, generated, clip.GENERATED_SEED)
     made, weights = samples(count, pool, own, random)
     scores = clip.scores_of(made)
@@ -115,6 +114,6 @@ ABOUT = {"model_type": "aesthetic-predictor", "clip": "../clip", "input_size": c
 if __name__ == "__main__":
     arguments = common.parse_arguments(__doc__)
     if arguments.quick:
-        train(arguments.work, 200, pool_size=20, generated=8)
+        train(arguments.work, 200, redrawn=16, generated=8)
     else:
         train(arguments.work)

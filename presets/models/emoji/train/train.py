@@ -63,7 +63,7 @@ def stages(work, quick):
     yield "clip upper layers", "clip-upper.pt", lambda: clip_upper.train(work, few if quick else clip_upper.STEPS,
                                                                          kept_pictures=200 if quick else clip_upper.KEPT,
                                                                          redrawn=redrawn, generated=generated)
-    yield "aesthetic", None, lambda: aesthetic.train(work, 200 if quick else aesthetic.SAMPLES, pool_size=pool, generated=generated)
+    yield "aesthetic", None, lambda: aesthetic.train(work, 200 if quick else aesthetic.SAMPLES, redrawn=redrawn, generated=generated)
 
 
 def main():
