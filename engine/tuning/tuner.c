@@ -182,18 +182,14 @@ static status run_batch(struct tuner *tuner, int micro, struct truncation trunca
 
 static status read_gradients(struct tuner *tuner, double *norm)
 {
-    float **values = calloc((size_t)tuner->parameter_count, sizeof *values);
-    if (!values) return status_error(STATUS_NO_MEMORY, "no memory for the adapter's gradient");
-    for (int i = 0; i < tuner->parameter_count; i++) values[i] = tuner->parameters[i].gradient;
-    status result = chain_read_gradients(tuner->chain, values);
-    free(values);
+    TRY(chain_read_gradients(tuner->chain, tuner->gradients));
     double squares = 0.0;
     for (int i = 0; i < tuner->parameter_count; i++) {
         const struct parameter *p = &tuner->parameters[i];
         for (int64_t e = 0; e < p->count; e++) squares += (double)p->gradient[e] * p->gradient[e];
     }
     *norm = sqrt(squares);
-    return result;
+    return status_ok();
 }
 
 /* Gradients to the host, their norm, and AdamW; nothing is changed when the norm is not finite. */

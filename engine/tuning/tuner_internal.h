@@ -35,6 +35,7 @@ struct tuner {
 
     struct parameter *parameters;
     int parameter_count;
+    float **gradients; /* of the parameters, in their order */
     double *exchange; /* the largest factor, for transfers */
 
     const char **prompts;
