@@ -25,6 +25,9 @@ struct backend_interface {
     /* Element types of ordinary and of exact tensors on this device. */
     enum element_type compute_type, exact_type;
 
+    /* Whether convolutions have the attribute `doubled`. */
+    bool folds_upsampling;
+
     /* Pixels of pictures that are worth decoding at once: fewer leave the device idle, more only take memory. */
     int64_t pixels_at_once;
 
