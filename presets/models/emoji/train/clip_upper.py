@@ -23,7 +23,7 @@ import scenes
 import tokenizer
 
 SEED = 606
-KEPT = 16000  # pictures with captions
+KEPT = 32000  # pictures with captions
 LOWER = detector.VISION["num_hidden_layers"] - 1
 STEPS = 2000
 BATCH = 64
