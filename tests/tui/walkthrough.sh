@@ -121,8 +121,13 @@ await "step $to/" "the run is back at the checkpoint"
 
 window second attach
 await '● paused' "attach without a name goes to the run under way"
-sleep 1
-here=first && text >"$work/watched" && here=second && text >"$work/attached"
+# Pictures of the run as it stands still come to both, each in its time.
+same_screens() { here=first && text >"$work/watched" && here=second && text >"$work/attached" && cmp -s "$work/watched" "$work/attached"; }
+tries=0
+until same_screens || [ $tries -ge 100 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
 diff "$work/watched" "$work/attached" >"$work/difference" ||
     { echo "who attaches does not see what who has watched sees:"; cat "$work/difference"; failed=1; }
 type_keys p
