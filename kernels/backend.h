@@ -25,6 +25,9 @@ struct backend_interface {
     /* Element types of ordinary and of exact tensors on this device. */
     enum element_type compute_type, exact_type;
 
+    /* Whether convolutions have the attribute `doubled`. */
+    bool folds_upsampling;
+
     /* Pixels of pictures that are worth decoding at once: fewer leave the device idle, more only take memory. */
     int64_t pixels_at_once;
 
@@ -46,15 +49,16 @@ struct backend_interface {
     void (*discard)(struct backend *backend, struct kernel *kernel);
     /* Writes the kernel's layout of `weight` to `packed`. To be called again after the weight changed. */
     status (*pack)(struct backend *backend, struct kernel *kernel, const void *weight, void *packed, void *scratch);
-    /* Queues one call. Absent operands are NULL, and so may a weight be that the kernel has packed. `packed` is NULL when
-     * packed_bytes was 0. */
+    /* Queues one call. Absent operands are NULL, and so may a weight be that the kernel has packed. `packed` is NULL
+     * when packed_bytes was 0. */
     status (*run)(struct backend *backend, struct kernel *kernel, const void *const *inputs, void *const *outputs,
                   const void *packed, void *scratch);
     /* Waits until everything queued is done and reports what failed. */
     status (*synchronize)(struct backend *backend);
 
-    /* Optional (NULL where a copy holds nothing up): begins to copy device memory to the host beside what is queued from
-     * now on, which must leave it as it is until synchronize. One copy at a time: not before `fetched` gave the last. */
+    /* Optional (NULL where a copy holds nothing up): begins to copy device memory to the host beside what is queued
+     * from now on, which must leave it as it is until synchronize. One copy at a time: not before `fetched` gave the
+     * last. */
     status (*fetch)(struct backend *backend, const void *device, size_t bytes);
     /* The bytes of the last fetch, the backend's until the next one; NULL while they are under way. Does not wait. */
     status (*fetched)(struct backend *backend, const void **host);

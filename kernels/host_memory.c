@@ -70,7 +70,7 @@ static void apply_control_groups(uint64_t *available, uint64_t *total)
 
 status host_memory_free(size_t *free_bytes, size_t *total_bytes)
 {
-    uint64_t available, total, limit, used;
+    uint64_t available = 0, total = 0, limit, used;
     TRY(read_meminfo(&available, &total));
     apply_control_groups(&available, &total);
     if (read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", &limit) && /* version 1 */

@@ -98,10 +98,11 @@ static const char *convolution_shapes(const struct operation_attributes *a, cons
     if (dimension(x, 3) != dimension(weight, 1)) return "the input's channels are not the weight's second dimension";
     if (dimension(y, 3) != dimension(weight, 0)) return "the output's channels are not the weight's first dimension";
     if (dimension(x, 0) != dimension(y, 0)) return "input and output differ in batch";
+    int64_t scale = a->doubled ? 2 : 1;
     if (dimension(y, 1) !=
-            convolved(dimension(x, 1), dimension(weight, 2), a->padding_top + a->padding_bottom, a->stride) ||
+            convolved(scale * dimension(x, 1), dimension(weight, 2), a->padding_top + a->padding_bottom, a->stride) ||
         dimension(y, 2) !=
-            convolved(dimension(x, 2), dimension(weight, 3), a->padding_left + a->padding_right, a->stride))
+            convolved(scale * dimension(x, 2), dimension(weight, 3), a->padding_left + a->padding_right, a->stride))
         return "the output's size is not what stride and padding give";
     return NULL;
 }

@@ -44,7 +44,7 @@ enum operation_kind {
     /* dW[N, K] (exact) = dy^T x, added to what dW holds when `accumulate`.  inputs: dy, x; outputs: dW */
     OPERATION_LINEAR_VJP_WEIGHT,
     /* 2-D convolution, zero padding.  inputs: x[B,H,W,I], W[O,I,kh,kw], [b[O]]; outputs: y[B,H',W',O];
-     * attributes: stride, padding_top/left/bottom/right */
+     * attributes: stride, padding_top/left/bottom/right; doubled: x is seen as UPSAMPLE would make it, [B,2H,2W,I] */
     OPERATION_CONVOLUTION,
     /* inputs: dy, W; outputs: dx (shape of x) */
     OPERATION_CONVOLUTION_VJP_INPUT,
@@ -152,6 +152,7 @@ enum resize_filter {
 struct operation_attributes {
     int stride;
     int padding_top, padding_left, padding_bottom, padding_right;
+    bool doubled;
     int groups;
     double epsilon;
     bool fused_silu;

@@ -267,7 +267,8 @@ void studio_branch(struct studio *studio);
 bool studio_is_editing(const struct studio *studio);
 void studio_leave(struct studio *studio);
 void studio_stop_run(struct studio *studio, int argument);
-/* What does not fit in memory: shows the settings of the draft, where what would fit is offered as soon as it is planned. */
+/* What does not fit in memory: shows the settings of the draft, where what would fit is offered as soon as it is
+ * planned. */
 void studio_offer_remedies(struct studio *studio);
 void studio_save_draft(struct studio *studio);
 /* Of a catalogue: puts the cursor of the home screen where a first run should start. */

@@ -127,6 +127,10 @@ tensor_id graph_normalize(struct graph *graph, tensor_id x, double epsilon);
 tensor_id graph_transpose(struct graph *graph, tensor_id x);
 tensor_id graph_select_boxes(struct graph *graph, tensor_id logits, tensor_id boxes, int64_t count, double overlap);
 
+/* Has convolutions read the smaller map where nearest-neighbour upsampling is all that comes before them (attribute
+ * `doubled`), for backends that can (backend.h: folds_upsampling). Before the two functions below. */
+status graph_fold_upsampling(struct graph *graph);
+
 /* Sets apart, as the opening sweep, every node that depends on nothing but these inputs, constants and parameters. Once
  * the graph is differentiated, gradients that flow into the opening's results are summed over the backward sweeps, in
  * the exact type, and the closing sweep takes the sums on to the parameters. Before graph_differentiate, once. */

@@ -32,6 +32,11 @@ static status build_text(struct chain *chain)
     return part_end(chain, &chain->text);
 }
 
+static status fold(const struct chain *chain, struct graph *graph)
+{
+    return chain->backend->interface->folds_upsampling ? graph_fold_upsampling(graph) : status_ok();
+}
+
 static struct shape latent_shape(const struct chain *chain, int batch)
 {
     return SHAPE4(batch, chain->latent_height, chain->latent_width, chain->channels);
@@ -103,6 +108,7 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
     if (tensors->noise != NO_TENSOR)
         next = graph_add(graph, next, graph_multiply(graph, tensors->noise, tensors->coefficient[COEFFICIENT_NOISE]));
     tensors->next = graph_output(graph, next, "next");
+    TRY(fold(chain, graph));
     /* Keys and values of the text need not be made in every step. */
     TRY(graph_separate_opening(graph, &tensors->context, 1));
     if (kept) {
@@ -128,6 +134,7 @@ static status build_decoder(struct chain *chain)
     tensor_id decoded = graph_convert(graph, model_build_decoder(chain->model, graph, seen), chain_exact(chain));
     tensor_id pictures = graph_clamp(graph, graph_affine(graph, decoded, 0.5, 0.5), 0.0, 1.0);
     chain->decoder_pictures = graph_output(graph, pictures, "pictures");
+    TRY(fold(chain, graph));
     if (chain->settings.trainable) {
         struct differentiation request = {.output_count = 1,
                                           .outputs = &chain->decoder_pictures,

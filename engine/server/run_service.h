@@ -29,7 +29,8 @@ const char *run_service_socket(const struct run_service *service);
 /* For the session. */
 struct session_hooks run_service_hooks(struct run_service *service);
 
-/* Phase `waiting`, for whom (NULL: nobody any more, phase `starting`), and how many stand before this run in the line. */
+/* Phase `waiting`, for whom (NULL: nobody any more, phase `starting`), and how many stand before this run in the line.
+ */
 void run_service_waiting(struct run_service *service, const char *run_folder, long pid, int ahead);
 /* True when a client has asked for the end (while no session runs yet). */
 bool run_service_stop_asked(struct run_service *service);

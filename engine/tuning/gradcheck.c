@@ -53,14 +53,15 @@ static status begin_factors(struct check *check)
     return status_ok();
 }
 
-/* Writes factors + distance * direction (NULL: none). */
+/* Writes factors + distance * direction (NULL: none). `direction` has an array for every parameter. */
 static status write_factors(struct check *check, double *const *direction, double distance)
 {
     for (int i = 0; i < check->parameters; i++) {
         double *moved = malloc((size_t)check->counts[i] * sizeof *moved);
         if (!moved) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
-        for (int64_t e = 0; e < check->counts[i]; e++)
-            moved[e] = check->factors[i][e] + (direction ? distance * direction[i][e] : 0.0);
+        for (int64_t e = 0; e < check->counts[i]; e++) moved[e] = check->factors[i][e];
+        for (int64_t e = 0; direction && direction[i] && e < check->counts[i]; e++)
+            moved[e] += distance * direction[i][e];
         status result = chain_write_parameter(check->chain, i, moved);
         free(moved);
         TRY(result);

@@ -118,7 +118,7 @@ static status score_call(struct tuner *tuner, int call, struct step_report *repo
     collect_scores(tuner, report, share);
     TRY(chain_read_pictures(tuner->chain, tuner->pictures));
     tuner_measure_pictures(tuner, call, report, share);
-    tuner_show_pictures(tuner, call, PICTURE_SAMPLE);
+    tuner_show_pictures(tuner, 0, call, PICTURE_SAMPLE);
     double factors[MAXIMUM_REWARDS];
     for (int r = 0; r < tuner->reward_count; r++) factors[r] = -share * tuner->weights[r];
     TRY(objective_score_back(tuner->objective, factors));
@@ -182,18 +182,14 @@ static status run_batch(struct tuner *tuner, int micro, struct truncation trunca
 
 static status read_gradients(struct tuner *tuner, double *norm)
 {
-    float **values = calloc((size_t)tuner->parameter_count, sizeof *values);
-    if (!values) return status_error(STATUS_NO_MEMORY, "no memory for the adapter's gradient");
-    for (int i = 0; i < tuner->parameter_count; i++) values[i] = tuner->parameters[i].gradient;
-    status result = chain_read_gradients(tuner->chain, values);
-    free(values);
+    TRY(chain_read_gradients(tuner->chain, tuner->gradients));
     double squares = 0.0;
     for (int i = 0; i < tuner->parameter_count; i++) {
         const struct parameter *p = &tuner->parameters[i];
         for (int64_t e = 0; e < p->count; e++) squares += (double)p->gradient[e] * p->gradient[e];
     }
     *norm = sqrt(squares);
-    return result;
+    return status_ok();
 }
 
 /* Gradients to the host, their norm, and AdamW; nothing is changed when the norm is not finite. */

@@ -35,6 +35,7 @@ struct tuner {
 
     struct parameter *parameters;
     int parameter_count;
+    float **gradients; /* of the parameters, in their order */
     double *exchange; /* the largest factor, for transfers */
 
     const char **prompts;
@@ -45,7 +46,7 @@ struct tuner {
     unsigned char *bytes; /* one picture, 8-bit RGB */
     float *thumbnails;    /* of the batch, as in appearance.h */
     double last_preview;
-    struct mean_looks evaluated; /* as tuner_evaluated_looks gives them */
+    struct mean_looks evaluated;  /* as tuner_evaluated_looks gives them */
     struct tuner_picture preview; /* the one under way from the device; denoising_step 0: none */
 };
 
@@ -62,8 +63,9 @@ double tuner_adapter_norm(const struct tuner *tuner);
 /* The latents' first picture as a preview, at most some thirty times a second: asked for here, and shown here once the
  * device has sent it. */
 status tuner_show_denoising(struct tuner *tuner, int done);
-/* tuner->pictures and tuner->scores of a decoder call, to the picture callback. */
-void tuner_show_pictures(struct tuner *tuner, int call, int kind);
+/* tuner->pictures and tuner->scores of a decoder call, to the picture callback; `first` is the index of the batch's
+ * first. */
+void tuner_show_pictures(struct tuner *tuner, int first, int call, int kind);
 /* Side figures of the decoder call's pictures, added to the report with weight `share` each. */
 void tuner_measure_pictures(struct tuner *tuner, int call, struct step_report *report, double share);
 /* After every call of the batch: how much its pictures differ, with weight `share` of the step. */

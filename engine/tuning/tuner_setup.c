@@ -132,13 +132,15 @@ static status create_parameters(struct tuner *tuner)
     if (tuner->parameter_count == 0)
         return status_error(STATUS_BAD_INPUT, "lora.targets: the model has no module of these kinds");
     tuner->parameters = calloc((size_t)tuner->parameter_count, sizeof *tuner->parameters);
-    if (!tuner->parameters) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
-    int64_t largest = 0;
+    tuner->gradients = calloc((size_t)tuner->parameter_count, sizeof *tuner->gradients);
+    if (!tuner->parameters || !tuner->gradients) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
+    int64_t largest = 1;
     for (int i = 0; i < tuner->parameter_count; i++) {
         TRY(create_parameter(tuner, i));
+        tuner->gradients[i] = tuner->parameters[i].gradient;
         if (tuner->parameters[i].count > largest) largest = tuner->parameters[i].count;
     }
-    tuner->exchange = malloc((size_t)largest * sizeof *tuner->exchange);
+    tuner->exchange = calloc((size_t)largest, sizeof *tuner->exchange);
     if (!tuner->exchange) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
     return status_ok();
 }
@@ -242,6 +244,7 @@ void tuner_destroy(struct tuner *tuner)
         for (size_t a = 0; a < sizeof arrays / sizeof *arrays; a++) free(arrays[a]);
     }
     free(tuner->parameters);
+    free(tuner->gradients);
     free(tuner->exchange);
     free(tuner->prompts);
     free(tuner->seeds);

@@ -51,7 +51,7 @@ status tuner_show_denoising(struct tuner *tuner, int done)
     return status_ok();
 }
 
-void tuner_show_pictures(struct tuner *tuner, int call, int kind)
+void tuner_show_pictures(struct tuner *tuner, int first, int call, int kind)
 {
     if (!tuner->callbacks.picture) return;
     const struct preset *preset = tuner->preset;
@@ -64,7 +64,7 @@ void tuner_show_pictures(struct tuner *tuner, int call, int kind)
         for (int64_t i = 0; i < elements; i++) tuner->bytes[i] = (unsigned char)lrintf(pixels[i] * 255.0F);
         struct tuner_picture picture = {.kind = kind,
                                         .step = tuner->step + (kind == PICTURE_SAMPLE),
-                                        .index = index,
+                                        .index = first + index,
                                         .width = preset->width,
                                         .height = preset->height,
                                         .pixels = tuner->bytes,
@@ -166,7 +166,7 @@ static status score_evaluation(struct tuner *tuner, int first, int count, int ki
         TRY(chain_decode(tuner->chain, call));
         TRY(objective_score(tuner->objective, call, tuner->scores));
         TRY(chain_read_pictures(tuner->chain, tuner->pictures));
-        tuner_show_pictures(tuner, call, kind);
+        tuner_show_pictures(tuner, first, call, kind);
         for (int p = 0; p < each && first + call * each + p < count; p++) {
             for (int r = 0; r < tuner->reward_count; r++)
                 rewards[r] += tuner->scores[p * tuner->reward_count + r] / count;

@@ -328,6 +328,7 @@ static void destroy(struct backend *backend)
 static const struct backend_interface interface = {
     .name = "cuda",
     .exact_type = ELEMENT_F32,
+    .folds_upsampling = true,
     .pixels_at_once = 512 * 512,
     .allocate = allocate,
     .release = release,

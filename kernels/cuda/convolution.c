@@ -40,7 +40,7 @@ static int64_t tap_count(const struct operand *weight)
 static bool is_pointwise(const struct operation *operation)
 {
     const struct operation_attributes *a = &operation->attributes;
-    return tap_count(operands_of(operation).weight) == 1 && a->stride == 1 &&
+    return tap_count(operands_of(operation).weight) == 1 && a->stride == 1 && !a->doubled &&
            !(a->padding_top | a->padding_left | a->padding_bottom | a->padding_right);
 }
 
@@ -67,7 +67,15 @@ static struct window forward_window(const struct operation *operation, int64_t p
                            .row_offset = -a->padding_top,
                            .column_offset = -a->padding_left,
                            .sign = 1,
-                           .divide = 1};
+                           .divide = 1,
+                           .doubled = a->doubled,
+                           .phases = 1};
+}
+
+/* Pixels of a doubled map that are one pixel of x. */
+static int phase_count(const struct operation *operation)
+{
+    return operation->attributes.doubled ? 4 : 1;
 }
 
 /* The transposed window: pixel p of x was read by the outputs (p + padding - tap) / stride. */
@@ -84,11 +92,12 @@ static struct window backward_window(const struct operation *operation, int64_t 
                            .pixel_columns = (int)x[2],
                            .kernel_rows = (int)w[2],
                            .kernel_columns = (int)w[3],
-                           .multiply = 1,
+                           .multiply = a->doubled ? 2 : 1,
                            .row_offset = a->padding_top,
                            .column_offset = a->padding_left,
                            .sign = -1,
-                           .divide = a->stride};
+                           .divide = a->stride,
+                           .phases = phase_count(operation)};
 }
 
 static void set_forward(const struct operation *operation, struct product *product)
@@ -120,7 +129,7 @@ static void set_input_gradient(const struct operation *operation, struct product
         product->b = dense(c.weight->type, OPERAND_COLUMNS, product->n);
         return;
     }
-    product->k = tap_count(c.weight) * channels;
+    product->k = phase_count(operation) * tap_count(c.weight) * channels;
     product->a = dense(c.y->type, OPERAND_WINDOWS, 0);
     product->window = backward_window(operation, channels);
     product->b = dense(c.weight->type, OPERAND_TAPS, padded(product->n, c.weight->type));

@@ -130,16 +130,22 @@ enum operand_layout {
     OPERAND_COLUMNS, /* depth * leading + row */
     OPERAND_WINDOWS, /* a feature map seen through a convolution's window, never written out */
     OPERAND_TAPS     /* a convolution's packed weight read by its input channels (rows), where the other operand has the
-                        window: depth tap * padded + channel is at (channel * taps + tap) * leading + row */
+                        window: depth (phase * taps + tap) * padded + channel is at (channel * taps + tap) * leading +
+                        row */
 };
 
 /* A convolution's window on a feature map [images, height, width, channels]. Pixels number the map on the other side
  * [images, pixel_rows, pixel_columns]; inside a window an element is numbered tap * padded + channel. Tap (r, s) of
  * pixel (i, j) reads row t / divide with t = i * multiply + row_offset + sign * r, if divide divides t and the row is
- * inside; columns likewise. */
+ * inside; columns likewise.
+ * Of a doubled map (nearest-neighbour upsampling that is never written out) row t is t / 2 of the map that there is.
+ * The transpose of that sums four pixels: with four phases, element (phase * taps + tap) * padded + channel is what
+ * pixel (2 i + phase / 2, 2 j + phase % 2) of the doubled map reads; multiply is then 2. */
 struct window {
     int height, width, channels, padded, pixel_rows, pixel_columns;
     int kernel_rows, kernel_columns, multiply, row_offset, column_offset, sign, divide;
+    int doubled; /* 1: the map is seen doubled */
+    int phases;  /* 1 or 4 */
 };
 
 struct operand_view {

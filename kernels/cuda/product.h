@@ -20,15 +20,26 @@ DEVICE struct pixel pixel_of(const struct window &window, int64_t index)
     return pixel;
 }
 
+/* The phase that a tap counted over all phases is of; leaves the tap within it. */
+DEVICE int phase_of(const struct window &window, int *tap)
+{
+    if (window.phases <= 1) return 0;
+    int taps = window.kernel_rows * window.kernel_columns, phase = *tap / taps;
+    *tap -= phase * taps;
+    return phase;
+}
+
 /* Index of element `inside` (tap * padded + channel) of a pixel's window; -1: zero. */
 DEVICE int64_t window_element(const struct window &window, const struct pixel &pixel, int64_t inside)
 {
     int tap = (int)inside / window.padded, channel = (int)inside - tap * window.padded;
+    int phase = phase_of(window, &tap);
     int tap_row = tap / window.kernel_columns, tap_column = tap - tap_row * window.kernel_columns;
-    int row = pixel.row + window.sign * tap_row, column = pixel.column + window.sign * tap_column;
+    int row = pixel.row + phase / 2 + window.sign * tap_row;
+    int column = pixel.column + phase % 2 + window.sign * tap_column;
     if (row < 0 || column < 0 || row % window.divide != 0 || column % window.divide != 0) return -1;
-    row /= window.divide;
-    column /= window.divide;
+    row = row / window.divide >> window.doubled;
+    column = column / window.divide >> window.doubled;
     if (row >= window.height || column >= window.width || channel >= window.channels) return -1;
     return pixel.image + ((int64_t)row * window.width + column) * window.channels + channel;
 }
@@ -38,6 +49,7 @@ DEVICE int64_t tap_element(const struct window &window, int64_t leading, int64_t
 {
     int tap = (int)depth / window.padded, channel = (int)depth - tap * window.padded;
     if (channel >= window.channels) return -1;
+    (void)phase_of(window, &tap);
     return ((int64_t)channel * (window.kernel_rows * window.kernel_columns) + tap) * leading + row;
 }
 

@@ -20,6 +20,7 @@ static void visit_products(const struct operation_attributes *attributes, const 
                            const struct arrays *arrays)
 {
     const int64_t *xs = x_shape->dimension, *ws = w_shape->dimension, *ys = y_shape->dimension;
+    int64_t scale = attributes->doubled ? 2 : 1;
     for (int64_t y = 0; y < shape_elements(y_shape); y++) {
         int64_t out = y % ys[3], column = y / ys[3] % ys[2], row = y / ys[3] / ys[2] % ys[1],
                 item = y / ys[3] / ys[2] / ys[1];
@@ -27,7 +28,9 @@ static void visit_products(const struct operation_attributes *attributes, const 
             for (int64_t tap_column = 0; tap_column < ws[3]; tap_column++) {
                 int64_t x_row = row * attributes->stride - attributes->padding_top + tap_row;
                 int64_t x_column = column * attributes->stride - attributes->padding_left + tap_column;
-                if (x_row < 0 || x_row >= xs[1] || x_column < 0 || x_column >= xs[2]) continue;
+                if (x_row < 0 || x_row >= scale * xs[1] || x_column < 0 || x_column >= scale * xs[2]) continue;
+                x_row /= scale;
+                x_column /= scale;
                 visit(arrays, &(struct products){
                                   .y = y,
                                   .x = ((item * xs[1] + x_row) * xs[2] + x_column) * xs[3],

@@ -96,6 +96,7 @@ static const struct backend_interface interface = {
     .name = "reference",
     .compute_type = ELEMENT_F64,
     .exact_type = ELEMENT_F64,
+    .folds_upsampling = true,
     .pixels_at_once = 2 * 128 * 128,
     .allocate = host_backend_allocate,
     .release = host_backend_release,

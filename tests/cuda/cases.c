@@ -42,6 +42,23 @@
              .output = {P4(batch, rows, columns, out)}},                                                               \
             false                                                                                                      \
     }
+/* Of a map seen doubled: rows and columns are twice height and width over the stride. */
+#define DOUBLED(text, batch, height, width, in, out, kernel, stride_, padding, rows, columns)                          \
+    {                                                                                                                  \
+        "doubled convolution " text,                                                                                   \
+            {.kind = OPERATION_CONVOLUTION,                                                                            \
+             .attributes = {.stride = stride_,                                                                         \
+                            .padding_top = padding,                                                                    \
+                            .padding_left = padding,                                                                   \
+                            .padding_bottom = padding,                                                                 \
+                            .padding_right = padding,                                                                  \
+                            .doubled = true},                                                                          \
+             .input_count = 3,                                                                                         \
+             .input = {P4(batch, height, width, in), P4(out, in, kernel, kernel), P1(out)},                            \
+             .output_count = 1,                                                                                        \
+             .output = {P4(batch, rows, columns, out)}},                                                               \
+            false                                                                                                      \
+    }
 #define MATMUL(text, ta, tb, a, b, y)                                                                                  \
     {                                                                                                                  \
         "matmul " text,                                                                                                \
@@ -92,6 +109,11 @@ const struct kernel_case cuda_cases[] = {
     CONVOLUTION("1x1 stride 2", 1, 8, 8, 16, 8, 1, 2, 0, 4, 4),
     CONVOLUTION("4 channels", 1, 8, 9, 4, 24, 3, 1, 1, 8, 9),
     CONVOLUTION("patches", 2, 12, 12, 3, 24, 4, 4, 0, 3, 3),
+    DOUBLED("of several tiles", 2, 5, 6, 16, 72, 3, 1, 1, 10, 12),
+    DOUBLED("of large tiles", 1, 9, 9, 136, 136, 3, 1, 1, 18, 18),
+    DOUBLED("of odd channels", 1, 4, 5, 12, 10, 3, 1, 1, 8, 10),
+    DOUBLED("1x1", 1, 4, 5, 16, 24, 1, 1, 0, 8, 10),
+    DOUBLED("stride 2", 1, 6, 5, 16, 8, 3, 2, 1, 6, 5),
     MATMUL("of several tiles", false, false, P3(2, 70, 40), P3(2, 40, 72), P3(2, 70, 72)),
     MATMUL("transposed a, of several tiles", true, false, P3(2, 40, 72), P3(2, 40, 80), P3(2, 72, 80)),
     MATMUL("transposed b, of several tiles", false, true, P3(1, 70, 48), P3(1, 66, 48), P3(1, 70, 66)),

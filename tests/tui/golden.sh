@@ -6,12 +6,14 @@
 #   UPDATE=1 golden.sh build/tests/tui/studio_driver build/tests/tui/replay_engine tests/tui/session.recording tests/tui/golden
 # Usage: golden.sh DRIVER REPLAYER RECORDING GOLDEN_FOLDER
 set -u
+here=$(cd "$(dirname "$0")" && pwd)
 driver=$1 replayer=$2 recording=$3 golden=$4
 work=$(mktemp -d) || exit 1
 tmux="tmux -L studio-golden-$$ -f /dev/null"
 feed= desk_feed=
 cleanup() { $tmux kill-server 2>/dev/null; kill $feed $desk_feed 2>/dev/null; wait 2>/dev/null; rm -rf "$work"; }
-trap cleanup EXIT INT TERM
+trap cleanup EXIT
+trap 'exit 1' INT TERM
 failed=0
 
 await() { # SOCKET
@@ -52,7 +54,8 @@ screen() {
         $tmux send-keys "$key"
         stable
     done
-    $tmux capture-pane -e -p | sed "s#$work#/work#g" | sed "s#/work/run *#/work/run#" >"$work/screen"
+    $tmux capture-pane -e -p | sed "s#$work#/work#g" | sed "s#/work/run *#/work/run#" |
+        awk -f "$here/attributes.awk" >"$work/screen"
     $tmux kill-server 2>/dev/null
     while $tmux has-session 2>/dev/null; do sleep 0.05; done
     if [ "${UPDATE:-}" = 1 ]; then

@@ -14,7 +14,8 @@ runs="$work/data/alignprop/runs"
 failed=0
 pids() { sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$runs"/*/engine.json 2>/dev/null; }
 cleanup() { $tmux kill-server 2>/dev/null; kill $(pids) 2>/dev/null; sleep 0.3; rm -rf "$work"; }
-trap cleanup EXIT INT TERM
+trap cleanup EXIT
+trap 'exit 1' INT TERM
 
 preset() { # NAME STEPS [MEMORY_LIMIT]
     cat >"$work/config/alignprop/presets/$1.json" <<PRESET
@@ -76,6 +77,8 @@ await '▸ *tiny-long' "the filter leaves the preset that is wanted"
 type_keys Enter
 await '● running' "Enter starts it" 300
 await 'held-out' "held-out reward of the untrained model" 300
+[ -f "$(ls -d "$runs"/tiny-long-*)/samples/step-000000/01-43.png" ] ||
+    { echo "with a batch of one the second held-out picture has the first one's number"; failed=1; }
 type_keys p
 await '● paused' "p pauses"
 at=$(step)

@@ -105,7 +105,7 @@ struct run {
     cJSON *preset;            /* as started; owned, may be NULL */
     struct run_step *history; /* ordered by step, count entries */
     int history_count, history_capacity;
-    bool broken; /* the run stands still, or did since the newest step */
+    bool broken;         /* the run stands still, or did since the newest step */
     bool looks_held_out; /* figures of how pictures look are of held-out pictures, not of the batch */
     struct run_mark marks[RUN_MARKS];
     int mark_count;

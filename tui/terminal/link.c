@@ -10,8 +10,9 @@ static const struct link_level_limits levels[LINK_LEVEL_COUNT] = {
 };
 
 enum {
-    SMALLEST_WINDOW = 600,    /* bytes */
-    SMALLEST_NEAR = 12 << 10, /* what a pseudo terminal takes at once: fewer bytes would not be there any sooner */
+    SMALLEST_WINDOW = 600, /* bytes */
+    SMALLEST_NEAR =
+        4 << 10, /* what is read from a pseudo terminal at once: fewer bytes would not be there any sooner */
     FIRST_WINDOW = 8 << 10,
     LARGEST_WINDOW = 64 << 10,
     SMALLEST_SAMPLE = 300,

@@ -371,12 +371,9 @@ void terminal_repaint(struct terminal *terminal)
     clearok(curscr, TRUE);
 }
 
-/* Ends a piece of output that began at `start` of the queue: the question is asked, and what the terminal takes
- * written.
- */
+/* What was queued from `start` on is a whole: the question is asked behind it, and what the terminal takes written. */
 static void send_marked(struct terminal *terminal, size_t start, int64_t now)
 {
-    if (terminal->capabilities.synchronized_output) append_text(terminal, "\033[?2026l");
     append_text(terminal, status_question);
     link_mark(&terminal->link, terminal->queue_length - start, now);
     terminal_flush(terminal);
@@ -385,21 +382,24 @@ static void send_marked(struct terminal *terminal, size_t start, int64_t now)
 void terminal_frame(struct terminal *terminal, const char *before, size_t before_length, int64_t now)
 {
     size_t start = terminal->queue_length;
-    if (terminal->capabilities.synchronized_output) append_text(terminal, "\033[?2026h");
+    bool synchronized = terminal->capabilities.synchronized_output;
+    if (synchronized) append_text(terminal, "\033[?2026h");
     size_t opened = terminal->queue_length;
     append(terminal, before, before_length);
     doupdate();
     collect(terminal);
-    if (terminal->queue_length > opened)
-        send_marked(terminal, start, now);
-    else
+    if (terminal->queue_length == opened) {
         terminal->queue_length = start;
+        return;
+    }
+    if (synchronized) append_text(terminal, "\033[?2026l");
+    send_marked(terminal, start, now);
 }
 
+/* A single control string is drawn at once by itself, so it is not put into a synchronized frame. */
 void terminal_picture(struct terminal *terminal, const char *bytes, size_t length, int64_t now)
 {
     size_t start = terminal->queue_length;
-    if (terminal->capabilities.synchronized_output) append_text(terminal, "\033[?2026h");
     append(terminal, bytes, length);
     send_marked(terminal, start, now);
 }

@@ -267,9 +267,9 @@ static void reduce_part(void *context, int64_t begin, int64_t end, int thread)
 static status run_reduce(const struct call *call)
 {
     struct reduction r = reduction_of(call);
-    int64_t items = r.column_blocks;
+    int64_t items = r.column_blocks; /* no dimension is 0 */
     for (int i = 0; i < r.kept; i++) items *= r.kept_size[i];
-    int64_t each = shape_elements(input_shape(call, 0)) / items;
+    int64_t each = shape_elements(input_shape(call, 0)) / (items > 0 ? items : 1);
     parallel_for(call->kernel->parallel, items, PARALLEL_GRAIN / (each + 1) + 1, reduce_part, &r);
     return status_ok();
 }
