@@ -1,10 +1,10 @@
 """Trains the similarity's upper layers further, on kept states of the lower ones.
 
-The two layers on top count and carry the composition; they learn slowly, and most of a
+The last layers count and carry the composition; they learn slowly, and most of a
 training step goes into drawing pictures and into the layers below and the texts, which
-know enough.  So those run once for a few thousand pictures, with a caption and its rivals
-for each, and the upper layers alone then learn from what is kept, at a small part of the
-cost.  Half of the pictures are as drawn, which is where counting is hardest to learn, the
+know enough.  So those run once for some thousand pictures, with a caption and its rivals
+for each, and the upper layers (the detector's last and the two on top) alone then learn
+from what is kept, at a small part of the cost.  Half of the pictures are as drawn, which is where counting is hardest to learn, the
 others spoiled or drawn over by the model (pictures.redrawn).
 """
 
