@@ -36,7 +36,7 @@ struct tuner {
     struct parameter *parameters;
     int parameter_count;
     float **gradients; /* of the parameters, in their order */
-    double *exchange; /* the largest factor, for transfers */
+    double *exchange;  /* the largest factor, for transfers */
 
     const char **prompts;
     uint64_t *seeds, *numbers, *renoise_numbers;
