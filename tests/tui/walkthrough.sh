@@ -122,7 +122,7 @@ await "step $to/" "the run is back at the checkpoint"
 window second attach
 await '● paused' "attach without a name goes to the run under way"
 # All but the pictures' columns: of what is being made only who was there has seen the previews.
-figures() { text | sed 's/^.\{68\}//'; }
+figures() { text | sed "s/^.\{1,68\}//"; }
 same_screens() { here=first && figures >"$work/watched" && here=second && figures >"$work/attached" && cmp -s "$work/watched" "$work/attached"; }
 tries=0
 until same_screens || [ $tries -ge 100 ]; do
