@@ -269,7 +269,7 @@ def read(path, vocabulary_size):
 
 def latest(work, but=None):
     """The state of the last stage that has one, leaving out `but`."""
-    states = [work / "clip-upper.pt", checkpoint(work, polish=True), checkpoint(work, polish=False)]
+    states = [work / "clip-whole.pt", checkpoint(work, polish=True), checkpoint(work, polish=False)]
     return next(path for path in states if path.exists() and path != but)
 
 
