@@ -44,7 +44,7 @@ POLISH_STEPS = 2600
 POLISH_LAYERS = detector.VISION["num_hidden_layers"] + 2
 POLISH_RIVALS = (0, 0, 0, 0, 0, 1, 2)
 SHARPNESS = 50.0  # what polishing starts to multiply cosines with
-GENERATED = 448  # pictures made by the model itself
+GENERATED = 1792  # pictures made by the model itself
 GENERATED_SEED = 707
 SHOWN = 8  # of them a batch
 
