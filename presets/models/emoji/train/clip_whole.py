@@ -23,7 +23,7 @@ import scenes
 import tokenizer
 
 KEPT = 50000  # drawn pictures with captions
-STEPS = 5600
+STEPS = 4800
 DRAWN, REDRAWN = 54, 10  # pictures with captions in a batch
 OTHERS, SHOWN = 10, 14  # pictures without captions in a batch: moved and worthless ones, and ones the model has generated
 SPOILED = 0.2  # share of all that is shown spoiled

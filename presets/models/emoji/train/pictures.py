@@ -19,7 +19,7 @@ import tokenizer
 import unet
 import vae as autoencoder
 
-REDRAWN = 1024
+REDRAWN = 432
 REDRAWN_SEED = 909
 REDRAWN_STEPS = 9  # of 20 at most: the noise then covers little more than outlines
 REDRAWN_STRENGTH = 0.6  # largest change of a weight matrix, as a share of it
