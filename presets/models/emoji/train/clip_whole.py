@@ -170,7 +170,7 @@ def train(work, steps, peak=6e-4, kept_pictures=KEPT, redrawn=pictures.REDRAWN, 
     progress = common.Progress(checkpoint(work), model=model, readings=readings, average=average, optimiser=optimiser)
     step = progress.resume()
     if step == 0:
-        seen = clip_kept.draw(material.drawn, 2000, common.step_random(clip_kept.SEED + 2, 0))
+        seen = clip_kept.draw(material.drawn, min(2000, kept_pictures), common.step_random(clip_kept.SEED + 2, 0))
         with torch.no_grad():
             image = torch.cat([embed(model, pictures.as_unit(list(part.numpy())))[0] for part in seen["pictures"].split(100)])
         readings.fit_composition(image, seen["parts"])
