@@ -22,7 +22,7 @@ def hue_vector(colour):
 
 
 def separate(picture):
-    """Objects from ground: the ground's colour at every pixel, how far each pixel is from it, and where objects are."""
+    """Objects from ground, at every pixel of a picture in [0, 1]: the ground's colour, the distance from it, whether there is an object."""
     side = picture.shape[0]
     ring = numpy.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     places = numpy.stack([numpy.ones((side, side)), *positions(side)], axis=-1)
