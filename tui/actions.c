@@ -141,6 +141,7 @@ void studio_draft_changed(struct studio *studio)
     enum { PAUSE_BEFORE_PLAN = 250 };
     studio->draft_changed = true;
     studio->plan_due = studio->now + PAUSE_BEFORE_PLAN;
+    studio->plan_request = 0;
     studio->dirty = true;
 }
 
@@ -160,6 +161,7 @@ void studio_edit_preset(struct studio *studio, const cJSON *preset)
     studio->plan = NULL;
     studio->plan_error[0] = 0;
     studio->plan_due = studio->now;
+    studio->plan_request = 0;
 }
 
 void studio_offer_remedies(struct studio *studio)
