@@ -29,6 +29,7 @@ fail() { echo "$terminal: $*"; failed=1; }
 # The server chooses a free number and writes it when it listens. Of two that start at once one may lose its number.
 start_display() {
     for attempt in 1 2 3; do
+        : >"$work/display"
         Xvfb -displayfd 3 -screen 0 1300x900x24 -nolisten tcp 3>"$work/display" >"$work/Xvfb.log" 2>&1 & server=$!
         tries=0
         while kill -0 "$server" 2>/dev/null && [ $tries -lt 200 ]; do
