@@ -78,7 +78,7 @@ open_window() { # words for the studio
             set-option -g status off
         class=xterm ;;
     tmux-passthrough)
-        xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session "cat" \; set-option -g allow-passthrough on \; \
+        xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session -n studio "cat" \; set-option -g allow-passthrough on \; \
             set-option -g status-position top \; set-option -g status-right '' \; \
             split-window -l 30 "env TERM=tmux-256color $command --pictures sixel"
         class=xterm ;;
