@@ -78,8 +78,8 @@ open_window() { # words for the studio
             set-option -g status off
         class=xterm ;;
     tmux-passthrough)
-        xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session -n studio "cat" \; set-option -g allow-passthrough on \; \
-            set-option -g status-position top \; set-option -g status-right '' \; \
+        xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session -n studio "cat" \; \
+            set-option -g allow-passthrough on \; set-option -g status-position top \; set-option -g status-right '' \; \
             split-window -l 30 "env TERM=tmux-256color $command --pictures sixel"
         class=xterm ;;
     mlterm) mlterm --geometry=100x36+0+0 --term=xterm-256color -e $command & ;;
