@@ -1,6 +1,7 @@
 #include "engine/base/json.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/work.h"
+#include "engine/server/plan_message.h"
 #include "engine/tuning/tuner.h"
 
 #include <stdio.h>
@@ -9,20 +10,8 @@ static cJSON *describe_plan(const struct memory_plan *plan, const char *device, 
 {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "device", device);
-    cJSON_AddNumberToObject(object, "total_bytes", (double)plan->total_bytes);
-    cJSON_AddNumberToObject(object, "free_bytes", (double)plan->free_bytes);
     cJSON_AddBoolToObject(object, "fits", fits);
-    cJSON_AddNumberToObject(object, "adapter_bytes", (double)plan->adapter_bytes);
-    cJSON_AddNumberToObject(object, "kept_calls", plan->kept_calls);
-    cJSON_AddBoolToObject(object, "recompute_blocks", plan->recompute_blocks);
-    cJSON_AddNumberToObject(object, "flops_per_step", plan->flops_per_step);
-    cJSON *lines = cJSON_AddArrayToObject(object, "lines");
-    for (int i = 0; i < plan->count; i++) {
-        cJSON *line = cJSON_CreateObject();
-        cJSON_AddStringToObject(line, "name", plan->lines[i].name);
-        cJSON_AddNumberToObject(line, "bytes", (double)plan->lines[i].bytes);
-        cJSON_AddItemToArray(lines, line);
-    }
+    plan_message_add(object, plan);
     return object;
 }
 

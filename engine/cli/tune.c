@@ -197,12 +197,20 @@ static status detach_old(const struct invocation *invocation, struct run_job *jo
     return report_launch(invocation, &job->folder);
 }
 
-static bool has_checkpoint(const struct run_folder *folder)
+/* ---- what is left of a run ---- */
+
+/* Not even the first event is written. */
+static bool is_unstarted(const struct run_folder *folder)
 {
-    int *steps = NULL, count = 0;
-    bool found = checkpoint_list(folder, &steps, &count).code == STATUS_OK && count > 0;
-    free(steps);
-    return found;
+    char path[PATH_SIZE];
+    struct stat facts;
+    if (path_format(path, "%s/metrics.jsonl", folder->path).code != STATUS_OK) return false;
+    return stat(path, &facts) != 0 || facts.st_size == 0;
+}
+
+static void remove_unstarted(const struct run_folder *folder)
+{
+    if (is_unstarted(folder)) directory_remove(folder->path);
 }
 
 static void report_end(const struct invocation *invocation, const struct run_job *job, status result)
@@ -212,34 +220,12 @@ static void report_end(const struct invocation *invocation, const struct run_job
         if (!invocation->json) printf("%s/lora.safetensors\n", job->folder.path);
     } else if (result.code == STATUS_INTERRUPTED) {
         say(invocation, "go on with: alignprop resume %s", job->folder.path);
-    } else if (has_checkpoint(&job->folder)) {
-        say(invocation, "the last checkpoint is kept; go on with: alignprop resume %s", job->folder.path);
+    } else if (!is_unstarted(&job->folder)) {
+        say(invocation, "what was saved is kept; go on with: alignprop resume %s", job->folder.path);
     }
 }
 
 /* ---- tune ---- */
-
-static bool has_metrics(const struct run_folder *folder)
-{
-    char path[PATH_SIZE];
-    return path_format(path, "%s/metrics.jsonl", folder->path).code == STATUS_OK && path_is_file(path) &&
-           path_format(path, "%s/checkpoints", folder->path).code == STATUS_OK && path_is_directory(path);
-}
-
-/* A run that could not even start leaves nothing behind. */
-static void remove_unstarted(const struct run_folder *folder)
-{
-    if (!has_metrics(folder)) directory_remove(folder->path);
-}
-
-/* True when no engine has ever begun with the run: not even its first event is written. */
-static bool is_untouched(const struct run_folder *folder)
-{
-    char path[PATH_SIZE];
-    struct stat facts;
-    if (path_format(path, "%s/metrics.jsonl", folder->path).code != STATUS_OK) return false;
-    return stat(path, &facts) != 0 || facts.st_size == 0;
-}
 
 static status load_tune(const struct invocation *invocation, struct run_job *job)
 {
@@ -337,7 +323,7 @@ static status resume(const struct invocation *invocation, struct run_job *job)
     say(invocation, "going on with %s on %s from step %d", job->folder.path, job->work.device, state.step);
     status result = run_engine(invocation, job);
     /* A run that a screen has asked for is begun in this way too. */
-    if (result.code == STATUS_NO_MEMORY && is_untouched(&job->folder)) directory_remove(job->folder.path);
+    if (result.code == STATUS_NO_MEMORY) remove_unstarted(&job->folder);
     report_end(invocation, job, result);
     return result;
 }

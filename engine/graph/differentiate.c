@@ -431,3 +431,15 @@ status graph_differentiate(struct graph *graph, const struct differentiation *re
     free(sweep.needed);
     return result.code == STATUS_OK ? graph->state : result;
 }
+
+status graph_differentiate_one(struct graph *graph, tensor_id output, tensor_id wanted, tensor_id *cotangent,
+                               tensor_id *gradient)
+{
+    const struct differentiation request = {.output_count = 1,
+                                            .outputs = &output,
+                                            .cotangents = cotangent,
+                                            .wanted_count = 1,
+                                            .wanted = &wanted,
+                                            .gradients = gradient};
+    return graph_differentiate(graph, &request);
+}

@@ -154,6 +154,9 @@ struct differentiation {
     const tensor_id *stop;
 };
 status graph_differentiate(struct graph *graph, const struct differentiation *request);
+/* The same for one output by one wanted input. */
+status graph_differentiate_one(struct graph *graph, tensor_id output, tensor_id wanted, tensor_id *cotangent,
+                               tensor_id *gradient);
 
 /* Says that a block of the model ends here: what was built since the last block's end can be computed again as a whole.
  * Good ends are where little is passed on. What follows the last one is never computed again. */

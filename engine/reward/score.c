@@ -29,15 +29,8 @@ static status scorer_build(struct scorer *scorer, struct reward *reward, struct 
     scorer->scores = graph_output(graph, reward_build(reward, graph, scorer->pictures, &shared), "scores");
     TRY(status_context(graph_state(graph), "reward %s on pictures of %lldx%lld", reward_kind_of(reward)->name,
                        (long long)shape.dimension[2], (long long)shape.dimension[1]));
-    if (differentiate) {
-        const struct differentiation request = {.output_count = 1,
-                                                .outputs = &scorer->scores,
-                                                .cotangents = &scorer->cotangent,
-                                                .wanted_count = 1,
-                                                .wanted = &scorer->pictures,
-                                                .gradients = &scorer->gradient};
-        TRY(graph_differentiate(graph, &request));
-    }
+    if (differentiate)
+        TRY(graph_differentiate_one(graph, scorer->scores, scorer->pictures, &scorer->cotangent, &scorer->gradient));
     return host_program_create(backend, graph, reward_weights(reward), &scorer->program);
 }
 

@@ -112,13 +112,7 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
     /* Keys and values of the text need not be made in every step. */
     TRY(graph_separate_opening(graph, &tensors->context, 1));
     if (kept) {
-        struct differentiation request = {.output_count = 1,
-                                          .outputs = &tensors->next,
-                                          .cotangents = &tensors->cotangent,
-                                          .wanted_count = 1,
-                                          .wanted = &tensors->latents,
-                                          .gradients = &tensors->gradient};
-        TRY(graph_differentiate(graph, &request));
+        TRY(graph_differentiate_one(graph, tensors->next, tensors->latents, &tensors->cotangent, &tensors->gradient));
         if (chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     }
     return part_end(chain, part);
@@ -136,13 +130,8 @@ static status build_decoder(struct chain *chain)
     chain->decoder_pictures = graph_output(graph, pictures, "pictures");
     TRY(fold(chain, graph));
     if (chain->settings.trainable) {
-        struct differentiation request = {.output_count = 1,
-                                          .outputs = &chain->decoder_pictures,
-                                          .cotangents = &chain->decoder_cotangent,
-                                          .wanted_count = 1,
-                                          .wanted = &chain->decoder_latents,
-                                          .gradients = &chain->decoder_gradient};
-        TRY(graph_differentiate(graph, &request));
+        TRY(graph_differentiate_one(graph, chain->decoder_pictures, chain->decoder_latents, &chain->decoder_cotangent,
+                                    &chain->decoder_gradient));
         if (chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     }
     return part_end(chain, &chain->decoder);

@@ -5,6 +5,7 @@
 #include "engine/run/checkpoint.h"
 #include "engine/server/endpoint.h"
 #include "engine/server/message.h"
+#include "engine/server/plan_message.h"
 #include "engine/server/service.h"
 #include "engine/server/speed.h"
 #include "engine/server/workbench_jobs.h"
@@ -107,13 +108,7 @@ static void add_memory(cJSON *changes, const struct memory_plan *plan, size_t us
     if (!plan) return;
     cJSON_AddNumberToObject(memory, "planned", (double)plan->total_bytes);
     cJSON_AddNumberToObject(memory, "free", (double)plan->free_bytes);
-    cJSON *lines = cJSON_AddArrayToObject(memory, "lines");
-    for (int i = 0; i < plan->count; i++) {
-        cJSON *line = cJSON_CreateObject();
-        cJSON_AddStringToObject(line, "name", plan->lines[i].name);
-        cJSON_AddNumberToObject(line, "bytes", (double)plan->lines[i].bytes);
-        cJSON_AddItemToArray(lines, line);
-    }
+    plan_message_add_lines(memory, plan);
 }
 
 /* A preset with very many prompts would not fit into a message; who needs it reads preset.json. */

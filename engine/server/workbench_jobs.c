@@ -6,6 +6,7 @@
 #include "engine/server/desk_services.h"
 #include "engine/server/message.h"
 #include "engine/server/plan_cache.h"
+#include "engine/server/plan_message.h"
 #include "engine/server/speed.h"
 
 #include <math.h>
@@ -126,21 +127,10 @@ static status prepare_job(const struct work_means *means, const cJSON *request, 
 static cJSON *describe_plan(const struct memory_plan *plan, size_t limit, const char *device)
 {
     cJSON *answer = cJSON_CreateObject();
-    cJSON_AddNumberToObject(answer, "total_bytes", (double)plan->total_bytes);
-    cJSON_AddNumberToObject(answer, "free_bytes", (double)plan->free_bytes);
     size_t available = limit && limit < plan->free_bytes ? limit : plan->free_bytes;
     cJSON_AddNumberToObject(answer, "limit_bytes", (double)available);
     cJSON_AddBoolToObject(answer, "fits", plan->total_bytes <= available);
-    cJSON *lines = cJSON_AddArrayToObject(answer, "lines");
-    for (int i = 0; i < plan->count; i++) {
-        cJSON *line = cJSON_CreateObject();
-        cJSON_AddStringToObject(line, "name", plan->lines[i].name);
-        cJSON_AddNumberToObject(line, "bytes", (double)plan->lines[i].bytes);
-        cJSON_AddItemToArray(lines, line);
-    }
-    cJSON_AddNumberToObject(answer, "kept_calls", plan->kept_calls);
-    cJSON_AddNumberToObject(answer, "flops_per_step", plan->flops_per_step);
-    cJSON_AddNumberToObject(answer, "adapter_bytes", (double)plan->adapter_bytes);
+    plan_message_add(answer, plan);
     message_add_number(answer, "seconds_per_step", speed_predict(device, plan->flops_per_step));
     return answer;
 }

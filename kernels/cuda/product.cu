@@ -28,13 +28,7 @@ DEVICE uint16_t chunk_element(const struct product &product, const struct operan
                               int64_t rows, int64_t row, int64_t depth, int64_t end, bool is_b)
 {
     if (row >= rows || depth >= end) return 0;
-    int64_t place;
-    if (view.layout == OPERAND_WINDOWS)
-        place = window_element(product.window, pixel_of(product.window, is_b ? depth : row), is_b ? row : depth);
-    else if (view.layout == OPERAND_TAPS)
-        place = tap_element(product.window, view.leading, row, depth);
-    else
-        place = view.layout == OPERAND_ROWS ? row * view.leading + depth : depth * view.leading + row;
+    int64_t place = operand_place(product, view, row, depth, is_b);
     return place < 0 ? (uint16_t)0 : static_cast<const uint16_t *>(view.array.data)[item * view.step + place];
 }
 

@@ -53,6 +53,20 @@ DEVICE int64_t tap_element(const struct window &window, int64_t leading, int64_t
     return ((int64_t)channel * (window.kernel_rows * window.kernel_columns) + tap) * leading + row;
 }
 
+/* Index of an operand's element within its batch item; -1: zero. `is_b` says on which side of a window the pixels are.
+ */
+DEVICE int64_t operand_place(const struct product &product, const struct operand_view &view, int64_t row, int64_t depth,
+                             bool is_b)
+{
+    switch (view.layout) {
+    case OPERAND_WINDOWS:
+        return window_element(product.window, pixel_of(product.window, is_b ? depth : row), is_b ? row : depth);
+    case OPERAND_TAPS: return tap_element(product.window, view.leading, row, depth);
+    case OPERAND_ROWS: return row * view.leading + depth;
+    default: return depth * view.leading + row;
+    }
+}
+
 /* Where the result of (row, column) goes within its batch item. */
 DEVICE int64_t result_place(const struct product &product, int64_t row, int64_t column)
 {

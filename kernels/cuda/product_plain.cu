@@ -5,18 +5,12 @@
 
 enum { THREADS = 256, TILE = 64, DEPTH = 16, OWN = 4, PITCH = TILE + 1 };
 
-/* One element as fp32, 0 outside the operand. `is_b` says on which side of a window the pixels are. */
+/* One element as fp32, 0 outside the operand. */
 DEVICE float operand_element(const struct product &product, const struct operand_view &view, int64_t item, int64_t row,
                              int64_t depth, bool is_b)
 {
     if (row >= (is_b ? product.n : product.m) || depth >= product.k) return 0.0f;
-    int64_t place;
-    if (view.layout == OPERAND_WINDOWS)
-        place = window_element(product.window, pixel_of(product.window, is_b ? depth : row), is_b ? row : depth);
-    else if (view.layout == OPERAND_TAPS)
-        place = tap_element(product.window, view.leading, row, depth);
-    else
-        place = view.layout == OPERAND_ROWS ? row * view.leading + depth : depth * view.leading + row;
+    int64_t place = operand_place(product, view, row, depth, is_b);
     return place < 0 ? 0.0f : load(view.array, item * view.step + place);
 }
 

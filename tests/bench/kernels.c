@@ -7,35 +7,8 @@
 
 #include "kernels/backend.h"
 #include "tests/bench/peak.h"
+#include "tests/unit/kernels/operands.h"
 
-#define D(...)                                                                                                         \
-    {                                                                                                                  \
-        __VA_ARGS__                                                                                                    \
-    }
-#define S1(a)                                                                                                          \
-    {                                                                                                                  \
-        .shape = {1, {a}}, .present = true                                                                             \
-    }
-#define S2(a, b)                                                                                                       \
-    {                                                                                                                  \
-        .shape = {2, {a, b}}, .present = true                                                                          \
-    }
-#define S3(a, b, c)                                                                                                    \
-    {                                                                                                                  \
-        .shape = {3, {a, b, c}}, .present = true                                                                       \
-    }
-#define S4(a, b, c, d)                                                                                                 \
-    {                                                                                                                  \
-        .shape = {4, {a, b, c, d}}, .present = true                                                                    \
-    }
-#define W2(a, b)                                                                                                       \
-    {                                                                                                                  \
-        .shape = {2, {a, b}}, .present = true, .constant = true                                                        \
-    }
-#define W4(a, b, c, d)                                                                                                 \
-    {                                                                                                                  \
-        .shape = {4, {a, b, c, d}}, .present = true, .constant = true                                                  \
-    }
 #define ROW(text, kind_, attributes_, inputs, input_list, outputs, output_list)                                        \
     {                                                                                                                  \
         text,                                                                                                          \

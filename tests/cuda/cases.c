@@ -1,30 +1,15 @@
 #include "tests/cuda/cases.h"
 
-/* Shapes that are present, and the operations made of them. */
-#define P1(a)                                                                                                          \
-    {                                                                                                                  \
-        .shape = {1, {a}}, .present = true                                                                             \
-    }
-#define P2(a, b)                                                                                                       \
-    {                                                                                                                  \
-        .shape = {2, {a, b}}, .present = true                                                                          \
-    }
-#define P3(a, b, c)                                                                                                    \
-    {                                                                                                                  \
-        .shape = {3, {a, b, c}}, .present = true                                                                       \
-    }
-#define P4(a, b, c, d)                                                                                                 \
-    {                                                                                                                  \
-        .shape = {4, {a, b, c, d}}, .present = true                                                                    \
-    }
+#include "tests/unit/kernels/operands.h"
+
 #define LINEAR(text, rows, in, out)                                                                                    \
     {                                                                                                                  \
         "linear " text,                                                                                                \
             {.kind = OPERATION_LINEAR,                                                                                 \
              .input_count = 3,                                                                                         \
-             .input = {P2(rows, in), P2(out, in), P1(out)},                                                            \
+             .input = {S2(rows, in), S2(out, in), S1(out)},                                                            \
              .output_count = 1,                                                                                        \
-             .output = {P2(rows, out)}},                                                                               \
+             .output = {S2(rows, out)}},                                                                               \
             false                                                                                                      \
     }
 #define CONVOLUTION(text, batch, height, width, in, out, kernel, stride_, padding, rows, columns)                      \
@@ -37,9 +22,9 @@
                             .padding_bottom = padding,                                                                 \
                             .padding_right = padding},                                                                 \
              .input_count = 3,                                                                                         \
-             .input = {P4(batch, height, width, in), P4(out, in, kernel, kernel), P1(out)},                            \
+             .input = {S4(batch, height, width, in), S4(out, in, kernel, kernel), S1(out)},                            \
              .output_count = 1,                                                                                        \
-             .output = {P4(batch, rows, columns, out)}},                                                               \
+             .output = {S4(batch, rows, columns, out)}},                                                               \
             false                                                                                                      \
     }
 /* Of a map seen doubled: rows and columns are twice height and width over the stride. */
@@ -54,9 +39,9 @@
                             .padding_right = padding,                                                                  \
                             .doubled = true},                                                                          \
              .input_count = 3,                                                                                         \
-             .input = {P4(batch, height, width, in), P4(out, in, kernel, kernel), P1(out)},                            \
+             .input = {S4(batch, height, width, in), S4(out, in, kernel, kernel), S1(out)},                            \
              .output_count = 1,                                                                                        \
-             .output = {P4(batch, rows, columns, out)}},                                                               \
+             .output = {S4(batch, rows, columns, out)}},                                                               \
             false                                                                                                      \
     }
 #define MATMUL(text, ta, tb, a, b, y)                                                                                  \
@@ -76,10 +61,10 @@
             {.kind = OPERATION_ATTENTION,                                                                              \
              .attributes = {.heads = heads_, .alpha = 0.2, .causal = causal_},                                         \
              .input_count = 3,                                                                                         \
-             .input = {P3(batch, queries, (heads_) * (width)), P3(batch, keys, (heads_) * (width)),                    \
-                       P3(batch, keys, (heads_) * (width))},                                                           \
+             .input = {S3(batch, queries, (heads_) * (width)), S3(batch, keys, (heads_) * (width)),                    \
+                       S3(batch, keys, (heads_) * (width))},                                                           \
              .output_count = 2,                                                                                        \
-             .output = {P3(batch, queries, (heads_) * (width)), P3(batch, heads_, queries)}},                          \
+             .output = {S3(batch, queries, (heads_) * (width)), S3(batch, heads_, queries)}},                          \
             false                                                                                                      \
     }
 #define GROUP_NORM(text, silu, groups_, batch, height, width, channels)                                                \
@@ -88,9 +73,9 @@
             {.kind = OPERATION_GROUP_NORM,                                                                             \
              .attributes = {.groups = groups_, .epsilon = 1e-6, .fused_silu = silu},                                   \
              .input_count = 3,                                                                                         \
-             .input = {P4(batch, height, width, channels), P1(channels), P1(channels)},                                \
+             .input = {S4(batch, height, width, channels), S1(channels), S1(channels)},                                \
              .output_count = 3,                                                                                        \
-             .output = {P4(batch, height, width, channels), P2(batch, groups_), P2(batch, groups_)}},                  \
+             .output = {S4(batch, height, width, channels), S2(batch, groups_), S2(batch, groups_)}},                  \
             false                                                                                                      \
     }
 
@@ -114,11 +99,11 @@ const struct kernel_case cuda_cases[] = {
     DOUBLED("of odd channels", 1, 4, 5, 12, 10, 3, 1, 1, 8, 10),
     DOUBLED("1x1", 1, 4, 5, 16, 24, 1, 1, 0, 8, 10),
     DOUBLED("stride 2", 1, 6, 5, 16, 8, 3, 2, 1, 6, 5),
-    MATMUL("of several tiles", false, false, P3(2, 70, 40), P3(2, 40, 72), P3(2, 70, 72)),
-    MATMUL("transposed a, of several tiles", true, false, P3(2, 40, 72), P3(2, 40, 80), P3(2, 72, 80)),
-    MATMUL("transposed b, of several tiles", false, true, P3(1, 70, 48), P3(1, 66, 48), P3(1, 70, 66)),
-    MATMUL("transposed both, of several tiles", true, true, P3(1, 40, 72), P3(1, 72, 40), P3(1, 72, 72)),
-    MATMUL("of 8x8 blocks", false, true, P3(9, 8, 8), P3(9, 8, 8), P3(9, 8, 8)),
+    MATMUL("of several tiles", false, false, S3(2, 70, 40), S3(2, 40, 72), S3(2, 70, 72)),
+    MATMUL("transposed a, of several tiles", true, false, S3(2, 40, 72), S3(2, 40, 80), S3(2, 72, 80)),
+    MATMUL("transposed b, of several tiles", false, true, S3(1, 70, 48), S3(1, 66, 48), S3(1, 70, 66)),
+    MATMUL("transposed both, of several tiles", true, true, S3(1, 40, 72), S3(1, 72, 40), S3(1, 72, 72)),
+    MATMUL("of 8x8 blocks", false, true, S3(9, 8, 8), S3(9, 8, 8), S3(9, 8, 8)),
     ATTENTION("width 16", 1, 70, 90, 2, 16, false),
     ATTENTION("width 24, causal", 1, 100, 100, 2, 24, true),
     ATTENTION("width 40", 1, 130, 77, 2, 40, false),
@@ -138,74 +123,74 @@ const struct kernel_case cuda_cases[] = {
      {.kind = OPERATION_LAYER_NORM,
       .attributes = {.epsilon = 1e-5},
       .input_count = 3,
-      .input = {P2(11, 320), P1(320), P1(320)},
+      .input = {S2(11, 320), S1(320), S1(320)},
       .output_count = 3,
-      .output = {P2(11, 320), P1(11), P1(11)}},
+      .output = {S2(11, 320), S1(11), S1(11)}},
      false},
     {"geglu of whole vectors",
-     {.kind = OPERATION_GEGLU, .input_count = 1, .input = {P2(37, 160)}, .output_count = 1, .output = {P2(37, 80)}},
+     {.kind = OPERATION_GEGLU, .input_count = 1, .input = {S2(37, 160)}, .output_count = 1, .output = {S2(37, 80)}},
      false},
     {"normalize whole vectors",
      {.kind = OPERATION_NORMALIZE,
       .attributes = {.epsilon = 1e-6},
       .input_count = 1,
-      .input = {P2(9, 264)},
+      .input = {S2(9, 264)},
       .output_count = 1,
-      .output = {P2(9, 264)}},
+      .output = {S2(9, 264)}},
      false},
     {"transpose whole vectors",
      {.kind = OPERATION_TRANSPOSE,
       .input_count = 1,
-      .input = {P4(2, 9, 7, 16)},
+      .input = {S4(2, 9, 7, 16)},
       .output_count = 1,
-      .output = {P4(2, 7, 9, 16)}},
+      .output = {S4(2, 7, 9, 16)}},
      false},
     {"upsample whole vectors",
      {.kind = OPERATION_UPSAMPLE,
       .input_count = 1,
-      .input = {P4(2, 9, 7, 16)},
+      .input = {S4(2, 9, 7, 16)},
       .output_count = 1,
-      .output = {P4(2, 18, 14, 16)}},
+      .output = {S4(2, 18, 14, 16)}},
      false},
     {"concatenate whole vectors",
      {.kind = OPERATION_CONCATENATE,
       .attributes = {.axis = 3},
       .input_count = 2,
-      .input = {P4(2, 9, 7, 16), P4(2, 9, 7, 24)},
+      .input = {S4(2, 9, 7, 16), S4(2, 9, 7, 24)},
       .output_count = 1,
-      .output = {P4(2, 9, 7, 40)}},
+      .output = {S4(2, 9, 7, 40)}},
      false},
     {"slice whole vectors",
      {.kind = OPERATION_SLICE,
       .attributes = {.axis = 3, .start = 8, .length = 16},
       .input_count = 1,
-      .input = {P4(2, 9, 7, 40)},
+      .input = {S4(2, 9, 7, 40)},
       .output_count = 1,
-      .output = {P4(2, 9, 7, 16)}},
+      .output = {S4(2, 9, 7, 16)}},
      false},
     {"binary with whole vectors by channels",
      {.kind = OPERATION_BINARY,
       .attributes = {.binary = BINARY_ADD, .alpha = 0.5},
       .input_count = 2,
-      .input = {P4(3, 9, 7, 16), P4(3, 1, 1, 16)},
+      .input = {S4(3, 9, 7, 16), S4(3, 1, 1, 16)},
       .output_count = 1,
-      .output = {P4(3, 9, 7, 16)}},
+      .output = {S4(3, 9, 7, 16)}},
      false},
     {"binary with whole vectors by positions",
      {.kind = OPERATION_BINARY,
       .attributes = {.binary = BINARY_MULTIPLY, .alpha = 0.5},
       .input_count = 2,
-      .input = {P4(3, 9, 7, 16), P4(3, 9, 7, 1)},
+      .input = {S4(3, 9, 7, 16), S4(3, 9, 7, 1)},
       .output_count = 1,
-      .output = {P4(3, 9, 7, 16)}},
+      .output = {S4(3, 9, 7, 16)}},
      false},
     {"reduce over many positions",
      {.kind = OPERATION_REDUCE,
       .attributes = {.alpha = 0.25},
       .input_count = 1,
-      .input = {P4(2, 40, 30, 48)},
+      .input = {S4(2, 40, 30, 48)},
       .output_count = 1,
-      .output = {P4(2, 1, 1, 48)}},
+      .output = {S4(2, 1, 1, 48)}},
      false},
 };
 

@@ -16,8 +16,6 @@
 #include "tests/cuda/emulation/control.h"
 #include "tests/unit/kernels/harness.h"
 
-static struct backend *reference;
-
 static void require(status state)
 {
     if (state.code != STATUS_OK) fail_msg("%s", state.message);
@@ -43,17 +41,6 @@ static const struct precision precisions[] = {
     {"fp16", CUDA_PRECISION_F16, ELEMENT_F16, 2e-3, IS_DEVICE ? 1e12 : 4e6},
 };
 enum { EXIT_SKIPPED = 77 };
-
-static void copy_operands(const struct operation *operation, const struct tensors *from, struct tensors *to)
-{
-    harness_allocate(operation, to);
-    for (int i = 0; i < operation->input_count; i++)
-        if (operation->input[i].present)
-            memcpy(to->input[i], from->input[i], (size_t)harness_elements(&operation->input[i]) * sizeof(double));
-    for (int i = 0; i < operation->output_count; i++)
-        for (int64_t j = 0; operation->output[i].present && j < harness_elements(&operation->output[i]); j++)
-            to->output[i][j] = harness_round(ELEMENT_BF16, sin((double)j));
-}
 
 /* As harness_distance; where everything expected is 0, the largest value found. */
 static double distance_between(const double *found, const double *expected, int64_t count)
@@ -83,10 +70,10 @@ struct run {
 static void compare(struct run *run, const char *name, const struct operation *operation, const struct tensors *from)
 {
     struct tensors expected, found, reversed;
-    copy_operands(operation, from, &expected);
-    copy_operands(operation, from, &found);
-    copy_operands(operation, from, &reversed);
-    require(harness_run(reference, operation, &expected, false));
+    harness_copy(operation, from, ELEMENT_BF16, &expected);
+    harness_copy(operation, from, ELEMENT_BF16, &found);
+    harness_copy(operation, from, ELEMENT_BF16, &reversed);
+    require(harness_run(harness_reference, operation, &expected, false));
     require(harness_run(run->cuda, operation, &found, false));
     require_no_fault(name);
     emulation_reverse(true);
@@ -109,9 +96,10 @@ static void compare(struct run *run, const char *name, const struct operation *o
     harness_release(&reversed);
 }
 
-static void compare_variants(struct run *run, const char *name, const struct operation *operation,
+static void compare_variants(void *context, const char *name, const struct operation *operation,
                              const struct tensors *from)
 {
+    struct run *run = context;
     char text[200];
     compare(run, name, operation, from);
     struct operation variant = *operation;
@@ -127,30 +115,6 @@ static void compare_variants(struct run *run, const char *name, const struct ope
     }
 }
 
-static void compare_vjps(struct run *run, const struct kernel_case *test, struct tensors *forward, uint64_t seed)
-{
-    struct vjp vjps[MAXIMUM_VJPS];
-    int count = harness_vjps(&test->operation, vjps);
-    int64_t outputs = harness_elements(&test->operation.output[0]);
-    double *cotangent = malloc((size_t)outputs * sizeof *cotangent);
-    assert_non_null(cotangent);
-    for (int64_t i = 0; i < outputs; i++) cotangent[i] = harness_round(run->precision->type, harness_normal(&seed));
-    require(harness_run(reference, &test->operation, forward, false));
-    for (int i = 0; i < count; i++) {
-        char name[200];
-        struct tensors tensors;
-        bool saved = true;
-        for (int j = 0; j < vjps[i].operation.input_count; j++) saved = saved && vjps[i].operation.input[j].present;
-        if (!saved) continue;
-        snprintf(name, sizeof name, "%s, %s", test->name, operation_facts(vjps[i].operation.kind)->name);
-        harness_allocate(&vjps[i].operation, &tensors);
-        harness_fill_vjp(&vjps[i], run->precision->type, forward, cotangent, &tensors);
-        compare_variants(run, name, &vjps[i].operation, &tensors);
-        harness_release(&tensors);
-    }
-    free(cotangent);
-}
-
 /* What a case costs to emulate, whether or not it multiplies matrices. */
 static double cost(const struct operation *operation)
 {
@@ -164,7 +128,8 @@ static void compare_case(struct run *run, const struct kernel_case *test, double
     harness_allocate(&test->operation, &forward);
     harness_fill(&test->operation, run->precision->type, seed, &forward);
     compare(run, test->name, &test->operation, &forward);
-    compare_vjps(run, test, &forward, seed + 1000);
+    require(harness_compare_vjps(test->name, &test->operation, run->precision->type, seed + 1000, &forward,
+                                 compare_variants, run));
     harness_release(&forward);
 }
 
@@ -221,19 +186,6 @@ static void test_fp16(void **unused)
     compare_all(&precisions[2], false);
 }
 
-static int create(void **unused)
-{
-    (void)unused;
-    return backend_reference_create(&reference).code;
-}
-
-static int destroy(void **unused)
-{
-    (void)unused;
-    reference->interface->destroy(reference);
-    return 0;
-}
-
 int main(void)
 {
     struct cuda_probe probe;
@@ -247,5 +199,5 @@ int main(void)
         cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_fp16),
     };
-    return cmocka_run_group_tests(tests, create, destroy);
+    return cmocka_run_group_tests(tests, harness_open_reference, harness_close_reference);
 }

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +24,15 @@ char *adapter_tensors(const char *folder, size_t *bytes)
     *bytes -= header + sizeof header;
     memmove(data, data + header + sizeof header, *bytes);
     return data;
+}
+
+void adapter_must_equal(const char *folder, const char *tensors, size_t bytes)
+{
+    size_t found_bytes;
+    char *found = adapter_tensors(folder, &found_bytes);
+    assert_int_equal(found_bytes, bytes);
+    assert_memory_equal(found, tensors, bytes);
+    free(found);
 }
 
 bool engine_is_alive(const char *path, struct engine_facts *facts)

@@ -8,6 +8,9 @@
  * frees them. */
 char *adapter_tensors(const char *folder, size_t *bytes);
 
+/* Fails the test where the folder's adapter has other tensors than these, as adapter_tensors gave them. */
+void adapter_must_equal(const char *folder, const char *tensors, size_t bytes);
+
 /* Whether an engine holds the run and its socket is there; *facts is filled in then. */
 bool engine_is_alive(const char *path, struct engine_facts *facts);
 

@@ -81,11 +81,7 @@ static void run_path(const char *name, char path[PATH_SIZE])
 
 static void expect_adapter(const char *folder)
 {
-    size_t bytes;
-    char *tensors = adapter_tensors(folder, &bytes);
-    assert_int_equal(bytes, expected_bytes);
-    assert_memory_equal(tensors, expected, bytes);
-    free(tensors);
+    adapter_must_equal(folder, expected, expected_bytes);
 }
 
 /* Waits for the engine of a run to answer and connects to it; false when the run has ended before. */

@@ -23,10 +23,9 @@ static void take(struct run *run, const struct frame *frame)
     struct picture_frame picture;
     if (!picture_frame_split(frame, &picture)) return;
     cJSON *header = item_object(picture.header, strlen(picture.header));
-    long long width = item_integer(header, "width", 0), height = item_integer(header, "height", 0);
-    bool sound = width > 0 && height > 0 && width <= 8192 && height <= 8192 &&
-                 (size_t)width * (size_t)height * 3 == picture.pixel_bytes;
-    if (sound) run_take_picture(run, header, (int)width, (int)height, picture.pixels);
+    int width = 0, height = 0;
+    if (picture_frame_size(&picture, header, &width, &height))
+        run_take_picture(run, header, width, height, picture.pixels);
     cJSON_Delete(header);
 }
 

@@ -1,54 +1,39 @@
 /* An engine that speaks the protocol and computes nothing: the feed of the screen tests.
  *
- * fake_engine SOCKET RUN_FOLDER [--step N] [--every MS] [--steps N] [--state PHASE] [--die-at N] [--name TEXT]
+ * fake_engine CATALOGUE SOCKET RUN_FOLDER [--step N] [--every MS] [--steps N] [--state PHASE] [--die-at N] [--log FILE]
+ *     [--name TEXT]
  *
  * It writes a run folder with N steps of made-up but reproducible figures and pictures, serves catalogue, plans and
  * samples, and with --every goes on by one step each so many milliseconds. Its clock is virtual: nothing it sends
  * depends on the time of day. It ends when its parent does. */
-#include "tui/client/frames.h"
+#include "tests/tui/peers.h"
 #include "tui/client/item.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <png.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { CLIENTS = 8, SIDE = 128, HELD_OUT = 4, DENOISING_STEPS = 20, MARGIN = 64 << 10 };
+enum { SIDE = 128, HELD_OUT = 4, DENOISING_STEPS = 20, MARGIN = 64 << 10 };
 
 static const double epoch = 1795424400;
 static const char *const prompts[HELD_OUT] = {"cats on a red background", "cats on a green meadow", "cats in the snow",
                                               "cats on a yellow sofa"};
 static const char *const reward_ids[2] = {"two-cats", "jpeg"};
 
-struct peer {
-    int descriptor;
-    struct frame_reader reader;
-    struct bytes out;
-    size_t sent;
-};
-
 struct engine {
-    struct peer peers[CLIENTS];
-    int listener;
+    struct peers peers;
     char folder[3000], socket_path[108], name[128], phase[16];
     const char *request_log; /* file that gets every request as a line; NULL: none */
     int step, steps, every, denoising, die_at;
     long long sequence;
     double weights[2], pending[2], rate;
     char *catalogue_text;
-    struct timespec next;
 };
 
 /* A number in [0, 1) that depends on its arguments alone. */
@@ -115,31 +100,19 @@ static void paint(unsigned char *pixels, int side, int which, double progress, d
     }
 }
 
-static void send_bytes(struct peer *peer)
-{
-    while (peer->sent < peer->out.length) {
-        ssize_t done = send(peer->descriptor, peer->out.data + peer->sent, peer->out.length - peer->sent,
-                            MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (done <= 0) return;
-        peer->sent += (size_t)done;
-    }
-    bytes_clear(&peer->out);
-    peer->sent = 0;
-}
-
 static void send_json(struct peer *peer, cJSON *message)
 {
     char *text = cJSON_PrintUnformatted(message);
     if (text != NULL) frame_write(&peer->out, 'J', text, strlen(text));
     cJSON_free(text);
-    send_bytes(peer);
+    peer_flush(peer);
 }
 
 static void broadcast(struct engine *engine, cJSON *message)
 {
     cJSON_AddNumberToObject(message, "seq", (double)++engine->sequence);
-    for (int index = 0; index < CLIENTS; index++)
-        if (engine->peers[index].descriptor >= 0) send_json(&engine->peers[index], message);
+    for (int index = 0; index < MOST_PEERS; index++)
+        if (engine->peers.peer[index].descriptor >= 0) send_json(&engine->peers.peer[index], message);
     cJSON_Delete(message);
 }
 
@@ -179,7 +152,7 @@ static void send_picture(struct engine *engine, struct peer *peer, const char *k
     }
     free(payload);
     cJSON_free(text);
-    send_bytes(peer);
+    peer_flush(peer);
 }
 
 static double apart(int step)
@@ -516,43 +489,24 @@ static void answer(struct engine *engine, struct peer *peer, const char *type, c
     if (strcmp(type, "test-error") == 0) _exit(9);
 }
 
-static void serve(struct engine *engine, struct peer *peer)
+static void on_frame(void *context, struct peer *peer, const struct frame *frame)
 {
-    char data[MARGIN];
-    ssize_t got = recv(peer->descriptor, data, sizeof data, MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    struct frame frame;
-    if (got > 0) frame_reader_add(&peer->reader, data, (size_t)got);
-    while (got > 0 && frame_reader_next(&peer->reader, &frame) == FRAME_READY) {
-        cJSON *message = item_object(frame.payload, frame.length);
-        if (message != NULL) answer(engine, peer, item_text(message, "type", ""), message);
-        cJSON_Delete(message);
-    }
-    if (got > 0) return;
-    close(peer->descriptor);
-    frame_reader_free(&peer->reader);
-    bytes_free(&peer->out);
-    *peer = (struct peer){.descriptor = -1};
+    cJSON *message = item_object(frame->payload, frame->length);
+    if (message != NULL) answer(context, peer, item_text(message, "type", ""), message);
+    cJSON_Delete(message);
 }
 
-static void welcome(struct engine *engine)
+static void welcome(void *context, struct peer *peer)
 {
-    int descriptor = accept4(engine->listener, NULL, NULL, SOCK_CLOEXEC);
-    for (int index = 0; index < CLIENTS && descriptor >= 0; index++) {
-        struct peer *peer = &engine->peers[index];
-        if (peer->descriptor >= 0) continue;
-        peer->descriptor = descriptor;
-        cJSON *hello = cJSON_CreateObject();
-        cJSON_AddStringToObject(hello, "type", "hello");
-        cJSON_AddStringToObject(hello, "name", "alignprop");
-        cJSON_AddNumberToObject(hello, "min", 1);
-        cJSON_AddNumberToObject(hello, "max", 1);
-        cJSON_AddStringToObject(hello, "run", engine->folder);
-        send_json(peer, hello);
-        cJSON_Delete(hello);
-        return;
-    }
-    if (descriptor >= 0) close(descriptor);
+    const struct engine *engine = context;
+    cJSON *hello = cJSON_CreateObject();
+    cJSON_AddStringToObject(hello, "type", "hello");
+    cJSON_AddStringToObject(hello, "name", "alignprop");
+    cJSON_AddNumberToObject(hello, "min", 1);
+    cJSON_AddNumberToObject(hello, "max", 1);
+    cJSON_AddStringToObject(hello, "run", engine->folder);
+    send_json(peer, hello);
+    cJSON_Delete(hello);
 }
 
 static void finish_step(struct engine *engine)
@@ -582,8 +536,8 @@ static void finish_step(struct engine *engine)
     cJSON_AddItemToObject(message, "line", line);
     broadcast(engine, message);
     if (engine->step % 10 == 0) save_samples(engine, engine->step);
-    for (int index = 0; index < CLIENTS && engine->step % 5 == 0; index++)
-        if (engine->peers[index].descriptor >= 0) send_pictures(engine, &engine->peers[index]);
+    for (int index = 0; index < MOST_PEERS && engine->step % 5 == 0; index++)
+        if (engine->peers.peer[index].descriptor >= 0) send_pictures(engine, &engine->peers.peer[index]);
     if (engine->step == engine->die_at) _exit(9);
 }
 
@@ -599,21 +553,13 @@ static void advance(struct engine *engine)
     cJSON_AddNumberToObject(progress, "done", engine->denoising);
     cJSON_AddNumberToObject(progress, "total", DENOISING_STEPS);
     broadcast(engine, progress);
-    for (int index = 0; index < CLIENTS; index++)
-        if (engine->peers[index].descriptor >= 0 && engine->peers[index].out.length < MARGIN)
-            send_picture(engine, &engine->peers[index], "denoising", 0, 16, apart(engine->step),
+    for (int index = 0; index < MOST_PEERS; index++) {
+        struct peer *peer = &engine->peers.peer[index];
+        if (peer->descriptor >= 0 && peer->out.length < MARGIN)
+            send_picture(engine, peer, "denoising", 0, 16, apart(engine->step),
                          1 - (double)engine->denoising / DENOISING_STEPS, 0);
+    }
     if (engine->denoising >= DENOISING_STEPS) finish_step(engine);
-}
-
-static bool open_listener(struct engine *engine)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", engine->socket_path);
-    unlink(engine->socket_path);
-    engine->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return engine->listener >= 0 && bind(engine->listener, (struct sockaddr *)&address, sizeof address) == 0 &&
-           listen(engine->listener, 4) == 0;
 }
 
 static char *read_text(const char *path)
@@ -632,8 +578,6 @@ int main(int count, char **words)
         fprintf(stderr, "fake_engine CATALOGUE SOCKET RUN_FOLDER [--step N] [--every MS] ...\n");
         return 2;
     }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGPIPE, SIG_IGN);
     engine.catalogue_text = read_text(words[1]);
     snprintf(engine.socket_path, sizeof engine.socket_path, "%s", words[2]);
     snprintf(engine.folder, sizeof engine.folder, "%s", words[3]);
@@ -648,28 +592,17 @@ int main(int count, char **words)
         if (strcmp(words[at], "--log") == 0) engine.request_log = words[at + 1];
         if (strcmp(words[at], "--name") == 0) snprintf(engine.name, sizeof engine.name, "%s", words[at + 1]);
     }
-    for (int index = 0; index < CLIENTS; index++) engine.peers[index].descriptor = -1;
     write_folder(&engine);
-    if (!open_listener(&engine)) {
+    if (!peers_open(&engine.peers, engine.socket_path)) {
         perror(engine.socket_path);
         return 1;
     }
+    const struct peer_hooks hooks = {.context = &engine, .came = welcome, .said = on_frame};
     struct timespec next;
     clock_gettime(CLOCK_MONOTONIC, &next);
     for (;;) {
-        struct pollfd polls[CLIENTS + 1] = {{.fd = engine.listener, .events = POLLIN}};
-        for (int index = 0; index < CLIENTS; index++) {
-            struct peer *peer = &engine.peers[index];
-            polls[index + 1] = (struct pollfd){
-                .fd = peer->descriptor, .events = (short)(POLLIN | (peer->out.length > peer->sent ? POLLOUT : 0))};
-        }
         int period = engine.every > 0 ? engine.every / DENOISING_STEPS : -1;
-        poll(polls, CLIENTS + 1, engine.every > 0 ? (period > 0 ? period / 2 + 1 : 1) : -1);
-        if (polls[0].revents) welcome(&engine);
-        for (int index = 0; index < CLIENTS; index++) {
-            if (polls[index + 1].revents & POLLOUT) send_bytes(&engine.peers[index]);
-            if (polls[index + 1].revents & (POLLIN | POLLHUP | POLLERR)) serve(&engine, &engine.peers[index]);
-        }
+        peers_serve(&engine.peers, engine.every > 0 ? (period > 0 ? period / 2 + 1 : 1) : -1, &hooks);
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         double passed = (double)(now.tv_sec - next.tv_sec) * 1000 + (double)(now.tv_nsec - next.tv_nsec) / 1e6;

@@ -54,7 +54,7 @@ screen() {
         $tmux send-keys "$key"
         stable
     done
-    $tmux capture-pane -e -p | sed "s#$work#/work#g" | sed "s#/work/run *#/work/run#" |
+    $tmux capture-pane -e -p | sed "s#$work#/scratch#g" | sed "s#/scratch/run *#/scratch/run#" |
         awk -f "$here/attributes.awk" >"$work/screen"
     $tmux kill-server 2>/dev/null
     while $tmux has-session 2>/dev/null; do sleep 0.05; done

@@ -9,45 +9,31 @@
  * replay_engine RECORDING --clock STEP
  *     prints that moment, in seconds since 1970.
  * It ends when its parent does. */
+#include "tests/tui/peers.h"
 #include "tests/tui/recording.h"
 #include "tui/client/item.h"
 
-#include <errno.h>
 #include <png.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-enum { PEERS = 8, PART = 1 << 16, KINDS = 4, PICTURES = 16, INTO_STEP = 6 };
+enum { KINDS = 4, PICTURES = 16, INTO_STEP = 6 };
 
 static const char recorded_folder[] = "/recorded/run";
 static const char *const kinds[KINDS] = {"base", "eval", "sample", "denoising"};
-
-struct peer {
-    int descriptor;
-    struct frame_reader reader;
-    struct bytes out;
-    size_t sent;
-};
 
 struct replay {
     struct recording recording;
     const char *folder;
     int until;
     bool attach, lose, desk;
-    int listener;
     struct bytes stream; /* what every client gets first */
     size_t metrics;      /* bytes of the metrics file */
     FILE *metrics_file, *log_file;
     const struct frame *newest[KINDS][PICTURES]; /* pictures that an engine would hold */
-    struct peer peers[PEERS];
+    struct peers peers;
 };
 
 /* ---- the moment ---- */
@@ -254,8 +240,9 @@ static void send_answer(const struct replay *replay, struct peer *peer, const st
     cJSON_Delete(message);
 }
 
-static void answer(const struct replay *replay, struct peer *peer, const struct frame *frame)
+static void answer(void *context, struct peer *peer, const struct frame *frame)
 {
+    const struct replay *replay = context;
     cJSON *message = parse(frame);
     const char *type = item_text(message, "type", "");
     long long id = item_integer(message, "id", 0);
@@ -277,83 +264,21 @@ static void answer(const struct replay *replay, struct peer *peer, const struct 
     cJSON_Delete(message);
 }
 
-/* ---- the socket ---- */
-
-static void flush_peer(struct peer *peer)
+static void welcome(void *context, struct peer *peer)
 {
-    while (peer->sent < peer->out.length) {
-        ssize_t done = send(peer->descriptor, peer->out.data + peer->sent, peer->out.length - peer->sent,
-                            MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (done <= 0) return;
-        peer->sent += (size_t)done;
+    const struct replay *replay = context;
+    if (replay->attach || replay->desk) { /* else the recorded hello is in the stream */
+        static const char hello[] = "{\"type\":\"hello\",\"name\":\"alignprop\",\"min\":1,\"max\":1}";
+        frame_write(&peer->out, 'J', hello, sizeof hello - 1);
     }
-    bytes_clear(&peer->out);
-    peer->sent = 0;
+    bytes_add(&peer->out, replay->stream.data, replay->stream.length);
 }
 
-static void drop_peer(struct peer *peer)
+static void drop_who_has_all(struct peers *peers)
 {
-    close(peer->descriptor);
-    frame_reader_free(&peer->reader);
-    bytes_free(&peer->out);
-    *peer = (struct peer){.descriptor = -1};
-}
-
-static void welcome(struct replay *replay)
-{
-    int descriptor = accept4(replay->listener, NULL, NULL, SOCK_CLOEXEC);
-    for (int index = 0; index < PEERS && descriptor >= 0; index++) {
-        struct peer *peer = &replay->peers[index];
-        if (peer->descriptor >= 0) continue;
-        peer->descriptor = descriptor;
-        if (replay->attach || replay->desk) { /* else the recorded hello is in the stream */
-            static const char hello[] = "{\"type\":\"hello\",\"name\":\"alignprop\",\"min\":1,\"max\":1}";
-            frame_write(&peer->out, 'J', hello, sizeof hello - 1);
-        }
-        bytes_add(&peer->out, replay->stream.data, replay->stream.length);
-        return;
-    }
-    if (descriptor >= 0) close(descriptor);
-}
-
-static void serve(const struct replay *replay, struct peer *peer)
-{
-    char data[PART];
-    ssize_t got = recv(peer->descriptor, data, sizeof data, MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    struct frame frame;
-    if (got > 0) frame_reader_add(&peer->reader, data, (size_t)got);
-    while (got > 0 && frame_reader_next(&peer->reader, &frame) == FRAME_READY) answer(replay, peer, &frame);
-    if (got <= 0) drop_peer(peer);
-}
-
-static bool open_listener(struct replay *replay, const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    unlink(path);
-    replay->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return replay->listener >= 0 && bind(replay->listener, (struct sockaddr *)&address, sizeof address) == 0 &&
-           listen(replay->listener, 4) == 0;
-}
-
-static void loop(struct replay *replay)
-{
-    for (;;) {
-        struct pollfd polls[PEERS + 1] = {{.fd = replay->listener, .events = POLLIN}};
-        for (int index = 0; index < PEERS; index++) {
-            struct peer *peer = &replay->peers[index];
-            polls[index + 1] = (struct pollfd){
-                .fd = peer->descriptor, .events = (short)(POLLIN | (peer->out.length > peer->sent ? POLLOUT : 0))};
-        }
-        if (poll(polls, PEERS + 1, -1) < 0) continue;
-        if (polls[0].revents) welcome(replay);
-        for (int index = 0; index < PEERS; index++) {
-            struct peer *peer = &replay->peers[index];
-            if (polls[index + 1].revents & POLLOUT) flush_peer(peer);
-            if (polls[index + 1].revents & (POLLIN | POLLHUP | POLLERR)) serve(replay, peer);
-            if (replay->lose && peer->descriptor >= 0 && peer->out.length == 0) drop_peer(peer);
-        }
+    for (int index = 0; index < MOST_PEERS; index++) {
+        struct peer *peer = &peers->peer[index];
+        if (peer->descriptor >= 0 && peer->out.length == 0) peer_drop(peer);
     }
 }
 
@@ -362,8 +287,6 @@ int main(int count, char **words)
     static struct replay replay = {.until = 40};
     if (count < 4 || !recording_read(words[1], &replay.recording)) return 2;
     if (strcmp(words[2], "--clock") == 0) return print_clock(&replay.recording, atoi(words[3]));
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGPIPE, SIG_IGN);
     replay.folder = words[3];
     for (int at = 4; at < count; at++) {
         if (strcmp(words[at], "--attach") == 0) replay.attach = true;
@@ -371,10 +294,13 @@ int main(int count, char **words)
         if (strcmp(words[at], "--desk") == 0) replay.desk = true;
         if (strcmp(words[at], "--until") == 0 && at + 1 < count) replay.until = atoi(words[++at]);
     }
-    for (int index = 0; index < PEERS; index++) replay.peers[index].descriptor = -1;
-    if ((!replay.desk && !write_folder(&replay)) || !open_listener(&replay, words[2])) {
+    if ((!replay.desk && !write_folder(&replay)) || !peers_open(&replay.peers, words[2])) {
         perror(words[2]);
         return 1;
     }
-    loop(&replay);
+    const struct peer_hooks hooks = {.context = &replay, .came = welcome, .said = answer};
+    for (;;) {
+        peers_serve(&replay.peers, -1, &hooks);
+        if (replay.lose) drop_who_has_all(&replay.peers);
+    }
 }

@@ -182,11 +182,9 @@ static void take_picture(struct client *client, const struct frame *frame)
     struct picture_frame picture;
     if (!picture_frame_split(frame, &picture)) return;
     cJSON *header = item_object(picture.header, strlen(picture.header));
-    long long width = item_integer(header, "width", 0), height = item_integer(header, "height", 0);
-    bool sound = width > 0 && height > 0 && width <= 8192 && height <= 8192 &&
-                 (size_t)width * (size_t)height * 3 == picture.pixel_bytes;
-    if (sound && client->handler.picture != NULL)
-        client->handler.picture(client->handler.context, client, header, (int)width, (int)height, picture.pixels);
+    int width = 0, height = 0;
+    if (picture_frame_size(&picture, header, &width, &height) && client->handler.picture != NULL)
+        client->handler.picture(client->handler.context, client, header, width, height, picture.pixels);
     cJSON_Delete(header);
 }
 

@@ -1,5 +1,8 @@
 #include "tui/client/frames.h"
 
+#include "tui/client/item.h"
+#include "tui/pictures/image.h"
+
 #include <string.h>
 
 void frame_reader_add(struct frame_reader *reader, const void *data, size_t length)
@@ -80,4 +83,13 @@ bool picture_frame_split(const struct frame *frame, struct picture_frame *pictur
     picture->pixels = (const unsigned char *)end + 1;
     picture->pixel_bytes = frame->length - header - 1;
     return true;
+}
+
+bool picture_frame_size(const struct picture_frame *picture, const cJSON *header, int *width, int *height)
+{
+    long long columns = item_integer(header, "width", 0), rows = item_integer(header, "height", 0);
+    if (columns <= 0 || rows <= 0 || columns > IMAGE_LARGEST_SIDE || rows > IMAGE_LARGEST_SIDE) return false;
+    *width = (int)columns;
+    *height = (int)rows;
+    return (size_t)columns * (size_t)rows * 3 == picture->pixel_bytes;
 }

@@ -4,6 +4,7 @@
 
 #include "tui/pictures/bytes.h"
 
+#include <cjson/cJSON.h>
 #include <stdint.h>
 
 enum {
@@ -46,5 +47,8 @@ struct picture_frame {
 
 /* False when there is no header. */
 bool picture_frame_split(const struct frame *frame, struct picture_frame *picture);
+/* The size that the parsed header names, in pixels; false when it is no size up to IMAGE_LARGEST_SIDE or the pixels are
+ * not as many. */
+bool picture_frame_size(const struct picture_frame *picture, const cJSON *header, int *width, int *height);
 
 #endif

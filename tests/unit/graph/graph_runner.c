@@ -179,3 +179,11 @@ void graph_runner_check_gradients(struct graph_runner *runner, tensor_id output,
         check_direction(runner, output, cotangent, i, graph_find(runner->graph, TENSOR_STATE, name), tolerance);
     }
 }
+
+void graph_runner_require_near(const double *found, const double *expected, int count)
+{
+    double size = 0.0;
+    for (int i = 0; i < count; i++) size = fmax(size, fabs(expected[i]));
+    assert_true(size > 1e-3);
+    for (int i = 0; i < count; i++) assert_true(fabs(found[i] - expected[i]) <= 1e-13 * size);
+}

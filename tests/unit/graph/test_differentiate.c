@@ -220,8 +220,7 @@ static void test_gather(void **state)
     tensor_id x = graph_input(graph, "x", SHAPE3(2, 5, 3), ELEMENT_F64);
     tensor_id ids = graph_input(graph, "ids", SHAPE2(2, 3), ELEMENT_I32);
     tensor_id output = graph_output(graph, graph_gather(graph, x, ids), "output");
-    struct differentiation request = {1, &output, &cotangent, 1, &x, &gradient, 0, NULL};
-    assert_int_equal(graph_differentiate(graph, &request).code, STATUS_OK);
+    assert_int_equal(graph_differentiate_one(graph, output, x, &cotangent, &gradient).code, STATUS_OK);
     graph_runner_create(&runner, backend, graph);
     graph_runner_write_index(&runner, ids, (int32_t[]){0, 4, 4, 2, 2, 1});
     graph_runner_check_gradients(&runner, output, cotangent, &x, &gradient, 1, tolerance);
@@ -267,8 +266,7 @@ static void test_unused_input_is_named(void **state)
     tensor_id x = graph_input(graph, "x", SHAPE1(4), ELEMENT_F64),
               lonely = graph_input(graph, "lonely", SHAPE1(4), ELEMENT_F64);
     tensor_id output = graph_output(graph, graph_unary(graph, UNARY_TANH, x), "output");
-    struct differentiation request = {1, &output, &cotangent, 1, &lonely, &gradient, 0, NULL};
-    status result = graph_differentiate(graph, &request);
+    status result = graph_differentiate_one(graph, output, lonely, &cotangent, &gradient);
     assert_int_equal(result.code, STATUS_FAILED);
     assert_non_null(strstr(result.message, "lonely"));
     graph_destroy(graph);

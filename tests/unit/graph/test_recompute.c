@@ -44,13 +44,8 @@ static struct built build(enum element_type type, bool recompute)
     tensor_id first = build_block(graph, built.input, 0), second = build_block(graph, first, 1);
     tensor_id third = build_block(graph, graph_multiply(graph, second, first), 2);
     built.output = graph_output(graph, graph_unary(graph, UNARY_SQUARE, third), "output");
-    struct differentiation request = {.output_count = 1,
-                                      .outputs = &built.output,
-                                      .cotangents = &built.cotangent,
-                                      .wanted_count = 1,
-                                      .wanted = &built.input,
-                                      .gradients = &built.gradient};
-    assert_string_equal(graph_differentiate(graph, &request).message, "");
+    assert_string_equal(
+        graph_differentiate_one(graph, built.output, built.input, &built.cotangent, &built.gradient).message, "");
     if (recompute) assert_string_equal(graph_recompute_blocks(graph).message, "");
     return built;
 }

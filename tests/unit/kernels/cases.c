@@ -1,42 +1,6 @@
 #include "tests/unit/kernels/cases.h"
 
-/* Shapes, operands, attributes. */
-#define D(...)                                                                                                         \
-    {                                                                                                                  \
-        __VA_ARGS__                                                                                                    \
-    }
-#define S1(a)                                                                                                          \
-    {                                                                                                                  \
-        .shape = {1, {a}}, .present = true                                                                             \
-    }
-#define S2(a, b)                                                                                                       \
-    {                                                                                                                  \
-        .shape = {2, {a, b}}, .present = true                                                                          \
-    }
-#define S3(a, b, c)                                                                                                    \
-    {                                                                                                                  \
-        .shape = {3, {a, b, c}}, .present = true                                                                       \
-    }
-#define S4(a, b, c, d)                                                                                                 \
-    {                                                                                                                  \
-        .shape = {4, {a, b, c, d}}, .present = true                                                                    \
-    }
-#define I2(a, b)                                                                                                       \
-    {                                                                                                                  \
-        .shape = {2, {a, b}}, .type = ELEMENT_I32, .present = true                                                     \
-    }
-#define W2(a, b)                                                                                                       \
-    {                                                                                                                  \
-        .shape = {2, {a, b}}, .present = true, .constant = true                                                        \
-    }
-#define W4(a, b, c, d)                                                                                                 \
-    {                                                                                                                  \
-        .shape = {4, {a, b, c, d}}, .present = true, .constant = true                                                  \
-    }
-#define NONE                                                                                                           \
-    {                                                                                                                  \
-        .present = false                                                                                               \
-    }
+#include "tests/unit/kernels/operands.h"
 
 #define CASE(text, kind_, big, attributes_, inputs, input_list, outputs, output_list)                                  \
     {                                                                                                                  \

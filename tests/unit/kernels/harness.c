@@ -1,8 +1,24 @@
 #include "tests/unit/kernels/harness.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct backend *harness_reference;
+
+int harness_open_reference(void **unused)
+{
+    (void)unused;
+    return backend_reference_create(&harness_reference).code;
+}
+
+int harness_close_reference(void **unused)
+{
+    (void)unused;
+    harness_reference->interface->destroy(harness_reference);
+    return 0;
+}
 
 bool harness_is_exact(enum operation_kind kind, bool output, int index)
 {
@@ -382,4 +398,47 @@ void harness_fill_vjp(const struct vjp *vjp, enum element_type type, const struc
         for (int64_t j = 0; j < harness_elements(&vjp->operation.input[i]); j++)
             tensors->input[i][j] = harness_round(exact && type != ELEMENT_F64 ? ELEMENT_F32 : type, from[j]);
     }
+}
+
+void harness_copy(const struct operation *operation, const struct tensors *from, enum element_type type,
+                  struct tensors *to)
+{
+    harness_allocate(operation, to);
+    for (int i = 0; i < operation->input_count; i++)
+        if (operation->input[i].present)
+            memcpy(to->input[i], from->input[i], (size_t)harness_elements(&operation->input[i]) * sizeof(double));
+    for (int i = 0; i < operation->output_count; i++)
+        for (int64_t j = 0; operation->output[i].present && j < harness_elements(&operation->output[i]); j++)
+            to->output[i][j] = harness_round(type, sin((double)j));
+}
+
+static bool has_all_inputs(const struct operation *operation)
+{
+    bool all = true;
+    for (int i = 0; i < operation->input_count; i++) all = all && operation->input[i].present;
+    return all;
+}
+
+status harness_compare_vjps(const char *name, const struct operation *forward, enum element_type type, uint64_t seed,
+                            struct tensors *tensors, harness_compare *compare, void *context)
+{
+    TRY(harness_run(harness_reference, forward, tensors, false));
+    int64_t outputs = harness_elements(&forward->output[0]);
+    double *cotangent = malloc((size_t)outputs * sizeof *cotangent);
+    if (!cotangent) return status_error(STATUS_NO_MEMORY, "no memory for a cotangent");
+    for (int64_t i = 0; i < outputs; i++) cotangent[i] = harness_round(type, harness_normal(&seed));
+    struct vjp vjps[MAXIMUM_VJPS];
+    int count = harness_vjps(forward, vjps);
+    for (int i = 0; i < count; i++) {
+        if (!has_all_inputs(&vjps[i].operation)) continue;
+        char whole[200];
+        struct tensors filled;
+        snprintf(whole, sizeof whole, "%s, %s", name, operation_facts(vjps[i].operation.kind)->name);
+        harness_allocate(&vjps[i].operation, &filled);
+        harness_fill_vjp(&vjps[i], type, tensors, cotangent, &filled);
+        compare(context, whole, &vjps[i].operation, &filled);
+        harness_release(&filled);
+    }
+    free(cotangent);
+    return status_ok();
 }

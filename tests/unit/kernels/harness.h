@@ -5,6 +5,12 @@
 
 #include "kernels/backend.h"
 
+/* The reference backend, which results are compared with: there from harness_open_reference to harness_close_reference,
+ * which are the set-up and tear-down of a group of cmocka's tests and return 0 on success. */
+extern struct backend *harness_reference;
+int harness_open_reference(void **unused);
+int harness_close_reference(void **unused);
+
 /* Operands of one operation; indices are held as doubles too. Entries beyond the counts, and of absent operands, are
  * NULL. */
 struct tensors {
@@ -52,5 +58,17 @@ int harness_vjps(const struct operation *forward, struct vjp vjps[MAXIMUM_VJPS])
 /* Fills the product's inputs from the forward operation's operands and a cotangent (all rounded to `type`). */
 void harness_fill_vjp(const struct vjp *vjp, enum element_type type, const struct tensors *forward,
                       const double *cotangent, struct tensors *tensors);
+
+/* Allocates `to` as `from`; its outputs hold numbers of `type` that an operation which accumulates adds to. */
+void harness_copy(const struct operation *operation, const struct tensors *from, enum element_type type,
+                  struct tensors *to);
+
+/* Calls `compare` for every product that belongs to `forward` and has all its inputs, filled from the forward
+ * operation's operands (whose outputs the reference backend computes first) and a random cotangent, all rounded to
+ * `type`. The name is the forward operation's and the product's. */
+typedef void harness_compare(void *context, const char *name, const struct operation *operation,
+                             const struct tensors *tensors);
+status harness_compare_vjps(const char *name, const struct operation *forward, enum element_type type, uint64_t seed,
+                            struct tensors *tensors, harness_compare *compare, void *context);
 
 #endif

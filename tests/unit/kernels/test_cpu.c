@@ -13,8 +13,6 @@
 #include "tests/unit/kernels/cases.h"
 #include "tests/unit/kernels/harness.h"
 
-static struct backend *reference;
-
 #define TOLERANCE 5e-6 /* of the Euclidean distance, relative */
 
 static void require(status state)
@@ -31,17 +29,8 @@ static void compare(struct backend *cpu, const char *name, const struct operatio
 {
     struct tensors expected, found, again;
     struct tensors *all[] = {&expected, &found, &again};
-    for (int i = 0; i < 3; i++) {
-        harness_allocate(operation, all[i]);
-        for (int j = 0; j < operation->input_count; j++)
-            if (operation->input[j].present)
-                memcpy(all[i]->input[j], from->input[j],
-                       (size_t)harness_elements(&operation->input[j]) * sizeof(double));
-        for (int j = 0; j < operation->output_count; j++)
-            for (int64_t k = 0; operation->output[j].present && k < harness_elements(&operation->output[j]); k++)
-                all[i]->output[j][k] = harness_round(ELEMENT_F32, sin((double)k));
-    }
-    require(harness_run(reference, operation, &expected, false));
+    for (int i = 0; i < 3; i++) harness_copy(operation, from, ELEMENT_F32, all[i]);
+    require(harness_run(harness_reference, operation, &expected, false));
     require(harness_run(cpu, operation, &found, false));
     require(harness_run(cpu, operation, &again, operation_facts(operation->kind)->in_place_input >= 0));
     for (int j = 0; j < operation->output_count; j++) {
@@ -57,9 +46,10 @@ static void compare(struct backend *cpu, const char *name, const struct operatio
 }
 
 /* Accumulating products are also run with `accumulate`; attention's also with one gradient left out. */
-static void compare_variants(struct backend *cpu, const char *name, const struct operation *operation,
+static void compare_variants(void *backend, const char *name, const struct operation *operation,
                              const struct tensors *from)
 {
+    struct backend *cpu = backend;
     char text[200];
     compare(cpu, name, operation, from);
     struct operation variant = *operation;
@@ -79,30 +69,11 @@ static void compare_variants(struct backend *cpu, const char *name, const struct
 static void compare_case(struct backend *cpu, const struct kernel_case *test, uint64_t seed)
 {
     struct tensors forward;
-    struct vjp vjps[MAXIMUM_VJPS];
     harness_allocate(&test->operation, &forward);
     harness_fill(&test->operation, ELEMENT_F32, seed, &forward);
     compare(cpu, test->name, &test->operation, &forward);
-    require(harness_run(reference, &test->operation, &forward, false));
-    int64_t outputs = harness_elements(&test->operation.output[0]);
-    double *cotangent = malloc((size_t)outputs * sizeof *cotangent);
-    assert_non_null(cotangent);
-    uint64_t state = seed + 1000;
-    for (int64_t j = 0; j < outputs; j++) cotangent[j] = harness_round(ELEMENT_F32, harness_normal(&state));
-    int count = harness_vjps(&test->operation, vjps);
-    for (int i = 0; i < count; i++) {
-        char name[200];
-        struct tensors tensors;
-        bool saved = true;
-        for (int j = 0; j < vjps[i].operation.input_count; j++) saved = saved && vjps[i].operation.input[j].present;
-        if (!saved) continue;
-        snprintf(name, sizeof name, "%s, %s", test->name, operation_facts(vjps[i].operation.kind)->name);
-        harness_allocate(&vjps[i].operation, &tensors);
-        harness_fill_vjp(&vjps[i], ELEMENT_F32, &forward, cotangent, &tensors);
-        compare_variants(cpu, name, &vjps[i].operation, &tensors);
-        harness_release(&tensors);
-    }
-    free(cotangent);
+    require(
+        harness_compare_vjps(test->name, &test->operation, ELEMENT_F32, seed + 1000, &forward, compare_variants, cpu));
     harness_release(&forward);
 }
 
@@ -241,7 +212,7 @@ static void test_wrong_formulas(void **unused)
         harness_allocate(&wrong, &found);
         harness_fill(&wrong, ELEMENT_F32, (uint64_t)i, &right);
         harness_fill(&wrong, ELEMENT_F32, (uint64_t)i, &found);
-        require(harness_run(reference, &test->operation, &right, false));
+        require(harness_run(harness_reference, &test->operation, &right, false));
         require(harness_run(cpu, &wrong, &found, false));
         double distance = harness_distance(found.output[0], right.output[0], harness_elements(&wrong.output[0]));
         if (distance < TOLERANCE) fail_msg("%s: a wrong formula is off by only %.3g", test->name, distance);
@@ -289,7 +260,7 @@ static void test_bad_id(void **unused)
     status refused = harness_run(cpu, &operation, &tensors, false);
     assert_int_equal(refused.code, STATUS_FAILED);
     assert_string_equal(refused.message, "embedding: id 4 is not in 0..3");
-    assert_int_equal(harness_run(reference, &operation, &tensors, false).code, STATUS_FAILED);
+    assert_int_equal(harness_run(harness_reference, &operation, &tensors, false).code, STATUS_FAILED);
     harness_release(&tensors);
     cpu->interface->destroy(cpu);
 }
@@ -311,19 +282,6 @@ static void test_memory_free(void **unused)
     cpu->interface->destroy(cpu);
 }
 
-static int create(void **unused)
-{
-    (void)unused;
-    return backend_reference_create(&reference).code;
-}
-
-static int destroy(void **unused)
-{
-    (void)unused;
-    reference->interface->destroy(reference);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,5 +291,5 @@ int main(void)
         cmocka_unit_test(test_wrong_formulas),   cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bad_id),           cmocka_unit_test(test_memory_free),
     };
-    return cmocka_run_group_tests(tests, create, destroy);
+    return cmocka_run_group_tests(tests, harness_open_reference, harness_close_reference);
 }

@@ -10,8 +10,6 @@
 #include "tests/unit/kernels/cases.h"
 #include "tests/unit/kernels/harness.h"
 
-static struct backend *reference;
-
 static void require(status state)
 {
     if (state.code != STATUS_OK) fail_msg("%s", state.message);
@@ -34,7 +32,7 @@ static double moved(const struct operation *forward, struct tensors *tensors, in
     assert_non_null(shifted);
     for (int64_t i = 0; i < count; i++) shifted[i] = original[i] + step * direction[i];
     tensors->input[index] = shifted;
-    status ran = harness_run(reference, forward, tensors, false);
+    status ran = harness_run(harness_reference, forward, tensors, false);
     tensors->input[index] = original;
     free(shifted);
     require(ran);
@@ -73,7 +71,7 @@ static double check_vjp(const struct kernel_case *test, const struct vjp *vjp, s
     struct tensors tensors;
     harness_allocate(&vjp->operation, &tensors);
     harness_fill_vjp(vjp, ELEMENT_F64, forward, cotangent, &tensors);
-    require(harness_run(reference, &vjp->operation, &tensors, false));
+    require(harness_run(harness_reference, &vjp->operation, &tensors, false));
     for (int i = 0; i < vjp->operation.output_count; i++) {
         double error =
             error_along_direction(&test->operation, forward, vjp->gradient_of[i], tensors.output[i], cotangent);
@@ -105,7 +103,7 @@ static void test_gradients(void **unused)
         uint64_t state = (uint64_t)i + 1000;
         for (int64_t j = 0; j < outputs; j++) cotangent[j] = harness_normal(&state);
         for (int j = 0; j < count; j++, checked++) {
-            require(harness_run(reference, &test->operation, &forward, false));
+            require(harness_run(harness_reference, &test->operation, &forward, false));
             worst = fmax(worst, check_vjp(test, &vjps[j], &forward, cotangent));
         }
         free(cotangent);
@@ -135,7 +133,7 @@ static void test_accumulation(void **unused)
         tensors.input[1][i] = x[i];
     }
     for (int i = 0; i < 4; i++) tensors.output[0][i] = 10 * i;
-    require(harness_run(reference, &operation, &tensors, false));
+    require(harness_run(harness_reference, &operation, &tensors, false));
     const double expected[] = {6, 18, 28, 40};
     for (int i = 0; i < 4; i++) assert_true(tensors.output[0][i] == expected[i]);
     harness_release(&tensors);
@@ -151,22 +149,9 @@ static void test_normalize_at_zero(void **unused)
     struct tensors tensors;
     harness_allocate(&operation, &tensors);
     for (int i = 0; i < 3; i++) tensors.input[0][i] = 1 + i;
-    require(harness_run(reference, &operation, &tensors, false));
+    require(harness_run(harness_reference, &operation, &tensors, false));
     for (int i = 0; i < 3; i++) assert_true(tensors.output[0][i] == 0);
     harness_release(&tensors);
-}
-
-static int create(void **unused)
-{
-    (void)unused;
-    return backend_reference_create(&reference).code;
-}
-
-static int destroy(void **unused)
-{
-    (void)unused;
-    reference->interface->destroy(reference);
-    return 0;
 }
 
 int main(void)
@@ -176,5 +161,5 @@ int main(void)
         cmocka_unit_test(test_accumulation),
         cmocka_unit_test(test_normalize_at_zero),
     };
-    return cmocka_run_group_tests(tests, create, destroy);
+    return cmocka_run_group_tests(tests, harness_open_reference, harness_close_reference);
 }
