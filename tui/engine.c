@@ -110,6 +110,16 @@ static void take_checked_prompts(struct studio *studio, const cJSON *prompts)
     }
 }
 
+/* Remedies that are offered stay under their keys until others take their place: a key is meant for what is read. */
+static void take_plan(struct studio *studio, const cJSON *message)
+{
+    replace(&studio->plan, message, "plan");
+    studio->plan_error[0] = 0;
+    studio->remedies_due = true;
+    if (studio->remedy_count > 0) studio_dismiss(studio); /* they were the last plan's */
+    if (studio->screen == SCREEN_EDIT && studio->run_settings == NULL) edit_offer_remedies(studio);
+}
+
 static void take_reply(struct studio *studio, struct client *client, const cJSON *message)
 {
     struct request request = take_request(studio, client, (int)item_integer(message, "re", 0));
@@ -118,6 +128,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         take_start(studio, &request, message);
         return;
     }
+    if (request.purpose == REQUEST_PLAN && request.id != studio->plan_request) return; /* of settings since changed */
     if (!ok) {
         if (item_true(message, "superseded")) return;
         const char *error = item_text(message, "error", "refused");
@@ -138,12 +149,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         replace(&studio->runs, message, "runs");
         offer_live_run(studio);
         break;
-    case REQUEST_PLAN:
-        replace(&studio->plan, message, "plan");
-        studio->plan_error[0] = 0;
-        studio->remedies_due = true;
-        if (studio->remedy_count > 0) studio_dismiss(studio); /* they were the last plan's */
-        break;
+    case REQUEST_PLAN: take_plan(studio, message); break;
     case REQUEST_CHECK: take_checked_prompts(studio, item_get(message, "prompts")); break;
     case REQUEST_SAVE_PRESET:
         studio->draft_changed = false;

@@ -241,6 +241,7 @@ struct studio {
     cJSON *unticked[2]; /* prompts that the draft once had and that were left out: arrays, or NULL */
     cJSON *plan;        /* newest answer for the draft */
     int64_t plan_due;   /* 0: none */
+    int plan_request;   /* whose answer is the plan of the draft as it stands; 0: none is under way */
     char plan_error[400];
     bool remedies_due;       /* a plan has come since remedies were offered last */
     bool refused_for_memory; /* a start was refused: the plan's remedies are still to be offered */
@@ -333,6 +334,9 @@ bool studio_is_editing(const struct studio *studio);
 /* What does not fit in memory: shows the settings of the draft, where what would fit is offered as soon as it is
  * planned. */
 void studio_offer_remedies(struct studio *studio);
+/* views/edit.c: says that the planned draft does not fit, with what would under a key, once for each plan and not over
+ * another message. */
+void edit_offer_remedies(struct studio *studio);
 void studio_save_draft(struct studio *studio);
 /* Goes to the settings of the run on screen, of which only few may change while it is on. */
 void studio_show_run_settings(struct studio *studio);

@@ -120,12 +120,10 @@ static void next_protocol(struct studio *studio)
 
 static void go_back(struct studio *studio)
 {
-    if (studio->message_level == MESSAGE_ERROR) {
+    if (studio->message_level != MESSAGE_NONE) { /* it stands where the filter is named */
         studio_dismiss(studio);
     } else if (studio->filter[studio->screen][0] != 0) {
         studio->filter[studio->screen][0] = 0;
-    } else if (studio->message_level != MESSAGE_NONE) {
-        studio_dismiss(studio);
     } else if (studio->screen != SCREEN_HOME) {
         enum screen_id back = studio->previous == studio->screen ? SCREEN_HOME : studio->previous;
         if (studio->screen == SCREEN_EDIT) back = studio->run_settings != NULL ? SCREEN_TUNE : SCREEN_HOME;
@@ -394,7 +392,7 @@ static void request_plan(struct studio *studio)
     if (studio->draft == NULL) return;
     cJSON *body = cJSON_CreateObject();
     cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(studio->draft, 1));
-    studio_request(studio, studio_asker(studio), REQUEST_PLAN, "plan", body, "plan");
+    studio->plan_request = studio_request(studio, studio_asker(studio), REQUEST_PLAN, "plan", body, "plan");
     body = cJSON_CreateObject();
     cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(studio->draft, 1));
     cJSON_AddBoolToObject(body, "prompts", 1);
