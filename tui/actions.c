@@ -34,6 +34,7 @@ void studio_go(struct studio *studio, enum screen_id screen)
 
 void studio_say(struct studio *studio, enum message_level level, const char *format, ...)
 {
+    if (studio->message_level == MESSAGE_ERROR && level != MESSAGE_ERROR) return; /* an error stays until dismissed */
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(studio->message, sizeof studio->message, format, arguments);
@@ -84,7 +85,10 @@ void studio_prompt(struct studio *studio, const char *title, const char *hint, c
     studio->popup = POPUP_PROMPT;
     snprintf(studio->prompt.title, sizeof studio->prompt.title, "%s", title);
     snprintf(studio->prompt.hint, sizeof studio->prompt.hint, "%s", hint);
-    field_set(&studio->prompt.field, text);
+    snprintf(studio->prompt.offered, sizeof studio->prompt.offered, "%s", text);
+    bool again = strcmp(studio->unfinished.title, title) == 0 && strcmp(studio->unfinished.offered, text) == 0;
+    field_set(&studio->prompt.field, again ? studio->unfinished.typed : text);
+    studio->unfinished.title[0] = 0;
     studio->prompt.done = done;
     studio->prompt.line = line;
     studio->dirty = true;
@@ -117,102 +121,13 @@ int studio_request(struct studio *studio, struct client *client, enum request_pu
     return id;
 }
 
-static struct undo *push_undo(struct studio *studio)
-{
-    if (studio->undo_count == UNDO_DEPTH) {
-        cJSON_Delete(studio->undo[0].before);
-        memmove(studio->undo, studio->undo + 1, (UNDO_DEPTH - 1) * sizeof *studio->undo);
-        studio->undo_count--;
-    }
-    struct undo *undo = &studio->undo[studio->undo_count++];
-    memset(undo, 0, sizeof *undo);
-    return undo;
-}
-
-void studio_push_undo_draft(struct studio *studio)
-{
-    struct undo *undo = push_undo(studio);
-    undo->kind = UNDO_DRAFT;
-    undo->before = cJSON_Duplicate(studio->draft, 1);
-}
-
-void studio_draft_changed(struct studio *studio)
-{
-    enum { PAUSE_BEFORE_PLAN = 250 };
-    studio->draft_changed = true;
-    studio->plan_due = studio->now + PAUSE_BEFORE_PLAN;
-    studio->dirty = true;
-}
-
-void studio_edit_preset(struct studio *studio, const cJSON *preset)
-{
-    cJSON_Delete(studio->draft);
-    studio->draft = cJSON_Duplicate(preset, 1);
-    studio->draft_changed = false;
-    studio->draft_shown = true;
-    studio->draft_from[0] = 0;
-    snprintf(studio->draft_name, sizeof studio->draft_name, "%s", item_text(preset, "name", "new preset"));
-    for (int which = 0; which < 2; which++) {
-        cJSON_Delete(studio->file_prompts[which]);
-        studio->file_prompts[which] = NULL;
-    }
-    cJSON_Delete(studio->plan);
-    studio->plan = NULL;
-    studio->plan_error[0] = 0;
-    studio->plan_due = studio->now;
-}
-
-void studio_offer_remedies(struct studio *studio)
-{
-    if (studio->draft == NULL) return;
-    studio->refused_for_memory = true;
-    studio->draft_shown = true;
-    studio->plan_due = studio->now;
-    studio_go(studio, SCREEN_EDIT);
-}
-
-bool studio_is_editing(const struct studio *studio)
-{
-    return studio->draft != NULL && (studio->draft_shown || studio->run->phase == RUN_UNKNOWN);
-}
-
-/* The preset as started, with what was changed while the run went on. */
-static cJSON *present_preset(const struct run *run)
-{
-    cJSON *preset = cJSON_Duplicate(run->preset, 1);
-    cJSON *rewards = cJSON_GetObjectItemCaseSensitive(preset, "rewards");
-    for (int index = 0; index < run->reward_count && index < cJSON_GetArraySize(rewards); index++)
-        item_put(cJSON_GetArrayItem(rewards, index), "weight", cJSON_CreateNumber(run->rewards[index].weight));
-    if (!isnan(run->learning_rate)) item_put(preset, "optimizer.lr", cJSON_CreateNumber(run->learning_rate));
-    if (!isnan(run->clip)) item_put(preset, "optimizer.clip", cJSON_CreateNumber(run->clip));
-    return preset;
-}
-
-void studio_branch(struct studio *studio)
-{
-    const struct run *run = studio->run;
-    if (run->preset == NULL || run->checkpoint_count == 0) {
-        studio_say(studio, MESSAGE_INFO,
-                   run->preset == NULL ? "no run is open" : "there is no checkpoint yet to begin from; S writes one");
-        return;
-    }
-    cJSON *preset = present_preset(run);
-    studio_edit_preset(studio, preset);
-    cJSON_Delete(preset);
-    snprintf(studio->draft_from, sizeof studio->draft_from, "%s", run->path);
-    studio->draft_from_step = run->checkpoints[run->checkpoint_count - 1];
-    studio_go(studio, SCREEN_EDIT);
-    studio_say(studio, MESSAGE_INFO, "a new run from step %d: change what you like, then s starts it",
-               studio->draft_from_step);
-}
-
 void studio_set_value(struct studio *studio, const char *key, double value, double before)
 {
     if (!isnan(before)) {
         /* One undo for a slider that is dragged, not one for each of its positions. */
         struct undo *last = studio->undo_count > 0 ? &studio->undo[studio->undo_count - 1] : NULL;
         if (last == NULL || last->kind != UNDO_SETTING || strcmp(last->key, key) != 0) {
-            struct undo *undo = push_undo(studio);
+            struct undo *undo = studio_push_undo(studio);
             undo->kind = UNDO_SETTING;
             snprintf(undo->key, sizeof undo->key, "%s", key);
             undo->value = before;
@@ -224,32 +139,13 @@ void studio_set_value(struct studio *studio, const char *key, double value, doub
     studio_request(studio, studio->live, REQUEST_STEER, "set", body, key);
 }
 
-void studio_undo(struct studio *studio)
+/* Sends the request and remembers it: a busy device may make it necessary to ask in another way. */
+static bool ask_to_start(struct studio *studio, cJSON *body, const char *words)
 {
-    if (studio->undo_count == 0) {
-        studio_say(studio, MESSAGE_INFO, "nothing to undo");
-        return;
-    }
-    struct undo undo = studio->undo[--studio->undo_count];
-    if (undo.kind == UNDO_DRAFT) {
-        cJSON_Delete(studio->draft);
-        studio->draft = undo.before;
-        studio_draft_changed(studio);
-        studio_say(studio, MESSAGE_INFO, "the last change of the settings is undone");
-        return;
-    }
-    if (undo.kind == UNDO_SETTING) {
-        for (int index = 0; index < studio->run->reward_count; index++) studio->tune.target[index] = NAN;
-        studio_set_value(studio, undo.key, undo.value, NAN);
-        studio_say(studio, MESSAGE_INFO, "%s back to %.4g", undo.key, undo.value);
-    } else {
-        cJSON *body = cJSON_CreateObject();
-        cJSON_AddStringToObject(body, "name", item_text(undo.before, "name", ""));
-        cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(undo.before, 1));
-        studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-save", body,
-                       "bring the preset back");
-    }
-    cJSON_Delete(undo.before);
+    cJSON *asked = cJSON_Duplicate(body, 1);
+    cJSON_Delete(studio->start_asked);
+    studio->start_asked = asked;
+    return studio_request(studio, studio_asker(studio), REQUEST_START, "start", body, words) != 0;
 }
 
 void studio_start(struct studio *studio, const cJSON *preset, const char *preset_name, const char *when)
@@ -260,13 +156,12 @@ void studio_start(struct studio *studio, const cJSON *preset, const char *preset
     else
         cJSON_AddStringToObject(body, "preset", preset_name);
     cJSON_AddStringToObject(body, "when", when);
-    if (preset == studio->draft && studio->draft_from[0] != 0) {
+    if (preset == studio->draft && studio->origin.run[0] != 0) {
         cJSON *from = cJSON_AddObjectToObject(body, "from");
-        cJSON_AddStringToObject(from, "run", studio->draft_from);
-        cJSON_AddNumberToObject(from, "step", studio->draft_from_step);
+        cJSON_AddStringToObject(from, "run", studio->origin.run);
+        cJSON_AddNumberToObject(from, "step", studio->origin.step);
     }
-    if (studio_request(studio, studio_asker(studio), REQUEST_START, "start", body, "start") != 0)
-        studio_say(studio, MESSAGE_INFO, "starting %s \u2026", preset_name);
+    if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "starting %s \u2026", preset_name);
 }
 
 void studio_resume(struct studio *studio, const char *run_path, const char *when)
@@ -274,13 +169,22 @@ void studio_resume(struct studio *studio, const char *run_path, const char *when
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "resume", run_path);
     cJSON_AddStringToObject(body, "when", when);
-    if (studio_request(studio, studio_asker(studio), REQUEST_START, "start", body, "resume") != 0)
-        studio_say(studio, MESSAGE_INFO, "resuming \u2026");
+    if (ask_to_start(studio, body, "resume")) studio_say(studio, MESSAGE_INFO, "resuming \u2026");
+}
+
+void studio_start_anyway(struct studio *studio, int now)
+{
+    cJSON *body = cJSON_Duplicate(studio->start_asked, 1);
+    if (body == NULL) return;
+    item_put(body, "when", cJSON_CreateString(now ? "now" : "queue"));
+    if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "starting \u2026");
 }
 
 static void reset_run_views(struct studio *studio)
 {
     studio->draft_shown = false;
+    cJSON_Delete(studio->run_settings);
+    studio->run_settings = NULL;
     for (int index = 0; index < RUN_REWARDS; index++) studio->tune.target[index] = studio->tune.muted[index] = NAN;
     studio->timeline.step_count = studio->timeline.cursor = 0;
     studio->timeline.loaded_path[0] = studio->timeline.base_path[0] = 0;
@@ -349,23 +253,6 @@ void studio_leave(struct studio *studio)
         "be resumed.");
     studio_add_choice(studio, 'd', "detach, the run goes on", leave_detached, 0);
     studio_add_choice(studio, 's', "stop and save", studio_stop_run, 1);
-}
-
-static void save_as(struct studio *studio, const char *name)
-{
-    const cJSON *preset = studio->draft;
-    if (preset == NULL || name[0] == 0) return;
-    cJSON *body = cJSON_CreateObject(), *copy = cJSON_Duplicate(preset, 1);
-    item_put(copy, "name", cJSON_CreateString(name));
-    cJSON_AddStringToObject(body, "name", name);
-    cJSON_AddItemToObject(body, "preset", copy);
-    studio_request(studio, studio_asker(studio), REQUEST_SAVE_PRESET, "presets-save", body, "save the preset");
-}
-
-void studio_save_draft(struct studio *studio)
-{
-    studio_prompt(studio, "Save as preset", "A name for these settings; Enter saves, Esc goes back.",
-                  studio->draft_name, save_as, NULL);
 }
 
 static void export_to(struct studio *studio, const char *target)

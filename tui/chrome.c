@@ -7,28 +7,21 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Runs a command as if its key had been pressed; studio.c has it. */
-void studio_command(struct studio *studio, enum command_id command, bool coarse);
-
 static const char *const level_words[LINK_LEVEL_COUNT] = {"slow link: symbols", "slow link: small pictures",
                                                           "slow link: fewer pictures", ""};
 
-static void remember_click(struct studio *studio, int row, int column, int columns, enum command_id command)
+static void remember_button(struct studio *studio, struct button button)
 {
-    if (studio->footer_count == (int)(sizeof studio->footer / sizeof *studio->footer)) return;
-    studio->footer[studio->footer_count].row = row;
-    studio->footer[studio->footer_count].column = column;
-    studio->footer[studio->footer_count].columns = columns;
-    studio->footer[studio->footer_count++].command = command;
+    if (studio->button_count < BUTTONS) studio->buttons[studio->button_count++] = button;
 }
 
-enum command_id chrome_click(const struct studio *studio, int row, int column)
+const struct button *chrome_button_at(const struct studio *studio, int row, int column)
 {
-    for (int index = 0; index < studio->footer_count; index++)
-        if (studio->footer[index].row == row && column >= studio->footer[index].column &&
-            column < studio->footer[index].column + studio->footer[index].columns)
-            return studio->footer[index].command;
-    return COMMAND_NONE;
+    for (int index = 0; index < studio->button_count; index++) {
+        const struct button *button = &studio->buttons[index];
+        if (button->row == row && column >= button->column && column < button->column + button->columns) return button;
+    }
+    return NULL;
 }
 
 static enum style phase_style(enum run_phase phase)
@@ -99,7 +92,8 @@ static void draw_home_title(const struct studio *studio, int columns)
     int used = draw_text(0, 1, 30, STYLE_TITLE, style_unicode() ? "\u25c6 AlignProp Studio" : "* AlignProp Studio");
     bool of_draft = studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS;
     if (of_draft && studio_is_editing(studio))
-        draw_format(0, used + 3, 40, STYLE_LIVE, "%s%s", studio->draft_name, studio->draft_changed ? " (changed)" : "");
+        draw_format(0, used + 3, 40, STYLE_LIVE, "%s%s", studio->origin.name,
+                    studio->draft_changed ? " (changed)" : "");
     const cJSON *device = item_get(studio->catalogue, "device");
     char text[32];
     if (device == NULL) {
@@ -127,13 +121,14 @@ static void draw_tabs(struct studio *studio, int columns)
         {SCREEN_RUNS, '9', "runs", COMMAND_GO_RUNS},          {SCREEN_LOG, '0', "log", COMMAND_GO_LOG}};
     int at = 0;
     for (size_t index = 0; index < sizeof tabs / sizeof *tabs; index++) {
+        enum screen_id of_settings = studio->run_settings != NULL ? SCREEN_TUNE : SCREEN_HOME;
         bool here = studio->screen == tabs[index].screen ||
-                    (studio->screen == SCREEN_EDIT && tabs[index].screen == SCREEN_HOME);
+                    (studio->screen == SCREEN_EDIT && tabs[index].screen == of_settings);
         int start = at;
         char digit[3] = {' ', tabs[index].digit, 0};
         at += draw_text(1, at, 2, here ? STYLE_TITLE : STYLE_DIM, digit);
         at += draw_format(1, at, 12, here ? STYLE_TITLE : STYLE_DIM, " %s", tabs[index].label);
-        remember_click(studio, 1, start, at - start, tabs[index].command);
+        remember_button(studio, (struct button){1, start, at - start, tabs[index].command, 0});
     }
     draw_line(1, at + 1, columns - at - 1, STYLE_FRAME);
     enum link_level level = terminal_link(studio->terminal)->level;
@@ -141,44 +136,99 @@ static void draw_tabs(struct studio *studio, int columns)
     if (words[0] != 0 && columns - at > 12) draw_right(1, at + 1, columns - at - 2, STYLE_WARNING, " %s ", words);
 }
 
-static void draw_message(struct studio *studio, struct frame_layout layout)
+/* A key and what it does about the message; returns the cells used. */
+static int draw_remedy(struct studio *studio, int row, int column, int width, const char *key_words, char key,
+                       const char *label)
 {
-    if (studio->filtering) {
-        draw_text(layout.message.row, layout.message.column, 8, STYLE_ACCENT, "filter ");
-        return;
+    int used = draw_text(row, column, width, STYLE_KEY, key_words) + 1;
+    used += draw_text(row, column + used, width - used, STYLE_TEXT, label);
+    bool escape = key == 0;
+    remember_button(studio, (struct button){row, column, used, escape ? COMMAND_BACK : COMMAND_NONE, key});
+    return used;
+}
+
+struct remedy_words {
+    char key_words[8], key, label[60];
+};
+
+/* The remedies of the message, and for an error the key that takes it away; returns how many. */
+static int list_remedies(const struct studio *studio, struct remedy_words words[5])
+{
+    int count = 0;
+    for (int index = 0; index < studio->remedy_count; index++) {
+        struct remedy_words *remedy = &words[count++];
+        *remedy = (struct remedy_words){.key = studio->remedies[index].key};
+        snprintf(remedy->key_words, sizeof remedy->key_words, "[%c]", remedy->key);
+        snprintf(remedy->label, sizeof remedy->label, "%s", studio->remedies[index].label);
     }
-    const char *filter = studio->filter[studio->screen];
-    if (studio->message_level == MESSAGE_NONE) {
-        if (filter[0] != 0)
-            draw_format(layout.message.row, layout.message.column, layout.message.columns, STYLE_ACCENT,
-                        "only what holds \"%s\"; Esc shows all", filter);
-        return;
+    if (studio->message_level == MESSAGE_ERROR) words[count++] = (struct remedy_words){"[Esc]", 0, "dismiss"};
+    return count;
+}
+
+/* Places remedies from `column` on, wrapped into the area's width; draws them where `draw`. Returns the rows begun. */
+static int place_remedies(struct studio *studio, struct area area, int column, bool draw)
+{
+    struct remedy_words words[5];
+    int count = list_remedies(studio, words), row = 0;
+    for (int index = 0; index < count; index++) {
+        int width = text_width(words[index].key_words) + 1 + text_width(words[index].label);
+        if (column > 0 && column + width > area.columns) {
+            column = 0;
+            row++;
+        }
+        if (draw)
+            draw_remedy(studio, area.row + row, area.column + column, area.columns - column, words[index].key_words,
+                        words[index].key, words[index].label);
+        column += width + 2;
     }
+    return row + 1;
+}
+
+static void draw_words_of_message(struct studio *studio, struct frame_layout layout)
+{
+    enum { MOST_ROWS = 5 };
     enum style style = studio->message_level == MESSAGE_ERROR     ? STYLE_BAD
                        : studio->message_level == MESSAGE_WARNING ? STYLE_WARNING
                                                                   : STYLE_ACCENT;
-    char text[1200];
-    int length =
-        snprintf(text, sizeof text, "%s%s", studio->message_level == MESSAGE_ERROR ? "\u00d7 " : "", studio->message);
-    for (int index = 0; index < studio->remedy_count && length < (int)sizeof text; index++)
-        length += snprintf(text + length, sizeof text - (size_t)length, "  [%c] %s", studio->remedies[index].key,
-                           studio->remedies[index].label);
-    if (studio->message_level == MESSAGE_ERROR && length < (int)sizeof text)
-        snprintf(text + length, sizeof text - (size_t)length, "  [Esc] dismiss");
-    int rows = wrapped_rows(layout.message.columns, text);
-    if (rows > 5) rows = 5;
-    struct area area = {layout.message.row - rows + 1, layout.message.column, rows, layout.message.columns};
-    if (rows > 1) {
-        draw_fill((struct area){area.row, 0, rows, COLS}, STYLE_TEXT);
-        pictures_cover(studio->pictures, area);
+    char text[700];
+    snprintf(text, sizeof text, "%s%s", studio->message_level == MESSAGE_ERROR ? "\u00d7 " : "", studio->message);
+    struct area area = layout.message;
+    int rows = wrapped_rows(area.columns, text), column = rows == 1 ? text_width(text) + 2 : 0;
+    bool remedies = studio->remedy_count > 0 || studio->message_level == MESSAGE_ERROR;
+    if (remedies && rows == 1 && place_remedies(studio, area, column, false) > 1) column = 0; /* below the words */
+    int below = remedies ? place_remedies(studio, area, column, false) : 0;
+    if (column > 0 && below > 0) below--; /* the first of its rows is the words' own */
+    if (rows + below > MOST_ROWS) rows = MOST_ROWS - below;
+    area.row -= rows + below - 1;
+    area.rows = rows;
+    if (rows + below > 1) {
+        struct area whole = {area.row, 0, rows + below, COLS};
+        draw_fill(whole, STYLE_TEXT);
+        pictures_cover(studio->pictures, whole);
     }
     draw_wrapped(area, style, text);
+    if (!remedies) return;
+    area.row += column > 0 ? 0 : rows;
+    place_remedies(studio, area, column, true);
+}
+
+static void draw_message(struct studio *studio, struct frame_layout layout)
+{
+    const char *filter = studio->filter[studio->screen];
+    if (studio->filtering)
+        draw_text(layout.message.row, layout.message.column, 8, STYLE_ACCENT, "filter ");
+    else if (studio->message_level != MESSAGE_NONE)
+        draw_words_of_message(studio, layout);
+    else if (filter[0] != 0)
+        draw_format(layout.message.row, layout.message.column, layout.message.columns, STYLE_ACCENT,
+                    "only what holds \"%s\"; Esc shows all", filter);
 }
 
 /* The footer names no key that does nothing now. */
 static bool is_of_use(const struct studio *studio, enum command_id id)
 {
     bool alive = studio->live != NULL && run_alive(studio->run);
+    bool run_settings = studio->screen == SCREEN_EDIT && studio->run_settings != NULL;
     switch (id) {
     case COMMAND_PAUSE:
     case COMMAND_STOP:
@@ -186,14 +236,17 @@ static bool is_of_use(const struct studio *studio, enum command_id id)
     case COMMAND_ADD:
     case COMMAND_DELETE:
     case COMMAND_TOGGLE:
+    case COMMAND_MOVE:
     case COMMAND_LOAD_FILE:
     case COMMAND_START:
     case COMMAND_OPEN:
     case COMMAND_EDIT:
     case COMMAND_MORE:
         if (studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS) return studio_is_editing(studio);
-        return true;
-    case COMMAND_BRANCH: return studio->run->checkpoint_count > 0 && !studio_is_editing(studio);
+        return !run_settings || id != COMMAND_START;
+    case COMMAND_BRANCH:
+        return studio->run->checkpoint_count > 0 && !studio_is_editing(studio) &&
+               (studio->screen != SCREEN_EDIT || run_settings);
     case COMMAND_MUTE: return alive || studio->screen == SCREEN_MIXER;
     case COMMAND_RESUME: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
     case COMMAND_EXPORT: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
@@ -218,7 +271,7 @@ static void draw_footer(struct studio *studio, struct frame_layout layout)
         command_key_text(command, key, sizeof key);
         int width = text_width(key) + 1 + text_width(command->label);
         if (at + width + 2 > end - reserved) continue;
-        remember_click(studio, layout.footer.row, at, width, command->id);
+        remember_button(studio, (struct button){layout.footer.row, at, width, command->id, 0});
         at += draw_text(layout.footer.row, at, width, STYLE_KEY, key) + 1;
         at += draw_text(layout.footer.row, at, width, STYLE_DIM, command->label) + 2;
     }
@@ -227,11 +280,13 @@ static void draw_footer(struct studio *studio, struct frame_layout layout)
         char key[16];
         command_key_text(command, key, sizeof key);
         int width = text_width(key) + 1 + text_width(command->label);
-        remember_click(studio, layout.footer.row, at, width, command->id);
+        remember_button(studio, (struct button){layout.footer.row, at, width, command->id, 0});
         at += draw_text(layout.footer.row, at, 8, STYLE_KEY, key) + 1;
         at += draw_text(layout.footer.row, at, 20, STYLE_DIM, command->label) + 2;
     }
 }
+
+enum { PALETTE_CAPACITY = 96, PALETTE_HEAD = 3 /* rows above the first command */ };
 
 /* Commands that fit the palette's pattern, best first. */
 static int palette_matches(const struct studio *studio, const struct screen_command *found[], int capacity)
@@ -317,17 +372,18 @@ static void draw_help(struct studio *studio, struct area area)
 
 static void draw_palette(struct studio *studio, struct area area)
 {
-    const struct screen_command *found[96];
-    int count = palette_matches(studio, found, 96);
+    const struct screen_command *found[PALETTE_CAPACITY];
+    int count = palette_matches(studio, found, PALETTE_CAPACITY);
     draw_frame(area, "Commands");
-    int rows = area.rows - 4;
+    int rows = area.rows - PALETTE_HEAD - 1;
     struct list list = {studio->palette.cursor, 0};
     int first = list_window(&list, count, rows);
     studio->palette.cursor = list.cursor;
+    studio->palette.first = first;
     for (int row = 0; row < rows && first + row < count; row++) {
         const struct screen_command *command = found[first + row];
         bool here = first + row == studio->palette.cursor;
-        int line = area.row + 3 + row;
+        int line = area.row + PALETTE_HEAD + row;
         if (here) draw_fill((struct area){line, area.column + 1, 1, area.columns - 2}, STYLE_SELECTED);
         draw_text(line, area.column + 2, 26, here ? STYLE_SELECTED : STYLE_TEXT, command->name);
         draw_text(line, area.column + 29, area.columns - 42, here ? STYLE_SELECTED : STYLE_DIM, command->help);
@@ -336,7 +392,8 @@ static void draw_palette(struct studio *studio, struct area area)
                    command_key_text(command, key, sizeof key));
     }
     if (count == 0)
-        draw_text(area.row + 3, area.column + 2, area.columns - 4, STYLE_DIM, "no command has these letters");
+        draw_text(area.row + PALETTE_HEAD, area.column + 2, area.columns - 4, STYLE_DIM,
+                  "no command has these letters");
     draw_text(area.row + 1, area.column + 2, 2, STYLE_ACCENT, ":");
     field_draw(&studio->palette.field, area.row + 1, area.column + 4, area.columns - 6);
 }
@@ -378,15 +435,15 @@ static void draw_popup(struct studio *studio, struct area area)
 void chrome_draw(struct studio *studio)
 {
     struct frame_layout layout = layout_frame(LINES, COLS);
-    studio->footer_count = 0;
-    studio->list_area = (struct area){0, 0, 0, 0};
+    studio->button_count = studio->target_count = 0;
     if (layout.too_small) {
         draw_format(0, 0, COLS, STYLE_WARNING, "the studio needs %d x %d cells", LEAST_COLUMNS, LEAST_ROWS);
         if (LINES > 1) draw_format(1, 0, COLS, STYLE_TEXT, "this window has %d x %d", COLS, LINES);
         if (LINES > 2) draw_text(2, 0, COLS, STYLE_DIM, "a run goes on meanwhile; q leaves");
         return;
     }
-    bool of_run = studio->run->phase != RUN_UNKNOWN && studio->screen != SCREEN_HOME && studio->screen != SCREEN_EDIT &&
+    bool of_draft_alone = studio->screen == SCREEN_EDIT && studio->run_settings == NULL;
+    bool of_run = studio->run->phase != RUN_UNKNOWN && studio->screen != SCREEN_HOME && !of_draft_alone &&
                   studio->screen != SCREEN_MIXER;
     bool of_draft = (studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS) && studio_is_editing(studio);
     if (of_run && !of_draft)
@@ -445,15 +502,20 @@ static void question_key(struct studio *studio, const struct input_event *event)
     }
 }
 
+static void run_from_palette(struct studio *studio, int index)
+{
+    const struct screen_command *found[PALETTE_CAPACITY];
+    int count = palette_matches(studio, found, PALETTE_CAPACITY);
+    close_popup(studio);
+    if (index >= 0 && index < count) studio_command(studio, found[index]->id, false);
+}
+
 static void palette_key(struct studio *studio, const struct input_event *event)
 {
     if (event->key == KEY_CODE_ESCAPE) {
         close_popup(studio);
     } else if (event->key == KEY_CODE_ENTER || event->key == '\n') {
-        const struct screen_command *found[96];
-        int count = palette_matches(studio, found, 96);
-        close_popup(studio);
-        if (studio->palette.cursor < count) studio_command(studio, found[studio->palette.cursor]->id, false);
+        run_from_palette(studio, studio->palette.cursor);
     } else if (event->key == KEY_CODE_UP) {
         if (studio->palette.cursor > 0) studio->palette.cursor--;
     } else if (event->key == KEY_CODE_DOWN || event->key == KEY_CODE_TAB) {
@@ -463,11 +525,22 @@ static void palette_key(struct studio *studio, const struct input_event *event)
     }
 }
 
+/* What was typed is not lost: the prompt opens with it when it is asked for again. */
+static void leave_prompt(struct studio *studio)
+{
+    close_popup(studio);
+    if (strcmp(studio->prompt.field.text, studio->prompt.offered) == 0) return;
+    snprintf(studio->unfinished.title, sizeof studio->unfinished.title, "%s", studio->prompt.title);
+    snprintf(studio->unfinished.offered, sizeof studio->unfinished.offered, "%s", studio->prompt.offered);
+    snprintf(studio->unfinished.typed, sizeof studio->unfinished.typed, "%s", studio->prompt.field.text);
+    studio_say(studio, MESSAGE_INFO, "not taken over; what you typed is there when you open it again");
+}
+
 static void prompt_key(struct studio *studio, const struct input_event *event)
 {
     bool enter = event->key == KEY_CODE_ENTER || event->key == '\n';
     if (event->key == KEY_CODE_ESCAPE) {
-        close_popup(studio);
+        leave_prompt(studio);
     } else if (enter && event->kind == INPUT_PASTED) {
         if (studio->prompt.line == NULL) return;
         if (studio->prompt.field.length > 0) studio->prompt.line(studio, studio->prompt.field.text);
@@ -506,6 +579,23 @@ static void filter_key(struct studio *studio, const struct input_event *event)
     } else if (field_key(&studio->filter_field, event)) {
         snprintf(filter, FILTER_CAPACITY, "%.*s", FILTER_CAPACITY - 1, studio->filter_field.text);
     }
+}
+
+void chrome_popup_click(struct studio *studio, int row, int column)
+{
+    struct area popup = chrome_popup_area(studio, LINES, COLS);
+    if (!area_contains(popup, row, column)) {
+        if (studio->popup == POPUP_PROMPT)
+            leave_prompt(studio);
+        else
+            close_popup(studio);
+        return;
+    }
+    int choice = row - (popup.row + popup.rows - 1 - studio->question.count);
+    if (studio->popup == POPUP_QUESTION && choice >= 0 && choice < studio->question.count)
+        choose(studio, choice);
+    else if (studio->popup == POPUP_PALETTE && row >= popup.row + PALETTE_HEAD && row < popup.row + popup.rows - 1)
+        run_from_palette(studio, studio->palette.first + row - popup.row - PALETTE_HEAD);
 }
 
 bool chrome_popup_key(struct studio *studio, const struct input_event *event)

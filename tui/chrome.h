@@ -10,8 +10,10 @@ void chrome_draw(struct studio *studio);
 bool chrome_popup_key(struct studio *studio, const struct input_event *event);
 /* The area of the open popup on a screen of this size; empty when none is open. */
 struct area chrome_popup_area(const struct studio *studio, int rows, int columns);
-/* The command of the footer or tab under a click; COMMAND_NONE elsewhere. */
-enum command_id chrome_click(const struct studio *studio, int row, int column);
+/* The words of the frame (tab, footer, remedy) under a click; NULL elsewhere. */
+const struct button *chrome_button_at(const struct studio *studio, int row, int column);
+/* A click while a popup is open: chooses in it, or closes it when it goes elsewhere. */
+void chrome_popup_click(struct studio *studio, int row, int column);
 void chrome_open_palette(struct studio *studio);
 
 #endif

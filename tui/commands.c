@@ -68,10 +68,13 @@ static const struct screen_command table[] = {
     {COMMAND_ROLLBACK, "roll back", "R", NULL, "go back to a checkpoint", RUNNING},
     {COMMAND_STOP, "stop and save", "X", "stop", "save, then end the run", RUNNING},
     {COMMAND_BRANCH, "new run from this checkpoint", "N", "new run",
-     "begin another run with the newest checkpoint's adapter, under other settings", RUNNING | ON(PROMPTS)},
+     "begin another run with the newest checkpoint's adapter, under other settings", RUNNING | ON(PROMPTS) | ON(EDIT)},
     {COMMAND_RESUME, "resume the run", "r", "resume", "go on from the newest checkpoint, when the run has ended",
      ON(TUNE)},
-    {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep the settings of this run as a preset", ON(TUNE)},
+    {COMMAND_EDIT, "settings of the run", "e", "settings", "every setting of this run; those that are fixed are locked",
+     ON(TUNE)},
+    {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep the settings of this run, as they are now, as a preset",
+     ON(TUNE)},
     {COMMAND_EXPORT, "export the adapter", "E", "export", "the newest adapter of this run as a file for other programs",
      ON(TUNE) | ON(RUNS)},
     {COMMAND_ENLARGE, "enlarge", "Enter z", NULL, "this pane over the whole screen, and back", ON(TUNE)},
@@ -84,7 +87,9 @@ static const struct screen_command table[] = {
     {COMMAND_ADD, "add a prompt", "a", "add", "type a prompt; pasting many lines adds them all", ON(PROMPTS)},
     {COMMAND_OPEN, "edit the prompt", "Enter e", "edit", "change this prompt", ON(PROMPTS)},
     {COMMAND_DELETE, "remove the prompt", "d Delete", "remove", "take this prompt out; u brings it back", ON(PROMPTS)},
-    {COMMAND_TOGGLE, "train or held-out", "Space", "train/held-out", "move this prompt to the other list", ON(PROMPTS)},
+    {COMMAND_TOGGLE, "tick or untick", "Space", "tick", "use this prompt, or leave it out and keep it in the list",
+     ON(PROMPTS)},
+    {COMMAND_MOVE, "train or held-out", "m", "move", "move this prompt to the other list", ON(PROMPTS)},
     {COMMAND_LOAD_FILE, "load a file", "f", "file", "add the prompts of a text file, one a line", ON(PROMPTS)},
     /* movement */
     {COMMAND_UP, "up", "Up k", NULL, "up", LISTS},
@@ -171,17 +176,25 @@ static bool has_token(const char *keys, const char *token)
     return false;
 }
 
-enum command_id command_of_key(enum screen_id screen, const struct input_event *event)
+static enum command_id bound_to(enum screen_id screen, const struct input_event *key)
 {
-    if (event->modifiers & MODIFIER_ALT) return COMMAND_NONE;
     char token[16];
-    struct input_event key = *event;
-    /* Shift with h and l means coarse steps, as it does with the arrows. */
-    if (key.key == 'H' || key.key == 'J' || key.key == 'K') key.key += 32;
-    command_key_token(&key, token, sizeof token);
+    command_key_token(key, token, sizeof token);
     for (size_t index = 0; index < sizeof table / sizeof *table; index++)
         if ((table[index].screens & (1u << screen)) && has_token(table[index].keys, token)) return table[index].id;
     return COMMAND_NONE;
+}
+
+enum command_id command_of_key(enum screen_id screen, const struct input_event *event)
+{
+    if (event->modifiers & MODIFIER_ALT) return COMMAND_NONE;
+    struct input_event key = *event;
+    /* Shift with h and l means coarse steps, as it does with the arrows. */
+    if (key.key == 'H' || key.key == 'J' || key.key == 'K') key.key += 32;
+    enum command_id id = bound_to(screen, &key);
+    if (id != COMMAND_NONE || key.key != 'L') return id;
+    key.key = 'l'; /* where L is no key of its own */
+    return bound_to(screen, &key);
 }
 
 const struct screen_command *screen_command_find(enum command_id id, enum screen_id screen)

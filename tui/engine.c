@@ -25,13 +25,6 @@ static void replace(cJSON **place, const cJSON *message, const char *key)
     *place = cJSON_Duplicate(item, 1);
 }
 
-static void start_anyway(struct studio *studio, int now)
-{
-    const cJSON *preset = studio->draft;
-    if (preset == NULL) return;
-    studio_start(studio, preset, item_text(preset, "name", "preset"), now ? "now" : "queue");
-}
-
 static void take_start(struct studio *studio, const struct request *request, const cJSON *message)
 {
     if (item_true(message, "ok")) {
@@ -43,13 +36,14 @@ static void take_start(struct studio *studio, const struct request *request, con
     }
     if (item_true(message, "busy")) {
         studio_ask(studio, "The device is busy", item_text(message, "error", "another run is using it"));
-        studio_add_choice(studio, 'w', "queue: start when it is free", start_anyway, 0);
-        studio_add_choice(studio, 'r', "run anyway, both slower", start_anyway, 1);
+        studio_add_choice(studio, 'w', "queue: start when it is free", studio_start_anyway, 0);
+        studio_add_choice(studio, 'r', "run anyway, both slower", studio_start_anyway, 1);
         studio_add_choice(studio, 'c', "cancel", NULL, 0);
         return;
     }
     studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, item_text(message, "error", "refused"));
-    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY) studio_offer_remedies(studio);
+    bool resumed = item_get(studio->start_asked, "resume") != NULL;
+    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY && !resumed) studio_offer_remedies(studio);
 }
 
 static void attach_to_newest(struct studio *studio, int argument)
@@ -185,6 +179,14 @@ static void settle_sliders(struct studio *studio)
     }
 }
 
+/* What the engine warns of (a step that was skipped, a checkpoint that could not be written) is said on every screen.
+ */
+static void repeat_warning(struct studio *studio, const cJSON *message)
+{
+    if (strcmp(item_text(message, "level", "info"), "info") == 0) return;
+    studio_say(studio, MESSAGE_WARNING, "%s; 0 shows the log", item_text(message, "text", "the engine has a warning"));
+}
+
 static void take_message(void *context, struct client *client, const char *type, const cJSON *message)
 {
     struct studio *studio = context;
@@ -206,6 +208,7 @@ static void take_message(void *context, struct client *client, const char *type,
     } else {
         run_take_message(studio->run, type, message);
         if (strcmp(type, "event") == 0) settle_sliders(studio);
+        if (strcmp(type, "log") == 0) repeat_warning(studio, message);
     }
 }
 

@@ -32,6 +32,27 @@ struct list {
     int cursor, top;
 };
 
+/* An area of the present screen that takes clicks: a list, whose first row shows the item `first`, or a whole pane. */
+struct click_target {
+    struct area area;
+    int pane, first;
+};
+
+struct click {
+    int pane, row, column; /* row and column in the target's area */
+    int item;              /* of a list: target's first plus row */
+    bool drag;             /* the mouse moves with its button held */
+};
+
+/* Words that do something when they are clicked: a command, or where that is COMMAND_NONE, a key. */
+struct button {
+    int row, column, columns;
+    enum command_id command;
+    char key;
+};
+
+enum { BUTTONS = 48, CLICK_TARGETS = 8 };
+
 /* What a pending request is for. */
 enum request_purpose {
     REQUEST_NONE,
@@ -56,12 +77,20 @@ struct request {
 
 enum { REQUESTS = 32 };
 
+/* Where a draft comes from. */
+struct draft_origin {
+    char name[128]; /* of the preset */
+    char run[4096]; /* whose checkpoint a new run of the draft begins with; "": a fresh adapter */
+    int step;
+};
+
 /* A change that u takes back. */
 struct undo {
     enum { UNDO_DRAFT, UNDO_SETTING, UNDO_PRESET_DELETED } kind;
-    cJSON *before; /* draft or preset, owned */
-    char key[96];  /* setting */
-    double value;  /* its earlier value */
+    cJSON *before;              /* draft or preset, owned */
+    struct draft_origin origin; /* of the draft */
+    char key[96];               /* setting */
+    double value;               /* its earlier value */
 };
 
 struct tune_view {
@@ -72,6 +101,8 @@ struct tune_view {
     double target[RUN_REWARDS]; /* weight as the slider stands; NaN: as applied */
     int64_t target_since[RUN_REWARDS];
     double muted[RUN_REWARDS]; /* weight before muting; NaN: not muted */
+    bool dragged;              /* the mouse holds a slider */
+    double drag_largest;       /* weight at its right end, which stays while it is held */
 };
 
 struct rewards_view {
@@ -100,6 +131,7 @@ struct thumbnail {
 
 struct grid_view {
     int row, column, top, left;
+    int cell_rows, cell_columns; /* of one picture with its gap, as drawn */
     bool enlarged;
     struct thumbnail *thumbnails; /* cache, count of them */
     int thumbnail_count;
@@ -107,20 +139,22 @@ struct grid_view {
 
 struct mixer_adapter {
     char name[128], path[4200], run[4096];
-    double scale, muted;
+    double scale; /* of ΔW */
     bool on;
+    bool current; /* the adapter being tuned, as it is now; has no path */
 };
 
-enum { MIXER_ADAPTERS = 8 };
+enum { MIXER_ADAPTERS = 64 };
 
 struct mixer_view {
     struct mixer_adapter adapters[MIXER_ADAPTERS];
-    int count, cursor, prompt;
+    int count, cursor, top, prompt;
     struct image picture;
     char prompt_text[512];
     int request;     /* id of the sample in work; 0: none */
     int64_t changed; /* when a slider moved last; 0: the picture is up to date */
     bool loaded;
+    bool dragged; /* the mouse holds a slider */
     char error[300];
 };
 
@@ -128,6 +162,14 @@ struct mixer_view {
 struct preview_picture {
     char path[4300];
     struct image image;
+};
+
+/* A run as its folder had it when it was read last. */
+struct compared_run {
+    char path[4096];
+    int64_t size, modified; /* of metrics.jsonl: bytes, nanoseconds since 1970 */
+    struct run *run;        /* NULL: none was readable */
+    struct preview_picture picture;
 };
 
 struct studio {
@@ -151,7 +193,6 @@ struct studio {
     cJSON *catalogue, *runs; /* as the engine sent them; may be NULL */
     char engine_error[600];
     struct run *run;
-    struct run *other; /* for comparison */
 
     enum screen_id screen, previous;
     char filter[SCREEN_COUNT][FILTER_CAPACITY];
@@ -174,23 +215,31 @@ struct studio {
         struct field field;
         void (*done)(struct studio *studio, const char *text);
         void (*line)(struct studio *studio, const char *text); /* each pasted line; NULL: lines are joined */
+        char offered[FIELD_CAPACITY];                          /* the text that the field opened with */
     } prompt;
+    /* What was typed into a prompt that Esc has closed: the same prompt opens with it again. */
+    struct {
+        char title[80], offered[FIELD_CAPACITY], typed[FIELD_CAPACITY];
+    } unfinished;
     struct {
         struct field field;
-        int cursor;
+        int cursor, first; /* command: under the cursor, in the first row */
     } palette;
     int help_top;
 
     cJSON *draft; /* the preset being edited; NULL: none */
     bool draft_changed;
-    bool draft_shown;      /* the rewards and prompts screens show the draft, not the run on screen */
-    char draft_from[4096]; /* run whose checkpoint a new run of the draft begins with; "": a fresh adapter */
-    int draft_from_step;
-    char draft_name[128];
+    bool draft_shown; /* the rewards and prompts screens show the draft, not the run on screen */
+    struct draft_origin origin;
+    /* The run's preset with its settings as they are now, shown by the settings screen in place of the draft; NULL: the
+     * draft is shown. */
+    cJSON *run_settings;
+    cJSON *start_asked; /* the request that started or resumed a run last, to be made again in another way */
     /* What the draft's prompt files hold beyond its own prompts, training and held-out: arrays, or NULL. */
     cJSON *file_prompts[2];
-    cJSON *plan;      /* newest answer for the draft */
-    int64_t plan_due; /* 0: none */
+    cJSON *unticked[2]; /* prompts that the draft once had and that were left out: arrays, or NULL */
+    cJSON *plan;        /* newest answer for the draft */
+    int64_t plan_due;   /* 0: none */
     char plan_error[400];
     bool remedies_due;       /* a plan has come since remedies were offered last */
     bool refused_for_memory; /* a start was refused: the plan's remedies are still to be offered */
@@ -199,8 +248,8 @@ struct studio {
 
     struct list home[2];
     int home_pane;
-    struct preview_picture preview[2];  /* of the home screen */
-    struct preview_picture compared[2]; /* of two runs side by side */
+    struct preview_picture preview[2]; /* of the home screen */
+    struct compared_run compared[2];   /* two runs side by side */
     struct list runs_list, edit, log, compare;
     char marked[LIST_MARKS][4096]; /* run paths or preset names; empty: none */
     char export_run[4096];         /* whose adapter is being exported */
@@ -211,14 +260,10 @@ struct studio {
     struct timeline_view timeline;
     struct grid_view grid;
     struct mixer_view mixer;
-    struct area home_lists[2]; /* rows of the two lists of the home screen: a click chooses list and row */
-    struct {
-        int row, column, columns;
-        enum command_id command;
-    } footer[32];
-    int footer_count;
-    struct area list_area; /* of the list under the cursor: a click chooses a row */
-    int list_first;
+    struct button buttons[BUTTONS];
+    int button_count;
+    struct click_target targets[CLICK_TARGETS], pressed; /* pressed: where the mouse button went down */
+    int target_count;
 };
 
 /* A screen is its data plus these functions; NULL where there is nothing to do. */
@@ -228,14 +273,19 @@ struct screen {
     void (*draw)(struct studio *studio, struct area body);
     /* True when the screen has dealt with the command. `coarse`: Shift was held. */
     bool (*command)(struct studio *studio, enum command_id command, bool coarse);
-    /* A click on a row of list_area, counted from its top; `again`: the row was under the cursor already. */
-    void (*click)(struct studio *studio, int row, int column, bool again);
+    /* A click into one of the areas that the screen had named by studio_take_clicks. */
+    void (*click)(struct studio *studio, const struct click *click);
 };
 
 extern const struct screen screen_home, screen_edit, screen_tune, screen_rewards, screen_prompts, screen_timeline,
     screen_grid, screen_compare, screen_mixer, screen_runs, screen_log;
 const struct screen *screen_of(enum screen_id id);
 
+/* studio.c: as if a key had been pressed on the present screen */
+void studio_command(struct studio *studio, enum command_id command, bool coarse);
+void studio_key(struct studio *studio, uint32_t key);
+/* mouse.c */
+void studio_mouse(struct studio *studio, const struct input_event *event);
 /* actions.c: what screens ask the studio to do */
 void studio_go(struct studio *studio, enum screen_id screen);
 void studio_say(struct studio *studio, enum message_level level, const char *format, ...)
@@ -256,30 +306,48 @@ void studio_start(struct studio *studio, const cJSON *preset, const char *preset
 void studio_resume(struct studio *studio, const char *run_path, const char *when);
 void studio_attach(struct studio *studio, const char *socket);
 void studio_open_run(struct studio *studio, const cJSON *run);
-void studio_undo(struct studio *studio);
-void studio_push_undo_draft(struct studio *studio);
-void studio_draft_changed(struct studio *studio);
-void studio_edit_preset(struct studio *studio, const cJSON *preset);
-/* The draft becomes the run's preset with its present settings, for a new run that begins with its newest checkpoint.
- */
-void studio_branch(struct studio *studio);
-/* True where the rewards and prompts screens change the draft. */
-bool studio_is_editing(const struct studio *studio);
+/* Makes the start or resume that was refused because the device is busy again: at once, or when the device is free. */
+void studio_start_anyway(struct studio *studio, int now);
 void studio_leave(struct studio *studio);
 void studio_stop_run(struct studio *studio, int argument);
+/* draft.c: the preset being edited */
+/* A place for the next change that u takes back, zeroed; the oldest makes room. */
+struct undo *studio_push_undo(struct studio *studio);
+void studio_push_undo_draft(struct studio *studio);
+void studio_undo(struct studio *studio);
+void studio_draft_changed(struct studio *studio);
+/* A copy of the preset becomes the draft; a draft with changes that were not saved is what u brings back. */
+void studio_edit_preset(struct studio *studio, const cJSON *preset);
+/* True when the draft is that preset with changes that were not saved: it is shown again as it is. */
+bool studio_return_to_draft(struct studio *studio, const char *name);
+/* The run's preset becomes the draft with the settings as they are now, for a new run that begins with its newest
+ * checkpoint. */
+void studio_branch(struct studio *studio);
+/* The preset as started, with what was changed while the run went on; the caller deletes it. */
+cJSON *studio_present_preset(const struct run *run);
+/* True where the rewards and prompts screens change the draft. */
+bool studio_is_editing(const struct studio *studio);
 /* What does not fit in memory: shows the settings of the draft, where what would fit is offered as soon as it is
  * planned. */
 void studio_offer_remedies(struct studio *studio);
 void studio_save_draft(struct studio *studio);
+/* Goes to the settings of the run on screen, of which only few may change while it is on. */
+void studio_show_run_settings(struct studio *studio);
+/* Saves the settings of the run on screen, as they are now, as a preset. */
+void studio_save_run(struct studio *studio);
 /* Of a catalogue: puts the cursor of the home screen where a first run should start. */
 void home_choose_first(struct studio *studio, const cJSON *catalogue);
 /* Asks for a file name and writes the newest adapter of the run there. */
 void studio_export(struct studio *studio, const char *run_path, const char *name);
+/* views/mixer.c: asks for the picture as the sliders stand. */
+void mixer_request(struct studio *studio);
 /* engine.c: what engines send */
 struct client_handler studio_handler(struct studio *studio);
 
 /* The client that answers questions about presets: the studio's own engine, else the run's. */
 struct client *studio_asker(struct studio *studio);
+/* While a screen draws it names where clicks go (mouse.c); what is named first lies on top. */
+void studio_take_clicks(struct studio *studio, struct area area, int pane, int first);
 bool list_move(struct list *list, int count, int page, enum command_id command);
 /* Keeps the cursor on the list and inside `rows`; returns the first row to draw. */
 int list_window(struct list *list, int count, int rows);

@@ -17,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-void studio_command(struct studio *studio, enum command_id command, bool coarse);
-
 enum {
     FRAME_INTERVAL = 66, /* milliseconds between frames that no key asked for */
     UNSENT_LIMIT = 32 << 10,
@@ -129,8 +127,8 @@ static void go_back(struct studio *studio)
     } else if (studio->message_level != MESSAGE_NONE) {
         studio_dismiss(studio);
     } else if (studio->screen != SCREEN_HOME) {
-        enum screen_id back =
-            studio->screen == SCREEN_EDIT || studio->previous == studio->screen ? SCREEN_HOME : studio->previous;
+        enum screen_id back = studio->previous == studio->screen ? SCREEN_HOME : studio->previous;
+        if (studio->screen == SCREEN_EDIT) back = studio->run_settings != NULL ? SCREEN_TUNE : SCREEN_HOME;
         studio_go(studio, back);
         studio->previous = SCREEN_HOME;
     }
@@ -270,40 +268,10 @@ static bool take_remedy(struct studio *studio, uint32_t key)
     return false;
 }
 
-static void take_mouse(struct studio *studio, const struct input_event *event)
+void studio_key(struct studio *studio, uint32_t key)
 {
-    const struct screen *screen = screen_of(studio->screen);
-    if (event->action == MOUSE_WHEEL_UP || event->action == MOUSE_WHEEL_DOWN) {
-        enum command_id direction = event->action == MOUSE_WHEEL_UP ? COMMAND_UP : COMMAND_DOWN;
-        if (studio->popup == POPUP_HELP)
-            studio->help_top += direction == COMMAND_UP ? -3 : 3;
-        else if (studio->popup == POPUP_NONE)
-            studio_command(studio, direction, false);
-        studio->dirty = true;
-        return;
-    }
-    if (event->action != MOUSE_PRESS && event->action != MOUSE_DRAG) return;
-    struct area popup = chrome_popup_area(studio, LINES, COLS);
-    if (!area_empty(popup)) {
-        int row = event->row - (popup.row + popup.rows - 1 - studio->question.count);
-        if (studio->popup == POPUP_QUESTION && event->action == MOUSE_PRESS && row >= 0 &&
-            row < studio->question.count) {
-            studio->question.cursor = row;
-            struct input_event enter = {.kind = INPUT_KEY, .key = KEY_CODE_ENTER};
-            chrome_popup_key(studio, &enter);
-        } else if (!area_contains(popup, event->row, event->column) && event->action == MOUSE_PRESS) {
-            studio->popup = POPUP_NONE;
-        }
-        studio->dirty = true;
-        return;
-    }
-    enum command_id command = chrome_click(studio, event->row, event->column);
-    if (command != COMMAND_NONE && event->action == MOUSE_PRESS) {
-        studio_command(studio, command, false);
-    } else if (screen->click != NULL && area_contains(studio->list_area, event->row, event->column)) {
-        screen->click(studio, event->row - studio->list_area.row, event->column - studio->list_area.column, false);
-        studio->dirty = true;
-    }
+    struct input_event event = {.kind = INPUT_KEY, .key = key};
+    if (!take_remedy(studio, key)) studio_command(studio, command_of_key(studio->screen, &event), false);
 }
 
 static void take_event(struct studio *studio, const struct input_event *event)
@@ -314,7 +282,7 @@ static void take_event(struct studio *studio, const struct input_event *event)
     }
     studio->dirty = studio->dirty_by_key = true;
     if (event->kind == INPUT_MOUSE) {
-        take_mouse(studio, event);
+        studio_mouse(studio, event);
         return;
     }
     studio->offered = true; /* whoever types knows where to go: nothing pops up under the hands */
@@ -348,6 +316,26 @@ static void take_signals(struct studio *studio, int descriptor)
     }
 }
 
+static void resume_run(struct studio *studio, int argument)
+{
+    (void)argument;
+    studio_resume(studio, studio->run->path, "ask");
+}
+
+static void show_log(struct studio *studio, int argument)
+{
+    (void)argument;
+    studio_go(studio, SCREEN_LOG);
+}
+
+/* Under the message that a run has failed: what can be done about it. */
+static void offer_way_on(struct studio *studio)
+{
+    if (studio->run->checkpoint_count > 0)
+        studio_add_remedy(studio, 'r', "resume from the newest checkpoint", resume_run, 0);
+    studio_add_remedy(studio, '0', "log", show_log, 0);
+}
+
 /* The engine of the run went away without saying `end`: its last words are at the end of its log. */
 static void report_lost_engine(struct studio *studio)
 {
@@ -362,9 +350,9 @@ static void report_lost_engine(struct studio *studio)
         words[strcspn(words, "\n")] = 0;
     }
     studio->run->phase = RUN_LOST;
-    studio_say(studio, MESSAGE_ERROR,
-               "the engine of %s died at step %d%s%s; r resumes from the newest checkpoint, 0 shows the log",
-               studio->run->name, studio->run->step, words[0] ? ". Its last words: " : "", words);
+    studio_say(studio, MESSAGE_ERROR, "the engine of %s died at step %d%s%s", studio->run->name, studio->run->step,
+               words[0] ? ". Its last words: " : "", words);
+    offer_way_on(studio);
 }
 
 static void drop_live(struct studio *studio)
@@ -374,14 +362,16 @@ static void drop_live(struct studio *studio)
     client_close(studio->live);
     studio->live = NULL;
     enum run_phase phase = studio->run->phase;
-    if (phase == RUN_UNKNOWN)
-        studio_say(studio, MESSAGE_ERROR, "%s", error);
-    else if (phase == RUN_FAILED)
+    if (phase == RUN_UNKNOWN) {
+        studio_say(studio, MESSAGE_ERROR, "%s; 9 lists the runs", error);
+    } else if (phase == RUN_FAILED) {
         studio_say(studio, MESSAGE_ERROR, "%s", studio->run->error);
-    else if (run_alive(studio->run))
+        offer_way_on(studio);
+    } else if (run_alive(studio->run)) {
         report_lost_engine(studio);
-    else
+    } else {
         studio_say(studio, MESSAGE_INFO, "%s", studio->run->end_text[0] ? studio->run->end_text : "the run has ended");
+    }
     if (phase == RUN_FAILED && studio->run->end_status == STATUS_NO_MEMORY && studio->run->step == 0)
         studio_offer_remedies(studio);
     studio_request(studio, studio->engine, REQUEST_RUNS, "runs", NULL, "list the runs");
@@ -410,8 +400,6 @@ static void request_plan(struct studio *studio)
     cJSON_AddBoolToObject(body, "prompts", 1);
     studio_request(studio, studio_asker(studio), REQUEST_CHECK, "check", body, "read the prompts");
 }
-
-void mixer_request(struct studio *studio); /* views/mixer.c */
 
 /* What waits for a pause of the hands. Returns the milliseconds until the next such thing, -1 for none. */
 static int run_timers(struct studio *studio)
@@ -627,7 +615,12 @@ static void free_studio(struct studio *studio)
     cJSON_Delete(studio->runs);
     cJSON_Delete(studio->draft);
     cJSON_Delete(studio->plan);
-    for (int which = 0; which < 2; which++) cJSON_Delete(studio->file_prompts[which]);
+    cJSON_Delete(studio->start_asked);
+    cJSON_Delete(studio->run_settings);
+    for (int which = 0; which < 2; which++) {
+        cJSON_Delete(studio->file_prompts[which]);
+        cJSON_Delete(studio->unticked[which]);
+    }
     for (int index = 0; index < studio->undo_count; index++) cJSON_Delete(studio->undo[index].before);
     for (int index = 0; index < studio->grid.thumbnail_count; index++)
         image_free(&studio->grid.thumbnails[index].image);
@@ -637,10 +630,10 @@ static void free_studio(struct studio *studio)
     image_free(&studio->mixer.picture);
     for (int index = 0; index < 2; index++) {
         image_free(&studio->preview[index].image);
-        image_free(&studio->compared[index].image);
+        image_free(&studio->compared[index].picture.image);
+        run_free(studio->compared[index].run);
     }
     run_free(studio->run);
-    run_free(studio->other);
     pictures_free(studio->pictures);
     multiplexer_close(&studio->multiplexer);
     free(studio);
@@ -665,10 +658,9 @@ status studio_run(const struct studio_options *options)
     setlocale(LC_CTYPE, "");
     style_set_unicode(strcmp(nl_langinfo(CODESET), "UTF-8") == 0);
     studio->run = run_new();
-    studio->other = run_new();
     studio->pictures = pictures_new();
     studio->mouse = !options->no_mouse;
-    if (studio->run == NULL || studio->other == NULL || studio->pictures == NULL) {
+    if (studio->run == NULL || studio->pictures == NULL) {
         free_studio(studio);
         return status_error(STATUS_NO_MEMORY, "out of memory");
     }

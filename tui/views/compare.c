@@ -2,12 +2,13 @@
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/curves.h"
-#include "tui/views/home_preview.h"
+#include "tui/views/preview.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DIFFERENCES = 256 };
 
@@ -21,21 +22,105 @@ static void words_of(const cJSON *value, char *text, size_t size)
         snprintf(text, size, "-");
         return;
     }
+    if (cJSON_IsString(value)) {
+        snprintf(text, size, "%s", value->valuestring);
+        return;
+    }
     char *printed = cJSON_PrintUnformatted(value);
     snprintf(text, size, "%s", printed != NULL ? printed : "");
     cJSON_free(printed);
 }
 
-static void collect(const cJSON *left, const cJSON *right, const char *path, struct difference *found, int *count)
+/* How many of the strings are not among the others. */
+static int missing_from(const cJSON *strings, const cJSON *others)
 {
-    bool objects = (cJSON_IsObject(left) || left == NULL) && (cJSON_IsObject(right) || right == NULL);
-    if (!objects) {
-        struct difference difference;
+    const cJSON *string = NULL, *other = NULL;
+    int missing = 0;
+    cJSON_ArrayForEach(string, strings)
+    {
+        bool found = false;
+        cJSON_ArrayForEach(other, others) found = found || cJSON_Compare(string, other, 1);
+        missing += !found;
+    }
+    return missing;
+}
+
+/* A list of prompts is too long to be read beside another: how many it has, and how many of them alone. */
+static void words_of_list(const cJSON *list, const cJSON *other, char *text, size_t size)
+{
+    int count = cJSON_GetArraySize(list), alone = missing_from(list, other);
+    const cJSON *first = cJSON_GetArrayItem(list, 0);
+    if (count == 1 && cJSON_IsString(first))
+        snprintf(text, size, "%s", first->valuestring);
+    else
+        snprintf(text, size, alone > 0 ? "%d, %d of them only here" : "%d", count, alone);
+}
+
+static const cJSON *reward_with_id(const cJSON *rewards, const char *id)
+{
+    const cJSON *reward = NULL;
+    cJSON_ArrayForEach(reward, rewards)
+    {
+        if (strcmp(item_text(reward, "id", item_text(reward, "name", "")), id) == 0) return reward;
+    }
+    return NULL;
+}
+
+static void add_difference(const cJSON *left, const cJSON *right, const char *path, struct difference *found,
+                           int *count)
+{
+    struct difference difference;
+    bool lists = strncmp(path, "prompts.", 8) == 0 && (cJSON_IsArray(left) || cJSON_IsArray(right));
+    if (*count == DIFFERENCES || (lists && cJSON_Compare(left, right, 1))) return;
+    if (lists) {
+        words_of_list(left, right, difference.left, sizeof difference.left);
+        words_of_list(right, left, difference.right, sizeof difference.right);
+    } else {
         words_of(left, difference.left, sizeof difference.left);
         words_of(right, difference.right, sizeof difference.right);
-        if (strcmp(difference.left, difference.right) == 0 || *count == DIFFERENCES) return;
-        snprintf(difference.key, sizeof difference.key, "%s", path);
-        found[(*count)++] = difference;
+        if (strcmp(difference.left, difference.right) == 0) return;
+    }
+    snprintf(difference.key, sizeof difference.key, "%s", path);
+    found[(*count)++] = difference;
+}
+
+static void collect(const cJSON *left, const cJSON *right, const char *path, struct difference *found, int *count);
+
+/* Rewards of the same id are compared with each other, wherever they stand in their lists. */
+static void collect_rewards(const cJSON *left, const cJSON *right, struct difference *found, int *count)
+{
+    const cJSON *sides[2] = {left, right};
+    for (int side = 0; side < 2; side++) {
+        const cJSON *reward = NULL;
+        cJSON_ArrayForEach(reward, sides[side])
+        {
+            const char *id = item_text(reward, "id", item_text(reward, "name", "?"));
+            const cJSON *other = reward_with_id(sides[!side], id);
+            if (side == 1 && other != NULL) continue;
+            char path[120];
+            snprintf(path, sizeof path, "rewards.%.100s", id);
+            if (other != NULL)
+                collect(reward, other, path, found, count);
+            else if (*count < DIFFERENCES) {
+                struct difference difference = {.left = "-", .right = "-"};
+                snprintf(difference.key, sizeof difference.key, "%s", path);
+                snprintf(side == 0 ? difference.left : difference.right, sizeof difference.left, "weight %g",
+                         item_number(reward, "weight", 1));
+                found[(*count)++] = difference;
+            }
+        }
+    }
+}
+
+static void collect(const cJSON *left, const cJSON *right, const char *path, struct difference *found, int *count)
+{
+    if (strcmp(path, "rewards") == 0) {
+        collect_rewards(left, right, found, count);
+        return;
+    }
+    bool objects = (cJSON_IsObject(left) || left == NULL) && (cJSON_IsObject(right) || right == NULL);
+    if (!objects) {
+        add_difference(left, right, path, found, count);
         return;
     }
     const cJSON *sides[2] = {left, right};
@@ -73,6 +158,7 @@ static void draw_differences(struct studio *studio, struct area area, const cJSO
     draw_text(area.row, area.column + key + 1, width - 1, STYLE_CURVE_TOTAL, names[0]);
     draw_text(area.row, area.column + key + 1 + width, width, STYLE_CURVE_HELD_OUT, names[1]);
     int rows = area.rows - 1, first = list_window(&studio->compare, count, rows);
+    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, 0, first);
     for (int row = 0; row < rows && first + row < count; row++) {
         const struct difference *difference = &found[first + row];
         bool here = first + row == studio->compare.cursor;
@@ -102,8 +188,28 @@ static void draw_name(const struct run *run, const char *name, struct area area,
                 best != NULL ? best->step : 0);
 }
 
+/* The run as its folder has it now; read anew when its figures have grown. False when it cannot be read. */
+static bool load_run(struct compared_run *compared, const char *path)
+{
+    char name[4200];
+    struct stat found = {0};
+    snprintf(name, sizeof name, "%s/metrics.jsonl", path);
+    if (stat(name, &found) != 0) found = (struct stat){0};
+    int64_t modified = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
+    if (strcmp(compared->path, path) == 0 && compared->size == found.st_size && compared->modified == modified)
+        return compared->run != NULL;
+    snprintf(compared->path, sizeof compared->path, "%s", path);
+    compared->size = found.st_size;
+    compared->modified = modified;
+    if (compared->run == NULL) compared->run = run_new();
+    if (compared->run != NULL && run_load_folder(compared->run, path)) return true;
+    run_free(compared->run);
+    compared->run = NULL;
+    return false;
+}
+
 /* The newest picture of the first held-out prompt of each run, at the right of the area; returns the columns used. */
-static int draw_pictures(struct studio *studio, struct area area, struct run *const runs[2])
+static int draw_pictures(struct studio *studio, struct area area)
 {
     enum { LEAST_ROWS = 9, LEAST_CURVE = 48 };
     char path[4300];
@@ -112,11 +218,12 @@ static int draw_pictures(struct studio *studio, struct area area, struct run *co
         area.columns - 2 * (width + 2) < LEAST_CURVE)
         return 0;
     for (int side = 0; side < 2; side++) {
-        int steps[TEXT_LIST], count = run_sample_steps(runs[side]->path, steps, TEXT_LIST);
-        if (count == 0 || !run_sample_path(runs[side]->path, steps[count - 1], 0, path, sizeof path)) continue;
-        if (!preview_load(&studio->compared[side], path)) continue;
+        struct compared_run *compared = &studio->compared[side];
+        int steps[TEXT_LIST], count = run_sample_steps(compared->path, steps, TEXT_LIST);
+        if (count == 0 || !run_sample_path(compared->path, steps[count - 1], 0, path, sizeof path)) continue;
+        if (!preview_load(&compared->picture, path)) continue;
         struct area place = {area.row, area.column + area.columns - (2 - side) * (width + 2) + 2, area.rows - 1, width};
-        pictures_want(studio->pictures, place, &studio->compared[side].image);
+        pictures_want(studio->pictures, place, &compared->picture.image);
         draw_center(area.row + area.rows - 1, place.column, width, side == 0 ? STYLE_CURVE_TOTAL : STYLE_CURVE_HELD_OUT,
                     "step %d", steps[count - 1]);
     }
@@ -125,27 +232,23 @@ static int draw_pictures(struct studio *studio, struct area area, struct run *co
 
 static void draw_runs(struct studio *studio, struct area body)
 {
-    struct run *runs[2] = {run_new(), run_new()};
     const char *names[2] = {last_part(studio->marked[0]), last_part(studio->marked[1])};
-    bool loaded = runs[0] != NULL && runs[1] != NULL;
-    for (int side = 0; side < 2 && loaded; side++) {
-        loaded = run_load_folder(runs[side], studio->marked[side]);
-        if (!loaded)
-            draw_format(body.row, body.column, body.columns, STYLE_BAD, "%s cannot be read", studio->marked[side]);
+    for (int side = 0; side < 2; side++) {
+        if (load_run(&studio->compared[side], studio->marked[side])) continue;
+        draw_format(body.row, body.column, body.columns, STYLE_BAD,
+                    "%s cannot be read; 9, then Space, takes its mark away", studio->marked[side]);
+        return;
     }
-    if (loaded) {
-        int upper = body.rows / 2 - 1, half = (body.columns - 16) / 2;
-        draw_text(body.row, body.column, 15, STYLE_TITLE, "held-out reward");
-        draw_name(runs[0], names[0], (struct area){body.row, body.column + 16, 1, half - 1}, STYLE_CURVE_TOTAL);
-        draw_name(runs[1], names[1], (struct area){body.row, body.column + 16 + half, 1, half}, STYLE_CURVE_HELD_OUT);
-        struct area curves = {body.row + 1, body.column, upper - 1, body.columns};
-        curves.columns -= draw_pictures(studio, curves, runs);
-        curves_draw_two(runs[0], runs[1], curves);
-        draw_differences(studio, (struct area){body.row + upper + 1, body.column, body.rows - upper - 1, body.columns},
-                         runs[0]->preset, runs[1]->preset, names);
-    }
-    run_free(runs[0]);
-    run_free(runs[1]);
+    const struct run *left = studio->compared[0].run, *right = studio->compared[1].run;
+    int upper = body.rows / 2 - 1, half = (body.columns - 16) / 2;
+    draw_text(body.row, body.column, 15, STYLE_TITLE, "held-out reward");
+    draw_name(left, names[0], (struct area){body.row, body.column + 16, 1, half - 1}, STYLE_CURVE_TOTAL);
+    draw_name(right, names[1], (struct area){body.row, body.column + 16 + half, 1, half}, STYLE_CURVE_HELD_OUT);
+    struct area curves = {body.row + 1, body.column, upper - 1, body.columns};
+    curves.columns -= draw_pictures(studio, curves);
+    curves_draw_two(left, right, curves);
+    draw_differences(studio, (struct area){body.row + upper + 1, body.column, body.rows - upper - 1, body.columns},
+                     left->preset, right->preset, names);
 }
 
 static void draw(struct studio *studio, struct area body)
@@ -169,6 +272,11 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     return list_move(&studio->compare, DIFFERENCES, 10, id);
 }
 
+static void click(struct studio *studio, const struct click *click)
+{
+    studio->compare.cursor = click->item;
+}
+
 const struct screen screen_compare = {
     .name = "Compare",
     .about = "Two presets: every setting in which they differ. Two runs: their held-out curves over each other as "
@@ -176,4 +284,5 @@ const struct screen screen_compare = {
              "Space on screen 1 or 9.",
     .draw = draw,
     .command = command,
+    .click = click,
 };

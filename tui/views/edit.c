@@ -2,6 +2,7 @@
  */
 #include "tui/screen/text.h"
 #include "tui/state.h"
+#include "tui/views/cost.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,9 +24,14 @@ static int shown_fields(const struct studio *studio, const cJSON *shown[TEXT_LIS
     return count;
 }
 
+static const cJSON *preset_shown(const struct studio *studio)
+{
+    return studio->run_settings != NULL ? studio->run_settings : studio->draft;
+}
+
 static const cJSON *value_of(const struct studio *studio, const cJSON *field)
 {
-    const cJSON *value = item_find(studio->draft, item_text(field, "key", ""));
+    const cJSON *value = item_find(preset_shown(studio), item_text(field, "key", ""));
     return value != NULL ? value : item_get(field, "default");
 }
 
@@ -54,23 +60,41 @@ static void words_of(const cJSON *value, char *text, size_t size)
     }
 }
 
-/* A run that begins with a checkpoint's adapter has that adapter's model and shape. */
+/* Most settings of a run are fixed; a run that begins with a checkpoint's adapter has that adapter's model and shape.
+ */
 static bool is_locked(const struct studio *studio, const cJSON *field)
 {
     const char *key = item_text(field, "key", "");
-    return studio->draft_from[0] != 0 && (strncmp(key, "lora.", 5) == 0 || strcmp(key, "model") == 0);
+    if (studio->run_settings != NULL) return !item_true(field, "live") || studio->live == NULL;
+    return studio->origin.run[0] != 0 && (strncmp(key, "lora.", 5) == 0 || strcmp(key, "model") == 0);
 }
 
 static void say_locked(struct studio *studio, const cJSON *field)
 {
-    studio_say(studio, MESSAGE_INFO, "%s is the checkpoint's and stays; 1, then e, edits a preset for a fresh adapter",
-               item_text(field, "label", "this"));
+    const char *label = item_text(field, "label", "this");
+    if (studio->run_settings == NULL)
+        studio_say(studio, MESSAGE_INFO,
+                   "%s is the checkpoint's and stays; 1, then e, edits a preset for a fresh adapter", label);
+    else if (studio->live == NULL)
+        studio_say(studio, MESSAGE_INFO, "this run has ended; N begins a new run from its newest checkpoint");
+    else
+        studio_say(studio, MESSAGE_INFO,
+                   "%s is fixed while the run is on; N begins a new run from its newest checkpoint, with others",
+                   label);
 }
 
 static void put(struct studio *studio, const cJSON *field, cJSON *value)
 {
+    const char *key = item_text(field, "key", "notes");
+    if (studio->run_settings != NULL) {
+        const cJSON *before = value_of(studio, field);
+        if (cJSON_IsNumber(value) && cJSON_IsNumber(before))
+            studio_set_value(studio, key, value->valuedouble, before->valuedouble);
+        cJSON_Delete(value);
+        return;
+    }
     studio_push_undo_draft(studio);
-    item_put(studio->draft, item_text(field, "key", "notes"), value);
+    item_put(studio->draft, key, value);
     studio_draft_changed(studio);
 }
 
@@ -233,7 +257,11 @@ static void draw_field(const struct studio *studio, const cJSON *field, const ch
     bool changed = strcmp(text, fallback) != 0;
     if (here) draw_fill((struct area){row, area.column, 1, area.columns}, STYLE_SELECTED);
     if (group != NULL) draw_text(row, area.column, 11, here ? STYLE_SELECTED : STYLE_ACCENT, group);
-    draw_text(row, area.column + 12, 18, here ? STYLE_SELECTED : STYLE_TEXT,
+    bool fixed = studio->run_settings != NULL && is_locked(studio, field);
+    draw_text(row, area.column + 12, 18,
+              here    ? STYLE_SELECTED
+              : fixed ? STYLE_DIM
+                      : STYLE_TEXT,
               item_text(field, "label", item_text(field, "key", "?")));
     const char *unit = item_text(field, "unit", "");
     int used = draw_text(row, area.column + 31, area.columns - 33,
@@ -244,62 +272,14 @@ static void draw_field(const struct studio *studio, const cJSON *field, const ch
     if (unit[0] != 0 && cJSON_IsNumber(value_of(studio, field)))
         draw_text(row, area.column + 32 + used, area.columns - 33 - used, here ? STYLE_SELECTED : STYLE_DIM, unit);
     bool locked = is_locked(studio, field);
-    if (locked)
+    if (locked && studio->run_settings == NULL)
         draw_right(row, area.column + area.columns - 22, 21, here ? STYLE_SELECTED : STYLE_DIM, "of the checkpoint");
+    if (!locked && studio->run_settings != NULL)
+        draw_right(row, area.column + area.columns - 25, 21, here ? STYLE_SELECTED : STYLE_GOOD, "may change now");
     bool adjustable =
         !locked && (is_numeric(field) || is_kind(field, "choice") || is_kind(field, "flags") || is_kind(field, "seed"));
     if (here && adjustable) draw_text(row, area.column + 29, 1, STYLE_SELECTED, "\u2190");
     if (here && adjustable) draw_text(row, area.column + area.columns - 2, 1, STYLE_SELECTED, "\u2192");
-}
-
-/* Predicted memory, time and size, in a column or in one row. */
-static void draw_cost(const struct studio *studio, struct area area)
-{
-    const cJSON *plan = studio->plan;
-    char text[32], free_text[32];
-    if (studio->plan_error[0] != 0) {
-        draw_wrapped(area, STYLE_BAD, studio->plan_error);
-        return;
-    }
-    if (plan == NULL) {
-        draw_text(area.row, area.column, area.columns, STYLE_DIM, "working out what this costs \u2026");
-        return;
-    }
-    double total = item_number(plan, "total_bytes", NAN);
-    double available = item_number(plan, "limit_bytes", item_number(plan, "free_bytes", NAN));
-    bool fits = item_get(plan, "fits") == NULL || item_true(plan, "fits");
-    double seconds = item_number(plan, "seconds_per_step", NAN), adapter = item_number(plan, "adapter_bytes", NAN);
-    if (area.rows < 4) {
-        char adapter_text[32], time_text[32];
-        draw_format(area.row, area.column, area.columns, fits ? STYLE_TEXT : STYLE_BAD,
-                    "memory %s of %s \u00b7 %s a step \u00b7 adapter %s%s", words_bytes(text, sizeof text, total),
-                    words_bytes(free_text, sizeof free_text, available),
-                    words_seconds(time_text, sizeof time_text, seconds),
-                    words_bytes(adapter_text, sizeof adapter_text, adapter), fits ? "" : " \u00b7 does not fit");
-        return;
-    }
-    int row = area.row;
-    draw_text(row++, area.column, area.columns, STYLE_LIVE, "what it costs");
-    draw_text(row, area.column, 14, STYLE_DIM, "memory");
-    draw_format(row, area.column + 14, area.columns - 14, fits ? STYLE_TEXT : STYLE_BAD, "%s of %s free%s",
-                words_bytes(text, sizeof text, total), words_bytes(free_text, sizeof free_text, available),
-                fits ? "" : ": does not fit");
-    row++;
-    draw_bar(row++, area.column, area.columns - 2, available > 0 ? total / available : 0,
-             fits ? STYLE_ACCENT : STYLE_BAD);
-    draw_text(row, area.column, 14, STYLE_DIM, "a step");
-    draw_text(row++, area.column + 14, area.columns - 14, STYLE_TEXT, words_seconds(text, sizeof text, seconds));
-    draw_text(row, area.column, 14, STYLE_DIM, "adapter");
-    draw_text(row++, area.column + 14, area.columns - 14, STYLE_TEXT, words_bytes(text, sizeof text, adapter));
-    row++;
-    const cJSON *line = NULL;
-    cJSON_ArrayForEach(line, item_get(plan, "lines"))
-    {
-        if (row >= area.row + area.rows) return;
-        draw_text(row, area.column, area.columns - 12, STYLE_DIM, item_text(line, "name", ""));
-        draw_right(row++, area.column + area.columns - 12, 10, STYLE_DIM, "%s",
-                   words_bytes(text, sizeof text, item_number(line, "bytes", NAN)));
-    }
 }
 
 static void draw_over(const char *error, struct area area)
@@ -336,26 +316,45 @@ static void offer_remedies(struct studio *studio)
                           apply_remedy, index);
 }
 
+/* Whose settings these are, and what can be done with them. */
+static void draw_heading(const struct studio *studio, struct area area)
+{
+    const struct draft_origin *origin = &studio->origin;
+    int hint = 31;
+    if (studio->run_settings != NULL) {
+        bool alive = studio->live != NULL && run_alive(studio->run);
+        draw_text(area.row, area.column, area.columns - hint, STYLE_TITLE, "settings of this run");
+        draw_right(area.row, area.column + area.columns - 40, 39, STYLE_DIM, "%s",
+                   alive ? "fixed while it is on, but for a few" : "it has ended");
+        return;
+    }
+    char from[40] = "";
+    if (origin->run[0] != 0) snprintf(from, sizeof from, ", from step %d", origin->step);
+    draw_format(area.row, area.column, area.columns - hint, STYLE_TITLE, "%s%s%s", origin->name, from,
+                studio->draft_changed ? " (changed)" : "");
+    draw_right(area.row, area.column + area.columns - hint, hint - 1, STYLE_DIM, "3 rewards  4 prompts  s start");
+}
+
 static void draw(struct studio *studio, struct area body)
 {
-    if (studio->draft == NULL) {
+    if (studio->run_settings != NULL) {
+        cJSON_Delete(studio->run_settings);
+        studio->run_settings = studio_present_preset(studio->run);
+    }
+    bool of_run = studio->run_settings != NULL;
+    if (preset_shown(studio) == NULL) {
         draw_notice(body, "No preset is being edited.", "1 chooses one; e there shows its settings");
         return;
     }
-    offer_remedies(studio);
+    if (!of_run) offer_remedies(studio);
     bool wide = body.columns >= 104;
     int width = wide ? body.columns - 42 : body.columns;
-    char origin[40] = "";
-    if (studio->draft_from[0] != 0) snprintf(origin, sizeof origin, ", from step %d", studio->draft_from_step);
-    draw_format(body.row, body.column, width - 31, STYLE_TITLE, "%s%s%s", studio->draft_name, origin,
-                studio->draft_changed ? " (changed)" : "");
-    draw_right(body.row, body.column + width - 30, 29, STYLE_DIM, "3 rewards  4 prompts  s start");
+    draw_heading(studio, (struct area){body.row, body.column, 1, width});
     const cJSON *shown[TEXT_LIST];
     int count = shown_fields(studio, shown), rows = body.rows - (wide ? 5 : 6);
     int first = list_window(&studio->edit, count, rows);
     struct area list = {body.row + 1, body.column, rows, width};
-    studio->list_area = list;
-    studio->list_first = first;
+    studio_take_clicks(studio, list, 0, first);
     for (int row = 0; row < rows && first + row < count; row++) {
         const cJSON *field = shown[first + row], *before = first + row > 0 ? shown[first + row - 1] : NULL;
         const char *group = item_text(field, "group", "");
@@ -373,12 +372,16 @@ static void draw(struct studio *studio, struct area body)
         draw_text(help, body.column, width, STYLE_TEXT, item_text(field, "meaning", ""));
         draw_format(help + 1, body.column, width, STYLE_DIM, "%s \u00b7 %s", item_text(field, "key", ""), range);
     }
-    if (wide)
-        draw_cost(studio, (struct area){body.row, body.column + width + 2, body.rows - 1, 40});
+    struct area cost = {body.row + body.rows - 1, body.column, 1, body.columns};
+    if (wide) cost = (struct area){body.row, body.column + width + 2, body.rows - 1, 40};
+    if (of_run)
+        cost_draw_run(studio->run, cost);
+    else if (wide)
+        cost_draw(studio, cost);
     else if (studio->plan_error[0] != 0)
         draw_over(studio->plan_error, (struct area){body.row + body.rows - 2, body.column, 2, body.columns});
     else
-        draw_cost(studio, (struct area){body.row + body.rows - 1, body.column, 1, body.columns});
+        cost_draw(studio, cost);
 }
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
@@ -386,7 +389,8 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     const cJSON *shown[TEXT_LIST];
     int count = shown_fields(studio, shown);
     if (list_move(&studio->edit, count, 10, id)) return true;
-    if (studio->draft == NULL) return false;
+    if (preset_shown(studio) == NULL) return false;
+    bool of_run = studio->run_settings != NULL;
     const cJSON *field = studio->edit.cursor < count ? shown[studio->edit.cursor] : NULL;
     switch (id) {
     case COMMAND_LESS:
@@ -395,27 +399,38 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
         if (field != NULL) change(studio, field, id == COMMAND_LESS ? -1 : 1, coarse);
         return true;
     case COMMAND_OPEN: edit_value(studio); return true;
-    case COMMAND_START: studio_start(studio, studio->draft, studio->draft_name, "ask"); return true;
-    case COMMAND_SAVE_PRESET: studio_save_draft(studio); return true;
+    case COMMAND_START:
+        if (of_run)
+            studio_say(studio, MESSAGE_INFO, "this run is started; N begins a new one from its newest checkpoint");
+        else
+            studio_start(studio, studio->draft, studio->origin.name, "ask");
+        return true;
+    case COMMAND_SAVE_PRESET:
+        if (of_run)
+            studio_save_run(studio);
+        else
+            studio_save_draft(studio);
+        return true;
+    case COMMAND_BRANCH: return !of_run; /* which the studio does for every screen of a run */
     default: return false;
     }
 }
 
-static void click(struct studio *studio, int row, int column, bool again)
+static void click(struct studio *studio, const struct click *click)
 {
-    (void)column;
-    (void)again;
-    if (studio->list_first + row == studio->edit.cursor)
+    if (click->item != studio->edit.cursor)
+        studio->edit.cursor = click->item;
+    else if (!click->drag)
         edit_value(studio);
-    else
-        studio->edit.cursor = studio->list_first + row;
 }
 
 const struct screen screen_edit = {
     .name = "Settings",
     .about = "Every setting of the preset. Left and right change a value at once (Shift: in larger steps), Enter types "
              "one, u "
-             "takes a change back. The costs follow as you change. Nothing is kept until you save or start.",
+             "takes a change back. The costs follow as you change. Nothing is kept until you save or start. Of a run "
+             "that is "
+             "on, most are fixed; N begins a new run from its checkpoint.",
     .draw = draw,
     .command = command,
     .click = click,

@@ -64,6 +64,7 @@ static void draw(struct studio *studio, struct area body)
             pictures_want(studio->pictures, (struct area){body.row, body.column, body.rows - 1, body.columns}, image);
         draw_center(body.row + body.rows - 1, body.column, body.columns, STYLE_LIVE, "prompt %d at step %d",
                     view->row + 1, steps[view->column]);
+        studio_take_clicks(studio, body, 0, 0);
         return;
     }
     int shown = prompts < 4 ? (prompts > 0 ? prompts : 1) : 4;
@@ -77,6 +78,9 @@ static void draw(struct studio *studio, struct area body)
     while (across > 1 && across * down > capacity) across--;
     keep_inside(&view->left, view->column, across);
     keep_inside(&view->top, view->row, down);
+    view->cell_rows = rows + 1;
+    view->cell_columns = width;
+    studio_take_clicks(studio, (struct area){body.row + 1, body.column, down * (rows + 1), across * width}, 0, 0);
     for (int column = 0; column < across && view->left + column < step_count; column++) {
         int index = view->left + column;
         draw_center(body.row, body.column + column * width, width - 2, index == view->column ? STYLE_TITLE : STYLE_DIM,
@@ -117,6 +121,20 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     }
 }
 
+static void click(struct studio *studio, const struct click *click)
+{
+    struct grid_view *view = &studio->grid;
+    if (click->drag) return;
+    if (view->enlarged || view->cell_rows < 1 || view->cell_columns < 1) {
+        view->enlarged = false;
+        return;
+    }
+    int row = view->top + click->row / view->cell_rows, column = view->left + click->column / view->cell_columns;
+    view->enlarged = row == view->row && column == view->column;
+    view->row = row;
+    view->column = column;
+}
+
 const struct screen screen_grid = {
     .name = "Grid",
     .about = "Each row is a held-out prompt with its seed, each column a step: how the same picture changed. Arrows "
@@ -124,4 +142,5 @@ const struct screen screen_grid = {
              "enlarges.",
     .draw = draw,
     .command = command,
+    .click = click,
 };

@@ -1,7 +1,7 @@
 /* Home: presets as an invitation, and the last runs. */
 #include "tui/screen/text.h"
 #include "tui/state.h"
-#include "tui/views/home_preview.h"
+#include "tui/views/card.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,10 +24,21 @@ static int shown_presets(const struct studio *studio, const cJSON *shown[], int 
     return count;
 }
 
-/* The preset that shows something soonest, of those that can be started: nobody's first run should be a long one. */
+static const char *default_model(const cJSON *catalogue)
+{
+    const cJSON *field = NULL;
+    cJSON_ArrayForEach(field, item_get(catalogue, "fields"))
+    {
+        if (strcmp(item_text(field, "key", ""), "model") == 0) return item_text(field, "default", "");
+    }
+    return "";
+}
+
+/* The preset of the default model that shows something soonest: nobody's first run should be a long one. */
 void home_choose_first(struct studio *studio, const cJSON *catalogue)
 {
     const cJSON *item = NULL;
+    const char *model = default_model(catalogue);
     double least = INFINITY;
     int at = 0;
     cJSON_ArrayForEach(item, item_get(catalogue, "presets"))
@@ -35,7 +46,8 @@ void home_choose_first(struct studio *studio, const cJSON *catalogue)
         const cJSON *preset = item_get(item, "preset");
         double work = item_number(preset, "steps", INFINITY) * item_number(preset, "batch", 1) *
                       item_number(item_get(preset, "sampler"), "steps", 1);
-        bool ready = item_get(item, "error") == NULL && !cJSON_IsFalse(item_get(item, "model_present"));
+        bool ready = item_get(item, "error") == NULL && !cJSON_IsFalse(item_get(item, "model_present")) &&
+                     strcmp(item_text(preset, "model", ""), model) == 0;
         if (ready && work < least) {
             least = work;
             studio->home[PANE_PRESETS].cursor = at;
@@ -85,164 +97,163 @@ static bool is_marked(const struct studio *studio, const char *name, bool runs)
            (strcmp(studio->marked[0], name) == 0 || strcmp(studio->marked[1], name) == 0);
 }
 
+/* Where the columns of the list of presets stand, from its left edge; figures end at their column. */
+struct preset_columns {
+    int model, rewards, memory, time;
+};
+
+static struct preset_columns preset_columns(int columns)
+{
+    enum { MARKS = 4, LEAST_NAME = 27, MODEL = 9, MEMORY = 9, TIME = 12, LEAST_WIDE = 92 };
+    bool wide = columns >= LEAST_WIDE;
+    struct preset_columns at = {.model = MARKS + LEAST_NAME + 1 + (wide ? 4 : 0)};
+    at.rewards = at.model + MODEL + 1 + (wide ? 4 : 0);
+    at.time = columns - 1;
+    at.memory = at.time - TIME;
+    return at;
+}
+
+/* A dot that says whether it can be started. */
+static void draw_state_dot(int row, int column, enum style style, bool here)
+{
+    const char *dot = !style_unicode() ? (style == STYLE_GOOD ? "*" : "!") : style == STYLE_GOOD ? "\u25cf" : "\u25cb";
+    draw_text(row, column, 1, here ? STYLE_SELECTED : style, dot);
+}
+
 static void draw_preset(struct studio *studio, int row, struct area body, const cJSON *item, bool here)
 {
     const cJSON *preset = item_get(item, "preset");
-    char rewards[120], memory[24], time[24], expected[32];
+    char rewards[120], memory[24], time[24];
     reward_words(preset, rewards, sizeof rewards);
     enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM, state_style;
     const char *state = NULL;
     preset_state(item, &state, &state_style);
     if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
-    int wide = body.columns >= 110 ? 12 : 0;
-    int at = body.column;
+    struct preset_columns at = preset_columns(body.columns);
     bool marked = is_marked(studio, item_text(item, "name", ""), false);
-    draw_text(row, at, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
-    draw_text(row, at + 2, 20 + wide, text, item_text(item, "name", "?"));
-    at += 23 + wide;
-    const char *model = item_text(preset, "model", "");
-    const char *slash = strrchr(model, '/');
-    draw_text(row, at, 9 + wide / 2, dim, slash != NULL ? slash + 1 : model);
-    at += 10 + wide / 2;
-    draw_text(row, at, body.column + body.columns - 36 - at, dim, rewards);
-    double bytes = item_number(item, "memory_bytes", NAN), seconds = item_number(item, "seconds_per_step", NAN);
-    words_bytes(memory, sizeof memory, bytes);
-    snprintf(expected, sizeof expected, isnan(seconds) ? "~" : "%s/step", words_seconds(time, sizeof time, seconds));
-    int right = body.column + body.columns;
-    draw_right(row, right - 35, 7, dim, "%s", memory);
-    draw_right(row, right - 27, 11, dim, "%s", expected);
-    draw_right(row, right - 14, 13, here ? STYLE_SELECTED : state_style, "%s", state);
-}
-
-/* " in about 2:10" where the time of a step has been measured, else nothing. */
-static const char *duration_words(const cJSON *item, char *text, size_t size)
-{
-    double seconds =
-        item_number(item, "seconds_per_step", NAN) * (double)item_integer(item_get(item, "preset"), "steps", 0);
-    char time[32];
-    text[0] = 0;
-    if (seconds > 0) snprintf(text, size, " in about %s", words_seconds(time, sizeof time, seconds));
-    return text;
-}
-
-/* What the chosen preset is about, and what it needs; returns the rows used. */
-static int draw_details(struct area area, const cJSON *item)
-{
-    char cost[64];
-    const cJSON *preset = item_get(item, "preset");
-    const char *error = item_text(item, "error", NULL), *hint = item_text(item, "model_hint", NULL);
-    struct area rest = area;
-    if (error != NULL) return draw_wrapped(rest, STYLE_BAD, error);
-    const cJSON *train = item_get(item_get(preset, "prompts"), "train");
-    int count = cJSON_GetArraySize(train);
-    const cJSON *first = cJSON_GetArrayItem(train, 0);
-    char words[256];
-    if (!cJSON_IsString(first))
-        snprintf(words, sizeof words, "%lld prompts from a file", item_integer(item, "prompts", 0));
-    else if (count > 1)
-        snprintf(words, sizeof words, "\"%.200s\" and %d more", first->valuestring, count - 1);
-    else
-        snprintf(words, sizeof words, "\"%.200s\"", first->valuestring);
-    draw_format(rest.row, rest.column, rest.columns, STYLE_DIM, "%s \u00b7 rank %lld \u00b7 %lld steps%s", words,
-                item_integer(item_get(preset, "lora"), "rank", 0), item_integer(preset, "steps", 0),
-                duration_words(item, cost, sizeof cost));
-    rest.row++;
-    rest.rows--;
-    const char *notes = item_text(item, "notes", item_text(preset, "notes", ""));
-    int used = draw_wrapped(rest, STYLE_TEXT, notes);
-    rest.row += used;
-    rest.rows -= used;
-    if (hint != NULL && rest.rows > 0) used += draw_wrapped(rest, STYLE_WARNING, hint);
-    return used + 1;
+    draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
+    draw_state_dot(row, body.column + 2, state_style, here);
+    draw_text(row, body.column + 4, at.model - 5, text, item_text(item, "name", "?"));
+    const char *model = item_text(preset, "model", ""), *slash = strrchr(model, '/');
+    draw_text(row, body.column + at.model, at.rewards - at.model - 1, dim, slash != NULL ? slash + 1 : model);
+    draw_text(row, body.column + at.rewards, at.memory - 8 - at.rewards, dim, rewards);
+    if (state_style != STYLE_GOOD) {
+        draw_right(row, body.column + at.time - 16, 16, here ? STYLE_SELECTED : state_style, "%s", state);
+        return;
+    }
+    double seconds = item_number(item, "seconds_per_step", NAN);
+    words_seconds(time, sizeof time, seconds);
+    draw_right(row, body.column + at.memory - 8, 8, dim, "%s",
+               words_bytes(memory, sizeof memory, item_number(item, "memory_bytes", NAN)));
+    draw_right(row, body.column + at.time - 11, 11, dim, isnan(seconds) ? "%s" : "%s/step", time);
 }
 
 static void draw_run(struct studio *studio, int row, struct area body, const cJSON *run, bool here)
 {
     enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM;
-    char ago[32], first[24], best[24];
+    char ago[32], first[24], last[24];
     if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
     bool marked = is_marked(studio, item_text(run, "path", ""), true);
     draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
-    int name = body.columns >= 110 ? 40 : 20, after = body.column + name;
-    draw_text(row, body.column + 2, name, text, item_text(run, "name", "?"));
-    draw_format(row, after + 3, 14, dim, "step %lld/%lld", item_integer(run, "step", 0), item_integer(run, "steps", 0));
-    double start = item_number(run, "eval_first", NAN), last = item_number(run, "eval_last", NAN);
-    if (!isnan(start) && !isnan(last))
-        draw_format(row, after + 18, body.columns - name - 43, dim, "%s \u2192 %s",
-                    words_number(first, sizeof first, start), words_number(best, sizeof best, last));
+    int name = body.columns >= 92 ? 36 : 24, after = body.column + 2 + name;
+    char whole_name[128];
+    const char *title = item_text(run, "name", "?");
+    draw_text(row, body.column + 2, name, text,
+              text_width(title) <= name ? title : run_short_name(title, whole_name, sizeof whole_name));
+    draw_right(row, after + 1, 9, dim, "%lld/%lld", item_integer(run, "step", 0), item_integer(run, "steps", 0));
+    double start = item_number(run, "eval_first", NAN), newest = item_number(run, "eval_last", NAN);
+    if (!isnan(start) && !isnan(newest))
+        draw_format(row, after + 12, body.columns - name - 14 - 25, here ? STYLE_SELECTED : STYLE_CURVE_HELD_OUT,
+                    "%s \u2192 %s", words_number(first, sizeof first, start), words_number(last, sizeof last, newest));
     const char *state = item_text(run, "state", "");
     bool waits = strcmp(state, "interrupted") == 0 || strcmp(state, "paused") == 0;
     enum style state_style = strcmp(state, "running") == 0 ? STYLE_GOOD : waits ? STYLE_WARNING : STYLE_DIM;
     int right = body.column + body.columns;
-    draw_right(row, right - 26, 12, here ? STYLE_SELECTED : state_style, "%s", state);
+    draw_right(row, right - 25, 12, here ? STYLE_SELECTED : state_style, "%s", state);
     draw_right(row, right - 13, 12, dim, "%s",
                words_ago(ago, sizeof ago, studio->wall_clock - item_number(run, "modified", NAN)));
 }
 
-static void draw_heading(int row, struct area body, const char *title, bool focused, const char *right)
+/* Which of how many, where not all are in sight. */
+static void draw_place(int row, int column, const struct list *list, int count, int rows)
 {
-    draw_text(row, body.column, 40, focused ? STYLE_TITLE : STYLE_LIVE, title);
-    if (right != NULL) draw_right(row, body.column + 40, body.columns - 41, STYLE_DIM, "%s", right);
+    if (count > rows) draw_format(row, column, 12, STYLE_DIM, "%d of %d", list->cursor + 1, count);
 }
 
 static void draw_presets(struct studio *studio, struct area area)
 {
     const cJSON *shown[TEXT_LIST];
-    int count = shown_presets(studio, shown, TEXT_LIST);
+    int count = shown_presets(studio, shown, TEXT_LIST), rows = area.rows - 1;
     bool focused = studio->home_pane == PANE_PRESETS;
-    char more[40] = "memory        time         state";
-    draw_heading(area.row, area, "Start from a preset", focused, count > 0 ? more : NULL);
-    int rows = area.rows - 5;
-    struct list *list = &studio->home[0];
+    struct list *list = &studio->home[PANE_PRESETS];
     int first = list_window(list, count, rows);
+    int used = draw_text(area.row, area.column, 20, focused ? STYLE_TITLE : STYLE_LIVE, "Start from a preset");
+    draw_place(area.row, area.column + used + 2, list, count, rows);
+    struct preset_columns at = preset_columns(area.columns);
+    if (count > 0) draw_right(area.row, area.column + at.memory - 8, 8, STYLE_DIM, "memory");
+    if (count > 0) draw_right(area.row, area.column + at.time - 8, 8, STYLE_DIM, "time");
     for (int row = 0; row < rows && first + row < count; row++)
         draw_preset(studio, area.row + 1 + row, area, shown[first + row], focused && first + row == list->cursor);
-    studio->home_lists[PANE_PRESETS] = (struct area){area.row + 1, area.column, rows, area.columns};
-    if (first + rows < count)
-        draw_right(area.row + 1 + rows, area.column, area.columns - 1, STYLE_DIM, "%d more below",
-                   count - first - rows);
-    if (count == 0) {
-        const char *words = studio->catalogue != NULL ? "no preset matches"
-                            : studio->engine_error[0] ? studio->engine_error
-                                                      : "reading the presets \u2026";
-        draw_wrapped((struct area){area.row + 1, area.column + 2, 3, area.columns - 2}, STYLE_DIM, words);
-    } else if (list->cursor < count) {
-        int used = 2 + (count < rows ? count : rows);
-        struct area rest = {area.row + used, area.column + 2, area.rows - used, area.columns - 4};
-        used = draw_details(rest, shown[list->cursor]) + 1;
-        const cJSON *run = cJSON_GetArrayItem(studio->runs, studio->home[1].cursor);
-        home_preview_draw(studio, (struct area){rest.row + used, rest.column, rest.rows - used, rest.columns},
-                          focused ? shown[list->cursor] : run, !focused);
-    }
+    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, PANE_PRESETS, first);
+    if (count > 0) return;
+    const char *words = studio->catalogue != NULL ? "no preset matches; Esc shows all"
+                        : studio->engine_error[0] ? studio->engine_error
+                                                  : "reading the presets \u2026";
+    draw_wrapped((struct area){area.row + 1, area.column + 2, 3, area.columns - 2}, STYLE_DIM, words);
 }
 
 static void draw_runs(struct studio *studio, struct area area)
 {
-    int count = cJSON_GetArraySize(studio->runs);
+    int count = cJSON_GetArraySize(studio->runs), rows = area.rows - 1;
     bool focused = studio->home_pane == PANE_RUNS;
-    draw_heading(area.row, area, "Continue a run", focused, NULL);
-    struct list *list = &studio->home[1];
-    int rows = area.rows - 1, first = list_window(list, count, rows);
+    struct list *list = &studio->home[PANE_RUNS];
+    int first = list_window(list, count, rows);
+    int used = draw_text(area.row, area.column, 20, focused ? STYLE_TITLE : STYLE_LIVE, "Continue a run");
+    draw_place(area.row, area.column + used + 2, list, count, rows);
+    if (count > 0 && !focused) draw_right(area.row, area.column, area.columns - 1, STYLE_DIM, "Tab goes here");
     for (int row = 0; row < rows && first + row < count; row++)
         draw_run(studio, area.row + 1 + row, area, cJSON_GetArrayItem(studio->runs, first + row),
                  focused && first + row == list->cursor);
     if (count == 0)
         draw_text(area.row + 1, area.column + 2, area.columns - 2, STYLE_DIM, "none yet: what you start stands here");
-    studio->home_lists[PANE_RUNS] = (struct area){area.row + 1, area.column, rows, area.columns};
+    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, PANE_RUNS, first);
 }
 
+static void draw_card(struct studio *studio, struct area area)
+{
+    if (studio->home_pane == PANE_RUNS)
+        card_draw_run(studio, area, cJSON_GetArrayItem(studio->runs, studio->home[PANE_RUNS].cursor));
+    else
+        card_draw_preset(studio, area, chosen_preset(studio));
+}
+
+static int smaller(int left, int right)
+{
+    return left < right ? left : right;
+}
+
+/* Presets and runs one above the other; the card stands between them, on a wide screen beside them. */
 static void draw(struct studio *studio, struct area body)
 {
-    studio->list_area = body;
-    int runs = cJSON_GetArraySize(studio->runs);
-    int most = body.rows / 3;
-    int run_rows = (runs < 1 ? 1 : runs > most - 1 ? most - 1 : runs) + 1;
-    draw_presets(studio, (struct area){body.row, body.column, body.rows - run_rows - 1, body.columns});
-    draw_runs(studio, (struct area){body.row + body.rows - run_rows, body.column, run_rows, body.columns});
-    if (studio->message_level == MESSAGE_NONE && studio->filter[SCREEN_HOME][0] == 0 && !studio->filtering &&
-        studio->catalogue != NULL)
-        draw_right(body.row + body.rows, body.column, body.columns - 1, STYLE_ACCENT, "%s",
-                   studio->home_pane == PANE_PRESETS ? "Enter starts it. Tab: runs" : "Enter opens it. Tab: presets");
+    enum { LEAST_WIDE = 150, LIST = 96, GAP = 3 };
+    bool wide = body.columns >= LEAST_WIDE;
+    const cJSON *shown[TEXT_LIST], *chosen = chosen_preset(studio);
+    int presets = shown_presets(studio, shown, TEXT_LIST), runs = cJSON_GetArraySize(studio->runs);
+    int width = wide ? LIST : body.columns;
+    int run_rows = 1 + smaller(runs < 1 ? 1 : runs, wide ? body.rows / 2 : body.rows / 6);
+    int needed = wide || chosen == NULL ? 0 : card_rows(chosen, width);
+    int preset_rows = smaller(1 + (presets < 3 ? 3 : presets), body.rows - run_rows - 1 - needed);
+    draw_presets(studio, (struct area){body.row, body.column, preset_rows, width});
+    int row = body.row + preset_rows;
+    if (wide) {
+        int left = width + GAP;
+        draw_card(studio, (struct area){body.row, body.column + left, body.rows, body.columns - left});
+        draw_runs(studio, (struct area){row + 1, body.column, body.rows - preset_rows - 1, width});
+    } else {
+        int runs_at = body.row + body.rows - run_rows;
+        draw_card(studio, (struct area){row, body.column, runs_at - 1 - row, width});
+        draw_runs(studio, (struct area){runs_at, body.column, run_rows, width});
+    }
 }
 
 static void start_chosen(struct studio *studio)
@@ -323,6 +334,14 @@ static void mark(struct studio *studio)
         studio_say(studio, MESSAGE_INFO, "two are marked: 7 compares them");
 }
 
+static void edit(struct studio *studio, const cJSON *item)
+{
+    bool again = studio_return_to_draft(studio, item_text(item, "name", ""));
+    if (!again) studio_edit_preset(studio, item_get(item, "preset"));
+    studio_go(studio, SCREEN_EDIT);
+    if (again) studio_say(studio, MESSAGE_INFO, "with the changes you made before; u takes them back");
+}
+
 static void new_preset(struct studio *studio)
 {
     const cJSON *field = NULL;
@@ -357,10 +376,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
             start_chosen(studio);
         return true;
     case COMMAND_EDIT:
-        if (!runs && item_get(item, "preset") != NULL) {
-            studio_edit_preset(studio, item_get(item, "preset"));
-            studio_go(studio, SCREEN_EDIT);
-        }
+        if (!runs && item_get(item, "preset") != NULL) edit(studio, item);
         return true;
     case COMMAND_NEW: new_preset(studio); return true;
     case COMMAND_DUPLICATE:
@@ -380,19 +396,13 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     }
 }
 
-static void click(struct studio *studio, int row, int column, bool again)
+static void click(struct studio *studio, const struct click *click)
 {
-    (void)again;
-    for (int pane = PANE_PRESETS; pane <= PANE_RUNS; pane++) {
-        struct area area = studio->home_lists[pane];
-        int at = studio->list_area.row + row - area.row;
-        if (!area_contains(area, area.row + at, studio->list_area.column + column)) continue;
-        struct list *list = &studio->home[pane];
-        bool chosen = studio->home_pane == pane && list->top + at == list->cursor;
-        studio->home_pane = pane;
-        list->cursor = list->top + at;
-        if (chosen) command(studio, COMMAND_OPEN, false);
-    }
+    struct list *list = &studio->home[click->pane];
+    bool chosen = studio->home_pane == click->pane && click->item == list->cursor;
+    studio->home_pane = click->pane;
+    list->cursor = click->item;
+    if (chosen && !click->drag) command(studio, COMMAND_OPEN, false);
 }
 
 const struct screen screen_home = {

@@ -51,8 +51,7 @@ static void draw(struct studio *studio, struct area body)
         row += draw_wrapped((struct area){row, body.column, 3, body.columns}, STYLE_BAD, studio->engine_error);
     int rows = body.row + body.rows - row;
     int first = list_window(&studio->log, count, rows);
-    studio->list_area = (struct area){row, body.column, rows, body.columns};
-    studio->list_first = first;
+    studio_take_clicks(studio, (struct area){row, body.column, rows, body.columns}, 0, first);
     for (int index = 0; index < rows && first + index < count; index++)
         draw_line_of_log(line_at(studio->run, shown[first + index]), row + index, body,
                          first + index == studio->log.cursor);
@@ -71,11 +70,9 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     return list_move(&studio->log, shown_lines(studio, shown), 20, id);
 }
 
-static void click(struct studio *studio, int row, int column, bool again)
+static void click(struct studio *studio, const struct click *click)
 {
-    (void)column;
-    (void)again;
-    studio->log.cursor = studio->list_first + row;
+    studio->log.cursor = click->item;
 }
 
 const struct screen screen_log = {

@@ -1,4 +1,4 @@
-/* Mixer: adapters of finished runs, each with a strength, and the picture they make together. */
+/* Mixer: the adapter being tuned and those that runs have left, each with a strength, and the picture they make. */
 #include "tui/screen/text.h"
 #include "tui/state.h"
 
@@ -7,23 +7,70 @@
 #include <stdlib.h>
 #include <string.h>
 
-void mixer_request(struct studio *studio);
+enum { ADAPTER_ROWS = 3 }; /* of one in the list: its name, its slider, an empty one */
 
 static const double largest_scale = 1.5;
+
+static int find_adapter(const struct mixer_view *view, const char *path, bool current)
+{
+    for (int index = 0; index < view->count; index++)
+        if (view->adapters[index].current == current && strcmp(view->adapters[index].path, path) == 0) return index;
+    return -1;
+}
+
+/* The cursor stays on the adapter it is on. */
+static struct mixer_adapter *insert_adapter(struct mixer_view *view, int at)
+{
+    memmove(view->adapters + at + 1, view->adapters + at, (size_t)(view->count - at) * sizeof *view->adapters);
+    if (view->count > 0 && at <= view->cursor) view->cursor++;
+    view->count++;
+    view->adapters[at] = (struct mixer_adapter){.scale = 1, .on = view->count == 1};
+    return &view->adapters[at];
+}
+
+static void remove_adapter(struct mixer_view *view, int at)
+{
+    view->count--;
+    memmove(view->adapters + at, view->adapters + at + 1, (size_t)(view->count - at) * sizeof *view->adapters);
+    if (view->cursor > 0 && at <= view->cursor) view->cursor--;
+}
+
+/* The adapter being tuned stands first while its run is on. */
+static void follow_live_run(struct studio *studio)
+{
+    struct mixer_view *view = &studio->mixer;
+    const struct run *run = studio->run;
+    bool alive =
+        studio->live != NULL && (run->phase == RUN_RUNNING || run->phase == RUN_PAUSING || run->phase == RUN_PAUSED);
+    int at = find_adapter(view, "", true);
+    if (at >= 0 && (!alive || strcmp(view->adapters[at].run, run->path) != 0)) {
+        remove_adapter(view, at);
+        at = -1;
+    }
+    if (!alive || at >= 0 || view->count == MIXER_ADAPTERS) return;
+    struct mixer_adapter *adapter = insert_adapter(view, 0);
+    adapter->current = true;
+    snprintf(adapter->name, sizeof adapter->name, "%.100s, as it is now", run->name);
+    snprintf(adapter->run, sizeof adapter->run, "%s", run->path);
+}
 
 static void load_adapters(struct studio *studio)
 {
     struct mixer_view *view = &studio->mixer;
+    follow_live_run(studio);
+    int place = find_adapter(view, "", true) + 1; /* of the next run's adapter, newest first */
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
         const char *path = item_text(run, "lora", NULL);
-        bool known = path == NULL || view->count == MIXER_ADAPTERS;
-        for (int index = 0; index < view->count && !known; index++)
-            known = strcmp(view->adapters[index].path, path) == 0;
-        if (known) continue;
-        struct mixer_adapter *adapter = &view->adapters[view->count++];
-        *adapter = (struct mixer_adapter){.scale = 1, .muted = NAN, .on = view->count == 1};
+        if (path == NULL) continue;
+        int known = find_adapter(view, path, false);
+        if (known >= 0) {
+            place = known + 1;
+            continue;
+        }
+        if (view->count == MIXER_ADAPTERS) break;
+        struct mixer_adapter *adapter = insert_adapter(view, place++);
         snprintf(adapter->name, sizeof adapter->name, "%s", item_text(run, "name", "?"));
         snprintf(adapter->path, sizeof adapter->path, "%s", path);
         snprintf(adapter->run, sizeof adapter->run, "%s", item_text(run, "path", ""));
@@ -59,6 +106,13 @@ static bool find_prompt(const struct mixer_adapter *adapter, int index, char *te
     return found;
 }
 
+static bool uses_current(const struct mixer_view *view)
+{
+    for (int index = 0; index < view->count; index++)
+        if (view->adapters[index].on && view->adapters[index].current && view->adapters[index].scale != 0) return true;
+    return false;
+}
+
 void mixer_request(struct studio *studio)
 {
     struct mixer_view *view = &studio->mixer;
@@ -79,11 +133,16 @@ void mixer_request(struct studio *studio)
         const struct mixer_adapter *adapter = &view->adapters[index];
         if (!adapter->on || adapter->scale == 0) continue;
         cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "path", adapter->path);
+        if (adapter->current)
+            cJSON_AddBoolToObject(item, "current", true);
+        else
+            cJSON_AddStringToObject(item, "path", adapter->path);
         cJSON_AddNumberToObject(item, "scale", adapter->scale);
         cJSON_AddItemToArray(adapters, item);
     }
-    view->request = studio_request(studio, studio_asker(studio), REQUEST_SAMPLE, "sample", body, "redraw the picture");
+    /* Only its own engine has the adapter being tuned. */
+    struct client *client = uses_current(view) ? studio->live : studio_asker(studio);
+    view->request = studio_request(studio, client, REQUEST_SAMPLE, "sample", body, "redraw the picture");
 }
 
 static void draw_adapter(const struct mixer_view *view, int index, int row, struct area area)
@@ -121,6 +180,20 @@ static void recipe(const struct mixer_view *view, char *text, size_t size)
     if (length == 0) snprintf(text, size, "the base model alone");
 }
 
+static void draw_adapters(struct studio *studio, struct area area)
+{
+    struct mixer_view *view = &studio->mixer;
+    struct list list = {view->cursor, view->top};
+    int shown = area.rows / ADAPTER_ROWS, first = list_window(&list, view->count, shown);
+    view->cursor = list.cursor;
+    view->top = list.top;
+    for (int row = 0; row < shown && first + row < view->count; row++)
+        draw_adapter(view, first + row, area.row + ADAPTER_ROWS * row, area);
+    if (view->count > shown)
+        draw_right(area.row - 1, area.column, area.columns, STYLE_DIM, "%d of %d", view->cursor + 1, view->count);
+    studio_take_clicks(studio, area, 0, first);
+}
+
 static void draw(struct studio *studio, struct area body)
 {
     struct mixer_view *view = &studio->mixer;
@@ -131,9 +204,7 @@ static void draw(struct studio *studio, struct area body)
     }
     int left = body.columns >= 110 ? 44 : 32;
     draw_text(body.row, body.column, left, STYLE_TITLE, "adapters");
-    for (int index = 0; index < view->count && 3 * index + 3 < body.rows; index++)
-        draw_adapter(view, index, body.row + 1 + 3 * index, (struct area){body.row, body.column, 2, left});
-    studio->list_area = (struct area){body.row + 1, body.column, 3 * view->count, left};
+    draw_adapters(studio, (struct area){body.row + 1, body.column, body.rows - 2, left});
     struct area right = {body.row, body.column + left + 2, body.rows - 2, body.columns - left - 2};
     if (view->picture.pixels != NULL) pictures_want(studio->pictures, right, &view->picture);
     char text[500];
@@ -174,7 +245,11 @@ static void show_command(struct studio *studio)
                  lead != NULL ? lead->run : "", studio->mixer.prompt_text);
     for (int index = 0; index < studio->mixer.count; index++) {
         const struct mixer_adapter *adapter = &studio->mixer.adapters[index];
-        if (adapter->on) bytes_format(&text, " --lora %s:%.2f", adapter->path, adapter->scale);
+        if (!adapter->on) continue;
+        if (adapter->current)
+            bytes_format(&text, " --lora %s/lora.safetensors:%.2f", adapter->run, adapter->scale);
+        else
+            bytes_format(&text, " --lora %s:%.2f", adapter->path, adapter->scale);
     }
     if (!text.failed) studio_say(studio, MESSAGE_INFO, "%.*s", (int)text.length, text.data);
     bytes_free(&text);
@@ -215,19 +290,22 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     }
 }
 
-static void click(struct studio *studio, int row, int column, bool again)
+static void click(struct studio *studio, const struct click *click)
 {
-    (void)again;
     struct mixer_view *view = &studio->mixer;
-    if (row / 3 >= view->count) return;
-    view->cursor = row / 3;
-    int width = studio->list_area.columns - 6;
-    if (row % 3 == 1 && column >= 4 && width > 1) moved(studio, largest_scale * (column - 4) / (width - 1));
+    int chosen = click->drag ? view->cursor : view->top + click->row / ADAPTER_ROWS;
+    if (chosen >= view->count) return;
+    view->cursor = chosen;
+    if (!click->drag) view->dragged = click->row % ADAPTER_ROWS == 1 && click->column >= 4;
+    int width = studio->pressed.area.columns - 6;
+    if (view->dragged && width > 1) moved(studio, largest_scale * (click->column - 4) / (width - 1));
+    if (click->drag || click->row % ADAPTER_ROWS != 0 || click->column >= 4) return;
+    command(studio, COMMAND_OPEN, false); /* on the dot before the name */
 }
 
 static void refresh(struct studio *studio)
 {
-    if (studio->runs == NULL) studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
+    studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
 }
 
 const struct screen screen_mixer = {

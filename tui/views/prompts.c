@@ -26,17 +26,55 @@ static const cJSON *file_prompts(const struct studio *studio, int which)
     return studio_is_editing(studio) ? studio->file_prompts[which] : NULL;
 }
 
-static int prompt_count(const struct studio *studio, int which)
+static bool is_among(const cJSON *prompts, const char *text)
 {
-    return cJSON_GetArraySize(own_prompts(studio, which)) + cJSON_GetArraySize(file_prompts(studio, which));
+    const cJSON *prompt = NULL;
+    cJSON_ArrayForEach(prompt, prompts)
+    {
+        if (cJSON_IsString(prompt) && strcmp(prompt->valuestring, text) == 0) return true;
+    }
+    return false;
 }
 
-/* The preset's own prompts come first, then those of its file. */
+/* One of the prompts that were left out, but for those that have been taken in again; NULL past the last. */
+static const cJSON *unticked_at(const struct studio *studio, int which, int index)
+{
+    const cJSON *prompt = NULL;
+    if (!studio_is_editing(studio)) return NULL;
+    cJSON_ArrayForEach(prompt, studio->unticked[which])
+    {
+        bool used = is_among(own_prompts(studio, which), prompt->valuestring) ||
+                    is_among(file_prompts(studio, which), prompt->valuestring);
+        if (!used && index-- == 0) return prompt;
+    }
+    return NULL;
+}
+
+static int own_count(const struct studio *studio, int which)
+{
+    return cJSON_GetArraySize(own_prompts(studio, which));
+}
+
+/* Those that are used: the preset's own and its file's. */
+static int ticked_count(const struct studio *studio, int which)
+{
+    return own_count(studio, which) + cJSON_GetArraySize(file_prompts(studio, which));
+}
+
+static int prompt_count(const struct studio *studio, int which)
+{
+    int count = ticked_count(studio, which), unticked = 0;
+    while (unticked_at(studio, which, unticked) != NULL) unticked++;
+    return count + unticked;
+}
+
+/* The preset's own prompts come first, then those of its file, then those that are left out. */
 static const char *prompt_at(const struct studio *studio, int which, int index)
 {
-    int own = cJSON_GetArraySize(own_prompts(studio, which));
-    const cJSON *prompt = index < own ? cJSON_GetArrayItem(own_prompts(studio, which), index)
-                                      : cJSON_GetArrayItem(file_prompts(studio, which), index - own);
+    int own = own_count(studio, which), ticked = ticked_count(studio, which);
+    const cJSON *prompt = index < own      ? cJSON_GetArrayItem(own_prompts(studio, which), index)
+                          : index < ticked ? cJSON_GetArrayItem(file_prompts(studio, which), index - own)
+                                           : unticked_at(studio, which, index - ticked);
     return cJSON_IsString(prompt) ? prompt->valuestring : "";
 }
 
@@ -61,22 +99,20 @@ static double reward_of(const struct studio *studio, enum run_picture_kind kind,
     return newest != NULL ? newest->reward : NAN;
 }
 
-static void draw_prompt(struct studio *studio, struct area line, int which, int index, bool here)
+/* Columns at the right that hold figures: none where no prompt of the list has one. */
+static int figure_columns(const struct studio *studio, int which)
 {
-    int figures = which == 0 ? 9 : 19;
-    const char *text = prompt_at(studio, which, index);
-    bool of_file = index >= cJSON_GetArraySize(own_prompts(studio, which));
-    char now[24], change[24];
-    if (here) draw_fill(line, STYLE_SELECTED);
-    draw_text(line.row, line.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, here ? "\u25b8" : " ");
-    draw_text(line.row, line.column + 2, line.columns - figures - 3,
-              here      ? STYLE_SELECTED
-              : of_file ? STYLE_DIM
-                        : STYLE_TEXT,
-              text);
+    if (studio_is_editing(studio) && run_newest_held_out(studio->run) == NULL) return 0;
+    return which == 0 ? 9 : 19;
+}
+
+static void draw_figures(const struct studio *studio, struct area line, int which, const char *text, bool here)
+{
     double reward = reward_of(studio, which == 0 ? RUN_SAMPLE : RUN_HELD_OUT, text);
     double base = which == 0 ? NAN : reward_of(studio, RUN_BASE, text);
-    if (studio_is_editing(studio) || isnan(reward)) return;
+    int figures = figure_columns(studio, which);
+    char now[24], change[24];
+    if (figures == 0 || isnan(reward)) return;
     draw_right(line.row, line.column + line.columns - figures, 8, here ? STYLE_SELECTED : STYLE_TEXT, "%s",
                words_number(now, sizeof now, reward));
     if (isnan(base)) return;
@@ -87,19 +123,45 @@ static void draw_prompt(struct studio *studio, struct area line, int which, int 
                "%s%s", reward >= base ? "+" : "", words_number(change, sizeof change, reward - base));
 }
 
+static void draw_prompt(struct studio *studio, struct area line, int which, int index, bool here)
+{
+    const char *text = prompt_at(studio, which, index);
+    bool own = index < own_count(studio, which), ticked = index < ticked_count(studio, which);
+    enum style style = here ? STYLE_SELECTED : own ? STYLE_TEXT : STYLE_DIM;
+    int at = line.column + 2;
+    if (here) draw_fill(line, STYLE_SELECTED);
+    draw_text(line.row, line.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, here ? "\u25b8" : " ");
+    if (studio_is_editing(studio)) {
+        draw_text(line.row, at, 1,
+                  here     ? STYLE_SELECTED
+                  : ticked ? STYLE_GOOD
+                           : STYLE_DIM,
+                  ticked            ? "\u2713"
+                  : style_unicode() ? "\u00b7"
+                                    : "-");
+        at += 2;
+    }
+    draw_text(line.row, at, line.column + line.columns - figure_columns(studio, which) - 1 - at, style, text);
+    draw_figures(studio, line, which, text, here);
+}
+
 static void draw_heading(const struct studio *studio, struct area area, int which)
 {
     static const char *const titles[2] = {"training prompts", "held-out prompts"};
     static const char *const file_keys[2] = {"prompts.train_file", "prompts.eval_file"};
     const cJSON *file = item_find(studio->draft, file_keys[which]);
     bool focused = studio->prompts.pane == which;
-    int used = draw_format(area.row, area.column, area.columns - 20, focused ? STYLE_TITLE : STYLE_LIVE, "%s (%d)",
-                           titles[which], prompt_count(studio, which));
-    if (!studio_is_editing(studio))
+    int ticked = ticked_count(studio, which), all = prompt_count(studio, which),
+        figures = figure_columns(studio, which);
+    char count[48];
+    snprintf(count, sizeof count, ticked < all ? "%d of %d" : "%d", ticked, all);
+    int used = draw_format(area.row, area.column, area.columns - figures, focused ? STYLE_TITLE : STYLE_LIVE, "%s (%s)",
+                           titles[which], count);
+    if (studio_is_editing(studio) && cJSON_IsString(file) && cJSON_GetArraySize(file_prompts(studio, which)) > 0)
+        draw_format(area.row, area.column + used + 2, area.columns - figures - used - 2, STYLE_DIM, "of %s",
+                    file->valuestring);
+    if (figures > 0)
         draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s", which == 0 ? "reward" : "reward  from base");
-    else if (cJSON_IsString(file))
-        draw_right(area.row, area.column + used + 2, area.columns - used - 2, STYLE_DIM, "dim: of %s",
-                   file->valuestring);
 }
 
 static void draw_list(struct studio *studio, struct area area, int which)
@@ -114,10 +176,7 @@ static void draw_list(struct studio *studio, struct area area, int which)
                     focused && first + row == list->cursor);
     if (count == 0)
         draw_text(area.row + 1, area.column + 2, area.columns - 2, STYLE_DIM, "none; a adds one, f a file of them");
-    if (focused) {
-        studio->list_area = (struct area){area.row + 1, area.column, rows, area.columns};
-        studio->list_first = first;
-    }
+    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, which, first);
 }
 
 static void draw(struct studio *studio, struct area body)
@@ -196,28 +255,75 @@ static int chosen(struct studio *studio)
     return cursor < count ? shown[cursor] : -1;
 }
 
+static void forget_unticked(struct studio *studio, int which, const char *text)
+{
+    cJSON *unticked = studio->unticked[which];
+    for (int index = cJSON_GetArraySize(unticked) - 1; index >= 0; index--)
+        if (strcmp(cJSON_GetArrayItem(unticked, index)->valuestring, text) == 0)
+            cJSON_DeleteItemFromArray(unticked, index);
+}
+
+static void remember_unticked(struct studio *studio, int which, const char *text)
+{
+    forget_unticked(studio, which, text);
+    if (studio->unticked[which] == NULL) studio->unticked[which] = cJSON_CreateArray();
+    cJSON_AddItemToArray(studio->unticked[which], cJSON_CreateString(text));
+}
+
 static void replace_chosen(struct studio *studio, const char *text)
 {
-    int index = chosen(studio);
+    int index = chosen(studio), pane = studio->prompts.pane;
     if (index < 0 || text[0] == 0) return;
+    if (index >= ticked_count(studio, pane)) {
+        forget_unticked(studio, pane, prompt_at(studio, pane, index));
+        remember_unticked(studio, pane, text);
+        return;
+    }
     studio_push_undo_draft(studio);
     take_file_prompts(studio);
-    cJSON_ReplaceItemInArray(own_list(studio, studio->prompts.pane), index, cJSON_CreateString(text));
+    cJSON_ReplaceItemInArray(own_list(studio, pane), index, cJSON_CreateString(text));
     studio_draft_changed(studio);
 }
 
-static void remove_chosen(struct studio *studio, bool to_other)
+/* Takes the prompt under the cursor out of its list. The caller owns it; NULL when there is none to change. */
+static cJSON *take_chosen(struct studio *studio)
 {
     int index = chosen(studio), pane = studio->prompts.pane;
-    if (index < 0 || !may_change(studio)) return;
+    if (index < 0 || !may_change(studio)) return NULL;
+    cJSON *prompt = cJSON_CreateString(prompt_at(studio, pane, index));
+    bool ticked = index < ticked_count(studio, pane);
     studio_push_undo_draft(studio);
     take_file_prompts(studio);
-    cJSON *prompt = cJSON_DetachItemFromArray(own_list(studio, pane), index);
-    if (to_other)
-        cJSON_AddItemToArray(own_list(studio, !pane), prompt);
-    else
-        cJSON_Delete(prompt);
+    forget_unticked(studio, pane, prompt->valuestring);
+    if (ticked) cJSON_DeleteItemFromArray(own_list(studio, pane), index);
     studio_draft_changed(studio);
+    return prompt;
+}
+
+static void remove_chosen(struct studio *studio)
+{
+    cJSON_Delete(take_chosen(studio));
+}
+
+static void move_chosen(struct studio *studio)
+{
+    cJSON *prompt = take_chosen(studio);
+    if (prompt != NULL) cJSON_AddItemToArray(own_list(studio, !studio->prompts.pane), prompt);
+}
+
+/* What is used is left out but stays in sight, and the other way round. */
+static void tick_chosen(struct studio *studio)
+{
+    int index = chosen(studio), pane = studio->prompts.pane;
+    bool ticked = index < ticked_count(studio, pane);
+    cJSON *prompt = take_chosen(studio);
+    if (prompt == NULL) return;
+    if (ticked) {
+        remember_unticked(studio, pane, prompt->valuestring);
+        cJSON_Delete(prompt);
+    } else {
+        cJSON_AddItemToArray(own_list(studio, pane), prompt);
+    }
 }
 
 static void load_file(struct studio *studio, const char *path)
@@ -260,32 +366,35 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
             studio_prompt(studio, "Edit the prompt", "Enter keeps it, Esc leaves it as it was.",
                           prompt_at(studio, pane, chosen(studio)), replace_chosen, NULL);
         return true;
-    case COMMAND_DELETE: remove_chosen(studio, false); return true;
-    case COMMAND_TOGGLE: remove_chosen(studio, true); return true;
+    case COMMAND_DELETE: remove_chosen(studio); return true;
+    case COMMAND_TOGGLE: tick_chosen(studio); return true;
+    case COMMAND_MOVE: move_chosen(studio); return true;
     case COMMAND_LOAD_FILE:
         if (may_change(studio))
             studio_prompt(studio, "Load prompts", "A text file with one prompt a line; # starts a comment.", "",
                           load_file, NULL);
         return true;
     case COMMAND_START:
-        if (studio_is_editing(studio)) studio_start(studio, studio->draft, studio->draft_name, "ask");
+        if (studio_is_editing(studio)) studio_start(studio, studio->draft, studio->origin.name, "ask");
         return true;
     default: return false;
     }
 }
 
-static void click(struct studio *studio, int row, int column, bool again)
+static void click(struct studio *studio, const struct click *click)
 {
-    (void)column;
-    (void)again;
-    studio->prompts.lists[studio->prompts.pane].cursor = studio->list_first + row;
+    bool at_tick = studio_is_editing(studio) && click->column < 4 && !click->drag;
+    studio->prompts.pane = click->pane;
+    studio->prompts.lists[click->pane].cursor = click->item;
+    if (at_tick) tick_chosen(studio);
 }
 
 const struct screen screen_prompts = {
     .name = "Prompts",
     .about = "Training prompts are what the model is tuned on; held-out prompts are only looked at, so they show what "
              "was really "
-             "learnt. Space moves a prompt to the other list, a adds, pasting adds many, f loads a file.",
+             "learnt. Space ticks or unticks, m moves a prompt to the other list, a adds, pasting adds many, f loads a "
+             "file.",
     .draw = draw,
     .command = command,
     .click = click,

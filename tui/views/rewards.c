@@ -1,6 +1,7 @@
 /* Rewards: what each measures, which are chosen, and the formula of the total. */
 #include "tui/screen/text.h"
 #include "tui/state.h"
+#include "tui/views/cost.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -79,13 +80,28 @@ static void draw_catalogue(struct studio *studio, struct area area)
         draw_text(line, area.column + 17, area.columns - 17, here ? STYLE_SELECTED : STYLE_DIM,
                   item_text(kind, "measures", ""));
     }
-    if (focused) {
-        studio->list_area = (struct area){area.row + 1, area.column, rows, area.columns};
-        studio->list_first = first;
+    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, PANE_CATALOGUE, first);
+}
+
+/* Each with its meaning and its default. */
+static void draw_parameters(struct area area, const cJSON *kind)
+{
+    const cJSON *parameter = NULL;
+    int row = 0;
+    cJSON_ArrayForEach(parameter, item_get(kind, "parameters"))
+    {
+        if (row >= area.rows) return;
+        const cJSON *fallback = item_get(parameter, "default");
+        char text[60] = "must be given";
+        if (cJSON_IsNumber(fallback)) snprintf(text, sizeof text, "default %g", fallback->valuedouble);
+        if (cJSON_IsString(fallback)) snprintf(text, sizeof text, "default %s", fallback->valuestring);
+        draw_text(area.row + row, area.column, 16, STYLE_ACCENT, item_text(parameter, "name", ""));
+        draw_text(area.row + row, area.column + 17, area.columns - 37, STYLE_TEXT, item_text(parameter, "meaning", ""));
+        draw_right(area.row + row++, area.column + area.columns - 20, 20, STYLE_DIM, "%s", text);
     }
 }
 
-/* What the reward under the cursor measures, its range and where it is from. */
+/* What the reward under the cursor measures, its range, where it is from, and what it takes. */
 static void draw_details(struct studio *studio, struct area area)
 {
     const cJSON *shown[TEXT_LIST];
@@ -101,9 +117,12 @@ static void draw_details(struct studio *studio, struct area area)
     rest.row += used;
     rest.rows -= used;
     const char *missing = item_text(kind, "missing", NULL);
-    if (rest.rows > 0)
-        draw_wrapped(rest, missing != NULL ? STYLE_WARNING : STYLE_DIM,
-                     missing != NULL ? missing : item_text(kind, "source", ""));
+    if (rest.rows < 1) return;
+    used = draw_wrapped(rest, missing != NULL ? STYLE_WARNING : STYLE_DIM,
+                        missing != NULL ? missing : item_text(kind, "source", ""));
+    rest.row += used + 1;
+    rest.rows -= used + 1;
+    draw_parameters(rest, kind);
 }
 
 static int index_in_run(const struct run *run, const char *id)
@@ -122,12 +141,12 @@ static void draw_chosen(struct studio *studio, struct area area)
     draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s  weight", live ? "  raw" : "");
     const cJSON *rewards = chosen_rewards(studio);
     int count = cJSON_GetArraySize(rewards);
-    list_window(&studio->rewards.chosen, count, area.rows - 1);
+    int first = list_window(&studio->rewards.chosen, count, area.rows - 1);
     const struct run_step *newest = run_newest(studio->run);
-    for (int index = 0; index < count && index + 1 < area.rows; index++) {
+    for (int index = first; index < count && index - first + 1 < area.rows; index++) {
         const cJSON *reward = cJSON_GetArrayItem(rewards, index);
         bool here = focused && index == studio->rewards.chosen.cursor;
-        int row = area.row + 1 + index, at = index_in_run(studio->run, id_of(reward));
+        int row = area.row + 1 + index - first, at = index_in_run(studio->run, id_of(reward));
         double weight = item_number(reward, "weight", 1);
         char raw[24] = "", params[160] = "";
         if (live && at >= 0) {
@@ -161,7 +180,8 @@ static void draw_chosen(struct studio *studio, struct area area)
             preset_of(studio) == NULL
                 ? "No preset is being edited and no run is open. Enter on a reward starts a new preset with it."
                 : "none yet: Enter on the left adds one");
-    if (focused) studio->list_area = (struct area){area.row + 1, area.column, area.rows - 1, area.columns};
+    studio_take_clicks(studio, (struct area){area.row + 1, area.column, area.rows - 1, area.columns}, PANE_CHOSEN,
+                       first);
 }
 
 static void draw_formula(const struct studio *studio, struct area area)
@@ -191,14 +211,20 @@ static void draw_formula(const struct studio *studio, struct area area)
 
 static void draw(struct studio *studio, struct area body)
 {
-    enum { FORMULA_ROWS = 3, DETAIL_ROWS = 5 };
+    enum { FORMULA_ROWS = 4, DETAIL_ROWS = 4, MOST_DETAILS = 12 };
     int left = body.columns * 11 / 20, kinds = cJSON_GetArraySize(item_get(studio->catalogue, "rewards"));
     int rows = body.rows - FORMULA_ROWS - DETAIL_ROWS - 1;
-    if (kinds > 0 && rows > kinds + 2) rows = kinds + 2;
+    if (kinds > 0 && rows > kinds + 1) rows = kinds + 1;
+    int details = body.rows - FORMULA_ROWS - rows - 2;
+    if (details < DETAIL_ROWS) details = DETAIL_ROWS;
+    if (details > MOST_DETAILS) details = MOST_DETAILS;
     draw_catalogue(studio, (struct area){body.row, body.column, rows, left});
     draw_chosen(studio, (struct area){body.row, body.column + left + 2, rows, body.columns - left - 2});
-    draw_details(studio, (struct area){body.row + rows + 1, body.column, DETAIL_ROWS, body.columns});
-    draw_formula(studio, (struct area){body.row + rows + 1 + DETAIL_ROWS, body.column, FORMULA_ROWS, body.columns});
+    draw_details(studio, (struct area){body.row + rows + 1, body.column, details, body.columns});
+    struct area formula = {body.row + rows + 1 + details, body.column, FORMULA_ROWS, body.columns};
+    draw_formula(studio, formula);
+    if (studio_is_editing(studio))
+        cost_draw(studio, (struct area){formula.row + formula.rows - 1, body.column, 1, body.columns});
 }
 
 static bool may_change(struct studio *studio)
@@ -248,8 +274,8 @@ static void toggle(struct studio *studio)
     int count = shown_kinds(studio, shown);
     if (!may_change(studio)) return;
     bool left = studio->rewards.pane == PANE_CATALOGUE;
-    const cJSON *kind = left && studio->rewards.catalogue.cursor < count ? shown[studio->rewards.catalogue.cursor]
-                                                                         : reward_at_cursor(studio);
+    int cursor = studio->rewards.catalogue.cursor;
+    const cJSON *kind = !left ? reward_at_cursor(studio) : cursor < count ? shown[cursor] : NULL;
     if (kind == NULL) return;
     char name[64];
     snprintf(name, sizeof name, "%s", item_text(kind, "name", ""));
@@ -355,16 +381,13 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     }
 }
 
-static void click(struct studio *studio, int row, int column, bool again)
+static void click(struct studio *studio, const struct click *click)
 {
-    (void)column;
-    (void)again;
-    struct list *list = studio->rewards.pane == PANE_CATALOGUE ? &studio->rewards.catalogue : &studio->rewards.chosen;
-    int chosen = studio->rewards.pane == PANE_CATALOGUE ? studio->list_first + row : row;
-    if (chosen == list->cursor)
-        toggle(studio);
-    else
-        list->cursor = chosen;
+    struct list *list = click->pane == PANE_CATALOGUE ? &studio->rewards.catalogue : &studio->rewards.chosen;
+    bool chosen = studio->rewards.pane == click->pane && click->item == list->cursor;
+    studio->rewards.pane = click->pane;
+    list->cursor = click->item;
+    if (chosen && !click->drag) toggle(studio);
 }
 
 const struct screen screen_rewards = {

@@ -1,6 +1,7 @@
 /* Runs: all of them, alive and finished. */
 #include "tui/screen/text.h"
 #include "tui/state.h"
+#include "tui/views/card.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -67,7 +68,10 @@ static void draw_row(struct studio *studio, const cJSON *run, int row, struct ar
 static void draw(struct studio *studio, struct area body)
 {
     const cJSON *shown[TEXT_LIST];
-    int count = shown_runs(studio, shown), rows = body.rows - 4;
+    enum { CARD_TEXT = 4, CARD_PICTURES = 16 };
+    int count = shown_runs(studio, shown);
+    int card = body.rows >= 30 ? CARD_TEXT + CARD_PICTURES : body.rows / 2 + 2, least = count < 1 ? 1 : count;
+    int rows = least < body.rows - 2 - card ? least : body.rows - 2 - card;
     struct run_columns at = run_columns(body);
     draw_text(body.row, body.column, 20, STYLE_TITLE, "Runs");
     draw_text(body.row, at.state, 8, STYLE_DIM, "state");
@@ -76,16 +80,15 @@ static void draw(struct studio *studio, struct area body)
     draw_right(body.row, at.best, 9, STYLE_DIM, "best");
     if (at.last > 0) draw_right(body.row, at.last, 9, STYLE_DIM, "last");
     int first = list_window(&studio->runs_list, count, rows);
-    studio->list_area = (struct area){body.row + 1, body.column, rows, body.columns};
-    studio->list_first = first;
+    studio_take_clicks(studio, (struct area){body.row + 1, body.column, rows, body.columns}, 0, first);
     for (int row = 0; row < rows && first + row < count; row++)
         draw_row(studio, shown[first + row], body.row + 1 + row, body, first + row == studio->runs_list.cursor);
     if (count == 0)
         draw_text(body.row + 1, body.column + 2, body.columns - 2, STYLE_DIM,
                   studio->runs == NULL ? "reading the runs \u2026" : "no run yet: 1 starts one from a preset");
     else
-        draw_format(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM, "%s",
-                    item_text(shown[studio->runs_list.cursor], "path", ""));
+        card_draw_run(studio, (struct area){body.row + rows + 2, body.column, body.rows - rows - 2, body.columns},
+                      shown[studio->runs_list.cursor]);
 }
 
 static void refresh(struct studio *studio)
@@ -132,14 +135,12 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     }
 }
 
-static void click(struct studio *studio, int row, int column, bool again)
+static void click(struct studio *studio, const struct click *click)
 {
-    (void)column;
-    (void)again;
-    if (studio->list_first + row == studio->runs_list.cursor)
+    if (click->item != studio->runs_list.cursor)
+        studio->runs_list.cursor = click->item;
+    else if (!click->drag)
         command(studio, COMMAND_OPEN, false);
-    else
-        studio->runs_list.cursor = studio->list_first + row;
 }
 
 const struct screen screen_runs = {

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { CLICK_SCALE, CLICK_PICTURES };
+
 static void refresh(struct studio *studio)
 {
     struct timeline_view *view = &studio->timeline;
@@ -66,6 +68,9 @@ static void draw(struct studio *studio, struct area body)
     }
     int step = view->steps[view->cursor];
     draw_scale(view, (struct area){body.row, body.column, 2, body.columns});
+    studio_take_clicks(studio, (struct area){body.row, body.column, 2, body.columns}, CLICK_SCALE, 0);
+    studio_take_clicks(studio, (struct area){body.row + 2, body.column, body.rows - 2, body.columns}, CLICK_PICTURES,
+                       0);
     bool two = !view->enlarged;
     int width = two ? (body.columns - 2) / 2 : body.columns;
     struct area left = {body.row + 3, body.column, body.rows - 5, width};
@@ -121,6 +126,25 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     }
 }
 
+/* The step whose mark lies nearest to the column of the scale. */
+static int nearest_step(const struct timeline_view *view, int column, int columns)
+{
+    int first = view->steps[0], last = view->steps[view->step_count - 1], nearest = 0;
+    double wanted = first + (double)column / (columns > 1 ? columns - 1 : 1) * (last - first);
+    for (int index = 1; index < view->step_count; index++)
+        if (fabs(view->steps[index] - wanted) < fabs(view->steps[nearest] - wanted)) nearest = index;
+    return nearest;
+}
+
+static void click(struct studio *studio, const struct click *click)
+{
+    struct timeline_view *view = &studio->timeline;
+    if (click->pane == CLICK_SCALE)
+        view->cursor = nearest_step(view, click->column, studio->pressed.area.columns);
+    else if (!click->drag)
+        view->enlarged = !view->enlarged;
+}
+
 const struct screen screen_timeline = {
     .name = "Timeline",
     .about = "The same prompt and seed at every step that kept pictures: left and right scrub, down goes to the next "
@@ -128,4 +152,5 @@ const struct screen screen_timeline = {
              "in the picture of the start, Enter enlarges.",
     .draw = draw,
     .command = command,
+    .click = click,
 };

@@ -110,7 +110,8 @@ static void draw_rewards(struct studio *studio, struct area area)
         draw_slider(row, area.column + places.slider, places.slider_width, reward->weight, wanted, largest, here);
         draw_share(studio, index, row, area, pending);
     }
-    if (focused) studio->list_area = (struct area){area.row + 1, area.column, run->reward_count, area.columns};
+    studio_take_clicks(studio, (struct area){area.row + 1, area.column, run->reward_count, area.columns}, PANE_REWARDS,
+                       0);
 }
 
 /* Shares in percent with one decimal, others as all numbers. */
@@ -220,6 +221,8 @@ static void draw_picture(struct studio *studio, struct area area, struct area ca
     struct area place = pictures_fit(studio->pictures, area, picture->image.width, picture->image.height);
     bool nearly_fills = area.columns - place.columns <= 6;
     if (nearly_fills) place.column = area.column;
+    if (pictures_protocol(studio->pictures) == PROTOCOL_NONE)
+        draw_center(area.row + area.rows / 2, area.column, area.columns, STYLE_DIM, "pictures are off, P shows them");
     pictures_want(studio->pictures, place, &picture->image);
     if (place.columns >= LEAST_CAPTION) {
         caption.column = place.column;
@@ -428,6 +431,14 @@ static double square_columns(const struct studio *studio)
     return cell->width > 0 && cell->height > 0 ? fmax(1.5, fmin(2.5, (double)cell->height / cell->width)) : 2;
 }
 
+static void take_clicks_of_panes(struct studio *studio, const struct tune_layout *layout)
+{
+    for (int place = 0; place < layout->picture_count; place++)
+        studio_take_clicks(studio, layout->pictures[place], PANE_PICTURES, 0);
+    studio_take_clicks(studio, layout->curves, PANE_CURVES, 0);
+    studio_take_clicks(studio, layout->small_curves, PANE_CURVES, 0);
+}
+
 static void draw(struct studio *studio, struct area body)
 {
     const struct run *run = studio->run;
@@ -439,11 +450,13 @@ static void draw(struct studio *studio, struct area body)
     }
     if (studio->tune.enlarged) {
         draw_enlarged(studio, body);
+        if (studio->tune.pane != PANE_REWARDS) studio_take_clicks(studio, body, studio->tune.pane, 0);
         return;
     }
     struct tune_layout layout = layout_tune(body, run->reward_count, studio->tune.side_by_side, square_columns(studio));
     draw_pictures(studio, &layout);
     draw_progress(studio, layout.progress);
+    take_clicks_of_panes(studio, &layout);
     if (!area_empty(layout.curves)) curves_draw_total(run, layout.curves, studio->tune.pane == PANE_CURVES);
     if (!area_empty(layout.small_curves)) curves_draw_rewards(run, layout.small_curves);
     draw_rewards(studio, layout.rewards);
@@ -583,24 +596,37 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
                           studio->run->learning_rate, type_learning_rate);
         return true;
     case COMMAND_EXPORT: studio_export(studio, studio->run->path, studio->run->name); return true;
-    case COMMAND_SAVE_PRESET:
-        if (studio->run->preset != NULL) {
-            studio_edit_preset(studio, studio->run->preset);
-            studio_save_draft(studio);
-        }
-        return true;
+    case COMMAND_SAVE_PRESET: studio_save_run(studio); return true;
+    case COMMAND_EDIT: studio_show_run_settings(studio); return true;
     default: return false;
     }
 }
 
-static void click(struct studio *studio, int row, int column, bool again)
+/* A press on a slider moves it there, and it follows the mouse until the button is let go. */
+static void click_reward(struct studio *studio, const struct click *click)
 {
-    (void)again;
-    if (row >= studio->run->reward_count) return;
-    studio->tune.reward = row;
-    struct reward_columns places = reward_columns(studio->run, studio->list_area.columns);
-    int at = column - places.slider, last = places.slider_width - 1;
-    if (at >= 0 && at <= last) set_slider(studio, row, largest_weight(studio) * at / last);
+    struct tune_view *tune = &studio->tune;
+    if (!click->drag) {
+        struct reward_columns places = reward_columns(studio->run, studio->pressed.area.columns);
+        tune->reward = click->item;
+        tune->dragged = click->column >= places.slider && click->column < places.slider + places.slider_width;
+        tune->drag_largest = largest_weight(studio);
+    }
+    if (!tune->dragged || tune->reward >= studio->run->reward_count) return;
+    struct reward_columns places = reward_columns(studio->run, studio->pressed.area.columns);
+    double part = (double)(click->column - places.slider) / (places.slider_width - 1);
+    tune->muted[tune->reward] = NAN;
+    set_slider(studio, tune->reward, tune->drag_largest * fmin(1, fmax(0, part)));
+}
+
+static void click(struct studio *studio, const struct click *click)
+{
+    bool again = studio->tune.pane == click->pane;
+    studio->tune.pane = click->pane;
+    if (click->pane == PANE_REWARDS)
+        click_reward(studio, click);
+    else if (again && !click->drag)
+        studio->tune.enlarged = !studio->tune.enlarged;
 }
 
 const struct screen screen_tune = {

@@ -1,4 +1,4 @@
-#include "tui/views/home_preview.h"
+#include "tui/views/preview.h"
 #include "tui/screen/text.h"
 
 #include <math.h>
@@ -75,7 +75,7 @@ static bool draw_run(struct studio *studio, struct area area, const cJSON *run)
     return true;
 }
 
-void home_preview_draw(struct studio *studio, struct area area, const cJSON *item, bool run)
+void preview_draw(struct studio *studio, struct area area, const cJSON *item, bool run)
 {
     enum { LEAST_PREVIEW_ROWS = 9 };
     char path[4300];

@@ -1,12 +1,12 @@
 /* Pictures on the home screen: what a preset's last run made of a picture, or what its model draws as yet. */
-#ifndef ALIGNPROP_TUI_VIEWS_HOME_PREVIEW_H
-#define ALIGNPROP_TUI_VIEWS_HOME_PREVIEW_H
+#ifndef ALIGNPROP_TUI_VIEWS_PREVIEW_H
+#define ALIGNPROP_TUI_VIEWS_PREVIEW_H
 
 #include "tui/state.h"
 
 /* Of a row of the catalogue's presets (`run` false) or of the runs; draws nothing where there is no picture or no room.
  */
-void home_preview_draw(struct studio *studio, struct area area, const cJSON *item, bool run);
+void preview_draw(struct studio *studio, struct area area, const cJSON *item, bool run);
 
 /* Reads the picture unless it is the one that is there; false where it cannot be read. */
 bool preview_load(struct preview_picture *picture, const char *path);

@@ -1,0 +1,135 @@
+#include "tui/views/card.h"
+#include "tui/screen/text.h"
+#include "tui/views/preview.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { FRAME_ROWS = 2, FACT_ROWS = 2 };
+
+static bool is_startable(const cJSON *item)
+{
+    return item_get(item, "error") == NULL && !cJSON_IsFalse(item_get(item, "model_present"));
+}
+
+/* What it is for; where it cannot be started, why and what to do about it. */
+static const char *purpose(const cJSON *item)
+{
+    const char *error = item_text(item, "error", NULL);
+    return error != NULL ? error : item_text(item, "notes", item_text(item_get(item, "preset"), "notes", ""));
+}
+
+int card_rows(const cJSON *item, int columns)
+{
+    const char *hint = item_text(item, "model_hint", NULL);
+    int width = columns - 4, rows = FRAME_ROWS + wrapped_rows(width, purpose(item));
+    if (item_get(item, "error") != NULL) return rows;
+    return rows + FACT_ROWS + (hint != NULL ? wrapped_rows(width, hint) : 0);
+}
+
+/* A frame whose upper edge says at the right which key does what; returns the area inside. */
+static struct area draw_card_frame(struct area area, const char *title, enum style style, const char *invitation)
+{
+    draw_frame(area, title);
+    char words[80];
+    snprintf(words, sizeof words, " %s ", invitation);
+    int width = text_width(words);
+    if (text_width(title) + width + 8 < area.columns)
+        draw_text(area.row, area.column + area.columns - 2 - width, width, style, words);
+    return (struct area){area.row + 1, area.column + 2, area.rows - FRAME_ROWS, area.columns - 4};
+}
+
+/* Draws wrapped text at the top of the area and takes its rows off it. */
+static void take_wrapped(struct area *rest, enum style style, const char *text)
+{
+    int used = draw_wrapped(*rest, style, text);
+    rest->row += used;
+    rest->rows -= used;
+}
+
+static void take_row(struct area *rest)
+{
+    rest->row++;
+    rest->rows--;
+}
+
+static void draw_facts(struct area area, const cJSON *item)
+{
+    const cJSON *preset = item_get(item, "preset"), *train = item_get(item_get(preset, "prompts"), "train");
+    const cJSON *first = cJSON_GetArrayItem(train, 0);
+    int count = cJSON_GetArraySize(train);
+    char words[256];
+    if (!cJSON_IsString(first))
+        snprintf(words, sizeof words, "%lld prompts from a file", item_integer(item, "prompts", 0));
+    else if (count > 1)
+        snprintf(words, sizeof words, "\"%.200s\" and %d more", first->valuestring, count - 1);
+    else
+        snprintf(words, sizeof words, "\"%.200s\"", first->valuestring);
+    draw_format(area.row, area.column, area.columns, STYLE_DIM, "%s \u00b7 model %s \u00b7 rank %lld \u00b7 batch %lld",
+                words, item_text(preset, "model", "?"), item_integer(item_get(preset, "lora"), "rank", 0),
+                item_integer(preset, "batch", 1));
+}
+
+/* Memory needed against what is free here, and the time it takes; "~" until it has been measured. */
+static void draw_needs(struct area area, const cJSON *item, double available)
+{
+    enum { BAR = 10, SECOND = 38 };
+    char text[32], here[32];
+    long long steps = item_integer(item_get(item, "preset"), "steps", 0);
+    double needed = item_number(item, "memory_bytes", NAN), seconds = item_number(item, "seconds_per_step", NAN);
+    bool fits = isnan(needed) || isnan(available) || needed <= available;
+    int at = draw_text(area.row, area.column, area.columns, STYLE_DIM, "memory ");
+    draw_bar(area.row, area.column + at, BAR, available > 0 ? needed / available : 0, fits ? STYLE_ACCENT : STYLE_BAD);
+    draw_format(area.row, area.column + at + BAR + 1, SECOND - at - BAR - 2, fits ? STYLE_TEXT : STYLE_BAD, "%s of %s",
+                words_bytes(text, sizeof text, needed), words_bytes(here, sizeof here, available));
+    at = SECOND + draw_text(area.row, area.column + SECOND, area.columns - SECOND, STYLE_DIM, "time ");
+    if (isnan(seconds))
+        draw_format(area.row, area.column + at, area.columns - at, STYLE_TEXT, "~ for %lld steps, not measured yet",
+                    steps);
+    else
+        draw_format(area.row, area.column + at, area.columns - at, STYLE_TEXT, "about %s for %lld steps",
+                    words_seconds(text, sizeof text, seconds * (double)steps), steps);
+}
+
+void card_draw_preset(struct studio *studio, struct area area, const cJSON *item)
+{
+    if (item == NULL || area.rows < FRAME_ROWS + 1) return;
+    const char *hint = item_text(item, "model_hint", NULL);
+    bool wrong = item_get(item, "error") != NULL, ready = is_startable(item);
+    struct area rest = draw_card_frame(area, item_text(item, "name", "?"), ready ? STYLE_KEY : STYLE_DIM,
+                                       wrong   ? "its file is wrong"
+                                       : ready ? "Enter starts it"
+                                               : "its model is missing");
+    take_wrapped(&rest, wrong ? STYLE_BAD : STYLE_TEXT, purpose(item));
+    if (wrong || rest.rows < 1) return;
+    draw_facts(rest, item);
+    take_row(&rest);
+    if (rest.rows < 1) return;
+    draw_needs(rest, item, item_number(item_get(studio->catalogue, "device"), "memory_free", NAN));
+    take_row(&rest);
+    if (hint != NULL && rest.rows > 0) take_wrapped(&rest, STYLE_WARNING, hint);
+    take_row(&rest);
+    preview_draw(studio, rest, item, false);
+}
+
+void card_draw_run(struct studio *studio, struct area area, const cJSON *run)
+{
+    if (run == NULL || area.rows < FRAME_ROWS + 1) return;
+    char first[24], last[24], ago[32];
+    double start = item_number(run, "eval_first", NAN), newest = item_number(run, "eval_last", NAN);
+    struct area rest = draw_card_frame(area, item_text(run, "name", "?"), STYLE_KEY, "Enter opens it");
+    int at = draw_format(rest.row, rest.column, rest.columns, STYLE_TEXT, "%s at step %lld of %lld, %s",
+                         item_text(run, "state", "?"), item_integer(run, "step", 0), item_integer(run, "steps", 0),
+                         words_ago(ago, sizeof ago, studio->wall_clock - item_number(run, "modified", NAN))) +
+             3;
+    if (!isnan(start) && !isnan(newest))
+        draw_format(rest.row, rest.column + at, rest.columns - at, STYLE_CURVE_HELD_OUT, "held-out reward %s \u2192 %s",
+                    words_number(first, sizeof first, start), words_number(last, sizeof last, newest));
+    take_row(&rest);
+    if (rest.rows < 1) return;
+    draw_format(rest.row, rest.column, rest.columns, STYLE_DIM, "preset %s \u00b7 %s", item_text(run, "preset", "?"),
+                item_text(run, "path", ""));
+    take_row(&rest);
+    take_row(&rest);
+    preview_draw(studio, rest, run, true);
+}
