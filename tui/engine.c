@@ -29,7 +29,7 @@ static void take_start(struct studio *studio, const struct request *request, con
 {
     if (item_true(message, "ok")) {
         studio_dismiss(studio);
-        studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
+        studio_list_runs(studio);
         const char *socket = item_text(message, "socket", NULL);
         if (socket != NULL) studio_attach(studio, socket);
         return;
@@ -204,7 +204,7 @@ static void take_message(void *context, struct client *client, const char *type,
     } else if (strcmp(type, "hello") == 0 && client == studio->engine) {
         studio->engine_error[0] = 0;
         refresh_catalogue(studio);
-        studio_request(studio, client, REQUEST_RUNS, "runs", NULL, "list the runs");
+        studio_list_runs(studio);
     } else if (strcmp(type, "catalogue-changed") == 0 && client == studio->engine) {
         refresh_catalogue(studio);
     } else if (client != studio->live) {

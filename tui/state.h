@@ -192,6 +192,7 @@ struct studio {
     struct request requests[REQUESTS];
     cJSON *catalogue, *runs; /* as the engine sent them; may be NULL */
     char engine_error[600];
+    int64_t runs_asked; /* when, in milliseconds */
     struct run *run;
 
     enum screen_id screen, previous;
@@ -249,7 +250,7 @@ struct studio {
 
     struct list home[2];
     int home_pane;
-    struct preview_picture preview[2]; /* of the home screen */
+    struct preview_picture preview[4]; /* of a card: untuned and tuned, of two prompts */
     struct compared_run compared[2];   /* two runs side by side */
     struct list runs_list, edit, log, compare;
     char marked[LIST_MARKS][4096]; /* run paths or preset names; empty: none */
@@ -309,6 +310,8 @@ void studio_attach(struct studio *studio, const char *socket);
 void studio_open_run(struct studio *studio, const cJSON *run);
 /* Makes the start or resume that was refused because the device is busy again: at once, or when the device is free. */
 void studio_start_anyway(struct studio *studio, int now);
+/* Asks which runs there are, alive and finished. */
+void studio_list_runs(struct studio *studio);
 void studio_leave(struct studio *studio);
 void studio_stop_run(struct studio *studio, int argument);
 /* draft.c: the preset being edited */

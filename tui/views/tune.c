@@ -52,18 +52,19 @@ static double largest_weight(const struct studio *studio)
 
 /* Where the columns of the table of rewards stand, from the area's left edge. */
 struct reward_columns {
-    int name, raw, weight, slider, slider_width;
+    int name, raw, weight, weight_width, slider, slider_width;
 };
 
 static struct reward_columns reward_columns(const struct run *run, int columns)
 {
-    enum { FIGURE = 8, SHARE = 7, LEAST_NAME = 8, LEAST_SLIDER = 6 };
-    int name = LEAST_NAME, most = columns - 3 - 2 * FIGURE - 1 - LEAST_SLIDER - SHARE;
+    enum { RAW = 8, SHARE = 7, LEAST_NAME = 8, LEAST_SLIDER = 6, LEAST_WIDE = 48 };
+    int weight = columns >= LEAST_WIDE ? 8 : 6;
+    int name = LEAST_NAME, most = columns - 3 - RAW - weight - 1 - LEAST_SLIDER - SHARE;
     for (int index = 0; index < run->reward_count; index++)
         if (text_width(run->rewards[index].id) > name) name = text_width(run->rewards[index].id);
     if (name > most) name = most > LEAST_NAME ? most : LEAST_NAME;
-    struct reward_columns places = {.name = name, .raw = 3 + name, .weight = 3 + name + FIGURE};
-    places.slider = places.weight + FIGURE + 1;
+    struct reward_columns places = {.name = name, .raw = 3 + name, .weight = 3 + name + RAW, .weight_width = weight};
+    places.slider = places.weight + weight + 1;
     places.slider_width = columns - places.slider - SHARE;
     if (places.slider_width < 4) places.slider_width = 4;
     return places;
@@ -91,7 +92,7 @@ static void draw_rewards(struct studio *studio, struct area area)
     struct reward_columns places = reward_columns(run, area.columns);
     draw_text(area.row, area.column, 12, focused ? STYLE_TITLE : STYLE_LIVE, "rewards");
     draw_right(area.row, area.column + places.raw, 8, STYLE_DIM, "raw");
-    draw_right(area.row, area.column + places.weight, 8, STYLE_DIM, "weight");
+    draw_right(area.row, area.column + places.weight, places.weight_width, STYLE_DIM, "weight");
     draw_right(area.row, area.column + area.columns - 6, 6, STYLE_DIM, "share");
     double largest = largest_weight(studio);
     for (int index = 0; index < run->reward_count && index + 1 < area.rows; index++) {
@@ -106,7 +107,8 @@ static void draw_rewards(struct studio *studio, struct area area)
                    words_number(text, sizeof text, newest != NULL ? newest->reward[index] : NAN));
         double wanted = slider_value(studio, index);
         bool pending = fabs(wanted - reward->weight) > 1e-9;
-        draw_right(row, area.column + places.weight, 8, pending ? STYLE_WARNING : STYLE_TEXT, "%.2f", wanted);
+        draw_right(row, area.column + places.weight, places.weight_width, pending ? STYLE_WARNING : STYLE_TEXT, "%.2f",
+                   wanted);
         draw_slider(row, area.column + places.slider, places.slider_width, reward->weight, wanted, largest, here);
         draw_share(studio, index, row, area, pending);
     }
