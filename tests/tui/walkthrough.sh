@@ -65,18 +65,19 @@ look_until() { # COMMAND...: false when it does not come true in time
 await() { # PATTERN WORDS: what should come
     look_until sees "$1" && return
     echo "$2: there is no \"$1\" on the screen:"
-    text | sed 's/ *$//' | grep -v '^$' | head -30
+    text | sed 's/ *$//' | grep -v '^$'
     exit 1
 }
 sees_no() { ! sees "$1"; }
 gone() { # PATTERN WORDS
     look_until sees_no "$1" && return
     echo "$2: \"$1\" stays on the screen:"
-    text | sed 's/ *$//' | grep -v '^$' | head -30
+    text | sed 's/ *$//' | grep -v '^$'
     exit 1
 }
 # Out of every field, question, error and filter to the home screen.
-at_home() { sees 'Start from a preset' && sees_no "╭\|only what holds\|$filter_field\|\[Esc\] dismiss"; }
+popup='^ *[^ ╭].*╭\|^   *╭' # a frame's corner that is not the one of the home screen's own frame, at its left edge
+at_home() { sees 'Start from a preset' && sees_no "$popup\|only what holds\|$filter_field\|\[Esc\] dismiss"; }
 home() {
     for attempt in 1 2 3 4 5 6 7 8 9 10; do
         keys 1
@@ -93,7 +94,7 @@ only() { # PRESET: the home screen's cursor is on it
     type_text "$1"
     keys Enter
     await "only what holds \"$1\"" "the filter"
-    await "▸ *$1" "the filter leaves the preset that is wanted"
+    await "▸[^a-z]*$1" "the filter leaves the preset that is wanted"
 }
 nth_run() { ls -d "$runs/$1"-* 2>/dev/null | sed -n "${2}p"; } # PRESET NUMBER: its folder
 at_step() { reached=$(step) && [ "${reached:-0}" -ge "$1" ]; }
@@ -264,7 +265,7 @@ dying() {
     look_until at_step 7 || give_up "it does not go on"
     kill -9 "$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$(nth_run tiny-long 2)/engine.json")"
     await 'died at step' "the studio says that the engine died"
-    await 'r resumes' "and offers to resume"
+    await 'resumes' "and offers to resume"
     keys r
     look_until runs_again || await '● running' "r resumes"
     keys X
@@ -309,7 +310,7 @@ keeping_presets() {
     keys D
     await 'no preset matches' "deleted"
     keys u
-    await '▸ *tiny-renamed' "u brings it back"
+    await '▸[^a-z]*tiny-renamed' "u brings it back"
 }
 
 # ---- prompts ----
@@ -343,7 +344,9 @@ three pasted
     keys Escape
     await 'two dogs' "Esc ends the filter"
     keys g Space
-    await 'held-out prompts (3)' "Space moves a prompt to the other list"
+    await 'training prompts ([0-9]* of' "Space leaves a prompt out"
+    keys g m
+    await 'held-out prompts (3)' "m moves a prompt to the other list"
     keys 1
     await 'Start from a preset' "back home"
 }
