@@ -265,7 +265,7 @@ dying() {
     look_until at_step 7 || give_up "it does not go on"
     kill -9 "$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$(nth_run tiny-long 2)/engine.json")"
     await 'died at step' "the studio says that the engine died"
-    await 'resumes' "and offers to resume"
+    await 'resume from the newest checkpoint' "and offers to resume"
     keys r
     look_until runs_again || await '● running' "r resumes"
     keys X
