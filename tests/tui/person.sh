@@ -37,7 +37,7 @@ window() { # NAME WORDS...: a studio in a window of its own
     $tmux new-session -d -s "$here" -x 120 -y 40 "env TERM=tmux-256color $program $*"
     $tmux set-option -g status off >/dev/null
 }
-text() { $tmux capture-pane -p -t "$here"; }
+text() { $tmux capture-pane -p -t "$here" 2>/dev/null; }
 keys() { for key in "$@"; do $tmux send-keys -t "$here" "$key"; done; }
 type_text() { $tmux send-keys -t "$here" -l "$1"; }
 mouse() { # BUTTON ROW COLUMN LETTER, counted from 1; letter M: pressed or moved, m: let go
