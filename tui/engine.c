@@ -25,6 +25,12 @@ static void replace(cJSON **place, const cJSON *message, const char *key)
     *place = cJSON_Duplicate(item, 1);
 }
 
+static void show_draft_settings(struct studio *studio, int argument)
+{
+    (void)argument;
+    studio_show_draft(studio);
+}
+
 static void take_start(struct studio *studio, const struct request *request, const cJSON *message)
 {
     if (item_true(message, "ok")) {
@@ -43,7 +49,11 @@ static void take_start(struct studio *studio, const struct request *request, con
     }
     studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, item_text(message, "error", "refused"));
     bool resumed = item_get(studio->start_asked, "resume") != NULL;
-    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY && !resumed) studio_offer_remedies(studio);
+    if (resumed) return;
+    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY)
+        studio_offer_remedies(studio);
+    else
+        studio_add_remedy(studio, 'e', "its settings", show_draft_settings, 0);
 }
 
 static void attach_to_newest(struct studio *studio, int argument)
