@@ -25,6 +25,12 @@ static void replace(cJSON **place, const cJSON *message, const char *key)
     *place = cJSON_Duplicate(item, 1);
 }
 
+static void show_draft_settings(struct studio *studio, int argument)
+{
+    (void)argument;
+    studio_show_draft(studio);
+}
+
 static void take_start(struct studio *studio, const struct request *request, const cJSON *message)
 {
     if (item_true(message, "ok")) {
@@ -43,7 +49,11 @@ static void take_start(struct studio *studio, const struct request *request, con
     }
     studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, item_text(message, "error", "refused"));
     bool resumed = item_get(studio->start_asked, "resume") != NULL;
-    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY && !resumed) studio_offer_remedies(studio);
+    if (resumed) return;
+    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY)
+        studio_offer_remedies(studio);
+    else
+        studio_add_remedy(studio, 'e', "its settings", show_draft_settings, 0);
 }
 
 static void attach_to_newest(struct studio *studio, int argument)
@@ -185,6 +195,15 @@ static void settle_sliders(struct studio *studio)
     }
 }
 
+/* A step that came out not finite changes nothing; who watches should know why the curve stands still. */
+static void warn_of_skipped_step(struct studio *studio, const cJSON *line)
+{
+    if (!item_true(line, "skipped")) return;
+    studio_say(studio, MESSAGE_WARNING,
+               "step %lld was skipped: its gradient is not finite; L lowers the learning rate, 2 has the weights",
+               item_integer(line, "step", 0));
+}
+
 /* What the engine warns of (a step that was skipped, a checkpoint that could not be written) is said on every screen.
  */
 static void repeat_warning(struct studio *studio, const cJSON *message)
@@ -215,6 +234,7 @@ static void take_message(void *context, struct client *client, const char *type,
         run_take_message(studio->run, type, message);
         if (strcmp(type, "event") == 0) settle_sliders(studio);
         if (strcmp(type, "log") == 0) repeat_warning(studio, message);
+        if (strcmp(type, "metrics") == 0) warn_of_skipped_step(studio, item_get(message, "line"));
     }
 }
 

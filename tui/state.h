@@ -322,6 +322,8 @@ void studio_undo(struct studio *studio);
 void studio_draft_changed(struct studio *studio);
 /* A copy of the preset becomes the draft; a draft with changes that were not saved is what u brings back. */
 void studio_edit_preset(struct studio *studio, const cJSON *preset);
+/* Goes to the settings of the draft; nothing where there is none. */
+void studio_show_draft(struct studio *studio);
 /* True when the draft is that preset with changes that were not saved: it is shown again as it is. */
 bool studio_return_to_draft(struct studio *studio, const char *name);
 /* The run's preset becomes the draft with the settings as they are now, for a new run that begins with its newest

@@ -77,7 +77,7 @@ static void draw(struct studio *studio, struct area body)
     int count = shown_runs(studio, shown);
     int card = body.rows >= 30 ? CARD_TEXT + CARD_PICTURES : body.rows / 2 + 2, least = count < 1 ? 1 : count;
     int rows = least < body.rows - 2 - card ? least : body.rows - 2 - card;
-    int highest = body.columns / 4; /* two pictures beside the words are not higher */
+    int beside = (body.columns - 55) / 4 + 3, highest = beside > 16 ? beside : 16; /* of two pictures and their words */
     struct run_columns at = run_columns(body);
     draw_text(body.row, body.column, 20, STYLE_TITLE, "Runs");
     draw_text(body.row, at.state, 8, STYLE_DIM, "state");

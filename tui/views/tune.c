@@ -58,7 +58,7 @@ struct reward_columns {
 static struct reward_columns reward_columns(const struct run *run, int columns)
 {
     enum { RAW = 8, SHARE = 7, LEAST_NAME = 8, LEAST_SLIDER = 6, LEAST_WIDE = 48 };
-    int weight = columns >= LEAST_WIDE ? 8 : 6;
+    int weight = columns >= LEAST_WIDE ? 8 : 7;
     int name = LEAST_NAME, most = columns - 3 - RAW - weight - 1 - LEAST_SLIDER - SHARE;
     for (int index = 0; index < run->reward_count; index++)
         if (text_width(run->rewards[index].id) > name) name = text_width(run->rewards[index].id);
