@@ -43,6 +43,13 @@ REWARD_MUTATIONS = (
     ("Laplacian's centre", "engine/reward/sharpness.c", "4.0, 0.0)", "4.1, 0.0)"),
 )
 
+# The step's vector-Jacobian product, and the same with a tensor through which no gradient passes.
+STEP_GRADIENT = "graph_differentiate_one(graph, tensors->next, tensors->latents, &tensors->cotangent, &tensors->gradient)"
+STEP_GRADIENT_STOPPED = (
+    "graph_differentiate(graph, &(struct differentiation){1, &tensors->next, &tensors->cotangent, 1, &tensors->latents, "
+    "&tensors->gradient, 1, &%s})"
+)
+
 # Edits are pairs of texts; a mutation of several edits gives them as a list.
 CHAIN_MUTATIONS = (
     ("guidance from the conditional half", "engine/sampling/chain_graphs.c", "graph_add_scaled(graph, unconditional, chain->settings.guidance, difference)", "graph_add_scaled(graph, conditional, chain->settings.guidance, difference)"),
@@ -64,12 +71,12 @@ CHAIN_MUTATIONS = (
     ("skip term of the sampler one step late", "engine/sampling/schedule.c", "step->latent_gain = sqrt(next) *", "step->latent_gain = sqrt(now) *"),
     ("no skip term in the gradient", "engine/sampling/chain_graphs.c", [
         ("    next = graph_add(graph, next, graph_multiply(graph, prediction,", "    tensor_id skip = next;\n    next = graph_add(graph, next, graph_multiply(graph, prediction,"),
-        (".wanted = &tensors->latents,", ".wanted = &tensors->latents, .stop_count = 1, .stop = &skip,"),
+        (STEP_GRADIENT, STEP_GRADIENT_STOPPED % "skip"),
     ]),
     ("no gradient through guidance's empty half", "engine/sampling/chain_graphs.c", [
         ("tensor_id unconditional = graph_slice(graph, both, 0, 0, chain->settings.batch);", "tensor_id unconditional = graph_slice(graph, both, 0, 0, chain->settings.batch);\n    unconditional_half = unconditional;"),
         ("static tensor_id guide(", "static tensor_id unconditional_half;\nstatic tensor_id guide("),
-        (".wanted = &tensors->latents,", ".wanted = &tensors->latents, .stop_count = 1, .stop = &unconditional_half,"),
+        (STEP_GRADIENT, STEP_GRADIENT_STOPPED % "unconditional_half"),
     ]),
     ("direction without the noise kept", "engine/sampling/schedule.c", "sqrt(fmax(0.0, 1.0 - next - sigma * sigma))", "sqrt(fmax(0.0, 1.0 - next))"),
     ("v-prediction's sign", "engine/sampling/schedule.c", "step->clean_prediction_gain = -spread;", "step->clean_prediction_gain = spread;"),
