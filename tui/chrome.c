@@ -243,12 +243,16 @@ static bool is_of_use(const struct studio *studio, enum command_id id)
     case COMMAND_EDIT:
     case COMMAND_MORE:
         if (studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS) return studio_is_editing(studio);
+        if (id == COMMAND_MORE && studio->screen == SCREEN_TUNE) return alive;
         return !run_settings || id != COMMAND_START;
     case COMMAND_BRANCH:
         return studio->run->checkpoint_count > 0 && !studio_is_editing(studio) &&
                (studio->screen != SCREEN_EDIT || run_settings);
     case COMMAND_MUTE: return alive || studio->screen == SCREEN_MIXER;
-    case COMMAND_RESUME: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
+    case COMMAND_RESUME: {
+        bool ended = !alive && studio->run->path[0] != 0, unfinished = studio->run->step < studio->run->steps;
+        return studio->screen == SCREEN_RUNS || (ended && unfinished);
+    }
     case COMMAND_EXPORT: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
     default: return true;
     }

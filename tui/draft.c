@@ -30,6 +30,7 @@ void studio_draft_changed(struct studio *studio)
     enum { PAUSE_BEFORE_PLAN = 250 };
     studio->draft_changed = true;
     studio->plan_due = studio->now + PAUSE_BEFORE_PLAN;
+    studio->plan_request = 0;
     studio->dirty = true;
 }
 
@@ -45,6 +46,7 @@ static void forget_findings(struct studio *studio)
     studio->plan = NULL;
     studio->plan_error[0] = 0;
     studio->plan_due = studio->now;
+    studio->plan_request = 0;
 }
 
 static void show_draft(struct studio *studio)

@@ -29,7 +29,7 @@ static void take_start(struct studio *studio, const struct request *request, con
 {
     if (item_true(message, "ok")) {
         studio_dismiss(studio);
-        studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
+        studio_list_runs(studio);
         const char *socket = item_text(message, "socket", NULL);
         if (socket != NULL) studio_attach(studio, socket);
         return;
@@ -110,6 +110,16 @@ static void take_checked_prompts(struct studio *studio, const cJSON *prompts)
     }
 }
 
+/* Remedies that are offered stay under their keys until others take their place: a key is meant for what is read. */
+static void take_plan(struct studio *studio, const cJSON *message)
+{
+    replace(&studio->plan, message, "plan");
+    studio->plan_error[0] = 0;
+    studio->remedies_due = true;
+    if (studio->remedy_count > 0) studio_dismiss(studio); /* they were the last plan's */
+    if (studio->screen == SCREEN_EDIT && studio->run_settings == NULL) edit_offer_remedies(studio);
+}
+
 static void take_reply(struct studio *studio, struct client *client, const cJSON *message)
 {
     struct request request = take_request(studio, client, (int)item_integer(message, "re", 0));
@@ -118,6 +128,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         take_start(studio, &request, message);
         return;
     }
+    if (request.purpose == REQUEST_PLAN && request.id != studio->plan_request) return; /* of settings since changed */
     if (!ok) {
         if (item_true(message, "superseded")) return;
         const char *error = item_text(message, "error", "refused");
@@ -138,12 +149,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         replace(&studio->runs, message, "runs");
         offer_live_run(studio);
         break;
-    case REQUEST_PLAN:
-        replace(&studio->plan, message, "plan");
-        studio->plan_error[0] = 0;
-        studio->remedies_due = true;
-        if (studio->remedy_count > 0) studio_dismiss(studio); /* they were the last plan's */
-        break;
+    case REQUEST_PLAN: take_plan(studio, message); break;
     case REQUEST_CHECK: take_checked_prompts(studio, item_get(message, "prompts")); break;
     case REQUEST_SAVE_PRESET:
         studio->draft_changed = false;
@@ -198,7 +204,7 @@ static void take_message(void *context, struct client *client, const char *type,
     } else if (strcmp(type, "hello") == 0 && client == studio->engine) {
         studio->engine_error[0] = 0;
         refresh_catalogue(studio);
-        studio_request(studio, client, REQUEST_RUNS, "runs", NULL, "list the runs");
+        studio_list_runs(studio);
     } else if (strcmp(type, "catalogue-changed") == 0 && client == studio->engine) {
         refresh_catalogue(studio);
     } else if (client != studio->live) {

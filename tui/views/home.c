@@ -405,11 +405,17 @@ static void click(struct studio *studio, const struct click *click)
     if (chosen && !click->drag) command(studio, COMMAND_OPEN, false);
 }
 
+static void refresh(struct studio *studio)
+{
+    if (studio->engine != NULL && studio->runs != NULL) studio_list_runs(studio);
+}
+
 const struct screen screen_home = {
     .name = "Home",
     .about = "Choose a preset and press Enter: it starts tuning, and the pictures appear. e shows the settings first. "
              "The lower "
              "list has your runs, alive and finished.",
+    .open = refresh,
     .draw = draw,
     .command = command,
     .click = click,

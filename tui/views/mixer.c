@@ -306,7 +306,7 @@ static void click(struct studio *studio, const struct click *click)
 
 static void refresh(struct studio *studio)
 {
-    studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
+    studio_list_runs(studio);
 }
 
 const struct screen screen_mixer = {
