@@ -180,6 +180,12 @@ void studio_start_anyway(struct studio *studio, int now)
     if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "starting \u2026");
 }
 
+void studio_list_runs(struct studio *studio)
+{
+    studio->runs_asked = studio->now;
+    studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
+}
+
 static void reset_run_views(struct studio *studio)
 {
     studio->draft_shown = false;

@@ -63,7 +63,7 @@ static void draw_run_title(const struct studio *studio, int columns)
 {
     const struct run *run = studio->run;
     bool wide = columns >= 100, timed = run_alive(run) && run->steps > 0;
-    char state[24], step[24], pace[32] = "", left[32] = "", right[96], text[32];
+    char state[24], step[24], pace[32] = "", left[32] = "", right[96], text[128];
     snprintf(state, sizeof state, "%s %s", style_unicode() ? "\u25cf" : "*", run_phase_name(run->phase));
     snprintf(step, sizeof step, "step %d/%d", run->step, run->steps);
     if (timed && wide && !isnan(run->seconds_per_step))
@@ -72,9 +72,12 @@ static void draw_run_title(const struct studio *studio, int columns)
         snprintf(left, sizeof left, "%s left", words_seconds(text, sizeof text, run->seconds_left));
     held_out_words(run, right, sizeof right);
     int bar = wide && run->steps > 0 ? 16 : 0, others = text_width(state) + text_width(step) + text_width(right) + 6;
-    if (bar > 0) others += bar + 1;
-    if (pace[0] != 0) others += text_width(pace) + 2;
     if (left[0] != 0) others += text_width(left) + 2;
+    int spare = columns - others - 2 - text_width(run_short_name(run->name, text, sizeof text));
+    if (pace[0] != 0 && spare < text_width(pace) + 2) pace[0] = 0;
+    if (pace[0] != 0) spare -= text_width(pace) + 2;
+    if (bar > 0 && spare < bar + 1) bar = 0;
+    others += (pace[0] != 0 ? text_width(pace) + 2 : 0) + (bar > 0 ? bar + 1 : 0);
     int name = columns - others - 2;
     int at = 1 + draw_run_name(run, name > 10 ? name : 10);
     at += draw_text(0, at, columns - at, phase_style(run->phase), state) + 2;
@@ -243,12 +246,17 @@ static bool is_of_use(const struct studio *studio, enum command_id id)
     case COMMAND_EDIT:
     case COMMAND_MORE:
         if (studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS) return studio_is_editing(studio);
-        return !run_settings || id != COMMAND_START;
+        if (id == COMMAND_MORE && studio->screen == SCREEN_TUNE) return alive;
+        if (run_settings) return alive && id != COMMAND_START;
+        return true;
     case COMMAND_BRANCH:
         return studio->run->checkpoint_count > 0 && !studio_is_editing(studio) &&
                (studio->screen != SCREEN_EDIT || run_settings);
     case COMMAND_MUTE: return alive || studio->screen == SCREEN_MIXER;
-    case COMMAND_RESUME: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
+    case COMMAND_RESUME: {
+        bool ended = !alive && studio->run->path[0] != 0, unfinished = studio->run->step < studio->run->steps;
+        return studio->screen == SCREEN_RUNS || (ended && unfinished);
+    }
     case COMMAND_EXPORT: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
     default: return true;
     }

@@ -30,6 +30,7 @@ void studio_draft_changed(struct studio *studio)
     enum { PAUSE_BEFORE_PLAN = 250 };
     studio->draft_changed = true;
     studio->plan_due = studio->now + PAUSE_BEFORE_PLAN;
+    studio->plan_request = 0;
     studio->dirty = true;
 }
 
@@ -45,6 +46,7 @@ static void forget_findings(struct studio *studio)
     studio->plan = NULL;
     studio->plan_error[0] = 0;
     studio->plan_due = studio->now;
+    studio->plan_request = 0;
 }
 
 static void show_draft(struct studio *studio)
@@ -66,6 +68,13 @@ void studio_edit_preset(struct studio *studio, const cJSON *preset)
     show_draft(studio);
 }
 
+void studio_show_draft(struct studio *studio)
+{
+    if (studio->draft == NULL) return;
+    show_draft(studio);
+    studio_go(studio, SCREEN_EDIT);
+}
+
 bool studio_return_to_draft(struct studio *studio, const char *name)
 {
     bool same = studio->draft != NULL && studio->draft_changed && studio->origin.run[0] == 0 &&
@@ -79,8 +88,7 @@ void studio_offer_remedies(struct studio *studio)
     if (studio->draft == NULL) return;
     studio->refused_for_memory = true;
     studio->plan_due = studio->now;
-    show_draft(studio);
-    studio_go(studio, SCREEN_EDIT);
+    studio_show_draft(studio);
 }
 
 bool studio_is_editing(const struct studio *studio)

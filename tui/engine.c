@@ -25,11 +25,17 @@ static void replace(cJSON **place, const cJSON *message, const char *key)
     *place = cJSON_Duplicate(item, 1);
 }
 
+static void show_draft_settings(struct studio *studio, int argument)
+{
+    (void)argument;
+    studio_show_draft(studio);
+}
+
 static void take_start(struct studio *studio, const struct request *request, const cJSON *message)
 {
     if (item_true(message, "ok")) {
         studio_dismiss(studio);
-        studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
+        studio_list_runs(studio);
         const char *socket = item_text(message, "socket", NULL);
         if (socket != NULL) studio_attach(studio, socket);
         return;
@@ -43,7 +49,11 @@ static void take_start(struct studio *studio, const struct request *request, con
     }
     studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, item_text(message, "error", "refused"));
     bool resumed = item_get(studio->start_asked, "resume") != NULL;
-    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY && !resumed) studio_offer_remedies(studio);
+    if (resumed) return;
+    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY)
+        studio_offer_remedies(studio);
+    else
+        studio_add_remedy(studio, 'e', "its settings", show_draft_settings, 0);
 }
 
 static void attach_to_newest(struct studio *studio, int argument)
@@ -110,6 +120,16 @@ static void take_checked_prompts(struct studio *studio, const cJSON *prompts)
     }
 }
 
+/* Remedies that are offered stay under their keys until others take their place: a key is meant for what is read. */
+static void take_plan(struct studio *studio, const cJSON *message)
+{
+    replace(&studio->plan, message, "plan");
+    studio->plan_error[0] = 0;
+    studio->remedies_due = true;
+    if (studio->remedy_count > 0) studio_dismiss(studio); /* they were the last plan's */
+    if (studio->screen == SCREEN_EDIT && studio->run_settings == NULL) edit_offer_remedies(studio);
+}
+
 static void take_reply(struct studio *studio, struct client *client, const cJSON *message)
 {
     struct request request = take_request(studio, client, (int)item_integer(message, "re", 0));
@@ -118,6 +138,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         take_start(studio, &request, message);
         return;
     }
+    if (request.purpose == REQUEST_PLAN && request.id != studio->plan_request) return; /* of settings since changed */
     if (!ok) {
         if (item_true(message, "superseded")) return;
         const char *error = item_text(message, "error", "refused");
@@ -138,12 +159,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         replace(&studio->runs, message, "runs");
         offer_live_run(studio);
         break;
-    case REQUEST_PLAN:
-        replace(&studio->plan, message, "plan");
-        studio->plan_error[0] = 0;
-        studio->remedies_due = true;
-        if (studio->remedy_count > 0) studio_dismiss(studio); /* they were the last plan's */
-        break;
+    case REQUEST_PLAN: take_plan(studio, message); break;
     case REQUEST_CHECK: take_checked_prompts(studio, item_get(message, "prompts")); break;
     case REQUEST_SAVE_PRESET:
         studio->draft_changed = false;
@@ -179,6 +195,15 @@ static void settle_sliders(struct studio *studio)
     }
 }
 
+/* A step that came out not finite changes nothing; who watches should know why the curve stands still. */
+static void warn_of_skipped_step(struct studio *studio, const cJSON *line)
+{
+    if (!item_true(line, "skipped")) return;
+    studio_say(studio, MESSAGE_WARNING,
+               "step %lld was skipped: its gradient is not finite; L lowers the learning rate, 2 has the weights",
+               item_integer(line, "step", 0));
+}
+
 /* What the engine warns of (a step that was skipped, a checkpoint that could not be written) is said on every screen.
  */
 static void repeat_warning(struct studio *studio, const cJSON *message)
@@ -198,7 +223,7 @@ static void take_message(void *context, struct client *client, const char *type,
     } else if (strcmp(type, "hello") == 0 && client == studio->engine) {
         studio->engine_error[0] = 0;
         refresh_catalogue(studio);
-        studio_request(studio, client, REQUEST_RUNS, "runs", NULL, "list the runs");
+        studio_list_runs(studio);
     } else if (strcmp(type, "catalogue-changed") == 0 && client == studio->engine) {
         refresh_catalogue(studio);
     } else if (client != studio->live) {
@@ -209,6 +234,7 @@ static void take_message(void *context, struct client *client, const char *type,
         run_take_message(studio->run, type, message);
         if (strcmp(type, "event") == 0) settle_sliders(studio);
         if (strcmp(type, "log") == 0) repeat_warning(studio, message);
+        if (strcmp(type, "metrics") == 0) warn_of_skipped_step(studio, item_get(message, "line"));
     }
 }
 

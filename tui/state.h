@@ -192,6 +192,7 @@ struct studio {
     struct request requests[REQUESTS];
     cJSON *catalogue, *runs; /* as the engine sent them; may be NULL */
     char engine_error[600];
+    int64_t runs_asked; /* when, in milliseconds */
     struct run *run;
 
     enum screen_id screen, previous;
@@ -240,6 +241,7 @@ struct studio {
     cJSON *unticked[2]; /* prompts that the draft once had and that were left out: arrays, or NULL */
     cJSON *plan;        /* newest answer for the draft */
     int64_t plan_due;   /* 0: none */
+    int plan_request;   /* whose answer is the plan of the draft as it stands; 0: none is under way */
     char plan_error[400];
     bool remedies_due;       /* a plan has come since remedies were offered last */
     bool refused_for_memory; /* a start was refused: the plan's remedies are still to be offered */
@@ -248,7 +250,7 @@ struct studio {
 
     struct list home[2];
     int home_pane;
-    struct preview_picture preview[2]; /* of the home screen */
+    struct preview_picture preview[4]; /* of a card: untuned and tuned, of two prompts */
     struct compared_run compared[2];   /* two runs side by side */
     struct list runs_list, edit, log, compare;
     char marked[LIST_MARKS][4096]; /* run paths or preset names; empty: none */
@@ -308,6 +310,8 @@ void studio_attach(struct studio *studio, const char *socket);
 void studio_open_run(struct studio *studio, const cJSON *run);
 /* Makes the start or resume that was refused because the device is busy again: at once, or when the device is free. */
 void studio_start_anyway(struct studio *studio, int now);
+/* Asks which runs there are, alive and finished. */
+void studio_list_runs(struct studio *studio);
 void studio_leave(struct studio *studio);
 void studio_stop_run(struct studio *studio, int argument);
 /* draft.c: the preset being edited */
@@ -318,6 +322,8 @@ void studio_undo(struct studio *studio);
 void studio_draft_changed(struct studio *studio);
 /* A copy of the preset becomes the draft; a draft with changes that were not saved is what u brings back. */
 void studio_edit_preset(struct studio *studio, const cJSON *preset);
+/* Goes to the settings of the draft; nothing where there is none. */
+void studio_show_draft(struct studio *studio);
 /* True when the draft is that preset with changes that were not saved: it is shown again as it is. */
 bool studio_return_to_draft(struct studio *studio, const char *name);
 /* The run's preset becomes the draft with the settings as they are now, for a new run that begins with its newest
@@ -330,6 +336,9 @@ bool studio_is_editing(const struct studio *studio);
 /* What does not fit in memory: shows the settings of the draft, where what would fit is offered as soon as it is
  * planned. */
 void studio_offer_remedies(struct studio *studio);
+/* views/edit.c: says that the planned draft does not fit, with what would under a key, once for each plan and not over
+ * another message. */
+void edit_offer_remedies(struct studio *studio);
 void studio_save_draft(struct studio *studio);
 /* Goes to the settings of the run on screen, of which only few may change while it is on. */
 void studio_show_run_settings(struct studio *studio);

@@ -120,12 +120,10 @@ static void next_protocol(struct studio *studio)
 
 static void go_back(struct studio *studio)
 {
-    if (studio->message_level == MESSAGE_ERROR) {
+    if (studio->message_level != MESSAGE_NONE) { /* it stands where the filter is named */
         studio_dismiss(studio);
     } else if (studio->filter[studio->screen][0] != 0) {
         studio->filter[studio->screen][0] = 0;
-    } else if (studio->message_level != MESSAGE_NONE) {
-        studio_dismiss(studio);
     } else if (studio->screen != SCREEN_HOME) {
         enum screen_id back = studio->previous == studio->screen ? SCREEN_HOME : studio->previous;
         if (studio->screen == SCREEN_EDIT) back = studio->run_settings != NULL ? SCREEN_TUNE : SCREEN_HOME;
@@ -374,7 +372,7 @@ static void drop_live(struct studio *studio)
     }
     if (phase == RUN_FAILED && studio->run->end_status == STATUS_NO_MEMORY && studio->run->step == 0)
         studio_offer_remedies(studio);
-    studio_request(studio, studio->engine, REQUEST_RUNS, "runs", NULL, "list the runs");
+    studio_list_runs(studio);
 }
 
 static void drop_engine(struct studio *studio)
@@ -394,11 +392,32 @@ static void request_plan(struct studio *studio)
     if (studio->draft == NULL) return;
     cJSON *body = cJSON_CreateObject();
     cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(studio->draft, 1));
-    studio_request(studio, studio_asker(studio), REQUEST_PLAN, "plan", body, "plan");
+    studio->plan_request = studio_request(studio, studio_asker(studio), REQUEST_PLAN, "plan", body, "plan");
     body = cJSON_CreateObject();
     cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(studio->draft, 1));
     cJSON_AddBoolToObject(body, "prompts", 1);
     studio_request(studio, studio_asker(studio), REQUEST_CHECK, "check", body, "read the prompts");
+}
+
+static bool some_run_is_alive(const struct studio *studio)
+{
+    const cJSON *run = NULL;
+    cJSON_ArrayForEach(run, studio->runs)
+    {
+        if (item_text(run, "socket", NULL) != NULL) return true;
+    }
+    return false;
+}
+
+/* The screens that list runs follow those that are on. Milliseconds until the next look, -1 for none. */
+static int refresh_lists(struct studio *studio)
+{
+    bool listed = studio->screen == SCREEN_HOME || studio->screen == SCREEN_RUNS;
+    if (!listed || studio->engine == NULL || !some_run_is_alive(studio)) return -1;
+    int left = (int)(studio->runs_asked + RUNS_INTERVAL - studio->now);
+    if (left > 0) return left;
+    studio_list_runs(studio);
+    return RUNS_INTERVAL;
 }
 
 /* What waits for a pause of the hands. Returns the milliseconds until the next such thing, -1 for none. */
@@ -426,6 +445,8 @@ static int run_timers(struct studio *studio)
         else if (next < 0 || left < next)
             next = left;
     }
+    int lists = refresh_lists(studio);
+    if (lists >= 0 && (next < 0 || lists < next)) next = lists;
     if (studio->mixer.changed > 0) {
         int left = (int)(studio->mixer.changed + MIXER_PAUSE - studio->now);
         if (left <= 0)
@@ -628,8 +649,9 @@ static void free_studio(struct studio *studio)
     image_free(&studio->timeline.picture);
     image_free(&studio->timeline.base);
     image_free(&studio->mixer.picture);
-    for (int index = 0; index < 2; index++) {
+    for (size_t index = 0; index < sizeof studio->preview / sizeof *studio->preview; index++)
         image_free(&studio->preview[index].image);
+    for (int index = 0; index < 2; index++) {
         image_free(&studio->compared[index].picture.image);
         run_free(studio->compared[index].run);
     }

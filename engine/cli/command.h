@@ -108,7 +108,6 @@ status command_bench(const struct invocation *invocation);
 status command_doctor(const struct invocation *invocation);
 status command_engine(const struct invocation *invocation);
 status command_generate(const struct invocation *invocation);
-/* Without a command. */
-status command_studio(const char *program);
+status command_studio(const struct invocation *invocation); /* also without a command */
 
 #endif

@@ -47,6 +47,12 @@ static const struct option show_options[] = {{"format", 0, "FORMAT", "how pictur
                                              {"width", 0, "CELLS", "width in character cells", COMPLETE_NOTHING, NULL},
                                              END};
 
+static const struct option studio_options[] = {
+    {"pictures", 0, "FORMAT", "how pictures reach the terminal", COMPLETE_NOTHING,
+     "auto kitty sixel iterm2 symbols none"},
+    {"no-mouse", 0, NULL, "leave the mouse to the terminal", COMPLETE_NOTHING, NULL},
+    END};
+
 static const struct option export_options[] = {
     {"format", 0, "FORMAT", "kohya (A1111, ComfyUI, diffusers) or peft", COMPLETE_NOTHING, "kohya peft"},
     {"scale", 0, "S", "strength to write into the file", COMPLETE_NOTHING, NULL},
@@ -72,7 +78,10 @@ const struct command commands[] = {
     {"resume", "RUN", "go on with a run from its newest whole checkpoint",
      "Threads and device are as the run had them unless given.", 1, 1, COMPLETE_RUN,
      GROUP_JSON | GROUP_DEVICE | GROUP_MODELS, resume_options, command_resume},
-    {"attach", "[RUN]", "open the studio on a live engine", NULL, 0, 1, COMPLETE_RUN, 0, NULL, command_attach},
+    {"studio", "", "open the studio, as the program without a command does", NULL, 0, 0, COMPLETE_NOTHING, 0,
+     studio_options, command_studio},
+    {"attach", "[RUN]", "open the studio on a live engine", NULL, 0, 1, COMPLETE_RUN, 0, studio_options,
+     command_attach},
     {"runs", "", "list runs, alive and finished", NULL, 0, 0, COMPLETE_NOTHING, GROUP_JSON, NULL, command_runs},
     {"stop", "RUN", "save and end a live run", NULL, 1, 1, COMPLETE_RUN, GROUP_JSON, NULL, command_stop},
     {"pause", "RUN", "pause a live run after the step in progress", NULL, 1, 1, COMPLETE_RUN, GROUP_JSON, NULL,

@@ -63,7 +63,7 @@ static void print_man(void)
 {
     puts(".TH ALIGNPROP 1 \"\" \"AlignProp Studio " ALIGNPROP_VERSION "\"");
     puts(".SH NAME\nalignprop \\- tune text\\-to\\-image models toward rewards");
-    puts(".SH SYNOPSIS\n.B alignprop\n.br\n.B alignprop\n.I COMMAND\n.RI [ OPTIONS ]");
+    puts(".SH SYNOPSIS\n.B alignprop\n.RI [ OPTIONS ]\n.br\n.B alignprop\n.I COMMAND\n.RI [ OPTIONS ]");
     puts(".SH DESCRIPTION");
     puts("Tunes diffusion models by backpropagating the gradient of rewards through the denoising chain into LoRA\n"
          "adapters. Without a command the studio opens.");

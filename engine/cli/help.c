@@ -7,7 +7,7 @@
 void print_overview(void)
 {
     puts("AlignProp Studio: tunes text-to-image models toward rewards.\n");
-    puts("Usage: alignprop                      open the studio");
+    puts("Usage: alignprop [OPTIONS]            open the studio (`alignprop studio --help`)");
     puts("       alignprop COMMAND [OPTIONS]    run one command\n");
     puts("Commands:");
     for (const struct command *command = commands; command->name; command++) {

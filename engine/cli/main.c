@@ -36,12 +36,13 @@ static status run_command(const struct command *command, const char *program, in
 
 static status dispatch(const char *program, int count, char **words)
 {
-    if (count == 0) return command_studio(program);
-    if (strcmp(words[0], "--version") == 0) {
+    if (count > 0 && strcmp(words[0], "--version") == 0) {
         puts("alignprop " ALIGNPROP_VERSION);
         return status_ok();
     }
-    if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0 || strcmp(words[0], "help") == 0) {
+    bool help =
+        count > 0 && (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0 || strcmp(words[0], "help") == 0);
+    if (help) {
         const struct command *command = count > 1 ? command_find(words[1]) : NULL;
         if (count > 1 && !command) return unknown_command(words[1]);
         if (command) {
@@ -51,6 +52,7 @@ static status dispatch(const char *program, int count, char **words)
         }
         return status_ok();
     }
+    if (count == 0 || words[0][0] == '-') return run_command(command_find("studio"), program, count, words);
     const struct command *command = command_find(words[0]);
     return command ? run_command(command, program, count - 1, words + 1) : unknown_command(words[0]);
 }

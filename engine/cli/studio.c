@@ -21,9 +21,9 @@ status studio_hook_show(const char *format, int width, int count, const char *co
     return studio_show(&options, count, paths);
 }
 
-status studio_hook_open(const char *program, const char *run)
+status studio_hook_open(const char *program, const char *run, const char *pictures, bool mouse)
 {
-    struct studio_options options = {.program = program, .run = run};
+    struct studio_options options = {.program = program, .run = run, .pictures = pictures, .no_mouse = !mouse};
     return studio_run(&options);
 }
 #else
@@ -48,9 +48,11 @@ status studio_hook_show(const char *format, int width, int count, const char *co
     return count > 0 ? not_built("show") : status_ok();
 }
 
-status studio_hook_open(const char *program, const char *run)
+status studio_hook_open(const char *program, const char *run, const char *pictures, bool mouse)
 {
     (void)program;
+    (void)pictures;
+    (void)mouse;
     return not_built(run ? run : "the studio");
 }
 #endif
@@ -81,12 +83,18 @@ static status find_live_run(char path[PATH_SIZE])
     return result;
 }
 
+static status open_studio(const struct invocation *invocation, const char *run)
+{
+    return studio_hook_open(invocation->program, run, option_value(invocation, "pictures"),
+                            !option_given(invocation, "no-mouse"));
+}
+
 status command_attach(const struct invocation *invocation)
 {
     if (invocation->argument_count == 0) {
         char path[PATH_SIZE];
         TRY(find_live_run(path));
-        return studio_hook_open(invocation->program, path[0] ? path : NULL);
+        return open_studio(invocation, path[0] ? path : NULL);
     }
     struct run_folder folder;
     TRY(run_folder_open(invocation->arguments[0], &folder));
@@ -94,14 +102,14 @@ status command_attach(const struct invocation *invocation)
         return status_error(STATUS_FAILED, "%s: no engine is at work on it; `alignprop resume` goes on with it",
                             folder.path);
     }
-    return studio_hook_open(invocation->program, folder.path);
+    return open_studio(invocation, folder.path);
 }
 
 /* Without a terminal there is nothing to open a studio on. */
-status command_studio(const char *program)
+status command_studio(const struct invocation *invocation)
 {
     bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    if (terminal && studio_hook_is_built()) return studio_hook_open(program, NULL);
+    if (terminal && studio_hook_is_built()) return open_studio(invocation, NULL);
     print_overview();
     return status_ok();
 }

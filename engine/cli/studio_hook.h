@@ -9,8 +9,8 @@
 /* Prints pictures inline; format and width as `show` has them (NULL and 0: by itself). */
 status studio_hook_show(const char *format, int width, int count, const char *const *paths);
 
-/* Opens the studio, on a run where `run` is not NULL. */
-status studio_hook_open(const char *program, const char *run);
+/* Opens the studio, on a run where `run` is not NULL. `pictures`: a format as `show` has them, or NULL. */
+status studio_hook_open(const char *program, const char *run, const char *pictures, bool mouse);
 
 bool studio_hook_is_built(void);
 

@@ -12,6 +12,9 @@
 /* How long models of pictures stay in memory after the last one. */
 static const double longest_rest = 120, turn_seconds = 0.25;
 
+/* Planning ahead leaves the processor to a screen that is being opened. */
+enum { TURNS_BEFORE_PLANNING = 4 };
+
 struct idle_engine {
     const struct idle_engine_options *options;
     struct service service;
@@ -78,6 +81,7 @@ static bool plan_one_more(struct idle_engine *engine)
 static void serve(struct idle_engine *engine)
 {
     double wait = turn_seconds;
+    int turns = 0; /* that nobody asked for anything in */
     while (!over(engine)) {
         struct workbench_job job;
         if (workbench_take(engine->service.bench, wait, &job)) {
@@ -85,7 +89,7 @@ static void serve(struct idle_engine *engine)
             workbench_finish(engine->service.bench, &job);
             continue;
         }
-        wait = plan_one_more(engine) ? 0 : turn_seconds;
+        wait = ++turns > TURNS_BEFORE_PLANNING && plan_one_more(engine) ? 0 : turn_seconds;
         if (engine->maker && picture_maker_idle(engine->maker) > longest_rest) picture_maker_rest(engine->maker);
     }
 }

@@ -92,8 +92,11 @@ static void read_last_words(const struct run_folder *folder, off_t from, char wo
     close(log);
     size_t end = strlen(words);
     while (end > 0 && strchr("\r\n ", words[end - 1])) words[--end] = '\0';
+    static const char own_name[] = "alignprop: "; /* which a program says of itself on the way to a person */
     char *line = strrchr(words, '\n');
-    if (line) memmove(words, line + 1, strlen(line + 1) + 1);
+    const char *start = line ? line + 1 : words;
+    if (strncmp(start, own_name, sizeof own_name - 1) == 0) start += sizeof own_name - 1;
+    memmove(words, start, strlen(start) + 1);
 }
 
 static status failure_of(const struct run_folder *folder, int outcome, off_t log_start)

@@ -191,7 +191,7 @@ void server_publish_picture(struct server *server, struct server_picture picture
     struct parcel *parcel = pack_picture(&picture);
     double now = server_clock();
     pthread_mutex_lock(&server->lock);
-    if (parcel && !picture.denoising) live_state_keep_picture(&server->live, picture_key(picture.header), parcel);
+    if (parcel) live_state_keep_picture(&server->live, picture_key(picture.header), parcel);
     for (struct connection *each = server->connections; parcel && each; each = each->next) {
         if (!each->greeted || each->closing || !each->wants_pictures) continue;
         if (picture.denoising && !connection_preview_due(each, now)) continue;

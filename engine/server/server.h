@@ -62,7 +62,7 @@ struct server_picture {
     cJSON *header;         /* kind, step, index, width, height, prompt...: README.md */
     const uint8_t *pixels; /* width * height * 3, copied */
     int width, height;
-    bool denoising; /* a preview: rate-limited by client, replaced by a newer one, not kept for later clients */
+    bool denoising; /* a preview: rate-limited by client, replaced by a newer one */
 };
 void server_publish_picture(struct server *server, struct server_picture picture);
 /* To one client, whatever its wishes for live pictures: the answer to its request. */

@@ -9,9 +9,13 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 driver=$1 replayer=$2 recording=$3 golden=$4
 work=$(mktemp -d) || exit 1
-tmux="tmux -L studio-golden-$$ -f /dev/null"
-feed= desk_feed=
-cleanup() { $tmux kill-server 2>/dev/null; kill $feed $desk_feed 2>/dev/null; wait 2>/dev/null; rm -rf "$work"; }
+feed= desk_feed= groups=
+cleanup() {
+    for group in $groups; do tmux -L "studio-golden-$$-$group" kill-server 2>/dev/null; done
+    kill $feed $desk_feed 2>/dev/null
+    wait 2>/dev/null
+    rm -rf "$work"
+}
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 failed=0
@@ -35,8 +39,8 @@ stable() { # waits until the screen has stood still for two looks
     last= ; same=0; tries=0
     while [ $same -lt 2 ] && [ $tries -lt ${TRIES:-60} ]; do
         sleep ${PAUSE:-0.12}
-        now=$($tmux capture-pane -e -p | tee "$work/look" | cksum)
-        grep -q 'redrawing\|working out' "$work/look" && now=$tries # an answer is on its way
+        now=$($tmux capture-pane -e -p | tee "$own/look" | cksum)
+        grep -q 'redrawing\|working out' "$own/look" && now=$tries # an answer is on its way
         if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
         last=$now tries=$((tries + 1))
     done
@@ -47,7 +51,7 @@ screen() {
     name=$1 columns=$2 rows=$3 words=$4
     shift 4
     $tmux new-session -d -x "$columns" -y "$rows" \
-        "env TERM=tmux-256color LC_ALL=C.UTF-8 ALIGNPROP_CLOCK=$clock TZ=UTC $environment $driver studio --fixed-link --engine $desk $words 2>$work/errors"
+        "env TERM=tmux-256color LC_ALL=C.UTF-8 ALIGNPROP_CLOCK=$clock TZ=UTC $environment $driver studio --fixed-link --engine $desk $words 2>$own/errors"
     $tmux set-option -g status off >/dev/null
     stable
     for key in "$@"; do
@@ -55,14 +59,14 @@ screen() {
         stable
     done
     $tmux capture-pane -e -p | sed "s#$work#/scratch#g" | sed "s#/scratch/run *#/scratch/run#" |
-        awk -f "$here/attributes.awk" >"$work/screen"
+        awk -f "$here/attributes.awk" >"$own/screen"
     $tmux kill-server 2>/dev/null
     while $tmux has-session 2>/dev/null; do sleep 0.05; done
     if [ "${UPDATE:-}" = 1 ]; then
-        cp "$work/screen" "$golden/$name.txt"
-    elif ! cmp -s "$work/screen" "$golden/$name.txt"; then
+        cp "$own/screen" "$golden/$name.txt"
+    elif ! cmp -s "$own/screen" "$golden/$name.txt"; then
         echo "$name differs from $golden/$name.txt:"
-        diff "$golden/$name.txt" "$work/screen" | head -20
+        diff "$golden/$name.txt" "$own/screen" | head -20
         failed=1
     fi
 }
@@ -76,9 +80,27 @@ environment=
 run="--socket $work/sock"
 sizes=${SIZES:-80x24 120x40 200x60}
 
-feed 40
-for at in $sizes; do
-    c=${at%x*} r=${at#*x}
+# The screens of a group follow each other; groups wait for their screens at the same time.
+start_group() { # NAME FUNCTION WORDS...
+    group=$1 own=$work/$1 groups="$groups $1"
+    tmux="tmux -L studio-golden-$$-$group -f /dev/null"
+    mkdir -p "$own"
+    shift
+    (failed=0; "$@"; exit $failed) >"$own/log" 2>&1 & started="$started $!"
+    [ -z "${DESK:-}" ] || wait $! # a recorder serves one studio at a time
+}
+end_groups() {
+    for process in $started; do wait "$process" || failed=1; done
+    for group in $groups; do cat "$work/$group/log"; done
+    started= groups=
+}
+at_each_size() { # FUNCTION, called with the size, the columns and the rows
+    for at in $sizes; do start_group "$at" "$1" "$at" "${at%x*}" "${at#*x}"; done
+}
+started=
+
+screens_of_a_run() {
+    at=$1 c=$2 r=$3
     screen "home-$at" $c $r "--pictures none"
     screen "tune-$at" $c $r "$run --pictures none"
     screen "edit-$at" $c $r "" g e Down Right
@@ -97,34 +119,48 @@ for at in $sizes; do
     screen "does-not-fit-$at" $c $r "" g e / l i m i t Enter g Enter C-u 5 0 Space M i B Enter
     screen "bad-setting-$at" $c $r "" g e / l i m i t Enter g Enter C-u 1 e 3 Enter
     screen "bad-value-$at" $c $r "$run --pictures none" = C-u x Enter
-done
-screen tune-symbols-80x24 80 24 "$run --pictures symbols"
-screen help-80x24 80 24 "$run --pictures none" '?'
-screen palette-80x24 80 24 "$run --pictures none" : s a
-screen filter-80x24 80 24 "" / c l
-screen leave-80x24 80 24 "$run --pictures none" q
-screen export-80x24 80 24 "$run --pictures none" E
-environment=NO_COLOR=1
-screen tune-no-color-80x24 80 24 "$run --pictures symbols"
-environment=
-feed 0
-for at in $sizes; do
-    c=${at%x*} r=${at#*x}
+}
+screens_of_one_size() {
+    screen tune-symbols-80x24 80 24 "$run --pictures symbols"
+    screen help-80x24 80 24 "$run --pictures none" '?'
+    screen palette-80x24 80 24 "$run --pictures none" : s a
+    screen filter-80x24 80 24 "" / c l
+    screen leave-80x24 80 24 "$run --pictures none" q
+    screen export-80x24 80 24 "$run --pictures none" E
+    screen prompts-empty-80x24 80 24 "" 4
+    screen rewards-empty-80x24 80 24 "" 3
+    environment=NO_COLOR=1
+    screen tune-no-color-80x24 80 24 "$run --pictures symbols"
+}
+feed 40
+at_each_size screens_of_a_run
+start_group "one-size" screens_of_one_size
+end_groups
+
+screens_of_an_empty_run() {
+    at=$1 c=$2 r=$3
     screen "tune-empty-$at" $c $r "$run --pictures none"
     screen "timeline-empty-$at" $c $r "$run --pictures none" 5
     screen "grid-empty-$at" $c $r "$run --pictures none" 6
     screen "compare-empty-$at" $c $r "" 7
-done
-screen prompts-empty-80x24 80 24 "" 4
-screen rewards-empty-80x24 80 24 "" 3
+}
+feed 0
+at_each_size screens_of_an_empty_run
+end_groups
+
 # The engine dies: its last words, and what can be done.
+screens_of_a_lost_run() { screen "tune-lost-$1" "$2" "$3" "$run --pictures none"; }
 feed 40 --lose
-for at in $sizes; do screen "tune-lost-$at" ${at%x*} ${at#*x} "$run --pictures none"; done
+at_each_size screens_of_a_lost_run
+end_groups
+
 # Who attaches sees what who has watched from the start sees.
+screens_of_who_attaches() {
+    screen "tune-$1" "$2" "$3" "$run --pictures none"
+    screen "timeline-$1" "$2" "$3" "$run --pictures none" 5 Left
+}
 feed 40 --attach
 UPDATE=
-for at in $sizes; do
-    screen "tune-$at" ${at%x*} ${at#*x} "$run --pictures none"
-    screen "timeline-$at" ${at%x*} ${at#*x} "$run --pictures none" 5 Left
-done
+at_each_size screens_of_who_attaches
+end_groups
 exit $failed

@@ -89,6 +89,10 @@ looking_at_settings() {
     await 'learning rate *←* *0.001 ' "and back"
     keys Escape
     gone 'only what holds' "Esc shows all settings"
+    keys 2
+    await '■ jpeg' "the run again"
+    keys e
+    await 'settings of this run' "its settings again"
     keys Escape
     await '■ jpeg' "Esc goes back to the run"
 }

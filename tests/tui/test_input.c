@@ -277,6 +277,19 @@ static void complaint_10_vim_keys_everywhere(void **state)
 }
 
 /* Every screen has help, palette, leave and back, and the footer's words are those of the bound command. */
+/* H and L are coarse steps to both sides, but on the one screen where L is a key of its own. */
+static void capital_letters_are_coarse_steps(void **state)
+{
+    (void)state;
+    static const enum screen_id screens[] = {SCREEN_EDIT, SCREEN_MIXER, SCREEN_REWARDS, SCREEN_TIMELINE};
+    for (size_t index = 0; index < sizeof screens / sizeof *screens; index++) {
+        struct input_event small = {.kind = INPUT_KEY, .key = 'l'}, capital = {.kind = INPUT_KEY, .key = 'L'};
+        assert_int_not_equal(command_of_key(screens[index], &small), COMMAND_NONE);
+        assert_int_equal(command_of_key(screens[index], &capital), command_of_key(screens[index], &small));
+    }
+    assert_true(bound(SCREEN_TUNE, 'L', COMMAND_LEARNING_RATE));
+}
+
 static void complaint_09_one_table_for_keys_and_words(void **state)
 {
     (void)state;
@@ -339,6 +352,7 @@ int main(void)
         cmocka_unit_test(complaint_03_tmux_tells_where_its_pane_stands),
         cmocka_unit_test(complaint_06_cell_sizes),
         cmocka_unit_test(complaint_10_vim_keys_everywhere),
+        cmocka_unit_test(capital_letters_are_coarse_steps),
         cmocka_unit_test(complaint_09_one_table_for_keys_and_words),
         cmocka_unit_test(complaint_07_no_function_key_is_needed),
         cmocka_unit_test(the_palette_finds_by_a_few_letters),

@@ -10,13 +10,10 @@ for program in Xvfb xdotool import convert compare $needed; do
     command -v "$program" >/dev/null || absent "$terminal: $program is not installed"
 done
 work=$(mktemp -d) || exit 1
-display=$((200 + $$ % 5000))
-Xvfb ":$display" -screen 0 1300x900x24 -nolisten tcp >/dev/null 2>&1 & server=$!
-DISPLAY=:$display
 unset TMUX STY NO_COLOR
-export DISPLAY LC_ALL=C.UTF-8 TZ=UTC LIBGL_ALWAYS_SOFTWARE=1
+export LC_ALL=C.UTF-8 TZ=UTC LIBGL_ALWAYS_SOFTWARE=1
 export ALIGNPROP_CLOCK="${ALIGNPROP_CLOCK-1795424500}"
-window_process= feed= compositor=
+server= window_process= feed= compositor=
 cleanup() {
     kill -CONT "$feed" 2>/dev/null
     case $terminal in tmux*) tmux -L "studio-window-$$" kill-server 2>/dev/null ;; esac
@@ -28,6 +25,27 @@ cleanup() {
 trap cleanup EXIT INT TERM
 failed=0
 fail() { echo "$terminal: $*"; failed=1; }
+
+# The server chooses a free number and writes it when it listens. Of two that start at once one may lose its number.
+start_display() {
+    for attempt in 1 2 3; do
+        : >"$work/display"
+        Xvfb -displayfd 3 -screen 0 1300x900x24 -nolisten tcp 3>"$work/display" >"$work/Xvfb.log" 2>&1 & server=$!
+        tries=0
+        while kill -0 "$server" 2>/dev/null && [ $tries -lt 200 ]; do
+            if read -r number <"$work/display"; then
+                export DISPLAY=":$number"
+                return
+            fi
+            sleep 0.1
+            tries=$((tries + 1))
+        done
+        kill "$server" 2>/dev/null
+        wait "$server" 2>/dev/null
+    done
+    absent "Xvfb does not start: $(tail -1 "$work/Xvfb.log")"
+}
+start_display
 
 start_feed() { # words for the fake engine
     "$engine" "$catalogue" "$work/sock" "$work/run" "$@" & feed=$!
@@ -60,8 +78,8 @@ open_window() { # words for the studio
             set-option -g status off
         class=xterm ;;
     tmux-passthrough)
-        xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session "cat" \; set-option -g allow-passthrough on \; \
-            set-option -g status-position top \; set-option -g status-right '' \; \
+        xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session -n studio "cat" \; \
+            set-option -g allow-passthrough on \; set-option -g status-position top \; set-option -g status-right '' \; \
             split-window -l 30 "env TERM=tmux-256color $command --pictures sixel"
         class=xterm ;;
     mlterm) mlterm --geometry=100x36+0+0 --term=xterm-256color -e $command & ;;
@@ -76,7 +94,7 @@ open_window() { # words for the studio
     esac
     window_process=$!
     tries=0 window=
-    while [ -z "$window" ] && [ $tries -lt 80 ]; do
+    while [ -z "$window" ] && [ $tries -lt 200 ] && kill -0 "$window_process" 2>/dev/null; do
         sleep 0.1
         window=$(xdotool search --onlyvisible --pid "${owner:-$window_process}" 2>/dev/null | tail -1)
         [ -z "$window" ] && window=$(xdotool search --onlyvisible --class "$class" 2>/dev/null | tail -1)
@@ -87,12 +105,25 @@ open_window() { # words for the studio
 }
 
 shot() { import -window root "$work/$1.png"; }
-settle() { # waits until five shots in a row are equal: a busy machine pauses in the middle of a picture
+# How often each thread of the display, the terminal, the studio and its engine has run, and which wait for the processor.
+stirrings() {
+    for process in $server $compositor $(pgrep -f "$work/sock"); do
+        cat "/proc/$process/task/"*/schedstat
+        sed 's/.*) \(.\).*/\1/' "/proc/$process/task/"*/stat
+    done 2>/dev/null
+}
+# Waits until two shots are equal and nothing has run in between, nor wanted to: a busy machine pauses in the middle of a
+# picture. Where something runs all the time five equal shots have to do.
+settle() {
     last= equal=0 tries=0
     while [ $tries -lt 60 ]; do
+        before=$(stirrings)
         sleep 0.25
+        after=$(stirrings)
         now=$(import -window root rgb:- | cksum)
         if [ "$now" = "$last" ]; then equal=$((equal + 1)); else equal=0; fi
+        case $after in *R*) rested= ;; "$before") rested=yes ;; *) rested= ;; esac
+        [ $equal -ge 1 ] && [ -n "$rested" ] && return
         [ $equal -ge 4 ] && return
         last=$now tries=$((tries + 1))
     done

@@ -412,13 +412,20 @@ void run_take_message(struct run *run, const char *type, const cJSON *message)
     }
 }
 
+static void end_previews(struct run *run)
+{
+    for (int index = 0; index < RUN_PICTURES; index++) image_free(&run->pictures[RUN_DENOISING][index].image);
+}
+
 void run_take_picture(struct run *run, const cJSON *header, int width, int height, const unsigned char *pixels)
 {
     const char *name = item_text(header, "kind", "");
     int kind = 0;
     while (kind < RUN_PICTURE_KINDS && strcmp(name, kind_names[kind]) != 0) kind++;
+    if (kind == RUN_PICTURE_KINDS) return;
+    if (kind != RUN_DENOISING) end_previews(run);
     long long index = item_integer(header, "index", -1);
-    if (kind == RUN_PICTURE_KINDS || index < 0 || index >= RUN_PICTURES) return;
+    if (index < 0 || index >= RUN_PICTURES) return;
     struct run_picture *picture = &run->pictures[kind][index];
     if (!image_set(&picture->image, width, height, pixels)) return;
     picture->step = (int)item_integer(header, "step", 0);
@@ -585,7 +592,8 @@ const char *run_held_out_prompt(const struct run *run, int index)
     const cJSON *prompts = item_get(item_get(run->preset, "prompts"), "eval");
     int count = cJSON_GetArraySize(prompts);
     const cJSON *prompt = count > 0 && index >= 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
-    return cJSON_IsString(prompt) ? prompt->valuestring : "";
+    const char *text = cJSON_GetStringValue(prompt);
+    return text != NULL ? text : "";
 }
 
 int run_picture_count(const struct run *run, enum run_picture_kind kind)

@@ -133,6 +133,7 @@ void run_clear(struct run *run);
 void run_take_state(struct run *run, const cJSON *message);
 /* `progress`, `metrics`, `event`, `log`, `end`; others are ignored. */
 void run_take_message(struct run *run, const char *type, const cJSON *message);
+/* The newest picture of its kind and index; previews of the denoising last until a decoded picture comes. */
 void run_take_picture(struct run *run, const cJSON *header, int width, int height, const unsigned char *pixels);
 /* One line of metrics.jsonl. */
 void run_take_line(struct run *run, const cJSON *line);

@@ -53,42 +53,68 @@ static void take_row(struct area *rest)
     rest->rows--;
 }
 
-static void draw_facts(struct area area, const cJSON *item)
+static void draw_facts(struct area *rest, const cJSON *item)
 {
     const cJSON *preset = item_get(item, "preset"), *train = item_get(item_get(preset, "prompts"), "train");
     const cJSON *first = cJSON_GetArrayItem(train, 0);
     int count = cJSON_GetArraySize(train);
-    char words[256];
+    char words[256], text[400];
     if (!cJSON_IsString(first))
         snprintf(words, sizeof words, "%lld prompts from a file", item_integer(item, "prompts", 0));
     else if (count > 1)
         snprintf(words, sizeof words, "\"%.200s\" and %d more", first->valuestring, count - 1);
     else
         snprintf(words, sizeof words, "\"%.200s\"", first->valuestring);
-    draw_format(area.row, area.column, area.columns, STYLE_DIM, "%s \u00b7 model %s \u00b7 rank %lld \u00b7 batch %lld",
-                words, item_text(preset, "model", "?"), item_integer(item_get(preset, "lora"), "rank", 0),
-                item_integer(preset, "batch", 1));
+    snprintf(text, sizeof text, "%s \u00b7 model %.60s \u00b7 rank %lld \u00b7 batch %lld", words,
+             item_text(preset, "model", "?"), item_integer(item_get(preset, "lora"), "rank", 0),
+             item_integer(preset, "batch", 1));
+    take_wrapped(rest, STYLE_DIM, text);
 }
 
-/* Memory needed against what is free here, and the time it takes; "~" until it has been measured. */
-static void draw_needs(struct area area, const cJSON *item, double available)
+/* Memory needed against what is free here, and the time it takes; "~" until it has been measured. In one row, or where
+ * that is too narrow, in two. */
+static void draw_needs(struct area *rest, const cJSON *item, double available)
 {
-    enum { BAR = 10, SECOND = 38 };
+    enum { BAR = 10, SECOND = 38, LEAST_WIDE = 70 };
     char text[32], here[32];
     long long steps = item_integer(item_get(item, "preset"), "steps", 0);
     double needed = item_number(item, "memory_bytes", NAN), seconds = item_number(item, "seconds_per_step", NAN);
-    bool fits = isnan(needed) || isnan(available) || needed <= available;
-    int at = draw_text(area.row, area.column, area.columns, STYLE_DIM, "memory ");
-    draw_bar(area.row, area.column + at, BAR, available > 0 ? needed / available : 0, fits ? STYLE_ACCENT : STYLE_BAD);
-    draw_format(area.row, area.column + at + BAR + 1, SECOND - at - BAR - 2, fits ? STYLE_TEXT : STYLE_BAD, "%s of %s",
-                words_bytes(text, sizeof text, needed), words_bytes(here, sizeof here, available));
-    at = SECOND + draw_text(area.row, area.column + SECOND, area.columns - SECOND, STYLE_DIM, "time ");
+    bool fits = isnan(needed) || isnan(available) || needed <= available, one_row = rest->columns >= LEAST_WIDE;
+    int at = draw_text(rest->row, rest->column, rest->columns, STYLE_DIM, "memory ");
+    draw_bar(rest->row, rest->column + at, BAR, available > 0 ? needed / available : 0,
+             fits ? STYLE_ACCENT : STYLE_BAD);
+    draw_format(rest->row, rest->column + at + BAR + 1, SECOND - at - BAR - 2, fits ? STYLE_TEXT : STYLE_BAD,
+                "%s of %s", words_bytes(text, sizeof text, needed), words_bytes(here, sizeof here, available));
+    if (!one_row) take_row(rest);
+    if (rest->rows < 1) return;
+    at = one_row ? SECOND : 0;
+    at += draw_text(rest->row, rest->column + at, rest->columns - at, STYLE_DIM, one_row ? "time " : "time   ");
     if (isnan(seconds))
-        draw_format(area.row, area.column + at, area.columns - at, STYLE_TEXT, "~ for %lld steps, not measured yet",
+        draw_format(rest->row, rest->column + at, rest->columns - at, STYLE_TEXT, "~ for %lld steps (not measured)",
                     steps);
     else
-        draw_format(area.row, area.column + at, area.columns - at, STYLE_TEXT, "about %s for %lld steps",
+        draw_format(rest->row, rest->column + at, rest->columns - at, STYLE_TEXT, "about %s for %lld steps",
                     words_seconds(text, sizeof text, seconds * (double)steps), steps);
+    take_row(rest);
+}
+
+/* Where there is room the pictures stand at the left and the words beside them; returns the area for the words. */
+static struct area draw_pictures_beside(struct studio *studio, struct area inside, const cJSON *item, bool run)
+{
+    enum { LEAST_WORDS = 46, GAP = 3 };
+    struct area pictures = inside;
+    pictures.columns = inside.columns - LEAST_WORDS - GAP;
+    bool flat = pictures.columns >= 2 * inside.rows; /* two pictures beside each other are not lower than the area */
+    int used = flat ? preview_draw(studio, pictures, item, run) : 0;
+    if (used == 0) return inside;
+    return (struct area){inside.row, inside.column + used + GAP, inside.rows, inside.columns - used - GAP};
+}
+
+static void draw_pictures_below(struct studio *studio, struct area inside, struct area rest, const cJSON *item,
+                                bool run)
+{
+    if (rest.column != inside.column) return; /* they stand beside the words */
+    preview_draw(studio, (struct area){rest.row + 1, rest.column, rest.rows - 1, rest.columns}, item, run);
 }
 
 void card_draw_preset(struct studio *studio, struct area area, const cJSON *item)
@@ -96,40 +122,39 @@ void card_draw_preset(struct studio *studio, struct area area, const cJSON *item
     if (item == NULL || area.rows < FRAME_ROWS + 1) return;
     const char *hint = item_text(item, "model_hint", NULL);
     bool wrong = item_get(item, "error") != NULL, ready = is_startable(item);
-    struct area rest = draw_card_frame(area, item_text(item, "name", "?"), ready ? STYLE_KEY : STYLE_DIM,
-                                       wrong   ? "its file is wrong"
-                                       : ready ? "Enter starts it"
-                                               : "its model is missing");
+    struct area inside = draw_card_frame(area, item_text(item, "name", "?"), ready ? STYLE_KEY : STYLE_DIM,
+                                         wrong   ? "its file is wrong"
+                                         : ready ? "Enter starts it"
+                                                 : "its model is missing");
+    struct area rest = draw_pictures_beside(studio, inside, item, false);
     take_wrapped(&rest, wrong ? STYLE_BAD : STYLE_TEXT, purpose(item));
     if (wrong || rest.rows < 1) return;
-    draw_facts(rest, item);
-    take_row(&rest);
+    draw_facts(&rest, item);
     if (rest.rows < 1) return;
-    draw_needs(rest, item, item_number(item_get(studio->catalogue, "device"), "memory_free", NAN));
-    take_row(&rest);
+    draw_needs(&rest, item, item_number(item_get(studio->catalogue, "device"), "memory_free", NAN));
     if (hint != NULL && rest.rows > 0) take_wrapped(&rest, STYLE_WARNING, hint);
-    take_row(&rest);
-    preview_draw(studio, rest, item, false);
+    draw_pictures_below(studio, inside, rest, item, false);
 }
 
 void card_draw_run(struct studio *studio, struct area area, const cJSON *run)
 {
     if (run == NULL || area.rows < FRAME_ROWS + 1) return;
-    char first[24], last[24], ago[32];
+    char text[400], first[24], last[24], ago[32];
     double start = item_number(run, "eval_first", NAN), newest = item_number(run, "eval_last", NAN);
-    struct area rest = draw_card_frame(area, item_text(run, "name", "?"), STYLE_KEY, "Enter opens it");
-    int at = draw_format(rest.row, rest.column, rest.columns, STYLE_TEXT, "%s at step %lld of %lld, %s",
-                         item_text(run, "state", "?"), item_integer(run, "step", 0), item_integer(run, "steps", 0),
-                         words_ago(ago, sizeof ago, studio->wall_clock - item_number(run, "modified", NAN))) +
-             3;
-    if (!isnan(start) && !isnan(newest))
-        draw_format(rest.row, rest.column + at, rest.columns - at, STYLE_CURVE_HELD_OUT, "held-out reward %s \u2192 %s",
-                    words_number(first, sizeof first, start), words_number(last, sizeof last, newest));
-    take_row(&rest);
+    struct area inside = draw_card_frame(area, item_text(run, "name", "?"), STYLE_KEY, "Enter opens it");
+    struct area rest = draw_pictures_beside(studio, inside, run, true);
+    snprintf(text, sizeof text, "%s at step %lld of %lld, %s", item_text(run, "state", "?"),
+             item_integer(run, "step", 0), item_integer(run, "steps", 0),
+             words_ago(ago, sizeof ago, studio->wall_clock - item_number(run, "modified", NAN)));
+    take_wrapped(&rest, STYLE_TEXT, text);
+    if (!isnan(start) && !isnan(newest) && rest.rows > 0) {
+        snprintf(text, sizeof text, "held-out reward %s \u2192 %s", words_number(first, sizeof first, start),
+                 words_number(last, sizeof last, newest));
+        take_wrapped(&rest, STYLE_CURVE_HELD_OUT, text);
+    }
     if (rest.rows < 1) return;
-    draw_format(rest.row, rest.column, rest.columns, STYLE_DIM, "preset %s \u00b7 %s", item_text(run, "preset", "?"),
-                item_text(run, "path", ""));
-    take_row(&rest);
-    take_row(&rest);
-    preview_draw(studio, rest, run, true);
+    snprintf(text, sizeof text, "preset %.100s \u00b7 %.280s", item_text(run, "preset", "?"),
+             item_text(run, "path", ""));
+    take_wrapped(&rest, STYLE_DIM, text);
+    draw_pictures_below(studio, inside, rest, run, true);
 }

@@ -57,7 +57,9 @@ void cost_draw_run(const struct run *run, struct area area)
     char planned[32], used[32], seconds[32];
     words_bytes(planned, sizeof planned, run->memory_planned);
     words_bytes(used, sizeof used, run->memory_used);
-    words_seconds(seconds, sizeof seconds, run->seconds_per_step);
+    const struct run_step *newest = run_newest(run);
+    bool measured = !isnan(run->seconds_per_step) || newest == NULL;
+    words_seconds(seconds, sizeof seconds, measured ? run->seconds_per_step : newest->seconds);
     if (area.rows < 4) {
         draw_format(area.row, area.column, area.columns, STYLE_TEXT, "memory %s planned, %s used \u00b7 %s a step",
                     planned, used, seconds);

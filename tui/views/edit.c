@@ -297,8 +297,8 @@ static void apply_remedy(struct studio *studio, int index)
     studio_draft_changed(studio);
 }
 
-/* What does not fit offers its remedies under digits-free keys: a, b, c. */
-static void offer_remedies(struct studio *studio)
+/* The keys are no digits, which switch screens: a, b, c. */
+void edit_offer_remedies(struct studio *studio)
 {
     if (studio->plan == NULL || item_get(studio->plan, "fits") == NULL || item_true(studio->plan, "fits")) return;
     if (!studio->remedies_due || (studio->message_level != MESSAGE_NONE && !studio->refused_for_memory)) return;
@@ -346,7 +346,7 @@ static void draw(struct studio *studio, struct area body)
         draw_notice(body, "No preset is being edited.", "1 chooses one; e there shows its settings");
         return;
     }
-    if (!of_run) offer_remedies(studio);
+    if (!of_run) edit_offer_remedies(studio);
     bool wide = body.columns >= 104;
     int width = wide ? body.columns - 42 : body.columns;
     draw_heading(studio, (struct area){body.row, body.column, 1, width});

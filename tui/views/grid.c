@@ -44,6 +44,14 @@ static void keep_inside(int *top, int cursor, int room)
     if (cursor >= *top + room) *top = cursor - room + 1;
 }
 
+/* A thick line below the picture. */
+static void draw_cursor(const struct studio *studio, struct area cell, const struct image *image)
+{
+    struct area place = cell;
+    if (image != NULL) place = pictures_fit(studio->pictures, cell, image->width, image->height);
+    draw_bar(cell.row + cell.rows, place.column, place.columns, 1, STYLE_TITLE);
+}
+
 static void draw(struct studio *studio, struct area body)
 {
     struct grid_view *view = &studio->grid;
@@ -90,11 +98,7 @@ static void draw(struct studio *studio, struct area body)
             const struct image *image = thumbnail(studio, steps[index], view->top + row);
             bool here = index == view->column && view->top + row == view->row;
             if (image != NULL) pictures_want(studio->pictures, cell, image);
-            if (here) {
-                draw_line(cell.row + rows, cell.column, cell.columns, STYLE_TITLE);
-                for (int at = 0; at < cell.columns; at++)
-                    draw_text(cell.row + rows, cell.column + at, 1, STYLE_TITLE, "\u2501");
-            }
+            if (here) draw_cursor(studio, cell, image);
         }
     }
     draw_format(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM, "prompt %d of %d: %s", view->row + 1,

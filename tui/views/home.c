@@ -221,7 +221,12 @@ static void draw_runs(struct studio *studio, struct area area)
 
 static void draw_card(struct studio *studio, struct area area)
 {
-    if (studio->home_pane == PANE_RUNS)
+    enum { RUN_ROWS = 5 };
+    bool runs = studio->home_pane == PANE_RUNS;
+    int needed = runs ? RUN_ROWS : card_rows(chosen_preset(studio), area.columns);
+    bool pictures = pictures_protocol(studio->pictures) != PROTOCOL_NONE;
+    if (!pictures && needed < area.rows) area.rows = needed;
+    if (runs)
         card_draw_run(studio, area, cJSON_GetArrayItem(studio->runs, studio->home[PANE_RUNS].cursor));
     else
         card_draw_preset(studio, area, chosen_preset(studio));
@@ -264,12 +269,10 @@ static void start_chosen(struct studio *studio)
     enum style style;
     preset_state(item, &words, &style);
     if (style == STYLE_BAD) {
-        studio_say(studio, MESSAGE_ERROR, "%s cannot be started: %s", name,
-                   item_text(item, "error", "its file is wrong"));
+        studio_say(studio, MESSAGE_ERROR, "%s cannot be started: its file is wrong, as its card says", name);
     } else if (style == STYLE_WARNING) {
-        studio_say(studio, MESSAGE_ERROR, "%s needs the model %s. %s", name,
-                   item_text(item_get(item, "preset"), "model", "?"),
-                   item_text(item, "model_hint", "It was not found."));
+        studio_say(studio, MESSAGE_ERROR, "%s needs the model %s, which is not here; its card says where it goes", name,
+                   item_text(item_get(item, "preset"), "model", "?"));
     } else {
         studio_edit_preset(studio, item_get(item, "preset"));
         studio_start(studio, studio->draft, name, "ask");
@@ -405,11 +408,17 @@ static void click(struct studio *studio, const struct click *click)
     if (chosen && !click->drag) command(studio, COMMAND_OPEN, false);
 }
 
+static void refresh(struct studio *studio)
+{
+    if (studio->engine != NULL && studio->runs != NULL) studio_list_runs(studio);
+}
+
 const struct screen screen_home = {
     .name = "Home",
     .about = "Choose a preset and press Enter: it starts tuning, and the pictures appear. e shows the settings first. "
              "The lower "
              "list has your runs, alive and finished.",
+    .open = refresh,
     .draw = draw,
     .command = command,
     .click = click,

@@ -1,7 +1,6 @@
 #include "tui/views/preview.h"
 #include "tui/screen/text.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,7 +33,7 @@ bool preview_load(struct preview_picture *picture, const char *path)
     return false;
 }
 
-/* Returns where the next picture may begin. */
+/* The picture at the area's left, its caption below; returns the columns that both take. */
 static int draw_picture(struct studio *studio, struct area area, const struct image *image, enum style style,
                         const char *caption)
 {
@@ -44,51 +43,55 @@ static int draw_picture(struct studio *studio, struct area area, const struct im
     place.row = area.row;
     place.column = area.column;
     pictures_want(studio->pictures, place, image);
-    draw_text(place.row + place.rows, place.column, place.columns, style, caption);
-    return place.column + place.columns + 2;
+    int words = draw_text(place.row + place.rows, place.column, area.columns, style, caption);
+    return words > place.columns ? words : place.columns;
 }
 
-/* The first and the newest picture of one prompt and seed. */
-static bool draw_run(struct studio *studio, struct area area, const cJSON *run)
+/* The pictures of one prompt and seed at two steps, side by side; returns the columns used, 0 where one is missing. */
+static int draw_pair(struct studio *studio, struct area area, const char *folder, const int steps[2], int index)
 {
-    char path[4300], caption[120], first[24], last[24];
+    enum { GAP = 2 };
+    char path[4300], caption[120];
+    struct preview_picture *pictures = &studio->preview[2 * index];
+    for (int at = 0; at < 2; at++) {
+        if (!run_sample_path(folder, steps[at], index, path, sizeof path)) return 0;
+        if (!preview_load(&pictures[at], path)) return 0;
+    }
+    area.columns = (area.columns - GAP) / 2;
+    int used = draw_picture(studio, area, &pictures[0].image, STYLE_DIM, "untuned") + GAP;
+    area.column += used;
+    snprintf(caption, sizeof caption, "after %d steps", steps[1]);
+    return used + draw_picture(studio, area, &pictures[1].image, STYLE_ACCENT, caption);
+}
+
+/* The first and the newest picture of the first prompt, and below of the second where there is room. */
+static int draw_run(struct studio *studio, struct area area, const cJSON *run)
+{
     const char *folder = item_text(run, "path", "");
     int steps[TEXT_LIST], count = run_sample_steps(folder, steps, TEXT_LIST);
-    if (count < 2) return false;
-    int ends[2] = {steps[0], steps[count - 1]};
-    for (int at = 0; at < 2; at++) {
-        if (!run_sample_path(folder, ends[at], 0, path, sizeof path)) return false;
-        if (!preview_load(&studio->preview[at], path)) return false;
-    }
-    struct area left = area;
-    left.columns = area.columns / 2;
-    struct area right = left;
-    right.column = draw_picture(studio, left, &studio->preview[0].image, STYLE_DIM, "untuned");
-    double from = item_number(run, "eval_first", NAN), to = item_number(run, "eval_last", NAN);
-    snprintf(caption, sizeof caption, "after %d steps", ends[1]);
-    int end = draw_picture(studio, right, &studio->preview[1].image, STYLE_ACCENT, caption);
-    struct area words = {area.row, end, area.rows, area.column + area.columns - end};
-    if (words.columns < 24 || isnan(from) || isnan(to)) return true;
-    draw_text(words.row, words.column, words.columns, STYLE_DIM, item_text(run, "name", ""));
-    draw_format(words.row + 1, words.column, words.columns, STYLE_CURVE_HELD_OUT, "held-out %s \u2192 %s",
-                words_number(first, sizeof first, from), words_number(last, sizeof last, to));
-    return true;
+    if (count < 2) return 0;
+    int ends[2] = {steps[0], steps[count - 1]}, high = area.columns / 4 + 2; /* rows of a pair as wide as the area */
+    bool two = area.rows >= 2 * high - high / 4;
+    if (two) area.rows /= 2;
+    int used = draw_pair(studio, area, folder, ends, 0);
+    area.row += area.rows;
+    if (used > 0 && two) draw_pair(studio, area, folder, ends, 1);
+    return used;
 }
 
-void preview_draw(struct studio *studio, struct area area, const cJSON *item, bool run)
+int preview_draw(struct studio *studio, struct area area, const cJSON *item, bool run)
 {
-    enum { LEAST_PREVIEW_ROWS = 9 };
-    char path[4300];
-    if (area.rows < LEAST_PREVIEW_ROWS || item == NULL) return;
-    if (pictures_protocol(studio->pictures) == PROTOCOL_NONE) return;
+    char path[4300], caption[120];
+    if (area.rows < PREVIEW_LEAST_ROWS || item == NULL) return 0;
+    if (pictures_protocol(studio->pictures) == PROTOCOL_NONE) return 0;
     const cJSON *shown = run ? item : newest_run_of(studio, item_text(item, "name", ""));
-    if (shown != NULL && draw_run(studio, area, shown)) return;
+    int used = shown != NULL ? draw_run(studio, area, shown) : 0;
+    if (used > 0) return used;
     const char *name = item_text(run ? item : item_get(item, "preset"), "model", ""),
                *folder = model_folder(studio, name);
-    if (folder == NULL) return;
+    if (folder == NULL) return 0;
     snprintf(path, sizeof path, "%s/grid.png", folder);
-    if (!preview_load(&studio->preview[0], path)) return;
-    char caption[120];
+    if (!preview_load(&studio->preview[0], path)) return 0;
     snprintf(caption, sizeof caption, "what %s draws untuned", name);
-    draw_picture(studio, area, &studio->preview[0].image, STYLE_DIM, caption);
+    return draw_picture(studio, area, &studio->preview[0].image, STYLE_DIM, caption);
 }

@@ -188,8 +188,8 @@ static void draw(struct studio *studio, struct area body)
     }
     if (body.columns >= 110) {
         int half = (body.columns - 3) / 2;
-        draw_list(studio, (struct area){body.row, body.column, body.rows - 1, half}, 0);
-        draw_list(studio, (struct area){body.row, body.column + half + 3, body.rows - 1, body.columns - half - 3}, 1);
+        draw_list(studio, (struct area){body.row, body.column, body.rows - 2, half}, 0);
+        draw_list(studio, (struct area){body.row, body.column + half + 3, body.rows - 2, body.columns - half - 3}, 1);
     } else {
         int upper = (body.rows - 1) * 3 / 5;
         draw_list(studio, (struct area){body.row, body.column, upper, body.columns}, 0);

@@ -65,6 +65,7 @@ static void draw_catalogue(struct studio *studio, struct area area)
 {
     const cJSON *shown[TEXT_LIST];
     int count = shown_kinds(studio, shown), rows = area.rows - 1;
+    int names = area.columns >= 60 ? 20 : 14;
     bool focused = studio->rewards.pane == PANE_CATALOGUE;
     draw_text(area.row, area.column, area.columns, focused ? STYLE_TITLE : STYLE_LIVE, "what can be rewarded");
     struct list *list = &studio->rewards.catalogue;
@@ -76,8 +77,8 @@ static void draw_catalogue(struct studio *studio, struct area area)
         int line = area.row + 1 + row;
         if (here) draw_fill((struct area){line, area.column, 1, area.columns}, STYLE_SELECTED);
         draw_text(line, area.column, 1, here ? STYLE_SELECTED : STYLE_GOOD, is_chosen(studio, name) ? "\u2713" : " ");
-        draw_text(line, area.column + 2, 14, here ? STYLE_SELECTED : missing ? STYLE_DIM : STYLE_TEXT, name);
-        draw_text(line, area.column + 17, area.columns - 17, here ? STYLE_SELECTED : STYLE_DIM,
+        draw_text(line, area.column + 2, names, here ? STYLE_SELECTED : missing ? STYLE_DIM : STYLE_TEXT, name);
+        draw_text(line, area.column + names + 3, area.columns - names - 3, here ? STYLE_SELECTED : STYLE_DIM,
                   item_text(kind, "measures", ""));
     }
     studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, PANE_CATALOGUE, first);

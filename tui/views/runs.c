@@ -65,6 +65,11 @@ static void draw_row(struct studio *studio, const cJSON *run, int row, struct ar
                words_ago(ago, sizeof ago, studio->wall_clock - item_number(run, "modified", NAN)));
 }
 
+static int smaller(int left, int right)
+{
+    return left < right ? left : right;
+}
+
 static void draw(struct studio *studio, struct area body)
 {
     const cJSON *shown[TEXT_LIST];
@@ -72,6 +77,7 @@ static void draw(struct studio *studio, struct area body)
     int count = shown_runs(studio, shown);
     int card = body.rows >= 30 ? CARD_TEXT + CARD_PICTURES : body.rows / 2 + 2, least = count < 1 ? 1 : count;
     int rows = least < body.rows - 2 - card ? least : body.rows - 2 - card;
+    int beside = (body.columns - 55) / 4 + 3, highest = beside > 16 ? beside : 16; /* of two pictures and their words */
     struct run_columns at = run_columns(body);
     draw_text(body.row, body.column, 20, STYLE_TITLE, "Runs");
     draw_text(body.row, at.state, 8, STYLE_DIM, "state");
@@ -87,13 +93,15 @@ static void draw(struct studio *studio, struct area body)
         draw_text(body.row + 1, body.column + 2, body.columns - 2, STYLE_DIM,
                   studio->runs == NULL ? "reading the runs \u2026" : "no run yet: 1 starts one from a preset");
     else
-        card_draw_run(studio, (struct area){body.row + rows + 2, body.column, body.rows - rows - 2, body.columns},
-                      shown[studio->runs_list.cursor]);
+        card_draw_run(
+            studio,
+            (struct area){body.row + rows + 2, body.column, smaller(body.rows - rows - 2, highest), body.columns},
+            shown[studio->runs_list.cursor]);
 }
 
 static void refresh(struct studio *studio)
 {
-    studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
+    studio_list_runs(studio);
 }
 
 static void mark(struct studio *studio, const char *path)

@@ -52,18 +52,19 @@ static double largest_weight(const struct studio *studio)
 
 /* Where the columns of the table of rewards stand, from the area's left edge. */
 struct reward_columns {
-    int name, raw, weight, slider, slider_width;
+    int name, raw, weight, weight_width, slider, slider_width;
 };
 
 static struct reward_columns reward_columns(const struct run *run, int columns)
 {
-    enum { FIGURE = 8, SHARE = 7, LEAST_NAME = 8, LEAST_SLIDER = 6 };
-    int name = LEAST_NAME, most = columns - 3 - 2 * FIGURE - 1 - LEAST_SLIDER - SHARE;
+    enum { RAW = 8, SHARE = 7, LEAST_NAME = 8, LEAST_SLIDER = 6, LEAST_WIDE = 48 };
+    int weight = columns >= LEAST_WIDE ? 8 : 7;
+    int name = LEAST_NAME, most = columns - 3 - RAW - weight - 1 - LEAST_SLIDER - SHARE;
     for (int index = 0; index < run->reward_count; index++)
         if (text_width(run->rewards[index].id) > name) name = text_width(run->rewards[index].id);
     if (name > most) name = most > LEAST_NAME ? most : LEAST_NAME;
-    struct reward_columns places = {.name = name, .raw = 3 + name, .weight = 3 + name + FIGURE};
-    places.slider = places.weight + FIGURE + 1;
+    struct reward_columns places = {.name = name, .raw = 3 + name, .weight = 3 + name + RAW, .weight_width = weight};
+    places.slider = places.weight + weight + 1;
     places.slider_width = columns - places.slider - SHARE;
     if (places.slider_width < 4) places.slider_width = 4;
     return places;
@@ -91,7 +92,7 @@ static void draw_rewards(struct studio *studio, struct area area)
     struct reward_columns places = reward_columns(run, area.columns);
     draw_text(area.row, area.column, 12, focused ? STYLE_TITLE : STYLE_LIVE, "rewards");
     draw_right(area.row, area.column + places.raw, 8, STYLE_DIM, "raw");
-    draw_right(area.row, area.column + places.weight, 8, STYLE_DIM, "weight");
+    draw_right(area.row, area.column + places.weight, places.weight_width, STYLE_DIM, "weight");
     draw_right(area.row, area.column + area.columns - 6, 6, STYLE_DIM, "share");
     double largest = largest_weight(studio);
     for (int index = 0; index < run->reward_count && index + 1 < area.rows; index++) {
@@ -106,7 +107,8 @@ static void draw_rewards(struct studio *studio, struct area area)
                    words_number(text, sizeof text, newest != NULL ? newest->reward[index] : NAN));
         double wanted = slider_value(studio, index);
         bool pending = fabs(wanted - reward->weight) > 1e-9;
-        draw_right(row, area.column + places.weight, 8, pending ? STYLE_WARNING : STYLE_TEXT, "%.2f", wanted);
+        draw_right(row, area.column + places.weight, places.weight_width, pending ? STYLE_WARNING : STYLE_TEXT, "%.2f",
+                   wanted);
         draw_slider(row, area.column + places.slider, places.slider_width, reward->weight, wanted, largest, here);
         draw_share(studio, index, row, area, pending);
     }
@@ -128,7 +130,8 @@ static void draw_phases(const struct run *run, struct area area)
     static const char *const names[] = {"sample", "decode", "reward", "back"};
     const struct run_step *newest = run_newest(run);
     double sum = 0;
-    for (int index = 0; newest != NULL && index < 4; index++)
+    if (newest == NULL) return;
+    for (int index = 0; index < 4; index++)
         if (!isnan(newest->figure[FIGURE_SAMPLING + index])) sum += newest->figure[FIGURE_SAMPLING + index];
     if (!(sum > 0)) return;
     int at = draw_text(area.row, area.column, 6, STYLE_DIM, "time") + 2;
@@ -169,22 +172,48 @@ static void draw_drift(const struct run *run, struct area area)
     if (area.rows >= 5) draw_phases(run, (struct area){area.row + 4, area.column, 1, area.columns});
 }
 
+static const struct run_picture *newest_of(const struct run *run, enum run_picture_kind kind)
+{
+    const struct run_picture *newest = NULL;
+    for (int index = 0; index < RUN_PICTURES; index++) {
+        const struct run_picture *picture = run_picture(run, kind, index);
+        if (picture != NULL && (newest == NULL || picture->serial > newest->serial)) newest = picture;
+    }
+    return newest;
+}
+
+/* What is being made now: a preview of the denoising, which shows the first picture of a batch, and once that batch is
+ * decoded this picture, be it of training or held out. */
+static const struct run_picture *live_picture(const struct run *run, const char **words)
+{
+    static const char *const names[RUN_PICTURE_KINDS] = {"denoising", "sample", "base", "tuned"};
+    const struct run_picture *preview = newest_of(run, RUN_DENOISING), *newest = NULL;
+    enum run_picture_kind newest_kind = RUN_DENOISING;
+    for (enum run_picture_kind kind = RUN_SAMPLE; preview == NULL && kind < RUN_PICTURE_KINDS; kind++) {
+        const struct run_picture *picture = newest_of(run, kind);
+        if (picture == NULL || (newest != NULL && picture->serial < newest->serial)) continue;
+        newest = picture;
+        newest_kind = kind;
+    }
+    *words = names[newest_kind];
+    if (newest == NULL) return preview;
+    int batch = (int)item_integer(run->preset, "batch", 1), index = newest->index;
+    const struct run_picture *first = run_picture(run, newest_kind, batch > 0 ? index - index % batch : index);
+    return first != NULL ? first : newest;
+}
+
 /* The picture of place `index` in the present set, and what to call it. */
 static const struct run_picture *picture_of(const struct studio *studio, int index, bool base, const char **words)
 {
     const struct run *run = studio->run;
     *words = base ? "base" : "tuned";
     const struct run_picture *held_out = run_picture(run, base ? RUN_BASE : RUN_HELD_OUT, index);
-    /* Before the first evaluation the base model's picture and the denoising are all there is. */
+    /* Before the first evaluation the base model's picture and what is being made are all there is. */
     if (held_out == NULL && !base) {
         held_out = run_picture(run, RUN_BASE, index);
         *words = "base";
     }
-    if (held_out == NULL) {
-        held_out = run_picture(run, RUN_DENOISING, index);
-        *words = "denoising";
-    }
-    return held_out;
+    return held_out == NULL && index == 0 ? live_picture(run, words) : held_out;
 }
 
 /* Indices of the batch's pictures from best to worst. */
@@ -268,41 +297,9 @@ static void draw_batch(struct studio *studio, const struct tune_layout *layout)
         int chosen = count == 0 ? -1 : rank == 0 ? order[0] : rank == 1 ? order[count / 2] : order[count - 1];
         const char *words = names[rank];
         const struct run_picture *picture = chosen >= 0 ? run_picture(studio->run, RUN_SAMPLE, chosen) : NULL;
-        if (place == 3) {
-            words = "denoising";
-            picture = run_picture(studio->run, RUN_DENOISING, 0);
-        }
+        if (place == 3) picture = live_picture(studio->run, &words);
         draw_picture(studio, layout->pictures[place], layout->captions[place], picture, words);
     }
-}
-
-static bool is_same_picture(const struct run_picture *left, const struct run_picture *right)
-{
-    return strcmp(left->prompt, right->prompt) == 0 && strcmp(left->seed, right->seed) == 0;
-}
-
-/* What is being made now: the newest preview of the denoising, and once it is there the decoded picture of the same
- * prompt and seed, be it of the training batch or a held-out one. */
-static const struct run_picture *live_picture(const struct run *run, const char **words)
-{
-    static const char *const names[RUN_PICTURE_KINDS] = {"denoising", "sample", "base", "tuned"};
-    const struct run_picture *newest = NULL, *made = NULL;
-    for (int index = 0; index < RUN_PICTURES; index++) {
-        const struct run_picture *picture = run_picture(run, RUN_DENOISING, index);
-        if (picture != NULL && (newest == NULL || picture->serial > newest->serial)) newest = picture;
-    }
-    *words = names[RUN_DENOISING];
-    for (int kind = RUN_SAMPLE; kind < RUN_PICTURE_KINDS; kind++) {
-        for (int index = 0; index < RUN_PICTURES; index++) {
-            const struct run_picture *picture = run_picture(run, (enum run_picture_kind)kind, index);
-            if (picture == NULL || (newest != NULL && !is_same_picture(picture, newest))) continue;
-            if (newest != NULL && picture->serial < newest->serial) continue;
-            if (made != NULL && picture->serial < made->serial) continue;
-            made = picture;
-            *words = names[kind];
-        }
-    }
-    return made != NULL ? made : newest;
 }
 
 /* Base and tuned picture of one prompt; below them the best of the batch and what is being made. */
