@@ -152,7 +152,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     switch (request.purpose) {
     case REQUEST_CATALOGUE:
         if (studio->catalogue == NULL) studio->dirty_by_key = true; /* whoever opened the studio waits for it */
-        if (studio->catalogue == NULL && !studio->offered) home_choose_first(studio, item_get(message, "catalogue"));
+        if (studio->catalogue == NULL && !studio->typed) home_choose_first(studio, item_get(message, "catalogue"));
         replace(&studio->catalogue, message, "catalogue");
         break;
     case REQUEST_RUNS:

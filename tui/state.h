@@ -184,6 +184,7 @@ struct studio {
     double wall_clock; /* seconds since 1970; fixed in tests */
     bool quit, dirty, dirty_by_key, mouse;
     bool offered; /* a live run was offered at the start */
+    bool typed;   /* a key was pressed: nothing moves or pops up under the hands any more */
 
     struct client *engine; /* answers catalogue, plans, samples; may be NULL */
     struct client *live;   /* the engine of the run on screen; may be NULL */

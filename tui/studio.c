@@ -283,7 +283,7 @@ static void take_event(struct studio *studio, const struct input_event *event)
         studio_mouse(studio, event);
         return;
     }
-    studio->offered = true; /* whoever types knows where to go: nothing pops up under the hands */
+    studio->offered = studio->typed = true; /* whoever types knows where to go */
     bool read = studio->message_level == MESSAGE_INFO && event->kind != INPUT_PASTED &&
                 command_of_key(studio->screen, event) != COMMAND_REPAINT; /* which changes nothing that is shown */
     if (read && event->key != KEY_CODE_ESCAPE) studio_dismiss(studio);    /* Esc takes it away and does no more */

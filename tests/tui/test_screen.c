@@ -10,6 +10,7 @@
 #include "tui/screen/text.h"
 #include "tui/terminal/link.h"
 #include "tui/terminal/still.h"
+#include "tui/views/weight.h"
 
 #include <locale.h>
 #include <math.h>
@@ -350,6 +351,23 @@ static void frames_come_out_as_they_went_in(void **state)
     bytes_free(&stream);
 }
 
+/* A weight that began small is moved in small steps and shown with the decimals it has. */
+static void weights_are_moved_in_units_of_their_own(void **state)
+{
+    (void)state;
+    char text[24];
+    assert_float_equal(weight_moved(1, 1, 1, false), 1.05, 1e-6);
+    assert_float_equal(weight_moved(1, 1, -1, true), 0.75, 1e-6);
+    assert_float_equal(weight_moved(0.02, 0.02, 1, false), 0.025, 1e-6);
+    assert_float_equal(weight_moved(-0.005, -0.005, -1, true), -0.0075, 1e-6);
+    assert_float_equal(weight_moved(0, 0, 1, false), 0.05, 1e-6);
+    assert_float_equal(weight_moved(0.05, 0.2, -1, false), 0, 1e-6);
+    assert_string_equal(weight_words(text, sizeof text, 1), "1.00");
+    assert_string_equal(weight_words(text, sizeof text, 0.005), "0.005");
+    assert_string_equal(weight_words(text, sizeof text, -12.25), "-12.25");
+    assert_string_equal(weight_words(text, sizeof text, 1.0 / 3), "0.333333");
+}
+
 static void totals_follow_the_present_weights(void **state)
 {
     (void)state;
@@ -572,6 +590,7 @@ int main(void)
         cmocka_unit_test(a_silent_terminal_is_not_waited_for),
         cmocka_unit_test(frames_come_out_as_they_went_in),
         cmocka_unit_test(totals_follow_the_present_weights),
+        cmocka_unit_test(weights_are_moved_in_units_of_their_own),
         cmocka_unit_test(descriptions_lose_their_scrolling),
         cmocka_unit_test(control_strings_are_whole_in_every_piece),
         cmocka_unit_test(sixel_strips_define_what_they_use),

@@ -22,7 +22,8 @@ cleanup() {
     [ -n "${KEEP:-}" ] && cp "$work"/*.png "$KEEP"
     rm -rf "$work"
 }
-trap cleanup EXIT INT TERM
+trap cleanup EXIT
+trap 'exit 1' INT TERM
 failed=0
 fail() { echo "$terminal: $*"; failed=1; }
 

@@ -2,6 +2,7 @@
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/cost.h"
+#include "tui/views/weight.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -149,7 +150,7 @@ static void draw_chosen(struct studio *studio, struct area area)
         bool here = focused && index == studio->rewards.chosen.cursor;
         int row = area.row + 1 + index - first, at = index_in_run(studio->run, id_of(reward));
         double weight = item_number(reward, "weight", 1);
-        char raw[24] = "", params[160] = "";
+        char raw[24] = "", params[160] = "", words[24];
         if (live && at >= 0) {
             weight = studio->run->rewards[at].weight;
             words_number(raw, sizeof raw, newest != NULL ? newest->reward[at] : NAN);
@@ -173,7 +174,8 @@ static void draw_chosen(struct studio *studio, struct area area)
             draw_text(row, area.column + 2, area.columns - 18, here ? STYLE_SELECTED : STYLE_TEXT, id_of(reward));
         draw_text(row, area.column + 2 + used, area.columns - 19 - used, here ? STYLE_SELECTED : STYLE_DIM, params);
         draw_right(row, area.column + area.columns - 16, 8, here ? STYLE_SELECTED : STYLE_DIM, "%s", raw);
-        draw_right(row, area.column + area.columns - 8, 8, here ? STYLE_SELECTED : STYLE_LIVE, "%.2f", weight);
+        draw_right(row, area.column + area.columns - 8, 8, here ? STYLE_SELECTED : STYLE_LIVE, "%s",
+                   weight_words(words, sizeof words, weight));
     }
     if (count == 0)
         draw_wrapped(
@@ -293,7 +295,7 @@ static void set_weight(struct studio *studio, double weight)
     cJSON *reward = reward_at_cursor(studio);
     if (reward == NULL || !may_change(studio)) return;
     studio_push_undo_draft(studio);
-    item_put(reward_at_cursor(studio), "weight", cJSON_CreateNumber(round(weight * 1000) / 1000));
+    item_put(reward_at_cursor(studio), "weight", cJSON_CreateNumber(weight));
     studio_draft_changed(studio);
 }
 
@@ -363,13 +365,13 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     bool left = studio->rewards.pane == PANE_CATALOGUE;
     int count = left ? shown_kinds(studio, shown) : cJSON_GetArraySize(chosen_rewards(studio));
     if (list_move(left ? &studio->rewards.catalogue : &studio->rewards.chosen, count, 10, id)) return true;
-    double weight = item_number(reward_at_cursor(studio), "weight", 1), step = coarse ? 0.25 : 0.05;
+    double weight = item_number(reward_at_cursor(studio), "weight", 1);
     switch (id) {
     case COMMAND_NEXT_PANE:
     case COMMAND_PREVIOUS_PANE: studio->rewards.pane = !studio->rewards.pane; return true;
     case COMMAND_OPEN: toggle(studio); return true;
-    case COMMAND_LESS: set_weight(studio, weight - step); return true;
-    case COMMAND_MORE: set_weight(studio, weight + step); return true;
+    case COMMAND_LESS: set_weight(studio, weight_moved(weight, weight, -1, coarse)); return true;
+    case COMMAND_MORE: set_weight(studio, weight_moved(weight, weight, 1, coarse)); return true;
     case COMMAND_TYPE_VALUE: {
         char text[32];
         snprintf(text, sizeof text, "%g", weight);

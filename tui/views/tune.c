@@ -4,6 +4,7 @@
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/curves.h"
+#include "tui/views/weight.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,14 +41,18 @@ static void draw_slider(int row, int column, int width, double applied, double w
     draw_text(row, column + at, 1, here ? STYLE_TITLE : STYLE_LIVE, "\u25cf");
 }
 
-static double largest_weight(const struct studio *studio)
+/* As the run was started: what the reward's slider is scaled by. */
+static double started_weight(const struct run *run, int index)
 {
-    double largest = 1;
-    for (int index = 0; index < studio->run->reward_count; index++) {
-        largest = fmax(largest, fabs(slider_value(studio, index)));
-        largest = fmax(largest, fabs(studio->run->rewards[index].weight));
-    }
-    return largest <= 1 ? 1.5 : largest * 1.2;
+    return item_number(cJSON_GetArrayItem(item_get(run->preset, "rewards"), index), "weight", 1);
+}
+
+/* The weight at the slider's right end. */
+static double largest_weight(const struct studio *studio, int index)
+{
+    double unit = weight_unit(started_weight(studio->run, index));
+    double largest = fmax(fabs(slider_value(studio, index)), fabs(studio->run->rewards[index].weight));
+    return largest <= unit ? 1.5 * unit : largest * 1.2;
 }
 
 /* Where the columns of the table of rewards stand, from the area's left edge. */
@@ -94,7 +99,6 @@ static void draw_rewards(struct studio *studio, struct area area)
     draw_right(area.row, area.column + places.raw, 8, STYLE_DIM, "raw");
     draw_right(area.row, area.column + places.weight, places.weight_width, STYLE_DIM, "weight");
     draw_right(area.row, area.column + area.columns - 6, 6, STYLE_DIM, "share");
-    double largest = largest_weight(studio);
     for (int index = 0; index < run->reward_count && index + 1 < area.rows; index++) {
         const struct run_reward *reward = &run->rewards[index];
         int row = area.row + 1 + index;
@@ -107,9 +111,10 @@ static void draw_rewards(struct studio *studio, struct area area)
                    words_number(text, sizeof text, newest != NULL ? newest->reward[index] : NAN));
         double wanted = slider_value(studio, index);
         bool pending = fabs(wanted - reward->weight) > 1e-9;
-        draw_right(row, area.column + places.weight, places.weight_width, pending ? STYLE_WARNING : STYLE_TEXT, "%.2f",
-                   wanted);
-        draw_slider(row, area.column + places.slider, places.slider_width, reward->weight, wanted, largest, here);
+        draw_right(row, area.column + places.weight, places.weight_width, pending ? STYLE_WARNING : STYLE_TEXT, "%s",
+                   weight_words(text, sizeof text, wanted));
+        draw_slider(row, area.column + places.slider, places.slider_width, reward->weight, wanted,
+                    largest_weight(studio, index), here);
         draw_share(studio, index, row, area, pending);
     }
     studio_take_clicks(studio, (struct area){area.row + 1, area.column, run->reward_count, area.columns}, PANE_REWARDS,
@@ -469,7 +474,8 @@ static void set_slider(struct studio *studio, int index, double value)
         studio_say(studio, MESSAGE_INFO, "this run has ended; its weights can no longer change");
         return;
     }
-    value = fmin(reward->high, fmax(reward->low, round(value * 1000) / 1000));
+    double grain = weight_unit(started_weight(studio->run, index)) / 1000;
+    value = fmin(reward->high, fmax(reward->low, round(value / grain) * grain));
     studio->tune.target[index] = value;
     studio->tune.target_since[index] = studio->now;
 }
@@ -477,9 +483,9 @@ static void set_slider(struct studio *studio, int index, double value)
 static void change_weight(struct studio *studio, int direction, bool coarse)
 {
     int index = studio->tune.reward;
-    double step = coarse ? 0.25 : 0.05;
+    double base = started_weight(studio->run, index);
     studio->tune.muted[index] = NAN;
-    set_slider(studio, index, slider_value(studio, index) + direction * step);
+    set_slider(studio, index, weight_moved(slider_value(studio, index), base, direction, coarse));
 }
 
 static void type_weight(struct studio *studio, const char *text)
@@ -607,7 +613,7 @@ static void click_reward(struct studio *studio, const struct click *click)
         struct reward_columns places = reward_columns(studio->run, studio->pressed.area.columns);
         tune->reward = click->item;
         tune->dragged = click->column >= places.slider && click->column < places.slider + places.slider_width;
-        tune->drag_largest = largest_weight(studio);
+        if (click->item < studio->run->reward_count) tune->drag_largest = largest_weight(studio, click->item);
     }
     if (!tune->dragged || tune->reward >= studio->run->reward_count) return;
     struct reward_columns places = reward_columns(studio->run, studio->pressed.area.columns);
