@@ -520,7 +520,9 @@ static void a_remedy_is_taken_whenever_its_key_comes(void **state)
         session_pump(&session, 700);
         int before = requests_with(&session, "\"batch\":8,");
         session_type(&session, "\033[C"); /* 51, planned after a pause of 250 milliseconds */
-        session_pump(&session, 220 + 10 * number);
+        session_pump(&session, 235);
+        session_type(&session, "\033[B"); /* drawn at once: the frame of the answer then has to wait a little */
+        session_pump(&session, 20 + 4 * number);
         session_type(&session, "a"); /* a batch of 8 */
         for (int tries = 0; tries < 100 && requests_with(&session, "\"batch\":8,") == before; tries++)
             session_pump(&session, 50);
