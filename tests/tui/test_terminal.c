@@ -493,6 +493,46 @@ static void complaint_14_readable_on_any_background(void **state)
     }
 }
 
+static int requests_with(const struct session *session, const char *text)
+{
+    FILE *file = fopen(session->request_log, "r");
+    char line[8192];
+    int count = 0;
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) count += strstr(line, text) != NULL;
+    fclose(file);
+    return count;
+}
+
+/* While the answer for changed settings comes and takes the place of what was offered before. */
+static void a_remedy_is_taken_whenever_its_key_comes(void **state)
+{
+    (void)state;
+    struct session session;
+    session_open(&session, NULL);
+    session_start_studio(&session, 40, 120, false, "xterm-256color");
+    assert_true(session_wait(&session, 0, "A run is on", 10000));
+    session_type(&session, "he");
+    assert_true(session_wait(&session, 0, "learning rate", 10000));
+    session_type(&session, "/batch\r");
+    for (int number = 0; number < 8; number++) {
+        session_type(&session, "g\r\02550\r"); /* a batch of 50, which does not fit */
+        session_pump(&session, 700);
+        int before = requests_with(&session, "\"batch\":8,");
+        session_type(&session, "\033[C"); /* 51, planned after a pause of 250 milliseconds */
+        session_pump(&session, 235);
+        session_type(&session, "\033[B"); /* drawn at once: the frame of the answer then has to wait a little */
+        session_pump(&session, 20 + 4 * number);
+        session_type(&session, "a"); /* a batch of 8 */
+        for (int tries = 0; tries < 100 && requests_with(&session, "\"batch\":8,") == before; tries++)
+            session_pump(&session, 50);
+        assert_true(requests_with(&session, "\"batch\":8,") > before);
+    }
+    session_type(&session, "\003");
+    assert_true(WIFEXITED(session_end(&session, 4000)));
+    session_close(&session);
+}
+
 static double processor_seconds(pid_t process)
 {
     char path[64], text[1024];
@@ -679,6 +719,7 @@ int main(int count, char **words)
         cmocka_unit_test(complaint_12_any_size_is_survived),
         cmocka_unit_test(complaint_13_an_unknown_terminal_still_opens),
         cmocka_unit_test(complaint_11_the_mouse_can_be_let_go),
+        cmocka_unit_test(a_remedy_is_taken_whenever_its_key_comes),
         cmocka_unit_test(an_idle_studio_rests),
         cmocka_unit_test(complaint_18_keys_on_a_slow_link),
     };
