@@ -56,7 +56,8 @@ tidy)
     command -v clang-tidy >/dev/null || skip "clang-tidy is not installed"
     clang-tidy --version | grep -q 'version 14' || skip "clang-tidy is not version 14"
     # One file a process: version 14 takes every va_list of a second file for uninitialised.
-    compiled_files | xargs -P "$(nproc)" -n 1 clang-tidy --quiet -p "$build" --extra-arg=-Wno-unknown-warning-option
+    compiled_files | xargs -P "$(nproc)" -n 1 clang-tidy --quiet -p "$build" --extra-arg=-Wno-unknown-warning-option \
+        --extra-arg=-include --extra-arg="$PWD/tests/analyser.h"
     ;;
 *)
     echo "usage: tests/style.sh format|warnings|tidy BUILD" >&2

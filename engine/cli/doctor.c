@@ -6,6 +6,7 @@
 #include "engine/cli/studio_hook.h"
 #include "engine/cli/work.h"
 #include "engine/preset/library.h"
+#include "kernels/cpu/onednn.h"
 #include "kernels/cuda/probe.h"
 
 #include <stdio.h>
@@ -93,12 +94,14 @@ static void add_processor(cJSON *report)
 
 static void add_libraries(cJSON *report)
 {
-    char jpeg[40];
+    char jpeg[40], onednn[32];
     snprintf(jpeg, sizeof jpeg, "API %d", JPEG_LIB_VERSION);
+    onednn_version(onednn);
     cJSON *libraries = cJSON_AddObjectToObject(report, "libraries");
     cJSON_AddStringToObject(libraries, "cJSON", cJSON_Version());
     cJSON_AddStringToObject(libraries, "libpng", png_get_libpng_ver(NULL));
     cJSON_AddStringToObject(libraries, "libjpeg", jpeg);
+    cJSON_AddStringToObject(libraries, "oneDNN", onednn[0] ? onednn : "not built in: the CPU engine is much slower");
 }
 
 static void add_folder(cJSON *folders, const char *key, status (*find)(char path[PATH_SIZE]))
@@ -139,13 +142,30 @@ static status add_models(const struct invocation *invocation, cJSON *report)
     return result;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+static void print_leaf(const cJSON *value, const char *path)
+{
+    char bytes[32];
+    format_bytes(cJSON_IsNumber(value) ? value->valuedouble : 0, bytes);
+    char *text = json_print(value, false);
+    const char *words = text ? text : "";
+    if (cJSON_IsString(value)) words = value->valuestring[0] ? value->valuestring : "-";
+    if (cJSON_IsBool(value)) words = cJSON_IsTrue(value) ? "yes" : "no";
+    if (cJSON_IsNumber(value) && ends_with(path, "_bytes")) words = bytes;
+    printf("%-28s %s\n", path, words);
+    free(text);
+}
+
 /* Every leaf on a line of its own, by its dotted key. */
 static void print_leaves(const cJSON *value, const char *path)
 {
     if (!cJSON_IsObject(value) && !cJSON_IsArray(value)) {
-        char *text = json_print(value, false);
-        printf("%-28s %s\n", path, text ? text : "");
-        free(text);
+        print_leaf(value, path);
         return;
     }
     int index = 0;

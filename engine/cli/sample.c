@@ -1,6 +1,7 @@
 #include "engine/base/json.h"
 #include "engine/cli/studio_hook.h"
 #include "engine/cli/work.h"
+#include "engine/preset/prompts.h"
 #include "engine/run/checkpoint.h"
 #include "engine/run/picture_file.h"
 #include "engine/server/picture_maker.h"
@@ -70,20 +71,14 @@ static status add_adapters(struct sample_job *job)
 
 static status load_run(struct sample_job *job, const char *argument)
 {
-    char run[PATH_SIZE], path[PATH_SIZE], checkpoint[PATH_SIZE];
+    char run[PATH_SIZE], path[PATH_SIZE];
     int step;
     struct run_folder folder;
     TRY(split_run_step(argument, run, &step));
     TRY(run_folder_open(run, &folder));
     TRY(run_folder_preset(&folder, &job->work.preset));
     job->work.has_preset = true;
-    if (step < 0) {
-        TRY(path_format(path, "%s/lora.safetensors", folder.path));
-    } else {
-        TRY(checkpoint_path(&folder, step, checkpoint));
-        TRY(path_format(path, "%s/lora.safetensors", checkpoint));
-    }
-    if (!path_is_file(path)) return status_error(STATUS_BAD_INPUT, "%s: there is no such adapter", path);
+    TRY(checkpoint_find_adapter(&folder, step, path));
     TRY(add_adapter(job, path, 1));
     return work_resolve(job->invocation, &job->work);
 }
@@ -163,6 +158,7 @@ static status apply_options(struct sample_job *job)
     TRY(parse_size(invocation, &job->work.facts, preset));
     const char *negative = option_value(invocation, "negative");
     if (!negative) return status_ok();
+    TRY(prompt_check(negative, strlen(negative), "--negative"));
     char *copy = strdup(negative);
     if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
     free(preset->negative);
@@ -180,6 +176,8 @@ static status list_pictures(struct sample_job *job)
     const struct prompt_list *held_out = &job->work.preset.evaluation;
     int prompts = given_count > 0 ? given_count : held_out->count < 4 ? held_out->count : 4;
     status result = option_int(invocation, "count", 1, PICTURE_LIMIT, prompts, &job->count);
+    for (int i = 0; result.code == STATUS_OK && i < given_count; i++)
+        result = prompt_check(given[i], strlen(given[i]), "--prompt");
     job->prompts = calloc((size_t)job->count + 1, sizeof *job->prompts);
     job->seeds = calloc((size_t)job->count + 1, sizeof *job->seeds);
     job->written = calloc((size_t)job->count + 1, sizeof *job->written);
@@ -311,6 +309,9 @@ static status sample(struct sample_job *job)
     TRY(list_pictures(job));
     TRY(choose_output(job));
     TRY(work_open_device(job->invocation, "auto", 0, &job->work));
+    const struct preset *preset = &job->work.preset;
+    say(job->invocation, "making %d picture%s of %dx%d in %d steps on %s", job->count, job->count > 1 ? "s" : "",
+        preset->width, preset->height, preset->sampler_steps, job->work.device);
     TRY(make_pictures(job));
     return report(job);
 }

@@ -2,6 +2,7 @@
 
 #include "engine/base/json.h"
 #include "engine/cli/work.h"
+#include "engine/preset/prompts.h"
 #include "engine/reward/reward.h"
 #include "engine/reward/reward_models.h"
 #include "engine/run/picture_file.h"
@@ -157,7 +158,8 @@ static status score_picture(struct score_job *job, const char *path)
 
 static status score(struct score_job *job)
 {
-    const char *model = option_value(job->invocation, "model");
+    const char *model = option_value(job->invocation, "model"), *prompt = option_value(job->invocation, "prompt");
+    if (prompt) TRY(prompt_check(prompt, strlen(prompt), "--prompt"));
     TRY(work_open_library(job->invocation, &job->work));
     status found =
         model_library_find(&job->work.library, model ? model : "emoji", MODEL_KIND_DIFFUSION, job->model_path);

@@ -255,7 +255,7 @@ static status find_origin(const struct invocation *invocation, struct run_job *j
     if (!from) return status_ok();
     TRY(split_run_step(from, name, &step));
     TRY(run_folder_open(name, &other));
-    return origin_find(&other, step, job->origin);
+    return checkpoint_find_adapter(&other, step, job->origin);
 }
 
 static status tune(const struct invocation *invocation, struct run_job *job)
@@ -319,6 +319,10 @@ static status resume(const struct invocation *invocation, struct run_job *job)
     TRY(work_resolve(invocation, &job->work));
     struct run_state state;
     earlier_device(&job->folder, &job->work.preset, &state);
+    if (job->steps > 0 && job->steps < state.step)
+        return status_error(STATUS_USAGE,
+                            "--steps: the run is at step %d; expected a new total of at least as many, found %d",
+                            state.step, job->steps);
     TRY(work_open_device(invocation, state.device, state.threads, &job->work));
     say(invocation, "going on with %s on %s from step %d", job->folder.path, job->work.device, state.step);
     status result = run_engine(invocation, job);

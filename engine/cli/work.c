@@ -158,7 +158,7 @@ status work_open_device(const struct invocation *invocation, const char *device,
     int ordinal;
     if (strcmp(wanted, "auto") == 0) wanted = work_default_device();
     if (strcmp(wanted, "cpu") == 0) return open_cpu(work);
-    if (parse_ordinal(wanted, &ordinal)) return open_cuda(work, ordinal);
+    if (parse_ordinal(wanted, &ordinal)) return status_context(open_cuda(work, ordinal), "device %s", wanted);
     return status_error(STATUS_USAGE, "--device: expected auto, cpu, cuda or cuda:N, found \"%.40s\"", wanted);
 }
 

@@ -182,6 +182,9 @@ void model_library_close(struct model_library *library)
 
 static status not_found(const struct model_library *library, const char *name, enum model_kind kind)
 {
+    if (name[0] == '/' || name[0] == '.') /* surely a path; "ORGANISATION/NAME" may be a name */
+        return status_error(STATUS_BAD_INPUT, "%.300s: there is no such file or folder; expected a %s", name,
+                            model_kind_words(kind));
     const char **names = calloc((size_t)library->count + 1, sizeof *names);
     if (!names) return no_memory();
     int count = 0;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char suffix[] = ".json";
 
@@ -138,5 +139,7 @@ status preset_find_prompts(const char *path, const char *folder, char found[PATH
         TRY(path_format(found, "%s/prompts/%s", base, path));
         if (path_is_file(found)) return status_ok();
     }
-    return path_format(found, "%s", path);
+    if (access(path, F_OK) == 0) return path_format(found, "%s", path);
+    return status_error(STATUS_BAD_INPUT, "%.200s: there is no such file beside the preset, in %.250s/prompts or here",
+                        path, paths_config(base).code == STATUS_OK ? base : "the own folder");
 }

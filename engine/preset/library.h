@@ -26,7 +26,8 @@ status preset_list(struct preset_entries *list);
 void preset_entries_clear(struct preset_entries *list);
 
 /* The file that a prompt list's path means: as it is when absolute, else beside the preset (`folder`, may be NULL), in
- * the own prompts/ folder, in the program's presets/prompts/. */
+ * the own prompts/ folder, in the program's presets/prompts/, or in the current folder. STATUS_BAD_INPUT when it is in
+ * none of them. */
 status preset_find_prompts(const char *path, const char *folder, char found[PATH_SIZE]);
 
 #endif

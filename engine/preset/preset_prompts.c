@@ -33,7 +33,7 @@ static status append_file(struct prompt_list *list, const char *file, const char
                           const char *key, struct preset_warnings *warnings)
 {
     char path[PATH_SIZE];
-    TRY(preset_find_prompts(file, folder, path));
+    TRY(status_context(preset_find_prompts(file, folder, path), "%s: %s", origin, key));
     int flags_cut = 0;
     TRY(status_context(prompt_list_read(list, path, &flags_cut), "%s: %s", origin, key));
     if (flags_cut == 0) return status_ok();

@@ -32,7 +32,7 @@ static bool has_capacity(const struct prompt_list *list)
     return list->count > 0 && (list->count & (list->count - 1)) != 0;
 }
 
-status prompt_list_append(struct prompt_list *list, const char *prompt, size_t length, const char *place)
+status prompt_check(const char *prompt, size_t length, const char *place)
 {
     if (length > PROMPT_LENGTH_LIMIT) {
         return status_error(STATUS_BAD_INPUT, "%s: the prompt has %zu bytes, at most %d are allowed", place, length,
@@ -44,6 +44,12 @@ status prompt_list_append(struct prompt_list *list, const char *prompt, size_t l
             return status_error(STATUS_BAD_INPUT, "%s: control character 0x%02x in a prompt", place, c);
         }
     }
+    return status_ok();
+}
+
+status prompt_list_append(struct prompt_list *list, const char *prompt, size_t length, const char *place)
+{
+    TRY(prompt_check(prompt, length, place));
     if (list->count == PROMPT_COUNT_LIMIT) {
         return status_error(STATUS_BAD_INPUT, "%s: more than %d prompts", place, PROMPT_COUNT_LIMIT);
     }

@@ -130,10 +130,27 @@ static cJSON *value_for(const struct preset_key *key, const char *text)
     }
 }
 
+/* The keys below `group`, such as "prompts" of "prompts.train". */
+static void list_below(const char *group, struct text *list)
+{
+    int count;
+    const struct preset_key *keys = preset_keys(&count);
+    size_t length = strlen(group);
+    for (int i = 0; i < count; i++)
+        if (strncmp(keys[i].path, group, length) == 0 && keys[i].path[length] == '.')
+            text_append(list, "%s%s", list->length ? ", " : "", keys[i].path);
+}
+
 static status unknown_key(const char *key, const char *nearest)
 {
-    return nearest ? status_error(STATUS_USAGE, "--set %s: unknown key; did you mean \"%s\"?", key, nearest)
-                   : status_error(STATUS_USAGE, "--set %s: unknown key; `alignprop presets show` lists all", key);
+    struct text below = {0};
+    list_below(key, &below);
+    status result =
+        below.length > 0 ? status_error(STATUS_USAGE, "--set %s: expected one of its keys: %s", key, below.data)
+        : nearest        ? status_error(STATUS_USAGE, "--set %s: unknown key; did you mean \"%s\"?", key, nearest)
+                         : status_error(STATUS_USAGE, "--set %s: unknown key; `alignprop presets show` lists all", key);
+    text_clear(&below);
+    return result;
 }
 
 static status unknown_reward(const cJSON *tree, const char *key)

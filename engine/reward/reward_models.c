@@ -88,8 +88,8 @@ status reward_models_find(struct reward_models *models, const char *given, enum 
     const struct model_entry *first = model_library_first(&models->library, kind);
     if (first != NULL) return path_format(path, "%s", first->path);
     return status_error(STATUS_BAD_INPUT,
-                        "no %s: the diffusion model has no folder rewards/%s, and none is where models are kept; name "
-                        "one by its parameter",
+                        "no %s: the diffusion model has no folder rewards/%s, and none is where models are kept "
+                        "(`alignprop models`); name a path in the reward's params. README.md says where to get one",
                         model_kind_words(kind), roles[kind]);
 }
 

@@ -2,6 +2,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/sha256.h"
+#include "engine/base/text.h"
 #include "engine/model/safetensors.h"
 
 #include <errno.h>
@@ -222,6 +223,30 @@ status checkpoint_list(const struct run_folder *folder, int **steps, int *count)
     if (!*steps) return no_memory();
     if (*count > 1) qsort(*steps, (size_t)*count, sizeof **steps, compare_steps);
     return status_ok();
+}
+
+static status no_checkpoint(const struct run_folder *folder, int step)
+{
+    int *steps, count;
+    if (step < 0) return status_error(STATUS_BAD_INPUT, "%.250s has saved no adapter yet", folder->path);
+    TRY(checkpoint_list(folder, &steps, &count));
+    struct text all = {0};
+    for (int i = 0; i < count; i++) text_append(&all, "%s%d", i ? ", " : "", steps[i]);
+    free(steps);
+    status result = count > 0 ? status_error(STATUS_BAD_INPUT, "%.250s has no checkpoint of step %d; it has: %.150s",
+                                             folder->path, step, all.data ? all.data : "")
+                              : status_error(STATUS_BAD_INPUT, "%.250s has no checkpoint yet", folder->path);
+    text_clear(&all);
+    return result;
+}
+
+status checkpoint_find_adapter(const struct run_folder *folder, int step, char path[PATH_SIZE])
+{
+    char parent[PATH_SIZE];
+    TRY(path_format(parent, "%s", folder->path));
+    if (step >= 0) TRY(checkpoint_path(folder, step, parent));
+    TRY(path_format(path, "%s/%s", parent, adapter_name));
+    return path_is_file(path) ? status_ok() : no_checkpoint(folder, step);
 }
 
 static status remove_leavings(const char *parent)

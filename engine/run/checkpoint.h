@@ -30,6 +30,10 @@ struct run_state {
 /* Where step's checkpoint is. */
 status checkpoint_path(const struct run_folder *folder, int step, char path[PATH_SIZE]);
 
+/* The adapter of the step's checkpoint; step -1: of the newest, which stands in the run's folder. STATUS_BAD_INPUT when
+ * there is none: says which steps there are. */
+status checkpoint_find_adapter(const struct run_folder *folder, int step, char path[PATH_SIZE]);
+
 /* Writes the tuner's state aside, syncs it, renames it into place, and makes RUN/lora.safetensors the same adapter.
  * STATUS_FAILED names the file; nothing half-written is left. */
 status checkpoint_save(const struct run_folder *folder, const struct tuner *tuner, const struct preset *preset,

@@ -5,22 +5,6 @@
 #include <stdio.h>
 #include <time.h>
 
-/* The adapter of the step, or the newest. */
-static status adapter_path(const struct run_folder *folder, int step, char path[PATH_SIZE])
-{
-    if (step < 0) {
-        TRY(path_format(path, "%s/lora.safetensors", folder->path));
-        if (path_is_file(path)) return status_ok();
-        return status_error(STATUS_BAD_INPUT, "%s: has no adapter yet", folder->path);
-    }
-    char checkpoint[PATH_SIZE];
-    TRY(checkpoint_path(folder, step, checkpoint));
-    TRY(path_format(path, "%s/lora.safetensors", checkpoint));
-    if (path_is_file(path)) return status_ok();
-    return status_error(STATUS_BAD_INPUT, "%s: has no checkpoint of step %d; see %s/checkpoints", folder->path, step,
-                        folder->path);
-}
-
 static status check_names(const struct adapter_set *set, const char *path)
 {
     for (int i = 0; i < set->count; i++) {
@@ -65,7 +49,7 @@ status export_adapter(const struct export_order *order, struct export_report *re
     *report = (struct export_report){.total = 0};
     char source[PATH_SIZE];
     struct preset preset;
-    TRY(adapter_path(order->folder, order->step, source));
+    TRY(checkpoint_find_adapter(order->folder, order->step, source));
     TRY(run_folder_preset(order->folder, &preset));
     status result = export_with_preset(order, &preset, source, report);
     preset_clear(&preset);

@@ -12,17 +12,6 @@ static status origin_path(const struct run_folder *folder, char path[PATH_SIZE])
     return path_format(path, "%s/origin.safetensors", folder->path);
 }
 
-status origin_find(const struct run_folder *from, int step, char path[PATH_SIZE])
-{
-    char folder[PATH_SIZE];
-    TRY(path_format(folder, "%s", from->path));
-    if (step >= 0) TRY(checkpoint_path(from, step, folder));
-    TRY(path_format(path, "%s/lora.safetensors", folder));
-    if (path_is_file(path)) return status_ok();
-    if (step < 0) return status_error(STATUS_BAD_INPUT, "%s has saved no adapter yet", from->path);
-    return status_error(STATUS_BAD_INPUT, "%s has no checkpoint of step %d", from->path, step);
-}
-
 status origin_keep(const char *adapter_path, const struct run_folder *folder)
 {
     char target[PATH_SIZE], *data;

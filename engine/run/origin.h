@@ -6,11 +6,7 @@
 #include "engine/run/run_folder.h"
 #include "engine/tuning/tuner.h"
 
-/* The adapter file of `step`'s checkpoint of a run (negative: of the newest adapter). STATUS_BAD_INPUT when there is
- * none. */
-status origin_find(const struct run_folder *from, int step, char path[PATH_SIZE]);
-
-/* Copies the adapter file into the new run's folder. */
+/* Copies the adapter file of the other run's checkpoint into the new run's folder. */
 status origin_keep(const char *adapter_path, const struct run_folder *folder);
 
 /* Puts the origin, where the folder has one, into a tuner that has made no step. STATUS_BAD_INPUT when its tensors are

@@ -57,8 +57,13 @@ static bool is_empty(const char *path)
 
 static status make_named(const char *path, struct run_folder *folder)
 {
+    if (!path[0]) return status_error(STATUS_BAD_INPUT, "the run's folder: expected a path, found an empty text");
     TRY(path_format(folder->path, "%s", path));
-    if (access(path, F_OK) == 0 && !(path_is_directory(path) && is_empty(path))) {
+    if (access(path, F_OK) == 0 && !path_is_directory(path)) {
+        return status_error(STATUS_BAD_INPUT, "%s: is there already and is no folder: choose another for the run",
+                            path);
+    }
+    if (path_is_directory(path) && !is_empty(path)) {
         return status_error(STATUS_BAD_INPUT,
                             "%s: is there already and not empty: choose another folder for the run, or "
                             "`alignprop resume` to go on with it",

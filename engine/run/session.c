@@ -385,7 +385,9 @@ static status finish(struct session *session, status result)
     if (result.code == STATUS_OK && session_interrupted(session, 1)) {
         result = abandoned ? status_error(STATUS_INTERRUPTED, "interrupted at once; the last checkpoint is of step %d",
                                           session->checkpoint_step < 0 ? 0 : session->checkpoint_step)
-                           : status_error(STATUS_INTERRUPTED, "interrupted; saved at step %d", session->step);
+                 : session->step == 0
+                     ? status_error(STATUS_INTERRUPTED, "interrupted before the first step")
+                     : status_error(STATUS_INTERRUPTED, "interrupted; saved at step %d", session->step);
     }
     return result;
 }

@@ -105,8 +105,8 @@ static status open_chain(struct picture_maker *maker, const struct chain_key *ke
     size_t needed = chain_total_bytes(maker->chain), available;
     TRY(maker->backend->interface->memory_free(maker->backend, &available, NULL));
     if (needed > available)
-        return status_error(STATUS_NO_MEMORY, "pictures of %s need %.1f GB, %.1f GB are free", key->model,
-                            (double)needed / 1e9, (double)available / 1e9);
+        return status_error(STATUS_NO_MEMORY, "a picture of %dx%d by %.250s needs %.1f GB, %.1f GB are free",
+                            settings.width, settings.height, key->model, (double)needed / 1e9, (double)available / 1e9);
     return chain_allocate(maker->chain);
 }
 

@@ -1,7 +1,7 @@
 /* `start`: a run as a process of its own, for a screen. */
 #include "engine/server/desk_services.h"
 
-#include "engine/run/origin.h"
+#include "engine/run/checkpoint.h"
 #include "engine/server/device_queue.h"
 #include "engine/server/launch.h"
 #include "engine/server/message.h"
@@ -39,7 +39,7 @@ static status read_origin(const cJSON *request, char path[PATH_SIZE])
     if (!cJSON_IsObject(from)) return status_ok();
     struct run_folder other;
     TRY(run_folder_open(message_text(from, "run", ""), &other));
-    return origin_find(&other, (int)message_integer(from, "step", 0, 1 << 30, -1), path);
+    return checkpoint_find_adapter(&other, (int)message_integer(from, "step", 0, 1 << 30, -1), path);
 }
 
 static status start_new(const cJSON *request, const struct launch_options *given, struct run_folder *folder,

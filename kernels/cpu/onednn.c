@@ -1,6 +1,7 @@
 #include "kernels/cpu/onednn.h"
 
 #include <oneapi/dnnl/dnnl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -578,6 +579,12 @@ static dnnl_status_t start(struct onednn *onednn, int threads)
     for (int i = 0; i < threads && state == dnnl_success; i++)
         state = dnnl_stream_create(&onednn->streams[i], onednn->engine, dnnl_stream_default_flags);
     return state;
+}
+
+void onednn_version(char text[32])
+{
+    const dnnl_version_t *version = dnnl_version();
+    snprintf(text, 32, "%d.%d.%d", version->major, version->minor, version->patch);
 }
 
 status onednn_create(struct parallel *parallel, struct onednn **result)

@@ -11,6 +11,9 @@
 struct onednn;
 struct onednn_product;
 
+/* The library's version, such as "3.5.3"; "" where the program was built without oneDNN. */
+void onednn_version(char text[32]);
+
 /* *onednn is NULL where the program was built without oneDNN. `parallel` must outlive it. */
 status onednn_create(struct parallel *parallel, struct onednn **onednn);
 void onednn_destroy(struct onednn *onednn);

@@ -22,10 +22,10 @@ REWARD_MUTATIONS = (
     ("CLIP mean of red", "engine/model/picture_processor.c", "-processor->mean[channel] * scale", "-0.99 * processor->mean[channel] * scale"),
     ("no antialiasing", "engine/model/picture_processor.c", "processor->filter, true)", "processor->filter, false)"),
     ("crop off by one", "engine/model/picture_processor.c", "(width - processor->crop_width) / 2", "(width - processor->crop_width + 1) / 2"),
-    ("no post norm of CLIP", "engine/model/clip_model.c", 'token = layer_layer_norm(graph, token, model->vision.tower.epsilon, "%s.post_layernorm", tower);', ""),
+    ("no post norm of CLIP", "engine/model/clip_model.c", 'token = layer_layer_norm(graph, token, model->pair.vision.tower.epsilon, "%s.post_layernorm", tower);', ""),
     ("GELU variant", "engine/model/clip_tower.c", "{UNARY_QUICK_GELU, UNARY_GELU_ERF,", "{UNARY_GELU_ERF, UNARY_QUICK_GELU,"),
     ("text not causal", "engine/model/clip_tower.c", "x = clip_tower_build(graph, &tower->tower, x, true, encoder);", "x = clip_tower_build(graph, &tower->tower, x, false, encoder);"),
-    ("pooled one token late", "engine/model/clip_model.c", "*end = clip_text_pooling(&model->text, ids, clip_model_context(model));", "*end = clip_text_pooling(&model->text, ids, clip_model_context(model)) - 1;"),
+    ("pooled one token late", "engine/model/text_image_model.c", ": clip_text_pooling(&model->text, ids, positions);", ": clip_text_pooling(&model->text, ids, positions) - 1;"),
     ("class token not multiplied", "engine/model/owlvit_model.c", "tensor_id features = graph_multiply(graph, patches,", "tensor_id features = graph_add(graph, patches,"),
     ("elu without one", "engine/model/owlvit_model.c", "graph_unary(graph, UNARY_ELU, scale), 1.0, 1.0)", "graph_unary(graph, UNARY_ELU, scale), 1.0, 0.0)"),
     ("shift after scale", "engine/model/owlvit_model.c", "graph_multiply(graph, graph_add(graph, cosine, shift), scale)", "graph_add(graph, graph_multiply(graph, cosine, scale), shift)"),
@@ -41,6 +41,13 @@ REWARD_MUTATIONS = (
     ("luma of BT.709", "engine/reward/picture_math.c", "0.299, 0.587, 0.114", "0.2126, 0.7152, 0.0722"),
     ("mirror of halves only", "engine/reward/symmetry.c", "half >= 1;", "half >= 2;"),
     ("Laplacian's centre", "engine/reward/sharpness.c", "4.0, 0.0)", "4.1, 0.0)"),
+)
+
+# The step's vector-Jacobian product, and the same with a tensor through which no gradient passes.
+STEP_GRADIENT = "graph_differentiate_one(graph, tensors->next, tensors->latents, &tensors->cotangent, &tensors->gradient)"
+STEP_GRADIENT_STOPPED = (
+    "graph_differentiate(graph, &(struct differentiation){1, &tensors->next, &tensors->cotangent, 1, &tensors->latents, "
+    "&tensors->gradient, 1, &%s})"
 )
 
 # Edits are pairs of texts; a mutation of several edits gives them as a list.
@@ -64,12 +71,12 @@ CHAIN_MUTATIONS = (
     ("skip term of the sampler one step late", "engine/sampling/schedule.c", "step->latent_gain = sqrt(next) *", "step->latent_gain = sqrt(now) *"),
     ("no skip term in the gradient", "engine/sampling/chain_graphs.c", [
         ("    next = graph_add(graph, next, graph_multiply(graph, prediction,", "    tensor_id skip = next;\n    next = graph_add(graph, next, graph_multiply(graph, prediction,"),
-        (".wanted = &tensors->latents,", ".wanted = &tensors->latents, .stop_count = 1, .stop = &skip,"),
+        (STEP_GRADIENT, STEP_GRADIENT_STOPPED % "skip"),
     ]),
     ("no gradient through guidance's empty half", "engine/sampling/chain_graphs.c", [
         ("tensor_id unconditional = graph_slice(graph, both, 0, 0, chain->settings.batch);", "tensor_id unconditional = graph_slice(graph, both, 0, 0, chain->settings.batch);\n    unconditional_half = unconditional;"),
         ("static tensor_id guide(", "static tensor_id unconditional_half;\nstatic tensor_id guide("),
-        (".wanted = &tensors->latents,", ".wanted = &tensors->latents, .stop_count = 1, .stop = &unconditional_half,"),
+        (STEP_GRADIENT, STEP_GRADIENT_STOPPED % "unconditional_half"),
     ]),
     ("direction without the noise kept", "engine/sampling/schedule.c", "sqrt(fmax(0.0, 1.0 - next - sigma * sigma))", "sqrt(fmax(0.0, 1.0 - next))"),
     ("v-prediction's sign", "engine/sampling/schedule.c", "step->clean_prediction_gain = -spread;", "step->clean_prediction_gain = spread;"),

@@ -5,7 +5,8 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(realpath "${BUILD:-.}")
 work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 cat >"$work/studio" <<END
 #!/bin/sh
 exec valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect \

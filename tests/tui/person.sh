@@ -64,14 +64,14 @@ look_until() { # COMMAND...: false when it does not come true in time
 await() { # PATTERN WORDS: what should come
     look_until sees "$1" && return
     echo "$2: there is no \"$1\" on the screen:"
-    text | sed 's/ *$//' | grep -v '^$' | head -30
+    text | sed 's/ *$//' | grep -v '^$'
     exit 1
 }
 sees_no() { ! sees "$1"; }
 gone() { # PATTERN WORDS
     look_until sees_no "$1" && return
     echo "$2: \"$1\" stays on the screen:"
-    text | sed 's/ *$//' | grep -v '^$' | head -30
+    text | sed 's/ *$//' | grep -v '^$'
     exit 1
 }
 # Out of every field, question, error and filter to the home screen. A popup's title begins with a capital, a card's not.
@@ -92,7 +92,7 @@ only() { # PRESET: the home screen's cursor is on it
     type_text "$1"
     keys Enter
     await "only what holds \"$1\"" "the filter"
-    await "▸ . $1" "the filter leaves the preset that is wanted"
+    await "▸[^a-z]*$1" "the filter leaves the preset that is wanted"
 }
 nth_run() { ls -d "$runs/$1"-* 2>/dev/null | sed -n "${2}p"; } # PRESET NUMBER: its folder
 at_step() { reached=$(step) && [ "${reached:-0}" -ge "$1" ]; }

@@ -215,7 +215,7 @@ keeping_presets() {
     keys D
     await 'no preset matches' "deleted"
     keys u
-    await '▸ . tiny-renamed' "u brings it back"
+    await '▸[^a-z]*tiny-renamed' "u brings it back"
 }
 
 # ---- prompts ----
@@ -248,6 +248,8 @@ three pasted
     gone 'two dogs' "the filter"
     keys Escape
     await 'two dogs' "Esc ends the filter"
+    keys g Space
+    await 'training prompts ([0-9]* of' "Space leaves a prompt out"
     keys g m
     await 'held-out prompts (3)' "m moves a prompt to the other list"
     keys 1

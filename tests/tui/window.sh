@@ -22,7 +22,8 @@ cleanup() {
     [ -n "${KEEP:-}" ] && cp "$work"/*.png "$KEEP"
     rm -rf "$work"
 }
-trap cleanup EXIT INT TERM
+trap cleanup EXIT
+trap 'exit 1' INT TERM
 failed=0
 fail() { echo "$terminal: $*"; failed=1; }
 
@@ -78,8 +79,8 @@ open_window() { # words for the studio
             set-option -g status off
         class=xterm ;;
     tmux-passthrough)
-        xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session "cat" \; set-option -g allow-passthrough on \; \
-            set-option -g status-position top \; set-option -g status-right '' \; \
+        xterm_shows tmux -L "studio-window-$$" -f /dev/null new-session -n studio "cat" \; \
+            set-option -g allow-passthrough on \; set-option -g status-position top \; set-option -g status-right '' \; \
             split-window -l 30 "env TERM=tmux-256color $command --pictures sixel"
         class=xterm ;;
     mlterm) mlterm --geometry=100x36+0+0 --term=xterm-256color -e $command & ;;

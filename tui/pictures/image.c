@@ -142,6 +142,7 @@ static unsigned char to_byte(float value)
 
 bool image_scale(const struct image *source, int width, int height, struct image *scaled)
 {
+    if (width <= 0 || height <= 0 || source->width <= 0 || source->height <= 0) return false;
     if (width == source->width && height == source->height) return image_set(scaled, width, height, source->pixels);
     struct tap *across = malloc((size_t)width * sizeof *across), *down = malloc((size_t)height * sizeof *down);
     float *rows = malloc((size_t)source->height * (size_t)width * 3 * sizeof *rows);

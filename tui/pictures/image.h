@@ -22,7 +22,8 @@ bool image_copy(struct image *image, const struct image *source);
 void image_free(struct image *image);
 /* Reads a PNG; the message names the file. */
 status image_load_png(const char *path, struct image *image);
-/* `source` in `width` x `height` pixels: the mean of the covered pixels when smaller, cubic in between when larger. */
+/* `source` in `width` x `height` pixels: the mean of the covered pixels when smaller, cubic in between when larger.
+ * False where one of them is empty or memory is short. */
 bool image_scale(const struct image *source, int width, int height, struct image *scaled);
 /* The largest size of cells inside rows x columns that keeps the picture's shape. */
 void image_fit(int width, int height, int rows, int columns, int cell_width, int cell_height, int *fit_rows,

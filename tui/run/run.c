@@ -592,7 +592,8 @@ const char *run_held_out_prompt(const struct run *run, int index)
     const cJSON *prompts = item_get(item_get(run->preset, "prompts"), "eval");
     int count = cJSON_GetArraySize(prompts);
     const cJSON *prompt = count > 0 && index >= 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
-    return cJSON_IsString(prompt) ? prompt->valuestring : "";
+    const char *text = cJSON_GetStringValue(prompt);
+    return text != NULL ? text : "";
 }
 
 int run_picture_count(const struct run *run, enum run_picture_kind kind)

@@ -125,7 +125,8 @@ static void draw_axis(struct area area, struct plot_range across, const int *mar
     double width = across.high - across.low, step = tick_step(width);
     int best = best_step >= 0 ? axis_column(area, across, best_step) : -1;
     draw_line(row, area.column, area.columns, STYLE_FRAME);
-    for (double value = ceil(across.low / step) * step; value <= across.high; value += step) {
+    for (long tick = (long)ceil(across.low / step); (double)tick * step <= across.high; tick++) {
+        double value = (double)tick * step;
         char text[16];
         snprintf(text, sizeof text, "%.0f", value);
         int cells = (int)strlen(text), column = axis_column(area, across, value) - cells / 2;

@@ -58,7 +58,8 @@ static void append(struct terminal *terminal, const char *bytes, size_t length)
     if (terminal->queue_start > 0 && terminal->queue_length == 0) terminal->queue_start = 0;
     size_t needed = terminal->queue_start + terminal->queue_length + length;
     if (needed > terminal->queue_capacity) {
-        memmove(terminal->queue, terminal->queue + terminal->queue_start, terminal->queue_length);
+        if (terminal->queue_length > 0)
+            memmove(terminal->queue, terminal->queue + terminal->queue_start, terminal->queue_length);
         terminal->queue_start = 0;
         needed = terminal->queue_length + length;
         if (needed > terminal->queue_capacity) {

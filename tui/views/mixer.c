@@ -99,8 +99,9 @@ static bool find_prompt(const struct mixer_adapter *adapter, int index, char *te
     if (cJSON_GetArraySize(prompts) == 0) prompts = item_find(preset, "prompts.train");
     int count = cJSON_GetArraySize(prompts);
     const cJSON *prompt = count > 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
-    if (cJSON_IsString(prompt)) snprintf(text, size, "%s", prompt->valuestring);
-    bool found = cJSON_IsString(prompt);
+    const char *words = cJSON_GetStringValue(prompt);
+    bool found = words != NULL;
+    if (found) snprintf(text, size, "%s", words);
     cJSON_Delete(preset);
     free(content);
     return found;

@@ -135,7 +135,8 @@ static void draw_phases(const struct run *run, struct area area)
     static const char *const names[] = {"sample", "decode", "reward", "back"};
     const struct run_step *newest = run_newest(run);
     double sum = 0;
-    for (int index = 0; newest != NULL && index < 4; index++)
+    if (newest == NULL) return;
+    for (int index = 0; index < 4; index++)
         if (!isnan(newest->figure[FIGURE_SAMPLING + index])) sum += newest->figure[FIGURE_SAMPLING + index];
     if (!(sum > 0)) return;
     int at = draw_text(area.row, area.column, 6, STYLE_DIM, "time") + 2;

@@ -424,7 +424,7 @@ status harness_compare_vjps(const char *name, const struct operation *forward, e
 {
     TRY(harness_run(harness_reference, forward, tensors, false));
     int64_t outputs = harness_elements(&forward->output[0]);
-    double *cotangent = malloc((size_t)outputs * sizeof *cotangent);
+    double *cotangent = calloc((size_t)outputs, sizeof *cotangent);
     if (!cotangent) return status_error(STATUS_NO_MEMORY, "no memory for a cotangent");
     for (int64_t i = 0; i < outputs; i++) cotangent[i] = harness_round(type, harness_normal(&seed));
     struct vjp vjps[MAXIMUM_VJPS];

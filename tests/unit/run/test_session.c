@@ -81,8 +81,8 @@ static void a_run_begins_with_the_adapter_of_a_checkpoint(void **state)
     run_plain("origin", &preset);
     preset_clear(&preset);
     assert_string_equal(run_folder_open(fixture_path("origin"), &first).message, "");
-    assert_int_equal(origin_find(&first, 7, adapter).code, STATUS_BAD_INPUT); /* no checkpoint there */
-    assert_string_equal(origin_find(&first, 12, adapter).message, "");
+    assert_int_equal(checkpoint_find_adapter(&first, 7, adapter).code, STATUS_BAD_INPUT); /* no checkpoint there */
+    assert_string_equal(checkpoint_find_adapter(&first, 12, adapter).message, "");
     fixture_preset(&preset, still, 1);
     assert_string_equal(run_folder_create(fixture_path("begun"), &preset, "cpu", 1, &second).message, "");
     assert_string_equal(origin_keep(adapter, &second).message, "");

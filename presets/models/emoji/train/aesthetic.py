@@ -14,7 +14,7 @@ import pictures
 import scenes
 
 SEED = 505
-SAMPLES = 4000  # drawn scenes
+SAMPLES = 6000  # drawn scenes
 
 
 class Head(torch.nn.Module):

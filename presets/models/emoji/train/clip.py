@@ -44,7 +44,7 @@ POLISH_STEPS = 2600
 POLISH_LAYERS = detector.VISION["num_hidden_layers"] + 2
 POLISH_RIVALS = (0, 0, 0, 0, 0, 1, 2)
 SHARPNESS = 50.0  # what polishing starts to multiply cosines with
-GENERATED = 448  # pictures made by the model itself
+GENERATED = 1792  # pictures made by the model itself
 GENERATED_SEED = 707
 SHOWN = 8  # of them a batch
 
@@ -269,7 +269,7 @@ def read(path, vocabulary_size):
 
 def latest(work, but=None):
     """The state of the last stage that has one, leaving out `but`."""
-    states = [work / "clip-upper.pt", checkpoint(work, polish=True), checkpoint(work, polish=False)]
+    states = [work / "clip-whole.pt", checkpoint(work, polish=True), checkpoint(work, polish=False)]
     return next(path for path in states if path.exists() and path != but)
 
 

@@ -21,14 +21,12 @@ def hue_vector(colour):
     return numpy.stack([red - 0.5 * (green + blue), 0.8660254 * (green - blue)], axis=-1)
 
 
-def parts_of_score(picture):
-    """The four parts for one picture, height x width x 3 in [0, 1]."""
+def separate(picture):
+    """Objects from ground, at every pixel of a picture in [0, 1]: the ground's colour, the distance from it, whether there is an object."""
     side = picture.shape[0]
     ring = numpy.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    line = numpy.linspace(-1, 1, side)
+    places = numpy.stack([numpy.ones((side, side)), *positions(side)], axis=-1)
     # The ground may have a gradient: a plane through the border pixels, fitted twice, the second time without outliers.
-    y, x = numpy.meshgrid(line, line, indexing="ij")
-    places = numpy.stack([numpy.ones_like(x), x, y], axis=-1)
     border = numpy.concatenate([places[0], places[-1], places[:, 0], places[:, -1]])
     middle = numpy.median(ring, axis=0)
     near = numpy.abs(ring - middle).max(axis=1) < 0.2
@@ -37,7 +35,19 @@ def parts_of_score(picture):
     plane, *_ = numpy.linalg.lstsq(border[near], ring[near], rcond=None)
     ground = places @ plane
     distance = numpy.sqrt(((picture - ground) ** 2).mean(axis=2))
-    mask = distance > 0.09
+    return ground, distance, distance > 0.09
+
+
+def positions(side):
+    """x and y of every pixel, from -1 to 1."""
+    y, x = numpy.meshgrid(numpy.linspace(-1, 1, side), numpy.linspace(-1, 1, side), indexing="ij")
+    return x, y
+
+
+def parts_of_score(picture):
+    """The four parts for one picture, height x width x 3 in [0, 1]."""
+    ground, distance, mask = separate(picture)
+    x, y = positions(picture.shape[0])
     area = mask.mean()
     if area < 0.01:
         return dict.fromkeys(WEIGHTS, 0.0)

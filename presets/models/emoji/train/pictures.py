@@ -169,7 +169,7 @@ def redrawn(work, count, seed, at_once=16):
     return pool[:count]
 
 
-def generated(work, count, seed, at_once=16):
+def generated(work, count, seed, at_once=32):
     """What the model itself draws for training captions, uint8 NHWC; `generated.pt` grows until it has `count`."""
     path = work / "generated.pt"
     kept = torch.load(path, weights_only=True) if path.exists() else torch.empty(0, scenes.PICTURE, scenes.PICTURE, 3, dtype=torch.uint8)
@@ -181,10 +181,10 @@ def generated(work, count, seed, at_once=16):
     parts = words, text_encoder, network, model, DDIMScheduler(**unet.SCHEDULER)
     while len(kept) < count:
         random = common.step_random(seed, len(kept))
-        wishes = [scenes.Scene(*scenes.random_combination(random), [], None) for _ in range(at_once)]
+        wishes = [scenes.Scene(*scenes.random_combination(random), [], None) for _ in range(min(at_once, count - len(kept)))]
         texts = [captions.caption(wish, random) for wish in wishes]
         with common.mixed_precision(torch.device("cpu")):
-            made = sampling.sample(parts, texts, random.integers(2**40, size=at_once)).float()
+            made = sampling.sample(parts, texts, random.integers(2**40, size=len(wishes))).float()
         kept = torch.cat([kept, (made * 255).round().byte().permute(0, 2, 3, 1)])
         common.save_whole(kept, path)
         common.log("generated", f"{len(kept)} of {count}")

@@ -14,7 +14,7 @@ Without the work folder of an earlier run the shipped weights can stand in for i
     python presets/models/emoji/train/train.py --from presets/models/emoji --out presets/models/emoji
 
 takes what is shipped as the result of the first trainings and goes on with decoder, U-Net and
-the similarity's upper layers; the encoder of the autoencoder stays as it is, so that all
+the similarity's image tower; the encoder of the autoencoder stays as it is, so that all
 parts go on fitting the latents.
 """
 
@@ -28,7 +28,7 @@ import torch
 
 import aesthetic
 import clip
-import clip_upper
+import clip_whole
 import common
 import detector
 import export
@@ -60,8 +60,8 @@ def stages(work, quick):
     yield "redrawn pictures", None, lambda: pictures.redrawn(work, redrawn, pictures.REDRAWN_SEED)
     yield "clip polish", "clip-polish.pt", lambda: clip.train(work, few if quick else clip.POLISH_STEPS, pool_size=pool, generated=generated,
                                                               polish=True)
-    yield "clip upper layers", "clip-upper.pt", lambda: clip_upper.train(work, few if quick else clip_upper.STEPS,
-                                                                         kept_pictures=200 if quick else clip_upper.KEPT,
+    yield "clip, whole tower", "clip-whole.pt", lambda: clip_whole.train(work, few if quick else clip_whole.STEPS,
+                                                                         kept_pictures=100 if quick else clip_whole.KEPT,
                                                                          redrawn=redrawn, generated=generated)
     yield "aesthetic", None, lambda: aesthetic.train(work, 200 if quick else aesthetic.SAMPLES, redrawn=redrawn, generated=generated)
 
