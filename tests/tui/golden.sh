@@ -50,8 +50,14 @@ stable() { # waits until the screen has stood still for two looks
 screen() {
     name=$1 columns=$2 rows=$3 words=$4
     shift 4
-    $tmux new-session -d -x "$columns" -y "$rows" \
-        "env TERM=tmux-256color LC_ALL=C.UTF-8 ALIGNPROP_CLOCK=$clock TZ=UTC $environment $driver studio --fixed-link --engine $desk $words 2>$own/errors"
+    opened=0
+    # A server that is told to end may still take one call, and fail it.
+    until $tmux new-session -d -x "$columns" -y "$rows" \
+        "env TERM=tmux-256color LC_ALL=C.UTF-8 ALIGNPROP_CLOCK=$clock TZ=UTC $environment $driver studio --fixed-link --engine $desk $words 2>$own/errors"; do
+        opened=$((opened + 1))
+        [ $opened -lt 20 ] || break
+        sleep 0.2
+    done
     $tmux set-option -g status off >/dev/null
     stable
     for key in "$@"; do
