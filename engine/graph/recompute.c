@@ -50,6 +50,7 @@ static status prepare(struct rewriting *r)
         r->producer[i] = r->last_forward_reader[i] = r->first_backward_reader[i] = NOWHERE;
         r->copy[i] = NO_TENSOR;
     }
+    for (size_t block = 0; block < blocks; block++) r->copied_before[block] = NOWHERE;
     return status_ok();
 }
 
