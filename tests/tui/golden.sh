@@ -9,6 +9,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 driver=$1 replayer=$2 recording=$3 golden=$4
 work=$(mktemp -d) || exit 1
+export TMUX_TMPDIR="$work" # where its sockets are
 feed= desk_feed= groups= started= number=0
 cleanup() {
     kill $started $feed $desk_feed 2>/dev/null
