@@ -50,6 +50,7 @@ static status prepare(struct rewriting *r)
         r->producer[i] = r->last_forward_reader[i] = r->first_backward_reader[i] = NOWHERE;
         r->copy[i] = NO_TENSOR;
     }
+    for (size_t block = 0; block < blocks; block++) r->copied_before[block] = NOWHERE;
     return status_ok();
 }
 
@@ -80,7 +81,6 @@ static bool stays(const struct rewriting *r, tensor_id storage, int past)
 /* Marks what of the block [first, past) is computed again: what is read on the way back, and what that is made of. */
 static void choose(struct rewriting *r, int block, int first, int past)
 {
-    r->copied_before[block] = NOWHERE;
     for (int n = past - 1; n >= first; n--) {
         const struct node *node = &r->old_nodes[n];
         for (int i = 0; i < node->output_count; i++) {
@@ -130,7 +130,7 @@ static void rewrite_backward(struct rewriting *r)
     graph->node_count = r->boundary;
     for (int n = r->boundary; n < r->old_count; n++) {
         if (n == closing) graph->closing_first = graph->node_count;
-        for (int block = graph->block_count - 1; block >= 0; block--) {
+        for (int block = graph->block_count; block-- > 0;) {
             if (r->copied_before[block] != n) continue;
             for (int i = block_first(graph, block); i < graph->block_ends[block]; i++)
                 if (r->copied[i]) append_reading_copies(r, r->old_nodes[i], true);

@@ -8,7 +8,7 @@ check "version is one line" is "$(printf '%s\n' "$out" | wc -l)" 1
 run --help
 check "help is given" has "$out" "Commands:"
 for name in tune resume attach runs stop pause continue sample score show export models presets plan gradcheck bench \
-    doctor engine; do
+    doctor engine studio; do
     run "$name" --help
     check "$name --help" is "$code" 0
     check "$name is in the overview" has "$("$program" --help)" "  $name"
@@ -17,6 +17,10 @@ for name in tune resume attach runs stop pause continue sample score show export
 done
 run nonsense
 check "an unknown command is wrong usage" is "$code" 2
+run --pictures=sepia
+check "the studio's options come without a command" is "$code" 0 # there is no terminal to open it on
+run --pictuers sixel
+check "and are checked" has "$err" "did you mean --pictures?"
 run tune small --stesp 3
 check "a wrong option is wrong usage" is "$code" 2
 check "and gets the nearest" has "$err" "did you mean --steps?"

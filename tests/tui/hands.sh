@@ -88,7 +88,9 @@ looking_at_settings() {
     keys u
     await 'learning rate *←* *0.001 ' "and back"
     keys Escape
-    gone 'only what holds' "Esc shows all settings"
+    await 'only what holds' "Esc takes the message away"
+    keys Escape
+    gone 'only what holds' "and then shows all settings"
     keys 2
     await '■ jpeg' "the run again"
     keys e
