@@ -9,10 +9,10 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 driver=$1 replayer=$2 recording=$3 golden=$4
 work=$(mktemp -d) || exit 1
-feed= desk_feed= groups=
+export TMUX_TMPDIR="$work" # where its sockets are
+feed= desk_feed= groups= started= number=0
 cleanup() {
-    for group in $groups; do tmux -L "studio-golden-$$-$group" kill-server 2>/dev/null; done
-    kill $feed $desk_feed 2>/dev/null
+    kill $started $feed $desk_feed 2>/dev/null
     wait 2>/dev/null
     rm -rf "$work"
 }
@@ -35,12 +35,17 @@ feed() { # STEP WORDS... : the run as it was in the step after STEP
     await "$work/sock"
 }
 
+# The screen is empty, an answer is on its way, or the studio waits for the processor.
+unfinished() {
+    ! grep -q '[a-z]' "$own/look" || grep -q 'redrawing\|working out\|connecting to\|reading the' "$own/look" ||
+        sed 's/.*) \(.\).*/\1/' "/proc/$($tmux display -p '#{pane_pid}')/task/"*/stat 2>/dev/null | grep -q R
+}
 stable() { # waits until the screen has stood still for two looks
     last= ; same=0; tries=0
-    while [ $same -lt 2 ] && [ $tries -lt ${TRIES:-60} ]; do
+    while [ $same -lt 2 ] && [ $tries -lt ${TRIES:-100} ]; do
         sleep ${PAUSE:-0.12}
         now=$($tmux capture-pane -e -p | tee "$own/look" | cksum)
-        grep -q 'redrawing\|working out' "$own/look" && now=$tries # an answer is on its way
+        unfinished && now=$tries
         if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
         last=$now tries=$((tries + 1))
     done
@@ -50,14 +55,10 @@ stable() { # waits until the screen has stood still for two looks
 screen() {
     name=$1 columns=$2 rows=$3 words=$4
     shift 4
-    opened=0
-    # A server that is told to end may still take one call, and fail it.
-    until $tmux new-session -d -x "$columns" -y "$rows" \
-        "env TERM=tmux-256color LC_ALL=C.UTF-8 ALIGNPROP_CLOCK=$clock TZ=UTC $environment $driver studio --fixed-link --engine $desk $words 2>$own/errors"; do
-        opened=$((opened + 1))
-        [ $opened -lt 20 ] || break
-        sleep 0.2
-    done
+    number=$((number + 1)) # a server that ends might take the next one's socket with it
+    tmux="tmux -L studio-golden-$$-$group-$number -f /dev/null"
+    $tmux new-session -d -x "$columns" -y "$rows" \
+        "exec env TERM=tmux-256color LC_ALL=C.UTF-8 ALIGNPROP_CLOCK=$clock TZ=UTC $environment $driver studio --fixed-link --engine $desk $words 2>$own/errors"
     $tmux set-option -g status off >/dev/null
     stable
     for key in "$@"; do
@@ -67,7 +68,6 @@ screen() {
     $tmux capture-pane -e -p | sed "s#$work#/scratch#g" | sed "s#/scratch/run *#/scratch/run#" |
         awk -f "$here/attributes.awk" >"$own/screen"
     $tmux kill-server 2>/dev/null
-    while $tmux has-session 2>/dev/null; do sleep 0.05; done
     if [ "${UPDATE:-}" = 1 ]; then
         cp "$own/screen" "$golden/$name.txt"
     elif ! cmp -s "$own/screen" "$golden/$name.txt"; then
@@ -89,10 +89,15 @@ sizes=${SIZES:-80x24 120x40 200x60}
 # The screens of a group follow each other; groups wait for their screens at the same time.
 start_group() { # NAME FUNCTION WORDS...
     group=$1 own=$work/$1 groups="$groups $1"
-    tmux="tmux -L studio-golden-$$-$group -f /dev/null"
     mkdir -p "$own"
     shift
-    (failed=0; "$@"; exit $failed) >"$own/log" 2>&1 & started="$started $!"
+    (
+        failed=0 tmux=true
+        trap '$tmux kill-server 2>/dev/null' EXIT
+        trap 'exit 1' INT TERM
+        "$@"
+        exit $failed
+    ) >"$own/log" 2>&1 & started="$started $!"
     [ -z "${DESK:-}" ] || wait $! # a recorder serves one studio at a time
 }
 end_groups() {
@@ -103,7 +108,6 @@ end_groups() {
 at_each_size() { # FUNCTION, called with the size, the columns and the rows
     for at in $sizes; do start_group "$at" "$1" "$at" "${at%x*}" "${at#*x}"; done
 }
-started=
 
 screens_of_a_run() {
     at=$1 c=$2 r=$3
