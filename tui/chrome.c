@@ -576,6 +576,20 @@ static void help_key(struct studio *studio, const struct input_event *event)
     }
 }
 
+/* What the letters leave has the cursor on its first, which Enter then means. */
+static void begin_with_first_match(struct studio *studio)
+{
+    const struct list start = {0, 0};
+    switch (studio->screen) {
+    case SCREEN_HOME: studio->home[0] = start; return;
+    case SCREEN_REWARDS: studio->rewards.catalogue = start; return;
+    case SCREEN_PROMPTS: studio->prompts.lists[0] = studio->prompts.lists[1] = start; return;
+    case SCREEN_RUNS: studio->runs_list = start; return;
+    case SCREEN_EDIT: studio->edit = start; return;
+    default: return;
+    }
+}
+
 static void filter_key(struct studio *studio, const struct input_event *event)
 {
     char *filter = studio->filter[studio->screen];
@@ -585,7 +599,10 @@ static void filter_key(struct studio *studio, const struct input_event *event)
     } else if (event->key == KEY_CODE_ENTER || event->key == '\n') {
         studio->filtering = false;
     } else if (field_key(&studio->filter_field, event)) {
+        char before[FILTER_CAPACITY];
+        memcpy(before, filter, sizeof before);
         snprintf(filter, FILTER_CAPACITY, "%.*s", FILTER_CAPACITY - 1, studio->filter_field.text);
+        if (strcmp(before, filter) != 0) begin_with_first_match(studio);
     }
 }
 

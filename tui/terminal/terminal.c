@@ -185,6 +185,9 @@ static status open_screen(struct terminal *terminal)
     leaveok(stdscr, FALSE);
     idlok(stdscr, FALSE);
     idcok(stdscr, FALSE);
+    /* A key or an answer that waits would cut a frame short, and the rest would come over the pictures sent meanwhile.
+     */
+    typeahead(-1);
     if (has_colors()) {
         start_color();
         use_default_colors();
