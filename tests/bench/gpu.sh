@@ -21,8 +21,9 @@
 #
 # Needs nvcc, a C compiler, meson and ninja; python3 with numpy for Stable Diffusion's weights, with torch and diffusers
 # for the peer. Nothing is fetched from a network. The environment may say:
-#   PACKAGES=FOLDER  .deb files (libcjson, libpng, libjpeg, cmocka and their -dev parts) and .whl files (diffusers) for a
-#                    machine without a network; they are unpacked beside the build, nothing is installed
+#   PACKAGES=FOLDER  for a machine without a network, 9 MB: .deb files (libcjson1, libpng16-16, libjpeg62-turbo, libcmocka0,
+#                    their -dev parts, libjpeg-dev, zlib1g-dev) and .whl files (diffusers, importlib_metadata; torch and
+#                    transformers have to be there); they are unpacked beside the build, nothing is installed
 #   WORK=FOLDER      where it works (default: build/gpu-work), kept from call to call while the machine is
 #   SECONDS_LEFT=570 bounds the whole call
 #   COMMIT=HASH      what is measured, where the tree came without its history
