@@ -506,7 +506,7 @@ static int send_picture(struct studio *studio)
     bool ready = terminal_pending(studio->terminal) == 0 && link_room(link, studio->now) > 0;
     if (!ready || studio->dirty_by_key || !pictures_waiting(studio->pictures)) return -1;
     struct bytes piece = {0};
-    pictures_next_piece(studio->pictures, &piece);
+    pictures_next_piece(studio->pictures, editing(studio), &piece);
     if (!editing(studio)) bytes_add_text(&piece, hidden_cursor);
     terminal_picture(studio->terminal, piece.data, piece.length, studio->now);
     bytes_free(&piece);

@@ -504,13 +504,24 @@ bool pictures_waiting(const struct pictures *pictures)
     return false;
 }
 
-bool pictures_next_piece(struct pictures *pictures, struct bytes *after)
+bool pictures_next_piece(struct pictures *pictures, bool cursor, struct bytes *after)
 {
     struct slot *slot = next_sending(pictures);
     if (slot == NULL) return false;
     size_t start = slot->next_piece == 0 ? 0 : slot->encoded.ends[slot->next_piece - 1];
     size_t length = slot->encoded.ends[slot->next_piece] - start;
-    add_control(pictures, after, slot->encoded.bytes.data + start, length);
+    const char *data = slot->encoded.bytes.data + start;
+    if (cursor &&
+        pictures->used != PROTOCOL_KITTY) { /* kitty draws pictures apart from text, in chunks of one command */
+        struct bytes hidden = {0};
+        bytes_add_text(&hidden, "\033[?25l");
+        bytes_add(&hidden, data, length);
+        bytes_add_text(&hidden, "\033[?25h");
+        add_control(pictures, after, hidden.data, hidden.length);
+        bytes_free(&hidden);
+    } else {
+        add_control(pictures, after, data, length);
+    }
     if (++slot->next_piece < slot->encoded.count) return true;
     slot->shown_hash = slot->sending_hash;
     slot->shown_identity = slot->sending_identity;

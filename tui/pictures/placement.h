@@ -64,7 +64,8 @@ bool pictures_collect(struct pictures *pictures);
 int pictures_make(struct pictures *pictures, int64_t now);
 /* A piece of a picture waits to be sent. */
 bool pictures_waiting(const struct pictures *pictures);
-/* Appends the next piece, a whole control string; false when none waits. */
-bool pictures_next_piece(struct pictures *pictures, struct bytes *after);
+/* Appends the next piece, a whole control string; false when none waits. A cursor that is shown (`cursor`) is hidden
+ * while it goes through the picture: some terminals restore the text of a cell that it leaves. */
+bool pictures_next_piece(struct pictures *pictures, bool cursor, struct bytes *after);
 
 #endif
