@@ -70,11 +70,7 @@ looking_at_settings() {
     await '■ jpeg' "the run"
     keys e
     await 'settings of this run' "e shows them"
-    keys /
-    await "$filter_field" "a filter"
-    type_text rank
-    keys Enter
-    await 'only what holds "rank"' "the rank"
+    filter_for rank
     keys Right
     await 'rank is fixed while the run is on' "it is locked, and N is offered"
     keys /
@@ -105,11 +101,7 @@ keeping_edits() {
     only tiny-other
     keys e
     await 'tiny-other' "the settings"
-    keys /
-    await "$filter_field" "a filter"
-    type_text rank
-    keys Enter
-    await 'only what holds "rank"' "the rank"
+    filter_for rank
     keys Right
     await '(changed)' "a change"
     keys 1

@@ -85,13 +85,16 @@ home() {
     done
     give_up "the home screen cannot be reached"
 }
-only() { # PRESET: the home screen's cursor is on it
-    home
+filter_for() { # WORDS: the present screen shows only what holds them
     keys /
     await "$filter_field" "/ opens the filter"
     type_text "$1"
     keys Enter
     await "only what holds \"$1\"" "the filter"
+}
+only() { # PRESET: the home screen's cursor is on it
+    home
+    filter_for "$1"
     await "▸[^a-z]*$1" "the filter leaves the preset that is wanted"
 }
 nth_run() { ls -d "$runs/$1"-* 2>/dev/null | sed -n "${2}p"; } # PRESET NUMBER: its folder
