@@ -368,13 +368,22 @@ static status check_device(int ordinal)
                         device->major >= 8 ? ": configure it with this GPU's -Dgpu_architectures" : "");
 }
 
+/* ALIGNPROP_WARPGROUPS=off leaves products to the instructions of a warp. */
+static bool use_warpgroups(int major, int minor)
+{
+    const char *choice = getenv("ALIGNPROP_WARPGROUPS");
+    if (choice && strcmp(choice, "off") == 0) return false;
+    return cuda_code_has_warpgroups(CUDA_ARCHITECTURES, major, minor);
+}
+
 static status open_device(struct cuda_backend *cuda)
 {
     struct cudaDeviceProp properties;
     TRY(enter(&cuda->base));
     TRY(cuda_status(cudaGetDeviceProperties(&properties, cuda->ordinal), "asking for the device's properties"));
     snprintf(cuda->device_name, sizeof cuda->device_name, "%s", properties.name);
-    cuda->multiprocessors = properties.multiProcessorCount;
+    cuda->product_device.multiprocessors = properties.multiProcessorCount;
+    cuda->product_device.warpgroups = use_warpgroups(properties.major, properties.minor);
     cuda->memory_bytes = properties.totalGlobalMem;
     TRY(cuda_status(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "creating a stream"));
     cuda->staging.half_bytes = STAGING_HALF_BYTES;

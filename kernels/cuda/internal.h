@@ -31,7 +31,7 @@ struct cuda_backend {
     struct backend base;
     struct backend_interface interface; /* compute_type depends on the precision */
     int ordinal;
-    int multiprocessors;
+    struct product_device product_device;
     size_t memory_bytes;
     char device_name[256];
     cudaStream_t stream;

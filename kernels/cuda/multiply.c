@@ -94,7 +94,7 @@ status multiplication_prepare(struct cuda_backend *backend, const struct product
 {
     memset(multiplication, 0, sizeof *multiplication);
     multiplication->product = *product;
-    plan_product(&multiplication->product, backend->multiprocessors);
+    plan_product(&multiplication->product, &backend->product_device);
     *scratch_bytes = product_scratch(&multiplication->product);
     if (!library_can(product) || !cuda_matrix_library(backend)) return status_ok();
     if (describe(&backend->library, multiplication) || choose(backend, multiplication))

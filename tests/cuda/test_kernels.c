@@ -133,57 +133,75 @@ static void compare_case(struct run *run, const struct kernel_case *test, double
     harness_release(&forward);
 }
 
+/* How products are computed: by cuBLASLt where it can; else by warpgroups where there are any; else by warps. */
+enum way { BY_LIBRARY, BY_WARPGROUPS, BY_WARPS };
+
 static bool is_product(enum operation_kind kind)
 {
     return kind == OPERATION_LINEAR || kind == OPERATION_CONVOLUTION || kind == OPERATION_MATMUL;
 }
 
-/* cuBLASLt is asked for products alone. Kernels for fp16 of their own have products and attention alone; the others
+/* The other ways concern products alone. Kernels for fp16 of their own have products and attention alone; the others
  * read every type through the same few functions. */
-static bool is_wanted(const struct precision *precision, bool library, const struct kernel_case *test)
+static bool is_wanted(const struct precision *precision, enum way way, const struct kernel_case *test)
 {
     enum operation_kind kind = test->operation.kind;
-    if (library) return is_product(kind);
+    if (way != BY_WARPGROUPS) return is_product(kind);
     return IS_DEVICE || precision->precision != CUDA_PRECISION_F16 || is_product(kind) || kind == OPERATION_ATTENTION ||
            kind == OPERATION_UNARY;
 }
 
-static void compare_all(const struct precision *precision, bool library)
+static void set_environment(const char *name, const char *value)
 {
-    struct run run = {.precision = precision};
+    if ((value ? setenv(name, value, 1) : unsetenv(name)) != 0) fail_msg("no memory for the environment");
+}
+
+static void open_backend(const struct precision *precision, enum way way, struct backend **cuda)
+{
     struct emulation_machine machine = emulation_present_machine();
-    machine.has_matrix_library = library;
+    machine.has_matrix_library = way == BY_LIBRARY;
     emulation_set_machine(machine);
-    require(backend_cuda_create(0, precision->precision, &run.cuda));
+    set_environment("ALIGNPROP_CUBLASLT", way == BY_LIBRARY ? NULL : "none");
+    set_environment("ALIGNPROP_WARPGROUPS", way == BY_WARPS ? "off" : NULL);
+    require(backend_cuda_create(0, precision->precision, cuda));
+}
+
+static void compare_all(const struct precision *precision, enum way way)
+{
+    static const char *const words[] = {
+        [BY_LIBRARY] = " with cuBLASLt", [BY_WARPGROUPS] = "", [BY_WARPS] = " by warps"};
+    struct run run = {.precision = precision};
+    open_backend(precision, way, &run.cuda);
     for (int i = 0; i < kernel_case_count; i++)
-        if (is_wanted(precision, library, &kernel_cases[i]))
+        if (is_wanted(precision, way, &kernel_cases[i]))
             compare_case(&run, &kernel_cases[i], precision->most_flops / 4, (uint64_t)i);
     for (int i = 0; i < cuda_case_count; i++)
-        if (is_wanted(precision, library, &cuda_cases[i]))
+        if (is_wanted(precision, way, &cuda_cases[i]))
             compare_case(&run, &cuda_cases[i], precision->most_flops, (uint64_t)i + 500);
     run.cuda->interface->destroy(run.cuda);
-    print_message("%s%s: %d operations, worst relative distance %.2g\n", precision->name,
-                  library ? " with cuBLASLt" : "", run.compared, run.worst);
+    print_message("%s%s: %d operations, worst relative distance %.2g\n", precision->name, words[way], run.compared,
+                  run.worst);
 }
 
 static void test_fp32(void **unused)
 {
     (void)unused;
-    compare_all(&precisions[0], false);
-    compare_all(&precisions[0], true);
+    compare_all(&precisions[0], BY_WARPGROUPS);
+    compare_all(&precisions[0], BY_LIBRARY);
 }
 
 static void test_bf16(void **unused)
 {
     (void)unused;
-    compare_all(&precisions[1], false);
-    compare_all(&precisions[1], true);
+    compare_all(&precisions[1], BY_WARPGROUPS);
+    compare_all(&precisions[1], BY_WARPS);
+    compare_all(&precisions[1], BY_LIBRARY);
 }
 
 static void test_fp16(void **unused)
 {
     (void)unused;
-    compare_all(&precisions[2], false);
+    compare_all(&precisions[2], BY_WARPGROUPS);
 }
 
 int main(void)
