@@ -204,9 +204,10 @@ static void test_fp16(void **unused)
     compare_all(&precisions[2], BY_WARPGROUPS);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
     struct cuda_probe probe;
+    if (count > 1) cmocka_set_test_filter(arguments[1]);
     cuda_probe(&probe);
     if (probe.missing[0] != '\0') {
         printf("skipped: %s\n", probe.missing);
