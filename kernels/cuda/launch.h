@@ -160,6 +160,14 @@ struct operand_view {
 enum product_kernel { PRODUCT_PLAIN, PRODUCT_SMALL, PRODUCT_LARGE, PRODUCT_WARPGROUP };
 enum { PRODUCT_SMALL_TILE = 64, PRODUCT_LARGE_TILE = 128, PRODUCT_WARPGROUP_ROWS = 128 };
 
+/* A result that is the pixels of square patches that lie side by side on a map without a gap: row is the patch, column
+ * (line * size + pixel of the line) * padded + channel; what is past the channels goes nowhere. */
+struct patches {
+    int size,
+        columns; /* size: pixels along a side, 0: the result is a matrix; columns: patches along a line of the map */
+    int channels, padded;
+};
+
 struct product {
     int64_t m, n, k, batch;
     struct operand_view a, b;
@@ -167,7 +175,8 @@ struct product {
     struct array c, bias; /* c[batch, m, n] */
     float alpha;
     bool accumulate;
-    int taps;   /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */
+    int taps; /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */
+    struct patches patches;
     int kernel; /* enum product_kernel */
     int width;  /* columns of a block's tile, PRODUCT_WARPGROUP: 128 or 160 */
     int splits; /* k is summed in so many parts, then the parts in order */

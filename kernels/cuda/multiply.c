@@ -16,7 +16,9 @@ static int library_type(enum element_type type)
 /* What cuBLASLt computes: dense operands of one type, a result of that type or fp32, a bias of the result's type. */
 static bool library_can(const struct product *product)
 {
-    if (product->a.layout == OPERAND_WINDOWS || product->b.layout == OPERAND_WINDOWS || product->taps > 1) return false;
+    if (product->a.layout == OPERAND_WINDOWS || product->b.layout == OPERAND_WINDOWS || product->taps > 1 ||
+        product->patches.size > 0)
+        return false;
     if (product->a.array.type != product->b.array.type) return false;
     if (product->c.type != product->a.array.type && product->c.type != ELEMENT_F32) return false;
     return !product->bias.data || product->bias.type == product->c.type;
