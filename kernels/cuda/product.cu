@@ -112,6 +112,16 @@ template <int tile, bool columns> DEVICE void load_b(uint32_t fragment[4], share
         load_matrices(fragment, b, (row + lane / 16 * 8 + lane % 8) * pitch + k + lane / 8 % 2 * 8);
 }
 
+/* Adds two neighbours of an array of 16-bit numbers. */
+DEVICE void add_pair(const struct array &array, int64_t place, float &low, float &high)
+{
+    uint32_t word = *reinterpret_cast<const uint32_t *>(static_cast<const uint16_t *>(array.data) + place);
+    uint16_t first = (uint16_t)(word & 0xffffu), second = (uint16_t)(word >> 16);
+    bool brain = array.type == ELEMENT_BF16;
+    low += brain ? bfloat16_to_float(first) : float16_to_float(first);
+    high += brain ? bfloat16_to_float(second) : float16_to_float(second);
+}
+
 /* Two neighbours of the result's row. */
 template <class Format>
 DEVICE void store_pair(const struct product &product, const struct block_part &part, float *partial, int64_t row,
@@ -129,8 +139,9 @@ DEVICE void store_pair(const struct product &product, const struct block_part &p
             low += load(product.bias, column);
             high += load(product.bias, column + 1);
         }
-        uint16_t *place = static_cast<uint16_t *>(product.c.data) + (part.item * product.m + row) * product.n + column;
-        *reinterpret_cast<uint32_t *>(place) = round_pair<Format>(low, high);
+        int64_t place = (part.item * product.m + row) * product.n + column;
+        if (product.residual.data) add_pair(product.residual, place, low, high);
+        *reinterpret_cast<uint32_t *>(static_cast<uint16_t *>(product.c.data) + place) = round_pair<Format>(low, high);
     } else {
         store_result(product, part.item, row, column, first);
         if (both) store_result(product, part.item, row, column + 1, second);
@@ -252,6 +263,12 @@ extern "C" size_t product_scratch(const struct product *product)
 
 /* ---- launching ---- */
 
+/* Whether two neighbours from an even index on are one word. */
+static bool holds_pairs(const struct array &array)
+{
+    return array.type != ELEMENT_F32 && (uintptr_t)array.data % 4 == 0;
+}
+
 template <class Format, int tile, bool a_columns, bool b_columns>
 static void launch_tiles(cudaStream_t stream, const struct product &product, float *partial, bool pairs)
 {
@@ -284,7 +301,8 @@ extern "C" void launch_product(cudaStream_t stream, const struct product *planne
     product.a.wide = product.a.wide && is_aligned(product.a.array);
     product.b.wide = product.b.wide && is_aligned(product.b.array);
     bool pairs = product.c.type == product.a.array.type && product.n % 2 == 0 && !product.accumulate &&
-                 product.taps <= 1 && (uintptr_t)product.c.data % 4 == 0;
+                 product.taps <= 1 && holds_pairs(product.c) &&
+                 (!product.residual.data || holds_pairs(product.residual));
     if (product.kernel == PRODUCT_PLAIN)
         launch_product_plain(stream, &product, partial);
     else if (product.a.array.type == ELEMENT_BF16)

@@ -80,6 +80,7 @@ DEVICE void store_result(const struct product &product, int64_t item, int64_t ro
     int64_t place = item * product.m * product.n + result_place(product, row, column);
     sum *= product.alpha;
     if (product.bias.data) sum += load(product.bias, column);
+    if (product.residual.data) sum += load(product.residual, place);
     if (product.accumulate) sum += load(product.c, place);
     store(product.c, place, sum);
 }
