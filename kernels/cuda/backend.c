@@ -329,6 +329,7 @@ static const struct backend_interface interface = {
     .name = "cuda",
     .exact_type = ELEMENT_F32,
     .folds_upsampling = true,
+    .adds_residual = true,
     .pixels_at_once = 512 * 512,
     .allocate = allocate,
     .release = release,

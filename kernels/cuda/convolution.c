@@ -188,6 +188,7 @@ static struct product product_of(const struct operation *operation)
     }
     if (operation->kind == OPERATION_CONVOLUTION && operation->input_count > 2 && operation->input[2].present)
         product.bias = (struct array){(void *)1, operation->input[2].type};
+    set_residual(operation, &product);
     return product;
 }
 
@@ -228,8 +229,10 @@ static status pack(struct cuda_backend *backend, const struct kernel *kernel, co
 
 static status run(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
-    struct factors factors = {call->inputs[0], packs(&kernel->operation) ? call->packed : call->inputs[1], NULL,
-                              call->outputs[0]};
+    struct factors factors = {.a = call->inputs[0],
+                              .b = packs(&kernel->operation) ? call->packed : call->inputs[1],
+                              .residual = residual_of(kernel, call),
+                              .c = call->outputs[0]};
     if (kernel->operation.kind == OPERATION_CONVOLUTION) factors.bias = input_array(kernel, call, 2).data;
     return multiplication_run(backend, kernel->plan, factors, call->scratch);
 }

@@ -122,7 +122,7 @@ void launch_normalize(cudaStream_t stream, struct array x, struct array y, int64
 void launch_normalize_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx, int64_t rows,
                           int64_t width, float epsilon);
 
-/* product.cu, product_plain.cu: c[m, n] = alpha a[m, k] b[n, k]^T (+ bias[n]) (+ c) */
+/* product.cu, product_plain.cu: c[m, n] = alpha a[m, k] b[n, k]^T (+ bias[n]) (+ residual[m, n]) (+ c) */
 
 /* Where element (row, depth) of an operand is; rows are m or n, depth is k. */
 enum operand_layout {
@@ -171,8 +171,8 @@ struct patches {
 struct product {
     int64_t m, n, k, batch;
     struct operand_view a, b;
-    struct window window; /* of the operand that has one */
-    struct array c, bias; /* c[batch, m, n] */
+    struct window window;           /* of the operand that has one */
+    struct array c, bias, residual; /* c[batch, m, n] = alpha a b^T (+ bias) (+ residual, which is as c and may be c) */
     float alpha;
     bool accumulate;
     int taps; /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */

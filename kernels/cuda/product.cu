@@ -156,7 +156,7 @@ static void launch_format(cudaStream_t stream, const struct product &product, fl
 static void launch_matrix(cudaStream_t stream, const struct product &product, float *partial)
 {
     bool wide = product.n % STORED == 0 && product.taps <= 1 && product.patches.size == 0 && is_aligned(product.c) &&
-                is_aligned(product.bias);
+                is_aligned(product.bias) && is_aligned(product.residual);
     if (product.kernel == PRODUCT_WARPGROUP)
         launch_product_warpgroup(stream, &product, partial, wide);
     else if (product.a.array.type == ELEMENT_BF16)

@@ -93,6 +93,7 @@ DEVICE void store_result(const struct product &product, int64_t item, int64_t ro
     place += item * product.m * product.n;
     sum *= product.alpha;
     if (product.bias.data) sum += load(product.bias, column);
+    if (product.residual.data) sum += load(product.residual, place);
     if (product.accumulate) sum += load(product.c, place);
     store(product.c, place, sum);
 }

@@ -7,6 +7,13 @@
 
 enum { STORED = 8, STORE_PAD = 8 /* floats: the rows that a warp writes at once lie in different banks */ };
 
+DEVICE void add8(const struct array &array, int64_t index, float value[STORED])
+{
+    float added[STORED];
+    load8(array, index, added);
+    UNROLL for (int i = 0; i < STORED; i++) value[i] += added[i];
+}
+
 /* Eight neighbours of a row, or as many as the result has. `wide`: from launch_product, one access each. */
 DEVICE void store_some_results(const struct product &product, const struct block_part &part, float *partial,
                                int64_t row, int64_t column, float value[STORED], bool wide)
@@ -22,16 +29,10 @@ DEVICE void store_some_results(const struct product &product, const struct block
         return;
     }
     int64_t place = (part.item * product.m + row) * product.n + column;
-    float added[STORED];
     UNROLL for (int i = 0; i < STORED; i++) value[i] *= product.alpha;
-    if (product.bias.data) {
-        load8(product.bias, column, added);
-        UNROLL for (int i = 0; i < STORED; i++) value[i] += added[i];
-    }
-    if (product.accumulate) {
-        load8(product.c, place, added);
-        UNROLL for (int i = 0; i < STORED; i++) value[i] += added[i];
-    }
+    if (product.bias.data) add8(product.bias, column, value);
+    if (product.residual.data) add8(product.residual, place, value);
+    if (product.accumulate) add8(product.c, place, value);
     store8(product.c, place, value);
 }
 

@@ -77,7 +77,7 @@ static void compare(struct run *run, const char *name, const struct operation *o
     require(harness_run(run->cuda, operation, &found, false));
     require_no_fault(name);
     emulation_reverse(true);
-    require(harness_run(run->cuda, operation, &reversed, operation_facts(operation->kind)->in_place_input >= 0));
+    require(harness_run(run->cuda, operation, &reversed, true));
     emulation_reverse(false);
     require_no_fault(name);
     for (int i = 0; i < operation->output_count; i++) {
@@ -96,12 +96,25 @@ static void compare(struct run *run, const char *name, const struct operation *o
     harness_release(&reversed);
 }
 
+static void compare_with_residual(struct run *run, const char *name, const struct operation *operation,
+                                  const struct tensors *from)
+{
+    char text[200];
+    struct operation with;
+    struct tensors tensors = *from;
+    if (!harness_add_residual(operation, run->precision->type, 77, &with, &tensors)) return;
+    snprintf(text, sizeof text, "%s, with a residual", name);
+    compare(run, text, &with, &tensors);
+    free(tensors.input[with.input_count - 1]);
+}
+
 static void compare_variants(void *context, const char *name, const struct operation *operation,
                              const struct tensors *from)
 {
     struct run *run = context;
     char text[200];
     compare(run, name, operation, from);
+    compare_with_residual(run, name, operation, from);
     struct operation variant = *operation;
     if (operation->kind == OPERATION_LINEAR_VJP_WEIGHT || operation->kind == OPERATION_CONVOLUTION_VJP_WEIGHT) {
         variant.attributes.accumulate = true;
@@ -128,6 +141,7 @@ static void compare_case(struct run *run, const struct kernel_case *test, double
     harness_allocate(&test->operation, &forward);
     harness_fill(&test->operation, run->precision->type, seed, &forward);
     compare(run, test->name, &test->operation, &forward);
+    compare_with_residual(run, test->name, &test->operation, &forward);
     require(harness_compare_vjps(test->name, &test->operation, run->precision->type, seed + 1000, &forward,
                                  compare_variants, run));
     harness_release(&forward);
