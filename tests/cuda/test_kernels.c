@@ -155,12 +155,14 @@ static bool is_product(enum operation_kind kind)
     return kind == OPERATION_LINEAR || kind == OPERATION_CONVOLUTION || kind == OPERATION_MATMUL;
 }
 
-/* The other ways concern products alone. Kernels for fp16 of their own have products and attention alone; the others
- * read every type through the same few functions. */
+/* By warps and by the library, what would be computed by other kernels otherwise. Kernels for fp16 of their own have
+ * products and attention alone; the others read every type through the same few functions. */
 static bool is_wanted(const struct precision *precision, enum way way, const struct kernel_case *test)
 {
     enum operation_kind kind = test->operation.kind;
-    if (way != BY_WARPGROUPS) return is_product(kind);
+    if (way == BY_WARPS) return is_product(kind) && strstr(test->name, "warpgroup") != NULL;
+    if (way == BY_LIBRARY)
+        return kind == OPERATION_LINEAR || kind == OPERATION_MATMUL || strstr(test->name, "1x1") != NULL;
     return IS_DEVICE || precision->precision != CUDA_PRECISION_F16 || is_product(kind) || kind == OPERATION_ATTENTION ||
            kind == OPERATION_UNARY;
 }

@@ -636,12 +636,12 @@ static const uint16_t *operand_element(uint64_t descriptor, bool by_columns, int
     return in_shared(element, sizeof nothing) ? (const uint16_t *)element : &nothing;
 }
 
-/* What the products read must have been ordered before them by whoever wrote it. */
+/* What the products read must have been ordered before them by whoever wrote it: eight neighbours from here on. */
 static void note_product_read(uint64_t descriptor, bool by_columns, int row, int depth)
 {
     const uint16_t *element = operand_element(descriptor, by_columns, row, depth);
-    if (!note_read(element, sizeof *element)) return;
-    const last_write &write = running->writes[grains_of(element, sizeof *element).first];
+    if (!note_read(element, 16)) return;
+    const last_write &write = running->writes[grains_of(element, 16).first];
     if (write.number > running->fibers[(size_t)write.thread].ordered_writes)
         fault("a warpgroup's product reads what thread %d wrote and did not order before it", write.thread);
 }
@@ -672,12 +672,12 @@ void warpgroup_multiply(const warpgroup_product &product)
     if (number == issued.size()) issued.push_back({product.a, product.b});
     if (number > issued.size() || issued[number] != std::make_pair(product.a, product.b))
         fault("threads of a warpgroup begin different products");
-    for (int depth = 0; depth < 16; depth++) {
-        note_product_read(product.a, false, first_product_row(), depth);
-        note_product_read(product.a, false, first_product_row() + 8, depth);
-        for (int row = 0; row < product.columns && current.thread % WARP == 0; row++)
+    for (int depth = 0; depth < 16; depth += 8)
+        for (int half = 0; half < 2; half++) note_product_read(product.a, false, first_product_row() + 8 * half, depth);
+    int row_step = product.b_by_columns ? 8 : 1, depth_step = product.b_by_columns ? 1 : 8;
+    for (int row = 0; row < product.columns && current.thread % WARP == 0; row += row_step)
+        for (int depth = 0; depth < 16; depth += depth_step)
             note_product_read(product.b, product.b_by_columns, row, depth);
-    }
     own.open_products.push_back(product);
 }
 
@@ -690,16 +690,19 @@ void warpgroup_commit()
 /* As late as can be: with what lies in shared memory when the thread waits. */
 static void carry_out(const warpgroup_product &product)
 {
-    float b[16];
-    int first_row = first_product_row(), pair = 2 * (current.thread % WARP % 4);
-    for (int column = 0; column < product.columns; column++) {
-        if (column % 8 / 2 != pair / 2) continue;
+    float a[2][16];
+    int first_column = 2 * (current.thread % 4);
+    auto value = [&](uint64_t descriptor, bool by_columns, int row, int depth) {
+        return widen(*operand_element(descriptor, by_columns, row, depth), product.brain);
+    };
+    for (int half = 0; half < 2; half++)
         for (int depth = 0; depth < 16; depth++)
-            b[depth] = widen(*operand_element(product.b, product.b_by_columns, column, depth), product.brain);
-        for (int half = 0; half < 2; half++) {
-            float &sum = product.sum[column / 8 * 4 + 2 * half + column % 2];
-            for (int depth = 0; depth < 16; depth++)
-                sum += widen(*operand_element(product.a, false, first_row + 8 * half, depth), product.brain) * b[depth];
+            a[half][depth] = value(product.a, false, first_product_row() + 8 * half, depth);
+    for (int i = 0; i < product.columns / 4; i++) {
+        int column = first_column + i / 2 * 8 + i % 2;
+        for (int depth = 0; depth < 16; depth++) {
+            float b = value(product.b, product.b_by_columns, column, depth);
+            for (int half = 0; half < 2; half++) product.sum[i / 2 * 4 + 2 * half + i % 2] += a[half][depth] * b;
         }
     }
 }
