@@ -218,6 +218,17 @@ static void test_code_for_devices(void **unused)
             fail_msg("\"%s\" on a device of %d.%d", cases[i].architectures, cases[i].major, cases[i].minor);
 }
 
+static void test_code_with_warpgroups(void **unused)
+{
+    (void)unused;
+    assert_true(cuda_code_has_warpgroups("sm_80 sm_86 sm_89 sm_90a compute_90", 9, 0));
+    assert_true(cuda_code_has_warpgroups("sm_90a compute_90", 9, 0));
+    assert_false(cuda_code_has_warpgroups("sm_80 sm_86 sm_89 sm_90a compute_90", 8, 9));
+    assert_false(cuda_code_has_warpgroups("sm_90a compute_90", 10, 0)); /* runs the intermediate code, which has none */
+    assert_false(cuda_code_has_warpgroups("sm_80 compute_90", 9, 0));
+    assert_false(cuda_code_has_warpgroups("sm_90 sm_90a compute_90", 9, 0)); /* either may be chosen */
+}
+
 /* What the runtime says, and what a person can do about it; told once, not again by the next call. */
 static void test_errors_say_what_helps(void **unused)
 {
@@ -347,6 +358,10 @@ static void test_emulation_sees_mistakes(void **unused)
         [FAULT_DIVERGED_SHUFFLE] = "wait for each other",
         [FAULT_OUTSIDE] = "an access to shared memory",
         [FAULT_COPY_NOT_WAITED] = "race",
+        [FAULT_PRODUCT_NOT_ORDERED] = "did not order before it",
+        [FAULT_PRODUCT_NOT_BEGUN] = "without warpgroup_begin",
+        [FAULT_PRODUCT_NOT_WAITED] = "products under way",
+        [FAULT_PRODUCT_OFF] = "off its alignment",
     };
     for (int fault = 0; fault < FAULT_COUNT; fault++)
         for (int reversed = 0; reversed < 2; reversed++) {
@@ -358,6 +373,8 @@ static void test_emulation_sees_mistakes(void **unused)
             if (fault == FAULT_NONE)
                 for (int i = 0; i < 64; i++) assert_true(values[i] == (float)((i + 1) % 64));
             if (fault == FAULT_COPY_NOT_WAITED) assert_true(isnan(values[0]));
+            if (fault == FAULT_PRODUCT_NONE)
+                for (int i = 0; i < 64; i++) assert_true(values[i] == (float)(i + 1));
         }
 }
 
@@ -370,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_what_is_missing),
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_code_for_devices),
+        cmocka_unit_test(test_code_with_warpgroups),
         cmocka_unit_test(test_errors_say_what_helps),
         cmocka_unit_test(test_bad_id),
         cmocka_unit_test(test_refusals),

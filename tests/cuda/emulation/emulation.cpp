@@ -613,6 +613,9 @@ void multiply(float c[4], const uint32_t a[4], const uint32_t b[2], bool brain)
 /* ---- products of a warpgroup ---- */
 
 static const uint32_t SHARED_START = 1040; /* as if a kilobyte and sixteen bytes came before */
+/* Bits of a descriptor's address that tell an operand inside a line (the depth that it begins at) from one whose lines
+ * are not counted from a multiple of their group. */
+static const uint64_t OFF_ALIGNMENT = 0x19;
 
 uint32_t shared_address(const void *place)
 {
@@ -666,6 +669,7 @@ void warpgroup_multiply(const warpgroup_product &product)
 {
     fiber &own = own_fiber();
     if (!own.products_begun) fault("a warpgroup's product without warpgroup_begin");
+    if ((product.a | product.b) & OFF_ALIGNMENT) fault("a warpgroup's operand off its alignment of 512 bytes");
     if (current.block_threads % WARPGROUP != 0) fault("a warpgroup in a block of %d threads", current.block_threads);
     auto &issued = running->warpgroup_products[(size_t)current.thread / WARPGROUP];
     size_t number = (size_t)own.products_issued++;
