@@ -167,18 +167,13 @@ static bool is_wanted(const struct precision *precision, enum way way, const str
            kind == OPERATION_UNARY;
 }
 
-static void set_environment(const char *name, const char *value)
-{
-    if ((value ? setenv(name, value, 1) : unsetenv(name)) != 0) fail_msg("no memory for the environment");
-}
-
 static void open_backend(const struct precision *precision, enum way way, struct backend **cuda)
 {
     struct emulation_machine machine = emulation_present_machine();
     machine.has_matrix_library = way == BY_LIBRARY;
     emulation_set_machine(machine);
-    set_environment("ALIGNPROP_CUBLASLT", way == BY_LIBRARY ? NULL : "none");
-    set_environment("ALIGNPROP_WARPGROUPS", way == BY_WARPS ? "off" : NULL);
+    if ((way == BY_WARPS ? setenv("ALIGNPROP_WARPGROUPS", "off", 1) : unsetenv("ALIGNPROP_WARPGROUPS")) != 0)
+        fail_msg("the environment cannot be changed");
     require(backend_cuda_create(0, precision->precision, cuda));
 }
 

@@ -142,6 +142,7 @@ context scheduler;
 const void *scheduler_stack;
 size_t scheduler_stack_bytes;
 bool reversed_order = getenv("ALIGNPROP_EMULATION_REVERSED") != nullptr;
+bool broken_warpgroups;
 struct emulation_counters counters;
 char fault_text[300];
 bool fault_told = true;
@@ -706,7 +707,8 @@ static void carry_out(const warpgroup_product &product)
         int column = first_column + i / 2 * 8 + i % 2;
         for (int depth = 0; depth < 16; depth++) {
             float b = value(product.b, product.b_by_columns, column, depth);
-            for (int half = 0; half < 2; half++) product.sum[i / 2 * 4 + 2 * half + i % 2] += a[half][depth] * b;
+            for (int half = 0; half < 2 && !broken_warpgroups; half++)
+                product.sum[i / 2 * 4 + 2 * half + i % 2] += a[half][depth] * b;
         }
     }
 }
@@ -757,6 +759,11 @@ uint16_t narrow(float value, bool brain)
 void emulation_reverse(bool reversed)
 {
     reversed_order = reversed;
+}
+
+void emulation_break_warpgroups(bool broken)
+{
+    broken_warpgroups = broken;
 }
 
 struct emulation_counters emulation_count(void)
