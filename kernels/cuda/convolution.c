@@ -108,8 +108,90 @@ static struct window backward_window(const struct operation *operation, int64_t 
                            .column_offset = a->padding_left,
                            .sign = -1,
                            .divide = a->stride,
-                           .phases = phase_count(operation)};
+                           .phases = phase_count(operation),
+                           .phase_sign = 1};
 }
+
+/* ---- 3x3 on a doubled map: four windows of 2x2 on the map there is ---- */
+
+enum { PHASES = 4, PHASE_TAPS = 4 };
+
+static bool sees_phases(const struct operation *operation)
+{
+    const struct operation_attributes *a = &operation->attributes;
+    const int64_t *w = operands_of(operation).weight->shape.dimension;
+    return operation->kind != OPERATION_CONVOLUTION_VJP_WEIGHT && a->doubled && w[2] == 3 && w[3] == 3 &&
+           a->stride == 1 && a->padding_top == 1 && a->padding_left == 1 && a->padding_bottom == 1 &&
+           a->padding_right == 1;
+}
+
+/* Elements of one phase's packed weight. */
+static int64_t phase_elements(const struct operand *weight)
+{
+    return weight->shape.dimension[0] * PHASE_TAPS * padded(weight->shape.dimension[1], weight->type);
+}
+
+/* Each phase is an item of the batch: pixel (i, j) reads rows i - 1 + phase / 2 and the next. */
+static void set_phases_forward(const struct operation *operation, struct product *product)
+{
+    struct convolution c = operands_of(operation);
+    const int64_t *x = c.x->shape.dimension;
+    int64_t channels = padded(x[3], c.x->type);
+    product->batch = PHASES;
+    product->m = pixels(c.x);
+    product->n = c.y->shape.dimension[3];
+    product->k = PHASE_TAPS * channels;
+    product->doubled = (int)x[2];
+    product->a = dense(c.x->type, OPERAND_WINDOWS, 0);
+    product->b = dense(c.weight->type, OPERAND_ROWS, product->k);
+    product->b.step = phase_elements(c.weight);
+    product->window = (struct window){.height = (int)x[1],
+                                      .width = (int)x[2],
+                                      .channels = (int)x[3],
+                                      .padded = (int)channels,
+                                      .pixel_rows = (int)x[1],
+                                      .pixel_columns = (int)x[2],
+                                      .kernel_rows = 2,
+                                      .kernel_columns = 2,
+                                      .multiply = 1,
+                                      .row_offset = -1,
+                                      .column_offset = -1,
+                                      .sign = 1,
+                                      .divide = 1,
+                                      .phases = 1,
+                                      .by_items = 1};
+}
+
+/* Row i was read by row 2 i + 2 - phase / 2 - 2 r of the doubled map with the phase's tap r. */
+static void set_phases_input_gradient(const struct operation *operation, struct product *product)
+{
+    struct convolution c = operands_of(operation);
+    const int64_t *x = c.x->shape.dimension, *y = c.y->shape.dimension;
+    int64_t channels = padded(y[3], c.y->type);
+    product->m = pixels(c.x);
+    product->n = x[3];
+    product->k = PHASES * PHASE_TAPS * channels;
+    product->a = dense(c.y->type, OPERAND_WINDOWS, 0);
+    product->b = dense(c.weight->type, OPERAND_TAPS, padded(x[3], c.weight->type));
+    product->window = (struct window){.height = (int)y[1],
+                                      .width = (int)y[2],
+                                      .channels = (int)y[3],
+                                      .padded = (int)channels,
+                                      .pixel_rows = (int)x[1],
+                                      .pixel_columns = (int)x[2],
+                                      .kernel_rows = 2,
+                                      .kernel_columns = 2,
+                                      .multiply = 2,
+                                      .row_offset = 2,
+                                      .column_offset = 2,
+                                      .sign = -2,
+                                      .divide = 1,
+                                      .phases = PHASES,
+                                      .phase_sign = -1,
+                                      .phase_step = phase_elements(c.weight)};
+}
+
+/* ---- the product of an operation ---- */
 
 static void set_forward(const struct operation *operation, struct product *product)
 {
@@ -176,16 +258,23 @@ static void set_weight_gradient(const struct operation *operation, struct produc
     product->accumulate = operation->attributes.accumulate;
 }
 
+static void set_product(const struct operation *operation, struct product *product)
+{
+    bool backward = operation->kind == OPERATION_CONVOLUTION_VJP_INPUT;
+    if (operation->kind == OPERATION_CONVOLUTION_VJP_WEIGHT)
+        set_weight_gradient(operation, product);
+    else if (sees_phases(operation))
+        (backward ? set_phases_input_gradient : set_phases_forward)(operation, product);
+    else if (!backward)
+        set_forward(operation, product);
+    else
+        (is_of_patches(operation) ? set_patch_gradient : set_input_gradient)(operation, product);
+}
+
 static struct product product_of(const struct operation *operation)
 {
     struct product product = {.batch = 1, .alpha = 1, .taps = 1, .c.type = operation->output[0].type};
-    switch (operation->kind) {
-    case OPERATION_CONVOLUTION_VJP_INPUT:
-        (is_of_patches(operation) ? set_patch_gradient : set_input_gradient)(operation, &product);
-        break;
-    case OPERATION_CONVOLUTION_VJP_WEIGHT: set_weight_gradient(operation, &product); break;
-    default: set_forward(operation, &product); break;
-    }
+    set_product(operation, &product);
     if (operation->kind == OPERATION_CONVOLUTION && operation->input_count > 2 && operation->input[2].present)
         product.bias = (struct array){(void *)1, operation->input[2].type};
     set_residual(operation, &product);
@@ -197,9 +286,11 @@ static bool packs(const struct operation *operation)
     return operation->kind != OPERATION_CONVOLUTION_VJP_WEIGHT && !is_pointwise(operation);
 }
 
-/* Of [out, taps, padded input channels]. */
-static int64_t packed_elements(const struct operand *weight)
+/* Of [out, taps, padded input channels], once or for each phase. */
+static int64_t packed_elements(const struct operation *operation)
 {
+    const struct operand *weight = operands_of(operation).weight;
+    if (sees_phases(operation)) return PHASES * phase_elements(weight);
     return weight->shape.dimension[0] * tap_count(weight) * padded(weight->shape.dimension[1], weight->type);
 }
 
@@ -210,8 +301,8 @@ static status prepare(struct cuda_backend *backend, struct kernel *kernel, struc
     struct product product = product_of(&kernel->operation);
     if (packs(&kernel->operation)) {
         requirements->packed_bytes =
-            (size_t)packed_elements(&kernel->operation.input[1]) * element_size(kernel->operation.input[1].type);
-        requirements->packing_key = 1; /* forward and vjp share one layout */
+            (size_t)packed_elements(&kernel->operation) * element_size(kernel->operation.input[1].type);
+        requirements->packing_key = sees_phases(&kernel->operation) ? 2 : 1; /* forward and vjp share one layout */
     }
     return multiplication_prepare(backend, &product, multiplication, &requirements->scratch_bytes);
 }
@@ -220,10 +311,12 @@ static status pack(struct cuda_backend *backend, const struct kernel *kernel, co
 {
     if (!packs(&kernel->operation)) return status_ok();
     const struct operand *operand = &kernel->operation.input[1];
-    launch_pack_convolution(backend->stream, (struct array){(void *)(uintptr_t)weight, operand->type},
-                            (struct array){packed, operand->type}, operand->shape.dimension[0],
-                            operand->shape.dimension[1], tap_count(operand),
-                            padded(operand->shape.dimension[1], operand->type));
+    const int64_t *w = operand->shape.dimension;
+    struct array from = {(void *)(uintptr_t)weight, operand->type}, to = {packed, operand->type};
+    if (sees_phases(&kernel->operation))
+        launch_pack_phases(backend->stream, from, to, w[0], w[1], padded(w[1], operand->type));
+    else
+        launch_pack_convolution(backend->stream, from, to, w[0], w[1], tap_count(operand), padded(w[1], operand->type));
     return status_ok();
 }
 

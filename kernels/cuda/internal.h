@@ -76,8 +76,8 @@ status cuda_status(cudaError_t error, const char *doing);
 /* Whether queueing failed since the last look. */
 status cuda_queued(const struct kernel *kernel);
 
-/* Whether the device's warpgroups multiply as they should in the backend's 16-bit compute type: every kind of tile once,
- * against whole numbers. A few milliseconds. */
+/* Whether the device's warpgroups multiply as they should in the backend's 16-bit compute type: every kind of tile
+ * once, against whole numbers. A few milliseconds. */
 status cuda_check_warpgroups(struct cuda_backend *backend, bool *right);
 
 /* The cuBLASLt handle, loaded at the first call; NULL where it is not installed. */

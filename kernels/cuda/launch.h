@@ -139,14 +139,20 @@ enum operand_layout {
  * pixel (i, j) reads row t / divide with t = i * multiply + row_offset + sign * r, if divide divides t and the row is
  * inside; columns likewise.
  * Of a doubled map (nearest-neighbour upsampling that is never written out) row t is t / 2 of the map that there is.
- * The transpose of that sums four pixels: with four phases, element (phase * taps + tap) * padded + channel is what
- * pixel (2 i + phase / 2, 2 j + phase % 2) of the doubled map reads; multiply is then 2. */
+ * The transpose of that sums the four pixels that are one: with four phases, element (phase * taps + tap) * padded +
+ * channel is what pixel (2 i + phase / 2, 2 j + phase % 2) of the doubled map reads; multiply is then 2.
+ * A 3x3 window on a doubled map sees 2x2 pixels of the map there is, others for each of the four phases of its own
+ * pixel: four windows with weights summed beforehand, 16 products where there were 36. By items, item i of the batch is
+ * such a window, i / 2 rows and i % 2 columns further. */
 struct window {
     int height, width, channels, padded, pixel_rows, pixel_columns;
     int kernel_rows, kernel_columns, multiply, row_offset, column_offset, sign, divide;
-    int doubled; /* 1: the map is seen doubled */
-    int phases;  /* 1 or 4 */
-    int shift;   /* set by plan_product: divide and doubled as bits, where divide is a power of two */
+    int doubled;        /* 1: the map is seen doubled */
+    int phases;         /* 1 or 4 */
+    int phase_sign;     /* of the phase in the row and column that an element reads */
+    int64_t phase_step; /* elements of the packed weight from one phase to the next; 0: all have the same */
+    int by_items;       /* 1: the item of the batch is added to the window's corner */
+    int shift;          /* set by plan_product: divide and doubled as bits, where divide is a power of two */
 };
 
 struct operand_view {
@@ -175,7 +181,9 @@ struct product {
     struct array c, bias, residual; /* c[batch, m, n] = alpha a b^T (+ bias) (+ residual, which is as c and may be c) */
     float alpha;
     bool accumulate;
-    int taps; /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */
+    int doubled; /* above 0: pixels in a line of the map that the rows are; item i of the batch goes to the pixels
+                    (2 y + i / 2, 2 x + i % 2) of a map of twice the size */
+    int taps;    /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */
     struct patches patches;
     int kernel; /* enum product_kernel */
     int width;  /* columns of a block's tile, PRODUCT_WARPGROUP: 128 or 160 */
@@ -202,6 +210,9 @@ void launch_product_warpgroup(cudaStream_t stream, const struct product *product
 /* weight[out, in, taps] -> packed[out, taps, padded], zeros past the end. */
 void launch_pack_convolution(cudaStream_t stream, struct array weight, struct array packed, int64_t out, int64_t in,
                              int64_t taps, int64_t padded);
+/* weight[out, in, 3, 3] of a convolution on a doubled map -> packed[4 phases, out, 2, 2, padded]. */
+void launch_pack_phases(cudaStream_t stream, struct array weight, struct array packed, int64_t out, int64_t in,
+                        int64_t padded);
 
 /* attention.cu, attention_vjp.cu (matrix instructions), attention_plain.cu (every type and width) */
 

@@ -10,12 +10,13 @@ struct pixel {
     int row, column;
 };
 
-DEVICE struct pixel pixel_of(const struct window &window, int64_t index)
+DEVICE struct pixel pixel_of(const struct window &window, int64_t index, int64_t item)
 {
+    int below = window.by_items ? (int)item / 2 : 0, beside = window.by_items ? (int)item % 2 : 0;
     struct pixel pixel;
     int number = (int)index, line = number / window.pixel_columns, image = line / window.pixel_rows;
-    pixel.column = (number - line * window.pixel_columns) * window.multiply + window.column_offset;
-    pixel.row = (line - image * window.pixel_rows) * window.multiply + window.row_offset;
+    pixel.column = (number - line * window.pixel_columns) * window.multiply + window.column_offset + beside;
+    pixel.row = (line - image * window.pixel_rows) * window.multiply + window.row_offset + below;
     pixel.image = (int64_t)image * window.height * window.width * window.channels;
     return pixel;
 }
@@ -35,8 +36,8 @@ DEVICE int64_t window_element(const struct window &window, const struct pixel &p
     int tap = (int)inside / window.padded, channel = (int)inside - tap * window.padded;
     int phase = phase_of(window, &tap);
     int tap_row = tap / window.kernel_columns, tap_column = tap - tap_row * window.kernel_columns;
-    int row = pixel.row + phase / 2 + window.sign * tap_row;
-    int column = pixel.column + phase % 2 + window.sign * tap_column;
+    int row = pixel.row + window.phase_sign * (phase / 2) + window.sign * tap_row;
+    int column = pixel.column + window.phase_sign * (phase % 2) + window.sign * tap_column;
     if (row < 0 || column < 0 || row % window.divide != 0 || column % window.divide != 0) return -1;
     row = row / window.divide >> window.doubled;
     column = column / window.divide >> window.doubled;
@@ -49,18 +50,19 @@ DEVICE int64_t tap_element(const struct window &window, int64_t leading, int64_t
 {
     int tap = (int)depth / window.padded, channel = (int)depth - tap * window.padded;
     if (channel >= window.channels) return -1;
-    (void)phase_of(window, &tap);
-    return ((int64_t)channel * (window.kernel_rows * window.kernel_columns) + tap) * leading + row;
+    int phase = phase_of(window, &tap);
+    return phase * window.phase_step +
+           ((int64_t)channel * (window.kernel_rows * window.kernel_columns) + tap) * leading + row;
 }
 
 /* Index of an operand's element within its batch item; -1: zero. `is_b` says on which side of a window the pixels are.
  */
-DEVICE int64_t operand_place(const struct product &product, const struct operand_view &view, int64_t row, int64_t depth,
-                             bool is_b)
+DEVICE int64_t operand_place(const struct product &product, const struct operand_view &view, int64_t item, int64_t row,
+                             int64_t depth, bool is_b)
 {
     switch (view.layout) {
     case OPERAND_WINDOWS:
-        return window_element(product.window, pixel_of(product.window, is_b ? depth : row), is_b ? row : depth);
+        return window_element(product.window, pixel_of(product.window, is_b ? depth : row, item), is_b ? row : depth);
     case OPERAND_TAPS: return tap_element(product.window, view.leading, row, depth);
     case OPERAND_ROWS: return row * view.leading + depth;
     default: return depth * view.leading + row;
@@ -77,20 +79,27 @@ DEVICE int64_t patch_place(const struct patches &patches, int64_t row, int64_t c
     return pixel * patches.channels + channel;
 }
 
-/* Where the result of (row, column) goes within its batch item; -1: nowhere. */
-DEVICE int64_t result_place(const struct product &product, int64_t row, int64_t column)
+/* The row's place among the pixels of a map of twice the size. */
+DEVICE int64_t doubled_row(int columns, int64_t item, int64_t row)
+{
+    int64_t line = row / columns, pixel = row - line * columns;
+    return (2 * line + item / 2) * 2 * columns + 2 * pixel + item % 2;
+}
+
+/* Where the result of (row, column) of a batch item goes; -1: nowhere. */
+DEVICE int64_t result_place(const struct product &product, int64_t item, int64_t row, int64_t column)
 {
     if (product.patches.size > 0) return patch_place(product.patches, row, column);
-    if (product.taps <= 1) return row * product.n + column;
+    if (product.doubled > 0) return doubled_row(product.doubled, item, row) * product.n + column;
+    if (product.taps <= 1) return (item * product.m + row) * product.n + column;
     int64_t inner = product.n / product.taps;
-    return (row * inner + column % inner) * product.taps + column / inner;
+    return ((item * product.m + row) * inner + column % inner) * product.taps + column / inner;
 }
 
 DEVICE void store_result(const struct product &product, int64_t item, int64_t row, int64_t column, float sum)
 {
-    int64_t place = result_place(product, row, column);
+    int64_t place = result_place(product, item, row, column);
     if (place < 0) return;
-    place += item * product.m * product.n;
     sum *= product.alpha;
     if (product.bias.data) sum += load(product.bias, column);
     if (product.residual.data) sum += load(product.residual, place);

@@ -56,7 +56,7 @@ template <class Place, int tile, int depth, int threads> struct pixel_gather {
         UNROLL for (int i = 0; i < count; i++)
         {
             int64_t index = (int64_t)block_x() * tile + thread_index() / columns + i * step;
-            struct pixel pixel = pixel_of(product.window, index < product.m ? index : 0);
+            struct pixel pixel = pixel_of(product.window, index < product.m ? index : 0, part.item);
             image[i] = data + pixel.image;
             row[i] = index < product.m ? pixel.row : OUTSIDE;
             column[i] = pixel.column;
@@ -68,7 +68,8 @@ template <class Place, int tile, int depth, int threads> struct pixel_gather {
     {
         const struct window &window = product.window;
         bool inside = position < end && tap.channel < window.channels;
-        int down = tap.phase / 2 + window.sign * tap.row, right = tap.phase % 2 + window.sign * tap.column;
+        int down = window.phase_sign * (tap.phase / 2) + window.sign * tap.row;
+        int right = window.phase_sign * (tap.phase % 2) + window.sign * tap.column;
         UNROLL for (int i = 0; i < count; i++)
         {
             int y = row[i] + down, x = column[i] + right;
@@ -125,10 +126,10 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
     static const int columns = tile / CHUNK, count = tile * depth / CHUNK / threads;
     static_assert(tile * depth % (CHUNK * threads) == 0, "every thread copies as much");
     const uint16_t *data;
-    int64_t first_row, position, end;
+    int64_t item, first_row, position, end;
     int rows;
-    bool along; /* all depths of a tile belong to one tap, so channel and tap are counted along */
-    int channel, tap;
+    bool along; /* all depths of a tile belong to one tap, so channel, tap and phase are counted along */
+    int channel, tap, phase;
 
     DEVICE_MEMBER static int row_of(int i)
     {
@@ -147,18 +148,19 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
     {
         const struct operand_view &view = view_of(product);
         data = static_cast<const uint16_t *>(view.array.data) + part.item * view.step;
+        item = part.item;
         first_row = (int64_t)(is_b ? block_y() : block_x()) * tile;
         rows = (int)((is_b ? product.n : product.m) - first_row);
         position = part.start;
         end = part.end;
-        tap = 0;
+        tap = phase = 0;
         channel = (int)part.start;
         along = even || view.layout == OPERAND_COLUMNS;
         if (view.layout == OPERAND_TAPS && (even || product.window.padded % depth == 0)) {
             along = true;
             tap = (int)part.start / product.window.padded;
             channel -= tap * product.window.padded;
-            (void)phase_of(product.window, &tap);
+            phase = phase_of(product.window, &tap);
         }
     }
 
@@ -168,7 +170,8 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
         bool taps = view.layout == OPERAND_TAPS;
         int tap_count = taps ? product.window.kernel_rows * product.window.kernel_columns : 1;
         int channels = taps ? product.window.channels : (int)end;
-        const uint16_t *from = data + ((int64_t)channel * tap_count + tap) * view.leading + first_row;
+        const uint16_t *from =
+            data + phase * product.window.phase_step + ((int64_t)channel * tap_count + tap) * view.leading + first_row;
         UNROLL for (int i = 0; i < count; i++)
         {
             int row = row_of(i), step = depth_of(i);
@@ -178,7 +181,7 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
                 valid = valid && channel + step < channels;
                 place = from + (int64_t)step * tap_count * view.leading + row;
             } else if (valid) {
-                int64_t index = operand_place(product, view, first_row + row, position + step, is_b);
+                int64_t index = operand_place(product, view, item, first_row + row, position + step, is_b);
                 valid = index >= 0;
                 place = data + index;
             }
@@ -188,7 +191,10 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
         channel += depth;
         if (taps && channel >= product.window.padded) {
             channel = 0;
-            if (++tap == tap_count) tap = 0;
+            if (++tap == tap_count) {
+                tap = 0;
+                phase++;
+            }
         }
     }
 };

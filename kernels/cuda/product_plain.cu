@@ -10,7 +10,7 @@ DEVICE float operand_element(const struct product &product, const struct operand
                              int64_t depth, bool is_b)
 {
     if (row >= (is_b ? product.n : product.m) || depth >= product.k) return 0.0f;
-    int64_t place = operand_place(product, view, row, depth, is_b);
+    int64_t place = operand_place(product, view, item, row, depth, is_b);
     return place < 0 ? 0.0f : load(view.array, item * view.step + place);
 }
 
@@ -80,6 +80,24 @@ pack_convolution_kernel(struct array weight, struct array packed, int64_t out, i
     store(packed, index, channel < in ? load(weight, (row * in + channel) * taps + tap) : 0.0f);
 }
 
+/* Sums what a phase's window sees at once: along a side, the even phase sees tap 0, then taps 1 and 2; the odd one taps
+ * 0 and 1, then tap 2. */
+KERNEL(THREADS)
+pack_phases_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t padded)
+{
+    int64_t index = global_thread();
+    if (index >= 16 * out * padded) return;
+    int64_t channel = index % padded, row = index / padded / 4 % out;
+    int tap = (int)(index / padded % 4), phase = (int)(index / padded / 4 / out);
+    int first_line = tap / 2 ? 1 + phase / 2 : 0, last_line = tap / 2 ? 2 : phase / 2;
+    int first = tap % 2 ? 1 + phase % 2 : 0, last = tap % 2 ? 2 : phase % 2;
+    float sum = 0.0f;
+    for (int line = first_line; line <= last_line && channel < in; line++)
+        for (int column = first; column <= last; column++)
+            sum += load(weight, ((row * in + channel) * 3 + line) * 3 + column);
+    store(packed, index, sum);
+}
+
 extern "C" void launch_product_plain(cudaStream_t stream, const struct product *product, float *partial)
 {
     dim3 grid(blocks_for(product->m, TILE), blocks_for(product->n, TILE), (unsigned)(product->batch * product->splits));
@@ -97,4 +115,11 @@ extern "C" void launch_pack_convolution(cudaStream_t stream, struct array weight
 {
     launch(pack_convolution_kernel, dim3(blocks_for(out * taps * padded, THREADS)), THREADS, 0, stream, weight, packed,
            out, in, taps, padded);
+}
+
+extern "C" void launch_pack_phases(cudaStream_t stream, struct array weight, struct array packed, int64_t out,
+                                   int64_t in, int64_t padded)
+{
+    launch(pack_phases_kernel, dim3(blocks_for(16 * out * padded, THREADS)), THREADS, 0, stream, weight, packed, out,
+           in, padded);
 }

@@ -28,7 +28,7 @@ DEVICE void store_some_results(const struct product &product, const struct block
         ROLLED for (int i = 0; i < count; i++) store_result(product, part.item, row, column + i, value[i]);
         return;
     }
-    int64_t place = (part.item * product.m + row) * product.n + column;
+    int64_t place = result_place(product, part.item, row, column);
     UNROLL for (int i = 0; i < STORED; i++) value[i] *= product.alpha;
     if (product.bias.data) add8(product.bias, column, value);
     if (product.residual.data) add8(product.residual, place, value);
