@@ -127,17 +127,20 @@ struct block {
     std::unique_ptr<char[]> shared_storage;
     char *shared;
     size_t shared_bytes;
-    std::vector<shadow> shadows;
-    std::vector<last_write> writes;
-    long write_count;
     std::vector<std::vector<std::pair<uint64_t, uint64_t>>> warpgroup_products; /* descriptors in order of issue */
     int alive, arrived;
-    long generation;
+    long generation;  /* number of the last barrier */
+    long first_write; /* number of the last write before the block */
     const std::function<void()> *body;
     emulation::indices base;
 };
 
 block *running;
+/* Of the shared memory of all blocks, one after another: their barriers and writes are counted on, so what a block
+ * finds here of an earlier one is older than all its own. */
+std::vector<shadow> shadows;
+std::vector<last_write> writes;
+long barrier_count = 1, write_count;
 context scheduler;
 const void *scheduler_stack;
 size_t scheduler_stack_bytes;
@@ -292,13 +295,15 @@ void run_block(emulation::indices base, int threads, size_t shared_bytes, const 
      * behind it is less than 16 bytes, and note_* checks the limit. */
     block.shared = (char *)(((uintptr_t)block.shared_storage.get() + 15) & ~(uintptr_t)15);
     block.shared_bytes = shared_bytes;
-    block.shadows.assign(shared_bytes / GRAIN + 1, shadow{-1, 0, 0, -1, -1, -1});
-    block.writes.assign(shared_bytes / GRAIN + 1, last_write{0, 0});
-    block.write_count = 0;
+    if (shadows.size() <= shared_bytes / GRAIN) {
+        shadows.resize(shared_bytes / GRAIN + 1, shadow{-1, 0, 0, -1, -1, -1});
+        writes.resize(shared_bytes / GRAIN + 1, last_write{0, 0});
+    }
     block.warpgroup_products.resize((size_t)(threads + WARPGROUP - 1) / WARPGROUP);
     block.alive = threads;
     block.arrived = 0;
-    block.generation = 0;
+    block.generation = ++barrier_count;
+    block.first_write = write_count;
     block.body = &body;
     block.base = base;
     running = &block;
@@ -443,7 +448,7 @@ bool ordered(int other_warp, long other_epoch)
 
 shadow &shadow_of(size_t grain)
 {
-    shadow &entry = running->shadows[grain];
+    shadow &entry = shadows[grain];
     if (entry.epoch != running->generation) entry = shadow{running->generation, 0, 0, -1, -1, -1};
     return entry;
 }
@@ -527,7 +532,7 @@ bool note_write(const void *address, size_t bytes)
         }
         entry.writer = thread;
         entry.write_warp_epoch = own_warp().epoch;
-        running->writes[grain] = last_write{++running->write_count, thread};
+        writes[grain] = last_write{++write_count, thread};
     }
     return true;
 }
@@ -539,7 +544,7 @@ void barrier()
     if (ended > 0) fault("a barrier after %zu threads have ended", ended);
     if (++block.arrived == block.alive) {
         block.arrived = 0;
-        block.generation++;
+        block.generation = ++barrier_count;
         return;
     }
     fiber &own = own_fiber();
@@ -645,14 +650,14 @@ static void note_product_read(uint64_t descriptor, bool by_columns, int row, int
 {
     const uint16_t *element = operand_element(descriptor, by_columns, row, depth);
     if (!note_read(element, 16)) return;
-    const last_write &write = running->writes[grains_of(element, 16).first];
-    if (write.number > running->fibers[(size_t)write.thread].ordered_writes)
+    const last_write &write = writes[grains_of(element, 16).first];
+    if (write.number > running->first_write && write.number > running->fibers[(size_t)write.thread].ordered_writes)
         fault("a warpgroup's product reads what thread %d wrote and did not order before it", write.thread);
 }
 
 void order_before_warpgroup()
 {
-    own_fiber().ordered_writes = running->write_count;
+    own_fiber().ordered_writes = write_count;
 }
 
 void warpgroup_begin()
