@@ -35,7 +35,8 @@ enum swizzle { SWIZZLE_128 = 1, SWIZZLE_64 = 2 };
 
 namespace
 {
-const size_t STACK_BYTES = 256 * 1024;
+/* Of a fiber; below it lies a page that nothing may touch. */
+const size_t STACK_BYTES = 64 * 1024, GUARD_BYTES = 4096;
 const int WARP = 32, WARPGROUP = 128;
 /* Of a block, on every device of compute capability 8.0 and later; on one of 9.0. */
 const size_t SHARED_EVERYWHERE = 99 * 1024, SHARED_WITH_WARPGROUPS = 227 * 1024;
@@ -167,10 +168,10 @@ void *stack_of(int thread)
 {
     static std::vector<void *> stacks;
     while ((int)stacks.size() <= thread) {
-        void *stack =
-            mmap(nullptr, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (stack == MAP_FAILED) abort();
-        stacks.push_back(stack);
+        void *memory = mmap(nullptr, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED || mprotect(memory, GUARD_BYTES, PROT_NONE) != 0) abort();
+        stacks.push_back((char *)memory + GUARD_BYTES);
     }
     return stacks[(size_t)thread];
 }
