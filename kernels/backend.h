@@ -28,7 +28,7 @@ struct backend_interface {
     /* Whether convolutions have the attribute `doubled`. */
     bool folds_upsampling;
 
-    /* Whether products take a residual. */
+    /* Whether the operations that may have a residual take it. */
     bool adds_residual;
 
     /* Pixels of pictures that are worth decoding at once: fewer leave the device idle, more only take memory. */

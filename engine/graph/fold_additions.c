@@ -1,9 +1,10 @@
-/* Additions folded into the products whose results they add, for backends that can: a residual connection, the part of
- * an adapter or one more use of a tensor on the way back then costs no pass over memory of its own.
+/* Additions folded into the operations whose results they add, for backends that can: a residual connection, the part
+ * of an adapter or one more use of a tensor on the way back then costs no pass over memory of its own.
  *
- * An addition r + alpha p of a product p that nobody else reads becomes the product's residual, if r is computed before
- * the product. Where p has a residual already, as in r + (base + alpha correction), r goes to the product that this one
- * is, and so on: a sum of products is a chain in which each takes the one before as its residual. */
+ * Of an addition r + alpha s, s is a summand if its operation takes a residual (a matrix product, the derivative of a
+ * norm) and nobody else reads it; r becomes its residual, if r is computed before it. Where s has one already, as in
+ * r + (base + alpha correction), r goes to the summand that this one is, and so on: a sum of several is a chain in
+ * which each takes the one before. */
 #include "engine/graph/internal.h"
 
 #include <stdlib.h>
@@ -15,7 +16,7 @@ struct folding {
     struct graph *graph;
     int *reads;    /* by storage: operands that it is */
     int *producer; /* by storage: the last node that writes it; NOWHERE: none */
-    bool *folded;  /* by node: an addition that a product makes */
+    bool *folded;  /* by node: an addition that a summand makes itself */
 };
 
 static status prepare(struct folding *f)
@@ -60,8 +61,8 @@ static int sweep_first(const struct graph *graph, int index)
     return first;
 }
 
-/* The product of this sweep whose result the tensor is, read by one operand alone; NOWHERE if it is none. */
-static int product_of(const struct folding *f, tensor_id id, int first)
+/* The summand of this sweep that the tensor is, read by one operand alone; NOWHERE if it is none. */
+static int summand_of(const struct folding *f, tensor_id id, int first)
 {
     tensor_id storage = graph_storage(f->graph, id);
     const struct tensor *tensor = &f->graph->tensors[storage];
@@ -71,49 +72,50 @@ static int product_of(const struct folding *f, tensor_id id, int first)
     return producer;
 }
 
-/* The product to which `added` can be given instead of adding it to alpha times the result of `product`. */
-static int find_taker(const struct folding *f, int product, tensor_id added, double alpha, int first)
+/* The summand to which `added` can be given instead of adding it to alpha times `summand`; NOWHERE if there is none. */
+static int find_taker(const struct folding *f, int summand, tensor_id added, double alpha, int first)
 {
-    while (product != NOWHERE) {
-        const struct node *node = &f->graph->nodes[product];
+    while (summand != NOWHERE) {
+        const struct node *node = &f->graph->nodes[summand];
         tensor_id residual = residual_of(node);
         if (residual == NO_TENSOR) {
-            bool is_there = f->producer[graph_storage(f->graph, added)] < product;
-            return is_there && (alpha == 1.0 || !has_bias(node)) ? product : NOWHERE;
+            bool is_there = f->producer[graph_storage(f->graph, added)] < summand;
+            return is_there && (alpha == 1.0 || !has_bias(node)) ? summand : NOWHERE;
         }
-        product = alpha == 1.0 ? product_of(f, residual, first) : NOWHERE;
+        summand = alpha == 1.0 ? summand_of(f, residual, first) : NOWHERE;
     }
     return NOWHERE;
 }
 
-/* Has product `taker` add the tensor, and `product` write the sum's memory. */
-static void fold(struct folding *f, int addition, int product, int taker, tensor_id added, double alpha)
+/* Has `taker` add the tensor, and `summand` write the sum's memory. */
+static void fold(struct folding *f, int addition, int summand, int taker, tensor_id added, double alpha)
 {
     struct graph *graph = f->graph;
-    tensor_id sum = graph->nodes[addition].output[0], replaced = graph->nodes[product].output[0];
+    tensor_id sum = graph->nodes[addition].output[0], replaced = graph->nodes[summand].output[0];
     int index = operation_facts(graph->nodes[taker].kind)->residual_input;
     tensor_id residual = graph_reshape(graph, added, graph->tensors[graph->nodes[taker].output[0]].shape);
     tensor_id result = graph_reshape(graph, sum, graph->tensors[replaced].shape);
+    for (int i = graph->nodes[taker].input_count; i < index; i++) graph->nodes[taker].input[i] = NO_TENSOR;
     graph->nodes[taker].input[index] = residual;
     graph->nodes[taker].input_count = index + 1;
     graph->nodes[taker].attributes.alpha = alpha;
-    graph->nodes[product].output[0] = result;
+    graph->nodes[summand].output[0] = result;
     f->reads[graph_storage(graph, replaced)] = 0;
-    f->producer[graph_storage(graph, sum)] = product;
+    f->producer[graph_storage(graph, sum)] = summand;
     f->folded[addition] = true;
 }
 
-/* Whether the addition becomes part of the product that operand `which` is. */
+/* Whether the addition could be folded into the summand that operand `which` is. */
 static bool fold_operand(struct folding *f, int addition, int which)
 {
     const struct node *node = &f->graph->nodes[addition];
     tensor_id added = node->input[1 - which];
     double alpha = which == 1 ? node->attributes.alpha : 1.0;
     if (which == 0 && node->attributes.alpha != 1.0) return false;
-    int first = sweep_first(f->graph, addition), product = product_of(f, node->input[which], first);
-    int taker = find_taker(f, product, added, alpha, first);
+    int first = sweep_first(f->graph, addition), summand = summand_of(f, node->input[which], first);
+    int taker = find_taker(f, summand, added, alpha, first);
     if (taker == NOWHERE) return false;
-    fold(f, addition, product, taker, added, alpha);
+    fold(f, addition, summand, taker, added, alpha);
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* Additions folded into the products before them: the same values and gradients from fewer operations, and only where
- * nobody else reads the product. */
+/* Additions folded into the operations before them: the same values and gradients from fewer operations, and only where
+ * nobody else reads what is added. */
 #include "engine/graph/internal.h"
 #include "graph_runner.h"
 
@@ -30,6 +30,11 @@ static struct graph *new_graph(void)
 static tensor_id tokens_input(struct graph *graph, const char *name)
 {
     return graph_input(graph, name, SHAPE3(BATCH, TOKENS, WIDTH), ELEMENT_F64);
+}
+
+static tensor_id tanh_of(struct graph *graph, tensor_id x)
+{
+    return graph_unary(graph, UNARY_TANH, x);
 }
 
 static tensor_id constant_linear(struct graph *graph, tensor_id x, const char *name, bool has_bias)
@@ -81,22 +86,35 @@ struct model {
 
 enum { KEEP, FOLD, FOLD_AND_RECOMPUTE };
 
+/* Where a block begins: something that is no product on the way back, and two norms. */
+static tensor_id begin_block(struct graph *graph, tensor_id x, int block)
+{
+    if (block == 0) return tanh_of(graph, x);
+    char gamma[32], beta[32];
+    snprintf(gamma, sizeof gamma, "gamma%d", block);
+    snprintf(beta, sizeof beta, "beta%d", block);
+    tensor_id scale = graph_constant(graph, gamma, SHAPE1(WIDTH)), shift = graph_constant(graph, beta, SHAPE1(WIDTH));
+    return block == 1 ? graph_layer_norm(graph, x, scale, shift, 1e-5)
+                      : graph_group_norm(graph, x, scale, shift, 2, 1e-5, true);
+}
+
 /* Two gated, adapted linear layers and an adapted convolution, each a residual block; the convolution sees the tokens
  * as a map, so that gradients are added in another shape than the products have. */
 static struct model build_model(int way)
 {
     struct model model = {.graph = new_graph()};
     struct graph *graph = model.graph;
-    tensor_id x = model.x = tokens_input(graph, "x");
+    tensor_id x = model.x = tokens_input(graph, "x"), h;
     for (int block = 0; block < 2; block++) {
         char name[3][32];
         for (int i = 0; i < 3; i++) snprintf(name[i], sizeof name[i], "linear%d.%d", block, i);
-        tensor_id h = graph_unary(graph, UNARY_TANH, x);
-        h = graph_multiply(graph, adapted_linear(graph, h, name[0]), adapted_linear(graph, h, name[1]));
+        h = begin_block(graph, x, block);
+        tensor_id gate = adapted_linear(graph, h, name[0]);
+        h = graph_multiply(graph, gate, adapted_linear(graph, h, name[1]));
         x = graph_add(graph, x, adapted_linear(graph, h, name[2]));
         graph_end_block(graph);
     }
-    tensor_id h = graph_reshape(graph, graph_unary(graph, UNARY_TANH, x), SHAPE4(BATCH, SIDE, SIDE, WIDTH));
+    h = graph_reshape(graph, begin_block(graph, x, 2), SHAPE4(BATCH, SIDE, SIDE, WIDTH));
     h = graph_reshape(graph, adapted_convolution(graph, h), SHAPE3(BATCH, TOKENS, WIDTH));
     model.output = graph_output(graph, graph_add(graph, h, x), "output");
     must(graph_differentiate_one(graph, model.output, model.x, &model.cotangent, &model.gradient));
@@ -173,26 +191,22 @@ static void test_what_is_left(void **state)
         ADAPTERS = 7,
         CONNECTIONS = 3,
         USES = 2 * (3 + 1) + 1, /* of an adapted layer's input beside the first */
-        DERIVATIVES = 3         /* of tanh, which are no products */
+        NORMS = 2,
+        DERIVATIVES = 1 /* of tanh, which takes no residual */
     };
     struct model added = build_model(KEEP), folded = build_model(FOLD);
     int before = graph_node_count(added.graph), after = graph_node_count(folded.graph);
     int forward_before = graph_forward_nodes(added.graph), forward_after = graph_forward_nodes(folded.graph);
     assert_int_equal(forward_before - forward_after, ADAPTERS + CONNECTIONS);
     assert_int_equal(count_additions(folded.graph, 0, forward_after), 0);
-    assert_int_equal(before - after, ADAPTERS + CONNECTIONS + USES);
-    assert_int_equal(count_residuals(folded.graph), ADAPTERS + CONNECTIONS + USES);
+    assert_int_equal(before - after, ADAPTERS + CONNECTIONS + USES + NORMS);
+    assert_int_equal(count_residuals(folded.graph), ADAPTERS + CONNECTIONS + USES + NORMS);
     assert_int_equal(count_additions(folded.graph, forward_after, after), DERIVATIVES);
     graph_destroy(added.graph);
     graph_destroy(folded.graph);
 }
 
 /* ---- one addition ---- */
-
-static tensor_id tanh_of(struct graph *graph, tensor_id x)
-{
-    return graph_unary(graph, UNARY_TANH, x);
-}
 
 static tensor_id product_after(struct graph *graph, tensor_id x)
 {
