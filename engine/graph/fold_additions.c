@@ -4,7 +4,10 @@
  * Of an addition r + alpha s, s is a summand if its operation takes a residual (a matrix product, the derivative of a
  * norm) and nobody else reads it; r becomes its residual, if r is computed before it. Where s has one already, as in
  * r + (base + alpha correction), r goes to the summand that this one is, and so on: a sum of several is a chain in
- * which each takes the one before. */
+ * which each takes the one before.
+ *
+ * One row added to all rows of a product, as a convolution's map gets what comes of the timestep, becomes its bias; a
+ * bias that is there already becomes the residual of the row's own product. */
 #include "engine/graph/internal.h"
 
 #include <stdlib.h>
@@ -45,10 +48,21 @@ static tensor_id residual_of(const struct node *node)
     return index < node->input_count ? node->input[index] : NO_TENSOR;
 }
 
-static bool has_bias(const struct node *node)
+static bool takes_bias(const struct node *node)
 {
-    bool takes_bias = node->kind == OPERATION_LINEAR || node->kind == OPERATION_CONVOLUTION;
-    return takes_bias && node->input_count > 2 && node->input[2] != NO_TENSOR;
+    return node->kind == OPERATION_LINEAR || node->kind == OPERATION_CONVOLUTION;
+}
+
+static tensor_id bias_of(const struct node *node)
+{
+    return takes_bias(node) && node->input_count > 2 ? node->input[2] : NO_TENSOR;
+}
+
+static void set_input(struct node *node, int index, tensor_id id)
+{
+    for (int i = node->input_count; i < index; i++) node->input[i] = NO_TENSOR;
+    node->input[index] = id;
+    if (node->input_count <= index) node->input_count = index + 1;
 }
 
 /* First node of the sweep that the node belongs to: what is computed in another one is computed at another time. */
@@ -72,6 +86,11 @@ static int summand_of(const struct folding *f, tensor_id id, int first)
     return producer;
 }
 
+static bool is_before(const struct folding *f, tensor_id id, int node)
+{
+    return f->producer[graph_storage(f->graph, id)] < node;
+}
+
 /* The summand to which `added` can be given instead of adding it to alpha times `summand`; NOWHERE if there is none. */
 static int find_taker(const struct folding *f, int summand, tensor_id added, double alpha, int first)
 {
@@ -79,27 +98,27 @@ static int find_taker(const struct folding *f, int summand, tensor_id added, dou
         const struct node *node = &f->graph->nodes[summand];
         tensor_id residual = residual_of(node);
         if (residual == NO_TENSOR) {
-            bool is_there = f->producer[graph_storage(f->graph, added)] < summand;
-            return is_there && (alpha == 1.0 || !has_bias(node)) ? summand : NOWHERE;
+            return is_before(f, added, summand) && (alpha == 1.0 || bias_of(node) == NO_TENSOR) ? summand : NOWHERE;
         }
         summand = alpha == 1.0 ? summand_of(f, residual, first) : NOWHERE;
     }
     return NOWHERE;
 }
 
-/* Has `taker` add the tensor, and `summand` write the sum's memory. */
-static void fold(struct folding *f, int addition, int summand, int taker, tensor_id added, double alpha)
+static void give_residual(struct graph *graph, int taker, tensor_id added, double alpha)
+{
+    tensor_id residual = graph_reshape(graph, added, graph->tensors[graph->nodes[taker].output[0]].shape);
+    struct node *node = &graph->nodes[taker];
+    set_input(node, operation_facts(node->kind)->residual_input, residual);
+    node->attributes.alpha = alpha;
+}
+
+/* Has the summand write what the addition did. */
+static void replace_addition(struct folding *f, int addition, int summand)
 {
     struct graph *graph = f->graph;
     tensor_id sum = graph->nodes[addition].output[0], replaced = graph->nodes[summand].output[0];
-    int index = operation_facts(graph->nodes[taker].kind)->residual_input;
-    tensor_id residual = graph_reshape(graph, added, graph->tensors[graph->nodes[taker].output[0]].shape);
-    tensor_id result = graph_reshape(graph, sum, graph->tensors[replaced].shape);
-    for (int i = graph->nodes[taker].input_count; i < index; i++) graph->nodes[taker].input[i] = NO_TENSOR;
-    graph->nodes[taker].input[index] = residual;
-    graph->nodes[taker].input_count = index + 1;
-    graph->nodes[taker].attributes.alpha = alpha;
-    graph->nodes[summand].output[0] = result;
+    graph->nodes[summand].output[0] = graph_reshape(graph, sum, graph->tensors[replaced].shape);
     f->reads[graph_storage(graph, replaced)] = 0;
     f->producer[graph_storage(graph, sum)] = summand;
     f->folded[addition] = true;
@@ -115,17 +134,54 @@ static bool fold_operand(struct folding *f, int addition, int which)
     int first = sweep_first(f->graph, addition), summand = summand_of(f, node->input[which], first);
     int taker = find_taker(f, summand, added, alpha, first);
     if (taker == NOWHERE) return false;
-    fold(f, addition, summand, taker, added, alpha);
+    give_residual(f->graph, taker, added, alpha);
+    replace_addition(f, addition, summand);
     return true;
 }
 
-static bool adds_alike(const struct graph *graph, const struct node *node)
+/* Whether the product can have the row as its bias: at once, or because the row's product takes the one there is. */
+static bool make_room(struct folding *f, int product, tensor_id row, int first)
 {
+    const struct node *node = &f->graph->nodes[product];
+    tensor_id bias = bias_of(node);
+    if (!takes_bias(node) || !is_before(f, row, product)) return false;
+    if (bias == NO_TENSOR) return true;
+    if (f->graph->tensors[bias].type != f->graph->tensors[row].type) return false;
+    int taker = find_taker(f, summand_of(f, row, first), bias, 1.0, first);
+    if (taker == NOWHERE) return false;
+    give_residual(f->graph, taker, bias, 1.0);
+    return true;
+}
+
+/* Folds the row that is the second operand into the product that is the first, if it can be. */
+static void fold_row(struct folding *f, int addition)
+{
+    const struct node *node = &f->graph->nodes[addition];
+    tensor_id row = node->input[1];
+    int first = sweep_first(f->graph, addition), product = summand_of(f, node->input[0], first);
+    if (product == NOWHERE || !make_room(f, product, row, first)) return;
+    set_input(&f->graph->nodes[product], 2, row);
+    replace_addition(f, addition, product);
+}
+
+static bool is_row(const struct shape *shape, const struct shape *rows)
+{
+    return shape_elements(shape) == rows->dimension[rows->rank - 1] &&
+           shape->dimension[shape->rank - 1] == rows->dimension[rows->rank - 1];
+}
+
+static void fold_addition(struct folding *f, int index)
+{
+    const struct node *node = &f->graph->nodes[index];
     if (node->kind != OPERATION_BINARY || node->attributes.binary != BINARY_ADD || node->attributes.alpha == 0.0)
-        return false;
-    const struct tensor *a = &graph->tensors[node->input[0]], *b = &graph->tensors[node->input[1]];
-    const struct tensor *y = &graph->tensors[node->output[0]];
-    return shape_equal(&a->shape, &b->shape) && a->type == b->type && a->type == y->type;
+        return;
+    const struct tensor *a = &f->graph->tensors[node->input[0]], *b = &f->graph->tensors[node->input[1]];
+    if (a->type != b->type || a->type != f->graph->tensors[node->output[0]].type) return;
+    if (!shape_equal(&a->shape, &b->shape)) {
+        if (is_row(&b->shape, &a->shape) && node->attributes.alpha == 1.0) fold_row(f, index);
+    } else if (!fold_operand(f, index, 1)) {
+        (void)fold_operand(f, index, 0);
+    }
 }
 
 /* Nodes that stay among the first `count`. */
@@ -157,8 +213,7 @@ status graph_fold_additions(struct graph *graph)
     struct folding f = {.graph = graph};
     status result = prepare(&f);
     if (result.code == STATUS_OK) {
-        for (int n = 0; n < graph->node_count && graph->state.code == STATUS_OK; n++)
-            if (adds_alike(graph, &graph->nodes[n]) && !fold_operand(&f, n, 1)) (void)fold_operand(&f, n, 0);
+        for (int n = 0; n < graph->node_count && graph->state.code == STATUS_OK; n++) fold_addition(&f, n);
         graph->additions_folded = true;
         remove_folded(&f);
         result = graph->state;
