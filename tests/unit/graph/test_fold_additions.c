@@ -89,22 +89,26 @@ enum { KEEP, FOLD, FOLD_AND_RECOMPUTE };
 /* Where a block begins: something that is no product on the way back, and two norms. */
 static tensor_id begin_block(struct graph *graph, tensor_id x, int block)
 {
-    if (block == 0) return tanh_of(graph, x);
+    if (block == 1) return tanh_of(graph, x);
     char gamma[32], beta[32];
     snprintf(gamma, sizeof gamma, "gamma%d", block);
     snprintf(beta, sizeof beta, "beta%d", block);
     tensor_id scale = graph_constant(graph, gamma, SHAPE1(WIDTH)), shift = graph_constant(graph, beta, SHAPE1(WIDTH));
-    return block == 1 ? graph_layer_norm(graph, x, scale, shift, 1e-5)
+    return block == 0 ? graph_layer_norm(graph, x, scale, shift, 1e-5)
                       : graph_group_norm(graph, x, scale, shift, 2, 1e-5, true);
 }
 
-/* Two gated, adapted linear layers and an adapted convolution, each a residual block; the convolution sees the tokens
- * as a map, so that gradients are added in another shape than the products have. */
+/* An adapted convolution and two gated, adapted linear layers, each a residual block. The convolution sees the tokens
+ * as a map, so that its result and its input's gradient are added in another shape than they have; the first block that
+ * can be computed again holds it and the first linear layer. */
 static struct model build_model(int way)
 {
     struct model model = {.graph = new_graph()};
     struct graph *graph = model.graph;
-    tensor_id x = model.x = tokens_input(graph, "x"), h;
+    model.x = tokens_input(graph, "x");
+    tensor_id h = graph_reshape(graph, begin_block(graph, model.x, 2), SHAPE4(BATCH, SIDE, SIDE, WIDTH));
+    h = graph_reshape(graph, adapted_convolution(graph, h), SHAPE3(BATCH, TOKENS, WIDTH));
+    tensor_id x = graph_add(graph, h, model.x);
     for (int block = 0; block < 2; block++) {
         char name[3][32];
         for (int i = 0; i < 3; i++) snprintf(name[i], sizeof name[i], "linear%d.%d", block, i);
@@ -114,9 +118,7 @@ static struct model build_model(int way)
         x = graph_add(graph, x, adapted_linear(graph, h, name[2]));
         graph_end_block(graph);
     }
-    h = graph_reshape(graph, begin_block(graph, x, 2), SHAPE4(BATCH, SIDE, SIDE, WIDTH));
-    h = graph_reshape(graph, adapted_convolution(graph, h), SHAPE3(BATCH, TOKENS, WIDTH));
-    model.output = graph_output(graph, graph_add(graph, h, x), "output");
+    model.output = graph_output(graph, x, "output");
     must(graph_differentiate_one(graph, model.output, model.x, &model.cotangent, &model.gradient));
     if (way != KEEP) must(graph_fold_additions(graph));
     if (way == FOLD_AND_RECOMPUTE) must(graph_recompute_blocks(graph));
