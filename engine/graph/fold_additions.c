@@ -97,9 +97,8 @@ static int find_taker(const struct folding *f, int summand, tensor_id added, dou
     while (summand != NOWHERE) {
         const struct node *node = &f->graph->nodes[summand];
         tensor_id residual = residual_of(node);
-        if (residual == NO_TENSOR) {
+        if (residual == NO_TENSOR)
             return is_before(f, added, summand) && (alpha == 1.0 || bias_of(node) == NO_TENSOR) ? summand : NOWHERE;
-        }
         summand = alpha == 1.0 ? summand_of(f, residual, first) : NOWHERE;
     }
     return NOWHERE;
