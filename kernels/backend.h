@@ -31,6 +31,9 @@ struct backend_interface {
     /* Whether the operations that may have a residual take it. */
     bool adds_residual;
 
+    /* What a person should know of this device, a sentence; NULL: nothing. */
+    const char *remark;
+
     /* Pixels of pictures that are worth decoding at once: fewer leave the device idle, more only take memory. */
     int64_t pixels_at_once;
 

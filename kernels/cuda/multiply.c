@@ -17,7 +17,9 @@ static int library_type(enum element_type type)
  * type. */
 static bool library_can(const struct product *product)
 {
-    if (product->a.layout == OPERAND_WINDOWS || product->b.layout == OPERAND_WINDOWS || product->taps > 1) return false;
+    if (product->a.layout == OPERAND_WINDOWS || product->b.layout == OPERAND_WINDOWS || product->taps > 1 ||
+        product->patches.size > 0)
+        return false;
     if (product->a.array.type != product->b.array.type) return false;
     if (product->c.type != product->a.array.type && product->c.type != ELEMENT_F32) return false;
     if (product->residual.data && product->residual.type != product->c.type) return false;
@@ -96,7 +98,7 @@ status multiplication_prepare(struct cuda_backend *backend, const struct product
 {
     memset(multiplication, 0, sizeof *multiplication);
     multiplication->product = *product;
-    plan_product(&multiplication->product, backend->multiprocessors);
+    plan_product(&multiplication->product, &backend->product_device);
     *scratch_bytes = product_scratch(&multiplication->product);
     if (!library_can(product) || !cuda_matrix_library(backend)) return status_ok();
     if (describe(&backend->library, multiplication) || choose(backend, multiplication))
