@@ -28,7 +28,7 @@ struct backend_interface {
     /* Whether convolutions have the attribute `doubled`. */
     bool folds_upsampling;
 
-    /* Whether products take a residual. */
+    /* Whether the operations that may have a residual take it. */
     bool adds_residual;
 
     /* What a person should know of this device, a sentence; NULL: nothing. */

@@ -468,7 +468,7 @@ static const char *check_residual(const struct operation *o)
     const struct operand *residual = operation_residual(o);
     if (!residual) return NULL;
     if (!same_shape(residual, &o->output[0])) return "residual and output differ in shape";
-    return o->attributes.alpha == 0 ? "the product beside a residual has the factor 0" : NULL;
+    return o->attributes.alpha == 0 ? "what is beside the residual has the factor 0" : NULL;
 }
 
 static const char *check_operands(const struct operation *o)

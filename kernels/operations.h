@@ -26,7 +26,7 @@ enum element_type { ELEMENT_F32, ELEMENT_F16, ELEMENT_BF16, ELEMENT_F64, ELEMENT
 /* Bytes of one element. */
 size_t element_size(enum element_type type);
 
-enum { MAXIMUM_RANK = 4, MAXIMUM_INPUTS = 6, MAXIMUM_OUTPUTS = 3 };
+enum { MAXIMUM_RANK = 4, MAXIMUM_INPUTS = 7, MAXIMUM_OUTPUTS = 3 };
 
 struct shape {
     int rank; /* 1..MAXIMUM_RANK */
@@ -59,11 +59,11 @@ enum operation_kind {
     /* x[B,...,C] in `groups` groups of channels over all positions, epsilon, gamma[C], beta[C]; SiLU on the result
      * when `fused_silu`.  inputs: x, gamma, beta; outputs: y, mean[B,groups] (exact), rstd[B,groups] (exact) */
     OPERATION_GROUP_NORM,
-    /* inputs: dy, x, gamma, beta, mean, rstd; outputs: dx */
+    /* inputs: dy, x, gamma, beta, mean, rstd, [r]; outputs: dx; residual r and alpha as for LINEAR */
     OPERATION_GROUP_NORM_VJP,
     /* over the last dimension.  inputs: x, gamma, beta; outputs: y, mean[rows] (exact), rstd[rows] (exact) */
     OPERATION_LAYER_NORM,
-    /* inputs: dy, x, gamma, mean, rstd; outputs: dx */
+    /* inputs: dy, x, gamma, mean, rstd, [r]; outputs: dx; residual r and alpha as for LINEAR */
     OPERATION_LAYER_NORM_VJP,
     /* softmax(scale q k^T) v by heads; the T x T matrix is never stored.
      * inputs: q[B,Tq,heads*d], k[B,Tk,heads*d], v[B,Tk,heads*d]; outputs: o[B,Tq,heads*d],

@@ -1,9 +1,13 @@
-/* Additions folded into the products whose results they add, for backends that can: a residual connection, the part of
- * an adapter or one more use of a tensor on the way back then costs no pass over memory of its own.
+/* Additions folded into the operations whose results they add, for backends that can: a residual connection, the part
+ * of an adapter or one more use of a tensor on the way back then costs no pass over memory of its own.
  *
- * An addition r + alpha p of a product p that nobody else reads becomes the product's residual, if r is computed before
- * the product. Where p has a residual already, as in r + (base + alpha correction), r goes to the product that this one
- * is, and so on: a sum of products is a chain in which each takes the one before as its residual. */
+ * Of an addition r + alpha s, s is a summand if its operation takes a residual (a matrix product, the derivative of a
+ * norm) and nobody else reads it; r becomes its residual, if r is computed before it. Where s has one already, as in
+ * r + (base + alpha correction), r goes to the summand that this one is, and so on: a sum of several is a chain in
+ * which each takes the one before.
+ *
+ * One row added to all rows of a product, as a convolution's map gets what comes of the timestep, becomes its bias; a
+ * bias that is there already becomes the residual of the row's own product. */
 #include "engine/graph/internal.h"
 
 #include <stdlib.h>
@@ -15,7 +19,7 @@ struct folding {
     struct graph *graph;
     int *reads;    /* by storage: operands that it is */
     int *producer; /* by storage: the last node that writes it; NOWHERE: none */
-    bool *folded;  /* by node: an addition that a product makes */
+    bool *folded;  /* by node: an addition that a summand makes itself */
 };
 
 static status prepare(struct folding *f)
@@ -44,10 +48,21 @@ static tensor_id residual_of(const struct node *node)
     return index < node->input_count ? node->input[index] : NO_TENSOR;
 }
 
-static bool has_bias(const struct node *node)
+static bool takes_bias(const struct node *node)
 {
-    bool takes_bias = node->kind == OPERATION_LINEAR || node->kind == OPERATION_CONVOLUTION;
-    return takes_bias && node->input_count > 2 && node->input[2] != NO_TENSOR;
+    return node->kind == OPERATION_LINEAR || node->kind == OPERATION_CONVOLUTION;
+}
+
+static tensor_id bias_of(const struct node *node)
+{
+    return takes_bias(node) && node->input_count > 2 ? node->input[2] : NO_TENSOR;
+}
+
+static void set_input(struct node *node, int index, tensor_id id)
+{
+    for (int i = node->input_count; i < index; i++) node->input[i] = NO_TENSOR;
+    node->input[index] = id;
+    if (node->input_count <= index) node->input_count = index + 1;
 }
 
 /* First node of the sweep that the node belongs to: what is computed in another one is computed at another time. */
@@ -60,8 +75,8 @@ static int sweep_first(const struct graph *graph, int index)
     return first;
 }
 
-/* The product of this sweep whose result the tensor is, read by one operand alone; NOWHERE if it is none. */
-static int product_of(const struct folding *f, tensor_id id, int first)
+/* The summand of this sweep that the tensor is, read by one operand alone; NOWHERE if it is none. */
+static int summand_of(const struct folding *f, tensor_id id, int first)
 {
     tensor_id storage = graph_storage(f->graph, id);
     const struct tensor *tensor = &f->graph->tensors[storage];
@@ -71,59 +86,101 @@ static int product_of(const struct folding *f, tensor_id id, int first)
     return producer;
 }
 
-/* The product to which `added` can be given instead of adding it to alpha times the result of `product`. */
-static int find_taker(const struct folding *f, int product, tensor_id added, double alpha, int first)
+static bool is_before(const struct folding *f, tensor_id id, int node)
 {
-    while (product != NOWHERE) {
-        const struct node *node = &f->graph->nodes[product];
+    return f->producer[graph_storage(f->graph, id)] < node;
+}
+
+/* The summand to which `added` can be given instead of adding it to alpha times `summand`; NOWHERE if there is none. */
+static int find_taker(const struct folding *f, int summand, tensor_id added, double alpha, int first)
+{
+    while (summand != NOWHERE) {
+        const struct node *node = &f->graph->nodes[summand];
         tensor_id residual = residual_of(node);
-        if (residual == NO_TENSOR) {
-            bool is_there = f->producer[graph_storage(f->graph, added)] < product;
-            return is_there && (alpha == 1.0 || !has_bias(node)) ? product : NOWHERE;
-        }
-        product = alpha == 1.0 ? product_of(f, residual, first) : NOWHERE;
+        if (residual == NO_TENSOR)
+            return is_before(f, added, summand) && (alpha == 1.0 || bias_of(node) == NO_TENSOR) ? summand : NOWHERE;
+        summand = alpha == 1.0 ? summand_of(f, residual, first) : NOWHERE;
     }
     return NOWHERE;
 }
 
-/* Has product `taker` add the tensor, and `product` write the sum's memory. */
-static void fold(struct folding *f, int addition, int product, int taker, tensor_id added, double alpha)
+static void give_residual(struct graph *graph, int taker, tensor_id added, double alpha)
+{
+    tensor_id residual = graph_reshape(graph, added, graph->tensors[graph->nodes[taker].output[0]].shape);
+    struct node *node = &graph->nodes[taker];
+    set_input(node, operation_facts(node->kind)->residual_input, residual);
+    node->attributes.alpha = alpha;
+}
+
+/* Has the summand write what the addition did. */
+static void replace_addition(struct folding *f, int addition, int summand)
 {
     struct graph *graph = f->graph;
-    tensor_id sum = graph->nodes[addition].output[0], replaced = graph->nodes[product].output[0];
-    int index = operation_facts(graph->nodes[taker].kind)->residual_input;
-    tensor_id residual = graph_reshape(graph, added, graph->tensors[graph->nodes[taker].output[0]].shape);
-    tensor_id result = graph_reshape(graph, sum, graph->tensors[replaced].shape);
-    graph->nodes[taker].input[index] = residual;
-    graph->nodes[taker].input_count = index + 1;
-    graph->nodes[taker].attributes.alpha = alpha;
-    graph->nodes[product].output[0] = result;
+    tensor_id sum = graph->nodes[addition].output[0], replaced = graph->nodes[summand].output[0];
+    graph->nodes[summand].output[0] = graph_reshape(graph, sum, graph->tensors[replaced].shape);
     f->reads[graph_storage(graph, replaced)] = 0;
-    f->producer[graph_storage(graph, sum)] = product;
+    f->producer[graph_storage(graph, sum)] = summand;
     f->folded[addition] = true;
 }
 
-/* Whether the addition becomes part of the product that operand `which` is. */
+/* Whether the addition could be folded into the summand that operand `which` is. */
 static bool fold_operand(struct folding *f, int addition, int which)
 {
     const struct node *node = &f->graph->nodes[addition];
     tensor_id added = node->input[1 - which];
     double alpha = which == 1 ? node->attributes.alpha : 1.0;
     if (which == 0 && node->attributes.alpha != 1.0) return false;
-    int first = sweep_first(f->graph, addition), product = product_of(f, node->input[which], first);
-    int taker = find_taker(f, product, added, alpha, first);
+    int first = sweep_first(f->graph, addition), summand = summand_of(f, node->input[which], first);
+    int taker = find_taker(f, summand, added, alpha, first);
     if (taker == NOWHERE) return false;
-    fold(f, addition, product, taker, added, alpha);
+    give_residual(f->graph, taker, added, alpha);
+    replace_addition(f, addition, summand);
     return true;
 }
 
-static bool adds_alike(const struct graph *graph, const struct node *node)
+/* Whether the product can have the row as its bias: at once, or because the row's product takes the one there is. */
+static bool make_room(struct folding *f, int product, tensor_id row, int first)
 {
+    const struct node *node = &f->graph->nodes[product];
+    tensor_id bias = bias_of(node);
+    if (!takes_bias(node) || !is_before(f, row, product)) return false;
+    if (bias == NO_TENSOR) return true;
+    if (f->graph->tensors[bias].type != f->graph->tensors[row].type) return false;
+    int taker = find_taker(f, summand_of(f, row, first), bias, 1.0, first);
+    if (taker == NOWHERE) return false;
+    give_residual(f->graph, taker, bias, 1.0);
+    return true;
+}
+
+/* Folds the row that is the second operand into the product that is the first, if it can be. */
+static void fold_row(struct folding *f, int addition)
+{
+    const struct node *node = &f->graph->nodes[addition];
+    tensor_id row = node->input[1];
+    int first = sweep_first(f->graph, addition), product = summand_of(f, node->input[0], first);
+    if (product == NOWHERE || !make_room(f, product, row, first)) return;
+    set_input(&f->graph->nodes[product], 2, row);
+    replace_addition(f, addition, product);
+}
+
+static bool is_row(const struct shape *shape, const struct shape *rows)
+{
+    return shape_elements(shape) == rows->dimension[rows->rank - 1] &&
+           shape->dimension[shape->rank - 1] == rows->dimension[rows->rank - 1];
+}
+
+static void fold_addition(struct folding *f, int index)
+{
+    const struct node *node = &f->graph->nodes[index];
     if (node->kind != OPERATION_BINARY || node->attributes.binary != BINARY_ADD || node->attributes.alpha == 0.0)
-        return false;
-    const struct tensor *a = &graph->tensors[node->input[0]], *b = &graph->tensors[node->input[1]];
-    const struct tensor *y = &graph->tensors[node->output[0]];
-    return shape_equal(&a->shape, &b->shape) && a->type == b->type && a->type == y->type;
+        return;
+    const struct tensor *a = &f->graph->tensors[node->input[0]], *b = &f->graph->tensors[node->input[1]];
+    if (a->type != b->type || a->type != f->graph->tensors[node->output[0]].type) return;
+    if (!shape_equal(&a->shape, &b->shape)) {
+        if (is_row(&b->shape, &a->shape) && node->attributes.alpha == 1.0) fold_row(f, index);
+    } else if (!fold_operand(f, index, 1)) {
+        (void)fold_operand(f, index, 0);
+    }
 }
 
 /* Nodes that stay among the first `count`. */
@@ -155,8 +212,7 @@ status graph_fold_additions(struct graph *graph)
     struct folding f = {.graph = graph};
     status result = prepare(&f);
     if (result.code == STATUS_OK) {
-        for (int n = 0; n < graph->node_count && graph->state.code == STATUS_OK; n++)
-            if (adds_alike(graph, &graph->nodes[n]) && !fold_operand(&f, n, 1)) (void)fold_operand(&f, n, 0);
+        for (int n = 0; n < graph->node_count && graph->state.code == STATUS_OK; n++) fold_addition(&f, n);
         graph->additions_folded = true;
         remove_folded(&f);
         result = graph->state;

@@ -3,7 +3,7 @@
  * What the backward sweep reads of the forward sweep goes to the saved region, side by side, and what any later sweep
  * reads of the opening to the standing region. Everything else is placed in the work region, each sweep on its own: at
  * every node the results take the best fitting hole, and what was read for the last time leaves one (as in ggml's
- * allocator). An element-wise result takes over the memory of an operand that dies there. */
+ * allocator). A result takes over the memory of an operand that dies there, where the operation can work in place. */
 #include "engine/graph/internal.h"
 
 #include <stdlib.h>

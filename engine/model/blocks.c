@@ -88,9 +88,10 @@ tensor_id block_residual(struct block_builder *builder, tensor_id x, tensor_id t
     FORMAT_NAME(module, name);
     struct graph *graph = builder->graph;
     tensor_id h = layer_group_norm(graph, x, builder->norm_groups, builder->norm_epsilon, true, "%s.norm1", module);
+    tensor_id shift = NO_TENSOR; /* computed before the convolution, which can then take it as its bias */
+    if (time != NO_TENSOR) shift = block_linear(builder, time, outputs, true, "%s.time_emb_proj", module);
     h = block_convolution(builder, h, outputs, 3, 1, "%s.conv1", module);
     if (time != NO_TENSOR) {
-        tensor_id shift = block_linear(builder, time, outputs, true, "%s.time_emb_proj", module);
         int64_t batch = tensor_dimension(graph, time, 0);
         h = graph_add(graph, h, graph_reshape(graph, shift, SHAPE4(batch, (int64_t)1, (int64_t)1, outputs)));
     }

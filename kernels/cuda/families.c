@@ -322,7 +322,8 @@ static status run_group_norm_vjp(struct cuda_backend *backend, const struct kern
 {
     launch_group_norm_vjp(backend->stream, group_norm_of(kernel), input_array(kernel, call, 0),
                           input_array(kernel, call, 1), input_array(kernel, call, 2), input_array(kernel, call, 3),
-                          call->inputs[4], call->inputs[5], output_array(kernel, call, 0), call->scratch);
+                          call->inputs[4], call->inputs[5], input_array(kernel, call, 6),
+                          (float)kernel->operation.attributes.alpha, output_array(kernel, call, 0), call->scratch);
     return status_ok();
 }
 
@@ -350,8 +351,9 @@ static status run_layer_norm_vjp(struct cuda_backend *backend, const struct kern
 {
     const struct shape *x = input_shape(kernel, 1);
     launch_layer_norm_vjp(backend->stream, input_array(kernel, call, 0), input_array(kernel, call, 1),
-                          input_array(kernel, call, 2), call->inputs[3], call->inputs[4], output_array(kernel, call, 0),
-                          row_count(x), last_dimension(x));
+                          input_array(kernel, call, 2), call->inputs[3], call->inputs[4], input_array(kernel, call, 5),
+                          (float)kernel->operation.attributes.alpha, output_array(kernel, call, 0), row_count(x),
+                          last_dimension(x));
     return status_ok();
 }
 

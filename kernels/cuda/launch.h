@@ -111,13 +111,15 @@ size_t group_norm_scratch(const struct group_norm *norm);
 /* mean and rstd [batch, groups] may be NULL. */
 void launch_group_norm(cudaStream_t stream, struct group_norm norm, struct array x, struct array gamma,
                        struct array beta, struct array y, float *mean, float *rstd, void *scratch);
+/* dx = factor times the gradient + residual, where there is one; it may be dx. */
 void launch_group_norm_vjp(cudaStream_t stream, struct group_norm norm, struct array dy, struct array x,
-                           struct array gamma, struct array beta, const float *mean, const float *rstd, struct array dx,
-                           void *scratch);
+                           struct array gamma, struct array beta, const float *mean, const float *rstd,
+                           struct array residual, float factor, struct array dx, void *scratch);
 void launch_layer_norm(cudaStream_t stream, struct array x, struct array gamma, struct array beta, struct array y,
                        float *mean, float *rstd, int64_t rows, int64_t width, float epsilon);
 void launch_layer_norm_vjp(cudaStream_t stream, struct array dy, struct array x, struct array gamma, const float *mean,
-                           const float *rstd, struct array dx, int64_t rows, int64_t width);
+                           const float *rstd, struct array residual, float factor, struct array dx, int64_t rows,
+                           int64_t width);
 void launch_normalize(cudaStream_t stream, struct array x, struct array y, int64_t rows, int64_t width, float epsilon);
 void launch_normalize_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx, int64_t rows,
                           int64_t width, float epsilon);

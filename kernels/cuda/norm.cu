@@ -15,6 +15,26 @@ DEVICE float silu_derivative(float x)
     return s * (1.0f + x * (1.0f - s));
 }
 
+/* What a backward pass adds to its gradient times a factor; data NULL: nothing. */
+struct addition {
+    struct array residual;
+    float factor;
+};
+
+/* For up to 8 elements from `index` on. */
+DEVICE void add(const struct addition &addition, int64_t index, int count, bool wide, float value[WIDTH])
+{
+    float residual[WIDTH];
+    if (!addition.residual.data) return;
+    load_some(addition.residual, index, count, wide, residual);
+    for (int i = 0; i < WIDTH; i++) value[i] = addition.factor * value[i] + residual[i];
+}
+
+static bool fits(const struct array &array)
+{
+    return !array.data || is_aligned(array);
+}
+
 /* ---- group normalisation ---- */
 
 /* The two sums of each group that the forward and the backward formula need, by parts of the positions:
@@ -27,6 +47,7 @@ struct group_sums {
 
 struct group_arrays {
     struct array dy, x, gamma, beta, y; /* y: the output, dx in the backward pass */
+    struct addition addition;           /* its residual may be y */
 };
 
 /* The channels that this thread owns within a block: a vector of `width`, every `rows`-th position from `row` on. */
@@ -181,6 +202,7 @@ group_apply_kernel(struct group_norm norm, struct group_arrays arrays, struct gr
             x[i] = norm.fused_silu ? value * sigmoid(value) : value;
         }
     }
+    if (backward) add(arrays.addition, index, width, width == WIDTH, x);
     store_some(arrays.y, index, width, width == WIDTH, x);
 }
 
@@ -209,8 +231,8 @@ template <bool backward>
 static void run_group_norm(cudaStream_t stream, struct group_norm norm, struct group_arrays arrays,
                            struct group_sums sums)
 {
-    bool wide = norm.channels % WIDTH == 0 && is_aligned(arrays.x) && is_aligned(arrays.y) &&
-                (!backward || is_aligned(arrays.dy));
+    bool wide = norm.channels % WIDTH == 0 && is_aligned(arrays.x) && is_aligned(arrays.y) && fits(arrays.dy) &&
+                fits(arrays.addition.residual);
     int width = wide ? WIDTH : 1, vectors = (int)(norm.channels / width);
     int rows = THREADS / (vectors < THREADS ? vectors : THREADS);
     size_t shared_bytes = 2 * (size_t)rows * (size_t)norm.channels * sizeof(float);
@@ -227,18 +249,18 @@ extern "C" void launch_group_norm(cudaStream_t stream, struct group_norm norm, s
 {
     float *space = (float *)scratch;
     int64_t groups = norm.batch * norm.groups;
-    struct group_arrays arrays = {{}, x, gamma, beta, y};
+    struct group_arrays arrays = {{}, x, gamma, beta, y, {}};
     struct group_sums sums = {space + 4 * groups, mean ? mean : space, rstd ? rstd : space + groups, nullptr};
     run_group_norm<false>(stream, norm, arrays, sums);
 }
 
 extern "C" void launch_group_norm_vjp(cudaStream_t stream, struct group_norm norm, struct array dy, struct array x,
                                       struct array gamma, struct array beta, const float *mean, const float *rstd,
-                                      struct array dx, void *scratch)
+                                      struct array residual, float factor, struct array dx, void *scratch)
 {
     float *space = (float *)scratch;
     int64_t groups = norm.batch * norm.groups;
-    struct group_arrays arrays = {dy, x, gamma, beta, dx};
+    struct group_arrays arrays = {dy, x, gamma, beta, dx, {residual, factor}};
     struct group_sums sums = {space + 4 * groups, (float *)mean, (float *)rstd, space};
     run_group_norm<true>(stream, norm, arrays, sums);
 }
@@ -250,6 +272,7 @@ struct rows {
     float *mean, *rstd;
     int64_t count, width;
     float epsilon;
+    struct addition addition; /* its residual may be y */
     bool wide;
 };
 
@@ -319,7 +342,9 @@ KERNEL(ROW_WARPS *WARP_THREADS) layer_norm_vjp_kernel(struct rows rows)
                 }
                 value[i] = rstd * (g - sum - normal * product);
             }
-            if (pass == 1) store_some(rows.y, index, own, rows.wide, value);
+            if (pass == 0) continue;
+            add(rows.addition, index, own, rows.wide, value);
+            store_some(rows.y, index, own, rows.wide, value);
         }
         if (pass == 0) {
             sum = warp_sum(sum) / (float)rows.width;
@@ -362,43 +387,39 @@ template <bool backward> KERNEL(ROW_WARPS *WARP_THREADS) normalize_kernel(struct
     }
 }
 
-static bool fits(const struct array &array)
-{
-    return !array.data || is_aligned(array);
-}
-
 static void launch_rows(cudaStream_t stream, void (*kernel)(struct rows), struct rows rows)
 {
-    rows.wide =
-        rows.width % WIDTH == 0 && fits(rows.dy) && fits(rows.x) && fits(rows.gamma) && fits(rows.beta) && fits(rows.y);
+    rows.wide = rows.width % WIDTH == 0 && fits(rows.dy) && fits(rows.x) && fits(rows.gamma) && fits(rows.beta) &&
+                fits(rows.addition.residual) && fits(rows.y);
     launch(kernel, dim3(blocks_for(rows.count, ROW_WARPS)), ROW_WARPS * WARP_THREADS, 0, stream, rows);
 }
 
 extern "C" void launch_layer_norm(cudaStream_t stream, struct array x, struct array gamma, struct array beta,
                                   struct array y, float *mean, float *rstd, int64_t rows, int64_t width, float epsilon)
 {
-    struct rows arguments = {{}, x, gamma, beta, y, mean, rstd, rows, width, epsilon, false};
+    struct rows arguments = {{}, x, gamma, beta, y, mean, rstd, rows, width, epsilon, {}, false};
     launch_rows(stream, layer_norm_kernel, arguments);
 }
 
 extern "C" void launch_layer_norm_vjp(cudaStream_t stream, struct array dy, struct array x, struct array gamma,
-                                      const float *mean, const float *rstd, struct array dx, int64_t rows,
-                                      int64_t width)
+                                      const float *mean, const float *rstd, struct array residual, float factor,
+                                      struct array dx, int64_t rows, int64_t width)
 {
-    struct rows arguments = {dy, x, gamma, {}, dx, (float *)mean, (float *)rstd, rows, width, 0.0f, false};
+    struct rows arguments = {
+        dy, x, gamma, {}, dx, (float *)mean, (float *)rstd, rows, width, 0.0f, {residual, factor}, false};
     launch_rows(stream, layer_norm_vjp_kernel, arguments);
 }
 
 extern "C" void launch_normalize(cudaStream_t stream, struct array x, struct array y, int64_t rows, int64_t width,
                                  float epsilon)
 {
-    struct rows arguments = {{}, x, {}, {}, y, nullptr, nullptr, rows, width, epsilon, false};
+    struct rows arguments = {{}, x, {}, {}, y, nullptr, nullptr, rows, width, epsilon, {}, false};
     launch_rows(stream, normalize_kernel<false>, arguments);
 }
 
 extern "C" void launch_normalize_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx,
                                      int64_t rows, int64_t width, float epsilon)
 {
-    struct rows arguments = {dy, x, {}, {}, dx, nullptr, nullptr, rows, width, epsilon, false};
+    struct rows arguments = {dy, x, {}, {}, dx, nullptr, nullptr, rows, width, epsilon, {}, false};
     launch_rows(stream, normalize_kernel<true>, arguments);
 }

@@ -64,7 +64,7 @@ static void add_to_weight(const struct arrays *arrays, const struct products *p)
 status reference_convolution(const struct call *call)
 {
     const double *bias = call->operation->input_count > 2 ? input(call, 2) : NULL, *residual = residual_input(call);
-    struct arrays arrays = {input(call, 0), input(call, 1), output(call, 0), product_factor(call)};
+    struct arrays arrays = {input(call, 0), input(call, 1), output(call, 0), result_factor(call)};
     int64_t channels = last_dimension(output_shape(call, 0));
     for (int64_t i = 0; i < shape_elements(output_shape(call, 0)); i++)
         arrays.result[i] = (bias ? bias[i % channels] : 0) + (residual ? residual[i] : 0);
@@ -76,7 +76,7 @@ status reference_convolution(const struct call *call)
 status reference_convolution_vjp_input(const struct call *call)
 {
     const double *residual = residual_input(call);
-    struct arrays arrays = {input(call, 0), input(call, 1), output(call, 0), product_factor(call)};
+    struct arrays arrays = {input(call, 0), input(call, 1), output(call, 0), result_factor(call)};
     for (int64_t i = 0; i < shape_elements(output_shape(call, 0)); i++) arrays.result[i] = residual ? residual[i] : 0;
     visit_products(&call->operation->attributes, output_shape(call, 0), input_shape(call, 1), input_shape(call, 0),
                    add_to_x, &arrays);

@@ -5,7 +5,7 @@ status reference_linear(const struct call *call)
     const double *x = input(call, 0), *weight = input(call, 1);
     const double *bias = call->operation->input_count > 2 ? input(call, 2) : NULL;
     const double *residual = residual_input(call);
-    double *y = output(call, 0), factor = product_factor(call);
+    double *y = output(call, 0), factor = result_factor(call);
     int64_t rows = row_count(input_shape(call, 0)), in = last_dimension(input_shape(call, 0));
     int64_t out = last_dimension(output_shape(call, 0));
     for (int64_t row = 0; row < rows; row++)
@@ -21,7 +21,7 @@ status reference_linear(const struct call *call)
 status reference_linear_vjp_input(const struct call *call)
 {
     const double *dy = input(call, 0), *weight = input(call, 1), *residual = residual_input(call);
-    double *dx = output(call, 0), factor = product_factor(call);
+    double *dx = output(call, 0), factor = result_factor(call);
     int64_t rows = row_count(input_shape(call, 0)), out = last_dimension(input_shape(call, 0));
     int64_t in = last_dimension(output_shape(call, 0));
     for (int64_t row = 0; row < rows; row++)

@@ -53,24 +53,42 @@ static void normalize_group(const struct group *group, const double *x, const do
         }
 }
 
-/* With n the normalised values and g = dy gamma: dx = rstd (g - mean(g) - n mean(g n)). */
-static void normalize_group_vjp(const struct group *group, const double *dy, const double *x, const double *gamma,
-                                const double *beta, double mean, double rstd, bool fused_silu, double *dx)
+/* Operands of the backward pass; of the statistics the group's own. */
+struct backward {
+    const double *dy, *x, *gamma, *beta, *residual;
+    double mean, rstd, factor; /* factor: of the gradient beside the residual */
+    bool fused_silu;
+};
+
+static double normal_of(const struct backward *b, int64_t i)
+{
+    return (b->x[i] - b->mean) * b->rstd;
+}
+
+/* dy gamma, times the derivative of SiLU where that is fused. */
+static double scaled_cotangent(const struct backward *b, int64_t i, int64_t channel)
+{
+    double g = b->dy[i] * b->gamma[channel];
+    return b->fused_silu ? g * silu_derivative(normal_of(b, i) * b->gamma[channel] + b->beta[channel]) : g;
+}
+
+/* With n the normalised values and g = dy gamma: dx = rstd (g - mean(g) - n mean(g n)). dx may be the residual. */
+static void normalize_group_vjp(const struct group *group, const struct backward *b, double *dx)
 {
     double sum = 0, product = 0, count = (double)(group->positions * group->width);
     for (int64_t p = 0; p < group->positions; p++)
         for (int64_t c = 0; c < group->width; c++) {
-            int64_t i = group->first + p * group->stride + c, channel = group->first_channel + c;
-            double normal = (x[i] - mean) * rstd, g = dy[i] * gamma[channel];
-            if (fused_silu) g *= silu_derivative(normal * gamma[channel] + beta[channel]);
-            dx[i] = g;
+            int64_t i = group->first + p * group->stride + c;
+            double g = scaled_cotangent(b, i, group->first_channel + c);
             sum += g;
-            product += g * normal;
+            product += g * normal_of(b, i);
         }
     for (int64_t p = 0; p < group->positions; p++)
         for (int64_t c = 0; c < group->width; c++) {
             int64_t i = group->first + p * group->stride + c;
-            dx[i] = rstd * (dx[i] - sum / count - (x[i] - mean) * rstd * product / count);
+            double g = scaled_cotangent(b, i, group->first_channel + c);
+            double gradient = b->rstd * (g - sum / count - normal_of(b, i) * product / count);
+            dx[i] = b->factor * gradient + (b->residual ? b->residual[i] : 0);
         }
 }
 
@@ -97,8 +115,16 @@ status reference_group_norm_vjp(const struct call *call)
     const struct shape *shape = input_shape(call, 1);
     for (int64_t i = 0; i < shape->dimension[0] * attributes->groups; i++) {
         struct group group = group_of(shape, attributes->groups, i / attributes->groups, i % attributes->groups);
-        normalize_group_vjp(&group, input(call, 0), input(call, 1), input(call, 2), input(call, 3), input(call, 4)[i],
-                            input(call, 5)[i], attributes->fused_silu, output(call, 0));
+        const struct backward backward = {.dy = input(call, 0),
+                                          .x = input(call, 1),
+                                          .gamma = input(call, 2),
+                                          .beta = input(call, 3),
+                                          .residual = residual_input(call),
+                                          .mean = input(call, 4)[i],
+                                          .rstd = input(call, 5)[i],
+                                          .factor = result_factor(call),
+                                          .fused_silu = attributes->fused_silu};
+        normalize_group_vjp(&group, &backward, output(call, 0));
     }
     return status_ok();
 }
@@ -129,8 +155,14 @@ status reference_layer_norm_vjp(const struct call *call)
 {
     for (int64_t row = 0; row < row_count(input_shape(call, 1)); row++) {
         struct group group = row_group(input_shape(call, 1), row);
-        normalize_group_vjp(&group, input(call, 0), input(call, 1), input(call, 2), NULL, input(call, 3)[row],
-                            input(call, 4)[row], false, output(call, 0));
+        const struct backward backward = {.dy = input(call, 0),
+                                          .x = input(call, 1),
+                                          .gamma = input(call, 2),
+                                          .residual = residual_input(call),
+                                          .mean = input(call, 3)[row],
+                                          .rstd = input(call, 4)[row],
+                                          .factor = result_factor(call)};
+        normalize_group_vjp(&group, &backward, output(call, 0));
     }
     return status_ok();
 }

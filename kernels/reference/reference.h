@@ -45,8 +45,8 @@ static inline const double *residual_input(const struct call *call)
                                                : NULL;
 }
 
-/* The factor of a product beside what is added to it. */
-static inline double product_factor(const struct call *call)
+/* The factor of the result beside what is added to it. */
+static inline double result_factor(const struct call *call)
 {
     return operation_residual(call->operation) ? call->operation->attributes.alpha : 1;
 }
