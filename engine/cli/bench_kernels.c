@@ -62,26 +62,59 @@ static const char *type_name(enum element_type type)
     return "int32";
 }
 
+/* Rates in units that leave digits before the point. */
+static bool in_teraflops(const struct machine_peaks *peaks)
+{
+    return peaks->flops_per_second >= 1e12;
+}
+
+static double flops_unit(const struct machine_peaks *peaks)
+{
+    return in_teraflops(peaks) ? 1e12 : 1e9;
+}
+
+static double ratio(double amount, double seconds)
+{
+    return seconds > 0.0 ? amount / seconds : 0.0;
+}
+
+/* A number in its column, which is left empty where the number says nothing. */
+static void print_cell(bool known, int width, int decimals, double value)
+{
+    if (known)
+        printf(" %*.*f", width, decimals, value);
+    else
+        printf(" %*s", width, "");
+}
+
 static void print_row(const struct bench_kernels *result, const char *name, const struct kernel_totals *totals)
 {
-    printf("%-26s %8.0f %9.4f %5.1f%% %9.4f %9.3f %8.3f %8.1f %9.4f %7.1f%%\n", name, totals->calls, totals->seconds,
-           100.0 * totals->seconds / result->seconds, kernel_profile_waits(&result->profile, totals),
-           totals->flops * 1e-12, totals->flops / totals->seconds * 1e-12, totals->bytes / totals->seconds * 1e-9,
-           totals->floor_seconds, 100.0 * totals->floor_seconds / totals->seconds);
+    double unit = flops_unit(&result->profile.peaks);
+    bool multiplies = totals->flops > 0.0, bounded = totals->floor_seconds > 0.0;
+    printf("%-26s %8.0f %9.4f %6.1f %9.4f", name, totals->calls, totals->seconds,
+           100.0 * ratio(totals->seconds, result->seconds), kernel_profile_waits(&result->profile, totals));
+    print_cell(multiplies, 9, 2, totals->flops / unit);
+    print_cell(true, 9, 3, totals->bytes * 1e-9);
+    print_cell(multiplies, 8, 1, ratio(totals->flops, totals->seconds) / unit);
+    print_cell(true, 8, 1, ratio(totals->bytes, totals->seconds) * 1e-9);
+    print_cell(bounded, 9, 4, totals->floor_seconds);
+    print_cell(bounded, 10, 1, 100.0 * ratio(totals->floor_seconds, totals->seconds));
+    printf("\n");
 }
 
 static void print_rows(const struct bench_kernels *result)
 {
-    printf("%-26s %8s %9s %6s %9s %9s %8s %8s %9s %8s\n", "a step's", "calls", "s", "share", "s waiting", "TFLOP",
-           "TFLOP/s", "GB/s", "s floor", "of floor");
+    bool large = in_teraflops(&result->profile.peaks);
+    printf("%-26s %8s %9s %6s %9s %9s %9s %8s %8s %9s %10s\n", "a step's", "calls", "s", "%", "s waiting",
+           large ? "TFLOP" : "GFLOP", "GB", large ? "TFLOP/s" : "GFLOP/s", "GB/s", "s floor", "% roofline");
     for (int i = 0; i < KERNEL_CLASS_COUNT; i++) {
         const struct kernel_totals *totals = &result->profile.totals[i];
         if (totals->calls > 0.0) print_row(result, kernel_class_name((enum kernel_class)i), totals);
     }
     struct kernel_totals sum = kernel_profile_sum(&result->profile);
     print_row(result, "all of these", &sum);
-    printf("%-26s %8s %9.4f %5.1f%%\n", "between them", "", result->seconds - sum.seconds,
-           100.0 * (1.0 - sum.seconds / result->seconds));
+    printf("%-26s %8s %9.4f %6.1f\n", "between them", "", result->seconds - sum.seconds,
+           100.0 * (1.0 - ratio(sum.seconds, result->seconds)));
 }
 
 static void print_next_gain(const struct bench_kernels *result)
@@ -100,15 +133,14 @@ void bench_kernels_print(const struct bench_kernels *result)
     char copied[32];
     format_bytes((double)peaks->copy_bytes, copied);
     print_rows(result);
-    printf(
-        "floor: the larger of operations / %.3f TFLOP/s (product of %lldx%lld, %s) and bytes / %.1f GB/s (copy of %s), "
-        "both measured here\n",
-        peaks->flops_per_second * 1e-12, (long long)peaks->product_side, (long long)peaks->product_side,
-        type_name(peaks->compute_type), peaks->bytes_per_second * 1e-9, copied);
-    printf(
-        "every call was waited for, %.1f us where there is nothing to do: %.3f s a step, which ordinarily takes %.3f "
-        "s\n",
-        peaks->call_seconds * 1e6, result->seconds, result->ordinary_seconds);
+    printf("floor: the larger of operations / %.1f %s and bytes / %.1f GB/s, which a product of %lldx%lld in %s and "
+           "a copy of %s reached here\n",
+           peaks->flops_per_second / flops_unit(peaks), in_teraflops(peaks) ? "TFLOP/s" : "GFLOP/s",
+           peaks->bytes_per_second * 1e-9, (long long)peaks->product_side, (long long)peaks->product_side,
+           type_name(peaks->compute_type), copied);
+    printf("every call was waited for, %.1f us where there is nothing to do: %.3f s a step, which ordinarily takes "
+           "%.3f s\n",
+           peaks->call_seconds * 1e6, result->seconds, result->ordinary_seconds);
     print_next_gain(result);
 }
 
@@ -123,11 +155,6 @@ static void add_peaks(cJSON *object, const struct machine_peaks *peaks)
     cJSON_AddNumberToObject(added, "call_seconds", peaks->call_seconds);
     cJSON_AddNumberToObject(added, "product_side", (double)peaks->product_side);
     cJSON_AddNumberToObject(added, "copy_bytes", (double)peaks->copy_bytes);
-}
-
-static double ratio(double amount, double seconds)
-{
-    return seconds > 0.0 ? amount / seconds : 0.0;
 }
 
 static void add_class(cJSON *classes, const struct bench_kernels *result, enum kernel_class kernel_class)
