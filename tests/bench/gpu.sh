@@ -66,7 +66,7 @@ tell() {
 
 # What the steps said so far, for home; written aside first, since a call may be cut off at any time.
 pack_results() {
-    (cd "$out" && find . -maxdepth 1 -type f ! -name '*.wanted' | tar -czf results.new -T - --exclude results.new) &&
+    (cd "$out" && find . -maxdepth 1 -type f ! -name '*.wanted' ! -name results.new | tar -czf results.new -T -) &&
         mv "$out/results.new" "$home/results.tar.gz"
 }
 
