@@ -124,20 +124,6 @@ static cJSON *describe(const struct bench_result *result, const char *device)
     return object;
 }
 
-static void print_result(const struct invocation *invocation, const struct bench_result *result,
-                         const struct bench_kernels *kernels, const char *device)
-{
-    if (!invocation->json) {
-        print_words(result, device);
-        if (kernels) bench_kernels_print(kernels);
-        return;
-    }
-    cJSON *object = describe(result, device);
-    if (kernels) cJSON_AddItemToObject(object, "kernels", bench_kernels_describe(kernels));
-    print_json(object);
-    cJSON_Delete(object);
-}
-
 static status bench_tuner(struct work *work, struct bench_result *result)
 {
     struct tuner *tuner;
@@ -147,15 +133,29 @@ static status bench_tuner(struct work *work, struct bench_result *result)
     return outcome;
 }
 
-/* The ordinary measurement first, so that nothing of the other is in its seconds and memory. */
-static status bench_preset(const struct invocation *invocation, struct work *work, struct bench_result *result)
+/* To `object`, or in words where there is none. */
+static status report_kernels(const struct work *work, const struct bench_result *result, cJSON *object)
 {
     struct bench_kernels kernels;
-    bool with_kernels = option_given(invocation, "kernels");
-    TRY(bench_tuner(work, result));
-    if (with_kernels) TRY(bench_kernels_measure(&work->preset, work->backend, result->each, result->steps, &kernels));
-    print_result(invocation, result, with_kernels ? &kernels : NULL, work->device);
+    TRY(bench_kernels_measure(&work->preset, work->backend, result->each, result->steps, &kernels));
+    if (object)
+        cJSON_AddItemToObject(object, "kernels", bench_kernels_describe(&kernels));
+    else
+        bench_kernels_print(&kernels);
     return status_ok();
+}
+
+/* The ordinary measurement first: nothing of the other is in its seconds and memory, and it is told whatever becomes of
+ * the other. */
+static status bench_preset(const struct invocation *invocation, struct work *work, struct bench_result *result)
+{
+    TRY(bench_tuner(work, result));
+    cJSON *object = invocation->json ? describe(result, work->device) : NULL;
+    if (!invocation->json) print_words(result, work->device);
+    status outcome = option_given(invocation, "kernels") ? report_kernels(work, result, object) : status_ok();
+    if (object) print_json(object);
+    cJSON_Delete(object);
+    return outcome;
 }
 
 static status bench(const struct invocation *invocation, struct work *work)
