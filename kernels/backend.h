@@ -28,6 +28,12 @@ struct backend_interface {
     /* Whether convolutions have the attribute `doubled`. */
     bool folds_upsampling;
 
+    /* Whether products take a residual. */
+    bool adds_residual;
+
+    /* What a person should know of this device, a sentence; NULL: nothing. */
+    const char *remark;
+
     /* Pixels of pictures that are worth decoding at once: fewer leave the device idle, more only take memory. */
     int64_t pixels_at_once;
 

@@ -463,6 +463,14 @@ static bool valid_operand(const struct operand *operand)
     return true;
 }
 
+static const char *check_residual(const struct operation *o)
+{
+    const struct operand *residual = operation_residual(o);
+    if (!residual) return NULL;
+    if (!same_shape(residual, &o->output[0])) return "residual and output differ in shape";
+    return o->attributes.alpha == 0 ? "the product beside a residual has the factor 0" : NULL;
+}
+
 static const char *check_operands(const struct operation *o)
 {
     const struct operation_facts *facts = operation_facts(o->kind);
@@ -488,6 +496,7 @@ status operation_check(const struct operation *operation)
         return status_error(STATUS_FAILED, "unknown kind of operation %d", (int)operation->kind);
     const char *reason = check_operands(operation);
     if (!reason) reason = table[operation->kind](operation);
+    if (!reason) reason = check_residual(operation);
     return reason ? operation_error(operation, reason) : status_ok();
 }
 

@@ -37,16 +37,19 @@ struct shape {
 int64_t shape_elements(const struct shape *shape);
 
 enum operation_kind {
-    /* y[rows, N] = x[rows, K] W[N, K]^T (+ b[N]).  inputs: x, W, [b]; outputs: y */
+    /* y[rows, N] = x[rows, K] W[N, K]^T (+ b[N]); with a residual r of y's shape
+     * y = alpha x W^T (+ b) + r, where the attribute alpha is not 0; without one alpha means nothing.
+     * inputs: x, W, [b], [r]; outputs: y */
     OPERATION_LINEAR,
-    /* dx[rows, K] = dy[rows, N] W[N, K].  inputs: dy, W; outputs: dx */
+    /* dx[rows, K] = dy[rows, N] W[N, K]; with a residual alpha dy W + r.  inputs: dy, W, [r]; outputs: dx */
     OPERATION_LINEAR_VJP_INPUT,
     /* dW[N, K] (exact) = dy^T x, added to what dW holds when `accumulate`.  inputs: dy, x; outputs: dW */
     OPERATION_LINEAR_VJP_WEIGHT,
-    /* 2-D convolution, zero padding.  inputs: x[B,H,W,I], W[O,I,kh,kw], [b[O]]; outputs: y[B,H',W',O];
-     * attributes: stride, padding_top/left/bottom/right; doubled: x is seen as UPSAMPLE would make it, [B,2H,2W,I] */
+    /* 2-D convolution, zero padding.  inputs: x[B,H,W,I], W[O,I,kh,kw], [b[O]], [r]; outputs: y[B,H',W',O];
+     * attributes: stride, padding_top/left/bottom/right; doubled: x is seen as UPSAMPLE would make it, [B,2H,2W,I];
+     * residual r and alpha as for LINEAR */
     OPERATION_CONVOLUTION,
-    /* inputs: dy, W; outputs: dx (shape of x) */
+    /* inputs: dy, W, [r]; outputs: dx (shape of x); residual r and alpha as for LINEAR */
     OPERATION_CONVOLUTION_VJP_INPUT,
     /* dW[O,I,kh,kw] (exact), `accumulate` as above.  inputs: dy, x; outputs: dW */
     OPERATION_CONVOLUTION_VJP_WEIGHT,
@@ -191,10 +194,14 @@ struct operation_facts {
     int minimum_inputs, maximum_inputs;
     int outputs;
     int in_place_input; /* index of the input whose memory output 0 may share when shape and type agree; -1: none */
+    int residual_input; /* index of the optional input that is added to output 0; -1: none */
 };
 
 /* The row of the table for `kind`; never NULL for a valid kind. */
 const struct operation_facts *operation_facts(enum operation_kind kind);
+
+/* The residual that the operation adds to its result; NULL where it has none. */
+const struct operand *operation_residual(const struct operation *operation);
 
 /* Floating-point operations of one call (2 a multiply-add; element-wise work counted as 0). For plan and bench. */
 double operation_flops(const struct operation *operation);

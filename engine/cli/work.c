@@ -127,10 +127,12 @@ static enum cuda_precision cuda_precision_of(const struct preset *preset)
     return CUDA_PRECISION_BF16;
 }
 
-static status open_cuda(struct work *work, int ordinal)
+static status open_cuda(const struct invocation *invocation, struct work *work, int ordinal)
 {
     snprintf(work->device, sizeof work->device, "cuda:%d", ordinal);
-    return backend_cuda_create(ordinal, cuda_precision_of(&work->preset), &work->backend);
+    TRY(backend_cuda_create(ordinal, cuda_precision_of(&work->preset), &work->backend));
+    if (work->backend->interface->remark) say(invocation, "warning: %s", work->backend->interface->remark);
+    return status_ok();
 }
 
 const char *work_default_device(void)
@@ -158,7 +160,8 @@ status work_open_device(const struct invocation *invocation, const char *device,
     int ordinal;
     if (strcmp(wanted, "auto") == 0) wanted = work_default_device();
     if (strcmp(wanted, "cpu") == 0) return open_cpu(work);
-    if (parse_ordinal(wanted, &ordinal)) return status_context(open_cuda(work, ordinal), "device %s", wanted);
+    if (parse_ordinal(wanted, &ordinal))
+        return status_context(open_cuda(invocation, work, ordinal), "device %s", wanted);
     return status_error(STATUS_USAGE, "--device: expected auto, cpu, cuda or cuda:N, found \"%.40s\"", wanted);
 }
 

@@ -409,6 +409,8 @@ status graph_differentiate(struct graph *graph, const struct differentiation *re
 {
     if (graph->state.code != STATUS_OK) return graph->state;
     if (graph->forward_nodes >= 0) return status_error(STATUS_FAILED, "graph: differentiated twice");
+    if (graph->additions_folded)
+        return status_error(STATUS_FAILED, "graph: differentiated after its additions were folded");
     int forward = graph->node_count;
     struct sweep sweep = {.graph = graph, .tensors = graph->tensor_count};
     sweep.cotangent = malloc((size_t)graph->tensor_count * sizeof *sweep.cotangent);

@@ -158,6 +158,12 @@ status graph_differentiate(struct graph *graph, const struct differentiation *re
 status graph_differentiate_one(struct graph *graph, tensor_id output, tensor_id wanted, tensor_id *cotangent,
                                tensor_id *gradient);
 
+/* Has products add their residual themselves where an addition is all that reads their result and the other operand,
+ * of the same shape and type, is there before (operations.h: residual), for backends that can (backend.h:
+ * adds_residual). A sum of several products is made by them alone, in another order than before. After the functions
+ * above and before graph_recompute_blocks, whose copies then have the same bits. */
+status graph_fold_additions(struct graph *graph);
+
 /* Says that a block of the model ends here: what was built since the last block's end can be computed again as a whole.
  * Good ends are where little is passed on. What follows the last one is never computed again. */
 void graph_end_block(struct graph *graph);

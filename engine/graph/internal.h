@@ -16,6 +16,7 @@ struct graph {
     int closing_first; /* first node of the closing sweep */
     int *block_ends;   /* nodes before the end of each block, ascending */
     int block_count, block_capacity;
+    bool additions_folded; /* products have residuals, for which there are no rules of differentiation */
     status state;
 };
 

@@ -139,7 +139,8 @@ static tensor_id dying_operand(const struct planner *planner, const struct node 
 {
     const struct graph *graph = planner->graph;
     int which = operation_facts(node->kind)->in_place_input;
-    if (which < 0 || node->output[0] == NO_TENSOR) return NO_TENSOR;
+    if (which < 0 || which >= node->input_count || node->input[which] == NO_TENSOR || node->output[0] == NO_TENSOR)
+        return NO_TENSOR;
     tensor_id operand = node->input[which], storage = graph_storage(graph, operand);
     const struct tensor *from = &graph->tensors[storage], *to = &graph->tensors[node->output[0]];
     if (planner->placements[storage].region != PLACED_WORK || planner->last_use[storage] != index ||
@@ -156,7 +157,7 @@ static status place_node(struct planner *planner, int index)
     const struct node *node = &graph->nodes[index];
     tensor_id reused = NO_TENSOR;
     for (int i = 0; i < node->output_count; i++) {
-        tensor_id id = node->output[i];
+        tensor_id id = graph_storage(graph, node->output[i]);
         if (id == NO_TENSOR || !placeable(&graph->tensors[id], id) || planner->placements[id].region != PLACED_NOWHERE)
             continue;
         size_t bytes = tensor_bytes(&graph->tensors[id]);

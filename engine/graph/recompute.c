@@ -107,7 +107,7 @@ static tensor_id replaced(struct rewriting *r, tensor_id id)
 {
     tensor_id storage = graph_storage(r->graph, id);
     if (storage == NO_TENSOR || storage >= r->old_tensors || r->copy[storage] == NO_TENSOR) return id;
-    return id == storage ? r->copy[storage] : graph_reshape(r->graph, r->copy[storage], r->graph->tensors[id].shape);
+    return graph_reshape(r->graph, r->copy[storage], r->graph->tensors[id].shape);
 }
 
 static void append_reading_copies(struct rewriting *r, struct node node, bool is_copy)

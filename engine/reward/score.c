@@ -31,6 +31,7 @@ static status scorer_build(struct scorer *scorer, struct reward *reward, struct 
                        (long long)shape.dimension[2], (long long)shape.dimension[1]));
     if (differentiate)
         TRY(graph_differentiate_one(graph, scorer->scores, scorer->pictures, &scorer->cotangent, &scorer->gradient));
+    if (backend->interface->adds_residual) TRY(graph_fold_additions(graph));
     return host_program_create(backend, graph, reward_weights(reward), &scorer->program);
 }
 

@@ -21,6 +21,16 @@ void chain_discard_part(struct part *part)
     *part = (struct part){0};
 }
 
+static status fold_upsampling(const struct chain *chain, struct graph *graph)
+{
+    return chain->backend->interface->folds_upsampling ? graph_fold_upsampling(graph) : status_ok();
+}
+
+static status fold_additions(const struct chain *chain, struct graph *graph)
+{
+    return chain->backend->interface->adds_residual ? graph_fold_additions(graph) : status_ok();
+}
+
 static status build_text(struct chain *chain)
 {
     const struct model_facts *facts = model_facts(chain->model);
@@ -29,12 +39,8 @@ static status build_text(struct chain *chain)
     chain->text_ids = graph_input(graph, "ids", SHAPE2(1, facts->context_length), ELEMENT_I32);
     tensor_id states = model_build_text_encoder(chain->model, graph, chain->text_ids);
     chain->text_states = graph_output(graph, states, "states");
+    TRY(fold_additions(chain, graph));
     return part_end(chain, &chain->text);
-}
-
-static status fold(const struct chain *chain, struct graph *graph)
-{
-    return chain->backend->interface->folds_upsampling ? graph_fold_upsampling(graph) : status_ok();
 }
 
 static struct shape latent_shape(const struct chain *chain, int batch)
@@ -108,13 +114,13 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
     if (tensors->noise != NO_TENSOR)
         next = graph_add(graph, next, graph_multiply(graph, tensors->noise, tensors->coefficient[COEFFICIENT_NOISE]));
     tensors->next = graph_output(graph, next, "next");
-    TRY(fold(chain, graph));
+    TRY(fold_upsampling(chain, graph));
     /* Keys and values of the text need not be made in every step. */
     TRY(graph_separate_opening(graph, &tensors->context, 1));
-    if (kept) {
+    if (kept)
         TRY(graph_differentiate_one(graph, tensors->next, tensors->latents, &tensors->cotangent, &tensors->gradient));
-        if (chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
-    }
+    TRY(fold_additions(chain, graph));
+    if (kept && chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     return part_end(chain, part);
 }
 
@@ -128,12 +134,12 @@ static status build_decoder(struct chain *chain)
     tensor_id decoded = graph_convert(graph, model_build_decoder(chain->model, graph, seen), chain_exact(chain));
     tensor_id pictures = graph_clamp(graph, graph_affine(graph, decoded, 0.5, 0.5), 0.0, 1.0);
     chain->decoder_pictures = graph_output(graph, pictures, "pictures");
-    TRY(fold(chain, graph));
-    if (chain->settings.trainable) {
+    TRY(fold_upsampling(chain, graph));
+    if (chain->settings.trainable)
         TRY(graph_differentiate_one(graph, chain->decoder_pictures, chain->decoder_latents, &chain->decoder_cotangent,
                                     &chain->decoder_gradient));
-        if (chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
-    }
+    TRY(fold_additions(chain, graph));
+    if (chain->settings.trainable && chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     return part_end(chain, &chain->decoder);
 }
 

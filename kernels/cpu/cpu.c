@@ -29,6 +29,8 @@ static status prepare(struct backend *backend, const struct operation *operation
         return operation_error(operation, "the CPU backend computes in float32 alone");
     if (operation->attributes.doubled)
         return operation_error(operation, "the CPU backend does not fold upsampling into convolutions");
+    if (operation_residual(operation))
+        return operation_error(operation, "the CPU backend adds no residual to a product");
     struct kernel *kernel = malloc(sizeof *kernel);
     if (!kernel) return status_error(STATUS_NO_MEMORY, "no memory for a kernel");
     *kernel = (struct kernel){*operation, cpu->kinds(operation->kind), cpu->parallel, cpu->onednn, NULL};

@@ -329,6 +329,7 @@ static const struct backend_interface interface = {
     .name = "cuda",
     .exact_type = ELEMENT_F32,
     .folds_upsampling = true,
+    .adds_residual = true,
     .pixels_at_once = 512 * 512,
     .allocate = allocate,
     .release = release,
@@ -368,13 +369,23 @@ static status check_device(int ordinal)
                         device->major >= 8 ? ": configure it with this GPU's -Dgpu_architectures" : "");
 }
 
+/* ALIGNPROP_WARPGROUPS=off leaves products to the instructions of a warp. */
+static bool use_warpgroups(int major, int minor)
+{
+    const char *choice = getenv("ALIGNPROP_WARPGROUPS");
+    if (choice && strcmp(choice, "off") == 0) return false;
+    return cuda_code_has_warpgroups(CUDA_ARCHITECTURES, major, minor);
+}
+
 static status open_device(struct cuda_backend *cuda)
 {
     struct cudaDeviceProp properties;
     TRY(enter(&cuda->base));
     TRY(cuda_status(cudaGetDeviceProperties(&properties, cuda->ordinal), "asking for the device's properties"));
     snprintf(cuda->device_name, sizeof cuda->device_name, "%s", properties.name);
-    cuda->multiprocessors = properties.multiProcessorCount;
+    cuda->product_device.multiprocessors = properties.multiProcessorCount;
+    cuda->product_device.warpgroups =
+        cuda->interface.compute_type != ELEMENT_F32 && use_warpgroups(properties.major, properties.minor);
     cuda->memory_bytes = properties.totalGlobalMem;
     TRY(cuda_status(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "creating a stream"));
     cuda->staging.half_bytes = STAGING_HALF_BYTES;
@@ -384,6 +395,18 @@ static status open_device(struct cuda_backend *cuda)
         TRY(cuda_status(cudaEventCreateWithFlags(&cuda->staging.read[half], cudaEventDisableTiming),
                         "creating an event"));
     return open_fetching(&cuda->fetching);
+}
+
+static status check_warpgroups(struct cuda_backend *cuda)
+{
+    if (!cuda->product_device.warpgroups) return status_ok();
+    TRY(status_context(cuda_check_warpgroups(cuda, &cuda->product_device.warpgroups),
+                       "checking the products of warpgroups (ALIGNPROP_WARPGROUPS=off leaves them out)"));
+    if (!cuda->product_device.warpgroups)
+        cuda->interface.remark =
+            "a check found this GPU's products of warpgroups wrong, so they are made by warps, which "
+            "is slower; please report it with what doctor prints";
+    return status_ok();
 }
 
 static enum element_type compute_type(enum cuda_precision precision)
@@ -410,6 +433,7 @@ status backend_cuda_create(int ordinal, enum cuda_precision precision, struct ba
     cuda->base.interface = &cuda->interface;
     cuda->ordinal = ordinal;
     status result = open_device(cuda);
+    if (result.code == STATUS_OK) result = check_warpgroups(cuda);
     if (result.code != STATUS_OK) {
         destroy(&cuda->base);
         return result;

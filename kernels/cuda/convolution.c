@@ -72,6 +72,17 @@ static struct window forward_window(const struct operation *operation, int64_t p
                            .phases = 1};
 }
 
+/* Windows that lie side by side and cover the map: each pixel of x is read by one pixel of y. */
+static bool is_of_patches(const struct operation *operation)
+{
+    const struct operation_attributes *a = &operation->attributes;
+    struct convolution c = operands_of(operation);
+    const int64_t *x = c.x->shape.dimension, *w = c.weight->shape.dimension, *y = c.y->shape.dimension;
+    return a->stride > 1 && w[2] == a->stride && w[3] == a->stride && !a->doubled &&
+           !(a->padding_top | a->padding_left | a->padding_bottom | a->padding_right) && x[1] == y[1] * a->stride &&
+           x[2] == y[2] * a->stride;
+}
+
 /* Pixels of a doubled map that are one pixel of x. */
 static int phase_count(const struct operation *operation)
 {
@@ -117,6 +128,22 @@ static void set_forward(const struct operation *operation, struct product *produ
     product->b = dense(c.weight->type, OPERAND_ROWS, product->k);
 }
 
+/* dx of patches is a plain product, [patches, out] by the packed weight's [out, taps * padded]. */
+static void set_patch_gradient(const struct operation *operation, struct product *product)
+{
+    struct convolution c = operands_of(operation);
+    int64_t in = c.x->shape.dimension[3], channels = padded(in, c.weight->type);
+    product->m = pixels(c.y);
+    product->n = tap_count(c.weight) * channels;
+    product->k = c.y->shape.dimension[3];
+    product->a = dense(c.y->type, OPERAND_ROWS, product->k);
+    product->b = dense(c.weight->type, OPERAND_COLUMNS, product->n);
+    product->patches = (struct patches){.size = operation->attributes.stride,
+                                        .columns = (int)c.y->shape.dimension[2],
+                                        .channels = (int)in,
+                                        .padded = (int)channels};
+}
+
 static void set_input_gradient(const struct operation *operation, struct product *product)
 {
     struct convolution c = operands_of(operation);
@@ -153,12 +180,15 @@ static struct product product_of(const struct operation *operation)
 {
     struct product product = {.batch = 1, .alpha = 1, .taps = 1, .c.type = operation->output[0].type};
     switch (operation->kind) {
-    case OPERATION_CONVOLUTION_VJP_INPUT: set_input_gradient(operation, &product); break;
+    case OPERATION_CONVOLUTION_VJP_INPUT:
+        (is_of_patches(operation) ? set_patch_gradient : set_input_gradient)(operation, &product);
+        break;
     case OPERATION_CONVOLUTION_VJP_WEIGHT: set_weight_gradient(operation, &product); break;
     default: set_forward(operation, &product); break;
     }
     if (operation->kind == OPERATION_CONVOLUTION && operation->input_count > 2 && operation->input[2].present)
         product.bias = (struct array){(void *)1, operation->input[2].type};
+    set_residual(operation, &product);
     return product;
 }
 
@@ -199,8 +229,10 @@ static status pack(struct cuda_backend *backend, const struct kernel *kernel, co
 
 static status run(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
-    struct factors factors = {call->inputs[0], packs(&kernel->operation) ? call->packed : call->inputs[1], NULL,
-                              call->outputs[0]};
+    struct factors factors = {.a = call->inputs[0],
+                              .b = packs(&kernel->operation) ? call->packed : call->inputs[1],
+                              .residual = residual_of(kernel, call),
+                              .c = call->outputs[0]};
     if (kernel->operation.kind == OPERATION_CONVOLUTION) factors.bias = input_array(kernel, call, 2).data;
     return multiplication_run(backend, kernel->plan, factors, call->scratch);
 }

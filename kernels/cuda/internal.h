@@ -31,7 +31,7 @@ struct cuda_backend {
     struct backend base;
     struct backend_interface interface; /* compute_type depends on the precision */
     int ordinal;
-    int multiprocessors;
+    struct product_device product_device;
     size_t memory_bytes;
     char device_name[256];
     cudaStream_t stream;
@@ -75,6 +75,10 @@ extern const struct family cuda_linear_family, cuda_convolution_family, cuda_att
 status cuda_status(cudaError_t error, const char *doing);
 /* Whether queueing failed since the last look. */
 status cuda_queued(const struct kernel *kernel);
+
+/* Whether the device's warpgroups multiply as they should in the backend's 16-bit compute type: every kind of tile once,
+ * against whole numbers. A few milliseconds. */
+status cuda_check_warpgroups(struct cuda_backend *backend, bool *right);
 
 /* The cuBLASLt handle, loaded at the first call; NULL where it is not installed. */
 void *cuda_matrix_library(struct cuda_backend *backend);

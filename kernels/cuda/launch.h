@@ -122,7 +122,7 @@ void launch_normalize(cudaStream_t stream, struct array x, struct array y, int64
 void launch_normalize_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx, int64_t rows,
                           int64_t width, float epsilon);
 
-/* product.cu, product_plain.cu: c[m, n] = alpha a[m, k] b[n, k]^T (+ bias[n]) (+ c) */
+/* product.cu, product_plain.cu: c[m, n] = alpha a[m, k] b[n, k]^T (+ bias[n]) (+ residual[m, n]) (+ c) */
 
 /* Where element (row, depth) of an operand is; rows are m or n, depth is k. */
 enum operand_layout {
@@ -146,35 +146,58 @@ struct window {
     int kernel_rows, kernel_columns, multiply, row_offset, column_offset, sign, divide;
     int doubled; /* 1: the map is seen doubled */
     int phases;  /* 1 or 4 */
+    int shift;   /* set by plan_product: divide and doubled as bits, where divide is a power of two */
 };
 
 struct operand_view {
     struct array array;
     int layout;            /* enum operand_layout; of b, WINDOWS has pixels along the depth */
     int64_t leading, step; /* step: from one batch item to the next */
-    bool wide;             /* eight neighbours can be read at once */
 };
 
-enum product_kernel { PRODUCT_PLAIN, PRODUCT_SMALL, PRODUCT_LARGE };
+/* The plain kernel takes everything; the others take 16-bit operands of which eight neighbours can be copied at once,
+ * on the matrix instructions of a warp (tiles of 64 or 128) or of a warpgroup (compute capability 9.0a). */
+enum product_kernel { PRODUCT_PLAIN, PRODUCT_SMALL, PRODUCT_LARGE, PRODUCT_WARPGROUP };
+enum { PRODUCT_SMALL_TILE = 64, PRODUCT_LARGE_TILE = 128, PRODUCT_WARPGROUP_ROWS = 128 };
+
+/* A result that is the pixels of square patches that lie side by side on a map without a gap: row is the patch, column
+ * (line * size + pixel of the line) * padded + channel; what is past the channels goes nowhere. */
+struct patches {
+    int size,
+        columns; /* size: pixels along a side, 0: the result is a matrix; columns: patches along a line of the map */
+    int channels, padded;
+};
 
 struct product {
     int64_t m, n, k, batch;
     struct operand_view a, b;
-    struct window window; /* of the operand that has one */
-    struct array c, bias; /* c[batch, m, n] */
+    struct window window;           /* of the operand that has one */
+    struct array c, bias, residual; /* c[batch, m, n] = alpha a b^T (+ bias) (+ residual, which is as c and may be c) */
     float alpha;
     bool accumulate;
-    int taps;   /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */
+    int taps; /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */
+    struct patches patches;
     int kernel; /* enum product_kernel */
+    int width;  /* columns of a block's tile, PRODUCT_WARPGROUP: 128 or 160 */
     int splits; /* k is summed in so many parts, then the parts in order */
 };
-/* Chooses kernel and splits; the arrays' types must be set, their data need not. */
-void plan_product(struct product *product, int multiprocessors);
+/* What the choice of a kernel depends on. */
+struct product_device {
+    int multiprocessors;
+    bool warpgroups; /* compute capability 9.0, and the build holds code for 9.0a */
+};
+/* Chooses kernel and splits; the arrays' types must be set, their data need not. (product_plan.c) */
+void plan_product(struct product *product, const struct product_device *device);
+/* Bytes of the partial sums of a planned product in several parts; 0 for one part. */
 size_t product_scratch(const struct product *product);
+/* Whether an operand's neighbours in memory are its rows (not its depths). */
+bool product_reads_columns(const struct operand_view *view, bool is_b);
 void launch_product(cudaStream_t stream, const struct product *product, void *scratch);
-/* For product.cu alone: the last pass of a product in several parts; and the two kinds of kernels. */
+/* For product.cu alone: the last pass of a product in several parts; and two kinds of kernels. */
 void launch_product_finish(cudaStream_t stream, const struct product *product, const float *partial);
 void launch_product_plain(cudaStream_t stream, const struct product *product, float *partial);
+/* product_warpgroup.cu; `wide`: eight neighbours of the result can be written at once. */
+void launch_product_warpgroup(cudaStream_t stream, const struct product *product, float *partial, bool wide);
 
 /* weight[out, in, taps] -> packed[out, taps, padded], zeros past the end. */
 void launch_pack_convolution(cudaStream_t stream, struct array weight, struct array packed, int64_t out, int64_t in,

@@ -71,6 +71,7 @@ static struct product product_of(const struct operation *operation)
     int bias = order_of(operation->kind).bias;
     if (bias >= 0 && bias < operation->input_count && operation->input[bias].present)
         product.bias = (struct array){(void *)1, operation->input[bias].type};
+    set_residual(operation, &product);
     return product;
 }
 
@@ -85,7 +86,10 @@ static status prepare(struct cuda_backend *backend, struct kernel *kernel, struc
 static status run(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     struct order order = order_of(kernel->operation.kind);
-    struct factors factors = {call->inputs[order.a], call->inputs[order.b], NULL, call->outputs[0]};
+    struct factors factors = {.a = call->inputs[order.a],
+                              .b = call->inputs[order.b],
+                              .residual = residual_of(kernel, call),
+                              .c = call->outputs[0]};
     if (order.bias >= 0) factors.bias = input_array(kernel, call, order.bias).data;
     return multiplication_run(backend, kernel->plan, factors, call->scratch);
 }

@@ -13,12 +13,16 @@ static int library_type(enum element_type type)
     }
 }
 
-/* What cuBLASLt computes: dense operands of one type, a result of that type or fp32, a bias of the result's type. */
+/* What cuBLASLt computes: dense operands of one type, a result of that type or fp32, bias and residual of the result's
+ * type. */
 static bool library_can(const struct product *product)
 {
-    if (product->a.layout == OPERAND_WINDOWS || product->b.layout == OPERAND_WINDOWS || product->taps > 1) return false;
+    if (product->a.layout == OPERAND_WINDOWS || product->b.layout == OPERAND_WINDOWS || product->taps > 1 ||
+        product->patches.size > 0)
+        return false;
     if (product->a.array.type != product->b.array.type) return false;
     if (product->c.type != product->a.array.type && product->c.type != ELEMENT_F32) return false;
+    if (product->residual.data && product->residual.type != product->c.type) return false;
     return !product->bias.data || product->bias.type == product->c.type;
 }
 
@@ -94,7 +98,7 @@ status multiplication_prepare(struct cuda_backend *backend, const struct product
 {
     memset(multiplication, 0, sizeof *multiplication);
     multiplication->product = *product;
-    plan_product(&multiplication->product, backend->multiprocessors);
+    plan_product(&multiplication->product, &backend->product_device);
     *scratch_bytes = product_scratch(&multiplication->product);
     if (!library_can(product) || !cuda_matrix_library(backend)) return status_ok();
     if (describe(&backend->library, multiplication) || choose(backend, multiplication))
@@ -104,17 +108,32 @@ status multiplication_prepare(struct cuda_backend *backend, const struct product
     return status_ok();
 }
 
+void set_residual(const struct operation *operation, struct product *product)
+{
+    const struct operand *residual = operation_residual(operation);
+    if (!residual) return;
+    product->residual = (struct array){(void *)1, residual->type};
+    product->alpha = (float)operation->attributes.alpha;
+}
+
+const void *residual_of(const struct kernel *kernel, const struct call *call)
+{
+    int index = operation_facts(kernel->operation.kind)->residual_input;
+    return index < 0 ? NULL : input_array(kernel, call, index).data;
+}
+
 static status run_library(struct cuda_backend *backend, const struct multiplication *m, struct factors factors,
                           void *scratch)
 {
     const struct matrix_library *library = &backend->library;
-    float alpha = m->product.alpha, beta = m->product.accumulate ? 1.0f : 0.0f;
+    const void *added = factors.residual ? factors.residual : factors.c;
+    float alpha = m->product.alpha, beta = factors.residual || m->product.accumulate ? 1.0f : 0.0f;
     if (m->product.bias.data &&
         library->product_set(m->description, LT_PRODUCT_BIAS_POINTER, &factors.bias, sizeof factors.bias))
         return status_error(STATUS_FAILED, "cuBLASLt refused a bias");
     int failed = library->product(backend->library_handle, m->description, &alpha, factors.b, m->layout_b, factors.a,
-                                  m->layout_a, &beta, factors.c, m->layout_c, factors.c, m->layout_c,
-                                  &m->choice.algorithm, scratch, m->choice.workspace_bytes, backend->stream);
+                                  m->layout_a, &beta, added, m->layout_c, factors.c, m->layout_c, &m->choice.algorithm,
+                                  scratch, m->choice.workspace_bytes, backend->stream);
     if (failed) return status_error(STATUS_FAILED, "cuBLASLt failed with status %d", failed);
     return status_ok();
 }
@@ -122,6 +141,7 @@ static status run_library(struct cuda_backend *backend, const struct multiplicat
 /* A place some elements after another one. */
 static void *advanced(const void *place, enum element_type type, int64_t elements)
 {
+    if (!place) return NULL;
     return (char *)(uintptr_t)place + elements * (int64_t)element_size(type);
 }
 
@@ -135,6 +155,7 @@ static void run_own(struct cuda_backend *backend, const struct multiplication *m
         product.a.array.data = advanced(factors.a, product.a.array.type, item * product.a.step);
         product.b.array.data = advanced(factors.b, product.b.array.type, item * product.b.step);
         product.c.data = advanced(factors.c, product.c.type, item * product.m * product.n);
+        product.residual.data = advanced(factors.residual, product.residual.type, item * product.m * product.n);
         product.bias.data = (void *)(uintptr_t)factors.bias;
         launch_product(backend->stream, &product, scratch);
     }

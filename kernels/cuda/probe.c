@@ -32,6 +32,11 @@ bool cuda_code_covers(const char *architectures, int major, int minor)
     return false;
 }
 
+bool cuda_code_has_warpgroups(const char *architectures, int major, int minor)
+{
+    return major == 9 && minor == 0 && strstr(architectures, "sm_90a") && !strstr(architectures, "sm_90 ");
+}
+
 static void describe_devices(struct cuda_probe *probe)
 {
     for (int i = 0; i < probe->device_count; i++) {

@@ -31,6 +31,10 @@ struct cuda_probe {
 /* Whether code for `architectures` (as in struct cuda_probe) runs on a device of that compute capability. */
 bool cuda_code_covers(const char *architectures, int major, int minor);
 
+/* Whether a device multiplies by warpgroups and runs code that does: capability 9.0 and "sm_90a" among architectures.
+ */
+bool cuda_code_has_warpgroups(const char *architectures, int major, int minor);
+
 /* Looks, changes nothing, never fails. */
 void cuda_probe(struct cuda_probe *probe);
 

@@ -67,9 +67,20 @@ DEVICE int64_t operand_place(const struct product &product, const struct operand
     }
 }
 
-/* Where the result of (row, column) goes within its batch item. */
+DEVICE int64_t patch_place(const struct patches &patches, int64_t row, int64_t column)
+{
+    int tap = (int)column / patches.padded, channel = (int)column - tap * patches.padded;
+    if (channel >= patches.channels) return -1;
+    int line = tap / patches.size, inside = tap - line * patches.size;
+    int64_t patch_line = row / patches.columns, patch = row - patch_line * patches.columns;
+    int64_t pixel = (patch_line * patches.size + line) * patches.columns * patches.size + patch * patches.size + inside;
+    return pixel * patches.channels + channel;
+}
+
+/* Where the result of (row, column) goes within its batch item; -1: nowhere. */
 DEVICE int64_t result_place(const struct product &product, int64_t row, int64_t column)
 {
+    if (product.patches.size > 0) return patch_place(product.patches, row, column);
     if (product.taps <= 1) return row * product.n + column;
     int64_t inner = product.n / product.taps;
     return (row * inner + column % inner) * product.taps + column / inner;
@@ -77,9 +88,12 @@ DEVICE int64_t result_place(const struct product &product, int64_t row, int64_t 
 
 DEVICE void store_result(const struct product &product, int64_t item, int64_t row, int64_t column, float sum)
 {
-    int64_t place = item * product.m * product.n + result_place(product, row, column);
+    int64_t place = result_place(product, row, column);
+    if (place < 0) return;
+    place += item * product.m * product.n;
     sum *= product.alpha;
     if (product.bias.data) sum += load(product.bias, column);
+    if (product.residual.data) sum += load(product.residual, place);
     if (product.accumulate) sum += load(product.c, place);
     store(product.c, place, sum);
 }

@@ -10,7 +10,7 @@ struct products {
 
 struct arrays {
     const double *first, *second;
-    double *result;
+    double *result, factor; /* of every product */
 };
 
 typedef void (*visit_function)(const struct arrays *arrays, const struct products *products);
@@ -46,13 +46,13 @@ static void add_to_y(const struct arrays *arrays, const struct products *p)
 {
     double sum = 0;
     for (int64_t i = 0; i < p->channels; i++) sum += arrays->first[p->x + i] * arrays->second[p->w + i * p->step];
-    arrays->result[p->y] += sum;
+    arrays->result[p->y] += arrays->factor * sum;
 }
 
 static void add_to_x(const struct arrays *arrays, const struct products *p)
 {
     for (int64_t i = 0; i < p->channels; i++)
-        arrays->result[p->x + i] += arrays->first[p->y] * arrays->second[p->w + i * p->step];
+        arrays->result[p->x + i] += arrays->factor * arrays->first[p->y] * arrays->second[p->w + i * p->step];
 }
 
 static void add_to_weight(const struct arrays *arrays, const struct products *p)
@@ -63,11 +63,11 @@ static void add_to_weight(const struct arrays *arrays, const struct products *p)
 
 status reference_convolution(const struct call *call)
 {
-    const double *bias = call->operation->input_count > 2 ? input(call, 2) : NULL;
-    struct arrays arrays = {input(call, 0), input(call, 1), output(call, 0)};
+    const double *bias = call->operation->input_count > 2 ? input(call, 2) : NULL, *residual = residual_input(call);
+    struct arrays arrays = {input(call, 0), input(call, 1), output(call, 0), product_factor(call)};
     int64_t channels = last_dimension(output_shape(call, 0));
     for (int64_t i = 0; i < shape_elements(output_shape(call, 0)); i++)
-        arrays.result[i] = bias ? bias[i % channels] : 0;
+        arrays.result[i] = (bias ? bias[i % channels] : 0) + (residual ? residual[i] : 0);
     visit_products(&call->operation->attributes, input_shape(call, 0), input_shape(call, 1), output_shape(call, 0),
                    add_to_y, &arrays);
     return status_ok();
@@ -75,8 +75,9 @@ status reference_convolution(const struct call *call)
 
 status reference_convolution_vjp_input(const struct call *call)
 {
-    struct arrays arrays = {input(call, 0), input(call, 1), output(call, 0)};
-    memset(arrays.result, 0, (size_t)shape_elements(output_shape(call, 0)) * sizeof(double));
+    const double *residual = residual_input(call);
+    struct arrays arrays = {input(call, 0), input(call, 1), output(call, 0), product_factor(call)};
+    for (int64_t i = 0; i < shape_elements(output_shape(call, 0)); i++) arrays.result[i] = residual ? residual[i] : 0;
     visit_products(&call->operation->attributes, output_shape(call, 0), input_shape(call, 1), input_shape(call, 0),
                    add_to_x, &arrays);
     return status_ok();
@@ -84,7 +85,7 @@ status reference_convolution_vjp_input(const struct call *call)
 
 status reference_convolution_vjp_weight(const struct call *call)
 {
-    struct arrays arrays = {input(call, 0), input(call, 1), output(call, 0)};
+    struct arrays arrays = {input(call, 0), input(call, 1), output(call, 0), 1};
     if (!call->operation->attributes.accumulate)
         memset(arrays.result, 0, (size_t)shape_elements(output_shape(call, 0)) * sizeof(double));
     visit_products(&call->operation->attributes, input_shape(call, 1), output_shape(call, 0), input_shape(call, 0),

@@ -4,29 +4,31 @@ status reference_linear(const struct call *call)
 {
     const double *x = input(call, 0), *weight = input(call, 1);
     const double *bias = call->operation->input_count > 2 ? input(call, 2) : NULL;
-    double *y = output(call, 0);
+    const double *residual = residual_input(call);
+    double *y = output(call, 0), factor = product_factor(call);
     int64_t rows = row_count(input_shape(call, 0)), in = last_dimension(input_shape(call, 0));
     int64_t out = last_dimension(output_shape(call, 0));
     for (int64_t row = 0; row < rows; row++)
         for (int64_t o = 0; o < out; o++) {
-            double sum = bias ? bias[o] : 0;
+            double sum = 0, added = bias ? bias[o] : 0;
             for (int64_t i = 0; i < in; i++) sum += x[row * in + i] * weight[o * in + i];
-            y[row * out + o] = sum;
+            if (residual) added += residual[row * out + o];
+            y[row * out + o] = factor * sum + added;
         }
     return status_ok();
 }
 
 status reference_linear_vjp_input(const struct call *call)
 {
-    const double *dy = input(call, 0), *weight = input(call, 1);
-    double *dx = output(call, 0);
+    const double *dy = input(call, 0), *weight = input(call, 1), *residual = residual_input(call);
+    double *dx = output(call, 0), factor = product_factor(call);
     int64_t rows = row_count(input_shape(call, 0)), out = last_dimension(input_shape(call, 0));
     int64_t in = last_dimension(output_shape(call, 0));
     for (int64_t row = 0; row < rows; row++)
         for (int64_t i = 0; i < in; i++) {
             double sum = 0;
             for (int64_t o = 0; o < out; o++) sum += dy[row * out + o] * weight[o * in + i];
-            dx[row * in + i] = sum;
+            dx[row * in + i] = factor * sum + (residual ? residual[row * in + i] : 0);
         }
     return status_ok();
 }

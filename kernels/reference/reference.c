@@ -97,6 +97,7 @@ static const struct backend_interface interface = {
     .compute_type = ELEMENT_F64,
     .exact_type = ELEMENT_F64,
     .folds_upsampling = true,
+    .adds_residual = true,
     .pixels_at_once = 2 * 128 * 128,
     .allocate = host_backend_allocate,
     .release = host_backend_release,

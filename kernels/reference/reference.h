@@ -38,6 +38,19 @@ static inline const struct shape *output_shape(const struct call *call, int inde
     return &call->operation->output[index].shape;
 }
 
+/* What is added to the result; NULL where the operation has no residual. */
+static inline const double *residual_input(const struct call *call)
+{
+    return operation_residual(call->operation) ? input(call, operation_facts(call->operation->kind)->residual_input)
+                                               : NULL;
+}
+
+/* The factor of a product beside what is added to it. */
+static inline double product_factor(const struct call *call)
+{
+    return operation_residual(call->operation) ? call->operation->attributes.alpha : 1;
+}
+
 static inline int64_t last_dimension(const struct shape *shape)
 {
     return shape->dimension[shape->rank - 1];

@@ -12,6 +12,7 @@
 #include <cuda_runtime.h>
 
 #include "kernels/backend.h"
+#include "kernels/convert.h"
 #include "kernels/cuda/probe.h"
 #include "tests/cuda/emulation/control.h"
 #include "tests/cuda/faulty.h"
@@ -218,6 +219,62 @@ static void test_code_for_devices(void **unused)
             fail_msg("\"%s\" on a device of %d.%d", cases[i].architectures, cases[i].major, cases[i].minor);
 }
 
+static void test_code_with_warpgroups(void **unused)
+{
+    (void)unused;
+    assert_true(cuda_code_has_warpgroups("sm_80 sm_86 sm_89 sm_90a compute_90", 9, 0));
+    assert_true(cuda_code_has_warpgroups("sm_90a compute_90", 9, 0));
+    assert_false(cuda_code_has_warpgroups("sm_80 sm_86 sm_89 sm_90a compute_90", 8, 9));
+    assert_false(cuda_code_has_warpgroups("sm_90a compute_90", 10, 0)); /* runs the intermediate code, which has none */
+    assert_false(cuda_code_has_warpgroups("sm_80 compute_90", 9, 0));
+    assert_false(cuda_code_has_warpgroups("sm_90 sm_90a compute_90", 9, 0)); /* either may be chosen */
+}
+
+/* y = x w^T of ones: every element is the width. */
+static void require_product_of_ones(struct backend *backend)
+{
+    enum { ROWS = 64, WIDTH = 256 };
+    static uint16_t ones[ROWS * WIDTH], result[ROWS * ROWS];
+    struct operation operation = linear(ROWS, WIDTH, ROWS);
+    operation.input[0].type = operation.input[1].type = operation.output[0].type = ELEMENT_BF16;
+    for (int i = 0; i < ROWS * WIDTH; i++) ones[i] = bfloat16_from_float(1);
+    const struct backend_interface *interface = backend->interface;
+    struct kernel *kernel;
+    struct kernel_requirements requirements;
+    void *x, *y, *scratch;
+    require(interface->prepare(backend, &operation, &kernel, &requirements));
+    require(interface->allocate(backend, sizeof ones, &x));
+    require(interface->allocate(backend, sizeof result, &y));
+    require(interface->allocate(backend, requirements.scratch_bytes, &scratch));
+    require(interface->upload(backend, x, ones, sizeof ones));
+    require(interface->run(backend, kernel, (const void *[]){x, x}, (void *[]){y}, NULL, scratch));
+    require(interface->download(backend, result, y, sizeof result));
+    for (int i = 0; i < ROWS * ROWS; i++) assert_true(float_from_bfloat16(result[i]) == WIDTH);
+    interface->release(backend, x);
+    interface->release(backend, y);
+    interface->release(backend, scratch);
+    interface->discard(backend, kernel);
+}
+
+/* A device whose warpgroups multiply wrongly is told of and computes without them. */
+static void test_wrong_warpgroups(void **unused)
+{
+    (void)unused;
+    struct emulation_machine machine = usual;
+    machine.has_matrix_library = false;
+    emulation_set_machine(machine);
+    for (int broken = 0; broken < 2; broken++) {
+        struct backend *backend;
+        emulation_break_warpgroups(broken);
+        require(backend_cuda_create(0, CUDA_PRECISION_BF16, &backend));
+        assert_int_equal(backend->interface->remark != NULL, broken);
+        require_product_of_ones(backend);
+        backend->interface->destroy(backend);
+    }
+    emulation_break_warpgroups(false);
+    emulation_set_machine(usual);
+}
+
 /* What the runtime says, and what a person can do about it; told once, not again by the next call. */
 static void test_errors_say_what_helps(void **unused)
 {
@@ -347,6 +404,10 @@ static void test_emulation_sees_mistakes(void **unused)
         [FAULT_DIVERGED_SHUFFLE] = "wait for each other",
         [FAULT_OUTSIDE] = "an access to shared memory",
         [FAULT_COPY_NOT_WAITED] = "race",
+        [FAULT_PRODUCT_NOT_ORDERED] = "did not order before it",
+        [FAULT_PRODUCT_NOT_BEGUN] = "without warpgroup_begin",
+        [FAULT_PRODUCT_NOT_WAITED] = "products under way",
+        [FAULT_PRODUCT_OFF] = "off its alignment",
     };
     for (int fault = 0; fault < FAULT_COUNT; fault++)
         for (int reversed = 0; reversed < 2; reversed++) {
@@ -358,6 +419,8 @@ static void test_emulation_sees_mistakes(void **unused)
             if (fault == FAULT_NONE)
                 for (int i = 0; i < 64; i++) assert_true(values[i] == (float)((i + 1) % 64));
             if (fault == FAULT_COPY_NOT_WAITED) assert_true(isnan(values[0]));
+            if (fault == FAULT_PRODUCT_NONE)
+                for (int i = 0; i < 64; i++) assert_true(values[i] == (float)(i + 1));
         }
 }
 
@@ -370,6 +433,8 @@ int main(void)
         cmocka_unit_test(test_what_is_missing),
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_code_for_devices),
+        cmocka_unit_test(test_code_with_warpgroups),
+        cmocka_unit_test(test_wrong_warpgroups),
         cmocka_unit_test(test_errors_say_what_helps),
         cmocka_unit_test(test_bad_id),
         cmocka_unit_test(test_refusals),

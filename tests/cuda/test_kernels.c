@@ -77,7 +77,7 @@ static void compare(struct run *run, const char *name, const struct operation *o
     require(harness_run(run->cuda, operation, &found, false));
     require_no_fault(name);
     emulation_reverse(true);
-    require(harness_run(run->cuda, operation, &reversed, operation_facts(operation->kind)->in_place_input >= 0));
+    require(harness_run(run->cuda, operation, &reversed, true));
     emulation_reverse(false);
     require_no_fault(name);
     for (int i = 0; i < operation->output_count; i++) {
@@ -96,12 +96,25 @@ static void compare(struct run *run, const char *name, const struct operation *o
     harness_release(&reversed);
 }
 
+static void compare_with_residual(struct run *run, const char *name, const struct operation *operation,
+                                  const struct tensors *from)
+{
+    char text[200];
+    struct operation with;
+    struct tensors tensors = *from;
+    if (!harness_add_residual(operation, run->precision->type, 77, &with, &tensors)) return;
+    snprintf(text, sizeof text, "%s, with a residual", name);
+    compare(run, text, &with, &tensors);
+    free(tensors.input[with.input_count - 1]);
+}
+
 static void compare_variants(void *context, const char *name, const struct operation *operation,
                              const struct tensors *from)
 {
     struct run *run = context;
     char text[200];
     compare(run, name, operation, from);
+    compare_with_residual(run, name, operation, from);
     struct operation variant = *operation;
     if (operation->kind == OPERATION_LINEAR_VJP_WEIGHT || operation->kind == OPERATION_CONVOLUTION_VJP_WEIGHT) {
         variant.attributes.accumulate = true;
@@ -128,67 +141,84 @@ static void compare_case(struct run *run, const struct kernel_case *test, double
     harness_allocate(&test->operation, &forward);
     harness_fill(&test->operation, run->precision->type, seed, &forward);
     compare(run, test->name, &test->operation, &forward);
+    compare_with_residual(run, test->name, &test->operation, &forward);
     require(harness_compare_vjps(test->name, &test->operation, run->precision->type, seed + 1000, &forward,
                                  compare_variants, run));
     harness_release(&forward);
 }
+
+/* How products are computed: by cuBLASLt where it can; else by warpgroups where there are any; else by warps. */
+enum way { BY_LIBRARY, BY_WARPGROUPS, BY_WARPS };
 
 static bool is_product(enum operation_kind kind)
 {
     return kind == OPERATION_LINEAR || kind == OPERATION_CONVOLUTION || kind == OPERATION_MATMUL;
 }
 
-/* cuBLASLt is asked for products alone. Kernels for fp16 of their own have products and attention alone; the others
- * read every type through the same few functions. */
-static bool is_wanted(const struct precision *precision, bool library, const struct kernel_case *test)
+/* By warps and by the library, what would be computed by other kernels otherwise. Kernels for fp16 of their own have
+ * products and attention alone; the others read every type through the same few functions. */
+static bool is_wanted(const struct precision *precision, enum way way, const struct kernel_case *test)
 {
     enum operation_kind kind = test->operation.kind;
-    if (library) return is_product(kind);
+    if (way == BY_WARPS) return is_product(kind) && strstr(test->name, "warpgroup") != NULL;
+    if (way == BY_LIBRARY)
+        return kind == OPERATION_LINEAR || kind == OPERATION_MATMUL || strstr(test->name, "1x1") != NULL;
     return IS_DEVICE || precision->precision != CUDA_PRECISION_F16 || is_product(kind) || kind == OPERATION_ATTENTION ||
            kind == OPERATION_UNARY;
 }
 
-static void compare_all(const struct precision *precision, bool library)
+static void open_backend(const struct precision *precision, enum way way, struct backend **cuda)
 {
-    struct run run = {.precision = precision};
     struct emulation_machine machine = emulation_present_machine();
-    machine.has_matrix_library = library;
+    machine.has_matrix_library = way == BY_LIBRARY;
     emulation_set_machine(machine);
-    require(backend_cuda_create(0, precision->precision, &run.cuda));
+    if ((way == BY_WARPS ? setenv("ALIGNPROP_WARPGROUPS", "off", 1) : unsetenv("ALIGNPROP_WARPGROUPS")) != 0)
+        fail_msg("the environment cannot be changed");
+    require(backend_cuda_create(0, precision->precision, cuda));
+}
+
+static void compare_all(const struct precision *precision, enum way way)
+{
+    static const char *const words[] = {
+        [BY_LIBRARY] = " with cuBLASLt", [BY_WARPGROUPS] = "", [BY_WARPS] = " by warps"};
+    struct run run = {.precision = precision};
+    open_backend(precision, way, &run.cuda);
     for (int i = 0; i < kernel_case_count; i++)
-        if (is_wanted(precision, library, &kernel_cases[i]))
+        if (is_wanted(precision, way, &kernel_cases[i]))
             compare_case(&run, &kernel_cases[i], precision->most_flops / 4, (uint64_t)i);
     for (int i = 0; i < cuda_case_count; i++)
-        if (is_wanted(precision, library, &cuda_cases[i]))
+        if (is_wanted(precision, way, &cuda_cases[i]))
             compare_case(&run, &cuda_cases[i], precision->most_flops, (uint64_t)i + 500);
     run.cuda->interface->destroy(run.cuda);
-    print_message("%s%s: %d operations, worst relative distance %.2g\n", precision->name,
-                  library ? " with cuBLASLt" : "", run.compared, run.worst);
+    print_message("%s%s: %d operations, worst relative distance %.2g\n", precision->name, words[way], run.compared,
+                  run.worst);
 }
 
 static void test_fp32(void **unused)
 {
     (void)unused;
-    compare_all(&precisions[0], false);
-    compare_all(&precisions[0], true);
+    compare_all(&precisions[0], BY_WARPGROUPS);
+    compare_all(&precisions[0], BY_LIBRARY);
 }
 
 static void test_bf16(void **unused)
 {
     (void)unused;
-    compare_all(&precisions[1], false);
-    compare_all(&precisions[1], true);
+    compare_all(&precisions[1], BY_WARPGROUPS);
+    compare_all(&precisions[1], BY_WARPS);
+    compare_all(&precisions[1], BY_LIBRARY);
 }
 
 static void test_fp16(void **unused)
 {
     (void)unused;
-    compare_all(&precisions[2], false);
+    compare_all(&precisions[2], BY_WARPGROUPS);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
     struct cuda_probe probe;
+    if (count > 1) cmocka_set_test_filter(arguments[1]);
     cuda_probe(&probe);
     if (probe.missing[0] != '\0') {
         printf("skipped: %s\n", probe.missing);

@@ -43,6 +43,8 @@ struct emulation_machine emulation_present_machine(void);
  * `error` (a cudaError_t), as after a fault that loses the device; 0 mends it. The environment variable
  * ALIGNPROP_EMULATION_LOST=AFTER,ERROR does so from the program's start. */
 void emulation_lose_device(long after, int error);
+/* The products of warpgroups are wrong from now on, or no longer. */
+void emulation_break_warpgroups(bool broken);
 /* Capture of a stream fails from now on, or no longer. */
 void emulation_refuse_capture(bool refuse);
 

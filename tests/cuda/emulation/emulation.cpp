@@ -22,6 +22,8 @@ struct bfloat16_format {
 struct float16_format {
 };
 #include "emulation.h"
+enum swizzle { SWIZZLE_128 = 1, SWIZZLE_64 = 2 };
+#include "emulated_warpgroup.h"
 
 /* The kernels are compiled with the address sanitizer; this file is not, for speed. */
 #ifdef WATCHED_BY_ASAN
@@ -34,7 +36,9 @@ struct float16_format {
 namespace
 {
 const size_t STACK_BYTES = 256 * 1024;
-const int WARP = 32;
+const int WARP = 32, WARPGROUP = 128;
+/* Of a block, on every device of compute capability 8.0 and later; on one of 9.0. */
+const size_t SHARED_EVERYWHERE = 99 * 1024, SHARED_WITH_WARPGROUPS = 227 * 1024;
 
 struct context {
     ucontext_t state;
@@ -82,6 +86,12 @@ struct fiber {
     long generation; /* of the barrier or collective that it waits for */
     std::vector<copy> open;
     std::vector<std::vector<copy>> groups;
+    /* Of its warpgroup: products open, committed and begun; and up to which write it has ordered its own before them.
+     */
+    std::vector<emulation::warpgroup_product> open_products;
+    std::vector<std::vector<emulation::warpgroup_product>> product_groups;
+    bool products_begun;
+    long products_issued, ordered_writes;
 };
 
 /* What the lanes of a warp bring to a collective and take from it; two, because a fast lane may bring its next value
@@ -105,6 +115,12 @@ struct shadow {
 };
 const size_t GRAIN = 2;
 
+/* The last write to two bytes, counted over the block. */
+struct last_write {
+    long number;
+    int thread;
+};
+
 struct block {
     std::vector<fiber> fibers;
     std::vector<warp> warps;
@@ -112,6 +128,9 @@ struct block {
     char *shared;
     size_t shared_bytes;
     std::vector<shadow> shadows;
+    std::vector<last_write> writes;
+    long write_count;
+    std::vector<std::vector<std::pair<uint64_t, uint64_t>>> warpgroup_products; /* descriptors in order of issue */
     int alive, arrived;
     long generation;
     const std::function<void()> *body;
@@ -123,6 +142,7 @@ context scheduler;
 const void *scheduler_stack;
 size_t scheduler_stack_bytes;
 bool reversed_order = getenv("ALIGNPROP_EMULATION_REVERSED") != nullptr;
+bool broken_warpgroups;
 struct emulation_counters counters;
 char fault_text[300];
 bool fault_told = true;
@@ -187,6 +207,8 @@ void fiber_main()
     fiber &own = own_fiber();
     if (!own.open.empty() || !own.groups.empty())
         fault("thread %d ends with copies under way", emulation::current.thread);
+    if (!own.open_products.empty() || !own.product_groups.empty())
+        fault("thread %d ends with a warpgroup's products under way", emulation::current.thread);
     own.waits = ENDED;
     running->alive--;
     switch_to_scheduler(true);
@@ -271,6 +293,9 @@ void run_block(emulation::indices base, int threads, size_t shared_bytes, const 
     block.shared = (char *)(((uintptr_t)block.shared_storage.get() + 15) & ~(uintptr_t)15);
     block.shared_bytes = shared_bytes;
     block.shadows.assign(shared_bytes / GRAIN + 1, shadow{-1, 0, 0, -1, -1, -1});
+    block.writes.assign(shared_bytes / GRAIN + 1, last_write{0, 0});
+    block.write_count = 0;
+    block.warpgroup_products.resize((size_t)(threads + WARPGROUP - 1) / WARPGROUP);
     block.alive = threads;
     block.arrived = 0;
     block.generation = 0;
@@ -281,6 +306,8 @@ void run_block(emulation::indices base, int threads, size_t shared_bytes, const 
     for (int thread = 0; thread < threads; thread++) start_fiber(block.fibers[(size_t)thread], thread);
     counters.blocks++;
     if (!run_threads()) fault("%d threads of a block wait for each other for ever", block.alive);
+    if (shared_bytes > SHARED_EVERYWHERE && block.warpgroup_products[0].empty())
+        fault("a launch with %zu bytes of shared memory, more than every device has", shared_bytes);
     running = nullptr;
 }
 
@@ -447,7 +474,7 @@ void launch(dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream, st
 {
     counters.launches++;
     if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || threads < 1 ||
-        threads > 1024 || shared_bytes > 99 * 1024) {
+        threads > 1024 || shared_bytes > SHARED_WITH_WARPGROUPS) {
         fault("a launch of (%u, %u, %u) blocks, %d threads and %zu bytes of shared memory", grid.x, grid.y, grid.z,
               threads, shared_bytes);
         return;
@@ -500,6 +527,7 @@ bool note_write(const void *address, size_t bytes)
         }
         entry.writer = thread;
         entry.write_warp_epoch = own_warp().epoch;
+        running->writes[grain] = last_write{++running->write_count, thread};
     }
     return true;
 }
@@ -583,6 +611,118 @@ void multiply(float c[4], const uint32_t a[4], const uint32_t b[2], bool brain)
     memcpy(c, collective(brain ? MULTIPLY_BFLOAT16 : MULTIPLY_FLOAT16, in, sizeof in), 16);
 }
 
+/* ---- products of a warpgroup ---- */
+
+static const uint32_t SHARED_START = 1040; /* as if a kilobyte and sixteen bytes came before */
+/* Bits of a descriptor's address that tell an operand inside a line (the depth that it begins at) from one whose lines
+ * are not counted from a multiple of their group. */
+static const uint64_t OFF_ALIGNMENT = 0x19;
+
+uint32_t shared_address(const void *place)
+{
+    return SHARED_START + (uint32_t)((const char *)place - running->shared);
+}
+
+/* Where an operand's element lies. Lines of 128 (64) bytes; the 16-byte chunk's number within a line is changed by
+ * three (two) bits of the line's number, which are bits of the address. */
+static const uint16_t *operand_element(uint64_t descriptor, bool by_columns, int row, int depth)
+{
+    uint32_t start = (uint32_t)(descriptor & 0x3fff) << 4;
+    uint32_t leading = (uint32_t)(descriptor >> 16 & 0x3fff) << 4, stride = (uint32_t)(descriptor >> 32 & 0x3fff) << 4;
+    int swizzle = (int)(descriptor >> 62);
+    if (swizzle != (by_columns ? SWIZZLE_64 : SWIZZLE_128)) fault("an operand with the other order of chunks");
+    uint32_t address = by_columns ? start + (uint32_t)(row / 32) * leading + (uint32_t)(depth / 8) * stride +
+                                        (uint32_t)(depth % 8 * 64 + row % 32 * 2)
+                                  : start + (uint32_t)(row / 8) * stride + (uint32_t)(row % 8 * 128 + depth * 2);
+    address ^= (address >> 7 & (by_columns ? 3u : 7u)) << 4;
+    static const uint16_t nothing = 0;
+    const char *element = running->shared + ((long)address - (long)SHARED_START);
+    return in_shared(element, sizeof nothing) ? (const uint16_t *)element : &nothing;
+}
+
+/* What the products read must have been ordered before them by whoever wrote it: eight neighbours from here on. */
+static void note_product_read(uint64_t descriptor, bool by_columns, int row, int depth)
+{
+    const uint16_t *element = operand_element(descriptor, by_columns, row, depth);
+    if (!note_read(element, 16)) return;
+    const last_write &write = running->writes[grains_of(element, 16).first];
+    if (write.number > running->fibers[(size_t)write.thread].ordered_writes)
+        fault("a warpgroup's product reads what thread %d wrote and did not order before it", write.thread);
+}
+
+void order_before_warpgroup()
+{
+    own_fiber().ordered_writes = running->write_count;
+}
+
+void warpgroup_begin()
+{
+    own_fiber().products_begun = true;
+}
+
+/* Where this thread's row of the operand a begins. */
+static int first_product_row()
+{
+    return current.thread % WARPGROUP / WARP * 16 + current.thread % WARP / 4;
+}
+
+void warpgroup_multiply(const warpgroup_product &product)
+{
+    fiber &own = own_fiber();
+    if (!own.products_begun) fault("a warpgroup's product without warpgroup_begin");
+    if ((product.a | product.b) & OFF_ALIGNMENT) fault("a warpgroup's operand off its alignment of 512 bytes");
+    if (current.block_threads % WARPGROUP != 0) fault("a warpgroup in a block of %d threads", current.block_threads);
+    auto &issued = running->warpgroup_products[(size_t)current.thread / WARPGROUP];
+    size_t number = (size_t)own.products_issued++;
+    if (number == issued.size()) issued.push_back({product.a, product.b});
+    if (number > issued.size() || issued[number] != std::make_pair(product.a, product.b))
+        fault("threads of a warpgroup begin different products");
+    for (int depth = 0; depth < 16; depth += 8)
+        for (int half = 0; half < 2; half++) note_product_read(product.a, false, first_product_row() + 8 * half, depth);
+    int row_step = product.b_by_columns ? 8 : 1, depth_step = product.b_by_columns ? 1 : 8;
+    for (int row = 0; row < product.columns && current.thread % WARP == 0; row += row_step)
+        for (int depth = 0; depth < 16; depth += depth_step)
+            note_product_read(product.b, product.b_by_columns, row, depth);
+    own.open_products.push_back(product);
+}
+
+void warpgroup_commit()
+{
+    own_fiber().product_groups.push_back(std::move(own_fiber().open_products));
+    own_fiber().open_products.clear();
+}
+
+/* As late as can be: with what lies in shared memory when the thread waits. */
+static void carry_out(const warpgroup_product &product)
+{
+    float a[2][16];
+    int first_column = 2 * (current.thread % 4);
+    auto value = [&](uint64_t descriptor, bool by_columns, int row, int depth) {
+        return widen(*operand_element(descriptor, by_columns, row, depth), product.brain);
+    };
+    for (int half = 0; half < 2; half++)
+        for (int depth = 0; depth < 16; depth++)
+            a[half][depth] = value(product.a, false, first_product_row() + 8 * half, depth);
+    for (int i = 0; i < product.columns / 4; i++) {
+        int column = first_column + i / 2 * 8 + i % 2;
+        for (int depth = 0; depth < 16; depth++) {
+            float b = value(product.b, product.b_by_columns, column, depth);
+            for (int half = 0; half < 2 && !broken_warpgroups; half++)
+                product.sum[i / 2 * 4 + 2 * half + i % 2] += a[half][depth] * b;
+        }
+    }
+}
+
+void warpgroup_wait(int groups)
+{
+    fiber &own = own_fiber();
+    own.products_begun = false;
+    while ((int)own.product_groups.size() > groups) {
+        for (const warpgroup_product &product : own.product_groups.front()) carry_out(product);
+        own.product_groups.erase(own.product_groups.begin());
+    }
+}
+
 static float from_bits(uint32_t bits)
 {
     float value;
@@ -619,6 +759,11 @@ uint16_t narrow(float value, bool brain)
 void emulation_reverse(bool reversed)
 {
     reversed_order = reversed;
+}
+
+void emulation_break_warpgroups(bool broken)
+{
+    broken_warpgroups = broken;
 }
 
 struct emulation_counters emulation_count(void)

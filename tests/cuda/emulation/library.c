@@ -101,8 +101,8 @@ static double element(const struct layout *layout, const void *data, int64_t ite
 
 struct work {
     struct description description;
-    struct layout a, b, d;
-    const void *a_data, *b_data;
+    struct layout a, b, c, d;
+    const void *a_data, *b_data, *c_data;
     void *d_data, *workspace;
     double alpha, beta;
 };
@@ -121,11 +121,18 @@ static void multiply(void *context)
                     sum += element(&w->a, w->a_data, item, ta ? i : row, ta ? row : i) *
                            element(&w->b, w->b_data, item, tb ? column : i, tb ? i : column);
                 sum *= w->alpha;
-                if (w->beta != 0) sum += w->beta * element(&w->d, w->d_data, item, row, column);
+                if (w->beta != 0) sum += w->beta * element(&w->c, w->c_data, item, row, column);
                 if (w->description.epilogue == LT_EPILOGUE_BIAS)
                     sum += value_load(w->description.bias_type, w->description.bias, row);
                 value_store(w->d.type, w->d_data, item * w->d.step + column * w->d.leading + row, sum);
             }
+}
+
+/* As the library demands of c and d in one memory; here always. */
+static bool same_layout(const struct layout *a, const struct layout *b)
+{
+    return a->type == b->type && a->rows == b->rows && a->columns == b->columns && a->leading == b->leading &&
+           a->step == b->step && a->batch == b->batch;
 }
 
 static int product(void *handle, void *description, const void *alpha, const void *a, void *a_layout, const void *b,
@@ -136,9 +143,11 @@ static int product(void *handle, void *description, const void *alpha, const voi
     struct work work = {*(struct description *)description,
                         *(struct layout *)a_layout,
                         *(struct layout *)b_layout,
+                        *(struct layout *)c_layout,
                         *(struct layout *)d_layout,
                         a,
                         b,
+                        c,
                         d,
                         workspace,
                         *(const float *)alpha,
@@ -147,7 +156,7 @@ static int product(void *handle, void *description, const void *alpha, const voi
     int64_t n = work.description.transpose_b ? work.b.rows : work.b.columns;
     int64_t k = work.description.transpose_a ? work.a.rows : work.a.columns;
     int64_t other_k = work.description.transpose_b ? work.b.columns : work.b.rows;
-    if (c != d || c_layout != d_layout || workspace_bytes < WORKSPACE_BYTES) return 7;
+    if (workspace_bytes < WORKSPACE_BYTES || !same_layout(&work.c, &work.d)) return 7;
     if (m != work.d.rows || n != work.d.columns || k != other_k || work.a.batch != work.d.batch) return 7;
     emulation_queue(stream, multiply, &work, sizeof work);
     return 0;

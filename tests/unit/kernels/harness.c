@@ -224,7 +224,8 @@ static status run_on_device(struct backend *backend, const struct operation *ope
     void *outputs[MAXIMUM_OUTPUTS];
     memcpy(inputs, m->input, sizeof inputs);
     memcpy(outputs, m->output, sizeof outputs);
-    if (in_place) outputs[0] = m->input[operation_facts(operation->kind)->in_place_input];
+    int shared = operation_facts(operation->kind)->in_place_input;
+    if (in_place && shared >= 0 && m->input[shared]) outputs[0] = m->input[shared];
     TRY(interface->run(backend, m->kernel, inputs, outputs, m->packed, m->scratch));
     TRY(interface->synchronize(backend));
     for (int i = 0; i < operation->output_count; i++)
@@ -398,6 +399,22 @@ void harness_fill_vjp(const struct vjp *vjp, enum element_type type, const struc
         for (int64_t j = 0; j < harness_elements(&vjp->operation.input[i]); j++)
             tensors->input[i][j] = harness_round(exact && type != ELEMENT_F64 ? ELEMENT_F32 : type, from[j]);
     }
+}
+
+bool harness_add_residual(const struct operation *operation, enum element_type type, uint64_t seed,
+                          struct operation *with, struct tensors *tensors)
+{
+    int index = operation_facts(operation->kind)->residual_input;
+    if (index < 0) return false;
+    *with = *operation;
+    with->attributes.alpha = -0.75;
+    for (int i = operation->input_count; i < index; i++) with->input[i].present = false;
+    with->input[index] = (struct operand){.shape = operation->output[0].shape, .present = true};
+    with->input_count = index + 1;
+    tensors->input[index] = new_array(&with->input[index]);
+    for (int64_t i = 0; i < harness_elements(&with->input[index]); i++)
+        tensors->input[index][i] = harness_round(type, harness_normal(&seed));
+    return true;
 }
 
 void harness_copy(const struct operation *operation, const struct tensors *from, enum element_type type,

@@ -23,7 +23,7 @@ bool harness_is_exact(enum operation_kind kind, bool output, int index);
 
 /* Runs `operation` once. Its element types are replaced by the backend's own, int32 operands kept. Outputs are poisoned
  * with NaN before (with what tensors->output holds where the operation accumulates). `in_place` lets output 0 share the
- * memory of the input that the table names. */
+ * memory of the input that the table names, where there is one. */
 status harness_run(struct backend *backend, const struct operation *operation, struct tensors *tensors, bool in_place);
 
 /* Allocates all operands and fills the inputs with values that both `type` and double represent; the inputs of an
@@ -58,6 +58,11 @@ int harness_vjps(const struct operation *forward, struct vjp vjps[MAXIMUM_VJPS])
 /* Fills the product's inputs from the forward operation's operands and a cotangent (all rounded to `type`). */
 void harness_fill_vjp(const struct vjp *vjp, enum element_type type, const struct tensors *forward,
                       const double *cotangent, struct tensors *tensors);
+
+/* The operation with a residual, where the table has one for it: numbers of `type`, which are the one more input in
+ * `tensors` and to be freed by the caller. False where the table has none. */
+bool harness_add_residual(const struct operation *operation, enum element_type type, uint64_t seed,
+                          struct operation *with, struct tensors *tensors);
 
 /* Allocates `to` as `from`; its outputs hold numbers of `type` that an operation which accumulates adds to. */
 void harness_copy(const struct operation *operation, const struct tensors *from, enum element_type type,

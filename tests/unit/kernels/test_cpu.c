@@ -32,7 +32,7 @@ static void compare(struct backend *cpu, const char *name, const struct operatio
     for (int i = 0; i < 3; i++) harness_copy(operation, from, ELEMENT_F32, all[i]);
     require(harness_run(harness_reference, operation, &expected, false));
     require(harness_run(cpu, operation, &found, false));
-    require(harness_run(cpu, operation, &again, operation_facts(operation->kind)->in_place_input >= 0));
+    require(harness_run(cpu, operation, &again, true));
     for (int j = 0; j < operation->output_count; j++) {
         if (!operation->output[j].present) continue;
         int64_t count = harness_elements(&operation->output[j]);

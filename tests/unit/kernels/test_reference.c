@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -139,6 +140,67 @@ static void test_accumulation(void **unused)
     harness_release(&tensors);
 }
 
+/* y = alpha x W^T + b + r, also where y takes the memory of r. */
+static void test_residual(void **unused)
+{
+    (void)unused;
+    const double x[] = {1, 2, 3, 4}, weight[] = {1, 0, 1, 1}, bias[] = {10, 20}, residual[] = {100, 200, 300, 400};
+    const double *inputs[] = {x, weight, bias, residual}, expected[] = {112, 226, 316, 434};
+    const struct operand matrix = {.shape = {2, {2, 2}}, .present = true};
+    struct operation operation = {
+        .kind = OPERATION_LINEAR,
+        .attributes = {.alpha = 2},
+        .input_count = 4,
+        .input = {matrix, matrix, {.shape = {1, {2}}, .present = true}, matrix},
+        .output_count = 1,
+        .output = {matrix},
+    };
+    struct tensors tensors;
+    harness_allocate(&operation, &tensors);
+    for (int i = 0; i < 4; i++)
+        memcpy(tensors.input[i], inputs[i], (size_t)harness_elements(&operation.input[i]) * sizeof(double));
+    for (int in_place = 0; in_place < 2; in_place++) {
+        require(harness_run(harness_reference, &operation, &tensors, in_place));
+        for (int i = 0; i < 4; i++) assert_true(tensors.output[0][i] == expected[i]);
+    }
+    operation.attributes.alpha = 0;
+    assert_int_equal(harness_run(harness_reference, &operation, &tensors, false).code, STATUS_FAILED);
+    operation.attributes.alpha = 2;
+    operation.input[3].shape = (struct shape){1, {4}};
+    assert_int_equal(harness_run(harness_reference, &operation, &tensors, false).code, STATUS_FAILED);
+    harness_release(&tensors);
+}
+
+/* With a residual every product of the table is alpha times what it is without, beside what is added. */
+static void test_residual_of_every_product(void **unused)
+{
+    (void)unused;
+    int checked = 0;
+    for (int i = 0; i < kernel_case_count; i++) {
+        const struct kernel_case *test = &kernel_cases[i];
+        struct operation plain = test->operation, with;
+        struct tensors tensors;
+        if (test->large || operation_facts(plain.kind)->residual_input < 0) continue;
+        plain.input_count = 2;
+        harness_allocate(&plain, &tensors);
+        harness_fill(&plain, ELEMENT_F64, (uint64_t)i, &tensors);
+        assert_true(harness_add_residual(&plain, ELEMENT_F64, 5, &with, &tensors));
+        int64_t count = harness_elements(&plain.output[0]);
+        double *product = malloc((size_t)count * sizeof *product);
+        assert_non_null(product);
+        require(harness_run(harness_reference, &plain, &tensors, false));
+        memcpy(product, tensors.output[0], (size_t)count * sizeof *product);
+        require(harness_run(harness_reference, &with, &tensors, true));
+        for (int64_t j = 0; j < count; j++)
+            product[j] = with.attributes.alpha * product[j] + tensors.input[with.input_count - 1][j];
+        assert_true(harness_distance(tensors.output[0], product, count) < 1e-14);
+        free(product);
+        harness_release(&tensors);
+        checked++;
+    }
+    assert_true(checked > 15);
+}
+
 /* The gradient of x / (|x| + epsilon) at 0 is 0 by definition. */
 static void test_normalize_at_zero(void **unused)
 {
@@ -157,8 +219,8 @@ static void test_normalize_at_zero(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_accumulation),
+        cmocka_unit_test(test_gradients),         cmocka_unit_test(test_accumulation),
+        cmocka_unit_test(test_residual),          cmocka_unit_test(test_residual_of_every_product),
         cmocka_unit_test(test_normalize_at_zero),
     };
     return cmocka_run_group_tests(tests, harness_open_reference, harness_close_reference);

@@ -76,6 +76,7 @@ static void build_pair(struct pair *pair, struct backend *backend, const struct 
                                             .wanted = &pair->pictures,
                                             .gradients = &pair->gradient};
     assert_success(graph_differentiate(pair->graph, &request));
+    assert_success(graph_fold_additions(pair->graph)); /* as the rewards do on the reference backend */
     assert_success(
         host_program_create(backend, pair->graph, (struct weight_source){read_weight, pair}, &pair->program));
 }

@@ -1,0 +1,141 @@
+#include "kernels/cuda/product_gather.h"
+#include "kernels/cuda/product_store.h"
+#include "kernels/cuda/warpgroup.h"
+
+/* Matrix products and convolutions as implicit matrix products on the instructions of a warpgroup (compute capability
+ * 9.0a): two warpgroups make 128 rows and `width` columns of the result, 64 rows each. While the tile in one stage is
+ * multiplied, the threads start the copies of the tile two stages on. */
+
+enum { DEPTH = 64, STAGES = 4, THREADS = 2 * WARPGROUP_THREADS, ROWS = PRODUCT_WARPGROUP_ROWS };
+
+/* [row][DEPTH] in lines of 128 bytes: SWIZZLE_128. */
+struct swizzled_rows {
+    static const int line = DEPTH, group_bytes = 8 * DEPTH * (int)sizeof(uint16_t);
+    DEVICE_MEMBER static int at(int row, int depth)
+    {
+        return row * line + ((depth / CHUNK ^ row % 8) * CHUNK);
+    }
+};
+
+/* [depth][tile] in blocks of 8 depths by 32 rows, 64 bytes a line: SWIZZLE_64. Blocks of one depth come one after
+ * another. */
+template <int tile> struct swizzled_columns {
+    static const int block_rows = 32, block = 8 * block_rows, block_bytes = block * (int)sizeof(uint16_t);
+    static const int layer = tile / block_rows * block, layer_bytes = layer * (int)sizeof(uint16_t);
+    DEVICE_MEMBER static int at(int row, int depth)
+    {
+        return depth / 8 * layer + row / block_rows * block + depth % 8 * block_rows +
+               ((row % block_rows / CHUNK ^ depth % 8 / 2) * CHUNK);
+    }
+};
+
+template <int width, bool by_columns> struct second_operand {
+    typedef row_gather<swizzled_rows, width, DEPTH, THREADS> gather;
+    DEVICE_MEMBER static uint64_t describe(shared_array<uint16_t> tile, int depth)
+    {
+        return describe_matrix(tile, depth, 0, swizzled_rows::group_bytes, SWIZZLE_128);
+    }
+};
+template <int width> struct second_operand<width, true> {
+    typedef swizzled_columns<width> place;
+    typedef column_gather<place, width, DEPTH, THREADS, true, true> gather;
+    DEVICE_MEMBER static uint64_t describe(shared_array<uint16_t> tile, int depth)
+    {
+        return describe_matrix(tile, depth / 8 * place::layer, place::block_bytes, place::layer_bytes, SWIZZLE_64);
+    }
+};
+
+enum { A_BYTES = ROWS * DEPTH * (int)sizeof(uint16_t), ALIGNMENT = 1024 };
+
+template <int width> struct stage {
+    static const int bytes = A_BYTES + width * DEPTH * (int)sizeof(uint16_t);
+    static_assert(bytes % ALIGNMENT == 0, "swizzled lines begin at multiples of eight of them");
+    static_assert(STAGES * bytes >= ROWS * (width + STORE_PAD) * (int)sizeof(float), "the sums fit into the stages");
+};
+
+template <class Format, int width, bool b_columns>
+KERNEL(THREADS)
+product_warpgroup_kernel(struct product product, float *partial, bool wide)
+{
+#if HAS_WARPGROUPS
+    typedef second_operand<width, b_columns> second;
+    struct block_part part = own_part(product, DEPTH);
+    int tiles = (int)((part.end - part.start + DEPTH - 1) / DEPTH), base = aligned_shared_offset(ALIGNMENT);
+    pixel_gather<swizzled_rows, ROWS, DEPTH, THREADS> a_gather;
+    typename second::gather b_gather;
+    a_gather.start(product, part);
+    b_gather.start(product, part);
+    auto stage_a = [&](int index) { return shared_memory<uint16_t>(base + index % STAGES * stage<width>::bytes); };
+    auto stage_b = [&](int index) {
+        return shared_memory<uint16_t>(base + index % STAGES * stage<width>::bytes + A_BYTES);
+    };
+    auto start_tile = [&](int index) {
+        if (index < tiles) {
+            a_gather.load(product, stage_a(index));
+            b_gather.load(product, stage_b(index));
+        }
+        copy_async_commit();
+    };
+    int first_row = warp_index() / (WARPGROUP_THREADS / WARP_THREADS) * WARPGROUP_ROWS;
+    float sum[width / 2] = {};
+
+    start_tile(0);
+    start_tile(1);
+    ROLLED for (int index = 0; index < tiles; index++)
+    {
+        copy_async_wait<1>();
+        order_before_warpgroup();
+        synchronize_block();
+        warpgroup_begin();
+        UNROLL for (int k = 0; k < DEPTH; k += WARPGROUP_DEPTH) warpgroup_multiply_add<Format, width, b_columns>(
+            sum,
+            describe_matrix(stage_a(index), first_row * swizzled_rows::line + k, 0, swizzled_rows::group_bytes,
+                            SWIZZLE_128),
+            second::describe(stage_b(index), k));
+        warpgroup_commit();
+        /* All threads are past the barrier, so the products of the tile before the last have ended in both warpgroups:
+         * its stage is free. */
+        start_tile(index + 2);
+        warpgroup_wait<1>();
+    }
+    warpgroup_wait<0>();
+    copy_async_wait<0>();
+
+    synchronize_block();
+    shared_array<float> sums = shared_memory<float>(base);
+    int row = warp_index() * 16 + lane_index() / 4, column = lane_index() % 4 * 2;
+    UNROLL for (int i = 0; i < width / 2; i++)
+        sums[(row + i / 2 % 2 * 8) * (width + STORE_PAD) + i / 4 * 8 + column + i % 2] = sum[i];
+    synchronize_block();
+    store_tile<ROWS, width, THREADS>(product, part, partial, (int64_t)block_x() * ROWS, (int64_t)block_y() * width,
+                                     sums, wide);
+#endif
+}
+
+template <class Format, int width, bool b_columns>
+static void launch_width(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+{
+    dim3 grid(blocks_for(product.m, ROWS), blocks_for(product.n, width), (unsigned)(product.batch * product.splits));
+    launch(product_warpgroup_kernel<Format, width, b_columns>, grid, THREADS,
+           STAGES * (size_t)stage<width>::bytes + ALIGNMENT, stream, product, partial, wide);
+}
+
+template <class Format>
+static void launch_format(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+{
+    bool b_columns = product.b.layout != OPERAND_ROWS;
+    if (product.width == 160)
+        (b_columns ? launch_width<Format, 160, true> : launch_width<Format, 160, false>)(stream, product, partial,
+                                                                                         wide);
+    else
+        (b_columns ? launch_width<Format, 128, true> : launch_width<Format, 128, false>)(stream, product, partial,
+                                                                                         wide);
+}
+
+extern "C" void launch_product_warpgroup(cudaStream_t stream, const struct product *product, float *partial, bool wide)
+{
+    if (product->a.array.type == ELEMENT_BF16)
+        launch_format<bfloat16_format>(stream, *product, partial, wide);
+    else
+        launch_format<float16_format>(stream, *product, partial, wide);
+}
