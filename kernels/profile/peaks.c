@@ -197,7 +197,7 @@ static status measure_copy(struct measurement *measurement, struct machine_peaks
     double seconds = 0.0;
     for (size_t bytes = smallest_copy; bytes <= largest_copy && seconds < long_enough; bytes *= 2) {
         if (bytes > smallest_copy && !fits(measurement->backend, 2 * bytes)) break;
-        double by_copy, by_kernel;
+        double by_copy = 0.0, by_kernel = 0.0;
         struct operation kernel =
             copy_kernel(peaks->compute_type, (int64_t)(bytes / element_size(peaks->compute_type)));
         TRY(time_copy(measurement, bytes, &by_copy));
