@@ -110,3 +110,30 @@ double operation_flops(const struct operation *operation)
     default: return 0.0;
     }
 }
+
+/* The input of which only some elements are read; -1: all inputs are read whole. */
+static int selected_input(enum operation_kind kind)
+{
+    switch (kind) {
+    case OPERATION_SLICE:
+    case OPERATION_GATHER: return 0;
+    case OPERATION_EMBEDDING: return 1;
+    default: return -1;
+    }
+}
+
+double operation_bytes(const struct operation *operation)
+{
+    double bytes = 0.0;
+    int selected = selected_input(operation->kind);
+    for (int i = 0; i < operation->input_count; i++) {
+        const struct operand *input = &operation->input[i];
+        const struct operand *read = i == selected ? &operation->output[0] : input;
+        if (input->present) bytes += elements(read) * (double)element_size(input->type);
+    }
+    for (int i = 0; i < operation->output_count; i++) {
+        const struct operand *output = &operation->output[i];
+        if (output->present) bytes += elements(output) * (double)element_size(output->type);
+    }
+    return bytes;
+}

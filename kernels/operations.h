@@ -206,4 +206,8 @@ const struct operand *operation_residual(const struct operation *operation);
 /* Floating-point operations of one call (2 a multiply-add; element-wise work counted as 0). For plan and bench. */
 double operation_flops(const struct operation *operation);
 
+/* Bytes that one call has to move at least: every operand that is present, once, in its own type, frozen weights too.
+ * Of an input that is read in part (SLICE; the table of EMBEDDING and GATHER) as many elements count as are written. */
+double operation_bytes(const struct operation *operation);
+
 #endif

@@ -1,5 +1,6 @@
 /* Seconds and peak memory of the phases of a step, measured on the preset as it is. */
 #include "engine/base/json.h"
+#include "engine/cli/bench_kernels.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/work.h"
 #include "engine/tuning/tuner.h"
@@ -7,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 struct bench_result {
@@ -68,25 +70,47 @@ static status measure(struct tuner *tuner, struct bench_result *result)
     return status_ok();
 }
 
-static void print_result(const struct invocation *invocation, const struct bench_result *result, const char *device)
+enum { PHASES = 7 };
+
+struct phase {
+    const char *name, *key;
+    double seconds;
+};
+
+static void list_phases(const struct bench_result *result, struct phase phases[PHASES])
 {
-    const struct {
-        const char *name, *key;
-        double seconds;
-    } phases[] = {{"loading the model", "start", result->start},
-                  {"sampling", "sampling", result->sampling},
-                  {"decoding", "decoding", result->decoding},
-                  {"rewards", "reward", result->reward},
-                  {"backward sweep", "backward", result->backward},
-                  {"a whole step", "step", result->total},
-                  {"held-out pictures", "evaluation", result->evaluation}};
-    enum { PHASES = sizeof phases / sizeof *phases };
+    const struct phase all[PHASES] = {{"loading the model", "start", result->start},
+                                      {"sampling", "sampling", result->sampling},
+                                      {"decoding", "decoding", result->decoding},
+                                      {"rewards", "reward", result->reward},
+                                      {"backward sweep", "backward", result->backward},
+                                      {"a whole step", "step", result->total},
+                                      {"held-out pictures", "evaluation", result->evaluation}};
+    memcpy(phases, all, sizeof all);
+}
+
+static void print_words(const struct bench_result *result, const char *device)
+{
+    struct phase phases[PHASES];
+    char planned[32], start[32], ready[32], peak[32];
+    list_phases(result, phases);
+    for (int i = 0; i < PHASES; i++) printf("%-20s %10.3f s\n", phases[i].name, phases[i].seconds);
+    format_bytes((double)result->planned_bytes, planned);
+    format_bytes((double)result->start_bytes, start);
+    format_bytes((double)result->ready_bytes, ready);
+    format_bytes((double)result->peak_bytes, peak);
+    printf("%d steps on %s, mean K %.1f\n", result->steps, device, result->mean_kept);
+    printf("memory planned %s; the process held %s at its start, %s when all was planned, at most %s\n", planned, start,
+           ready, peak);
+}
+
+static cJSON *describe(const struct bench_result *result, const char *device)
+{
+    struct phase phases[PHASES];
     cJSON *object = cJSON_CreateObject();
     cJSON *seconds = cJSON_AddObjectToObject(object, "seconds");
-    for (int i = 0; i < PHASES; i++) {
-        cJSON_AddNumberToObject(seconds, phases[i].key, phases[i].seconds);
-        if (!invocation->json) printf("%-20s %10.3f s\n", phases[i].name, phases[i].seconds);
-    }
+    list_phases(result, phases);
+    for (int i = 0; i < PHASES; i++) cJSON_AddNumberToObject(seconds, phases[i].key, phases[i].seconds);
     cJSON_AddItemToObject(object, "step_seconds", cJSON_CreateDoubleArray(result->each, result->steps));
     cJSON_AddItemToObject(object, "step_processor_seconds", cJSON_CreateDoubleArray(result->processor, result->steps));
     cJSON_AddStringToObject(object, "device", device);
@@ -97,28 +121,40 @@ static void print_result(const struct invocation *invocation, const struct bench
     cJSON_AddNumberToObject(object, "ready_bytes", (double)result->ready_bytes);
     cJSON_AddNumberToObject(object, "peak_bytes", (double)result->peak_bytes);
     cJSON_AddNumberToObject(object, "flops_per_step", result->flops_per_step);
-    if (invocation->json) {
-        print_json(object);
-    } else {
-        char planned[32], start[32], ready[32], peak[32];
-        format_bytes((double)result->planned_bytes, planned);
-        format_bytes((double)result->start_bytes, start);
-        format_bytes((double)result->ready_bytes, ready);
-        format_bytes((double)result->peak_bytes, peak);
-        printf("%d steps on %s, mean K %.1f\n", result->steps, device, result->mean_kept);
-        printf("memory planned %s; the process held %s at its start, %s when all was planned, at most %s\n", planned,
-               start, ready, peak);
-    }
-    cJSON_Delete(object);
+    return object;
 }
 
-static status bench_tuner(const struct invocation *invocation, struct work *work, struct bench_result *result)
+static status bench_tuner(struct work *work, struct bench_result *result)
 {
     struct tuner *tuner;
     TRY(tuner_create(&work->preset, work->backend, (struct tuner_callbacks){0}, &tuner));
     status outcome = measure(tuner, result);
-    if (outcome.code == STATUS_OK) print_result(invocation, result, work->device);
     tuner_destroy(tuner);
+    return outcome;
+}
+
+/* To `object`, or in words where there is none. */
+static status report_kernels(const struct work *work, const struct bench_result *result, cJSON *object)
+{
+    struct bench_kernels kernels;
+    TRY(bench_kernels_measure(&work->preset, work->backend, result->each, result->steps, &kernels));
+    if (object)
+        cJSON_AddItemToObject(object, "kernels", bench_kernels_describe(&kernels));
+    else
+        bench_kernels_print(&kernels);
+    return status_ok();
+}
+
+/* The ordinary measurement first: nothing of the other is in its seconds and memory, and it is told whatever becomes of
+ * the other. */
+static status bench_preset(const struct invocation *invocation, struct work *work, struct bench_result *result)
+{
+    TRY(bench_tuner(work, result));
+    cJSON *object = invocation->json ? describe(result, work->device) : NULL;
+    if (!invocation->json) print_words(result, work->device);
+    status outcome = option_given(invocation, "kernels") ? report_kernels(work, result, object) : status_ok();
+    if (object) print_json(object);
+    cJSON_Delete(object);
     return outcome;
 }
 
@@ -132,7 +168,7 @@ static status bench(const struct invocation *invocation, struct work *work)
     result.each = calloc(2 * (size_t)result.steps, sizeof *result.each);
     if (!result.each) return status_error(STATUS_NO_MEMORY, "no memory for the measurements");
     result.processor = result.each + result.steps;
-    status outcome = bench_tuner(invocation, work, &result);
+    status outcome = bench_preset(invocation, work, &result);
     free(result.each);
     return outcome;
 }

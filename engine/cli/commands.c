@@ -60,7 +60,10 @@ static const struct option export_options[] = {
     END};
 
 static const struct option bench_options[] = {
-    {"steps", 0, "N", "optimiser steps to measure; 2 by default", COMPLETE_NOTHING, NULL}, END};
+    {"steps", 0, "N", "optimiser steps to measure; 2 by default", COMPLETE_NOTHING, NULL},
+    {"kernels", 0, NULL, "also a step's time by class of kernel, against what the machine can do", COMPLETE_NOTHING,
+     NULL},
+    END};
 
 static const struct option gradcheck_options[] = {
     {"timesteps", 0, "T", "denoising steps of the reduced chain; 4 by default", COMPLETE_NOTHING, NULL},
@@ -108,8 +111,11 @@ const struct command commands[] = {
     {"gradcheck", "PRESET", "check the chain's gradient against central differences",
      "In double precision, with batch 1, 4 denoising steps and 3 that carry gradient.", 1, 1, COMPLETE_PRESET,
      GROUP_JSON | GROUP_SET | GROUP_MODELS, gradcheck_options, command_gradcheck},
-    {"bench", "PRESET", "seconds and peak memory by phase", NULL, 1, 1, COMPLETE_PRESET,
-     GROUP_JSON | GROUP_DEVICE | GROUP_SET | GROUP_MODELS, bench_options, command_bench},
+    {"bench", "PRESET", "seconds and peak memory by phase",
+     "With --kernels the steps are made a second time, every operation waited for: calls, seconds, operations and "
+     "bytes\n"
+     "by class of kernel, and their floor at the rates of a large product and a large copy, measured then and there.",
+     1, 1, COMPLETE_PRESET, GROUP_JSON | GROUP_DEVICE | GROUP_SET | GROUP_MODELS, bench_options, command_bench},
     {"doctor", "", "what this machine has: terminal, GPU, libraries, models, disk", NULL, 0, 0, COMPLETE_NOTHING,
      GROUP_JSON | GROUP_MODELS, NULL, command_doctor},
     {"engine", "", "an engine without a run, for a studio that has started nothing yet", NULL, 0, 0, COMPLETE_NOTHING,

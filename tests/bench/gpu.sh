@@ -10,13 +10,16 @@
 # sd15 peer):
 #   kernels    the kernel suite on the device against the double-precision backend: run this first
 #   emoji      the default model: precisions agree, the same seed gives the same bits, recorded equals not recorded,
-#              resume is exact, steps a second at batch 16 and K = 5 with previews, beside PyTorch
+#              resume is exact, steps a second at batch 16 and K = 5 with previews, beside PyTorch; its time by class of
+#              kernel against the device's limits
 #   sanitizer  compute-sanitizer over the kernel suite
 #   gradients  Stable Diffusion 1.5, random weights, 512x512, K = 8: cosine of bf16's adapter gradients to fp32's at
 #              guidance 1 and 7.5
 #   repeat     Stable Diffusion 1.5: the same seed gives the same bits, also with every block recomputed; resume is exact
 #   sd15       Stable Diffusion 1.5: start to first step; seconds and memory of K = 8 at batch 1, 4 and 16, of K = 1 and
-#              50 at batch 1, with little and with much memory
+#              50 at batch 1, with little and with much memory; then `classes`
+#   classes    Stable Diffusion 1.5, K = 8, batch 1 and 16: time by class of kernel against the device's limits, a table
+#              each
 #   peer       the same steps in PyTorch, eager and compiled, the faster one counts (long: name rows as peer:BATCH:K)
 #
 # Needs nvcc, a C compiler, meson and ninja; python3 with numpy for Stable Diffusion's weights, with torch and diffusers
@@ -63,7 +66,7 @@ tell() {
 
 # What the steps said so far, for home; written aside first, since a call may be cut off at any time.
 pack_results() {
-    (cd "$out" && find . -maxdepth 1 -type f ! -name '*.wanted' | tar -czf results.new -T - --exclude results.new) &&
+    (cd "$out" && find . -maxdepth 1 -type f ! -name '*.wanted' ! -name results.new | tar -czf results.new -T -) &&
         mv "$out/results.new" "$home/results.tar.gz"
 }
 
@@ -192,6 +195,9 @@ part_emoji() {
         unset ALIGNPROP_CUDA_GRAPHS
         tune rate 60 "${EMOJI_TIMED:-100}" precision=bf16 $whole
         tell "  steps a second of a run with its previews, metrics and checkpoints: $(steps_per_second rate)"
+        for setting in precision=bf16 $whole; do set -- "$@" --set "$setting"; done
+        classes_row emoji 60 "${EMOJI:-emoji-closer-to-prompt}" "$@"
+        set --
     }
     peer_row emoji 120 --model presets/models/emoji --batch 16 --steps 20 --keep 5 --guidance 5 --reward clip --repeat 20
 }
@@ -212,6 +218,15 @@ peer_row() {
     shift 2
     run "peer-$name" "$limit" python3 tests/bench/peer.py --device "$device" --dtype bf16 --best "$@" || return 1
     tell "  seconds a step in PyTorch: $(number "peer-$name" seconds_median), bytes: $(number "peer-$name" peak_bytes)"
+}
+
+# classes_row NAME LIMIT PRESET ARGUMENT...: a step's time by class of kernel, as a table in OUT/classes-NAME.txt. The
+# first of the steps loads code and is not in it.
+classes_row() {
+    name=classes-$1 limit=$2
+    shift 2
+    run "$name" "$limit" "$program" bench "$@" --device "$device" --steps 3 --kernels || return 1
+    tell "  $(tail -n 1 "$out/$name.txt")"
 }
 
 make_sd15() {
@@ -282,6 +297,16 @@ part_sd15() {
         # shellcheck disable=SC2046
         sd15_row $(echo "$row" | tr : ' ') "${TIMED:-3}"
     done
+    part_classes
+}
+
+part_classes() {
+    make_sd15
+    for batch in ${CLASSES:-1 16}; do
+        # shellcheck disable=SC2046
+        classes_row "sd15-batch-$batch" 150 sd15-alignprop-paper --model-path "$sd15" --set precision=bf16 \
+            $(sd15_settings "$batch" "${K:-8}" 7.5 auto)
+    done
 }
 
 part_peer() { # rows as BATCH:K
@@ -306,7 +331,7 @@ build_program
 run doctor 20 "$program" doctor --json
 for part in "$@"; do
     case $part in
-    kernels | emoji | gradients | repeat | sd15 | sanitizer) "part_$part" ;;
+    kernels | emoji | gradients | repeat | sd15 | classes | sanitizer) "part_$part" ;;
     peer) part_peer ;;
     peer:*) part_peer "${part#peer:}" ;;
     *) tell "there is no part $part" && failures=$((failures + 1)) ;;

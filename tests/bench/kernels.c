@@ -136,13 +136,6 @@ static void *filled(struct backend *backend, size_t bytes)
     return memory;
 }
 
-static double memory_bytes(const struct operand *operand, int count)
-{
-    double bytes = 0;
-    for (int i = 0; i < count; i++) bytes += 4.0 * (double)shape_elements(&operand[i].shape);
-    return bytes;
-}
-
 /* The best time of a call. */
 static double bench(struct backend *backend, struct operation operation)
 {
@@ -179,8 +172,7 @@ static double bench(struct backend *backend, struct operation operation)
 static void print_row(const char *name, const struct operation *operation, double seconds, double peak)
 {
     double flops = operation_flops(operation);
-    double bytes = memory_bytes(operation->input, operation->input_count) +
-                   memory_bytes(operation->output, operation->output_count);
+    double bytes = operation_bytes(operation);
     printf("%-40s %10.1f us", name, seconds * 1e6);
     if (flops > 0) printf(" %8.1f GFLOP/s %5.1f %%", flops / seconds * 1e-9, 100 * flops / seconds / peak);
     printf(" %8.1f GB/s\n", bytes / seconds * 1e-9);

@@ -7,22 +7,14 @@
 #include <string.h>
 
 #include "engine/tuning/tuner.h"
+#include "kernels/profile/timed_backend.h"
 #include "tests/bench/peak.h"
 
-struct prepared {
-    const struct kernel *kernel;
-    enum operation_kind kind;
-    double flops, bytes;
+struct totals {
+    double calls, seconds, flops, bytes;
 };
 
-static struct {
-    double calls, seconds, flops, bytes;
-} totals[OPERATION_KIND_COUNT];
-
-enum { TABLE_SIZE = 1 << 16 };
-static struct prepared table[TABLE_SIZE]; /* by address, open addressing */
-static struct backend_interface timed;
-static const struct backend_interface *original;
+static struct totals totals[OPERATION_KIND_COUNT];
 
 static void stop_on(status state)
 {
@@ -31,42 +23,21 @@ static void stop_on(status state)
     exit(state.code);
 }
 
-static struct prepared *slot_of(const struct kernel *kernel)
+static double now(void *unused)
 {
-    size_t slot = (uintptr_t)kernel / 16 * 0x9E3779B1u % TABLE_SIZE;
-    while (table[slot].kernel && table[slot].kernel != kernel) slot = (slot + 1) % TABLE_SIZE;
-    return &table[slot];
+    (void)unused;
+    return bench_now();
 }
 
-static double operand_bytes(const struct operand *operand, int count)
+static void add(void *unused, const struct timed_call *call)
 {
-    double bytes = 0;
-    for (int i = 0; i < count; i++)
-        if (operand[i].present) bytes += (double)shape_elements(&operand[i].shape) * (double)sizeof(float);
-    return bytes;
-}
-
-static status timed_prepare(struct backend *backend, const struct operation *operation, struct kernel **kernel,
-                            struct kernel_requirements *requirements)
-{
-    TRY(original->prepare(backend, operation, kernel, requirements));
-    *slot_of(*kernel) = (struct prepared){*kernel, operation->kind, operation_flops(operation),
-                                          operand_bytes(operation->input, operation->input_count) +
-                                              operand_bytes(operation->output, operation->output_count)};
-    return status_ok();
-}
-
-static status timed_run(struct backend *backend, struct kernel *kernel, const void *const *inputs, void *const *outputs,
-                        const void *packed, void *scratch)
-{
-    double begin = bench_now();
-    status result = original->run(backend, kernel, inputs, outputs, packed, scratch);
-    const struct prepared *prepared = slot_of(kernel);
-    totals[prepared->kind].seconds += bench_now() - begin;
-    totals[prepared->kind].calls += 1;
-    totals[prepared->kind].flops += prepared->flops;
-    totals[prepared->kind].bytes += prepared->bytes;
-    return result;
+    (void)unused;
+    if (call->work != TIMED_OPERATION) return;
+    struct totals *kind = &totals[call->operation->kind];
+    kind->seconds += call->seconds;
+    kind->calls += 1;
+    kind->flops += operation_flops(call->operation);
+    kind->bytes += call->bytes;
 }
 
 static double run_steps(const char *preset_path, const char *model, struct backend *backend, int steps)
@@ -122,17 +93,14 @@ int main(int argument_count, char **arguments)
     }
     int threads = argument_count > 3 ? atoi(arguments[3]) : 1, steps = argument_count > 4 ? atoi(arguments[4]) : 3;
     if (threads < 1 || steps < 1) return 2;
-    struct backend *backend;
+    struct backend *backend, *timed;
     stop_on(backend_cpu_create(threads, &backend));
-    original = backend->interface;
-    timed = *original;
-    timed.prepare = timed_prepare;
-    timed.run = timed_run;
-    backend->interface = &timed;
+    stop_on(timed_backend_create(backend, (struct timed_hooks){NULL, now, add}, &timed));
     bench_use_clock(threads > 1);
-    double before = bench_peak_of_a_core(), seconds = run_steps(arguments[1], arguments[2], backend, steps),
+    double before = bench_peak_of_a_core(), seconds = run_steps(arguments[1], arguments[2], timed, steps),
            after = bench_peak_of_a_core();
     print_table(seconds, (before > after ? before : after) * threads, steps);
+    timed->interface->destroy(timed);
     backend->interface->destroy(backend);
     return 0;
 }

@@ -1,9 +1,10 @@
-/* Whole optimiser steps on the emulated device: recorded sequences against one operation after the other, bit for bit;
+/* Whole optimiser steps on the emulated device: recorded sequences and timed operations against one operation after the
+ * other, bit for bit;
  * what a step allocates, waits for and queues; a device that cannot record and one that is lost. */
 #include "engine/base/json.h"
 #include "engine/tuning/objective.h"
 #include "engine/tuning/tuner.h"
-#include "kernels/backend.h"
+#include "kernels/profile/kernel_profile.h"
 #include "tests/cuda/emulation/control.h"
 
 #include <setjmp.h>
@@ -66,11 +67,11 @@ struct chain_under_test {
     int64_t gradient_count;
 };
 
-static void chain_begin(struct chain_under_test *test, enum cuda_precision precision)
+static void chain_begin_on(struct chain_under_test *test, struct backend *backend)
 {
     struct objective_settings settings = {.batch = BATCH, .steps = STEPS, .kept_calls = KEPT_CALLS};
     load(&test->loaded);
-    test->backend = device(precision);
+    test->backend = backend;
     require(objective_create(&test->loaded.preset, test->backend, &settings, &test->objective));
     test->chain = objective_chain(test->objective);
     require(objective_allocate(test->objective));
@@ -79,6 +80,11 @@ static void chain_begin(struct chain_under_test *test, enum cuda_precision preci
         struct shape shape = chain_parameter_shape(test->chain, i);
         test->gradient_count += shape_elements(&shape);
     }
+}
+
+static void chain_begin(struct chain_under_test *test, enum cuda_precision precision)
+{
+    chain_begin_on(test, device(precision));
 }
 
 static void chain_end(struct chain_under_test *test)
@@ -180,6 +186,26 @@ static void run_direct(struct round rounds[ROUNDS])
     assert_int_equal(emulation_count().replays, before.replays);
 }
 
+/* Every operation timed and waited for. */
+static void run_timed(struct round rounds[ROUNDS])
+{
+    struct chain_under_test test;
+    struct kernel_profile profile = {.peaks = {.flops_per_second = 1.0, .bytes_per_second = 1.0}};
+    struct backend *inner = device(CUDA_PRECISION_BF16), *timed;
+    require(timed_backend_create(inner, (struct timed_hooks){&profile, timed_wall_clock, kernel_profile_add}, &timed));
+    struct emulation_counters before = emulation_count();
+    chain_begin_on(&test, timed);
+    for (int i = 0; i < ROUNDS; i++) run_round(&test, i, &rounds[i]);
+    chain_end(&test);
+    struct emulation_counters after = emulation_count();
+    struct kernel_totals sum = kernel_profile_sum(&profile);
+    assert_int_equal(after.replays, before.replays);
+    assert_true((double)(after.synchronizations - before.synchronizations) >= sum.calls);
+    for (int i = 0; i < KERNEL_OTHER; i++)
+        if (profile.totals[i].calls == 0.0) fail_msg("no %s", kernel_class_name((enum kernel_class)i));
+    inner->interface->destroy(inner);
+}
+
 static void compare(const struct round *direct, const struct round *replayed, int64_t count)
 {
     double size = 0.0;
@@ -214,23 +240,26 @@ static void check_what_is_queued(struct chain_under_test *test)
 }
 
 /* Timesteps, coefficients, latents, noise, context, adapters and merged weights are read from device memory: a replayed
- * step equals its operations queued one by one, for every step of every round. */
+ * step equals its operations queued one by one, for every step of every round; so does one with each of them timed. */
 static void test_replay_equals_direct(void **unused)
 {
     (void)unused;
-    static struct round direct[ROUNDS], replayed[ROUNDS];
+    static struct round direct[ROUNDS], replayed[ROUNDS], timed[ROUNDS];
     struct chain_under_test test;
     long faults = emulation_count().faults;
     run_direct(direct);
+    run_timed(timed);
     chain_begin(&test, CUDA_PRECISION_BF16);
     for (int i = 0; i < ROUNDS; i++) run_round(&test, i, &replayed[i]);
     for (int i = 0; i < ROUNDS; i++) compare(&direct[i], &replayed[i], test.gradient_count);
+    for (int i = 0; i < ROUNDS; i++) compare(&direct[i], &timed[i], test.gradient_count);
     assert_memory_not_equal(direct[0].latents, direct[1].latents, sizeof direct[0].latents);
     assert_memory_not_equal(direct[0].gradient, direct[1].gradient, (size_t)test.gradient_count * sizeof(double));
     check_what_is_queued(&test);
     for (int i = 0; i < ROUNDS; i++) {
         free(direct[i].gradient);
         free(replayed[i].gradient);
+        free(timed[i].gradient);
     }
     chain_end(&test);
     assert_int_equal(emulation_count().faults, faults);

@@ -61,6 +61,28 @@ check "and it is said what is needed and allowed" has "$err" "memory.limit allow
 run tune "$work/small.json" --set memory.limit=1MiB --run "$work/small-limit"
 check "and it is not tuned" is "$code" 4
 check "which is said once" is "$(printf '%s\n' "$err" | grep -c 'memory.limit allows')" 1
+run bench "$work/small.json" --steps 1 --device cpu --json
+check "a step is measured" has "$out" '"backward":'
+check "without its kernels unless asked" is "$(printf '%s' "$out" | grep -c '"kernels"')" 0
+keys() { grep -o '"[a-z_0-9]*":\("[a-z_]*"\)\{0,1\}' "$work/out" | sed '1,/"kernels":/d; s/"class":"\(.*\)"/class \1/'; }
+run bench "$work/small.json" --steps 2 --kernels --device cpu --json
+check "a step is measured by class of kernel" has "$out" '"class":"attention_backward","calls":'
+check "on one line" is "$(printf '%s\n' "$out" | wc -l)" 1
+check "with the machine's peaks" has "$out" '"flops_per_second":'
+check "of the steps after the first" has "$out" '"kernels":{"steps":1,'
+check "and every number known" is "$(printf '%s' "$out" | grep -c 's":null\|e":null\|nan')" 0
+keys | sed '/"next_gain"/,$d' >"$work/keys"
+run bench "$work/small.json" --set backprop.method=last-k --set backprop.k=1 --set 'rewards=[{"name":"sharpness"}]' --steps 1 \
+    --kernels --device cpu --json
+keys | sed '/"next_gain"/,$d' >"$work/other-keys"
+check "another preset has the same keys and classes" cmp "$work/keys" "$work/other-keys"
+check "which are not none" is "$(grep -c '^class ' "$work/keys")" 15
+run bench "$work/small.json" --steps 1 --kernels --device cpu
+check "and in words" has "$out" "3x3 convolutions backward"
+check "with the way it was measured" has "$out" "every call was waited for"
+check "and what to do next" is "$(printf '%s\n' "$out" | tail -n 1 | grep -c '^the next gain: \|^no gain left: ')" 1
+run bench --help
+check "the help names it" has "$out" "--kernels"
 run models check "$source/tests/golden/config/deep-sharded" --json
 check "a model is described" has "$out" '"problem_count":0'
 run models check "$source/presets/models/emoji/vae"
