@@ -191,9 +191,7 @@ struct attention {
     int heads, width; /* width of a head */
     float scale;
     bool causal;
-    int slice, slices; /* matrix instructions: columns of the result by block, and how many such blocks; 0: plain */
-    int chunk;         /* columns that the scores are summed over at a time */
-    int stored;        /* columns that the vjp keeps in shared memory: chunk, or all slices where that is more */
+    int columns; /* matrix instructions: columns that the kernel has room for, of heads above 160 at a time; 0: plain */
 };
 /* Arrays of one call; data NULL: an output that nobody needs. */
 struct attention_arrays {
