@@ -152,6 +152,15 @@ DEVICE float exponential_of_two(float x)
     return result;
 }
 
+/* 1 / x in one instruction of the special function unit, off by one unit in the last place at most (PTX ISA); 0 of a
+ * number too large for a normal result and of infinity. */
+DEVICE float reciprocal(float x)
+{
+    float result;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+    return result;
+}
+
 /* Whether the condition holds in any of the warp's lanes: the same answer in all. */
 DEVICE bool warp_any(bool condition)
 {

@@ -148,6 +148,10 @@ DEVICE float exponential_of_two(float x)
 {
     return emulation::exponential_of_two(x);
 }
+DEVICE float reciprocal(float x)
+{
+    return 1.0f / x;
+}
 DEVICE bool warp_any(bool condition)
 {
     return emulation::any(condition);
