@@ -152,14 +152,14 @@ static bool is_product(enum operation_kind kind)
     return kind == OPERATION_LINEAR || kind == OPERATION_CONVOLUTION || kind == OPERATION_MATMUL;
 }
 
-/* cuBLASLt is asked for products alone. Kernels for fp16 of their own have products and attention alone; the others
- * read every type through the same few functions. */
+/* cuBLASLt is asked for products alone. Kernels for fp16 of their own have products, attention and layer norm alone;
+ * the others read every type through the same few functions. */
 static bool is_wanted(const struct precision *precision, bool library, const struct kernel_case *test)
 {
     enum operation_kind kind = test->operation.kind;
     if (library) return is_product(kind);
     return IS_DEVICE || precision->precision != CUDA_PRECISION_F16 || is_product(kind) || kind == OPERATION_ATTENTION ||
-           kind == OPERATION_UNARY;
+           kind == OPERATION_LAYER_NORM || kind == OPERATION_UNARY;
 }
 
 static void compare_all(const struct precision *precision, bool library)
