@@ -24,30 +24,80 @@ DEVICE void store(const struct array &array, int64_t index, float value)
             array.type == ELEMENT_BF16 ? float_to_bfloat16(value) : float_to_float16(value);
 }
 
-/* Eight elements at a time: `index` a multiple of 8, the array 16-byte aligned. */
-DEVICE void load8(const struct array &array, int64_t index, float value[8])
+DEVICE int element_bytes(const struct array &array)
+{
+    return array.type == ELEMENT_F32 ? 4 : 2;
+}
+
+/* The array from `first` on. */
+DEVICE struct array array_from(const struct array &array, int64_t first)
+{
+    struct array rest = array;
+    if (array.data) rest.data = static_cast<char *>(array.data) + first * element_bytes(array);
+    return rest;
+}
+
+/* ---- eight elements at a time: `index` a multiple of 8, the array 16-byte aligned ---- */
+
+/* As they lie in memory; the second half is of fp32 alone. Reading and converting are apart, so that a thread can ask
+ * for all it needs before it waits. Index: int where the array's first element is near, else int64_t. */
+struct packed8 {
+    vector16 half[2];
+};
+
+template <class Index> DEVICE const vector16 *place8(const struct array &array, Index index)
+{
+    const char *data = static_cast<const char *>(array.data);
+    return reinterpret_cast<const vector16 *>(data + (int64_t)index * element_bytes(array));
+}
+
+template <class Index> DEVICE struct packed8 fetch8(const struct array &array, Index index)
+{
+    const vector16 *from = place8(array, index);
+    struct packed8 packed;
+    packed.half[0] = from[0];
+    if (array.type == ELEMENT_F32) packed.half[1] = from[1];
+    return packed;
+}
+
+/* Stores elements of the array's own type. */
+template <class Index> DEVICE void put8(const struct array &array, Index index, const struct packed8 &packed)
+{
+    vector16 *to = const_cast<vector16 *>(place8(array, index));
+    to[0] = packed.half[0];
+    if (array.type == ELEMENT_F32) to[1] = packed.half[1];
+}
+
+DEVICE void unpack8(const struct array &array, const struct packed8 &packed, float value[8])
 {
     if (array.type == ELEMENT_F32) {
-        const vector16 *from = reinterpret_cast<const vector16 *>(static_cast<const float *>(array.data) + index);
-        for (int half = 0; half < 2; half++) {
-            vector16 words = from[half];
-            for (int i = 0; i < 4; i++) value[4 * half + i] = bits_to_float(words.word[i]);
+        UNROLL
+        for (int i = 0; i < 8; i++) value[i] = bits_to_float(packed.half[i / 4].word[i % 4]);
+    } else if (array.type == ELEMENT_BF16) {
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            value[2 * i] = bits_to_float(packed.half[0].word[i] << 16);
+            value[2 * i + 1] = bits_to_float(packed.half[0].word[i] & 0xffff0000u);
         }
-        return;
-    }
-    vector16 words = *reinterpret_cast<const vector16 *>(static_cast<const uint16_t *>(array.data) + index);
-    for (int i = 0; i < 4; i++) {
-        uint16_t low = (uint16_t)(words.word[i] & 0xffffu), high = (uint16_t)(words.word[i] >> 16);
-        bool brain = array.type == ELEMENT_BF16;
-        value[2 * i] = brain ? bfloat16_to_float(low) : float16_to_float(low);
-        value[2 * i + 1] = brain ? bfloat16_to_float(high) : float16_to_float(high);
+    } else {
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            value[2 * i] = float16_to_float((uint16_t)(packed.half[0].word[i] & 0xffffu));
+            value[2 * i + 1] = float16_to_float((uint16_t)(packed.half[0].word[i] >> 16));
+        }
     }
 }
 
-DEVICE void store8(const struct array &array, int64_t index, const float value[8])
+template <class Index> DEVICE void load8(const struct array &array, Index index, float value[8])
 {
+    unpack8(array, fetch8(array, index), value);
+}
+
+template <class Index> DEVICE void store8(const struct array &array, Index index, const float value[8])
+{
+    vector16 *to = const_cast<vector16 *>(place8(array, index));
     if (array.type == ELEMENT_F32) {
-        float *to = static_cast<float *>(array.data) + index;
+        UNROLL
         for (int half = 0; half < 2; half++) {
             struct alignas(16) four {
                 float value[4];
@@ -57,10 +107,11 @@ DEVICE void store8(const struct array &array, int64_t index, const float value[8
         return;
     }
     vector16 words;
+    UNROLL
     for (int i = 0; i < 4; i++)
         words.word[i] = array.type == ELEMENT_BF16 ? round_pair<bfloat16_format>(value[2 * i], value[2 * i + 1])
                                                    : round_pair<float16_format>(value[2 * i], value[2 * i + 1]);
-    *reinterpret_cast<vector16 *>(static_cast<uint16_t *>(array.data) + index) = words;
+    *to = words;
 }
 
 /* `count` (1..8) consecutive elements, in one access where `wide` says that all of this call's arrays allow it. */
@@ -81,6 +132,40 @@ DEVICE void store_some(const struct array &array, int64_t index, int count, bool
     }
     for (int i = 0; i < 8; i++)
         if (i < count) store(array, index + i, value[i]);
+}
+
+/* ---- as many elements at a time as the compiled kernel takes: 8, or 1 where lengths or addresses forbid that ---- */
+
+template <int width> struct packed;
+template <> struct packed<8> {
+    struct packed8 bits;
+};
+template <> struct packed<1> {
+    float value;
+};
+
+template <int width, class Index> DEVICE struct packed<width> fetch(const struct array &array, Index index) {
+    if constexpr (width == 8)
+        return packed<8>{fetch8(array, index)};
+    else
+        return packed<1>{load(array, index)};
+}
+
+template <int width>
+DEVICE void unpack(const struct array &array, const struct packed<width> &packed, float *value)
+{
+    if constexpr (width == 8)
+        unpack8(array, packed.bits, value);
+    else
+        value[0] = packed.value;
+}
+
+template <int width, class Index> DEVICE void store_all(const struct array &array, Index index, const float *value)
+{
+    if constexpr (width == 8)
+        store8(array, index, value);
+    else
+        store(array, index, value[0]);
 }
 
 /* Index of this thread among all of a one-dimensional grid. */

@@ -2,148 +2,194 @@
 
 /* Attention by tiles with a running softmax (Dao et al. 2022): scores are never written out. */
 
-/* The softmax of two rows so far, in units of log 2. */
-struct running {
-    float largest[2], sum[2];
+/* A row's reference is replaced once a score exceeds it by so much, in units of log 2: probabilities are at most 2 to
+ * this power, which both formats hold without loss, and results are seldom rescaled (Zadouri et al. 2026). */
+#define HEADROOM 8.0f
+
+/* What a warp has of its rows' result. Probabilities are 2^(unit * score + offset) with unit = scale * log2 e; offset
+ * is -unit times the row's reference score. A lane sums the probabilities that it computes itself. */
+template <int own_blocks, int columns> struct attended {
+    float value[own_blocks][columns / 8][4], offset[own_blocks][2], sum[own_blocks][2];
 };
 
-/* Scores to probabilities relative to the largest so far; returns in `correction` what earlier results shrink by. */
-template <int blocks>
-DEVICE void soften(const struct attention &attention, float scores[blocks][4], struct running &running,
-                   int64_t first_query, int64_t first_key, float correction[2])
+/* Makes the rows' largest scores their references where they are larger, and what was summed so far relative to them.
+ */
+template <int own_blocks, int columns>
+DEVICE void refer(struct attended<own_blocks, columns> &attended, const float largest[own_blocks][2], float unit)
 {
-    float unit = attention.scale * LOG2_E;
-    UNROLL for (int half = 0; half < 2; half++)
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
-        int64_t query = first_query + lane_index() / 4 + 8 * half;
-        float largest = running.largest[half];
-        UNROLL for (int j = 0; j < blocks; j++) UNROLL for (int i = 0; i < 2; i++)
-        {
-            int64_t key = first_key + 8 * j + lane_index() % 4 * 2 + i;
-            bool visible = key < attention.keys && (!attention.causal || key <= query);
-            float score = visible ? scores[j][2 * half + i] * unit : -INFINITY;
-            scores[j][2 * half + i] = score;
-            largest = fmaxf(largest, score);
-        }
         /* A row's scores lie in four neighbouring lanes. */
-        largest = fmaxf(largest, shuffle_xor(largest, 1));
-        largest = fmaxf(largest, shuffle_xor(largest, 2));
-        correction[half] = exp2f(running.largest[half] - largest);
-        float sum = 0.0f;
-        UNROLL for (int j = 0; j < blocks; j++) UNROLL for (int i = 0; i < 2; i++)
-        {
-            scores[j][2 * half + i] = exp2f(scores[j][2 * half + i] - largest);
-            sum += scores[j][2 * half + i];
-        }
-        running.largest[half] = largest;
-        running.sum[half] = running.sum[half] * correction[half] + sum;
+        float score = largest[block][half], old = attended.offset[block][half];
+        score = fmaxf(score, shuffle_xor(score, 1));
+        score = fmaxf(score, shuffle_xor(score, 2));
+        float offset = fminf(old, -score * unit), correction = exponential_of_two(offset - old);
+        attended.offset[block][half] = offset;
+        attended.sum[block][half] *= correction;
+        UNROLL for (int j = 0; j < columns / 8; j++) UNROLL for (int i = 0; i < 2; i++)
+            attended.value[block][j][2 * half + i] *= correction;
     }
 }
 
-template <class Format, int slice>
-KERNEL(ATTENTION_THREADS)
+/* Scores to probabilities. */
+template <int own_blocks, int blocks, int columns>
+DEVICE void soften(struct attended<own_blocks, columns> &attended, float scores[own_blocks][blocks][4], float unit)
+{
+    float largest[own_blocks][2];
+    bool exceeds = false;
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
+    {
+        float score = scores[block][0][2 * half];
+        UNROLL for (int i = 1; i < 2 * blocks; i++) score = fmaxf(score, scores[block][i / 2][2 * half + i % 2]);
+        largest[block][half] = score;
+        exceeds = exceeds || fmaf(score, unit, attended.offset[block][half]) > HEADROOM;
+    }
+    if (warp_any(exceeds)) refer<own_blocks, columns>(attended, largest, unit);
+    UNROLL for (int j = 0; j < blocks; j++) UNROLL for (int block = 0; block < own_blocks; block++)
+        UNROLL for (int i = 0; i < 4; i++)
+    {
+        float probability = exponential_of_two(fmaf(scores[block][j][i], unit, attended.offset[block][i / 2]));
+        scores[block][j][i] = probability;
+        attended.sum[block][i / 2] += probability;
+    }
+}
+
+/* Attends to 8 blocks keys. With `masked`, each row sees the keys before its limit
+ * alone, counted from the first. */
+template <class Format, int own_blocks, int blocks, int columns, bool masked>
+DEVICE void attend(struct attended<own_blocks, columns> &attended, const uint32_t queries[own_blocks][columns / 4],
+                   shared_array<uint16_t> keys, shared_array<uint16_t> values, float unit,
+                   const int limit[own_blocks][2])
+{
+    float scores[own_blocks][blocks][4] = {};
+    add_scores<Format, own_blocks, blocks, columns>(scores, queries, keys);
+    if (masked)
+        UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int j = 0; j < blocks; j++)
+            UNROLL for (int i = 0; i < 4; i++) if (8 * j + lane_index() % 4 * 2 + i % 2 >= limit[block][i / 2])
+                scores[block][j][i] = -INFINITY;
+    soften<own_blocks, blocks, columns>(attended, scores, unit);
+    add_weighted<Format, own_blocks, blocks, columns, columns>(attended.value, scores, values, 0);
+}
+
+template <class Format, int columns, int own_blocks, int at_once, int resident>
+KERNEL_RESIDENT(ATTENTION_THREADS, resident)
 attention_kernel(struct attention attention, struct attention_arrays arrays)
 {
-    const int blocks = TILE / 8, value_pitch = slice + PAD;
-    int pitch = attention.chunk + PAD, tile_bytes = TILE * pitch * (int)sizeof(uint16_t);
-    shared_array<uint16_t> query_tile = shared_memory<uint16_t>(0), key_tile = shared_memory<uint16_t>(tile_bytes),
-                           value_tile = shared_memory<uint16_t>(2 * tile_bytes);
-    struct head head = own_head(attention);
-    struct head_rows q = rows_of(attention, head, arrays.q, attention.queries);
-    struct head_rows k = rows_of(attention, head, arrays.k, attention.keys);
-    struct head_rows v = rows_of(attention, head, arrays.v, attention.keys);
-    int64_t first_query = (int64_t)block_x() * TILE, end = attention.keys;
-    if (attention.causal && first_query + TILE < end) end = first_query + TILE;
-    int row = warp_index() * 16, first_column = block_z() * slice;
-    bool whole = attention.chunk >= attention.width; /* one chunk: the queries stay in shared memory */
-    struct running running = {{-INFINITY, -INFINITY}, {0.0f, 0.0f}};
-    float result[slice / 8][4] = {}, correction[2];
+    const int rows = tile<columns>::rows, bytes = tile<columns>::bytes, warp_rows = 16 * own_blocks;
+    struct head_rows q = rows_of(attention, arrays.q, attention.queries);
+    struct head_rows k = rows_of(attention, arrays.k, attention.keys);
+    struct head_rows v = rows_of(attention, arrays.v, attention.keys);
+    int first_query = (block_x() * ATTENTION_WARPS + warp_index()) * warp_rows;
+    /* Keys that anyone in the block sees, that anyone in the warp sees, and that the whole warp sees. */
+    int block_end = visible_keys(attention, (block_x() + 1) * ATTENTION_WARPS * warp_rows - 1);
+    int warp_end = first_query < q.rows ? visible_keys(attention, first_query + warp_rows - 1) : 0;
+    int shared_end = first_query < q.rows ? visible_keys(attention, first_query) : 0;
+    float unit = attention.scale * LOG2_E;
 
-    if (whole) {
-        copy_tile(attention, query_tile, pitch, q, first_query, TILE, 0, attention.chunk);
-        copy_tile(attention, key_tile, pitch, k, 0, TILE, 0, attention.chunk);
-        copy_async_commit();
-    }
-    for (int64_t first_key = 0; first_key < end; first_key += TILE) {
-        float scores[blocks][4] = {};
-        for (int column = 0; column < attention.width; column += attention.chunk) {
-            if (!whole) {
-                synchronize_block();
-                copy_tile(attention, query_tile, pitch, q, first_query, TILE, column, attention.chunk);
-                copy_tile(attention, key_tile, pitch, k, first_key, TILE, column, attention.chunk);
-                copy_async_commit();
-            }
-            copy_async_wait<0>();
-            synchronize_block();
-            if (column == 0) {
-                copy_tile(attention, value_tile, value_pitch, v, first_key, TILE, first_column, slice);
-                copy_async_commit();
-            }
-            add_scores<Format, blocks>(scores, query_tile, row, key_tile, pitch, attention.chunk);
-        }
-        soften<blocks>(attention, scores, running, first_query + row, first_key, correction);
-        UNROLL for (int j = 0; j < slice / 8; j++) UNROLL for (int i = 0; i < 4; i++) result[j][i] *= correction[i / 2];
+    struct passing passing = passing_from<columns>(k, v, 0, attention.width);
+    copy_tiles<columns>(passing, shared_memory<uint16_t>(0));
+    copy_async_commit();
+    uint32_t queries[own_blocks][columns / 4];
+    load_own<own_blocks, columns>(queries, q, first_query, attention.width);
+    struct attended<own_blocks, columns> attended = {
+    };
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
+        attended.offset[block][half] = INFINITY;
+
+    int stage = 0;
+    ROLLED for (int first = 0; first < block_end; first += rows)
+    {
         copy_async_wait<0>();
         synchronize_block();
-        if (whole && first_key + TILE < end) {
-            copy_tile(attention, key_tile, pitch, k, first_key + TILE, TILE, 0, attention.chunk);
+        shared_array<uint16_t> keys = shared_memory<uint16_t>(stage);
+        shared_array<uint16_t> values = shared_memory<uint16_t>(stage + bytes);
+        stage = 2 * bytes - stage;
+        if (first + rows < block_end) {
+            copy_tiles<columns>(passing, shared_memory<uint16_t>(stage));
             copy_async_commit();
         }
-        add_weighted<Format, blocks, slice>(result, scores, value_tile, value_pitch, 0);
+        int step = 0;
+        ROLLED for (; step < rows && first + step + at_once <= shared_end; step += at_once)
+            attend<Format, own_blocks, at_once / 8, columns, false>(attended, queries, from_row<columns>(keys, step),
+                                                                    from_row<columns>(values, step), unit, nullptr);
+        ROLLED for (; step < rows && first + step < warp_end; step += 16)
+        {
+            int limit[own_blocks][2];
+            UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
+                limit[block][half] =
+                    visible_keys(attention, first_query + 16 * block + 8 * half + lane_index() / 4) - first - step;
+            attend<Format, own_blocks, 2, columns, true>(attended, queries, from_row<columns>(keys, step),
+                                                         from_row<columns>(values, step), unit, limit);
+        }
     }
 
-    float factor[2];
-    UNROLL for (int half = 0; half < 2; half++)
+    float factor[own_blocks][2];
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
-        float sum = running.sum[half];
+        float sum = attended.sum[block][half];
         sum += shuffle_xor(sum, 1);
         sum += shuffle_xor(sum, 2);
-        factor[half] = 1.0f / sum;
-        int64_t query = first_query + row + lane_index() / 4 + 8 * half;
-        if (arrays.lse && block_z() == 0 && lane_index() % 4 == 0 && query < attention.queries)
-            arrays.lse[block_y() * attention.queries + query] = (running.largest[half] + log2f(sum)) * LN_2;
+        factor[block][half] = 1.0f / sum;
+        int query = first_query + 16 * block + 8 * half + lane_index() / 4;
+        if (arrays.lse && lane_index() % 4 == 0 && query < q.rows)
+            arrays.lse[first_statistic(attention) + query] = (log2f(sum) - attended.offset[block][half]) * LN_2;
     }
-    store_slice<Format, slice>(attention, head, arrays.o, attention.queries, first_query + row, first_column, result,
-                               factor);
+    struct head_rows o = rows_of(attention, arrays.o, attention.queries);
+    store_rows<Format, own_blocks, columns>(o, first_query, 0, attention.width, attended.value, factor);
 }
 
-template <class Format, int slice> struct forward_launcher {
-    static void run(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
-    {
-        dim3 grid(blocks_for(attention.queries, TILE), (unsigned)(attention.batch * attention.heads),
-                  (unsigned)attention.slices);
-        size_t shared_bytes = TILE * (2 * (size_t)(attention.chunk + PAD) + slice + PAD) * sizeof(uint16_t);
-        launch(attention_kernel<Format, slice>, grid, ATTENTION_THREADS, shared_bytes, stream, attention, arrays);
-    }
+/* How a kernel for so many columns divides its work, such that nothing is spilled from registers: blocks of 16 queries
+ * a warp, keys whose scores are held at once, and blocks a multiprocessor. */
+template <int columns> struct forward_shape;
+template <> struct forward_shape<32> {
+    static const int own_blocks = 2, at_once = 32, resident = 3;
+};
+template <> struct forward_shape<40> {
+    static const int own_blocks = 2, at_once = 32, resident = 3;
+};
+template <> struct forward_shape<64> {
+    static const int own_blocks = 2, at_once = 64, resident = 2;
+};
+template <> struct forward_shape<80> {
+    static const int own_blocks = 2, at_once = 32, resident = 2;
+};
+template <> struct forward_shape<128> {
+    static const int own_blocks = 1, at_once = 32, resident = 2;
+};
+template <> struct forward_shape<160> {
+    static const int own_blocks = 1, at_once = 32, resident = 2;
 };
 
-static int rounded_up(int value, int unit)
-{
-    return (value + unit - 1) / unit * unit;
-}
+template <class Format, int columns> struct forward_launcher {
+    static void run(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+    {
+        typedef forward_shape<columns> shape;
+        dim3 grid(blocks_for(attention.queries, ATTENTION_WARPS * 16 * shape::own_blocks), (unsigned)attention.heads,
+                  (unsigned)attention.batch);
+        launch(attention_kernel<Format, columns, shape::own_blocks, shape::at_once, shape::resident>, grid,
+               ATTENTION_THREADS, 4 * tile<columns>::bytes, stream, attention, arrays);
+    }
+};
 
 extern "C" void plan_attention(struct attention *attention, enum element_type type)
 {
-    static const int available[] = {32, 48, 64, 80, 128};
-    attention->slice = attention->slices = attention->chunk = attention->stored = 0;
-    if (type == ELEMENT_F32 || attention->width % 8 != 0 || attention->batch * attention->heads > 65535) return;
-    int width = rounded_up(attention->width, 16);
-    /* Few slices first, for each makes the scores again; then the narrowest that covers the head. */
-    for (int slices = 1; attention->slice == 0; slices++)
-        for (size_t i = 0; i < sizeof available / sizeof *available && attention->slice == 0; i++)
-            if (available[i] * slices >= width) {
-                attention->slice = available[i];
-                attention->slices = slices;
-            }
-    attention->chunk = attention->stored = width <= 160 ? width : 128;
-    int sliced = attention->slice * attention->slices;
-    if (width <= 160 && sliced > width) attention->stored = sliced;
+    static const int available[] = {32, 40, 64, 80, 128, 160};
+    attention->columns = 0;
+    if (type == ELEMENT_F32 || attention->width % 8 != 0) return;
+    /* Grids and numbers of rows of the kernels are smaller than what 64 bits count. */
+    if (attention->batch > 65535 || attention->heads > 65535 || attention->queries > INT32_MAX / 2 ||
+        attention->keys > INT32_MAX / 2)
+        return;
+    /* The largest score is that of the largest product, and what is masked stays below, if the scale is positive. */
+    if (!(attention->scale > 0.0f)) return;
+    for (size_t i = 0; i < sizeof available / sizeof *available && attention->columns == 0; i++)
+        if (available[i] >= attention->width) attention->columns = available[i];
 }
 
 static bool can_use_matrices(const struct attention *attention, const struct attention_arrays &arrays)
 {
-    return attention->slice > 0 && is_aligned(arrays.q) && is_aligned(arrays.k) && is_aligned(arrays.v) &&
-           is_aligned(arrays.o) && is_aligned(arrays.cotangent);
+    return attention->columns > 0 && is_aligned(arrays.q) && is_aligned(arrays.k) && is_aligned(arrays.v) &&
+           is_aligned(arrays.o);
 }
 
 extern "C" void launch_attention(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays)

@@ -1,135 +1,217 @@
 /* What the forward and the backward attention on matrix instructions share.
  *
- * A block has WARPS warps and owns TILE rows of one head (16 a warp); the rows of the other side pass by in tiles. An
- * operand's tile in shared memory holds `chunk` columns of the head and PAD more, so that the eight rows of a matrix
- * load lie in different banks. Where a head is wider than a chunk, scores are summed chunk by chunk; where it is wider
- * than a slice, each block makes one slice of the result's columns and the scores are made again by each. */
+ * A warp owns blocks of 16 rows of one head, held in registers as first operands of the matrix instructions for as long
+ * as the kernel runs. The rows of the other side pass by in tiles in shared memory, in two stages: while one is
+ * multiplied, the next is on its way. A warp with two blocks of rows reads each tile once for both, which halves the
+ * reads of shared memory; heads too wide for the registers have one block a warp. */
 #ifndef ALIGNPROP_KERNELS_CUDA_ATTENTION_H
 #define ALIGNPROP_KERNELS_CUDA_ATTENTION_H
 
 #include "kernels/cuda/array.h"
 
-enum { ATTENTION_WARPS = 4, ATTENTION_THREADS = ATTENTION_WARPS * WARP_THREADS, TILE = 64, PAD = 8 };
+enum { ATTENTION_WARPS = 4, ATTENTION_THREADS = ATTENTION_WARPS * WARP_THREADS };
 
 #define LOG2_E 1.44269504088896341f
 #define LN_2 0.69314718055994531f
 
-/* One head of one batch item. */
-struct head {
-    int64_t item;
-    int index;
+/* A tile in shared memory of rows of a head, `columns` wide. */
+template <int columns> struct tile {
+    /* Rows lie an odd multiple of 16 bytes apart, so that the eight of a matrix load are in different banks. */
+    static const int pitch = columns / 8 % 2 ? columns : columns + 8;
+    static const int rows = columns > 80 ? 32 : 64;
+    static const int elements = rows * pitch, bytes = elements * (int)sizeof(uint16_t);
 };
-
-DEVICE struct head own_head(const struct attention &attention)
-{
-    struct head head = {block_y() / attention.heads, block_y() % attention.heads};
-    return head;
-}
 
 /* The rows of a tensor [batch, rows, heads * width] that belong to a head: element (row, column) is at
  * data[row * step + column]. */
 struct head_rows {
     const uint16_t *data;
-    int64_t rows, step;
+    int rows, step;
 };
 
-DEVICE struct head_rows rows_of(const struct attention &attention, const struct head &head, const struct array &array,
-                                int64_t rows)
+/* Of the head and the batch item that the block works on. */
+DEVICE struct head_rows rows_of(const struct attention &attention, const struct array &array, int64_t rows)
 {
     struct head_rows result;
-    result.step = (int64_t)attention.heads * attention.width;
-    result.rows = rows;
-    result.data = static_cast<const uint16_t *>(array.data) + head.item * rows * result.step +
-                  (int64_t)head.index * attention.width;
+    result.step = attention.heads * attention.width;
+    result.rows = (int)rows;
+    result.data =
+        static_cast<const uint16_t *>(array.data) + block_z() * rows * result.step + block_y() * attention.width;
     return result;
 }
 
-/* Starts copying `count` rows from `first_row` on, `columns` columns from `first_column` on; zeros outside. */
-DEVICE void copy_tile(const struct attention &attention, shared_array<uint16_t> to, int pitch,
-                      const struct head_rows &from, int64_t first_row, int count, int first_column, int columns)
+/* Where the statistics (lse, delta) of the block's head and batch item begin. */
+DEVICE int64_t first_statistic(const struct attention &attention)
 {
-    int chunks = columns / 8;
-    ROLLED for (int i = thread_index(); i < count * chunks; i += ATTENTION_THREADS)
+    return ((int64_t)block_z() * attention.heads + block_y()) * attention.queries;
+}
+
+/* Keys that query `row` sees. */
+DEVICE int visible_keys(const struct attention &attention, int row)
+{
+    int keys = (int)attention.keys;
+    return attention.causal && row + 1 < keys ? row + 1 : keys;
+}
+
+/* Two tensors of one shape whose tiles pass by together, seen by one thread: it copies the same 16 bytes of every so
+ * many rows. */
+struct passing {
+    const uint16_t *first, *second; /* of the thread's first row in the next tile */
+    int left;                       /* rows of the tensors from that row on, none where the head has no such column */
+    int row, column;                /* within the tile */
+    int step;                       /* elements from one row to the next */
+};
+
+template <int columns>
+DEVICE struct passing passing_from(const struct head_rows &first, const struct head_rows &second, int first_row,
+                                   int width)
+{
+    const int vectors = columns / 8;
+    struct passing passing;
+    passing.row = thread_index() / vectors;
+    passing.column = thread_index() % vectors * 8;
+    passing.step = first.step;
+    int64_t start = (int64_t)(first_row + passing.row) * first.step + passing.column;
+    passing.first = first.data + start;
+    passing.second = second.data + start;
+    passing.left = passing.column < width ? first.rows - first_row - passing.row : 0;
+    return passing;
+}
+
+/* Starts copying the next tile of both tensors to `stage` and the place behind it; zeros where there is no such row or
+ * column. */
+template <int columns> DEVICE void copy_tiles(struct passing &passing, shared_array<uint16_t> stage)
+{
+    const int rows_at_once = ATTENTION_THREADS / (columns / 8), rows = tile<columns>::rows,
+              pitch = tile<columns>::pitch;
+    int place = passing.row * pitch + passing.column;
+    UNROLL for (int tensor = 0; tensor < 2; tensor++) UNROLL for (int pass = 0; pass * rows_at_once < rows; pass++)
     {
-        int row = i / chunks, column = i % chunks * 8;
-        bool valid = first_row + row < from.rows && first_column + column < attention.width;
-        const uint16_t *place = valid ? from.data + (first_row + row) * from.step + first_column + column : from.data;
-        copy_async(to, row * pitch + column, place, valid);
+        int down = pass * rows_at_once, limit = rows - down < rows_at_once ? rows - down : rows_at_once;
+        if (passing.row < limit)
+            copy_async(stage, place + down * pitch + tensor * tile<columns>::elements,
+                       (tensor ? passing.second : passing.first) + down * passing.step, down < passing.left);
+    }
+    passing.first += (int64_t)rows * passing.step;
+    passing.second += (int64_t)rows * passing.step;
+    passing.left -= rows;
+}
+
+template <int columns> DEVICE shared_array<uint16_t> from_row(shared_array<uint16_t> array, int row)
+{
+    return shared_array<uint16_t>{array.data + row * tile<columns>::pitch};
+}
+
+/* The rows of a warp from `first_row` on as first operands: words 2 i and 2 i + 1 of a block hold of columns 8 i + 2
+ * (lane % 4) and the next the rows lane / 4 and lane / 4 + 8, so that any four words are a step of 16 columns and any
+ * two one of 8. */
+template <int own_blocks, int columns>
+DEVICE void load_own(uint32_t own[own_blocks][columns / 4], const struct head_rows &from, int first_row, int width)
+{
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
+    {
+        int row = first_row + 16 * block + 8 * half + lane_index() / 4;
+        const uint16_t *place = from.data + (int64_t)row * from.step + lane_index() % 4 * 2;
+        UNROLL for (int i = 0; i < columns / 8; i++) own[block][2 * i + half] =
+            row < from.rows && 8 * i < width ? *reinterpret_cast<const uint32_t *>(place + 8 * i) : 0;
     }
 }
 
-/* scores[16, 8 blocks] += own[16 rows from `row` on, columns] stream[8 blocks rows, columns]^T */
-template <class Format, int blocks>
-DEVICE void add_scores(float scores[blocks][4], shared_array<uint16_t> own, int row, shared_array<uint16_t> stream,
-                       int pitch, int columns)
+/* scores[16 own_blocks rows, 8 blocks] += own stream[8 blocks rows]^T */
+template <class Format, int own_blocks, int blocks, int columns>
+DEVICE void add_scores(float scores[own_blocks][blocks][4], const uint32_t own[own_blocks][columns / 4],
+                       shared_array<uint16_t> stream)
 {
+    const int pitch = tile<columns>::pitch;
     int lane = lane_index();
-    for (int k = 0; k < columns; k += 16) {
-        uint32_t a[4], b[4];
-        load_matrices(a, own, (row + lane % 16) * pitch + k + lane / 16 * 8);
-        UNROLL for (int j = 0; j < blocks; j += 2)
+    UNROLL for (int j = 0; j < blocks; j += 2) UNROLL for (int k = 0; k < columns / 16; k++)
+    {
+        uint32_t b[4];
+        load_matrices(b, stream, (8 * j + lane / 16 * 8 + lane % 8) * pitch + 16 * k + lane / 8 % 2 * 8);
+        UNROLL for (int block = 0; block < own_blocks; block++)
         {
-            load_matrices(b, stream, (8 * j + lane / 16 * 8 + lane % 8) * pitch + k + lane / 8 % 2 * 8);
-            matrix_multiply_add<Format>(scores[j], a, b);
-            matrix_multiply_add<Format>(scores[j + 1], a, b + 2);
+            matrix_multiply_add<Format>(scores[block][j], own[block] + 4 * k, b);
+            matrix_multiply_add<Format>(scores[block][j + 1], own[block] + 4 * k, b + 2);
         }
     }
-}
-
-/* result[16, slice] += weights[16, 8 blocks] stream[8 blocks rows, slice columns from `first_column` on]. The
- * accumulators of one product are, rounded and paired, the first operand of the next. */
-template <class Format, int blocks, int slice>
-DEVICE void add_weighted(float result[slice / 8][4], const float weights[blocks][4], shared_array<uint16_t> stream,
-                         int pitch, int first_column)
-{
-    int lane = lane_index();
-    UNROLL for (int k = 0; k < blocks; k += 2)
+    if (columns % 16 == 0) return;
+    /* The last 8 columns, of up to 32 rows at once. */
+    const int at_once = blocks < 4 ? blocks : 4;
+    UNROLL for (int j = 0; j < blocks; j += at_once)
     {
-        uint32_t a[4] = {round_pair<Format>(weights[k][0], weights[k][1]),
-                         round_pair<Format>(weights[k][2], weights[k][3]),
-                         round_pair<Format>(weights[k + 1][0], weights[k + 1][1]),
-                         round_pair<Format>(weights[k + 1][2], weights[k + 1][3])};
-        UNROLL for (int j = 0; j < slice / 8; j += 2)
-        {
-            uint32_t b[4];
-            load_matrices_transposed(
-                b, stream, (8 * k + lane / 8 % 2 * 8 + lane % 8) * pitch + first_column + 8 * j + lane / 16 * 8);
-            matrix_multiply_add<Format>(result[j], a, b);
-            matrix_multiply_add<Format>(result[j + 1], a, b + 2);
-        }
+        uint32_t b[4];
+        load_matrices(b, stream, (8 * j + lane % (8 * at_once)) * pitch + columns - 8);
+        UNROLL for (int i = 0; i < at_once; i++) UNROLL for (int block = 0; block < own_blocks; block++)
+            matrix_multiply_add_half<Format>(scores[block][j + i], own[block] + columns / 4 - 2, b[i]);
     }
 }
 
-/* Writes the rows of `value` that exist, times `factor` of each lane's two rows. */
-template <class Format, int slice>
-DEVICE void store_slice(const struct attention &attention, const struct head &head, const struct array &to,
-                        int64_t rows, int64_t first_row, int first_column, const float value[slice / 8][4],
-                        const float factor[2])
+/* result[16 own_blocks rows, slice] += weights[16 own_blocks rows, 8 blocks] stream[8 blocks rows, slice
+ * columns from `first_column` on]. The accumulators of one product are, rounded and paired, the first operand of the
+ * next. */
+template <class Format, int own_blocks, int blocks, int columns, int slice>
+DEVICE void add_weighted(float result[own_blocks][slice / 8][4], const float weights[own_blocks][blocks][4],
+                         shared_array<uint16_t> stream, int first_column)
 {
-    struct head_rows place = rows_of(attention, head, to, rows);
-    UNROLL for (int half = 0; half < 2; half++)
+    const int pitch = tile<columns>::pitch;
+    int lane = lane_index();
+    uint32_t a[own_blocks][blocks / 2][4];
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int k = 0; k < blocks / 2; k++)
+        UNROLL for (int i = 0; i < 4; i++) a[block][k][i] =
+            round_pair<Format>(weights[block][2 * k + i / 2][i % 2 * 2], weights[block][2 * k + i / 2][i % 2 * 2 + 1]);
+    UNROLL for (int k = 0; k < blocks / 2; k++) UNROLL for (int j = 0; j + 1 < slice / 8; j += 2)
     {
-        int64_t row = first_row + lane_index() / 4 + 8 * half;
+        uint32_t b[4];
+        load_matrices_transposed(b, stream, (16 * k + lane % 16) * pitch + first_column + 8 * j + lane / 16 * 8);
+        UNROLL for (int block = 0; block < own_blocks; block++)
+        {
+            matrix_multiply_add<Format>(result[block][j], a[block][k], b);
+            matrix_multiply_add<Format>(result[block][j + 1], a[block][k], b + 2);
+        }
+    }
+    if (slice % 16 == 0) return;
+    /* The last 8 columns, of up to 32 rows at once. */
+    const int at_once = blocks < 4 ? 1 : 2;
+    UNROLL for (int k = 0; k < blocks / 2; k += at_once)
+    {
+        uint32_t b[4];
+        load_matrices_transposed(b, stream, (16 * k + lane % (16 * at_once)) * pitch + first_column + slice - 8);
+        UNROLL for (int i = 0; i < at_once; i++) UNROLL for (int block = 0; block < own_blocks; block++)
+            matrix_multiply_add<Format>(result[block][slice / 8 - 1], a[block][k + i], b + 2 * i);
+    }
+}
+
+/* Writes those of the warp's rows that exist, times `factor` of each. */
+template <class Format, int own_blocks, int slice>
+DEVICE void store_rows(const struct head_rows &to, int first_row, int first_column, int width,
+                       const float value[own_blocks][slice / 8][4], const float factor[own_blocks][2])
+{
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
+    {
+        int row = first_row + 16 * block + 8 * half + lane_index() / 4;
+        uint16_t *place =
+            const_cast<uint16_t *>(to.data) + (int64_t)row * to.step + first_column + lane_index() % 4 * 2;
         UNROLL for (int j = 0; j < slice / 8; j++)
         {
-            int column = first_column + 8 * j + lane_index() % 4 * 2;
-            if (row < rows && column < attention.width)
-                *reinterpret_cast<uint32_t *>(const_cast<uint16_t *>(place.data + row * place.step + column)) =
-                    round_pair<Format>(value[j][2 * half] * factor[half], value[j][2 * half + 1] * factor[half]);
+            const float *pair = value[block][j] + 2 * half;
+            if (row < to.rows && first_column + 8 * j < width)
+                *reinterpret_cast<uint32_t *>(place + 8 * j) =
+                    round_pair<Format>(pair[0] * factor[block][half], pair[1] * factor[block][half]);
         }
     }
 }
 
-/* Calls launcher<Format, slice>::run for the planned slice and the arrays' type. */
+/* Calls launcher<Format, columns>::run for the planned columns and the arrays' type. */
 template <template <class, int> class launcher, class Format>
-static void dispatch_slice(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+static void dispatch_columns(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
 {
-    switch (attention.slice) {
+    switch (attention.columns) {
     case 32: launcher<Format, 32>::run(stream, attention, arrays); break;
-    case 48: launcher<Format, 48>::run(stream, attention, arrays); break;
+    case 40: launcher<Format, 40>::run(stream, attention, arrays); break;
     case 64: launcher<Format, 64>::run(stream, attention, arrays); break;
     case 80: launcher<Format, 80>::run(stream, attention, arrays); break;
-    default: launcher<Format, 128>::run(stream, attention, arrays); break;
+    case 128: launcher<Format, 128>::run(stream, attention, arrays); break;
+    default: launcher<Format, 160>::run(stream, attention, arrays); break;
     }
 }
 
@@ -137,9 +219,9 @@ template <template <class, int> class launcher>
 static void dispatch(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
 {
     if (arrays.q.type == ELEMENT_BF16)
-        dispatch_slice<launcher, bfloat16_format>(stream, attention, arrays);
+        dispatch_columns<launcher, bfloat16_format>(stream, attention, arrays);
     else
-        dispatch_slice<launcher, float16_format>(stream, attention, arrays);
+        dispatch_columns<launcher, float16_format>(stream, attention, arrays);
 }
 
 #endif

@@ -7,119 +7,243 @@
  * goes over the queries. Scores are made twice, but every sum is made by one block in a fixed order: no atomics, the
  * same bits every time. */
 
-/* Rows that pass by at a time: fewer where a wide slice needs the registers. */
-template <int slice> struct stream_tile {
-    static const int rows = slice > 80 ? 32 : 64;
+/* The part of the other side that a warp goes over, and the part of that which all of its rows see. */
+struct reach {
+    int begin, end, open_begin, open_end;
 };
 
-/* Probabilities and ds (without scale) from the two products of scores, in place. */
-template <bool by_key, int blocks>
-DEVICE void differentiate(const struct attention &attention, const struct attention_arrays &arrays,
-                          float scores[blocks][4], float products[blocks][4], int64_t first_own, int64_t first_stream)
+template <bool by_key> DEVICE struct reach reach_of(const struct attention &attention, int first_own, int own_rows)
 {
-    float unit = attention.scale * LOG2_E;
-    const float *lse = arrays.lse + block_y() * attention.queries;
-    const float *delta = arrays.delta + block_y() * attention.queries;
-    UNROLL for (int j = 0; j < blocks; j++) UNROLL for (int i = 0; i < 4; i++)
+    int last = first_own + own_rows - 1;
+    if (by_key) {
+        bool exists = first_own < attention.keys;
+        struct reach reach = {0, exists ? (int)attention.queries : 0, 0, INT32_MAX};
+        if (attention.causal) reach.begin = first_own, reach.open_begin = last;
+        return reach;
+    }
+    if (first_own >= attention.queries) return {0, 0, 0, 0};
+    return {0, visible_keys(attention, last), 0, visible_keys(attention, first_own)};
+}
+
+/* Row `half` of a block of 16 own rows that a lane holds. */
+DEVICE int lane_row(int first_own, int block, int half)
+{
+    return first_own + 16 * block + 8 * half + lane_index() / 4;
+}
+
+template <bool by_key, int own_blocks, int blocks>
+DEVICE void hide(const struct attention &attention, float scores[own_blocks][blocks][4], int first_own, int first)
+{
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
-        int64_t own = first_own + lane_index() / 4 + i / 2 * 8;
-        int64_t other = first_stream + 8 * j + lane_index() % 4 * 2 + i % 2;
-        int64_t query = by_key ? other : own, key = by_key ? own : other;
-        bool visible = query < attention.queries && key < attention.keys && (!attention.causal || key <= query);
-        float probability = visible ? exp2f(scores[j][i] * unit - lse[query] * LOG2_E) : 0.0f;
-        scores[j][i] = probability;
-        products[j][i] = visible ? probability * (products[j][i] - delta[query]) : 0.0f;
+        int own = lane_row(first_own, block, half) - first, limit = visible_keys(attention, own + first) - first;
+        UNROLL for (int j = 0; j < blocks; j++) UNROLL for (int i = 0; i < 2; i++)
+        {
+            int other = 8 * j + lane_index() % 4 * 2 + i;
+            if (by_key ? other < own : other >= limit) scores[block][j][2 * half + i] = -INFINITY;
+        }
     }
 }
 
-template <class Format, int slice, bool by_key>
-KERNEL(ATTENTION_THREADS)
+/* What the warps of other groups have summed, in their order. Values lie by thread of a group. */
+template <int groups, int count> DEVICE void add_groups(float *value)
+{
+    const int warps = ATTENTION_WARPS / groups;
+    int group = warp_index() / warps, thread = thread_index() % (warps * WARP_THREADS);
+    shared_array<float> passed = shared_memory<float>(0);
+    ROLLED for (int other = 1; other < groups; other++)
+    {
+        synchronize_block();
+        if (group == other) UNROLL for (int i = 0; i < count; i++) passed[i * warps * WARP_THREADS + thread] = value[i];
+        synchronize_block();
+        if (group == 0) UNROLL for (int i = 0; i < count; i++) value[i] += passed[i * warps * WARP_THREADS + thread];
+    }
+}
+
+template <class Format, int columns, bool by_key, int own_blocks, int at_once, int slice, int groups, int resident>
+KERNEL_RESIDENT(ATTENTION_THREADS, resident)
 attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
 {
-    const int rows = stream_tile<slice>::rows, blocks = rows / 8;
-    int pitch = attention.stored + PAD, tile = TILE * pitch * (int)sizeof(uint16_t);
-    int stream_bytes = rows * pitch * (int)sizeof(uint16_t);
-    shared_array<uint16_t> own_tile = shared_memory<uint16_t>(0), own_other_tile = shared_memory<uint16_t>(tile);
-    shared_array<uint16_t> tile_a = shared_memory<uint16_t>(2 * tile);
-    shared_array<uint16_t> tile_b = shared_memory<uint16_t>(2 * tile + stream_bytes);
-    struct head head = own_head(attention);
-    int64_t own_rows = by_key ? attention.keys : attention.queries;
-    int64_t stream_rows = by_key ? attention.queries : attention.keys;
-    struct head_rows own = rows_of(attention, head, by_key ? arrays.k : arrays.q, own_rows);
-    struct head_rows own_other = rows_of(attention, head, by_key ? arrays.v : arrays.cotangent, own_rows);
-    struct head_rows stream = rows_of(attention, head, by_key ? arrays.q : arrays.k, stream_rows);
-    struct head_rows stream_other = rows_of(attention, head, by_key ? arrays.cotangent : arrays.v, stream_rows);
-    int64_t first_own = (int64_t)block_x() * TILE, begin = 0, end = stream_rows;
-    if (attention.causal && by_key) begin = first_own / rows * rows;
-    if (attention.causal && !by_key && first_own + TILE < end) end = first_own + TILE;
-    int row = warp_index() * 16, first_column = block_z() * slice;
-    bool whole = attention.chunk >= attention.width;
-    float result[slice / 8][4] = {}, value_result[slice / 8][4] = {};
+    const int rows = tile<columns>::rows, bytes = tile<columns>::bytes, blocks = at_once / 8, slices = columns / slice;
+    const int stage_bytes = 2 * bytes + (by_key ? 2 * rows * (int)sizeof(float) : 0);
+    const int row_warps = ATTENTION_WARPS / groups, own_rows = 16 * own_blocks;
+    struct head_rows own =
+        rows_of(attention, by_key ? arrays.k : arrays.q, by_key ? attention.keys : attention.queries);
+    struct head_rows own_other = rows_of(attention, by_key ? arrays.v : arrays.cotangent, own.rows);
+    struct head_rows stream =
+        rows_of(attention, by_key ? arrays.q : arrays.k, by_key ? attention.queries : attention.keys);
+    struct head_rows stream_other = rows_of(attention, by_key ? arrays.cotangent : arrays.v, stream.rows);
+    const float *lse = arrays.lse + first_statistic(attention), *delta = arrays.delta + first_statistic(attention);
+    int block_own = block_x() / slices * row_warps * own_rows, first_column = block_x() % slices * slice;
+    int first_own = block_own + warp_index() % row_warps * own_rows, group = warp_index() / row_warps;
+    struct reach block_reach = reach_of<by_key>(attention, block_own, row_warps * own_rows);
+    struct reach reach = reach_of<by_key>(attention, first_own, own_rows);
+    float unit = attention.scale * LOG2_E;
+    float result[own_blocks][slice / 8][4] = {}, value_result[own_blocks][slice / 8][4] = {};
 
-    if (whole) {
-        copy_tile(attention, own_tile, pitch, own, first_own, TILE, 0, attention.stored);
-        copy_tile(attention, own_other_tile, pitch, own_other, first_own, TILE, 0, attention.stored);
-    }
-    for (int64_t first = begin; first < end; first += rows) {
-        float scores[blocks][4] = {}, products[blocks][4] = {};
-        for (int column = 0; column < attention.width; column += attention.chunk) {
-            synchronize_block();
-            if (!whole) {
-                copy_tile(attention, own_tile, pitch, own, first_own, TILE, column, attention.chunk);
-                copy_tile(attention, own_other_tile, pitch, own_other, first_own, TILE, column, attention.chunk);
+    int begin = block_reach.begin / rows * rows;
+    struct passing passing = passing_from<columns>(stream, stream_other, begin, attention.width);
+    auto request = [&](int first, int stage) {
+        copy_tiles<columns>(passing, shared_memory<uint16_t>(stage));
+        int query = first + thread_index();
+        if (by_key && thread_index() < rows) {
+            shared_array<float> statistics = shared_memory<float>(stage + 2 * bytes);
+            copy_async(statistics, thread_index(), lse + query, query < stream.rows);
+            copy_async(statistics, rows + thread_index(), delta + query, query < stream.rows);
+        }
+        copy_async_commit();
+    };
+    if (begin < block_reach.end) request(begin, 0);
+
+    uint32_t own_words[own_blocks][columns / 4], own_other_words[own_blocks][columns / 4];
+    load_own<own_blocks, columns>(own_words, own, first_own, attention.width);
+    load_own<own_blocks, columns>(own_other_words, own_other, first_own, attention.width);
+    float own_offset[own_blocks][2], own_delta[own_blocks][2];
+    if (!by_key) UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
+        {
+            int row = lane_row(first_own, block, half);
+            own_offset[block][half] = row < own.rows ? lse[row] * -LOG2_E : 0.0f;
+            own_delta[block][half] = row < own.rows ? -delta[row] : 0.0f;
+        }
+
+    int stage = 0;
+    ROLLED for (int first = begin; first < block_reach.end; first += rows)
+    {
+        copy_async_wait<0>();
+        synchronize_block();
+        int present = stage;
+        stage = stage_bytes - stage;
+        if (first + rows < block_reach.end) request(first + rows, stage);
+        ROLLED for (int step = group * at_once; step < rows; step += groups * at_once)
+        {
+            int at = first + step;
+            if (at >= reach.end || at + at_once <= reach.begin) continue;
+            shared_array<uint16_t> rows_a = from_row<columns>(shared_memory<uint16_t>(present), step);
+            shared_array<uint16_t> rows_b = from_row<columns>(shared_memory<uint16_t>(present + bytes), step);
+            shared_array<float> statistics = shared_memory<float>(present + 2 * bytes);
+            float scores[own_blocks][blocks][4] = {}, products[own_blocks][blocks][4], offset[blocks][2];
+            UNROLL for (int j = 0; j < blocks; j++)
+            {
+                float pair[2];
+                if (by_key) {
+                    load_pair(offset[j], statistics, step + 8 * j + lane_index() % 4 * 2);
+                    load_pair(pair, statistics, rows + step + 8 * j + lane_index() % 4 * 2);
+                }
+                UNROLL for (int i = 0; i < 2; i++) offset[j][i] *= -LOG2_E;
+                UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int i = 0; i < 4; i++)
+                    products[block][j][i] = by_key ? -pair[i % 2] : own_delta[block][i / 2];
             }
-            copy_tile(attention, tile_a, pitch, stream, first, rows, column, attention.stored);
-            copy_tile(attention, tile_b, pitch, stream_other, first, rows, column, attention.stored);
-            copy_async_commit();
-            copy_async_wait<0>();
-            synchronize_block();
-            add_scores<Format, blocks>(scores, own_tile, row, tile_a, pitch, attention.chunk);
-            add_scores<Format, blocks>(products, own_other_tile, row, tile_b, pitch, attention.chunk);
+            add_scores<Format, own_blocks, blocks, columns>(scores, own_words, rows_a);
+            add_scores<Format, own_blocks, blocks, columns>(products, own_other_words, rows_b);
+            if (at < reach.open_begin || at + at_once > reach.open_end)
+                hide<by_key, own_blocks, blocks>(attention, scores, first_own, at);
+            UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int j = 0; j < blocks; j++)
+                UNROLL for (int i = 0; i < 4; i++)
+            {
+                float shift = by_key ? offset[j][i % 2] : own_offset[block][i / 2];
+                scores[block][j][i] = exponential_of_two(fmaf(scores[block][j][i], unit, shift));
+                products[block][j][i] *= scores[block][j][i];
+            }
+            add_weighted<Format, own_blocks, blocks, columns, slice>(result, products, rows_a, first_column);
+            if (by_key)
+                add_weighted<Format, own_blocks, blocks, columns, slice>(value_result, scores, rows_b, first_column);
         }
-        differentiate<by_key, blocks>(attention, arrays, scores, products, first_own + row, first);
-        int inside = first_column;
-        if (!whole) { /* the slice's own columns again, for the chunks have passed by */
-            synchronize_block();
-            copy_tile(attention, tile_a, pitch, stream, first, rows, first_column, slice);
-            copy_tile(attention, tile_b, pitch, stream_other, first, rows, first_column, slice);
-            copy_async_commit();
-            copy_async_wait<0>();
-            synchronize_block();
-            inside = 0;
-        }
-        add_weighted<Format, blocks, slice>(result, products, tile_a, pitch, inside);
-        if (by_key) add_weighted<Format, blocks, slice>(value_result, scores, tile_b, pitch, inside);
     }
-    const float scales[2] = {attention.scale, attention.scale}, ones[2] = {1.0f, 1.0f};
+    if (groups > 1) {
+        add_groups<groups, own_blocks * slice / 2>(&result[0][0][0]);
+        if (by_key) add_groups<groups, own_blocks * slice / 2>(&value_result[0][0][0]);
+        if (group > 0) return;
+    }
+    float factor[own_blocks][2], one[own_blocks][2];
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
+    {
+        factor[block][half] = attention.scale;
+        one[block][half] = 1.0f;
+    }
     const struct array &to = by_key ? arrays.dk : arrays.dq;
     if (to.data)
-        store_slice<Format, slice>(attention, head, to, own_rows, first_own + row, first_column, result, scales);
+        store_rows<Format, own_blocks, slice>(rows_of(attention, to, own.rows), first_own, first_column,
+                                              attention.width, result, factor);
     if (by_key && arrays.dv.data)
-        store_slice<Format, slice>(attention, head, arrays.dv, own_rows, first_own + row, first_column, value_result,
-                                   ones);
+        store_rows<Format, own_blocks, slice>(rows_of(attention, arrays.dv, own.rows), first_own, first_column,
+                                              attention.width, value_result, one);
 }
 
-template <class Format, int slice, bool by_key>
+/* How a kernel for so many columns divides its work, such that nothing is spilled from registers: blocks of 16 own rows
+ * a warp, rows of the other side whose scores are held at once, columns of the result by block (scores are made again
+ * for each slice), and blocks a multiprocessor. */
+template <int columns, bool by_key> struct backward_shape;
+template <> struct backward_shape<32, false> {
+    static const int own_blocks = 2, at_once = 32, slice = 32, resident = 2;
+};
+template <> struct backward_shape<32, true> {
+    static const int own_blocks = 2, at_once = 32, slice = 32, resident = 2;
+};
+template <> struct backward_shape<40, false> {
+    static const int own_blocks = 2, at_once = 32, slice = 40, resident = 2;
+};
+template <> struct backward_shape<40, true> {
+    static const int own_blocks = 2, at_once = 32, slice = 40, resident = 2;
+};
+template <> struct backward_shape<64, false> {
+    static const int own_blocks = 2, at_once = 16, slice = 64, resident = 2;
+};
+template <> struct backward_shape<64, true> {
+    static const int own_blocks = 1, at_once = 32, slice = 64, resident = 2;
+};
+template <> struct backward_shape<80, false> {
+    static const int own_blocks = 1, at_once = 32, slice = 80, resident = 2;
+};
+template <> struct backward_shape<80, true> {
+    static const int own_blocks = 1, at_once = 32, slice = 80, resident = 2;
+};
+template <> struct backward_shape<128, false> {
+    static const int own_blocks = 1, at_once = 32, slice = 128, resident = 2;
+};
+template <> struct backward_shape<128, true> {
+    static const int own_blocks = 1, at_once = 32, slice = 64, resident = 2;
+};
+template <> struct backward_shape<160, false> {
+    static const int own_blocks = 1, at_once = 16, slice = 160, resident = 2;
+};
+template <> struct backward_shape<160, true> {
+    static const int own_blocks = 1, at_once = 16, slice = 80, resident = 2;
+};
+
+template <class Format, int columns, bool by_key, int groups>
 static void launch_side(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
 {
-    dim3 grid(blocks_for(by_key ? attention.keys : attention.queries, TILE),
-              (unsigned)(attention.batch * attention.heads), (unsigned)attention.slices);
-    size_t rows = 2 * (size_t)(TILE + stream_tile<slice>::rows);
-    launch(attention_vjp_kernel<Format, slice, by_key>, grid, ATTENTION_THREADS,
-           rows * (size_t)(attention.stored + PAD) * sizeof(uint16_t), stream, attention, arrays);
+    typedef backward_shape<columns, by_key> shape;
+    const int own_rows = ATTENTION_WARPS / groups * 16 * shape::own_blocks, slices = columns / shape::slice;
+    const size_t statistics = by_key ? 2 * tile<columns>::rows * sizeof(float) : 0;
+    const size_t stages = 2 * (2 * tile<columns>::bytes + statistics);
+    const size_t passed = groups > 1 ? own_rows * shape::slice * sizeof(float) : 0;
+    dim3 grid(blocks_for(by_key ? attention.keys : attention.queries, own_rows) * slices, (unsigned)attention.heads,
+              (unsigned)attention.batch);
+    launch(attention_vjp_kernel<Format, columns, by_key, shape::own_blocks, shape::at_once, shape::slice, groups,
+                                shape::resident>,
+           grid, ATTENTION_THREADS, passed > stages ? passed : stages, stream, attention, arrays);
 }
 
-template <class Format, int slice> struct backward_launcher {
+/* So few keys make too few blocks to fill a device, if each goes over all queries with all of its warps: the prompt's
+ * 77 keys beside 4096 queries. */
+enum { FEW_KEYS = 128 };
+
+template <class Format, int columns> struct backward_launcher {
     static void run(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
     {
-        if (arrays.dq.data) launch_side<Format, slice, false>(stream, attention, arrays);
-        if (arrays.dk.data || arrays.dv.data) launch_side<Format, slice, true>(stream, attention, arrays);
+        if (arrays.dq.data) launch_side<Format, columns, false, 1>(stream, attention, arrays);
+        if (!arrays.dk.data && !arrays.dv.data) return;
+        if (attention.keys <= FEW_KEYS)
+            launch_side<Format, columns, true, ATTENTION_WARPS>(stream, attention, arrays);
+        else
+            launch_side<Format, columns, true, 1>(stream, attention, arrays);
     }
 };
 
 static bool can_use_matrices(const struct attention *attention, const struct attention_arrays &arrays)
 {
-    return attention->slice > 0 && is_aligned(arrays.q) && is_aligned(arrays.k) && is_aligned(arrays.v) &&
+    return attention->columns > 0 && is_aligned(arrays.q) && is_aligned(arrays.k) && is_aligned(arrays.v) &&
            is_aligned(arrays.cotangent) && is_aligned(arrays.dq) && is_aligned(arrays.dk) && is_aligned(arrays.dv);
 }
 

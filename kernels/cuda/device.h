@@ -27,6 +27,8 @@ enum { WARP_THREADS = 32 };
 #ifdef __CUDACC__
 
 #define KERNEL(threads) __global__ void __launch_bounds__(threads)
+/* The same, compiled so that at least `blocks` blocks fit a multiprocessor. */
+#define KERNEL_RESIDENT(threads, blocks) __global__ void __launch_bounds__(threads, blocks)
 #define DEVICE static __device__ __forceinline__
 #define DEVICE_MEMBER __device__ __forceinline__
 /* In front of loops over registers, which cannot be indexed at run time. */
@@ -127,18 +129,73 @@ DEVICE float bits_to_float(uint32_t bits)
     return __uint_as_float(bits);
 }
 
+/* Two rounded values in the order of memory. */
+DEVICE uint32_t pair_to_bfloat16(float low, float high)
+{
+    uint32_t bits;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+    return bits;
+}
+DEVICE uint32_t pair_to_float16(float low, float high)
+{
+    uint32_t bits;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+    return bits;
+}
+
+/* 2^x in one instruction of the special function unit, off by at most 2^-22 of the result (PTX ISA); 0 where the result
+ * is below the smallest normal number, so also for -infinity. */
+DEVICE float exponential_of_two(float x)
+{
+    float result;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+    return result;
+}
+
+/* 1 / x in one instruction of the special function unit, off by one unit in the last place at most (PTX ISA); 0 of a
+ * number too large for a normal result and of infinity. */
+DEVICE float reciprocal(float x)
+{
+    float result;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+    return result;
+}
+
+/* Whether the condition holds in any of the warp's lanes: the same answer in all. */
+DEVICE bool warp_any(bool condition)
+{
+    return __any_sync(0xffffffffu, condition) != 0;
+}
+
 template <class T> DEVICE uint32_t shared_address(shared_array<T> array, int index)
 {
     return (uint32_t)__cvta_generic_to_shared(array.data + index);
 }
 
-/* Starts copying 16 bytes of device memory to shared memory; zeros where `valid` is false (`from` is not read then,
- * but must be a device address). */
+/* value[0..1] = from[index], from[index + 1]; `index` even, from an even number of words of shared memory on. */
+DEVICE void load_pair(float value[2], shared_array<float> from, int index)
+{
+    asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];"
+                 : "=f"(value[0]), "=f"(value[1])
+                 : "r"(shared_address(from, index))
+                 : "memory");
+}
+
+/* Starts copying 16 bytes of device memory to shared memory; zeros where `valid` is false (`from` is not read then and
+ * may lie outside of what is allocated). */
 DEVICE void copy_async(shared_array<uint16_t> to, int index, const void *from, bool valid)
 {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
                  :
                  : "r"(shared_address(to, index)), "l"(from), "r"(valid ? 16 : 0)
+                 : "memory");
+}
+/* The same of one number. */
+DEVICE void copy_async(shared_array<float> to, int index, const float *from, bool valid)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;"
+                 :
+                 : "r"(shared_address(to, index)), "l"(from), "r"(valid ? 4 : 0)
                  : "memory");
 }
 /* Closes the group of copies started since the last call. */
@@ -194,6 +251,26 @@ __device__ __forceinline__ void matrix_multiply_add<float16_format>(float c[4], 
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+/* The same over half the depth: c[16,8] += a[16,8] b[8,8]; a[0..1] and b as the first halves above. */
+template <class Format> DEVICE void matrix_multiply_add_half(float c[4], const uint32_t a[2], uint32_t b);
+
+template <>
+__device__ __forceinline__ void matrix_multiply_add_half<bfloat16_format>(float c[4], const uint32_t a[2], uint32_t b)
+{
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, "
+                 "{%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(b));
+}
+template <>
+__device__ __forceinline__ void matrix_multiply_add_half<float16_format>(float c[4], const uint32_t a[2], uint32_t b)
+{
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, "
+                 "{%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(b));
+}
+
 #else
 #include "emulation.h"
 #endif
@@ -212,19 +289,15 @@ DEVICE float bfloat16_to_float(uint16_t bits)
     return bits_to_float((uint32_t)bits << 16);
 }
 
-template <class Format> DEVICE uint16_t round_to(float value);
-template <> DEVICE_MEMBER uint16_t round_to<bfloat16_format>(float value)
+/* Two values rounded to the format, in the order of memory. */
+template <class Format> DEVICE uint32_t round_pair(float low, float high);
+template <> DEVICE_MEMBER uint32_t round_pair<bfloat16_format>(float low, float high)
 {
-    return float_to_bfloat16(value);
+    return pair_to_bfloat16(low, high);
 }
-template <> DEVICE_MEMBER uint16_t round_to<float16_format>(float value)
+template <> DEVICE_MEMBER uint32_t round_pair<float16_format>(float low, float high)
 {
-    return float_to_float16(value);
-}
-/* Two rounded values in the order of memory. */
-template <class Format> DEVICE uint32_t round_pair(float low, float high)
-{
-    return (uint32_t)round_to<Format>(low) | (uint32_t)round_to<Format>(high) << 16;
+    return pair_to_float16(low, high);
 }
 
 /* The sum (or the largest) over a warp's lanes, the same bits in every lane. */

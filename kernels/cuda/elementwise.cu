@@ -1,4 +1,6 @@
+#include "kernels/cuda/activation.h"
 #include "kernels/cuda/array.h"
+#include "kernels/cuda/divisor.h"
 
 enum { THREADS = 256, WIDTH = 8 };
 
@@ -6,19 +8,35 @@ enum { THREADS = 256, WIDTH = 8 };
 #define SQRT_2_OVER_PI 0.79788456080286536f
 #define INVERSE_SQRT_2_PI 0.39894228040143268f
 
-DEVICE float sigmoid(float x)
+/* The standard normal distribution at x: what lies below, and e^(-x^2 / 2), to which its density is proportional. */
+struct normal {
+    float below, exponential;
+};
+
+/* By Abramowitz and Stegun's formula 7.1.26: off by 7.5e-8 at most, about fp32's precision near 1. erff would take
+ * twice the instructions. */
+DEVICE struct normal normal_at(float x)
 {
-    return x >= 0 ? 1.0f / (1.0f + expf(-x)) : expf(x) / (1.0f + expf(x));
+    float t = reciprocal(1.0f + 0.3275911f * SQRT_HALF * fabsf(x));
+    float exponential = exponential_of_two(-0.5f * LOG2_E * x * x);
+    float series = 0.5f * 1.061405429f;
+    series = series * t - 0.5f * 1.453152027f;
+    series = series * t + 0.5f * 1.421413741f;
+    series = series * t - 0.5f * 0.284496736f;
+    series = series * t + 0.5f * 0.254829592f;
+    float tail = series * t * exponential;
+    return normal{x < 0 ? tail : 1.0f - tail, exponential};
 }
 
 DEVICE float gelu_erf(float x)
 {
-    return 0.5f * x * (1.0f + erff(x * SQRT_HALF));
+    return x * normal_at(x).below;
 }
 
 DEVICE float gelu_erf_derivative(float x)
 {
-    return 0.5f * (1.0f + erff(x * SQRT_HALF)) + x * expf(-0.5f * x * x) * INVERSE_SQRT_2_PI;
+    struct normal normal = normal_at(x);
+    return normal.below + INVERSE_SQRT_2_PI * x * normal.exponential;
 }
 
 /* The argument of tanh in Hendrycks and Gimpel's approximation of GELU. */
@@ -33,58 +51,72 @@ DEVICE float gelu_tanh_derivative(float x)
     return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * SQRT_2_OVER_PI * (1.0f + 3.0f * 0.044715f * x * x);
 }
 
-DEVICE float unary_value(const struct function &function, float x)
+DEVICE float tanh_derivative(float x)
 {
+    float t = tanhf(x);
+    return 1.0f - t * t;
+}
+
+/* value[i] = expression of x = value[i], the kind of function being asked for once for all of them. */
+#define EACH(expression)                                                                                               \
+    UNROLL                                                                                                             \
+    for (int i = 0; i < WIDTH; i++) {                                                                                  \
+        [[maybe_unused]] float x = value[i];                                                                           \
+        value[i] = expression;                                                                                         \
+    }                                                                                                                  \
+    break
+
+DEVICE void apply_unary(const struct function &function, float value[WIDTH])
+{
+    float alpha = function.alpha, beta = function.beta;
     switch (function.kind) {
-    case UNARY_IDENTITY: return x;
-    case UNARY_AFFINE: return function.alpha * x + function.beta;
-    case UNARY_SILU: return x * sigmoid(x);
-    case UNARY_GELU_ERF: return gelu_erf(x);
-    case UNARY_GELU_TANH: return 0.5f * x * (1.0f + tanhf(gelu_inner(x)));
-    case UNARY_QUICK_GELU: return x * sigmoid(1.702f * x);
-    case UNARY_RELU: return x > 0 ? x : 0.0f;
-    case UNARY_SIGMOID: return sigmoid(x);
-    case UNARY_LOG_SIGMOID: return fminf(x, 0.0f) - log1pf(expf(-fabsf(x)));
-    case UNARY_TANH: return tanhf(x);
-    case UNARY_ELU: return x > 0 ? x : expm1f(x);
-    case UNARY_EXP: return expf(x);
-    case UNARY_LOG: return logf(x);
-    case UNARY_LOG1P: return log1pf(x);
-    case UNARY_SQRT: return sqrtf(x);
-    case UNARY_SQUARE: return x * x;
-    case UNARY_ABS: return fabsf(x);
-    case UNARY_CLAMP: return fminf(fmaxf(x, function.alpha), function.beta);
-    case UNARY_RECIPROCAL: return 1.0f / x;
-    default: return NAN;
+    case UNARY_IDENTITY: break;
+    case UNARY_AFFINE: EACH(alpha * x + beta);
+    case UNARY_SILU: EACH(x * sigmoid(x));
+    case UNARY_GELU_ERF: EACH(gelu_erf(x));
+    case UNARY_GELU_TANH: EACH(0.5f * x * (1.0f + tanhf(gelu_inner(x))));
+    case UNARY_QUICK_GELU: EACH(x * sigmoid(1.702f * x));
+    case UNARY_RELU: EACH(x > 0 ? x : 0.0f);
+    case UNARY_SIGMOID: EACH(sigmoid(x));
+    case UNARY_LOG_SIGMOID: EACH(fminf(x, 0.0f) - log1pf(expf(-fabsf(x))));
+    case UNARY_TANH: EACH(tanhf(x));
+    case UNARY_ELU: EACH(x > 0 ? x : expm1f(x));
+    case UNARY_EXP: EACH(expf(x));
+    case UNARY_LOG: EACH(logf(x));
+    case UNARY_LOG1P: EACH(log1pf(x));
+    case UNARY_SQRT: EACH(sqrtf(x));
+    case UNARY_SQUARE: EACH(x * x);
+    case UNARY_ABS: EACH(fabsf(x));
+    case UNARY_CLAMP: EACH(fminf(fmaxf(x, alpha), beta));
+    case UNARY_RECIPROCAL: EACH(1.0f / x);
+    default: EACH(NAN);
     }
 }
 
-DEVICE float unary_derivative(const struct function &function, float x)
+DEVICE void apply_unary_derivative(const struct function &function, float value[WIDTH])
 {
+    float alpha = function.alpha, beta = function.beta;
     switch (function.kind) {
-    case UNARY_IDENTITY: return 1.0f;
-    case UNARY_AFFINE: return function.alpha;
-    case UNARY_SILU: return sigmoid(x) * (1.0f + x * sigmoid(-x));
-    case UNARY_GELU_ERF: return gelu_erf_derivative(x);
-    case UNARY_GELU_TANH: return gelu_tanh_derivative(x);
-    case UNARY_QUICK_GELU: return sigmoid(1.702f * x) * (1.0f + 1.702f * x * sigmoid(-1.702f * x));
-    case UNARY_RELU: return x > 0 ? 1.0f : 0.0f;
-    case UNARY_SIGMOID: return sigmoid(x) * sigmoid(-x);
-    case UNARY_LOG_SIGMOID: return sigmoid(-x);
-    case UNARY_TANH: {
-        float t = tanhf(x);
-        return 1.0f - t * t;
-    }
-    case UNARY_ELU: return x > 0 ? 1.0f : expf(x);
-    case UNARY_EXP: return expf(x);
-    case UNARY_LOG: return 1.0f / x;
-    case UNARY_LOG1P: return 1.0f / (1.0f + x);
-    case UNARY_SQRT: return 0.5f / sqrtf(x);
-    case UNARY_SQUARE: return 2.0f * x;
-    case UNARY_ABS: return x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f;
-    case UNARY_CLAMP: return x >= function.alpha && x <= function.beta ? 1.0f : 0.0f;
-    case UNARY_RECIPROCAL: return -1.0f / (x * x);
-    default: return NAN;
+    case UNARY_IDENTITY: EACH(1.0f);
+    case UNARY_AFFINE: EACH(alpha);
+    case UNARY_SILU: EACH(silu_derivative(x));
+    case UNARY_GELU_ERF: EACH(gelu_erf_derivative(x));
+    case UNARY_GELU_TANH: EACH(gelu_tanh_derivative(x));
+    case UNARY_QUICK_GELU: EACH(silu_derivative(1.702f * x));
+    case UNARY_RELU: EACH(x > 0 ? 1.0f : 0.0f);
+    case UNARY_SIGMOID: EACH(sigmoid(x) * sigmoid(-x));
+    case UNARY_LOG_SIGMOID: EACH(sigmoid(-x));
+    case UNARY_TANH: EACH(tanh_derivative(x));
+    case UNARY_ELU: EACH(x > 0 ? 1.0f : expf(x));
+    case UNARY_EXP: EACH(expf(x));
+    case UNARY_LOG: EACH(1.0f / x);
+    case UNARY_LOG1P: EACH(1.0f / (1.0f + x));
+    case UNARY_SQRT: EACH(0.5f / sqrtf(x));
+    case UNARY_SQUARE: EACH(2.0f * x);
+    case UNARY_ABS: EACH(x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f);
+    case UNARY_CLAMP: EACH(x >= alpha && x <= beta ? 1.0f : 0.0f);
+    case UNARY_RECIPROCAL: EACH(-1.0f / (x * x));
+    default: EACH(NAN);
     }
 }
 
@@ -94,6 +126,20 @@ DEVICE int own_elements(int64_t first, int64_t count)
     return first >= count ? 0 : count - first < WIDTH ? (int)(count - first) : (int)WIDTH;
 }
 
+/* Of two arrays, both asked for before either is waited for. */
+DEVICE void load_two(const struct array &a, int64_t a_first, const struct array &b, int64_t b_first, int own, bool wide,
+                     float a_value[WIDTH], float b_value[WIDTH])
+{
+    if (wide) {
+        struct packed8 a_packed = fetch8(a, a_first), b_packed = fetch8(b, b_first);
+        unpack8(a, a_packed, a_value);
+        unpack8(b, b_packed, b_value);
+    } else {
+        load_some(a, a_first, own, false, a_value);
+        load_some(b, b_first, own, false, b_value);
+    }
+}
+
 KERNEL(THREADS) unary_kernel(struct function function, struct array x, struct array y, int64_t count, bool aligned)
 {
     int64_t first = global_thread() * WIDTH;
@@ -101,7 +147,7 @@ KERNEL(THREADS) unary_kernel(struct function function, struct array x, struct ar
     if (own == 0) return;
     float value[WIDTH];
     load_some(x, first, own, aligned && own == WIDTH, value);
-    for (int i = 0; i < WIDTH; i++) value[i] = unary_value(function, value[i]);
+    apply_unary(function, value);
     store_some(y, first, own, aligned && own == WIDTH, value);
 }
 
@@ -114,103 +160,143 @@ unary_vjp_kernel(struct function function, struct array dy, struct array x, stru
     if (own == 0) return;
     bool wide = aligned && own == WIDTH;
     float value[WIDTH], cotangent[WIDTH];
-    load_some(x, first, own, wide, value);
-    load_some(dy, first, own, wide, cotangent);
-    for (int i = 0; i < WIDTH; i++) value[i] = cotangent[i] * unary_derivative(function, value[i]);
+    load_two(x, first, dy, first, own, wide, value, cotangent);
+    apply_unary_derivative(function, value);
+    UNROLL
+    for (int i = 0; i < WIDTH; i++) value[i] *= cotangent[i];
     store_some(dx, first, own, wide, value);
 }
 
-/* A thread takes up to 8 neighbouring columns of one row, so `groups` threads serve a row. */
-KERNEL(THREADS) geglu_kernel(struct array x, struct array y, int64_t rows, int64_t width, bool aligned)
+/* A thread takes up to 8 neighbouring columns of one row, so that many threads serve a row as `by_row` divides by. */
+KERNEL(THREADS)
+geglu_kernel(struct array x, struct array y, int64_t rows, int64_t width, struct divisor by_row, bool aligned)
 {
-    int64_t groups = (width + WIDTH - 1) / WIDTH, row = global_thread() / groups;
-    if (row >= rows) return;
-    int64_t column = global_thread() % groups * WIDTH, from = row * 2 * width + column;
+    struct division place = divide(global_thread(), by_row);
+    if (place.quotient >= rows) return;
+    int64_t column = place.remainder * WIDTH, to = place.quotient * width + column, from = to + place.quotient * width;
     int own = own_elements(column, width);
     float value[WIDTH], gate[WIDTH];
-    load_some(x, from, own, aligned, value);
-    load_some(x, from + width, own, aligned, gate);
+    load_two(x, from, x, from + width, own, aligned, value, gate);
+    UNROLL
     for (int i = 0; i < WIDTH; i++) value[i] *= gelu_erf(gate[i]);
-    store_some(y, row * width + column, own, aligned, value);
+    store_some(y, to, own, aligned, value);
 }
 
 KERNEL(THREADS)
-geglu_vjp_kernel(struct array dy, struct array x, struct array dx, int64_t rows, int64_t width, bool aligned)
+geglu_vjp_kernel(struct array dy, struct array x, struct array dx, int64_t rows, int64_t width, struct divisor by_row,
+                 bool aligned)
 {
-    int64_t groups = (width + WIDTH - 1) / WIDTH, row = global_thread() / groups;
-    if (row >= rows) return;
-    int64_t column = global_thread() % groups * WIDTH, from = row * 2 * width + column;
+    struct division place = divide(global_thread(), by_row);
+    if (place.quotient >= rows) return;
+    int64_t column = place.remainder * WIDTH, to = place.quotient * width + column, from = to + place.quotient * width;
     int own = own_elements(column, width);
     float value[WIDTH], gate[WIDTH], cotangent[WIDTH];
-    load_some(x, from, own, aligned, value);
-    load_some(x, from + width, own, aligned, gate);
-    load_some(dy, row * width + column, own, aligned, cotangent);
+    if (aligned) {
+        struct packed8 packed_value = fetch8(x, from), packed_gate = fetch8(x, from + width), packed = fetch8(dy, to);
+        unpack8(x, packed_value, value);
+        unpack8(x, packed_gate, gate);
+        unpack8(dy, packed, cotangent);
+    } else {
+        load_some(x, from, own, false, value);
+        load_some(x, from + width, own, false, gate);
+        load_some(dy, to, own, false, cotangent);
+    }
+    UNROLL
     for (int i = 0; i < WIDTH; i++) {
-        float linear = value[i];
-        value[i] = cotangent[i] * gelu_erf(gate[i]);
-        gate[i] = cotangent[i] * linear * gelu_erf_derivative(gate[i]);
+        struct normal normal = normal_at(gate[i]);
+        float slope = normal.below + INVERSE_SQRT_2_PI * gate[i] * normal.exponential, linear = value[i];
+        value[i] = cotangent[i] * gate[i] * normal.below;
+        gate[i] = cotangent[i] * linear * slope;
     }
     store_some(dx, from, own, aligned, value);
     store_some(dx, from + width, own, aligned, gate);
 }
 
-DEVICE int64_t partner_of(const struct partner &partner, int64_t index)
+/* The large tensor's dimensions from the last one on, with neighbours that the small one's elements run through alike
+ * made one; a step of dimension i moves by stride[i] in the small one. Where vectors of 8 are taken, steps of the first
+ * dimension are of so many. */
+struct partner_walk {
+    int count;
+    struct divisor size[MAXIMUM_RANK];
+    int64_t stride[MAXIMUM_RANK];
+};
+
+DEVICE int64_t partner_of(const struct partner_walk &walk, int64_t index)
 {
     int64_t offset = 0;
-    for (int i = MAXIMUM_RANK - 1; i >= 0; i--) {
-        offset += index % partner.size[i] * partner.stride[i];
-        index /= partner.size[i];
+    UNROLL
+    for (int i = 0; i < MAXIMUM_RANK - 1; i++) {
+        if (i + 1 >= walk.count) return offset + index * walk.stride[i];
+        struct division place = divide(index, walk.size[i]);
+        offset += place.remainder * walk.stride[i];
+        index = place.quotient;
     }
-    return offset;
+    return offset + index * walk.stride[MAXIMUM_RANK - 1];
 }
 
-/* The partners of up to 8 elements from `first` on. With `wide` they lie in one row of the last dimension. */
-DEVICE void load_partners(const struct partner &partner, const struct array &small, int64_t first, int own, bool wide,
+/* The partners of up to 8 elements from `first` on. With `wide` they lie in one row of the first dimension. */
+DEVICE void load_partners(const struct partner_walk &walk, const struct array &small, int64_t first, int own, bool wide,
                           float value[WIDTH])
 {
-    if (wide && partner.stride[MAXIMUM_RANK - 1] == 1) {
-        load8(small, partner_of(partner, first), value);
+    if (wide && walk.stride[0] != 0) {
+        load8(small, partner_of(walk, first / WIDTH), value);
     } else if (wide) {
-        float repeated = load(small, partner_of(partner, first));
+        float repeated = load(small, partner_of(walk, first / WIDTH));
+        UNROLL
         for (int i = 0; i < WIDTH; i++) value[i] = repeated;
     } else {
-        for (int i = 0; i < WIDTH; i++) value[i] = i < own ? load(small, partner_of(partner, first + i)) : 1.0f;
+        for (int i = 0; i < WIDTH; i++) value[i] = i < own ? load(small, partner_of(walk, first + i)) : 1.0f;
     }
 }
 
-DEVICE float binary_value(int kind, float a, float b)
+/* left = left (+, -, *, /) alpha right */
+DEVICE void apply_binary(const struct function &function, float left[WIDTH], const float right[WIDTH])
 {
-    switch (kind) {
-    case BINARY_ADD: return a + b;
-    case BINARY_SUBTRACT: return a - b;
-    case BINARY_MULTIPLY: return a * b;
-    case BINARY_DIVIDE: return a / b;
-    default: return NAN;
+    float alpha = function.alpha;
+    switch (function.kind) {
+    case BINARY_SUBTRACT: alpha = -alpha; [[fallthrough]];
+    case BINARY_ADD:
+        UNROLL
+        for (int i = 0; i < WIDTH; i++) left[i] += alpha * right[i];
+        break;
+    case BINARY_MULTIPLY:
+        UNROLL
+        for (int i = 0; i < WIDTH; i++) left[i] *= alpha * right[i];
+        break;
+    default:
+        UNROLL
+        for (int i = 0; i < WIDTH; i++) left[i] = function.kind == BINARY_DIVIDE ? left[i] / (alpha * right[i]) : NAN;
     }
 }
 
 KERNEL(THREADS)
-binary_kernel(struct function function, struct array a, struct array b, struct array y, struct partner partner,
+binary_kernel(struct function function, struct array a, struct array b, struct array y, struct partner_walk walk,
               int64_t count, bool wide)
 {
     int64_t first = global_thread() * WIDTH;
     int own = own_elements(first, count);
     if (own == 0) return;
     float left[WIDTH], right[WIDTH];
-    load_some(a, first, own, wide, left);
-    load_partners(partner, b, first, own, wide, right);
-    for (int i = 0; i < WIDTH; i++) left[i] = binary_value(function.kind, left[i], function.alpha * right[i]);
+    struct packed8 packed;
+    if (wide) packed = fetch8(a, first);
+    load_partners(walk, b, first, own, wide, right);
+    if (wide)
+        unpack8(a, packed, left);
+    else
+        load_some(a, first, own, false, left);
+    apply_binary(function, left, right);
     store_some(y, first, own, wide, left);
 }
 
 KERNEL(THREADS)
-broadcast_kernel(float alpha, struct array x, struct array y, struct partner partner, int64_t count, bool wide)
+broadcast_kernel(float alpha, struct array x, struct array y, struct partner_walk walk, int64_t count, bool wide)
 {
     int64_t first = global_thread() * WIDTH;
     int own = own_elements(first, count);
     if (own == 0) return;
     float value[WIDTH];
-    load_partners(partner, x, first, own, wide, value);
+    load_partners(walk, x, first, own, wide, value);
+    UNROLL
     for (int i = 0; i < WIDTH; i++) value[i] *= alpha;
     store_some(y, first, own, wide, value);
 }
@@ -229,40 +315,74 @@ extern "C" void launch_unary_vjp(cudaStream_t stream, struct function function, 
            is_aligned(dy) && is_aligned(x) && is_aligned(dx));
 }
 
-static int row_blocks(int64_t rows, int64_t width)
+/* Threads that serve a row. */
+static int64_t row_threads(int64_t width)
 {
-    return blocks_for(rows * ((width + WIDTH - 1) / WIDTH), THREADS);
+    return (width + WIDTH - 1) / WIDTH;
 }
 
 extern "C" void launch_geglu(cudaStream_t stream, struct array x, struct array y, int64_t rows, int64_t width)
 {
-    launch(geglu_kernel, dim3(row_blocks(rows, width)), THREADS, 0, stream, x, y, rows, width,
-           width % WIDTH == 0 && is_aligned(x) && is_aligned(y));
+    int64_t threads = row_threads(width);
+    launch(geglu_kernel, dim3(blocks_for(rows * threads, THREADS)), THREADS, 0, stream, x, y, rows, width,
+           divisor_of(threads), width % WIDTH == 0 && is_aligned(x) && is_aligned(y));
 }
 
 extern "C" void launch_geglu_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx, int64_t rows,
                                  int64_t width)
 {
-    launch(geglu_vjp_kernel, dim3(row_blocks(rows, width)), THREADS, 0, stream, dy, x, dx, rows, width,
-           width % WIDTH == 0 && is_aligned(dy) && is_aligned(x) && is_aligned(dx));
+    int64_t threads = row_threads(width);
+    launch(geglu_vjp_kernel, dim3(blocks_for(rows * threads, THREADS)), THREADS, 0, stream, dy, x, dx, rows, width,
+           divisor_of(threads), width % WIDTH == 0 && is_aligned(dy) && is_aligned(x) && is_aligned(dx));
 }
 
-/* Whether 8 elements from a multiple of 8 on always share their row of the last dimension. */
-static bool rows_of_eight(const struct partner &partner)
+/* Joins dimension i to the one after it where a step out of that one's end is a step of i. */
+static struct partner_walk join_dimensions(const struct partner &partner, int64_t size[MAXIMUM_RANK])
 {
-    return partner.size[MAXIMUM_RANK - 1] % WIDTH == 0;
+    struct partner_walk walk = {};
+    for (int i = MAXIMUM_RANK - 1; i >= 0; i--) {
+        if (partner.size[i] == 1) continue;
+        int last = walk.count - 1;
+        if (walk.count > 0 && partner.stride[i] == size[last] * walk.stride[last]) {
+            size[last] *= partner.size[i];
+        } else {
+            size[walk.count] = partner.size[i];
+            walk.stride[walk.count++] = partner.stride[i];
+        }
+    }
+    return walk;
+}
+
+/* `wide` becomes whether 8 elements from a multiple of 8 on share their row of the first dimension, which is one
+ * element or side by side in the small tensor, and `aligned`: whether they can be read at once where addresses are
+ * multiples of 8. */
+static struct partner_walk plan_walk(const struct partner &partner, bool aligned, bool *wide)
+{
+    int64_t size[MAXIMUM_RANK] = {1, 1, 1, 1};
+    struct partner_walk walk = join_dimensions(partner, size);
+    *wide = aligned && size[0] % WIDTH == 0;
+    if (*wide) {
+        size[0] /= WIDTH;
+        walk.stride[0] *= WIDTH;
+    }
+    for (int i = 0; i < MAXIMUM_RANK; i++) walk.size[i] = divisor_of(size[i]);
+    return walk;
 }
 
 extern "C" void launch_binary(cudaStream_t stream, struct function function, struct array a, struct array b,
                               struct array y, struct partner partner, int64_t count)
 {
-    launch(binary_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, stream, function, a, b, y, partner,
-           count, rows_of_eight(partner) && is_aligned(a) && is_aligned(b) && is_aligned(y));
+    bool wide;
+    struct partner_walk walk = plan_walk(partner, is_aligned(a) && is_aligned(b) && is_aligned(y), &wide);
+    launch(binary_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, stream, function, a, b, y, walk, count,
+           wide);
 }
 
 extern "C" void launch_broadcast(cudaStream_t stream, float alpha, struct array x, struct array y,
                                  struct partner partner, int64_t count)
 {
-    launch(broadcast_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, stream, alpha, x, y, partner, count,
-           rows_of_eight(partner) && is_aligned(x) && is_aligned(y));
+    bool wide;
+    struct partner_walk walk = plan_walk(partner, is_aligned(x) && is_aligned(y), &wide);
+    launch(broadcast_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, stream, alpha, x, y, walk, count,
+           wide);
 }

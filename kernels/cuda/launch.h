@@ -80,14 +80,20 @@ void launch_resample(cudaStream_t stream, struct array x, struct array y, int64_
 
 /* reduce.cu */
 
+/* Where index `outer * size + inner` of the kept or of the summed dimensions of an input lies: at
+ * outer * outer_stride + inner * stride. Four dimensions are no more than two of each kind once neighbours of one kind
+ * are joined. */
+struct joined_dimensions {
+    int64_t size, stride, outer_stride;
+};
 /* Element o of the output sums `terms` elements of the input. Output and summed dimensions are numbered row-major over
  * the kept and over the summed dimensions of the input. */
 struct reduction {
-    int64_t kept_size[MAXIMUM_RANK], kept_stride[MAXIMUM_RANK];     /* size 1 for a summed dimension */
-    int64_t summed_size[MAXIMUM_RANK], summed_stride[MAXIMUM_RANK]; /* size 1 for a kept dimension */
+    struct joined_dimensions kept, summed;
     int64_t outputs, terms;
     int parts;      /* the terms of an output are summed in so many parts, then the parts in order */
-    bool by_thread; /* one thread an output and part, not one block: neighbours in memory are other outputs' */
+    bool by_column; /* neighbours in memory are other outputs' terms: a thread an output, not a block */
+    bool wide;      /* the shape allows eight neighbours to be read at once */
     float alpha;
     bool accumulate;
 };
@@ -225,9 +231,7 @@ struct attention {
     int heads, width; /* width of a head */
     float scale;
     bool causal;
-    int slice, slices; /* matrix instructions: columns of the result by block, and how many such blocks; 0: plain */
-    int chunk;         /* columns that the scores are summed over at a time */
-    int stored;        /* columns that the vjp keeps in shared memory: chunk, or all slices where that is more */
+    int columns; /* matrix instructions: columns that the kernel has room for, of heads above 160 at a time; 0: plain */
 };
 /* Arrays of one call; data NULL: an output that nobody needs. */
 struct attention_arrays {

@@ -1,19 +1,26 @@
 #include "kernels/cuda/array.h"
+#include "kernels/cuda/divisor.h"
 
 /* Kernels that move elements without computing with them, and RESIZE. A thread takes `width` neighbouring elements of
- * the last dimension: 8 where all lengths and addresses allow it, else 1. */
+ * the last dimension: 8 where all lengths and addresses allow it, else 1. Lengths below are in units of so many. */
 
 enum { THREADS = 256 };
 
+/* Units, at unit `from_index` and `to_index`. */
 DEVICE void move(const struct array &from, int64_t from_index, const struct array &to, int64_t to_index, int width)
 {
     if (width == 1) {
         store(to, to_index, load(from, from_index));
         return;
     }
+    struct packed8 packed = fetch8(from, from_index * 8);
+    if (from.type == to.type) {
+        put8(to, to_index * 8, packed);
+        return;
+    }
     float value[8];
-    load8(from, from_index, value);
-    store8(to, to_index, value);
+    unpack8(from, packed, value);
+    store8(to, to_index * 8, value);
 }
 
 DEVICE void store_repeated(const struct array &to, int64_t index, int width, float value)
@@ -23,99 +30,128 @@ DEVICE void store_repeated(const struct array &to, int64_t index, int width, flo
         return;
     }
     float values[8] = {value, value, value, value, value, value, value, value};
-    store8(to, index, values);
+    store8(to, index * 8, values);
 }
 
-KERNEL(THREADS) copy_blocks_kernel(struct array from, struct array to, struct block_copy copy, int width)
-{
-    int64_t span = copy.fill ? copy.to_step : copy.length, first = copy.fill ? 0 : copy.to_first;
-    int64_t item = global_thread() * width, block = item / span;
-    if (block >= copy.count) return;
-    int64_t place = first + item % span, inside = place - copy.to_first;
-    if (inside >= 0 && inside < copy.length)
-        move(from, block * copy.from_step + copy.from_first + inside, to, block * copy.to_step + place, width);
-    else
-        store_repeated(to, block * copy.to_step + place, width, 0.0f);
-}
-
+/* `copy` in units; `span` divides by those of a block that are written. */
 KERNEL(THREADS)
-upsample_kernel(struct array x, struct array y, int64_t batch, int64_t height, int64_t width, int64_t channels,
+copy_blocks_kernel(struct array from, struct array to, struct block_copy copy, struct divisor span, int width)
+{
+    struct division place = divide(global_thread(), span);
+    if (place.quotient >= copy.count) return;
+    int64_t inside = copy.fill ? place.remainder - copy.to_first : place.remainder;
+    int64_t to_index = place.quotient * copy.to_step + copy.to_first + inside;
+    if (inside >= 0 && inside < copy.length)
+        move(from, place.quotient * copy.from_step + copy.from_first + inside, to, to_index, width);
+    else
+        store_repeated(to, to_index, width, 0.0f);
+}
+
+/* Sizes of the small map: `count` units of the large one, channels and width of the large one as divisors. */
+KERNEL(THREADS)
+upsample_kernel(struct array x, struct array y, int64_t count, struct divisor columns, struct divisor channels,
                 int vector)
 {
-    int64_t item = global_thread() * vector, pixel = item / channels, channel = item % channels;
-    if (pixel >= batch * 4 * height * width) return;
-    int64_t column = pixel % (2 * width), row = pixel / (2 * width) % (2 * height);
-    int64_t image = pixel / (4 * height * width);
-    int64_t source = (image * height + row / 2) * width + column / 2;
-    move(x, source * channels + channel, y, item, vector);
-}
-
-KERNEL(THREADS)
-upsample_vjp_kernel(struct array dy, struct array dx, int64_t batch, int64_t height, int64_t width, int64_t channels)
-{
-    int64_t item = global_thread(), pixel = item / channels, channel = item % channels;
-    if (pixel >= batch * height * width) return;
-    int64_t column = pixel % width, row = pixel / width; /* of all images, one above the other */
-    float sum = 0.0f;
-    for (int i = 0; i < 4; i++)
-        sum += load(dy, ((2 * row + i / 2) * 2 * width + 2 * column + i % 2) * channels + channel);
-    store(dx, item, sum);
-}
-
-KERNEL(THREADS)
-transpose_kernel(struct array x, struct array y, int64_t count, int64_t rows, int64_t columns, int64_t inner, int width)
-{
-    int64_t item = global_thread() * width;
+    int64_t item = global_thread();
     if (item >= count) return;
-    int64_t place = item / inner, row = place % rows, column = place / rows % columns, image = place / rows / columns;
-    move(x, ((image * rows + row) * columns + column) * inner + item % inner, y, item, width);
+    struct division pixel = divide(item, channels), place = divide(pixel.quotient, columns);
+    /* Rows are those of all images, one above the other: each has an even number of them. */
+    int64_t source = place.quotient / 2 * (columns.value / 2) + place.remainder / 2;
+    move(x, source * channels.value + pixel.remainder, y, item, vector);
+}
+
+/* Sizes of the small map, of which there are `count` units. */
+KERNEL(THREADS)
+upsample_vjp_kernel(struct array dy, struct array dx, int64_t count, struct divisor columns, struct divisor channels,
+                    int vector)
+{
+    int64_t item = global_thread();
+    if (item >= count) return;
+    struct division pixel = divide(item, channels), place = divide(pixel.quotient, columns);
+    int64_t line = 2 * columns.value * channels.value;
+    int64_t first = place.quotient * 2 * line + 2 * place.remainder * channels.value + pixel.remainder;
+    const int64_t from[4] = {first, first + channels.value, first + line, first + line + channels.value};
+    if (vector == 1) {
+        store(dx, item, load(dy, from[0]) + load(dy, from[1]) + load(dy, from[2]) + load(dy, from[3]));
+        return;
+    }
+    struct packed8 packed[4];
+    float sum[8] = {}, value[8];
+    UNROLL
+    for (int i = 0; i < 4; i++) packed[i] = fetch8(dy, from[i] * 8);
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        unpack8(dy, packed[i], value);
+        UNROLL
+        for (int j = 0; j < 8; j++) sum[j] += value[j];
+    }
+    store8(dx, item * 8, sum);
 }
 
 KERNEL(THREADS)
-gather_kernel(struct array x, const int32_t *ids, struct array y, int64_t count, int64_t rows, int64_t taken,
-              int64_t width, int vector)
+transpose_kernel(struct array x, struct array y, int64_t count, struct divisor rows, struct divisor columns,
+                 struct divisor inner, int width)
 {
-    int64_t item = global_thread() * vector;
+    int64_t item = global_thread();
     if (item >= count) return;
-    int64_t place = item / width, id = ids[place];
+    struct division place = divide(item, inner), column = divide(place.quotient, rows);
+    struct division image = divide(column.quotient, columns);
+    int64_t from = (image.quotient * rows.value + column.remainder) * columns.value + image.remainder;
+    move(x, from * inner.value + place.remainder, y, item, width);
+}
+
+KERNEL(THREADS)
+gather_kernel(struct array x, const int32_t *ids, struct array y, int64_t count, int64_t rows, struct divisor taken,
+              struct divisor width, int vector)
+{
+    int64_t item = global_thread();
+    if (item >= count) return;
+    struct division place = divide(item, width);
+    int64_t id = ids[place.quotient], image = divide(place.quotient, taken).quotient;
     if (id >= 0 && id < rows)
-        move(x, (place / taken * rows + id) * width + item % width, y, item, vector);
+        move(x, (image * rows + id) * width.value + place.remainder, y, item, vector);
     else
         store_repeated(y, item, vector, NAN);
 }
 
 KERNEL(THREADS)
-gather_vjp_kernel(struct array dy, const int32_t *ids, struct array dx, int64_t count, int64_t rows, int64_t taken,
-                  int64_t width)
+gather_vjp_kernel(struct array dy, const int32_t *ids, struct array dx, int64_t count, struct divisor rows,
+                  int64_t taken, struct divisor width)
 {
     int64_t item = global_thread();
     if (item >= count) return;
-    int64_t row = item / width % rows, image = item / width / rows, channel = item % width;
+    struct division place = divide(item, width), image = divide(place.quotient, rows);
+    int64_t row = image.remainder, first = image.quotient * taken;
     float sum = 0.0f;
     for (int64_t i = 0; i < taken; i++)
-        if (ids[image * taken + i] == row) sum += load(dy, (image * taken + i) * width + channel);
+        if (ids[first + i] == row) sum += load(dy, (first + i) * width.value + place.remainder);
     store(dx, item, sum);
 }
 
+/* Divides by the channels and by the outputs of both axes. */
+struct resample_divisors {
+    struct divisor channels, columns, rows;
+};
+
 KERNEL(THREADS)
 resample_kernel(struct array x, struct array y, int64_t count, struct resample_axis vertical,
-                struct resample_axis horizontal, int64_t channels)
+                struct resample_axis horizontal, struct resample_divisors by)
 {
     int64_t item = global_thread();
     if (item >= count) return;
-    int64_t channel = item % channels, column = item / channels % horizontal.outputs;
-    int64_t row = item / channels / horizontal.outputs % vertical.outputs;
-    int64_t image = item / channels / horizontal.outputs / vertical.outputs;
+    struct division pixel = divide(item, by.channels), place = divide(pixel.quotient, by.columns);
+    struct division image = divide(place.quotient, by.rows);
+    const int32_t *lines = vertical.source + image.remainder * vertical.taps;
+    const float *line_weights = vertical.weight + image.remainder * vertical.taps;
+    const int32_t *sources = horizontal.source + place.remainder * horizontal.taps;
+    const float *weights = horizontal.weight + place.remainder * horizontal.taps;
     float sum = 0.0f;
     for (int i = 0; i < vertical.taps; i++) {
-        int64_t line = image * vertical.inputs + vertical.source[row * vertical.taps + i];
+        int64_t line = (image.quotient * vertical.inputs + lines[i]) * horizontal.inputs;
         float along = 0.0f;
-        for (int j = 0; j < horizontal.taps; j++) {
-            int64_t tap = column * horizontal.taps + j;
-            along += horizontal.weight[tap] *
-                     load(x, (line * horizontal.inputs + horizontal.source[tap]) * channels + channel);
-        }
-        sum += vertical.weight[row * vertical.taps + i] * along;
+        for (int j = 0; j < horizontal.taps; j++)
+            along += weights[j] * load(x, (line + sources[j]) * by.channels.value + pixel.remainder);
+        sum += line_weights[i] * along;
     }
     store(y, item, sum);
 }
@@ -132,55 +168,66 @@ extern "C" void launch_copy_blocks(cudaStream_t stream, struct array from, struc
     int64_t lengths = copy.length | copy.from_step | copy.from_first | copy.to_step | copy.to_first;
     int width = common_width(from, to, lengths);
     int64_t span = copy.fill ? copy.to_step : copy.length;
-    launch(copy_blocks_kernel, dim3(blocks_for(copy.count * span / width, THREADS)), THREADS, 0, stream, from, to, copy,
-           width);
+    struct block_copy units = {copy.count,
+                               copy.length / width,
+                               copy.from_step / width,
+                               copy.from_first / width,
+                               copy.to_step / width,
+                               copy.to_first / width,
+                               copy.fill};
+    launch(copy_blocks_kernel, dim3(blocks_for(copy.count * span / width, THREADS)), THREADS, 0, stream, from, to,
+           units, divisor_of(span / width), width);
 }
 
 extern "C" void launch_upsample(cudaStream_t stream, struct array x, struct array y, int64_t batch, int64_t height,
                                 int64_t width, int64_t channels)
 {
     int vector = common_width(x, y, channels);
-    launch(upsample_kernel, dim3(blocks_for(batch * 4 * height * width * channels / vector, THREADS)), THREADS, 0,
-           stream, x, y, batch, height, width, channels, vector);
+    int64_t count = batch * 4 * height * width * channels / vector;
+    launch(upsample_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, x, y, count, divisor_of(2 * width),
+           divisor_of(channels / vector), vector);
 }
 
 extern "C" void launch_upsample_vjp(cudaStream_t stream, struct array dy, struct array dx, int64_t batch,
                                     int64_t height, int64_t width, int64_t channels)
 {
-    launch(upsample_vjp_kernel, dim3(blocks_for(batch * height * width * channels, THREADS)), THREADS, 0, stream, dy,
-           dx, batch, height, width, channels);
+    int vector = common_width(dy, dx, channels);
+    int64_t count = batch * height * width * channels / vector;
+    launch(upsample_vjp_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, dy, dx, count, divisor_of(width),
+           divisor_of(channels / vector), vector);
 }
 
 extern "C" void launch_transpose(cudaStream_t stream, struct array x, struct array y, int64_t batch, int64_t rows,
                                  int64_t columns, int64_t inner)
 {
     int width = common_width(x, y, inner);
-    int64_t count = batch * rows * columns * inner;
-    launch(transpose_kernel, dim3(blocks_for(count / width, THREADS)), THREADS, 0, stream, x, y, count, rows, columns,
-           inner, width);
+    int64_t count = batch * rows * columns * inner / width;
+    launch(transpose_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, x, y, count, divisor_of(rows),
+           divisor_of(columns), divisor_of(inner / width), width);
 }
 
 extern "C" void launch_gather(cudaStream_t stream, struct array x, const int32_t *ids, struct array y, int64_t batch,
                               int64_t rows, int64_t taken, int64_t width)
 {
     int vector = common_width(x, y, width);
-    int64_t count = batch * taken * width;
-    launch(gather_kernel, dim3(blocks_for(count / vector, THREADS)), THREADS, 0, stream, x, ids, y, count, rows, taken,
-           width, vector);
+    int64_t count = batch * taken * width / vector;
+    launch(gather_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, x, ids, y, count, rows,
+           divisor_of(taken), divisor_of(width / vector), vector);
 }
 
 extern "C" void launch_gather_vjp(cudaStream_t stream, struct array dy, const int32_t *ids, struct array dx,
                                   int64_t batch, int64_t rows, int64_t taken, int64_t width)
 {
     int64_t count = batch * rows * width;
-    launch(gather_vjp_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, dy, ids, dx, count, rows, taken,
-           width);
+    launch(gather_vjp_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, dy, ids, dx, count,
+           divisor_of(rows), taken, divisor_of(width));
 }
 
 extern "C" void launch_resample(cudaStream_t stream, struct array x, struct array y, int64_t batch,
                                 struct resample_axis vertical, struct resample_axis horizontal, int64_t channels)
 {
     int64_t count = batch * vertical.outputs * horizontal.outputs * channels;
+    struct resample_divisors by = {divisor_of(channels), divisor_of(horizontal.outputs), divisor_of(vertical.outputs)};
     launch(resample_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, x, y, count, vertical, horizontal,
-           channels);
+           by);
 }

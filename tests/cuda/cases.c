@@ -78,6 +78,39 @@
              .output = {S4(batch, height, width, channels), S2(batch, groups_), S2(batch, groups_)}},                  \
             false                                                                                                      \
     }
+#define LAYER_NORM(text, rows, width)                                                                                  \
+    {                                                                                                                  \
+        "layer norm " text,                                                                                            \
+            {.kind = OPERATION_LAYER_NORM,                                                                             \
+             .attributes = {.epsilon = 1e-5},                                                                          \
+             .input_count = 3,                                                                                         \
+             .input = {S2(rows, width), S1(width), S1(width)},                                                         \
+             .output_count = 3,                                                                                        \
+             .output = {S2(rows, width), S1(rows), S1(rows)}},                                                         \
+            false                                                                                                      \
+    }
+#define BINARY(text, kind_, a, b)                                                                                      \
+    {                                                                                                                  \
+        "binary " text,                                                                                                \
+            {.kind = OPERATION_BINARY,                                                                                 \
+             .attributes = {.binary = BINARY_##kind_, .alpha = 0.5},                                                   \
+             .input_count = 2,                                                                                         \
+             .input = {a, b},                                                                                          \
+             .output_count = 1,                                                                                        \
+             .output = {a}},                                                                                           \
+            false                                                                                                      \
+    }
+#define REDUCE(text, a, y)                                                                                             \
+    {                                                                                                                  \
+        "reduce " text,                                                                                                \
+            {.kind = OPERATION_REDUCE,                                                                                 \
+             .attributes = {.alpha = 0.25},                                                                            \
+             .input_count = 1,                                                                                         \
+             .input = {a},                                                                                             \
+             .output_count = 1,                                                                                        \
+             .output = {y}},                                                                                           \
+            false                                                                                                      \
+    }
 
 const struct kernel_case cuda_cases[] = {
     LINEAR("of several tiles", 150, 72, 136),
@@ -137,14 +170,17 @@ const struct kernel_case cuda_cases[] = {
     GROUP_NORM("groups of 10 channels", true, 32, 2, 9, 8, 320),
     GROUP_NORM("many positions", true, 4, 1, 24, 23, 16),
     GROUP_NORM("wide", false, 32, 1, 2, 3, 2560),
-    {"layer norm of whole vectors",
-     {.kind = OPERATION_LAYER_NORM,
-      .attributes = {.epsilon = 1e-5},
-      .input_count = 3,
-      .input = {S2(11, 320), S1(320), S1(320)},
-      .output_count = 3,
-      .output = {S2(11, 320), S1(11), S1(11)}},
-     false},
+    GROUP_NORM("of three vectors by 85 positions", true, 3, 1, 24, 31, 24),
+    GROUP_NORM("of odd width in more parts than a warp has lanes", true, 3, 1, 12, 12, 201),
+    GROUP_NORM("of odd width, several positions by block", false, 4, 2, 15, 14, 12),
+    GROUP_NORM("of one channel a group, whole vectors", true, 16, 2, 5, 7, 16),
+    GROUP_NORM("of more odd channels than threads", true, 3, 1, 3, 3, 309),
+    LAYER_NORM("of whole vectors", 11, 320),
+    LAYER_NORM("of one vector by row", 67, 8),
+    LAYER_NORM("with lanes to spare", 9, 72),
+    LAYER_NORM("of 640 elements", 5, 640),
+    LAYER_NORM("of the widest rows kept in registers", 3, 1280),
+    LAYER_NORM("of rows too wide for registers", 3, 1288),
     {"geglu of whole vectors",
      {.kind = OPERATION_GEGLU, .input_count = 1, .input = {S2(37, 160)}, .output_count = 1, .output = {S2(37, 80)}},
      false},
@@ -186,30 +222,19 @@ const struct kernel_case cuda_cases[] = {
       .output_count = 1,
       .output = {S4(2, 9, 7, 16)}},
      false},
-    {"binary with whole vectors by channels",
-     {.kind = OPERATION_BINARY,
-      .attributes = {.binary = BINARY_ADD, .alpha = 0.5},
-      .input_count = 2,
-      .input = {S4(3, 9, 7, 16), S4(3, 1, 1, 16)},
-      .output_count = 1,
-      .output = {S4(3, 9, 7, 16)}},
-     false},
-    {"binary with whole vectors by positions",
-     {.kind = OPERATION_BINARY,
-      .attributes = {.binary = BINARY_MULTIPLY, .alpha = 0.5},
-      .input_count = 2,
-      .input = {S4(3, 9, 7, 16), S4(3, 9, 7, 1)},
-      .output_count = 1,
-      .output = {S4(3, 9, 7, 16)}},
-     false},
-    {"reduce over many positions",
-     {.kind = OPERATION_REDUCE,
-      .attributes = {.alpha = 0.25},
-      .input_count = 1,
-      .input = {S4(2, 40, 30, 48)},
-      .output_count = 1,
-      .output = {S4(2, 1, 1, 48)}},
-     false},
+    BINARY("of whole vectors, alike", SUBTRACT, S4(3, 9, 7, 16), S4(3, 9, 7, 16)),
+    BINARY("of whole vectors over odd rows", DIVIDE, S4(2, 8, 5, 3), S4(2, 8, 5, 3)),
+    BINARY("with whole vectors by channels", ADD, S4(3, 9, 7, 16), S4(3, 1, 1, 16)),
+    BINARY("with whole vectors by positions", MULTIPLY, S4(3, 9, 7, 16), S4(3, 9, 7, 1)),
+    BINARY("with whole vectors by items", MULTIPLY, S4(3, 4, 2, 5), S4(3, 1, 1, 1)),
+    BINARY("with whole vectors by rows and channels", ADD, S4(3, 9, 7, 16), S4(1, 9, 1, 16)),
+    BINARY("with whole vectors by columns", SUBTRACT, S4(3, 9, 7, 16), S4(3, 1, 7, 16)),
+    REDUCE("over many positions", S4(2, 40, 30, 48), S4(2, 1, 1, 48)),
+    REDUCE("over many positions of odd width", S4(1, 31, 30, 33), S4(1, 1, 1, 33)),
+    REDUCE("columns of more than a block's threads", S4(2, 9, 3, 520), S4(2, 1, 3, 520)),
+    REDUCE("over items and columns", S4(3, 4, 35, 40), S4(1, 4, 1, 40)),
+    REDUCE("rows of whole vectors", S3(3, 5, 4160), S3(3, 5, 1)),
+    REDUCE("rows and items", S4(5, 3, 7, 64), S4(1, 3, 1, 1)),
 };
 
 const int cuda_case_count = sizeof cuda_cases / sizeof *cuda_cases;

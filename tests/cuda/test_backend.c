@@ -14,6 +14,7 @@
 #include "kernels/backend.h"
 #include "kernels/convert.h"
 #include "kernels/cuda/probe.h"
+#include "tests/cuda/division.h"
 #include "tests/cuda/emulation/control.h"
 #include "tests/cuda/faulty.h"
 
@@ -424,6 +425,21 @@ static void test_emulation_sees_mistakes(void **unused)
         }
 }
 
+static void test_division_by_multiplying(void **unused)
+{
+    (void)unused;
+    for (int64_t value = 1; value <= 5000; value++)
+        if (!division_is_exact(value)) fail_msg("dividing by %lld is wrong", (long long)value);
+    for (int bits = 13; bits < 40; bits++)
+        for (int64_t value = ((int64_t)1 << bits) - 3; value <= ((int64_t)1 << bits) + 3; value++)
+            if (!division_is_exact(value)) fail_msg("dividing by %lld is wrong", (long long)value);
+    for (int64_t value = 5003; value < (int64_t)1 << 33; value += value / 50)
+        if (!division_is_exact(value)) fail_msg("dividing by %lld is wrong", (long long)value);
+    assert_true(division_is_right((int64_t)1 << 32, 320));
+    assert_true(division_is_right(((int64_t)1 << 40) + 12345, 320));
+    assert_true(division_is_right(((int64_t)1 << 40) + 12345, ((int64_t)1 << 33) + 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_bad_id),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_emulation_sees_mistakes),
+        cmocka_unit_test(test_division_by_multiplying),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

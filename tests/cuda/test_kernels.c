@@ -156,7 +156,7 @@ static bool is_product(enum operation_kind kind)
 }
 
 /* By warps and by the library, what would be computed by other kernels otherwise. Kernels for fp16 of their own have
- * products and attention alone; the others read every type through the same few functions. */
+ * products, attention and layer norm alone; the others read every type through the same few functions. */
 static bool is_wanted(const struct precision *precision, enum way way, const struct kernel_case *test)
 {
     enum operation_kind kind = test->operation.kind;
@@ -164,7 +164,7 @@ static bool is_wanted(const struct precision *precision, enum way way, const str
     if (way == BY_LIBRARY)
         return kind == OPERATION_LINEAR || kind == OPERATION_MATMUL || strstr(test->name, "1x1") != NULL;
     return IS_DEVICE || precision->precision != CUDA_PRECISION_F16 || is_product(kind) || kind == OPERATION_ATTENTION ||
-           kind == OPERATION_UNARY;
+           kind == OPERATION_LAYER_NORM || kind == OPERATION_UNARY;
 }
 
 static void open_backend(const struct precision *precision, enum way way, struct backend **cuda)

@@ -1,5 +1,6 @@
 #include <cuda_runtime.h>
 
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -77,6 +78,7 @@ enum wait_kind { RUNS, AT_BARRIER, IN_COLLECTIVE, ENDED };
 
 struct copy {
     char *to;
+    size_t bytes;
     vector16 value;
 };
 
@@ -334,7 +336,7 @@ void run_grid(dim3 grid, int threads, size_t shared_bytes, const std::function<v
 
 /* ---- collectives ---- */
 
-enum collective { BARRIER = 1, EXCHANGE, LOAD, LOAD_TRANSPOSED, MULTIPLY_BFLOAT16, MULTIPLY_FLOAT16 };
+enum collective { BARRIER = 1, EXCHANGE, ANY, LOAD, LOAD_TRANSPOSED, MULTIPLY_BFLOAT16, MULTIPLY_FLOAT16 };
 
 void finish_exchange(exchange_slot &slot)
 {
@@ -347,6 +349,13 @@ void finish_exchange(exchange_slot &slot)
         }
         memcpy(slot.out[lane], slot.in[from], 4);
     }
+}
+
+void finish_any(exchange_slot &slot)
+{
+    unsigned char any = 0;
+    for (int lane = 0; lane < WARP; lane++) any |= slot.in[lane][0];
+    for (int lane = 0; lane < WARP; lane++) slot.out[lane][0] = any;
 }
 
 void finish_load(exchange_slot &slot, bool transposed)
@@ -399,6 +408,7 @@ void finish(exchange_slot &slot)
     switch (slot.kind) {
     case BARRIER: break;
     case EXCHANGE: finish_exchange(slot); break;
+    case ANY: finish_any(slot); break;
     case LOAD: finish_load(slot, false); break;
     case LOAD_TRANSPOSED: finish_load(slot, true); break;
     case MULTIPLY_BFLOAT16: finish_multiply(slot, true); break;
@@ -538,6 +548,11 @@ bool note_write(const void *address, size_t bytes)
     return true;
 }
 
+void require_aligned(const void *address, size_t bytes)
+{
+    if ((uintptr_t)address % bytes != 0) fault("an access of %zu bytes off a boundary of its size", bytes);
+}
+
 void barrier()
 {
     block &block = *running;
@@ -570,15 +585,22 @@ float exchange(float value, int operand, bool xor_operand)
     return value;
 }
 
+bool any(bool condition)
+{
+    unsigned char in = condition;
+    return *collective(ANY, &in, 1) != 0;
+}
+
 /* The copy may land at any time from now to the wait: until then others must not touch the place, and it reads as
  * NaN. */
-void start_copy(void *to, const void *from, bool valid)
+void start_copy(void *to, const void *from, size_t bytes, bool valid)
 {
-    copy copy = {(char *)to, {}};
-    if ((uintptr_t)to % 16 != 0 || (uintptr_t)from % 16 != 0) fault("an asynchronous copy off a 16-byte boundary");
-    if (valid) memcpy(&copy.value, from, 16);
-    if (!note_write(to, 16)) return;
-    memset(to, 0xff, 16);
+    copy copy = {(char *)to, bytes, {}};
+    if ((uintptr_t)to % bytes != 0 || (uintptr_t)from % bytes != 0)
+        fault("an asynchronous copy off a boundary of its size");
+    if (valid) memcpy(&copy.value, from, bytes);
+    if (!note_write(to, bytes)) return;
+    memset(to, 0xff, bytes);
     own_fiber().open.push_back(copy);
 }
 
@@ -593,8 +615,8 @@ void wait_copies(int groups)
     fiber &own = own_fiber();
     while ((int)own.groups.size() > groups) {
         for (const copy &copy : own.groups.front()) {
-            note_write(copy.to, 16);
-            memcpy(copy.to, &copy.value, 16);
+            note_write(copy.to, copy.bytes);
+            memcpy(copy.to, &copy.value, copy.bytes);
         }
         own.groups.erase(own.groups.begin());
     }
@@ -615,6 +637,12 @@ void multiply(float c[4], const uint32_t a[4], const uint32_t b[2], bool brain)
     memcpy(in + 16, b, 8);
     memcpy(in + 24, c, 16);
     memcpy(c, collective(brain ? MULTIPLY_BFLOAT16 : MULTIPLY_FLOAT16, in, sizeof in), 16);
+}
+
+float exponential_of_two(float x)
+{
+    float result = exp2f(x);
+    return result < 0x1p-126f ? 0.0f : result;
 }
 
 /* ---- products of a warpgroup ---- */

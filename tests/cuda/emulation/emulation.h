@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define KERNEL(threads) static void
+#define KERNEL_RESIDENT(threads, blocks) static void
 #define DEVICE [[maybe_unused]] static inline
 #define DEVICE_MEMBER inline
 #define UNROLL
@@ -26,15 +27,19 @@ char *shared_base();
 /* False: outside shared memory, and not to be touched. */
 bool note_read(const void *address, size_t bytes);
 bool note_write(const void *address, size_t bytes);
+void require_aligned(const void *address, size_t bytes);
 void barrier();
 void warp_barrier();
 /* Every lane gives 8 bytes; `combine` turns all lanes' values into results once the last has come. */
 float exchange(float value, int operand, bool xor_operand);
-void start_copy(void *to, const void *from, bool valid);
+bool any(bool condition);
+void start_copy(void *to, const void *from, size_t bytes, bool valid);
 void commit_copies();
 void wait_copies(int groups);
 void load_matrices(uint32_t registers[4], const uint16_t *row, bool transposed);
 void multiply(float c[4], const uint32_t a[4], const uint32_t b[2], bool brain);
+/* As the special function unit: a result below the smallest normal number is 0. */
+float exponential_of_two(float x);
 float widen(uint16_t bits, bool brain);
 uint16_t narrow(float value, bool brain);
 } // namespace emulation
@@ -131,6 +136,26 @@ DEVICE uint16_t float_to_bfloat16(float value)
 {
     return emulation::narrow(value, true);
 }
+DEVICE uint32_t pair_to_bfloat16(float low, float high)
+{
+    return (uint32_t)float_to_bfloat16(low) | (uint32_t)float_to_bfloat16(high) << 16;
+}
+DEVICE uint32_t pair_to_float16(float low, float high)
+{
+    return (uint32_t)float_to_float16(low) | (uint32_t)float_to_float16(high) << 16;
+}
+DEVICE float exponential_of_two(float x)
+{
+    return emulation::exponential_of_two(x);
+}
+DEVICE float reciprocal(float x)
+{
+    return 1.0f / x;
+}
+DEVICE bool warp_any(bool condition)
+{
+    return emulation::any(condition);
+}
 DEVICE float bits_to_float(uint32_t bits)
 {
     float value;
@@ -138,9 +163,20 @@ DEVICE float bits_to_float(uint32_t bits)
     return value;
 }
 
+DEVICE void load_pair(float value[2], shared_array<float> from, int index)
+{
+    emulation::require_aligned(from.data + index, 2 * sizeof(float));
+    value[0] = from[index];
+    value[1] = from[index + 1];
+}
+
 DEVICE void copy_async(shared_array<uint16_t> to, int index, const void *from, bool valid)
 {
-    emulation::start_copy(to.data + index, from, valid);
+    emulation::start_copy(to.data + index, from, 16, valid);
+}
+DEVICE void copy_async(shared_array<float> to, int index, const float *from, bool valid)
+{
+    emulation::start_copy(to.data + index, from, sizeof(float), valid);
 }
 DEVICE void copy_async_commit()
 {
@@ -167,6 +203,13 @@ template <> inline void matrix_multiply_add<bfloat16_format>(float c[4], const u
 template <> inline void matrix_multiply_add<float16_format>(float c[4], const uint32_t a[4], const uint32_t b[2])
 {
     emulation::multiply(c, a, b, false);
+}
+
+/* The other half of the depth is zero. */
+template <class Format> DEVICE void matrix_multiply_add_half(float c[4], const uint32_t a[2], uint32_t b)
+{
+    const uint32_t whole_a[4] = {a[0], a[1], 0, 0}, whole_b[2] = {b, 0};
+    matrix_multiply_add<Format>(c, whole_a, whole_b);
 }
 
 #endif
