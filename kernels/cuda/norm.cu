@@ -219,7 +219,7 @@ group_sums_kernel(struct group_norm norm, struct group_grid grid, struct group_a
         ROLLED
         for (int position = place.row; position < place.count; position += 2 * grid.rows) {
             bool is_pair = position + grid.rows < place.count;
-            struct group_inputs<width> inputs[2];
+            struct group_inputs<width> inputs[2] = {};
             inputs[0] = fetch_inputs<backward, width>(part, index);
             if (is_pair) inputs[1] = fetch_inputs<backward, width>(part, index + step);
             add_to_sums<backward, width>(norm, arrays, inputs[0], sums);
@@ -369,7 +369,7 @@ group_apply_kernel(struct group_norm norm, struct group_grid grid, struct group_
         ROLLED
         for (int position = place.row; position < place.count; position += 2 * grid.rows) {
             bool is_pair = position + grid.rows < place.count;
-            struct group_inputs<width> inputs[2];
+            struct group_inputs<width> inputs[2] = {};
             inputs[0] = fetch_inputs<backward, width>(part, index);
             if (adds) inputs[0].residual = fetch<width>(part.addition.residual, index);
             if (is_pair) {
