@@ -20,6 +20,8 @@
 #              50 at batch 1, with little and with much memory; then `classes`
 #   classes    Stable Diffusion 1.5, K = 8, batch 1 and 16: time by class of kernel against the device's limits, a table
 #              each
+#   products   Stable Diffusion 1.5, K = 1, batch 1 and 16: seconds a step with products by cuBLASLt and warpgroups, by
+#              cuBLASLt and warps, and by warpgroups alone
 #   peer       the same steps in PyTorch, eager and compiled, the faster one counts (long: name rows as peer:BATCH:K)
 #
 # Needs nvcc, a C compiler, meson and ninja; python3 with numpy for Stable Diffusion's weights, with torch and diffusers
@@ -309,6 +311,23 @@ part_classes() {
     done
 }
 
+# product_row BATCH NAME [VARIABLE=VALUE]
+product_row() {
+    # shellcheck disable=SC2046
+    run "products-$2-batch-$1" 100 env "${3:-LC_ALL=C}" "$program" bench sd15-alignprop-paper --device "$device" \
+        --model-path "$sd15" --json --steps 3 --set precision=bf16 $(sd15_settings "$1" 1 7.5 1) || return 1
+    tell "  batch $1, products by $2: $(number "products-$2-batch-$1" step) s a step"
+}
+
+part_products() {
+    make_sd15
+    for batch in ${PRODUCTS:-1 16}; do
+        product_row "$batch" library-and-warpgroups
+        product_row "$batch" library-and-warps ALIGNPROP_WARPGROUPS=off
+        product_row "$batch" warpgroups-alone ALIGNPROP_CUBLASLT=none
+    done
+}
+
 part_peer() { # rows as BATCH:K
     for row in ${1:-1:8 4:8 16:8 1:1 1:50}; do
         peer_row "sd15-batch-${row%:*}-k-${row#*:}" 300 --model sd15-random --size "$size" --steps "$steps" --guidance 7.5 \
@@ -331,7 +350,7 @@ build_program
 run doctor 20 "$program" doctor --json
 for part in "$@"; do
     case $part in
-    kernels | emoji | gradients | repeat | sd15 | classes | sanitizer) "part_$part" ;;
+    kernels | emoji | gradients | repeat | sd15 | classes | products | sanitizer) "part_$part" ;;
     peer) part_peer ;;
     peer:*) part_peer "${part#peer:}" ;;
     *) tell "there is no part $part" && failures=$((failures + 1)) ;;
