@@ -97,7 +97,7 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
         {
             int row = lane_row(first_own, block, half);
             own_offset[block][half] = row < own.rows ? lse[row] * -LOG2_E : 0.0f;
-            own_delta[block][half] = row < own.rows ? -delta[row] : 0.0f;
+            own_delta[block][half] = row < own.rows ? delta[row] : 0.0f;
         }
 
     int stage = 0;
@@ -115,28 +115,30 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
             shared_array<uint16_t> rows_a = from_row<columns>(shared_memory<uint16_t>(present), step);
             shared_array<uint16_t> rows_b = from_row<columns>(shared_memory<uint16_t>(present + bytes), step);
             shared_array<float> statistics = shared_memory<float>(present + 2 * bytes);
-            float scores[own_blocks][blocks][4] = {}, products[own_blocks][blocks][4], offset[blocks][2];
-            UNROLL for (int j = 0; j < blocks; j++)
-            {
-                float pair[2];
-                if (by_key) {
-                    load_pair(offset[j], statistics, step + 8 * j + lane_index() % 4 * 2);
-                    load_pair(pair, statistics, rows + step + 8 * j + lane_index() % 4 * 2);
-                }
-                UNROLL for (int i = 0; i < 2; i++) offset[j][i] *= -LOG2_E;
-                UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int i = 0; i < 4; i++)
-                    products[block][j][i] = by_key ? -pair[i % 2] : own_delta[block][i / 2];
-            }
+            float scores[own_blocks][blocks][4] = {}, products[own_blocks][blocks][4];
+            /* The sums of a lane's own queries begin at -delta, which costs nothing. */
+            UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int j = 0; j < blocks; j++)
+                UNROLL for (int i = 0; i < 4; i++) products[block][j][i] = by_key ? 0.0f : -own_delta[block][i / 2];
             add_scores<Format, own_blocks, blocks, columns>(scores, own_words, rows_a);
             add_scores<Format, own_blocks, blocks, columns>(products, own_other_words, rows_b);
             if (at < reach.open_begin || at + at_once > reach.open_end)
                 hide<by_key, own_blocks, blocks>(attention, scores, first_own, at);
-            UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int j = 0; j < blocks; j++)
-                UNROLL for (int i = 0; i < 4; i++)
+            UNROLL for (int j = 0; j < blocks; j++)
             {
-                float shift = by_key ? offset[j][i % 2] : own_offset[block][i / 2];
-                scores[block][j][i] = exponential_of_two(fmaf(scores[block][j][i], unit, shift));
-                products[block][j][i] *= scores[block][j][i];
+                float lse_pair[2] = {}, delta_pair[2] = {};
+                if (by_key) {
+                    load_pair(lse_pair, statistics, step + 8 * j + lane_index() % 4 * 2);
+                    load_pair(delta_pair, statistics, rows + step + 8 * j + lane_index() % 4 * 2);
+                }
+                float offset[2] = {lse_pair[0] * -LOG2_E, lse_pair[1] * -LOG2_E};
+                UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int i = 0; i < 4; i++)
+                {
+                    float shift = by_key ? offset[i % 2] : own_offset[block][i / 2];
+                    float probability = exponential_of_two(fmaf(scores[block][j][i], unit, shift));
+                    float product = products[block][j][i];
+                    scores[block][j][i] = probability;
+                    products[block][j][i] = probability * (by_key ? product - delta_pair[i % 2] : product);
+                }
             }
             add_weighted<Format, own_blocks, blocks, columns, slice>(result, products, rows_a, first_column);
             if (by_key)
