@@ -298,7 +298,7 @@ template <> struct backward_shape<64, true> {
     static const int own_blocks = 1, at_once = 32, slice = 64, resident = 2;
 };
 template <> struct backward_shape<80, false> {
-    static const int own_blocks = 1, at_once = 32, slice = 80, resident = 2;
+    static const int own_blocks = 2, at_once = 16, slice = 80, resident = 2;
 };
 template <> struct backward_shape<80, true> {
     static const int own_blocks = 1, at_once = 32, slice = 80, resident = 2;
