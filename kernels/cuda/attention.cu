@@ -2,8 +2,9 @@
 
 /* Attention by tiles with a running softmax (Dao et al. 2022): scores are never written out. */
 
-/* A row's reference is replaced once a score exceeds it by so much, in units of log 2: probabilities are at most 2 to
- * this power, which both formats hold without loss, and results are seldom rescaled (Zadouri et al. 2026). */
+/* A row's reference is replaced once a score exceeds it by so much, in units of log 2, rather than by anything, as in
+ * FlashAttention-4: results are seldom rescaled then, and probabilities stay below 2^8, which both formats hold as well
+ * as those below 1. */
 #define HEADROOM 8.0f
 
 /* What a warp has of its rows' result. Probabilities are 2^(unit * score + offset) with unit = scale * log2 e; offset
@@ -54,8 +55,49 @@ DEVICE void soften(struct attended<own_blocks, columns> &attended, float scores[
     }
 }
 
-/* Attends to 8 blocks keys. With `masked`, each row sees the keys before its limit
- * alone, counted from the first. */
+/* Before the first key: any score exceeds the reference by far. */
+template <int own_blocks, int columns> DEVICE void begin(struct attended<own_blocks, columns> &attended)
+{
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
+    {
+        attended.sum[block][half] = 0.0f;
+        attended.offset[block][half] = INFINITY;
+        UNROLL for (int j = 0; j < columns / 8; j++) UNROLL for (int i = 0; i < 2; i++)
+            attended.value[block][j][2 * half + i] = 0.0f;
+    }
+}
+
+/* Each row sees the keys before its limit alone, counted from the first of the scores'. */
+template <int own_blocks, int blocks>
+DEVICE void hide(float scores[own_blocks][blocks][4], const int limit[own_blocks][2])
+{
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int j = 0; j < blocks; j++)
+        UNROLL for (int i = 0; i < 4; i++) if (8 * j + lane_index() % 4 * 2 + i % 2 >= limit[block][i / 2])
+            scores[block][j][i] = -INFINITY;
+}
+
+/* Writes the result's columns from `first_column` on, and lse where asked to. */
+template <class Format, int own_blocks, int columns>
+DEVICE void finish(const struct attention &attention, const struct attention_arrays &arrays,
+                   const struct attended<own_blocks, columns> &attended, int first_query, int first_column,
+                   bool with_lse)
+{
+    struct head_rows o = rows_of(attention, arrays.o, attention.queries);
+    float factor[own_blocks][2];
+    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
+    {
+        float sum = attended.sum[block][half];
+        sum += shuffle_xor(sum, 1);
+        sum += shuffle_xor(sum, 2);
+        factor[block][half] = 1.0f / sum;
+        int query = lane_row(first_query, block, half);
+        if (with_lse && lane_index() % 4 == 0 && query < o.rows)
+            arrays.lse[first_statistic(attention) + query] = (log2f(sum) - attended.offset[block][half]) * LN_2;
+    }
+    store_rows<Format, own_blocks, columns>(o, first_query, first_column, attention.width, attended.value, factor);
+}
+
+/* Attends to 8 blocks keys; with `masked`, to those before each row's limit alone. */
 template <class Format, int own_blocks, int blocks, int columns, bool masked>
 DEVICE void attend(struct attended<own_blocks, columns> &attended, const uint32_t queries[own_blocks][columns / 4],
                    shared_array<uint16_t> keys, shared_array<uint16_t> values, float unit,
@@ -63,10 +105,7 @@ DEVICE void attend(struct attended<own_blocks, columns> &attended, const uint32_
 {
     float scores[own_blocks][blocks][4] = {};
     add_scores<Format, own_blocks, blocks, columns>(scores, queries, keys);
-    if (masked)
-        UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int j = 0; j < blocks; j++)
-            UNROLL for (int i = 0; i < 4; i++) if (8 * j + lane_index() % 4 * 2 + i % 2 >= limit[block][i / 2])
-                scores[block][j][i] = -INFINITY;
+    if (masked) hide<own_blocks, blocks>(scores, limit);
     soften<own_blocks, blocks, columns>(attended, scores, unit);
     add_weighted<Format, own_blocks, blocks, columns, columns>(attended.value, scores, values, 0);
 }
@@ -91,10 +130,8 @@ attention_kernel(struct attention attention, struct attention_arrays arrays)
     copy_async_commit();
     uint32_t queries[own_blocks][columns / 4];
     load_own<own_blocks, columns>(queries, q, first_query, attention.width);
-    struct attended<own_blocks, columns> attended = {
-    };
-    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
-        attended.offset[block][half] = INFINITY;
+    struct attended<own_blocks, columns> attended;
+    begin<own_blocks, columns>(attended);
 
     int stage = 0;
     ROLLED for (int first = 0; first < block_end; first += rows)
@@ -116,26 +153,77 @@ attention_kernel(struct attention attention, struct attention_arrays arrays)
         {
             int limit[own_blocks][2];
             UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
-                limit[block][half] =
-                    visible_keys(attention, first_query + 16 * block + 8 * half + lane_index() / 4) - first - step;
+                limit[block][half] = visible_keys(attention, lane_row(first_query, block, half)) - first - step;
             attend<Format, own_blocks, 2, columns, true>(attended, queries, from_row<columns>(keys, step),
                                                          from_row<columns>(values, step), unit, limit);
         }
     }
 
-    float factor[own_blocks][2];
-    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
+    finish<Format, own_blocks, columns>(attention, arrays, attended, first_query, 0, arrays.lse != nullptr);
+}
+
+/* Heads above 160 columns: a block has all columns of its queries in shared memory and makes those of one chunk. */
+template <class Format>
+KERNEL(ATTENTION_THREADS)
+wide_attention_kernel(struct attention attention, struct attention_arrays arrays)
+{
+    const int rows = tile<CHUNK>::rows, bytes = tile<CHUNK>::bytes, own_rows = 16 * ATTENTION_WARPS;
+    const int own_bytes = own_rows / rows * bytes;
+    int chunks = (attention.width + CHUNK - 1) / CHUNK, first_column = block_x() % chunks * CHUNK;
+    int block_query = block_x() / chunks * own_rows, first_query = block_query + 16 * warp_index();
+    struct head_rows q = rows_of(attention, arrays.q, attention.queries);
+    struct head_rows k = rows_of(attention, arrays.k, attention.keys);
+    struct head_rows v = rows_of(attention, arrays.v, attention.keys);
+    int end = visible_keys(attention, block_query + own_rows - 1), shared_end = visible_keys(attention, first_query);
+    float unit = attention.scale * LOG2_E;
+
+    /* Of each tile the chunks of its keys pass by, then one chunk of its values. */
+    int part = 0, part_row = 0, stage = chunks * own_bytes, other_stage = stage + bytes;
+    auto request = [&]() {
+        bool is_value = part == chunks;
+        struct head_rows from = k;
+        if (is_value) from.data = v.data;
+        copy_chunk<rows>(shared_memory<uint16_t>(other_stage), from, part_row, is_value ? first_column : part * CHUNK,
+                         attention.width);
+        copy_async_commit();
+        part = is_value ? 0 : part + 1;
+        if (is_value) part_row += rows;
+    };
+    auto next = [&]() {
+        copy_async_wait<0>();
+        synchronize_block();
+        int present = other_stage;
+        other_stage = stage;
+        stage = present;
+        if (part_row < end) request();
+        return shared_memory<uint16_t>(present);
+    };
+    ROLLED for (int chunk = 0; chunk < chunks; chunk++) copy_chunk<own_rows>(
+        shared_memory<uint16_t>(chunk * own_bytes), q, block_query, chunk * CHUNK, attention.width);
+    request();
+    struct attended<1, CHUNK> attended;
+    begin<1, CHUNK>(attended);
+    ROLLED for (int first = 0; first < end; first += rows)
     {
-        float sum = attended.sum[block][half];
-        sum += shuffle_xor(sum, 1);
-        sum += shuffle_xor(sum, 2);
-        factor[block][half] = 1.0f / sum;
-        int query = first_query + 16 * block + 8 * half + lane_index() / 4;
-        if (arrays.lse && lane_index() % 4 == 0 && query < q.rows)
-            arrays.lse[first_statistic(attention) + query] = (log2f(sum) - attended.offset[block][half]) * LN_2;
+        float scores[1][rows / 8][4] = {};
+        ROLLED for (int chunk = 0; chunk < chunks; chunk++)
+        {
+            shared_array<uint16_t> keys = next();
+            add_chunk_scores<Format, rows / 8>(
+                scores, from_row<CHUNK>(shared_memory<uint16_t>(chunk * own_bytes), 16 * warp_index()), keys);
+        }
+        if (first + rows > shared_end) {
+            int limit[1][2];
+            UNROLL for (int half = 0; half < 2; half++) limit[0][half] =
+                visible_keys(attention, lane_row(first_query, 0, half)) - first;
+            hide<1, rows / 8>(scores, limit);
+        }
+        soften<1, rows / 8, CHUNK>(attended, scores, unit);
+        shared_array<uint16_t> values = next();
+        add_weighted<Format, 1, rows / 8, CHUNK, CHUNK>(attended.value, scores, values, 0);
     }
-    struct head_rows o = rows_of(attention, arrays.o, attention.queries);
-    store_rows<Format, own_blocks, columns>(o, first_query, 0, attention.width, attended.value, factor);
+    finish<Format, 1, CHUNK>(attention, arrays, attended, first_query, first_column,
+                             arrays.lse != nullptr && first_column == 0);
 }
 
 /* How a kernel for so many columns divides its work, such that nothing is spilled from registers: blocks of 16 queries
@@ -151,7 +239,7 @@ template <> struct forward_shape<64> {
     static const int own_blocks = 2, at_once = 64, resident = 2;
 };
 template <> struct forward_shape<80> {
-    static const int own_blocks = 2, at_once = 32, resident = 2;
+    static const int own_blocks = 2, at_once = 64, resident = 2;
 };
 template <> struct forward_shape<128> {
     static const int own_blocks = 1, at_once = 32, resident = 2;
@@ -171,6 +259,17 @@ template <class Format, int columns> struct forward_launcher {
     }
 };
 
+template <class Format> struct forward_launcher<Format, CHUNK> {
+    static void run(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+    {
+        const int own_rows = 16 * ATTENTION_WARPS, chunks = blocks_for(attention.width, CHUNK);
+        dim3 grid(blocks_for(attention.queries, own_rows) * chunks, (unsigned)attention.heads,
+                  (unsigned)attention.batch);
+        launch(wide_attention_kernel<Format>, grid, ATTENTION_THREADS,
+               (chunks * own_rows / tile<CHUNK>::rows + 2) * tile<CHUNK>::bytes, stream, attention, arrays);
+    }
+};
+
 extern "C" void plan_attention(struct attention *attention, enum element_type type)
 {
     static const int available[] = {32, 40, 64, 80, 128, 160};
@@ -180,10 +279,9 @@ extern "C" void plan_attention(struct attention *attention, enum element_type ty
     if (attention->batch > 65535 || attention->heads > 65535 || attention->queries > INT32_MAX / 2 ||
         attention->keys > INT32_MAX / 2)
         return;
-    /* The largest score is that of the largest product, and what is masked stays below, if the scale is positive. */
-    if (!(attention->scale > 0.0f)) return;
     for (size_t i = 0; i < sizeof available / sizeof *available && attention->columns == 0; i++)
         if (available[i] >= attention->width) attention->columns = available[i];
+    if (attention->columns == 0 && attention->width <= MAXIMUM_HEAD_WIDTH) attention->columns = CHUNK;
 }
 
 static bool can_use_matrices(const struct attention *attention, const struct attention_arrays &arrays)

@@ -3,13 +3,17 @@
  * A warp owns blocks of 16 rows of one head, held in registers as first operands of the matrix instructions for as long
  * as the kernel runs. The rows of the other side pass by in tiles in shared memory, in two stages: while one is
  * multiplied, the next is on its way. A warp with two blocks of rows reads each tile once for both, which halves the
- * reads of shared memory; heads too wide for the registers have one block a warp. */
+ * reads of shared memory; heads too wide for that have one block a warp.
+ *
+ * Of heads above 160 columns neither a warp's rows nor their result fit the registers. Those rows stay in shared
+ * memory, and both sides are held as chunks of CHUNK columns: scores are summed chunk by chunk, while the next one of
+ * the other side is on its way, and each block makes the result's columns of one chunk. */
 #ifndef ALIGNPROP_KERNELS_CUDA_ATTENTION_H
 #define ALIGNPROP_KERNELS_CUDA_ATTENTION_H
 
 #include "kernels/cuda/array.h"
 
-enum { ATTENTION_WARPS = 4, ATTENTION_THREADS = ATTENTION_WARPS * WARP_THREADS };
+enum { ATTENTION_WARPS = 4, ATTENTION_THREADS = ATTENTION_WARPS * WARP_THREADS, CHUNK = 256 };
 
 #define LOG2_E 1.44269504088896341f
 #define LN_2 0.69314718055994531f
@@ -102,6 +106,12 @@ template <int columns> DEVICE shared_array<uint16_t> from_row(shared_array<uint1
     return shared_array<uint16_t>{array.data + row * tile<columns>::pitch};
 }
 
+/* Row of a block of 16 that a lane holds a half of. */
+DEVICE int lane_row(int first_row, int block, int half)
+{
+    return first_row + 16 * block + 8 * half + lane_index() / 4;
+}
+
 /* The rows of a warp from `first_row` on as first operands: words 2 i and 2 i + 1 of a block hold of columns 8 i + 2
  * (lane % 4) and the next the rows lane / 4 and lane / 4 + 8, so that any four words are a step of 16 columns and any
  * two one of 8. */
@@ -110,7 +120,7 @@ DEVICE void load_own(uint32_t own[own_blocks][columns / 4], const struct head_ro
 {
     UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
-        int row = first_row + 16 * block + 8 * half + lane_index() / 4;
+        int row = lane_row(first_row, block, half);
         const uint16_t *place = from.data + (int64_t)row * from.step + lane_index() % 4 * 2;
         UNROLL for (int i = 0; i < columns / 8; i++) own[block][2 * i + half] =
             row < from.rows && 8 * i < width ? *reinterpret_cast<const uint32_t *>(place + 8 * i) : 0;
@@ -181,6 +191,39 @@ DEVICE void add_weighted(float result[own_blocks][slice / 8][4], const float wei
     }
 }
 
+/* Starts copying `rows` rows of a chunk from `first_row` and `first_column` on; zeros where the head has no such row or
+ * column. */
+template <int rows>
+DEVICE void copy_chunk(shared_array<uint16_t> to, const struct head_rows &from, int first_row, int first_column,
+                       int width)
+{
+    const int vectors = CHUNK / 8, rows_at_once = ATTENTION_THREADS / vectors;
+    int row = thread_index() / vectors, column = thread_index() % vectors * 8;
+    int left = first_column + column < width ? from.rows - first_row - row : 0;
+    const uint16_t *place = from.data + (int64_t)(first_row + row) * from.step + first_column + column;
+    UNROLL for (int down = 0; down < rows; down += rows_at_once)
+        copy_async(to, (row + down) * tile<CHUNK>::pitch + column, place + down * from.step, down < left);
+}
+
+/* scores[16 rows, 8 blocks] += own[16 rows] stream[8 blocks rows]^T over the columns of a chunk */
+template <class Format, int blocks>
+DEVICE void add_chunk_scores(float scores[1][blocks][4], shared_array<uint16_t> own, shared_array<uint16_t> stream)
+{
+    const int pitch = tile<CHUNK>::pitch;
+    int lane = lane_index();
+    UNROLL for (int k = 0; k < CHUNK; k += 16)
+    {
+        uint32_t a[4], b[4];
+        load_matrices(a, own, lane % 16 * pitch + k + lane / 16 * 8);
+        UNROLL for (int j = 0; j < blocks; j += 2)
+        {
+            load_matrices(b, stream, (8 * j + lane / 16 * 8 + lane % 8) * pitch + k + lane / 8 % 2 * 8);
+            matrix_multiply_add<Format>(scores[0][j], a, b);
+            matrix_multiply_add<Format>(scores[0][j + 1], a, b + 2);
+        }
+    }
+}
+
 /* Writes those of the warp's rows that exist, times `factor` of each. */
 template <class Format, int own_blocks, int slice>
 DEVICE void store_rows(const struct head_rows &to, int first_row, int first_column, int width,
@@ -188,7 +231,7 @@ DEVICE void store_rows(const struct head_rows &to, int first_row, int first_colu
 {
     UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
-        int row = first_row + 16 * block + 8 * half + lane_index() / 4;
+        int row = lane_row(first_row, block, half);
         uint16_t *place =
             const_cast<uint16_t *>(to.data) + (int64_t)row * to.step + first_column + lane_index() % 4 * 2;
         UNROLL for (int j = 0; j < slice / 8; j++)
@@ -211,7 +254,8 @@ static void dispatch_columns(cudaStream_t stream, const struct attention &attent
     case 64: launcher<Format, 64>::run(stream, attention, arrays); break;
     case 80: launcher<Format, 80>::run(stream, attention, arrays); break;
     case 128: launcher<Format, 128>::run(stream, attention, arrays); break;
-    default: launcher<Format, 160>::run(stream, attention, arrays); break;
+    case 160: launcher<Format, 160>::run(stream, attention, arrays); break;
+    default: launcher<Format, CHUNK>::run(stream, attention, arrays); break;
     }
 }
 

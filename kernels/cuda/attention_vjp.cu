@@ -25,12 +25,6 @@ template <bool by_key> DEVICE struct reach reach_of(const struct attention &atte
     return {0, visible_keys(attention, last), 0, visible_keys(attention, first_own)};
 }
 
-/* Row `half` of a block of 16 own rows that a lane holds. */
-DEVICE int lane_row(int first_own, int block, int half)
-{
-    return first_own + 16 * block + 8 * half + lane_index() / 4;
-}
-
 template <bool by_key, int own_blocks, int blocks>
 DEVICE void hide(const struct attention &attention, float scores[own_blocks][blocks][4], int first_own, int first)
 {
@@ -103,7 +97,7 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
         {
             int row = lane_row(first_own, block, half);
             own_offset[block][half] = row < own.rows ? lse[row] * -LOG2_E : 0.0f;
-            own_delta[block][half] = row < own.rows ? -delta[row] : 0.0f;
+            own_delta[block][half] = row < own.rows ? delta[row] : 0.0f;
         }
 
     int stage = 0;
@@ -121,28 +115,30 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
             shared_array<uint16_t> rows_a = from_row<columns>(shared_memory<uint16_t>(present), step);
             shared_array<uint16_t> rows_b = from_row<columns>(shared_memory<uint16_t>(present + bytes), step);
             shared_array<float> statistics = shared_memory<float>(present + 2 * bytes);
-            float scores[own_blocks][blocks][4] = {}, products[own_blocks][blocks][4], offset[blocks][2];
-            UNROLL for (int j = 0; j < blocks; j++)
-            {
-                float pair[2];
-                if (by_key) {
-                    load_pair(offset[j], statistics, step + 8 * j + lane_index() % 4 * 2);
-                    load_pair(pair, statistics, rows + step + 8 * j + lane_index() % 4 * 2);
-                }
-                UNROLL for (int i = 0; i < 2; i++) offset[j][i] *= -LOG2_E;
-                UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int i = 0; i < 4; i++)
-                    products[block][j][i] = by_key ? -pair[i % 2] : own_delta[block][i / 2];
-            }
+            float scores[own_blocks][blocks][4] = {}, products[own_blocks][blocks][4];
+            /* The sums of a lane's own queries begin at -delta, which costs nothing. */
+            UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int j = 0; j < blocks; j++)
+                UNROLL for (int i = 0; i < 4; i++) products[block][j][i] = by_key ? 0.0f : -own_delta[block][i / 2];
             add_scores<Format, own_blocks, blocks, columns>(scores, own_words, rows_a);
             add_scores<Format, own_blocks, blocks, columns>(products, own_other_words, rows_b);
             if (at < reach.open_begin || at + at_once > reach.open_end)
                 hide<by_key, own_blocks, blocks>(attention, scores, first_own, at);
-            UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int j = 0; j < blocks; j++)
-                UNROLL for (int i = 0; i < 4; i++)
+            UNROLL for (int j = 0; j < blocks; j++)
             {
-                float shift = by_key ? offset[j][i % 2] : own_offset[block][i / 2];
-                scores[block][j][i] = exponential_of_two(fmaf(scores[block][j][i], unit, shift));
-                products[block][j][i] *= scores[block][j][i];
+                float lse_pair[2] = {}, delta_pair[2] = {};
+                if (by_key) {
+                    load_pair(lse_pair, statistics, step + 8 * j + lane_index() % 4 * 2);
+                    load_pair(delta_pair, statistics, rows + step + 8 * j + lane_index() % 4 * 2);
+                }
+                float offset[2] = {lse_pair[0] * -LOG2_E, lse_pair[1] * -LOG2_E};
+                UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int i = 0; i < 4; i++)
+                {
+                    float shift = by_key ? offset[i % 2] : own_offset[block][i / 2];
+                    float probability = exponential_of_two(fmaf(scores[block][j][i], unit, shift));
+                    float product = products[block][j][i];
+                    scores[block][j][i] = probability;
+                    products[block][j][i] = probability * (by_key ? product - delta_pair[i % 2] : product);
+                }
             }
             add_weighted<Format, own_blocks, blocks, columns, slice>(result, products, rows_a, first_column);
             if (by_key)
@@ -169,6 +165,116 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
                                               attention.width, value_result, one);
 }
 
+/* Heads above 160 columns: of the three results, a block makes one chunk's columns for 32 own rows. Both operands of
+ * the scores lie whole in shared memory on the own side; two warps with the same rows go over one half of each tile
+ * each. */
+enum gradient { OF_QUERIES, OF_KEYS, OF_VALUES };
+
+template <class Format, int gradient>
+KERNEL(ATTENTION_THREADS)
+wide_attention_vjp_kernel(struct attention attention, struct attention_arrays arrays, struct array to)
+{
+    const bool by_key = gradient != OF_QUERIES, has_products = gradient != OF_VALUES;
+    const int rows = tile<CHUNK>::rows, bytes = tile<CHUNK>::bytes, groups = 2, row_warps = ATTENTION_WARPS / groups;
+    const int own_rows = 16 * row_warps, blocks = 2;
+    int chunks = (attention.width + CHUNK - 1) / CHUNK, slice = block_x() % chunks;
+    struct head_rows own =
+        rows_of(attention, by_key ? arrays.k : arrays.q, by_key ? attention.keys : attention.queries);
+    struct head_rows own_other = rows_of(attention, by_key ? arrays.v : arrays.cotangent, own.rows);
+    struct head_rows stream =
+        rows_of(attention, by_key ? arrays.q : arrays.k, by_key ? attention.queries : attention.keys);
+    struct head_rows stream_other = rows_of(attention, by_key ? arrays.cotangent : arrays.v, stream.rows);
+    const float *lse = arrays.lse + first_statistic(attention), *delta = arrays.delta + first_statistic(attention);
+    int block_own = block_x() / chunks * own_rows, group = warp_index() / row_warps;
+    int own_row = warp_index() % row_warps * 16, first_own = block_own + own_row;
+    struct reach block_reach = reach_of<by_key>(attention, block_own, own_rows);
+    struct reach reach = reach_of<by_key>(attention, first_own, 16);
+    float unit = attention.scale * LOG2_E, result[1][CHUNK / 8][4] = {};
+
+    /* Of each tile pass by the chunks of the products' operand, then those of the scores', the slice's own last, for it
+     * is an operand of the result as well; of the values' gradient the chunks of the scores' operand, then the slice of
+     * the cotangent. */
+    const int begin = block_reach.begin / rows * rows;
+    int parts = has_products ? 2 * chunks : chunks + 1, part = 0, part_row = begin;
+    int stage = (has_products ? 2 : 1) * chunks * bytes, other_stage = stage + bytes;
+    auto chunk_of = [&](int number) { return (slice + 1 + number) % chunks; };
+    auto request = [&]() {
+        bool of_other = has_products ? part < chunks : part == chunks;
+        struct head_rows from = stream;
+        if (of_other) from.data = stream_other.data;
+        int chunk = !has_products && of_other ? slice : chunk_of(part);
+        copy_chunk<rows>(shared_memory<uint16_t>(other_stage), from, part_row, chunk * CHUNK, attention.width);
+        copy_async_commit();
+        if (++part == parts) part = 0, part_row += rows;
+    };
+    auto next = [&]() {
+        copy_async_wait<0>();
+        synchronize_block();
+        int present = other_stage;
+        other_stage = stage;
+        stage = present;
+        if (part_row < block_reach.end) request();
+        return from_row<CHUNK>(shared_memory<uint16_t>(present), 8 * blocks * group);
+    };
+    auto own_chunk = [&](int number) { return from_row<CHUNK>(shared_memory<uint16_t>(number * bytes), own_row); };
+    if (begin < block_reach.end) {
+        ROLLED for (int chunk = 0; chunk < chunks; chunk++)
+        {
+            copy_chunk<own_rows>(shared_memory<uint16_t>(chunk * bytes), own, block_own, chunk * CHUNK,
+                                 attention.width);
+            if (has_products)
+                copy_chunk<own_rows>(shared_memory<uint16_t>((chunks + chunk) * bytes), own_other, block_own,
+                                     chunk * CHUNK, attention.width);
+        }
+        request();
+    }
+    float offset[blocks][4], minus_delta[blocks][4];
+    auto load_statistics = [&](int first) {
+        UNROLL for (int j = 0; j < blocks; j++) UNROLL for (int i = 0; i < 4; i++)
+        {
+            int query = by_key ? first + 8 * j + lane_index() % 4 * 2 + i % 2 : lane_row(first_own, 0, i / 2);
+            bool exists = query < attention.queries;
+            offset[j][i] = exists ? lse[query] * -LOG2_E : 0.0f;
+            if (has_products) minus_delta[j][i] = exists ? -delta[query] : 0.0f;
+        }
+    };
+    if (!by_key) load_statistics(0);
+
+    ROLLED for (int tile_first = begin; tile_first < block_reach.end; tile_first += rows)
+    {
+        int first = tile_first + 8 * blocks * group;
+        float scores[1][blocks][4] = {}, products[1][blocks][4];
+        if (by_key) load_statistics(first);
+        UNROLL for (int j = 0; j < blocks; j++) UNROLL for (int i = 0; i < 4; i++) products[0][j][i] =
+            has_products ? minus_delta[j][i] : 0.0f;
+        if (has_products) ROLLED for (int number = 0; number < chunks; number++)
+            {
+                shared_array<uint16_t> passing = next();
+                add_chunk_scores<Format, blocks>(products, own_chunk(chunks + chunk_of(number)), passing);
+            }
+        shared_array<uint16_t> passing;
+        ROLLED for (int number = 0; number < chunks; number++)
+        {
+            passing = next();
+            add_chunk_scores<Format, blocks>(scores, own_chunk(chunk_of(number)), passing);
+        }
+        if (first < reach.open_begin || first + 8 * blocks > reach.open_end)
+            hide<by_key, 1, blocks>(attention, scores, first_own, first);
+        UNROLL for (int j = 0; j < blocks; j++) UNROLL for (int i = 0; i < 4; i++)
+        {
+            float probability = exponential_of_two(fmaf(scores[0][j][i], unit, offset[j][i]));
+            scores[0][j][i] = has_products ? probability * products[0][j][i] : probability;
+        }
+        if (!has_products) passing = next();
+        add_weighted<Format, 1, blocks, CHUNK, CHUNK>(result, scores, passing, 0);
+    }
+    add_groups<groups, CHUNK / 2>(&result[0][0][0]);
+    if (group > 0) return;
+    const float factor = has_products ? attention.scale : 1.0f, factors[1][2] = {{factor, factor}};
+    store_rows<Format, 1, CHUNK>(rows_of(attention, to, own.rows), first_own, slice * CHUNK, attention.width, result,
+                                 factors);
+}
+
 /* How a kernel for so many columns divides its work, such that nothing is spilled from registers: blocks of 16 own rows
  * a warp, rows of the other side whose scores are held at once, columns of the result by block (scores are made again
  * for each slice), and blocks a multiprocessor. */
@@ -192,7 +298,7 @@ template <> struct backward_shape<64, true> {
     static const int own_blocks = 1, at_once = 32, slice = 64, resident = 2;
 };
 template <> struct backward_shape<80, false> {
-    static const int own_blocks = 1, at_once = 32, slice = 80, resident = 2;
+    static const int own_blocks = 2, at_once = 16, slice = 80, resident = 2;
 };
 template <> struct backward_shape<80, true> {
     static const int own_blocks = 1, at_once = 32, slice = 80, resident = 2;
@@ -238,6 +344,27 @@ template <class Format, int columns> struct backward_launcher {
             launch_side<Format, columns, true, ATTENTION_WARPS>(stream, attention, arrays);
         else
             launch_side<Format, columns, true, 1>(stream, attention, arrays);
+    }
+};
+
+template <class Format, int gradient>
+static void launch_wide(cudaStream_t stream, const struct attention &attention, const struct attention_arrays &arrays,
+                        const struct array &to)
+{
+    const int own_rows = 32, chunks = blocks_for(attention.width, CHUNK);
+    if (!to.data) return;
+    dim3 grid(blocks_for(gradient == OF_QUERIES ? attention.queries : attention.keys, own_rows) * chunks,
+              (unsigned)attention.heads, (unsigned)attention.batch);
+    launch(wide_attention_vjp_kernel<Format, gradient>, grid, ATTENTION_THREADS,
+           ((gradient == OF_VALUES ? 1 : 2) * chunks + 2) * tile<CHUNK>::bytes, stream, attention, arrays, to);
+}
+
+template <class Format> struct backward_launcher<Format, CHUNK> {
+    static void run(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+    {
+        launch_wide<Format, OF_QUERIES>(stream, attention, arrays, arrays.dq);
+        launch_wide<Format, OF_KEYS>(stream, attention, arrays, arrays.dk);
+        launch_wide<Format, OF_VALUES>(stream, attention, arrays, arrays.dv);
     }
 };
 

@@ -229,7 +229,7 @@ enum { MAXIMUM_HEAD_WIDTH = 512 };
 struct attention {
     int64_t batch, queries, keys;
     int heads, width; /* width of a head */
-    float scale;
+    float scale;      /* positive */
     bool causal;
     int columns; /* matrix instructions: columns that the kernel has room for, of heads above 160 at a time; 0: plain */
 };

@@ -56,10 +56,12 @@
             false                                                                                                      \
     }
 #define ATTENTION(text, batch, queries, keys, heads_, width, causal_)                                                  \
+    SCALED_ATTENTION(text, 0.2, batch, queries, keys, heads_, width, causal_)
+#define SCALED_ATTENTION(text, scale, batch, queries, keys, heads_, width, causal_)                                    \
     {                                                                                                                  \
         "attention " text,                                                                                             \
             {.kind = OPERATION_ATTENTION,                                                                              \
-             .attributes = {.heads = heads_, .alpha = 0.2, .causal = causal_},                                         \
+             .attributes = {.heads = heads_, .alpha = scale, .causal = causal_},                                       \
              .input_count = 3,                                                                                         \
              .input = {S3(batch, queries, (heads_) * (width)), S3(batch, keys, (heads_) * (width)),                    \
                        S3(batch, keys, (heads_) * (width))},                                                           \
@@ -167,6 +169,25 @@ const struct kernel_case cuda_cases[] = {
     ATTENTION("width 256", 1, 40, 34, 1, 256, false),
     ATTENTION("width 512", 1, 66, 66, 1, 512, false),
     ATTENTION("one query", 2, 1, 77, 2, 32, false),
+    /* Tiles in both stages more than once, several blocks of queries and of keys, the last of both in part. */
+    ATTENTION("width 32, of many keys", 1, 150, 200, 1, 32, false),
+    ATTENTION("width 40, of many keys", 1, 130, 177, 1, 40, false),
+    ATTENTION("width 40, of whole tiles", 1, 128, 256, 1, 40, false),
+    ATTENTION("width 40, causal, of many keys", 1, 180, 180, 1, 40, true),
+    ATTENTION("width 40, causal, with more keys", 1, 40, 150, 1, 40, true),
+    ATTENTION("width 40, of many heads", 2, 33, 70, 3, 40, false),
+    ATTENTION("width 40, of a prompt's keys", 1, 260, 77, 1, 40, false),
+    ATTENTION("width 64, of many keys", 1, 140, 200, 1, 64, false),
+    ATTENTION("width 80, of many keys", 1, 140, 150, 1, 80, false),
+    ATTENTION("width 80, causal, of many keys", 1, 140, 140, 1, 80, true),
+    ATTENTION("width 128, of many keys", 1, 70, 150, 1, 128, false),
+    ATTENTION("width 160, of many keys", 1, 70, 140, 1, 160, false),
+    ATTENTION("width 168, causal, of many keys", 1, 90, 100, 1, 168, true),
+    ATTENTION("width 512, causal", 1, 50, 70, 1, 512, true),
+    /* Scores that exceed the softmax's reference again and again. */
+    SCALED_ATTENTION("of steep scores", 1.0, 1, 100, 200, 1, 40, false),
+    SCALED_ATTENTION("of steep scores, one block of rows a warp", 1.0, 1, 70, 100, 1, 160, false),
+    SCALED_ATTENTION("of steep scores, wide", 1.0, 1, 40, 100, 1, 256, false),
     GROUP_NORM("groups of 10 channels", true, 32, 2, 9, 8, 320),
     GROUP_NORM("many positions", true, 4, 1, 24, 23, 16),
     GROUP_NORM("wide", false, 32, 1, 2, 3, 2560),
