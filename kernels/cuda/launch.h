@@ -102,7 +102,7 @@ struct reduction plan_reduction(const struct shape *x, const struct shape *y, fl
 /* partial: outputs * parts floats. */
 void launch_reduce(cudaStream_t stream, struct reduction reduction, struct array x, struct array y, float *partial);
 
-/* norm.cu */
+/* group_norm.cu, row_norm.cu */
 
 struct group_norm {
     int64_t batch, positions, channels;
