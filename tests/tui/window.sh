@@ -47,6 +47,9 @@ start_display() {
     absent "Xvfb does not start: $(tail -1 "$work/Xvfb.log")"
 }
 start_display
+case $terminal in
+xterm | tmux*) [ -n "$(xlsfonts -fn 8x13 2>/dev/null)" ] || absent "the X server has no font 8x13 (Debian: xfonts-base)" ;;
+esac
 
 start_feed() { # words for the fake engine
     "$engine" "$catalogue" "$work/sock" "$work/run" "$@" & feed=$!
