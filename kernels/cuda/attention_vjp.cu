@@ -7,6 +7,22 @@
  * goes over the queries. Scores are made twice, but every sum is made by one block in a fixed order: no atomics, the
  * same bits every time. */
 
+/* Both operands of the scores and of their cotangents' products, on the side that a block owns and on the other. */
+struct sides {
+    struct head_rows own, own_other, stream, stream_other;
+};
+
+template <bool by_key>
+DEVICE struct sides sides_of(const struct attention &attention, const struct attention_arrays &arrays)
+{
+    struct head_rows queries = rows_of(attention, arrays.q, attention.queries);
+    struct head_rows cotangents = rows_of(attention, arrays.cotangent, attention.queries);
+    struct head_rows keys = rows_of(attention, arrays.k, attention.keys);
+    struct head_rows values = rows_of(attention, arrays.v, attention.keys);
+    if (by_key) return {keys, values, queries, cotangents};
+    return {queries, cotangents, keys, values};
+}
+
 /* The part of the other side that a warp goes over, and the part of that which all of its rows see. */
 struct reach {
     int begin, end, open_begin, open_end;
@@ -61,12 +77,9 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
     const int rows = tile<columns>::rows, bytes = tile<columns>::bytes, blocks = at_once / 8, slices = columns / slice;
     const int stage_bytes = 2 * bytes + (by_key ? 2 * rows * (int)sizeof(float) : 0);
     const int row_warps = ATTENTION_WARPS / groups, own_rows = 16 * own_blocks;
-    struct head_rows own =
-        rows_of(attention, by_key ? arrays.k : arrays.q, by_key ? attention.keys : attention.queries);
-    struct head_rows own_other = rows_of(attention, by_key ? arrays.v : arrays.cotangent, own.rows);
-    struct head_rows stream =
-        rows_of(attention, by_key ? arrays.q : arrays.k, by_key ? attention.queries : attention.keys);
-    struct head_rows stream_other = rows_of(attention, by_key ? arrays.cotangent : arrays.v, stream.rows);
+    struct sides sides = sides_of<by_key>(attention, arrays);
+    struct head_rows own = sides.own, own_other = sides.own_other, stream = sides.stream;
+    struct head_rows stream_other = sides.stream_other;
     const float *lse = arrays.lse + first_statistic(attention), *delta = arrays.delta + first_statistic(attention);
     int block_own = block_x() / slices * row_warps * own_rows, first_column = block_x() % slices * slice;
     int first_own = block_own + warp_index() % row_warps * own_rows, group = warp_index() / row_warps;
@@ -178,12 +191,9 @@ wide_attention_vjp_kernel(struct attention attention, struct attention_arrays ar
     const int rows = tile<CHUNK>::rows, bytes = tile<CHUNK>::bytes, groups = 2, row_warps = ATTENTION_WARPS / groups;
     const int own_rows = 16 * row_warps, blocks = 2;
     int chunks = (attention.width + CHUNK - 1) / CHUNK, slice = block_x() % chunks;
-    struct head_rows own =
-        rows_of(attention, by_key ? arrays.k : arrays.q, by_key ? attention.keys : attention.queries);
-    struct head_rows own_other = rows_of(attention, by_key ? arrays.v : arrays.cotangent, own.rows);
-    struct head_rows stream =
-        rows_of(attention, by_key ? arrays.q : arrays.k, by_key ? attention.queries : attention.keys);
-    struct head_rows stream_other = rows_of(attention, by_key ? arrays.cotangent : arrays.v, stream.rows);
+    struct sides sides = sides_of<by_key>(attention, arrays);
+    struct head_rows own = sides.own, own_other = sides.own_other, stream = sides.stream;
+    struct head_rows stream_other = sides.stream_other;
     const float *lse = arrays.lse + first_statistic(attention), *delta = arrays.delta + first_statistic(attention);
     int block_own = block_x() / chunks * own_rows, group = warp_index() / row_warps;
     int own_row = warp_index() % row_warps * 16, first_own = block_own + own_row;

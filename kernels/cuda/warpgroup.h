@@ -1,6 +1,7 @@
 /* Matrix products of a warpgroup (four warps, 128 threads) on a Hopper GPU's own instructions, which read both operands
- * from shared memory while the threads go on. Compiled for compute capability 9.0a alone; elsewhere a kernel that comes
- * here stops. Source: the PTX ISA, "Asynchronous Warpgroup Level Matrix Instructions".
+ * from shared memory while the threads go on. Compiled for compute capability 9.0a alone; elsewhere
+ * HAS_WARPGROUPS is 0 and kernels leave them out. Source: the PTX ISA, "Asynchronous Warpgroup Level Matrix
+ * Instructions".
  *
  * The order of a product: every thread's writes and landed copies, order_before_warpgroup, a barrier; warpgroup_begin,
  * the products, warpgroup_commit; warpgroup_wait before the sums are read or the operands are overwritten. */
