@@ -198,6 +198,17 @@ bool session_wait(struct session *session, size_t from, const char *text, int mi
     }
 }
 
+bool session_settle(struct session *session, int milliseconds)
+{
+    int64_t until = clock_milliseconds() + PATIENCE;
+    size_t before;
+    do {
+        before = session->output.length;
+        session_pump(session, milliseconds);
+    } while (session->output.length != before && clock_milliseconds() < until);
+    return session->output.length == before;
+}
+
 void session_forget(struct session *session)
 {
     /* The last bytes may be the beginning of a question. */

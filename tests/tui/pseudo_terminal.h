@@ -10,7 +10,10 @@
 #include <sys/types.h>
 #include <termios.h>
 
-enum { PATH_ROOM = 256 };
+enum {
+    PATH_ROOM = 256,
+    PATIENCE = 60000 /* milliseconds after which what must come is given up, on a machine busy with other things */
+};
 
 struct delayed {
     int64_t due; /* milliseconds */
@@ -46,6 +49,8 @@ void session_start_program(struct session *session, int rows, int columns, const
 void session_pump(struct session *session, int milliseconds);
 /* Until the output from byte `from` on holds `text`; false after `milliseconds`. */
 bool session_wait(struct session *session, size_t from, const char *text, int milliseconds);
+/* Reads on until nothing has come for `milliseconds`; false when that never was within PATIENCE. */
+bool session_settle(struct session *session, int milliseconds);
 /* Drops the output seen so far, for sessions too long to keep it. */
 void session_forget(struct session *session);
 void session_type(struct session *session, const char *keys);
