@@ -1,0 +1,117 @@
+/* What the files of the emulation share: a block of threads while it runs. */
+#ifndef ALIGNPROP_TESTS_CUDA_BLOCK_H
+#define ALIGNPROP_TESTS_CUDA_BLOCK_H
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <ucontext.h>
+
+#include "control.h"
+#include "device_types.h"
+#include "emulation.h"
+
+#include "emulated_warpgroup.h"
+
+namespace emulation
+{
+const int WARP = 32, WARPGROUP = 128;
+
+struct context {
+    ucontext_t state;
+    void *fake_stack;
+    void *stack;
+};
+
+enum wait_kind { RUNS, AT_BARRIER, IN_COLLECTIVE, ENDED };
+
+/* An asynchronous copy to shared memory. */
+struct copy {
+    char *to;
+    size_t bytes;
+    vector16 value;
+};
+
+struct fiber {
+    context self;
+    void *saved_stack;
+    wait_kind waits;
+    long generation;                       /* of the barrier or collective that it waits for */
+    std::vector<copy> open;                /* copies begun, */
+    std::vector<std::vector<copy>> groups; /* and those committed together */
+    /* Of its warpgroup: products open, committed and begun; and up to which write it has ordered its own before them.
+     */
+    std::vector<warpgroup_product> open_products;
+    std::vector<std::vector<warpgroup_product>> product_groups;
+    bool products_begun;
+    long products_issued, ordered_writes;
+};
+
+/* What the lanes of a warp bring to a collective and take from it; two, because a fast lane may bring its next value
+ * before a slow one has taken its last. */
+struct exchange_slot {
+    int kind;
+    unsigned char in[WARP][48], out[WARP][16];
+};
+
+struct warp {
+    int arrived;
+    long generation, epoch; /* epoch: advanced by what orders memory within the warp */
+    exchange_slot slot[2];
+};
+
+struct block {
+    std::vector<fiber> fibers;
+    std::vector<warp> warps;
+    std::unique_ptr<char[]> shared_storage;
+    char *shared;
+    size_t shared_bytes;
+    std::vector<std::vector<std::pair<uint64_t, uint64_t>>> warpgroup_products; /* descriptors in order of issue */
+    int alive, arrived;
+    long generation;  /* number of the last barrier */
+    long first_write; /* number of the last write before the block */
+    const std::function<void()> *body;
+    indices base;
+};
+
+/* The block that runs, of which `current` is the thread; NULL: none. */
+extern block *running;
+inline fiber &own_fiber()
+{
+    return running->fibers[(size_t)current.thread];
+}
+inline warp &own_warp()
+{
+    return running->warps[(size_t)current.thread / WARP];
+}
+/* Back to the scheduler, until what the thread waits for has come. */
+void switch_to_scheduler(bool ends);
+
+/* Gives a block its shared memory, full of NaN. */
+void shared_memory_begin(block &block, size_t bytes);
+/* The block's threads have met: what they do from here on comes after what they did before. */
+void shared_memory_barrier(block &block);
+/* False, and a fault: not inside the block's shared memory. */
+bool in_shared(const void *address, size_t bytes);
+/* A write to shared memory, counted over all blocks; thread -1: none. */
+struct last_write {
+    long number;
+    int thread;
+};
+/* This block's last write to the two bytes at `address`. */
+last_write last_write_to(const void *address);
+/* Number of the last write of all. */
+long write_number();
+
+/* Tells of a mistake of the kernel's; the first one's text is kept. */
+void fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
+extern emulation_counters counters;
+extern bool reversed_order, broken_warpgroups;
+} // namespace emulation
+
+#endif
