@@ -45,26 +45,34 @@ static int64_t visible_keys(const struct head *head, int64_t query)
     return head->causal && query + 1 < head->keys ? query + 1 : head->keys;
 }
 
-static double log_sum_exp(const struct head *head, const double *q, const double *k, int64_t visible)
+static double score(const struct head *head, const double *q, const double *k, int64_t key)
 {
-    double largest = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < visible; j++)
-        largest = fmax(largest, head->scale * dot(q, k + j * head->stride, head->width));
-    for (int64_t j = 0; j < visible; j++) sum += exp(head->scale * dot(q, k + j * head->stride, head->width) - largest);
-    return largest + log(sum);
+    return head->scale * dot(q, k + key * head->stride, head->width);
+}
+
+static double largest_score(const struct head *head, const double *q, const double *k, int64_t visible)
+{
+    double largest = -INFINITY;
+    for (int64_t j = 0; j < visible; j++) {
+        double own = score(head, q, k, j);
+        if (own > largest) largest = own;
+    }
+    return largest;
 }
 
 static void attend(const struct head *head, const double *q, const double *k, const double *v, double *o, double *lse)
 {
     for (int64_t i = 0; i < head->queries; i++, q += head->stride, o += head->stride) {
         int64_t visible = visible_keys(head, i);
-        double row_lse = log_sum_exp(head, q, k, visible);
+        double largest = largest_score(head, q, k, visible), sum = 0;
         memset(o, 0, (size_t)head->width * sizeof *o);
         for (int64_t j = 0; j < visible; j++) {
-            double probability = exp(head->scale * dot(q, k + j * head->stride, head->width) - row_lse);
-            add_scaled(o, probability, v + j * head->stride, head->width);
+            double share = exp(score(head, q, k, j) - largest);
+            sum += share;
+            add_scaled(o, share, v + j * head->stride, head->width);
         }
-        if (lse) lse[i] = row_lse;
+        for (int64_t at = 0; at < head->width; at++) o[at] /= sum;
+        if (lse) lse[i] = largest + log(sum);
     }
 }
 
@@ -96,7 +104,7 @@ static void attend_vjp(const struct head *head, const double *cotangent, const d
         double own = dot(cotangent + row, o + row, head->width);
         for (int64_t j = 0; j < visible_keys(head, i); j++) {
             int64_t key = j * head->stride;
-            double probability = exp(head->scale * dot(q + row, k + key, head->width) - lse[i]);
+            double probability = exp(score(head, q + row, k, j) - lse[i]);
             double ds = head->scale * probability * (dot(cotangent + row, v + key, head->width) - own);
             if (gradients.q) add_scaled(gradients.q + row, ds, k + key, head->width);
             if (gradients.k) add_scaled(gradients.k + key, ds, q + row, head->width);
