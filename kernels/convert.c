@@ -1,6 +1,6 @@
 #include "kernels/convert.h"
 
-#include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 static uint32_t bits_of(float value)
@@ -17,37 +17,68 @@ static float float_of(uint32_t bits)
     return value;
 }
 
+/* The four conversions of one number, here where every loop below can take them in. They choose between results by
+ * masks: a branch around arithmetic of floating type would keep the compiler from vectorising the loops. */
+
+static int32_t mask_if(bool condition)
+{
+    return -(int32_t)condition;
+}
+
 /* Exponent and mantissa moved to their place in fp32 are the number divided by 2^112 (the difference of the exponent
  * biases, 127 - 15); the product restores it, subnormals included. Infinity and NaN get the full exponent back. */
-float float_from_half(uint16_t half)
+static inline float widened_half(uint16_t half)
 {
-    uint32_t shifted = (uint32_t)(half & 0x7FFFu) << 13;
-    uint32_t magnitude = bits_of(float_of(shifted) * 0x1p112F);
-    if (shifted >= 0x0F800000u) magnitude = shifted | 0x7F800000u;
-    return float_of(magnitude | (uint32_t)(half & 0x8000u) << 16);
+    int32_t shifted = (half & 0x7FFF) << 13;
+    uint32_t magnitude = bits_of(float_of((uint32_t)shifted) * 0x1p112F);
+    uint32_t exponent = (uint32_t)mask_if(shifted >= 0x0F800000) & 0x7F800000u;
+    return float_of(magnitude | exponent | (uint32_t)(half & 0x8000u) << 16);
 }
 
-uint16_t half_from_float(float value)
+/* Beside 1/2, a number has 24 bits behind the point, as many as the subnormal halves: the sum rounds it to them. */
+static inline uint16_t rounded_to_half(float value)
 {
-    uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000u;
-    float magnitude = fabsf(value);
-    if (isnan(value)) return (uint16_t)(sign | 0x7E00u);
-    if (magnitude >= 65520.0F) return (uint16_t)(sign | 0x7C00u); /* rounds to infinity */
-    if (magnitude < 0x1p-14F) return (uint16_t)(sign | (uint32_t)lrintf(magnitude * 0x1p24F));
-    uint32_t rounded = (bits & 0x7FFFFFFFu) + 0xFFFu + (bits >> 13 & 1u);
-    return (uint16_t)(sign | ((rounded - (112u << 23)) >> 13));
+    const int32_t largest = 0x477FF000 /* 65520 */, smallest = 0x38800000 /* 2^-14 */, infinity = 0x7F800000;
+    uint32_t bits = bits_of(value);
+    int32_t magnitude = (int32_t)(bits & 0x7FFFFFFFu);
+    int32_t subnormal = (int32_t)(bits_of(float_of((uint32_t)magnitude) + 0.5F) - bits_of(0.5F));
+    int32_t normal = (magnitude + 0xFFF + (magnitude >> 13 & 1) - (112 << 23)) >> 13;
+    int32_t is_subnormal = mask_if(magnitude < smallest), is_infinite = mask_if(magnitude >= largest);
+    int32_t rounded = (subnormal & is_subnormal) | (normal & ~is_subnormal);
+    rounded = (0x7C00 & is_infinite) | (rounded & ~is_infinite) | (0x0200 & mask_if(magnitude > infinity));
+    return (uint16_t)((bits >> 16 & 0x8000u) | (uint32_t)rounded);
 }
 
-float float_from_bfloat16(uint16_t bits)
+static inline float widened_bfloat16(uint16_t bits)
 {
     return float_of((uint32_t)bits << 16);
 }
 
+static inline uint16_t rounded_to_bfloat16(float value)
+{
+    uint32_t bits = bits_of(value), rounded = bits + 0x7FFFu + (bits >> 16 & 1u);
+    uint32_t nan = (uint32_t)mask_if((int32_t)(bits & 0x7FFFFFFFu) > 0x7F800000);
+    return (uint16_t)(((bits | 0x400000u) & nan) >> 16 | (rounded & ~nan) >> 16);
+}
+
+float float_from_half(uint16_t bits)
+{
+    return widened_half(bits);
+}
+
+uint16_t half_from_float(float value)
+{
+    return rounded_to_half(value);
+}
+
+float float_from_bfloat16(uint16_t bits)
+{
+    return widened_bfloat16(bits);
+}
+
 uint16_t bfloat16_from_float(float value)
 {
-    uint32_t bits = bits_of(value);
-    if (isnan(value)) return (uint16_t)(bits >> 16 | 0x40u);
-    return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+    return rounded_to_bfloat16(value);
 }
 
 void convert_from_double(enum element_type type, void *to, const double *from, int64_t count)
@@ -55,23 +86,42 @@ void convert_from_double(enum element_type type, void *to, const double *from, i
     for (int64_t i = 0; i < count; i++) {
         switch (type) {
         case ELEMENT_F32: ((float *)to)[i] = (float)from[i]; break;
-        case ELEMENT_F16: ((uint16_t *)to)[i] = half_from_float((float)from[i]); break;
-        case ELEMENT_BF16: ((uint16_t *)to)[i] = bfloat16_from_float((float)from[i]); break;
+        case ELEMENT_F16: ((uint16_t *)to)[i] = rounded_to_half((float)from[i]); break;
+        case ELEMENT_BF16: ((uint16_t *)to)[i] = rounded_to_bfloat16((float)from[i]); break;
         case ELEMENT_F64: ((double *)to)[i] = from[i]; break;
         case ELEMENT_I32: ((int32_t *)to)[i] = (int32_t)from[i]; break;
         }
     }
 }
 
+enum { BLOCK = 256 };
+
+/* By blocks, so that the compiler can vectorise the loop and the target need not be aligned. */
+static void halves_from_float(enum element_type type, unsigned char *to, const float *from, int64_t count)
+{
+    uint16_t block[BLOCK];
+    for (int64_t start = 0; start < count; start += BLOCK) {
+        int64_t length = count - start < BLOCK ? count - start : BLOCK;
+        if (type == ELEMENT_F16)
+            for (int64_t i = 0; i < length; i++) block[i] = rounded_to_half(from[start + i]);
+        else
+            for (int64_t i = 0; i < length; i++) block[i] = rounded_to_bfloat16(from[start + i]);
+        memcpy(to + (size_t)start * sizeof block[0], block, (size_t)length * sizeof block[0]);
+    }
+}
+
 void convert_from_float(enum element_type type, void *to, const float *from, int64_t count)
 {
-    if (type == ELEMENT_F32) {
-        memcpy(to, from, (size_t)count * sizeof(float));
-        return;
-    }
-    for (int64_t i = 0; i < count; i++) {
-        double value = from[i];
-        convert_from_double(type, (char *)to + (size_t)i * element_size(type), &value, 1);
+    switch (type) {
+    case ELEMENT_F32: memcpy(to, from, (size_t)count * sizeof(float)); break;
+    case ELEMENT_F16:
+    case ELEMENT_BF16: halves_from_float(type, to, from, count); break;
+    case ELEMENT_F64:
+        for (int64_t i = 0; i < count; i++) ((double *)to)[i] = from[i];
+        break;
+    case ELEMENT_I32:
+        for (int64_t i = 0; i < count; i++) ((int32_t *)to)[i] = (int32_t)from[i];
+        break;
     }
 }
 
@@ -80,17 +130,15 @@ void convert_to_double(enum element_type type, double *to, const void *from, int
     for (int64_t i = 0; i < count; i++) {
         switch (type) {
         case ELEMENT_F32: to[i] = ((const float *)from)[i]; break;
-        case ELEMENT_F16: to[i] = float_from_half(((const uint16_t *)from)[i]); break;
-        case ELEMENT_BF16: to[i] = float_from_bfloat16(((const uint16_t *)from)[i]); break;
+        case ELEMENT_F16: to[i] = widened_half(((const uint16_t *)from)[i]); break;
+        case ELEMENT_BF16: to[i] = widened_bfloat16(((const uint16_t *)from)[i]); break;
         case ELEMENT_F64: to[i] = ((const double *)from)[i]; break;
         case ELEMENT_I32: to[i] = ((const int32_t *)from)[i]; break;
         }
     }
 }
 
-enum { BLOCK = 256 };
-
-/* Halves by blocks, so that the compiler can vectorise the loop and the source need not be aligned. */
+/* As halves_from_float. */
 static void halves_to_float(enum element_type type, float *to, const unsigned char *from, int64_t count)
 {
     uint16_t block[BLOCK];
@@ -98,9 +146,9 @@ static void halves_to_float(enum element_type type, float *to, const unsigned ch
         int64_t length = count - start < BLOCK ? count - start : BLOCK;
         memcpy(block, from + (size_t)start * sizeof block[0], (size_t)length * sizeof block[0]);
         if (type == ELEMENT_F16)
-            for (int64_t i = 0; i < length; i++) to[start + i] = float_from_half(block[i]);
+            for (int64_t i = 0; i < length; i++) to[start + i] = widened_half(block[i]);
         else
-            for (int64_t i = 0; i < length; i++) to[start + i] = float_from_bfloat16(block[i]);
+            for (int64_t i = 0; i < length; i++) to[start + i] = widened_bfloat16(block[i]);
     }
 }
 
@@ -116,5 +164,20 @@ void convert_to_float(enum element_type type, float *to, const void *from, int64
     case ELEMENT_I32:
         for (int64_t i = 0; i < count; i++) to[i] = (float)((const int32_t *)from)[i];
         break;
+    }
+}
+
+void convert_elements(enum element_type type, void *to, enum element_type from_type, const void *from, int64_t count)
+{
+    size_t size = element_size(type), from_size = element_size(from_type);
+    float block[BLOCK]; /* stays in the first-level cache */
+    if (type == from_type) {
+        memcpy(to, from, (size_t)count * size);
+        return;
+    }
+    for (int64_t start = 0; start < count; start += BLOCK) {
+        int64_t length = count - start < BLOCK ? count - start : BLOCK;
+        convert_to_float(from_type, block, (const char *)from + (size_t)start * from_size, length);
+        convert_from_float(type, (char *)to + (size_t)start * size, block, length);
     }
 }

@@ -10,6 +10,9 @@ void convert_from_float(enum element_type type, void *to, const float *from, int
 /* to[i] = from[i], where from holds `type`. */
 void convert_to_double(enum element_type type, double *to, const void *from, int64_t count);
 void convert_to_float(enum element_type type, float *to, const void *from, int64_t count);
+/* to[i] in `type` = from[i] in `from_type`, through fp32. `from` holds F32, F16 or BF16, at any alignment; or the two
+ * types are the same. */
+void convert_elements(enum element_type type, void *to, enum element_type from_type, const void *from, int64_t count);
 
 float float_from_half(uint16_t bits);
 uint16_t half_from_float(float value);

@@ -1,9 +1,11 @@
 #include "engine/graph/weights.h"
 
 #include "kernels/convert.h"
+#include "kernels/parallel.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct weight {
     char *name;
@@ -19,6 +21,24 @@ struct weight_set {
     int count, capacity;
     size_t bytes;
 };
+
+struct floats {
+    float *values;
+    int64_t count;
+};
+
+static status take_floats(void *context, enum element_type type, const void *elements)
+{
+    const struct floats *floats = context;
+    convert_to_float(type, floats->values, elements, floats->count);
+    return status_ok();
+}
+
+status weight_source_read(struct weight_source source, const char *name, const struct shape *shape, float *values)
+{
+    struct floats floats = {values, shape_elements(shape)};
+    return source.read(source.context, name, shape, (struct weight_sink){take_floats, &floats});
+}
 
 status weight_set_create(struct backend *backend, struct weight_source source, struct weight_set **set)
 {
@@ -41,20 +61,97 @@ void weight_set_destroy(struct weight_set *set)
     free(set);
 }
 
+/* What goes to the device at a time: as much as a backend copies without waiting, and little enough to stay in the
+ * processor's cache from the conversion to the copy. Each of a few threads converts one such chunk, then all are
+ * copied: one thread alone would convert a large model's weights for seconds. */
+enum { CHUNK_BYTES = 512 << 10, MOST_THREADS = 4 };
+
+/* One weight on its way to the device. */
+struct loading {
+    struct backend *backend;
+    enum element_type type, from_type;
+    int64_t count, at_once; /* elements in all and in a chunk */
+    char *memory;           /* the device's */
+    const char *elements;
+    struct parallel *threads;
+    int64_t first; /* of the chunks that are converted together */
+    char *chunks;  /* one a thread */
+};
+
+static int64_t chunks_of(const struct loading *loading)
+{
+    return (loading->count + loading->at_once - 1) / loading->at_once;
+}
+
+/* Elements of chunk `index`; fewer in the last one. */
+static int64_t chunk_length(const struct loading *loading, int64_t index)
+{
+    int64_t left = loading->count - index * loading->at_once;
+    return left < loading->at_once ? left : loading->at_once;
+}
+
+static void convert_chunks(void *context, int64_t begin, int64_t end, int thread)
+{
+    const struct loading *loading = context;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t index = loading->first + i;
+        const char *from = loading->elements + (size_t)(index * loading->at_once) * element_size(loading->from_type);
+        convert_elements(loading->type, loading->chunks + i * CHUNK_BYTES, loading->from_type, from,
+                         chunk_length(loading, index));
+    }
+}
+
+static status upload_chunks(const struct loading *loading, int64_t count)
+{
+    size_t size = element_size(loading->type);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t index = loading->first + i;
+        TRY(loading->backend->interface->upload(loading->backend, loading->memory + index * CHUNK_BYTES,
+                                                loading->chunks + i * CHUNK_BYTES,
+                                                (size_t)chunk_length(loading, index) * size));
+    }
+    return status_ok();
+}
+
+static status take_to_device(void *context, enum element_type type, const void *elements)
+{
+    struct loading *loading = context;
+    int64_t chunks = chunks_of(loading), at_once = parallel_threads(loading->threads);
+    loading->from_type = type;
+    loading->elements = elements;
+    for (loading->first = 0; loading->first < chunks; loading->first += at_once) {
+        int64_t left = chunks - loading->first, together = left < at_once ? left : at_once;
+        parallel_for(loading->threads, together, 1, convert_chunks, loading);
+        TRY(upload_chunks(loading, together));
+    }
+    return status_ok();
+}
+
+static int useful_threads(int64_t chunks)
+{
+    if (chunks <= 1) return 1; /* as for most tensors: nobody need be asked for the processors */
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t threads = chunks < MOST_THREADS ? chunks : MOST_THREADS;
+    return processors < threads ? (processors > 1 ? (int)processors : 1) : (int)threads;
+}
+
 static status load(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
                    void *memory)
 {
-    size_t count = (size_t)shape_elements(shape), bytes = count * element_size(type);
-    float *values = malloc(count * sizeof *values);
-    void *converted = type == ELEMENT_F32 ? values : malloc(bytes);
-    status result = values && converted ? set->source.read(set->source.context, name, shape, values)
-                                        : status_error(STATUS_NO_MEMORY, "no memory to read weight %s", name);
-    if (result.code == STATUS_OK) {
-        if (type != ELEMENT_F32) convert_from_float(type, converted, values, (int64_t)count);
-        result = set->backend->interface->upload(set->backend, memory, converted, bytes);
-    }
-    if (converted != (void *)values) free(converted);
-    free(values);
+    struct loading loading = {.backend = set->backend,
+                              .type = type,
+                              .count = shape_elements(shape),
+                              .at_once = (int64_t)(CHUNK_BYTES / element_size(type)),
+                              .memory = memory};
+    int threads = useful_threads(chunks_of(&loading));
+    TRY(parallel_create(threads, &loading.threads));
+    loading.chunks = malloc((size_t)threads * CHUNK_BYTES);
+    status result = loading.chunks ? set->source.read(set->source.context, name, shape,
+                                                      (struct weight_sink){take_to_device, &loading})
+                                   : status_error(STATUS_NO_MEMORY, "no memory to read weight %s", name);
+    free(loading.chunks);
+    parallel_destroy(loading.threads);
     return result;
 }
 

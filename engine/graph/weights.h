@@ -6,12 +6,21 @@
 
 #include "kernels/backend.h"
 
-struct weight_source {
-    /* Fills values[shape_elements(shape)] with tensor `name` converted to fp32. A missing tensor or another shape is
-     * STATUS_BAD_INPUT naming file, tensor, expected and found. */
-    status (*read)(void *context, const char *name, const struct shape *shape, float *values);
+/* Where a source puts a tensor: gets all its elements at once, as F32, F16 or BF16, at any alignment, valid during the
+ * call alone. Whoever wants another type converts on the way, without a copy of the whole tensor in between. */
+struct weight_sink {
+    status (*take)(void *context, enum element_type type, const void *elements);
     void *context;
 };
+
+struct weight_source {
+    /* Gives the shape_elements(shape) elements of tensor `name` to the sink and returns what that returned. A missing
+     * tensor or another shape is STATUS_BAD_INPUT naming file, tensor, expected and found. */
+    status (*read)(void *context, const char *name, const struct shape *shape, struct weight_sink sink);
+    void *context;
+};
+/* Tensor `name` as fp32: values[shape_elements(shape)]. */
+status weight_source_read(struct weight_source source, const char *name, const struct shape *shape, float *values);
 
 struct weight_set;
 /* `backend` must outlive the set; so must what `source` refers to. */

@@ -43,7 +43,7 @@ static status check_tensor(struct model_report *report, const char *path, const 
     if (!values) return status_error(STATUS_NO_MEMORY, "no memory to read tensor %s", tensor->name);
     report->tensors++;
     report->parameters += count;
-    if (good(report, weights.read(weights.context, tensor->name, &tensor->shape, values)))
+    if (good(report, weight_source_read(weights, tensor->name, &tensor->shape, values)))
         good(report, status_context(check_finite(tensor->name, values, count), "%s", path));
     free(values);
     return status_ok();

@@ -87,12 +87,21 @@ static void box_grid(int64_t side, float *values)
         }
 }
 
-static status read_weight(void *context, const char *name, const struct shape *shape, float *values)
+static status read_weight(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
 {
     struct owlvit_model *model = context;
-    if (strcmp(name, "box_bias") != 0) return tensor_files_read(model->pair.folder.weights, name, shape, values);
-    box_grid(clip_vision_patches(&model->pair.vision), values);
-    return status_ok();
+    if (strcmp(name, "box_bias") != 0) {
+        struct weight_source files = tensor_files_source(model->pair.folder.weights);
+        return files.read(files.context, name, shape, sink);
+    }
+    int64_t side = clip_vision_patches(&model->pair.vision);
+    float *grid = malloc((size_t)(4 * side * side) * sizeof *grid);
+    if (!grid)
+        return status_error(STATUS_NO_MEMORY, "no memory for the boxes of %lld patches", (long long)(side * side));
+    box_grid(side, grid);
+    status result = sink.take(sink.context, ELEMENT_F32, grid);
+    free(grid);
+    return result;
 }
 
 struct weight_source owlvit_model_weights(struct owlvit_model *model)

@@ -71,12 +71,12 @@ status part_weights_find(const struct part_weights *part, const char *name, cons
                         safetensors_shape_text((*entry)->rank, (*entry)->dimension, found, sizeof found), expected);
 }
 
-static status read_weight(void *context, const char *name, const struct shape *shape, float *values)
+static status read_weight(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
 {
     const struct part_weights *part = context;
     const struct safetensors_entry *entry;
     TRY(part_weights_find(part, name, shape, &entry));
-    TRY(status_context(safetensors_convert(entry, values), "%s", tensor_files_path(part->files)));
+    TRY(status_context(safetensors_give(entry, sink), "%s", tensor_files_path(part->files)));
     tensor_files_release(part->files, entry);
     return status_ok();
 }

@@ -312,6 +312,26 @@ status safetensors_convert(const struct safetensors_entry *entry, float *values)
     return status_ok();
 }
 
+static status give_as_float(const struct safetensors_entry *entry, struct weight_sink sink)
+{
+    float *values = malloc((size_t)entry->elements * sizeof *values + 1);
+    if (!values) return status_error(STATUS_NO_MEMORY, "no memory to read tensor %s", entry->name);
+    status result = safetensors_convert(entry, values);
+    if (result.code == STATUS_OK) result = sink.take(sink.context, ELEMENT_F32, values);
+    free(values);
+    return result;
+}
+
+status safetensors_give(const struct safetensors_entry *entry, struct weight_sink sink)
+{
+    switch (entry->type) {
+    case SAFETENSORS_F32: return sink.take(sink.context, ELEMENT_F32, entry->bytes);
+    case SAFETENSORS_F16: return sink.take(sink.context, ELEMENT_F16, entry->bytes);
+    case SAFETENSORS_BF16: return sink.take(sink.context, ELEMENT_BF16, entry->bytes);
+    default: return give_as_float(entry, sink);
+    }
+}
+
 void safetensors_release(const struct safetensors *file)
 {
     /* All of the mapping, not one tensor's range: a page fault maps its neighbours too. */
@@ -328,20 +348,31 @@ static bool same_shape(const struct safetensors_entry *entry, const struct shape
     return true;
 }
 
-static status read_entry(const char *path, const struct safetensors_entry *entry, const char *name,
-                         const struct shape *shape, float *values)
+static status find_entry(const struct safetensors *file, const char *name, const struct shape *shape,
+                         const struct safetensors_entry **entry)
 {
     char expected[200], found[200];
+    *entry = safetensors_find(file, name);
     safetensors_shape_text(shape->rank, shape->dimension, expected, sizeof expected);
-    if (!entry)
-        return status_error(STATUS_BAD_INPUT, "%s: has no tensor %s; expected one of shape %s", path, name, expected);
-    if (!same_shape(entry, shape))
-        return status_error(STATUS_BAD_INPUT, "%s: tensor %s has shape %s; expected %s", path, name,
-                            safetensors_shape_text(entry->rank, entry->dimension, found, sizeof found), expected);
-    return status_context(safetensors_convert(entry, values), "%s", path);
+    if (!*entry)
+        return status_error(STATUS_BAD_INPUT, "%s: has no tensor %s; expected one of shape %s", file->path, name,
+                            expected);
+    if (same_shape(*entry, shape)) return status_ok();
+    return status_error(STATUS_BAD_INPUT, "%s: tensor %s has shape %s; expected %s", file->path, name,
+                        safetensors_shape_text((*entry)->rank, (*entry)->dimension, found, sizeof found), expected);
 }
 
 status safetensors_read(const struct safetensors *file, const char *name, const struct shape *shape, float *values)
 {
-    return read_entry(file->path, safetensors_find(file, name), name, shape, values);
+    const struct safetensors_entry *entry;
+    TRY(find_entry(file, name, shape, &entry));
+    return status_context(safetensors_convert(entry, values), "%s", file->path);
+}
+
+status safetensors_read_to(const struct safetensors *file, const char *name, const struct shape *shape,
+                           struct weight_sink sink)
+{
+    const struct safetensors_entry *entry;
+    TRY(find_entry(file, name, shape, &entry));
+    return status_context(safetensors_give(entry, sink), "%s", file->path);
 }

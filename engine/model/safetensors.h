@@ -76,6 +76,8 @@ void safetensors_metadata_at(const struct safetensors *file, size_t index, const
 /* Converts an entry of any type but F8 to fp32: values[entry->elements]. 64-bit integers are rounded. STATUS_BAD_INPUT
  * for F8. */
 status safetensors_convert(const struct safetensors_entry *entry, float *values);
+/* Gives the entry's elements to `sink`: as they are in the file where it takes the type, else as fp32. */
+status safetensors_give(const struct safetensors_entry *entry, struct weight_sink sink);
 
 /* Says that what was read of the file's tensors will not be read again soon: a mapped file's pages then no longer count
  * as this process's memory. Reading them again stays possible. */
@@ -83,6 +85,9 @@ void safetensors_release(const struct safetensors *file);
 /* Finds `name`, checks that its shape is `shape` (rank 0 stands for one element) and converts to fp32.
  * STATUS_BAD_INPUT names file, tensor, expected and found. */
 status safetensors_read(const struct safetensors *file, const char *name, const struct shape *shape, float *values);
+/* As a weight source does. */
+status safetensors_read_to(const struct safetensors *file, const char *name, const struct shape *shape,
+                           struct weight_sink sink);
 
 /* "[320, 4, 3, 3]" into text, cut at `size`; returns text. */
 char *safetensors_shape_text(int rank, const int64_t *dimension, char *text, size_t size);
@@ -103,8 +108,6 @@ const struct safetensors_entry *tensor_files_entry_at(const struct tensor_files 
 const struct safetensors_entry *tensor_files_find(const struct tensor_files *files, const char *name);
 /* As safetensors_release, for the file of the entry. */
 void tensor_files_release(const struct tensor_files *files, const struct safetensors_entry *entry);
-/* As safetensors_read. */
-status tensor_files_read(const struct tensor_files *files, const char *name, const struct shape *shape, float *values);
 /* The files as a weight source (names as the file has them), valid while they are open. */
 struct weight_source tensor_files_source(struct tensor_files *files);
 

@@ -175,22 +175,18 @@ void tensor_files_release(const struct tensor_files *files, const struct safeten
     if (located) safetensors_release(located->shard);
 }
 
-status tensor_files_read(const struct tensor_files *files, const char *name, const struct shape *shape, float *values)
+static status read_from_files(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
 {
+    const struct tensor_files *files = context;
     const struct located_tensor *located = locate(files, name);
     if (located) {
-        TRY(safetensors_read(located->shard, name, shape, values));
+        TRY(safetensors_read_to(located->shard, name, shape, sink));
         safetensors_release(located->shard);
         return status_ok();
     }
     char expected[200];
     return status_error(STATUS_BAD_INPUT, "%s: has no tensor %s; expected one of shape %s", files->path, name,
                         safetensors_shape_text(shape->rank, shape->dimension, expected, sizeof expected));
-}
-
-static status read_from_files(void *context, const char *name, const struct shape *shape, float *values)
-{
-    return tensor_files_read(context, name, shape, values);
 }
 
 struct weight_source tensor_files_source(struct tensor_files *files)

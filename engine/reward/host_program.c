@@ -44,9 +44,9 @@ static status bind_tensors(struct host_program *run)
     return status_ok();
 }
 
-static status no_weights(void *context, const char *name, const struct shape *shape, float *values)
+static status no_weights(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
 {
-    (void)context, (void)shape, (void)values;
+    (void)context, (void)shape, (void)sink;
     return status_error(STATUS_FAILED, "there is no weight %s", name);
 }
 

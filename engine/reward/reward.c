@@ -109,7 +109,7 @@ static bool shapes_equal(const struct shape *a, const struct shape *b)
     return true;
 }
 
-static status read_weight(void *context, const char *name, const struct shape *shape, float *values)
+static status read_weight(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
 {
     const struct reward *reward = context;
     size_t prefix = strlen(reward->id);
@@ -120,12 +120,11 @@ static status read_weight(void *context, const char *name, const struct shape *s
     if (constant == NULL) {
         if (reward->model_weights.read == NULL)
             return status_error(STATUS_FAILED, "reward %s has no tensor %s", reward->id, own);
-        return reward->model_weights.read(reward->model_weights.context, own, shape, values);
+        return reward->model_weights.read(reward->model_weights.context, own, shape, sink);
     }
     if (!shapes_equal(&constant->shape, shape))
         return status_error(STATUS_FAILED, "the constant %s is asked for in another shape", name);
-    memcpy(values, constant->values, (size_t)shape_elements(shape) * sizeof *values);
-    return status_ok();
+    return sink.take(sink.context, ELEMENT_F32, constant->values);
 }
 
 struct weight_source reward_weights(struct reward *reward)

@@ -175,7 +175,7 @@ void objective_destroy(struct objective *objective)
 }
 
 /* Constants are prefixed with the reward's id: hands the request to the reward whose prefix it has. */
-static status read_weight(void *context, const char *name, const struct shape *shape, float *values)
+static status read_weight(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
 {
     const struct objective *objective = context;
     for (int i = 0; i < objective->reward_count; i++) {
@@ -183,7 +183,7 @@ static status read_weight(void *context, const char *name, const struct shape *s
         size_t length = strlen(id);
         struct weight_source source = reward_weights(objective->rewards[i]);
         if (source.read && strncmp(name, id, length) == 0 && name[length] == '/')
-            return source.read(source.context, name, shape, values);
+            return source.read(source.context, name, shape, sink);
     }
     return status_error(STATUS_FAILED, "rewards: no reward has weight %s", name);
 }

@@ -3,7 +3,7 @@
 #define ALIGNPROP_KERNELS_CPU_CPU_H
 
 #include "kernels/backend.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/parallel.h"
 
 struct onednn;
 struct cpu_kind;

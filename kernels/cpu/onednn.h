@@ -6,7 +6,7 @@
 #define ALIGNPROP_KERNELS_CPU_ONEDNN_H
 
 #include "kernels/backend.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/parallel.h"
 
 struct onednn;
 struct onednn_product;

@@ -111,7 +111,7 @@ long write_number();
 /* Tells of a mistake of the kernel's; the first one's text is kept. */
 void fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern emulation_counters counters;
-extern bool reversed_order, broken_warpgroups;
+extern bool reversed_order, broken_warpgroups, idle;
 } // namespace emulation
 
 #endif

@@ -10,6 +10,7 @@ namespace emulation
 {
 bool reversed_order = getenv("ALIGNPROP_EMULATION_REVERSED") != nullptr;
 bool broken_warpgroups;
+bool idle = getenv("ALIGNPROP_EMULATION_IDLE") != nullptr;
 emulation_counters counters;
 
 namespace
@@ -38,6 +39,11 @@ void emulation_reverse(bool reversed)
 void emulation_break_warpgroups(bool broken)
 {
     emulation::broken_warpgroups = broken;
+}
+
+bool emulation_is_idle(void)
+{
+    return emulation::idle;
 }
 
 struct emulation_counters emulation_count(void)

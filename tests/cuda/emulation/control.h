@@ -45,6 +45,9 @@ struct emulation_machine emulation_present_machine(void);
 void emulation_lose_device(long after, int error);
 /* The products of warpgroups are wrong from now on, or no longer. */
 void emulation_break_warpgroups(bool broken);
+/* Whether the environment variable ALIGNPROP_EMULATION_IDLE is set: then kernels, products of matrices and what writes
+ * to device memory do nothing, and what a run takes is the host's own time. */
+bool emulation_is_idle(void);
 /* Capture of a stream fails from now on, or no longer. */
 void emulation_refuse_capture(bool refuse);
 

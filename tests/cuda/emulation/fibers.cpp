@@ -216,7 +216,9 @@ void launch(dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream, st
               threads, shared_bytes);
         return;
     }
-    recorder_queue(stream, [=] { run_grid(grid, threads, shared_bytes, body); });
+    recorder_queue(stream, [=] {
+        if (!idle) run_grid(grid, threads, shared_bytes, body);
+    });
 }
 
 void barrier()

@@ -112,6 +112,7 @@ static void multiply(void *context)
     struct work *w = context;
     bool ta = w->description.transpose_a, tb = w->description.transpose_b;
     int64_t depth = ta ? w->a.rows : w->a.columns;
+    if (emulation_is_idle()) return;
     memset(w->workspace, 0xff, WORKSPACE_BYTES);
     for (int64_t item = 0; item < w->d.batch; item++)
         for (int64_t column = 0; column < w->d.columns; column++)

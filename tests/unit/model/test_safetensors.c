@@ -345,11 +345,11 @@ static void test_shards(void **state)
     const struct shape one = {1, {1}};
     float value;
     struct weight_source source = tensor_files_source(files);
-    assert_int_equal(source.read(source.context, "b", &one, &value).code, STATUS_OK);
+    assert_int_equal(weight_source_read(source, "b", &one, &value).code, STATUS_OK);
     assert_true(value == -1.5f);
-    result = source.read(source.context, "a", &one, &value);
+    result = weight_source_read(source, "a", &one, &value);
     assert_non_null(strstr(result.message, "1.safetensors: tensor a has shape [2]; expected [1]"));
-    result = source.read(source.context, "c", &one, &value);
+    result = weight_source_read(source, "c", &one, &value);
     assert_non_null(strstr(result.message, "has no tensor c"));
     tensor_files_close(files);
 

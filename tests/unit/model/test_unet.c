@@ -161,12 +161,8 @@ static const struct adapter_module *module_of_weight(const struct adapter_plan *
     return NULL;
 }
 
-static status read_merged(void *context, const char *name, const struct shape *shape, float *values)
+static void merge(const struct adapter_module *module, const struct shape *shape, float *values)
 {
-    const struct merging_source *source = context;
-    TRY(source->base.read(source->base.context, name, shape, values));
-    const struct adapter_module *module = module_of_weight(source->plan, name);
-    if (!module) return status_ok();
     char down[200], up[200];
     snprintf(down, sizeof down, "%s.lora_down", module->name);
     snprintf(up, sizeof up, "%s.lora_up", module->name);
@@ -178,7 +174,20 @@ static status read_merged(void *context, const char *name, const struct shape *s
                 sum += (double)factor_value(up, i * RANK + r) * (double)factor_value(down, r * width + j);
             values[i * width + j] += (float)(alpha / RANK * sum);
         }
-    return status_ok();
+}
+
+static status read_merged(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
+{
+    const struct merging_source *source = context;
+    const struct adapter_module *module = module_of_weight(source->plan, name);
+    if (!module) return source->base.read(source->base.context, name, shape, sink);
+    float *values = malloc((size_t)shape_elements(shape) * sizeof *values);
+    assert_non_null(values);
+    status result = weight_source_read(source->base, name, shape, values);
+    merge(module, shape, values);
+    if (result.code == STATUS_OK) result = sink.take(sink.context, ELEMENT_F32, values);
+    free(values);
+    return result;
 }
 
 struct unet_run {

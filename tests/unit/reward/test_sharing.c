@@ -40,14 +40,14 @@ static struct reward *create(struct reward_models *models, const struct asked_re
     return reward;
 }
 
-static status read_weight(void *context, const char *name, const struct shape *shape, float *values)
+static status read_weight(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
 {
     const struct pair *pair = context;
     for (int i = 0; i < PAIR; i++) {
         const char *id = reward_kind_of(pair->rewards[i])->name;
         struct weight_source source = reward_weights(pair->rewards[i]);
         if (strncmp(name, id, strlen(id)) == 0 && name[strlen(id)] == '/')
-            return source.read(source.context, name, shape, values);
+            return source.read(source.context, name, shape, sink);
     }
     return status_error(STATUS_FAILED, "nobody has %s", name);
 }

@@ -1,5 +1,6 @@
 #include "engine/tuning/appearance.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,6 +45,33 @@ static void a_boundary_is_counted_once_on_its_left_or_upper_side(void **state)
     assert_float_equal(looks.dark, 0.5, 1e-9);
 }
 
+/* Wider than what is measured at a time, and no multiple of it. */
+static void every_pixel_of_a_wide_picture_counts(void **state)
+{
+    (void)state;
+    enum { WIDTH = 700, HEIGHT = 3 };
+    static float picture[HEIGHT * WIDTH * 3], luma[HEIGHT + 1][WIDTH + 1];
+    double dark = 0, edges = 0, saturation = 0;
+    for (int i = 0; i < HEIGHT * WIDTH * 3; i++) picture[i] = (float)(i * 7919 % 997) / 997;
+    for (int i = 0; i < HEIGHT * WIDTH; i++) {
+        const float *p = picture + 3 * i;
+        luma[i / WIDTH][i % WIDTH] = 0.299F * p[0] + 0.587F * p[1] + 0.114F * p[2];
+        saturation += fmax(p[0], fmax(p[1], p[2])) - fmin(p[0], fmin(p[1], p[2]));
+    }
+    for (int y = 0; y < HEIGHT; y++) luma[y][WIDTH] = luma[y][WIDTH - 1];
+    for (int x = 0; x < WIDTH; x++) luma[HEIGHT][x] = luma[HEIGHT - 1][x];
+    for (int y = 0; y < HEIGHT; y++)
+        for (int x = 0; x < WIDTH; x++) {
+            dark += luma[y][x] < 0.1F;
+            edges += fabsf(luma[y][x + 1] - luma[y][x]) > 0.1F || fabsf(luma[y + 1][x] - luma[y][x]) > 0.1F;
+        }
+    struct appearance looks = appearance_measure(picture, HEIGHT, WIDTH);
+    assert_true(dark > 10 && edges > 10 && edges < HEIGHT * WIDTH);
+    assert_float_equal(looks.dark, dark / (HEIGHT * WIDTH), 1e-12);
+    assert_float_equal(looks.edges, edges / (HEIGHT * WIDTH), 1e-12);
+    assert_float_equal(looks.saturation, saturation / (HEIGHT * WIDTH), 1e-6);
+}
+
 static void green_counts_most_in_the_luma(void **state)
 {
     (void)state;
@@ -85,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flat_ground_has_no_edges),
         cmocka_unit_test(a_boundary_is_counted_once_on_its_left_or_upper_side),
+        cmocka_unit_test(every_pixel_of_a_wide_picture_counts),
         cmocka_unit_test(green_counts_most_in_the_luma),
         cmocka_unit_test(diversity_is_the_mean_difference_of_pairs),
         cmocka_unit_test(a_thumbnail_holds_the_mean_of_each_field),

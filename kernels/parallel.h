@@ -1,7 +1,7 @@
-/* Threads of the CPU backend: a loop cut into one contiguous part a thread, always the same cut, so that results
+/* Threads of the host: a loop cut into one contiguous part a thread, always the same cut, so that results
  * depend on the number of threads alone. */
-#ifndef ALIGNPROP_KERNELS_CPU_PARALLEL_H
-#define ALIGNPROP_KERNELS_CPU_PARALLEL_H
+#ifndef ALIGNPROP_KERNELS_PARALLEL_H
+#define ALIGNPROP_KERNELS_PARALLEL_H
 
 #include <stdint.h>
 
