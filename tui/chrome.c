@@ -325,7 +325,7 @@ static int help_rows(const struct studio *studio)
 {
     int total = 0, rows = 0;
     const struct screen_command *all = screen_commands(&total);
-    for (int index = 0; index < total; index++) rows += (all[index].screens >> studio->screen) & 1;
+    for (int index = 0; index < total; index++) rows += screen_command_listed(&all[index], studio->screen);
     return rows;
 }
 
@@ -367,7 +367,7 @@ static void draw_help(struct studio *studio, struct area area)
     if (studio->help_top > most) studio->help_top = most;
     if (studio->help_top < 0) studio->help_top = 0;
     for (int index = 0; index < total; index++) {
-        if (!(all[index].screens & (1u << studio->screen))) continue;
+        if (!screen_command_listed(&all[index], studio->screen)) continue;
         int place = row++ - studio->help_top;
         if (place < 0 || place >= room) continue;
         draw_text(inside.row + used + place, inside.column, 15, STYLE_KEY, all[index].keys);

@@ -39,6 +39,7 @@ static const struct screen_command table[] = {
     {COMMAND_SAVE_PRESET, "save as preset", "S", "save preset", "keep these settings under a name", ON(EDIT)},
     /* timeline, grid, compare, mixer */
     {COMMAND_LEFT, "earlier", "Left h", "scrub", "the step before", ON(TIMELINE)},
+    {COMMAND_RIGHT, "later", "Right l", NULL, "the step after", ON(TIMELINE)},
     {COMMAND_NEXT_PICTURE, "next picture", "n Down j", "next prompt", "the next prompt and seed", ON(TIMELINE)},
     {COMMAND_OPEN, "enlarge", "Enter", "enlarge", "this picture over the whole screen, and back",
      ON(GRID) | ON(TIMELINE)},
@@ -54,11 +55,11 @@ static const struct screen_command table[] = {
     {COMMAND_PAUSE, "pause or continue", "p", "pause", "pause after this step, or go on", RUNNING},
     {COMMAND_SAMPLE_NOW, "sample now", "s", "sample", "pictures of the held-out prompts after this step",
      RUNNING & ~ON(REWARDS)},
-    {COMMAND_SWAP, "base or tuned", "b", "base/tuned", "the base model's picture of the same seed in the same place",
+    {COMMAND_SWAP, "base or tuned", "b", "base/tuned", "the base model's picture of the same seed, and back",
      ON(TUNE) | ON(TIMELINE)},
     {COMMAND_NEXT_PICTURE, "next picture", "n", "next", "the next prompt and seed", ON(TUNE)},
-    {COMMAND_PICTURE_SET, "which pictures", "v", "pictures",
-     "overview, held-out pictures, the training batch by rank, or the denoising", ON(TUNE)},
+    {COMMAND_PICTURE_SET, "which pictures", "v", "pictures", "overview, held-out, training batch by rank, or denoising",
+     ON(TUNE)},
     {COMMAND_SIDE_BY_SIDE, "side by side", "B", NULL, "base and tuned picture beside each other", ON(TUNE)},
     {COMMAND_MUTE, "mute", "x", "mute", "weight 0, and back", ON(TUNE) | ON(MIXER)},
     {COMMAND_SOLO, "solo", "o", NULL, "only this one counts, and back", ON(TUNE) | ON(MIXER)},
@@ -68,14 +69,14 @@ static const struct screen_command table[] = {
     {COMMAND_ROLLBACK, "roll back", "R", NULL, "go back to a checkpoint", RUNNING},
     {COMMAND_STOP, "stop and save", "X", "stop", "save, then end the run", RUNNING},
     {COMMAND_BRANCH, "new run from this checkpoint", "N", "new run",
-     "begin another run with the newest checkpoint's adapter, under other settings", RUNNING | ON(PROMPTS) | ON(EDIT)},
+     "another run from the newest checkpoint, other settings", RUNNING | ON(PROMPTS) | ON(EDIT)},
     {COMMAND_RESUME, "resume the run", "r", "resume", "go on from the newest checkpoint, when the run has ended",
      ON(TUNE)},
-    {COMMAND_EDIT, "settings of the run", "e", "settings", "every setting of this run; those that are fixed are locked",
+    {COMMAND_EDIT, "settings of the run", "e", "settings", "every setting of this run; fixed ones are locked",
      ON(TUNE)},
-    {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep the settings of this run, as they are now, as a preset",
+    {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep this run's settings as they are now as a preset",
      ON(TUNE)},
-    {COMMAND_EXPORT, "export the adapter", "E", "export", "the newest adapter of this run as a file for other programs",
+    {COMMAND_EXPORT, "export the adapter", "E", "export", "this run's newest adapter as a file for other programs",
      ON(TUNE) | ON(RUNS)},
     {COMMAND_ENLARGE, "enlarge", "Enter z", NULL, "this pane over the whole screen, and back", ON(TUNE)},
     /* rewards, prompts */
@@ -173,6 +174,24 @@ static bool has_token(const char *keys, const char *token)
         if (*at == ' ') at++;
         if (strncmp(at, token, length) == 0 && (at[length] == ' ' || at[length] == 0)) return true;
     }
+    return false;
+}
+
+/* Whether a row before `end` has the key on this screen. */
+static bool is_bound_before(size_t end, enum screen_id screen, const char *token)
+{
+    for (size_t index = 0; index < end; index++)
+        if ((table[index].screens & (1u << screen)) && has_token(table[index].keys, token)) return true;
+    return false;
+}
+
+bool screen_command_listed(const struct screen_command *command, enum screen_id screen)
+{
+    char keys[40], *rest = keys;
+    if (!(command->screens & (1u << screen))) return false;
+    snprintf(keys, sizeof keys, "%s", command->keys);
+    for (char *token; (token = strsep(&rest, " ")) != NULL;)
+        if (!is_bound_before((size_t)(command - table), screen, token)) return true;
     return false;
 }
 

@@ -101,6 +101,9 @@ const struct screen_command *screen_commands(int *count);
 /* The command that the key is bound to on that screen; COMMAND_NONE when it is bound to none. */
 enum command_id command_of_key(enum screen_id screen, const struct input_event *event);
 const struct screen_command *screen_command_find(enum command_id id, enum screen_id screen);
+/* Whether the row of screen_commands() has a key on that screen that no row before it has taken: what its help lists.
+ */
+bool screen_command_listed(const struct screen_command *command, enum screen_id screen);
 /* The first of the command's keys as the footer shows it: "Enter", "^L", an arrow. */
 const char *command_key_text(const struct screen_command *command, char *text, int size);
 /* The name of a key's token for an event; fills `text`. */

@@ -314,6 +314,32 @@ static void complaint_09_one_table_for_keys_and_words(void **state)
     }
 }
 
+static int rows_listed(enum screen_id screen, const char *keys)
+{
+    int count = 0, listed = 0;
+    const struct screen_command *all = screen_commands(&count);
+    for (int index = 0; index < count; index++)
+        listed += strcmp(all[index].keys, keys) == 0 && screen_command_listed(&all[index], screen);
+    return listed;
+}
+
+/* The help of a screen says one thing of each key, and all of it in 80 columns. */
+static void help_says_one_thing_of_a_key(void **state)
+{
+    (void)state;
+    enum { HELP_COLUMNS = 56 };
+    int count = 0;
+    const struct screen_command *all = screen_commands(&count);
+    for (int index = 0; index < count; index++)
+        if (strlen(all[index].help) > HELP_COLUMNS) fail_msg("\"%s\" is cut at 80 columns", all[index].help);
+    for (int screen = 0; screen < SCREEN_COUNT; screen++) {
+        assert_int_equal(rows_listed((enum screen_id)screen, "Left h"), 1);
+        assert_int_equal(rows_listed((enum screen_id)screen, "Right l"), 1);
+    }
+    assert_int_equal(rows_listed(SCREEN_TIMELINE, "Down j"), 0); /* the next prompt's */
+    assert_int_equal(rows_listed(SCREEN_GRID, "Down j"), 1);
+}
+
 static void complaint_07_no_function_key_is_needed(void **state)
 {
     (void)state;
@@ -355,6 +381,7 @@ int main(void)
         cmocka_unit_test(capital_letters_are_coarse_steps),
         cmocka_unit_test(complaint_09_one_table_for_keys_and_words),
         cmocka_unit_test(complaint_07_no_function_key_is_needed),
+        cmocka_unit_test(help_says_one_thing_of_a_key),
         cmocka_unit_test(the_palette_finds_by_a_few_letters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
