@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Threads wait for each other in two ways: for SPINS turns they look (the next loop mostly begins within a
  * microsecond), then they sleep, so that a thread whose core does other work is not kept from it by one that waits for
@@ -149,6 +150,12 @@ void parallel_destroy(struct parallel *parallel)
     pthread_mutex_destroy(&parallel->mutex);
     free(parallel->workers);
     free(parallel);
+}
+
+int parallel_useful(int most)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return processors < 1 ? 1 : processors < most ? (int)processors : most;
 }
 
 int parallel_threads(const struct parallel *parallel)

@@ -12,6 +12,8 @@ struct parallel;
 /* Works on items begin..end-1; `thread` is 0..threads-1 and never the same in two bodies that run at once. */
 typedef void (*parallel_body)(void *context, int64_t begin, int64_t end, int thread);
 
+/* `most`, or as many threads as there are processors, where those are fewer. */
+int parallel_useful(int most);
 /* threads: at least 1. */
 status parallel_create(int threads, struct parallel **parallel);
 void parallel_destroy(struct parallel *parallel);

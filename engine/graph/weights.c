@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct weight {
     char *name;
@@ -128,14 +127,6 @@ static status take_to_device(void *context, enum element_type type, const void *
     return status_ok();
 }
 
-static int useful_threads(int64_t chunks)
-{
-    if (chunks <= 1) return 1; /* as for most tensors: nobody need be asked for the processors */
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t threads = chunks < MOST_THREADS ? chunks : MOST_THREADS;
-    return processors < threads ? (processors > 1 ? (int)processors : 1) : (int)threads;
-}
-
 static status load(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
                    void *memory)
 {
@@ -144,7 +135,9 @@ static status load(struct weight_set *set, const char *name, const struct shape 
                               .count = shape_elements(shape),
                               .at_once = (int64_t)(CHUNK_BYTES / element_size(type)),
                               .memory = memory};
-    int threads = useful_threads(chunks_of(&loading));
+    int64_t chunks = chunks_of(&loading);
+    /* Most tensors are one chunk: nobody need be asked for the processors. */
+    int threads = chunks > 1 ? parallel_useful(chunks < MOST_THREADS ? (int)chunks : MOST_THREADS) : 1;
     TRY(parallel_create(threads, &loading.threads));
     loading.chunks = malloc((size_t)threads * CHUNK_BYTES);
     status result = loading.chunks ? set->source.read(set->source.context, name, shape,

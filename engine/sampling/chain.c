@@ -309,6 +309,7 @@ void chain_destroy(struct chain *chain)
     }
     free(chain->cache);
     free(chain->parameter_offset);
+    free(chain->host_gradients);
     free(chain->merged_offset);
     adapter_plan_clear(&chain->modules);
     schedule_clear(&chain->schedule);

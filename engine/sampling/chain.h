@@ -71,6 +71,7 @@ int chain_parameter_count(const struct chain *chain);
 const char *chain_parameter_name(const struct chain *chain, int index);
 struct shape chain_parameter_shape(const struct chain *chain, int index);
 status chain_write_parameter(struct chain *chain, int index, const double *values);
+status chain_write_parameter_floats(struct chain *chain, int index, const float *values);
 status chain_read_gradient(struct chain *chain, int index, double *values);
 /* All of them with one wait for the device: values[i] receives parameter i's, as floats. */
 status chain_read_gradients(struct chain *chain, float *const *values);

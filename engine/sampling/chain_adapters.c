@@ -68,6 +68,14 @@ status chain_write_parameter(struct chain *chain, int index, const double *value
                                  shape_elements(&shape));
 }
 
+status chain_write_parameter_floats(struct chain *chain, int index, const float *values)
+{
+    struct shape shape = chain_parameter_shape(chain, index);
+    TRY(chain_close_step(chain));
+    return transfer_write(chain->backend, chain_exact(chain), parameter_at(chain, index), values,
+                          shape_elements(&shape));
+}
+
 status chain_read_gradient(struct chain *chain, int index, double *values)
 {
     struct shape shape = chain_parameter_shape(chain, index);
@@ -80,16 +88,14 @@ status chain_read_gradients(struct chain *chain, float *const *values)
 {
     struct backend *backend = chain->backend;
     TRY(chain_settle(chain));
-    char *copy = malloc(chain->parameter_bytes);
-    if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for the adapter's gradient");
-    status result = backend->interface->download(backend, copy, chain_at(chain, chain->layout.parameter_gradients),
-                                                 chain->parameter_bytes);
-    for (int i = 0; i < chain_parameter_count(chain) && result.code == STATUS_OK; i++) {
+    TRY(backend->interface->download(backend, chain->host_gradients, chain_at(chain, chain->layout.parameter_gradients),
+                                     chain->parameter_bytes));
+    for (int i = 0; i < chain_parameter_count(chain); i++) {
         struct shape shape = chain_parameter_shape(chain, i);
-        convert_to_float(chain_exact(chain), values[i], copy + chain->parameter_offset[i], shape_elements(&shape));
+        convert_to_float(chain_exact(chain), values[i], chain->host_gradients + chain->parameter_offset[i],
+                         shape_elements(&shape));
     }
-    free(copy);
-    return result;
+    return status_ok();
 }
 
 status chain_clear_gradients(struct chain *chain)
@@ -102,6 +108,8 @@ status chain_clear_gradients(struct chain *chain)
 
 static status bind_parameters(struct chain *chain)
 {
+    chain->host_gradients = malloc(chain->parameter_bytes);
+    if (!chain->host_gradients) return status_error(STATUS_NO_MEMORY, "no memory for the adapter's gradient");
     for (int i = 0; i < chain_parameter_count(chain); i++) {
         char name[200];
         TRY(program_bind(chain->kept.program, parameter_tensor(chain, i), parameter_at(chain, i)));

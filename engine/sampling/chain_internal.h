@@ -62,6 +62,7 @@ struct chain {
     size_t *parameter_offset; /* by parameter, from layout.parameters; gradients lie alike */
     size_t *merged_offset;    /* by module, from layout.merged */
     size_t parameter_bytes, merged_bytes;
+    char *host_gradients; /* the device's, all at once; NULL where nothing is trained */
 
     struct weight_set *text_weights, *unet_weights, *decoder_weights;
     struct program_sizes extra;

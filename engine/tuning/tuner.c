@@ -186,16 +186,56 @@ static status run_batch(struct tuner *tuner, int micro, struct truncation trunca
     return status_ok();
 }
 
+/* In sums that do not wait for each other. */
+static double sum_of_squares(const float *values, int64_t count)
+{
+    enum { LANES = 8 };
+    double sum[LANES] = {0}, total = 0.0;
+    int64_t whole = count / LANES * LANES;
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int lane = 0; lane < LANES; lane++) sum[lane] += (double)values[i + lane] * values[i + lane];
+    for (int64_t i = whole; i < count; i++) sum[i - whole] += (double)values[i] * values[i];
+    for (int lane = 0; lane < LANES; lane++) total += sum[lane];
+    return total;
+}
+
+static void square_gradients(void *context, int64_t begin, int64_t end, int thread)
+{
+    const struct tuner *tuner = context;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++) {
+        struct parameter *p = &tuner->parameters[i];
+        p->gradient_square = sum_of_squares(p->gradient, p->count);
+    }
+}
+
+/* Each parameter's squares are summed by one thread, and these sums in order: the same bits with any number of threads.
+ */
 static status read_gradients(struct tuner *tuner, double *norm)
 {
-    TRY(chain_read_gradients(tuner->chain, tuner->gradients));
     double squares = 0.0;
-    for (int i = 0; i < tuner->parameter_count; i++) {
-        const struct parameter *p = &tuner->parameters[i];
-        for (int64_t e = 0; e < p->count; e++) squares += (double)p->gradient[e] * p->gradient[e];
-    }
+    TRY(chain_read_gradients(tuner->chain, tuner->gradients));
+    parallel_for(tuner->threads, tuner->parameter_count, 1, square_gradients, tuner);
+    for (int i = 0; i < tuner->parameter_count; i++) squares += tuner->parameters[i].gradient_square;
     *norm = sqrt(squares);
     return status_ok();
+}
+
+struct update {
+    const struct tuner *tuner;
+    struct optimizer_settings settings;
+    double scale; /* of the gradients */
+};
+
+static void update_parameters(void *context, int64_t begin, int64_t end, int thread)
+{
+    const struct update *update = context;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++) {
+        struct parameter *p = &update->tuner->parameters[i];
+        optimizer_step(&update->settings, update->tuner->updates, update->scale, p->values, p->first, p->second,
+                       p->gradient, p->count);
+    }
 }
 
 /* Gradients to the host, their norm, and AdamW; nothing is changed when the norm is not finite. */
@@ -207,13 +247,10 @@ static status optimize(struct tuner *tuner, struct step_report *report)
     /* As torch's clip_grad_norm_: scaled by clip / (norm + 1e-6) when that is below 1. */
     double scale = fmin(1.0, tuner->clip / (report->gradient_norm + 1e-6));
     const struct preset *preset = tuner->preset;
-    struct optimizer_settings settings = {tuner->learning_rate, preset->beta1, preset->beta2, preset->epsilon,
-                                          preset->weight_decay};
+    struct update update = {
+        tuner, {tuner->learning_rate, preset->beta1, preset->beta2, preset->epsilon, preset->weight_decay}, scale};
     tuner->updates++;
-    for (int i = 0; i < tuner->parameter_count; i++) {
-        struct parameter *p = &tuner->parameters[i];
-        optimizer_step(&settings, tuner->updates, scale, p->values, p->first, p->second, p->gradient, p->count);
-    }
+    parallel_for(tuner->threads, tuner->parameter_count, 1, update_parameters, &update);
     return status_ok();
 }
 

@@ -2,9 +2,11 @@
 #ifndef ALIGNPROP_TUNING_TUNER_INTERNAL_H
 #define ALIGNPROP_TUNING_TUNER_INTERNAL_H
 
+#include "engine/tuning/adapter_norm.h"
 #include "engine/tuning/objective.h"
 #include "engine/tuning/optimizer.h"
 #include "engine/tuning/tuner.h"
+#include "kernels/parallel.h"
 
 /* One adapter factor on the host; the device holds a copy of `values`. */
 struct parameter {
@@ -12,6 +14,7 @@ struct parameter {
     struct shape shape;
     int64_t count;
     float *values, *gradient, *first, *second;
+    double gradient_square; /* sum of the gradient's squares */
 };
 
 struct tuner {
@@ -35,8 +38,10 @@ struct tuner {
 
     struct parameter *parameters;
     int parameter_count;
-    float **gradients; /* of the parameters, in their order */
-    double *exchange;  /* the largest factor, for transfers */
+    float **gradients;        /* of the parameters, in their order */
+    struct parallel *threads; /* of the host, for what it computes over the parameters */
+    struct adapter_norm *norm;
+    struct module_factors *modules; /* the values of each pair of parameters */
 
     const char **prompts;
     uint64_t *seeds, *numbers, *renoise_numbers;

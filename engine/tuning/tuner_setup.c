@@ -126,6 +126,23 @@ static status create_parameter(struct tuner *tuner, int index)
     return status_ok();
 }
 
+/* Beyond, memory is the limit. */
+enum { MOST_THREADS = 4 };
+
+/* Parameters come in pairs: a module's down factor [rank, inputs] and its up factor [outputs, rank]. */
+static status create_norm(struct tuner *tuner)
+{
+    int modules = tuner->parameter_count / 2, rank = tuner->preset->rank;
+    tuner->modules = calloc((size_t)modules + 1, sizeof *tuner->modules);
+    if (!tuner->modules) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
+    for (int i = 0; i < modules; i++) {
+        const struct parameter *down = &tuner->parameters[2 * i], *up = down + 1;
+        tuner->modules[i] = (struct module_factors){down->values, up->values, down->count / rank, up->count / rank};
+    }
+    TRY(parallel_create(parallel_useful(MOST_THREADS), &tuner->threads));
+    return adapter_norm_create(tuner->threads, rank, modules, &tuner->norm);
+}
+
 static status create_parameters(struct tuner *tuner)
 {
     tuner->parameter_count = chain_parameter_count(tuner->chain);
@@ -134,15 +151,11 @@ static status create_parameters(struct tuner *tuner)
     tuner->parameters = calloc((size_t)tuner->parameter_count, sizeof *tuner->parameters);
     tuner->gradients = calloc((size_t)tuner->parameter_count, sizeof *tuner->gradients);
     if (!tuner->parameters || !tuner->gradients) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
-    int64_t largest = 1;
     for (int i = 0; i < tuner->parameter_count; i++) {
         TRY(create_parameter(tuner, i));
         tuner->gradients[i] = tuner->parameters[i].gradient;
-        if (tuner->parameters[i].count > largest) largest = tuner->parameters[i].count;
     }
-    tuner->exchange = calloc((size_t)largest, sizeof *tuner->exchange);
-    if (!tuner->exchange) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
-    return status_ok();
+    return create_norm(tuner);
 }
 
 static status create_host_buffers(struct tuner *tuner)
@@ -245,7 +258,9 @@ void tuner_destroy(struct tuner *tuner)
     }
     free(tuner->parameters);
     free(tuner->gradients);
-    free(tuner->exchange);
+    free(tuner->modules);
+    adapter_norm_destroy(tuner->norm);
+    if (tuner->threads) parallel_destroy(tuner->threads);
     free(tuner->prompts);
     free(tuner->seeds);
     free(tuner->numbers);
@@ -300,9 +315,7 @@ status tuner_check_memory(const struct tuner *tuner)
 
 status tuner_write_parameter(struct tuner *tuner, int index)
 {
-    const struct parameter *p = &tuner->parameters[index];
-    for (int64_t i = 0; i < p->count; i++) tuner->exchange[i] = p->values[i];
-    return chain_write_parameter(tuner->chain, index, tuner->exchange);
+    return chain_write_parameter_floats(tuner->chain, index, tuner->parameters[index].values);
 }
 
 /* Before the arenas, so that the text encoders' weights are gone when these are allocated. */

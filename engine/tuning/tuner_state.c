@@ -146,27 +146,7 @@ status tuner_restore(struct tuner *tuner, const char *json,
     return status_ok();
 }
 
-/* |up down|^2 = sum of (up^T up) * (down down^T), element by element: small matrices of rank x rank. */
-static double product_norm_squared(const struct parameter *down, const struct parameter *up, int rank)
-{
-    int64_t columns = down->count / rank, rows = up->count / rank;
-    double sum = 0.0;
-    for (int a = 0; a < rank; a++) {
-        for (int b = 0; b < rank; b++) {
-            double left = 0.0, right = 0.0;
-            for (int64_t i = 0; i < rows; i++) left += (double)up->values[i * rank + a] * up->values[i * rank + b];
-            for (int64_t i = 0; i < columns; i++)
-                right += (double)down->values[a * columns + i] * down->values[b * columns + i];
-            sum += left * right;
-        }
-    }
-    return sum;
-}
-
 double tuner_adapter_norm(const struct tuner *tuner)
 {
-    double scale = tuner->preset->alpha / tuner->preset->rank, sum = 0.0;
-    for (int i = 0; i + 1 < tuner->parameter_count; i += 2)
-        sum += product_norm_squared(&tuner->parameters[i], &tuner->parameters[i + 1], tuner->preset->rank);
-    return scale * sqrt(sum > 0.0 ? sum : 0.0);
+    return tuner->preset->alpha / tuner->preset->rank * adapter_norm_measure(tuner->norm, tuner->modules);
 }
