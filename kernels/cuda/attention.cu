@@ -190,11 +190,7 @@ wide_attention_kernel(struct attention attention, struct attention_arrays arrays
         if (is_value) part_row += rows;
     };
     auto next = [&]() {
-        copy_async_wait<0>();
-        synchronize_block();
-        int present = other_stage;
-        other_stage = stage;
-        stage = present;
+        int present = take_stage(stage, other_stage);
         if (part_row < end) request();
         return shared_memory<uint16_t>(present);
     };

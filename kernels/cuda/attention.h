@@ -205,6 +205,18 @@ DEVICE void copy_chunk(shared_array<uint16_t> to, const struct head_rows &from, 
         copy_async(to, (row + down) * tile<CHUNK>::pitch + column, place + down * from.step, down < left);
 }
 
+/* What was asked for has come to the other stage, and every thread has done with this one: they change places. Returns
+ * where the one that has come lies in shared memory. */
+DEVICE int take_stage(int &stage, int &other_stage)
+{
+    copy_async_wait<0>();
+    synchronize_block();
+    int present = other_stage;
+    other_stage = stage;
+    stage = present;
+    return present;
+}
+
 /* scores[16 rows, 8 blocks] += own[16 rows] stream[8 blocks rows]^T over the columns of a chunk */
 template <class Format, int blocks>
 DEVICE void add_chunk_scores(float scores[1][blocks][4], shared_array<uint16_t> own, shared_array<uint16_t> stream)

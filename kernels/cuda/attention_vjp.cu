@@ -218,11 +218,7 @@ wide_attention_vjp_kernel(struct attention attention, struct attention_arrays ar
         if (++part == parts) part = 0, part_row += rows;
     };
     auto next = [&]() {
-        copy_async_wait<0>();
-        synchronize_block();
-        int present = other_stage;
-        other_stage = stage;
-        stage = present;
+        int present = take_stage(stage, other_stage);
         if (part_row < block_reach.end) request();
         return from_row<CHUNK>(shared_memory<uint16_t>(present), 8 * blocks * group);
     };

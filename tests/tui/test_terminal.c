@@ -25,13 +25,6 @@ static bool same_settings(const struct session *session)
            memcmp(now.c_cc, session->before.c_cc, sizeof now.c_cc) == 0;
 }
 
-/* Timings do not decide the suite, where other programs may take the processor: what is held to with STRICT=1 is
- * otherwise only printed, and must come at all. */
-static int bar(int milliseconds)
-{
-    return getenv("STRICT") ? milliseconds : PATIENCE;
-}
-
 /* The last thing said about the screen is to leave it and to show the cursor. */
 static bool screen_is_left(const struct session *session)
 {
@@ -69,10 +62,10 @@ static void complaint_04_a_silent_terminal_gets_its_screen_at_once(void **state)
     session.silent = true;
     int64_t start = clock_milliseconds();
     session_start_studio(&session, 24, 80, false, "xterm-256color");
-    assert_true(session_wait(&session, 0, "Start from a preset", bar(2000)));
+    assert_true(session_wait(&session, 0, "Start from a preset", 2000));
     printf("first screen after %d ms\n", (int)(clock_milliseconds() - start));
     session_type(&session, "\003");
-    int result = session_end(&session, PATIENCE);
+    int result = session_end(&session, 3000);
     assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
     assert_true(same_settings(&session));
     assert_true(screen_is_left(&session));
@@ -108,7 +101,7 @@ static void complaint_05_late_replies_reach_neither_field_nor_shell(void **state
         session_pump(&session, 100);
     assert_true(session_requested(&session, "\"name\":\"good park dog\""));
     session_type(&session, "q");
-    int result = session_end(&session, PATIENCE);
+    int result = session_end(&session, 4000);
     assert_true(WIFEXITED(result));
     int waiting = -1;
     assert_int_equal(ioctl(session.slave, FIONREAD, &waiting), 0);
@@ -126,7 +119,7 @@ static void complaint_05_replies_at_the_end(void **state)
     session_start_studio(&session, 24, 80, false, "xterm-256color");
     session_pump(&session, 150);
     session_type(&session, "\003");
-    int result = session_end(&session, PATIENCE);
+    int result = session_end(&session, 4000);
     assert_true(WIFEXITED(result));
     int waiting = -1;
     assert_int_equal(ioctl(session.slave, FIONREAD, &waiting), 0);
@@ -142,7 +135,7 @@ static void ends_by_signal(int number, bool kills)
     session_start_studio(&session, 24, 80, true, "xterm-256color");
     assert_true(session_wait(&session, 0, "\033P", PATIENCE));
     kill(session.studio, number);
-    int result = session_end(&session, PATIENCE);
+    int result = session_end(&session, 4000);
     assert_int_not_equal(result, -1);
     if (kills)
         assert_true(WIFSIGNALED(result) && WTERMSIG(result) == number);
@@ -174,7 +167,7 @@ static void complaint_17_also_when_the_terminal_had_stopped_reading(void **state
     usleep(700000); /* nobody reads: a picture is stuck half way */
     kill(session.studio, SIGTERM);
     usleep(700000);
-    int result = session_end(&session, PATIENCE);
+    int result = session_end(&session, 5000);
     assert_true(WIFEXITED(result));
     assert_true(control_strings_are_ended(&session));
     assert_true(screen_is_left(&session));
@@ -255,7 +248,7 @@ static void complaint_15_a_hang_up_ends_the_studio_not_the_run(void **state)
     session.master = session.slave = 0;
     int result = 0;
     pid_t ended = 0;
-    for (int tries = 0; tries < PATIENCE / 10 && ended == 0; tries++) {
+    for (int tries = 0; tries < 300 && ended == 0; tries++) {
         usleep(10000);
         ended = waitpid(session.studio, &result, WNOHANG);
     }
@@ -274,10 +267,10 @@ static void a_dead_engine_is_reported_with_its_last_words(void **state)
     session_start_studio(&session, 40, 120, true, "xterm-256color");
     assert_true(session_wait(&session, 0, "step 40", PATIENCE));
     kill(session.engine, SIGKILL);
-    assert_true(session_wait(&session, 0, "engine lost", PATIENCE));
-    assert_true(session_wait(&session, 0, "the system killed the engine", PATIENCE));
+    assert_true(session_wait(&session, 0, "engine lost", 3000));
+    assert_true(session_wait(&session, 0, "the system killed the engine", 3000));
     session_type(&session, "q");
-    int result = session_end(&session, PATIENCE);
+    int result = session_end(&session, 3000);
     assert_true(WIFEXITED(result));
     session_close(&session);
 }
@@ -307,7 +300,7 @@ static void complaint_12_any_size_is_survived(void **state)
     session_type(&session, "\003");
     session_pump(&session, 200);
     session_type(&session, "d");
-    int result = session_end(&session, PATIENCE);
+    int result = session_end(&session, 4000);
     assert_true(WIFEXITED(result));
     session_close(&session);
 }
@@ -321,7 +314,7 @@ static void complaint_13_an_unknown_terminal_still_opens(void **state)
     assert_true(session_wait(&session, 0, "no description of the terminal", PATIENCE));
     assert_true(session_wait(&session, 0, "A run is on", PATIENCE));
     session_type(&session, "hq");
-    assert_true(WIFEXITED(session_end(&session, PATIENCE)));
+    assert_true(WIFEXITED(session_end(&session, 3000)));
     session_close(&session);
 }
 
@@ -343,7 +336,7 @@ static void complaint_11_the_mouse_can_be_let_go(void **state)
     session_type(&session, "\033[<0;15;24M"); /* "e" of the footer */
     assert_true(session_wait(&session, from, "learning rate", PATIENCE));
     session_type(&session, "q");
-    assert_true(WIFEXITED(session_end(&session, PATIENCE)));
+    assert_true(WIFEXITED(session_end(&session, 3000)));
     session_close(&session);
 }
 
@@ -366,6 +359,9 @@ static void complaint_01_no_flicker(void **state)
     session_start_studio(&session, 40, 120, true, "xterm-256color");
     assert_true(session_wait(&session, 0, "\033P", PATIENCE));
     assert_true(session_settle(&session, 2500));
+    size_t from = session.output.length;
+    session_pump(&session, 2000);
+    assert_int_equal(session.output.length, from);
     session_close(&session);
 
     static const char *const words[] = {"--every", "1000", "--step", "41", NULL};
@@ -374,9 +370,9 @@ static void complaint_01_no_flicker(void **state)
     session_start_studio(&session, 40, 120, true, "xterm-256color");
     assert_true(session_wait(&session, 0, "\033P", PATIENCE));
     session_pump(&session, 2500);
-    size_t from = session.output.length;
-    /* frames of a denoising come in all the while */
-    for (int tries = 0; tries < 24 && occurrences(&session, from, "\033P") < 3; tries++) session_pump(&session, 2500);
+    from = session.output.length;
+    assert_true(session_wait(&session, from, "\033P", PATIENCE));
+    session_pump(&session, 2500); /* frames of a denoising come in all the while */
     assert_true(occurrences(&session, from, "\033P") >= 3);
     assert_int_equal(occurrences(&session, from, "\033[2J"), 0);
     assert_int_equal(occurrences(&session, from, "\033[J"), 0);
@@ -542,7 +538,7 @@ static void a_remedy_is_taken_whenever_its_key_comes(void **state)
         assert_true(requests_with(&session, "\"batch\":8,") > before);
     }
     session_type(&session, "\003");
-    assert_true(WIFEXITED(session_end(&session, PATIENCE)));
+    assert_true(WIFEXITED(session_end(&session, 4000)));
     session_close(&session);
 }
 
@@ -577,7 +573,7 @@ static void an_idle_studio_rests(void **state)
     session_type(&session, "q");
     session_pump(&session, 200);
     session_type(&session, "d");
-    session_end(&session, PATIENCE);
+    session_end(&session, 3000);
     session_close(&session);
 }
 
@@ -657,6 +653,13 @@ static struct delays typing_delay(struct session *session, int samples)
 static int allowance(struct delays delays)
 {
     return 40 + 3 * delays.machine;
+}
+
+/* Timings do not decide the suite, where other programs may take the processor: bars are three times what is held to
+ * with STRICT=1. The measured times are printed either way. */
+static int bar(int milliseconds)
+{
+    return getenv("STRICT") ? milliseconds : 3 * milliseconds;
 }
 
 /* Milliseconds until the last pixels came; ends when none have come for 6 seconds, or after 40. */

@@ -27,6 +27,12 @@ bool ordered(int other_warp, long other_epoch)
     return other_warp == current.thread / WARP && other_epoch < own_warp().epoch;
 }
 
+/* Whether another thread has written, and nothing orders that before what this thread does now. */
+bool races_with_writer(const shadow &entry)
+{
+    return entry.writer >= 0 && entry.writer != current.thread && !ordered(entry.writer / WARP, entry.write_warp_epoch);
+}
+
 shadow &shadow_of(size_t grain)
 {
     shadow &entry = shadows[grain];
@@ -103,7 +109,7 @@ bool note_read(const void *address, size_t bytes)
     grains range = grains_of(address, bytes);
     for (size_t grain = range.first; grain <= range.last; grain++) {
         shadow &entry = shadow_of(grain);
-        if (entry.writer >= 0 && entry.writer != thread && !ordered(entry.writer / WARP, entry.write_warp_epoch)) {
+        if (races_with_writer(entry)) {
             race("reads what was written since the last barrier by", grain, entry.writer);
             return true;
         }
@@ -125,7 +131,7 @@ bool note_write(const void *address, size_t bytes)
     grains range = grains_of(address, bytes);
     for (size_t grain = range.first; grain <= range.last; grain++) {
         shadow &entry = shadow_of(grain);
-        if (entry.writer >= 0 && entry.writer != thread && !ordered(entry.writer / WARP, entry.write_warp_epoch)) {
+        if (races_with_writer(entry)) {
             race("writes what was written since the last barrier by", grain, entry.writer);
             return true;
         }
