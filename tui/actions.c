@@ -94,6 +94,13 @@ void studio_prompt(struct studio *studio, const char *title, const char *hint, c
     studio->dirty = true;
 }
 
+void studio_close_client(struct studio *studio, struct client **client)
+{
+    pending_requests_forget(&studio->requests, *client);
+    client_close(*client);
+    *client = NULL;
+}
+
 struct client *studio_asker(struct studio *studio)
 {
     return studio->engine != NULL ? studio->engine : studio->live;
@@ -114,10 +121,10 @@ int studio_request(struct studio *studio, struct client *client, enum request_pu
         studio_say(studio, MESSAGE_ERROR, "%s: %s", words, client_error(client));
         return 0;
     }
-    int at = 0;
-    while (at < REQUESTS - 1 && studio->requests[at].id != 0) at++;
-    studio->requests[at] = (struct request){.id = id, .client = client, .purpose = purpose};
-    snprintf(studio->requests[at].words, sizeof studio->requests[at].words, "%s", words);
+    struct request request = {.id = id, .client = client, .purpose = purpose};
+    snprintf(request.words, sizeof request.words, "%s", words);
+    if (!pending_requests_add(&studio->requests, &request))
+        studio_say(studio, MESSAGE_ERROR, "%s: no memory to wait for the answer", words);
     return id;
 }
 
@@ -183,7 +190,8 @@ void studio_start_anyway(struct studio *studio, int now)
 void studio_list_runs(struct studio *studio)
 {
     studio->runs_asked = studio->now;
-    studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
+    studio->runs_pages.request =
+        studio_request(studio, studio_asker(studio), REQUEST_RUNS, "runs", NULL, "list the runs");
 }
 
 static void reset_run_views(struct studio *studio)
@@ -207,7 +215,7 @@ void studio_attach(struct studio *studio, const char *socket)
         studio_say(studio, MESSAGE_ERROR, "%s; 9 lists the runs, r resumes one", connected.message);
         return;
     }
-    client_close(studio->live);
+    studio_close_client(studio, &studio->live);
     studio->live = client;
     studio->live_broken = false;
     snprintf(studio->live_socket, sizeof studio->live_socket, "%s", socket);
@@ -224,8 +232,7 @@ void studio_open_run(struct studio *studio, const cJSON *run)
         studio_attach(studio, socket);
         return;
     }
-    client_close(studio->live);
-    studio->live = NULL;
+    studio_close_client(studio, &studio->live);
     if (!run_load_folder(studio->run, path)) {
         studio_say(studio, MESSAGE_ERROR, "%s holds no readable preset.json, so it cannot be shown", path);
         return;

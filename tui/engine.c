@@ -6,17 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct request take_request(struct studio *studio, const struct client *client, int id)
-{
-    for (int index = 0; index < REQUESTS; index++) {
-        struct request found = studio->requests[index];
-        if (found.id != id || found.client != client) continue;
-        studio->requests[index] = (struct request){0};
-        return found;
-    }
-    return (struct request){0};
-}
-
 static void replace(cJSON **place, const cJSON *message, const char *key)
 {
     const cJSON *item = item_get(message, key);
@@ -89,7 +78,28 @@ static void offer_live_run(struct studio *studio)
 
 static void refresh_catalogue(struct studio *studio)
 {
-    studio_request(studio, studio_asker(studio), REQUEST_CATALOGUE, "catalogue", NULL, "read the presets");
+    studio->catalogue_pages.request =
+        studio_request(studio, studio_asker(studio), REQUEST_CATALOGUE, "catalogue", NULL, "read the presets");
+}
+
+/* A page of the list that `shown` is. The first is shown as it comes, for who waits for it; a list that is shown
+ * already is replaced when the new one is whole. */
+static void take_page(struct studio *studio, const struct request *request, struct pages *pages, const char *key,
+                      cJSON **shown, const cJSON *message)
+{
+    const cJSON *part = item_get(message, key);
+    if (request->id != pages->request || part == NULL) return;
+    int next = pages_take(pages, part, message);
+    if (next == 0) {
+        cJSON_Delete(*shown);
+        *shown = pages->gathered;
+        pages->gathered = NULL;
+        return;
+    }
+    if (*shown == NULL) *shown = cJSON_Duplicate(pages->gathered, 1);
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddNumberToObject(body, "from", next);
+    pages->request = studio_request(studio, studio_asker(studio), request->purpose, key, body, request->words);
 }
 
 static bool is_among(const cJSON *texts, const char *text)
@@ -132,7 +142,7 @@ static void take_plan(struct studio *studio, const cJSON *message)
 
 static void take_reply(struct studio *studio, struct client *client, const cJSON *message)
 {
-    struct request request = take_request(studio, client, (int)item_integer(message, "re", 0));
+    struct request request = pending_requests_take(&studio->requests, client, (int)item_integer(message, "re", 0));
     bool ok = item_true(message, "ok");
     if (request.purpose == REQUEST_START) {
         take_start(studio, &request, message);
@@ -153,10 +163,10 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     case REQUEST_CATALOGUE:
         if (studio->catalogue == NULL) studio->dirty_by_key = true; /* whoever opened the studio waits for it */
         if (studio->catalogue == NULL && !studio->typed) home_choose_first(studio, item_get(message, "catalogue"));
-        replace(&studio->catalogue, message, "catalogue");
+        take_page(studio, &request, &studio->catalogue_pages, "catalogue", &studio->catalogue, message);
         break;
     case REQUEST_RUNS:
-        replace(&studio->runs, message, "runs");
+        take_page(studio, &request, &studio->runs_pages, "runs", &studio->runs, message);
         offer_live_run(studio);
         break;
     case REQUEST_PLAN: take_plan(studio, message); break;

@@ -4,7 +4,9 @@
 
 #include "tui/client/client.h"
 #include "tui/commands.h"
+#include "tui/pages.h"
 #include "tui/pictures/placement.h"
+#include "tui/requests.h"
 #include "tui/run/run.h"
 #include "tui/screen/field.h"
 #include "tui/studio.h"
@@ -25,7 +27,7 @@ struct choice {
     int argument;
 };
 
-enum { QUESTION_CHOICES = 6, UNDO_DEPTH = 64, FILTER_CAPACITY = 64, LIST_MARKS = 2, TEXT_LIST = 512 };
+enum { QUESTION_CHOICES = 6, UNDO_DEPTH = 64, FILTER_CAPACITY = 64, LIST_MARKS = 2, TEXT_LIST = 512, LIST_ROWS = 8192 };
 
 /* A cursor in a list that may be longer than its place. */
 struct list {
@@ -52,30 +54,6 @@ struct button {
 };
 
 enum { BUTTONS = 48, CLICK_TARGETS = 8 };
-
-/* What a pending request is for. */
-enum request_purpose {
-    REQUEST_NONE,
-    REQUEST_CATALOGUE,
-    REQUEST_RUNS,
-    REQUEST_START,
-    REQUEST_PLAN,
-    REQUEST_CHECK,
-    REQUEST_STEER,
-    REQUEST_SAVE_PRESET,
-    REQUEST_CHANGE_PRESETS,
-    REQUEST_SAMPLE,
-    REQUEST_EXPORT
-};
-
-struct request {
-    int id;
-    const struct client *client;
-    enum request_purpose purpose;
-    char words[120]; /* for messages: "pause", "weight of jpeg" */
-};
-
-enum { REQUESTS = 32 };
 
 /* Where a draft comes from. */
 struct draft_origin {
@@ -190,8 +168,9 @@ struct studio {
     struct client *live;   /* the engine of the run on screen; may be NULL */
     bool live_broken;      /* to be closed outside of its callbacks */
     char live_socket[200];
-    struct request requests[REQUESTS];
+    struct pending_requests requests;
     cJSON *catalogue, *runs; /* as the engine sent them; may be NULL */
+    struct pages catalogue_pages, runs_pages;
     char engine_error[600];
     int64_t runs_asked; /* when, in milliseconds */
     struct run *run;
@@ -356,6 +335,8 @@ struct client_handler studio_handler(struct studio *studio);
 
 /* The client that answers questions about presets: the studio's own engine, else the run's. */
 struct client *studio_asker(struct studio *studio);
+/* Closes the connection, forgets what it has not answered, and sets *client to NULL; NULL is ignored. */
+void studio_close_client(struct studio *studio, struct client **client);
 /* While a screen draws it names where clicks go (mouse.c); what is named first lies on top. */
 void studio_take_clicks(struct studio *studio, struct area area, int pane, int first);
 bool list_move(struct list *list, int count, int page, enum command_id command);

@@ -357,8 +357,7 @@ static void drop_live(struct studio *studio)
 {
     char error[400];
     snprintf(error, sizeof error, "%s", client_error(studio->live));
-    client_close(studio->live);
-    studio->live = NULL;
+    studio_close_client(studio, &studio->live);
     enum run_phase phase = studio->run->phase;
     if (phase == RUN_UNKNOWN) {
         studio_say(studio, MESSAGE_ERROR, "%s; 9 lists the runs", error);
@@ -378,8 +377,7 @@ static void drop_live(struct studio *studio)
 static void drop_engine(struct studio *studio)
 {
     snprintf(studio->engine_error, sizeof studio->engine_error, "%s", client_error(studio->engine));
-    client_close(studio->engine);
-    studio->engine = NULL;
+    studio_close_client(studio, &studio->engine);
     if (studio->message_level == MESSAGE_ERROR) return; /* what was said before matters more; the log screen has this */
     studio_say(studio, MESSAGE_ERROR, "the helper engine is gone (%s): presets and plans are not available",
                studio->engine_error);
@@ -630,8 +628,11 @@ static void open_first_screen(struct studio *studio)
 
 static void free_studio(struct studio *studio)
 {
-    client_close(studio->engine);
-    client_close(studio->live);
+    studio_close_client(studio, &studio->engine);
+    studio_close_client(studio, &studio->live);
+    pending_requests_free(&studio->requests);
+    pages_free(&studio->catalogue_pages);
+    pages_free(&studio->runs_pages);
     cJSON_Delete(studio->catalogue);
     cJSON_Delete(studio->runs);
     cJSON_Delete(studio->draft);

@@ -43,24 +43,19 @@ struct run_job {
     struct run_service *service;
     struct progress progress;
     int steps;              /* new total; 0: the preset's */
+    int step;               /* done already: the checkpoint's that it goes on from */
     char origin[PATH_SIZE]; /* adapter file that the run begins with; "": none */
     int place;              /* held on the device; -1: none */
 };
 
-static status check_interrupted(struct run_job *job)
-{
-    if (interrupts > 0) return status_error(STATUS_INTERRUPTED, "interrupted while waiting for %s", job->work.device);
-    if (run_service_stop_asked(job->service)) return status_error(STATUS_INTERRUPTED, "stopped before it began");
-    return status_ok();
-}
-
-/* Waits in phase `waiting` until nobody else works on the device and nobody who came earlier waits for it. */
+/* Waits in phase `waiting` until nobody else works on the device and nobody who came earlier waits for it, or a client
+ * asks for the end. */
 static status wait_for_turn(const struct invocation *invocation, struct run_job *job, const struct waiting_turn *turn)
 {
     struct device_holder holder = {0};
     bool told = false;
     char words[HOLDER_WORDS_SIZE];
-    for (;;) {
+    while (!run_service_stop_asked(job->service)) {
         int ahead = 0;
         TRY(waiting_line_ahead(turn, &ahead));
         if (ahead == 0) TRY(device_enter(job->work.device, job->folder.path, false, &job->place, &holder));
@@ -71,7 +66,8 @@ static status wait_for_turn(const struct invocation *invocation, struct run_job 
                 device_holder_words(&holder, words), ahead);
         told = true;
         run_service_waiting(job->service, holder.run_folder, holder.pid, ahead);
-        TRY(check_interrupted(job));
+        if (interrupts > 0)
+            return status_error(STATUS_INTERRUPTED, "interrupted while waiting for %s", job->work.device);
         run_service_wait(job->service, 0.5);
     }
     if (told) run_service_waiting(job->service, NULL, 0, 0);
@@ -123,6 +119,7 @@ static status open_service(const struct invocation *invocation, struct run_job *
         .folder = &job->folder,
         .preset = &job->work.preset,
         .steps = job->steps > 0 ? job->steps : job->work.preset.steps,
+        .step = job->step,
         .backend = job->work.backend,
         .device = job->work.device,
         .threads = job->work.threads,
@@ -144,7 +141,7 @@ static status run_engine(const struct invocation *invocation, struct run_job *jo
     status registered = run_folder_register(&job->folder);
     if (registered.code != STATUS_OK) say(invocation, "the run will not be listed: %s", registered.message);
     if (result.code == STATUS_OK) result = enter_device(invocation, job);
-    if (result.code == STATUS_OK) result = run_session(job);
+    if (result.code == STATUS_OK && !run_service_stop_asked(job->service)) result = run_session(job);
     progress_end(&job->progress);
     run_service_end(job->service, result, 2);
     if (progress_has_said(&job->progress, result.message)) result.message[0] = '\0';
@@ -213,11 +210,19 @@ static void remove_unstarted(const struct run_folder *folder)
     if (is_unstarted(folder)) directory_remove(folder->path);
 }
 
+/* A run that was stopped while it waited for its device has none. */
+static void print_adapter(const struct invocation *invocation, const struct run_folder *folder)
+{
+    char path[PATH_SIZE];
+    bool saved = path_format(path, "%s/lora.safetensors", folder->path).code == STATUS_OK && path_is_file(path);
+    if (saved && !invocation->json) printf("%s\n", path);
+}
+
 static void report_end(const struct invocation *invocation, const struct run_job *job, status result)
 {
     if (result.code == STATUS_OK) {
         say(invocation, "run: %s", job->folder.path);
-        if (!invocation->json) printf("%s/lora.safetensors\n", job->folder.path);
+        print_adapter(invocation, &job->folder);
     } else if (result.code == STATUS_INTERRUPTED) {
         say(invocation, "go on with: alignprop resume %s", job->folder.path);
     } else if (!is_unstarted(&job->folder)) {
@@ -323,6 +328,7 @@ static status resume(const struct invocation *invocation, struct run_job *job)
         return status_error(STATUS_USAGE,
                             "--steps: the run is at step %d; expected a new total of at least as many, found %d",
                             state.step, job->steps);
+    job->step = state.step;
     TRY(work_open_device(invocation, state.device, state.threads, &job->work));
     say(invocation, "going on with %s on %s from step %d", job->folder.path, job->work.device, state.step);
     status result = run_engine(invocation, job);

@@ -12,11 +12,11 @@ static const char preview_key[] = "preview.rate";
 /* ---- live settings by key ---- */
 
 /* The index of the reward that "rewards.ID.weight" means; -1 for other keys. */
-static int weight_index(const struct session *session, const char *key)
+static int weight_index(const struct preset *preset, const char *key)
 {
-    for (int i = 0; i < session->preset->reward_count; i++) {
+    for (int i = 0; i < preset->reward_count; i++) {
         char name[160];
-        snprintf(name, sizeof name, "rewards.%s.weight", session->preset->rewards[i].id);
+        snprintf(name, sizeof name, "rewards.%s.weight", preset->rewards[i].id);
         if (strcmp(name, key) == 0) return i;
     }
     return -1;
@@ -25,7 +25,7 @@ static int weight_index(const struct session *session, const char *key)
 /* The present value of a live setting; false if there is none of that name. */
 static bool setting_value(const struct session *session, const char *key, double *value)
 {
-    int index = weight_index(session, key);
+    int index = weight_index(session->preset, key);
     if (index >= 0) {
         *value = session->settings.weights[index];
     } else if (strcmp(key, "optimizer.lr") == 0) {
@@ -50,7 +50,7 @@ static bool is_tuners(const char *key)
 static status store_setting(struct session *session, const char *key, double value)
 {
     if (is_tuners(key)) TRY(tuner_set(session->tuner, key, value));
-    int index = weight_index(session, key);
+    int index = weight_index(session->preset, key);
     if (index >= 0) session->settings.weights[index] = value;
     if (strcmp(key, "optimizer.lr") == 0) session->settings.learning_rate = value;
     if (strcmp(key, "optimizer.clip") == 0) session->settings.clip = value;
@@ -76,30 +76,24 @@ static status range_error(const char *key, double low, double high, double value
     return status_error(STATUS_BAD_INPUT, "%s: expected a number from %g to %g, found %g", key, low, high, value);
 }
 
-static status check_change(const struct session *session, const char *key, double value)
+status session_check_setting(const struct preset *preset, const char *key, double value)
 {
-    double present, low = 0, high = PREVIEW_RATE_LIMIT;
-    if (!setting_value(session, key, &present)) {
-        const struct preset_key *row = preset_key_find(key);
-        if (row && !row->live) return status_error(STATUS_BAD_INPUT, "%s: is fixed while a run goes on", key);
+    const struct preset_key *row = preset_key_find(key);
+    if (row && !row->live) return status_error(STATUS_BAD_INPUT, "%s: is fixed while a run goes on", key);
+    if (row) {
+        if (!(value >= row->low && value <= row->high)) return range_error(key, row->low, row->high, value);
+        if (row->kind == KEY_INTEGER && value != floor(value))
+            return status_error(STATUS_BAD_INPUT, "%s: expected a whole number, found %g", key, value);
+        return status_ok();
+    }
+    bool weight = weight_index(preset, key) >= 0;
+    if (!weight && strcmp(key, preview_key) != 0)
         return status_error(STATUS_BAD_INPUT,
                             "%s: no such setting; expected rewards.ID.weight, optimizer.lr, "
                             "optimizer.clip, sample.every or preview.rate",
                             key);
-    }
-    const struct preset_key *row = preset_key_find(key);
-    if (row) {
-        low = row->low;
-        high = row->high;
-    } else if (weight_index(session, key) >= 0) {
-        low = -REWARD_WEIGHT_LIMIT;
-        high = REWARD_WEIGHT_LIMIT;
-    }
-    if (!(value >= low && value <= high)) return range_error(key, low, high, value);
-    if (row && row->kind == KEY_INTEGER && value != floor(value)) {
-        return status_error(STATUS_BAD_INPUT, "%s: expected a whole number, found %g", key, value);
-    }
-    return status_ok();
+    double low = weight ? -REWARD_WEIGHT_LIMIT : 0, high = weight ? REWARD_WEIGHT_LIMIT : PREVIEW_RATE_LIMIT;
+    return value >= low && value <= high ? status_ok() : range_error(key, low, high, value);
 }
 
 /* ---- changes that wait for their step ---- */
@@ -162,7 +156,7 @@ static void append_by(struct text *members, const struct session_request *reques
 
 static status accept_change(struct session *session, const struct session_request *request)
 {
-    TRY(check_change(session, request->key, request->value));
+    TRY(session_check_setting(session->preset, request->key, request->value));
     struct text members = {0};
     text_append(&members, ",\"key\":");
     text_append_json_string(&members, request->key);

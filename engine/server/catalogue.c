@@ -8,9 +8,12 @@
 #include "engine/server/device_queue.h"
 #include "engine/server/message.h"
 #include "engine/server/model_rows.h"
+#include "engine/server/page.h"
 #include "engine/server/plan_cache.h"
+#include "engine/server/preset_message.h"
 #include "engine/server/speed.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,33 +277,38 @@ static cJSON *describe_preset(const struct preset_entry *entry, const struct mod
     cJSON_AddNumberToObject(row, "prompts", preset.train.count);
     add_model_presence(row, preset.model, library);
     add_needs(row, &preset, device);
-    cJSON_AddItemToObject(row, "preset", cJSON_Duplicate(preset.written, true));
+    preset_message_add(row, preset.written);
     preset_clear(&preset);
     return row;
 }
 
-static void add_presets(cJSON *answer, const struct model_library *library, const char *device)
+/* The page of presets that is asked for; `answer` has `next` where there are more. */
+static void add_presets(const cJSON *request, cJSON *catalogue, const struct model_library *library, const char *device,
+                        cJSON *answer)
 {
-    cJSON *presets = cJSON_AddArrayToObject(answer, "presets");
+    struct page page = page_of_request(request, cJSON_AddArrayToObject(catalogue, "presets"));
     struct preset_entries list = {0};
     if (preset_list(&list).code != STATUS_OK) return;
-    for (int i = 0; i < list.count; i++)
-        cJSON_AddItemToArray(presets, describe_preset(&list.entries[i], library, device));
+    int at = page.from;
+    while (at < list.count && page_add(&page, describe_preset(&list.entries[at], library, device))) at++;
+    page_finish(&page, at, list.count, answer);
     preset_entries_clear(&list);
 }
 
+/* Further pages have presets alone. */
 status answer_catalogue(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
 {
-    (void)request;
     struct model_library library = {0};
     TRY(model_library_open(NULL, 0, &library));
     cJSON *catalogue = cJSON_AddObjectToObject(answer, "catalogue");
-    cJSON_AddStringToObject(catalogue, "version", facts->version);
-    add_device_facts(catalogue, facts);
-    add_rewards(catalogue);
-    add_models(catalogue, &library);
-    add_fields(catalogue);
-    add_presets(catalogue, &library, facts->device);
+    if (message_integer(request, "from", 0, INT_MAX, 0) == 0) {
+        cJSON_AddStringToObject(catalogue, "version", facts->version);
+        add_device_facts(catalogue, facts);
+        add_rewards(catalogue);
+        add_models(catalogue, &library);
+        add_fields(catalogue);
+    }
+    add_presets(request, catalogue, &library, facts->device, answer);
     model_library_close(&library);
     return status_ok();
 }

@@ -9,6 +9,7 @@
 #include "engine/server/outbox.h"
 
 #include <cjson/cJSON.h>
+#include <sys/types.h>
 
 enum { CLIENT_NAME_BYTES = 48, OUTBOX_BYTES = 4 << 20 };
 
@@ -17,7 +18,8 @@ struct connection {
     int descriptor;
     uint64_t id;
     struct frame_stream reader;
-    double opened; /* monotonic seconds */
+    double opened;   /* monotonic seconds */
+    pid_t process;   /* of the client; 0: unknown */
     bool only;     /* the engine ends with this connection */
 
     struct outbox outbox;
@@ -27,6 +29,7 @@ struct connection {
     double preview_interval; /* seconds between denoising pictures; infinite: none */
     double preview_due;      /* monotonic seconds from which the next may be sent */
     bool closing;            /* close once the outbox is empty, read nothing more */
+    double close_by;         /* monotonic seconds: closing, it is given up then even when not all could be sent */
     bool broken;             /* close now */
 };
 

@@ -143,6 +143,13 @@ status endpoint_check_peer(int descriptor)
     return status_ok();
 }
 
+pid_t endpoint_peer_process(int descriptor)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
 status endpoint_connect(const char *path, int *descriptor)
 {
     struct sockaddr_un address;

@@ -5,6 +5,7 @@
 #include "engine/base/status.h"
 
 #include <stddef.h>
+#include <sys/types.h>
 
 enum { SOCKET_PATH_BYTES = 108 }; /* sizeof sun_path, the terminating NUL with it */
 
@@ -27,6 +28,8 @@ status endpoint_connect(const char *path, int *descriptor);
 
 /* STATUS_FAILED unless the process at the other end runs as this user. */
 status endpoint_check_peer(int descriptor);
+/* The process at the other end, as it was when the connection was made; 0 when that is unknown. */
+pid_t endpoint_peer_process(int descriptor);
 
 /* Sets non-blocking and close-on-exec. */
 status endpoint_prepare(int descriptor);

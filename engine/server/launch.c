@@ -1,6 +1,7 @@
 #include "engine/server/launch.h"
 
 #include "engine/base/files.h"
+#include "engine/base/process.h"
 #include "engine/run/origin.h"
 
 #include <errno.h>
@@ -133,9 +134,13 @@ static status wait_for_socket(const struct run_folder *folder, pid_t pid, off_t 
     for (int waited = 0; waited < LONGEST_WAIT_SECONDS * 1000; waited += PAUSE_MILLISECONDS) {
         int outcome;
         if (waitpid(pid, &outcome, WNOHANG) == pid) return failure_of(folder, outcome, log_start);
-        if (answers(folder, pid, socket)) return status_ok();
+        if (answers(folder, pid, socket)) {
+            process_collect(pid);
+            return status_ok();
+        }
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_MILLISECONDS * 1000000L}, NULL);
     }
+    process_collect(pid);
     return status_error(STATUS_FAILED,
                         "the run was started (process %ld) but does not answer; its words are in %s/engine.log",
                         (long)pid, folder->path);

@@ -75,15 +75,6 @@ bool mailbox_take(struct mailbox *mailbox, struct session_request *request)
     return found;
 }
 
-bool mailbox_has(struct mailbox *mailbox, enum session_request_kind kind)
-{
-    pthread_mutex_lock(&mailbox->lock);
-    bool found = false;
-    for (int i = 0; i < mailbox->waiting_count && !found; i++) found = mailbox->waiting[i].request.kind == kind;
-    pthread_mutex_unlock(&mailbox->lock);
-    return found;
-}
-
 void mailbox_wait(struct mailbox *mailbox, double seconds)
 {
     struct timespec end;

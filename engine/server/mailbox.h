@@ -19,8 +19,6 @@ void mailbox_destroy(struct mailbox *mailbox);
 bool mailbox_post(struct mailbox *mailbox, struct session_request request, uint64_t client, int64_t id);
 /* Oldest first; false when there is none. */
 bool mailbox_take(struct mailbox *mailbox, struct session_request *request);
-/* True when a request of this kind waits, which stays. */
-bool mailbox_has(struct mailbox *mailbox, enum session_request_kind kind);
 /* Waits for a request, a nudge, or `seconds`. */
 void mailbox_wait(struct mailbox *mailbox, double seconds);
 /* Ends a wait. */

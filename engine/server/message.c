@@ -3,6 +3,8 @@
 #include "engine/base/json.h"
 
 #include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 status message_parse(const void *bytes, size_t count, cJSON **message)
@@ -53,6 +55,14 @@ void message_add_number(cJSON *message, const char *key, double value)
         cJSON_AddNullToObject(message, key);
 }
 
+size_t message_bytes(const cJSON *value)
+{
+    char *text = json_print(value, false);
+    size_t bytes = text ? strlen(text) : SIZE_MAX;
+    free(text);
+    return bytes;
+}
+
 cJSON *message_create(const char *type)
 {
     cJSON *message = cJSON_CreateObject();
@@ -98,11 +108,12 @@ status message_check_hello(const cJSON *hello, const char *we, const char *they)
         return status_error(STATUS_BAD_INPUT, "%s opened with '%.40s' instead of 'hello'", they, type);
     if (strcmp(message_text(hello, "name", ""), "alignprop") != 0)
         return status_error(STATUS_BAD_INPUT, "%s does not speak the protocol 'alignprop'", they);
-    int64_t low = message_integer(hello, "min", 0, 1 << 30, -1), high = message_integer(hello, "max", 0, 1 << 30, -1);
-    if (low < 0 || high < low)
+    /* Versions to come are of any size: they are compared as they stand. */
+    double low = message_number(hello, "min", NAN), high = message_number(hello, "max", NAN);
+    if (!(low >= 0 && high >= low))
         return status_error(STATUS_BAD_INPUT, "the hello of %s names no range of protocol versions", they);
     if (low > PROTOCOL_MAXIMUM || high < PROTOCOL_MINIMUM)
-        return status_error(STATUS_BAD_INPUT, "%s speaks protocol %d to %d, %s %d to %d", we, PROTOCOL_MINIMUM,
-                            PROTOCOL_MAXIMUM, they, (int)low, (int)high);
+        return status_error(STATUS_BAD_INPUT, "%s speaks protocol %d to %d, %s %.17g to %.17g", we, PROTOCOL_MINIMUM,
+                            PROTOCOL_MAXIMUM, they, low, high);
     return status_ok();
 }

@@ -26,6 +26,9 @@ int64_t message_integer(const cJSON *message, const char *key, int64_t low, int6
 void message_add_number(cJSON *message, const char *key, double value);
 
 /* {"type":TYPE}; NULL when memory is short, as everything below. */
+/* How many bytes of text the value makes; SIZE_MAX when memory is short. */
+size_t message_bytes(const cJSON *value);
+
 cJSON *message_create(const char *type);
 cJSON *message_hello(void);
 cJSON *message_error(const char *text);

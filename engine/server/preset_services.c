@@ -7,6 +7,7 @@
 #include "engine/run/run_folder.h"
 #include "engine/server/desk_services.h"
 #include "engine/server/message.h"
+#include "engine/server/preset_message.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +145,7 @@ status answer_check(const struct desk_facts *facts, const cJSON *request, cJSON 
     for (int i = 0; i < warnings.count; i++) add_problem(problems, warnings.lines[i], "warning");
     cJSON_AddBoolToObject(answer, "valid", loaded.code == STATUS_OK);
     if (loaded.code == STATUS_OK) {
-        cJSON_AddItemToObject(answer, "preset", cJSON_Duplicate(preset.written, true));
+        preset_message_add(answer, preset.written);
         cJSON_AddItemToObject(answer, "sources", cJSON_Duplicate(preset.sources, true));
         if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(request, "prompts"))) add_prompts(answer, &preset);
     } else {

@@ -6,6 +6,7 @@
 #include "engine/run/run_register.h"
 #include "engine/server/desk_services.h"
 #include "engine/server/message.h"
+#include "engine/server/page.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -18,9 +19,8 @@
 struct run_summary {
     int last_step;
     double first, best, last; /* held-out totals; NaN without one */
-    double modified;
-    char ending[32]; /* of the newest "end" event after which nothing began; "" without one */
-    bool paused;     /* the newest word about pausing was to do so */
+    char ending[32];          /* of the newest "end" event after which nothing began; "" without one */
+    bool paused;              /* the newest word about pausing was to do so */
 };
 
 static void take_evaluation(struct run_summary *summary, const cJSON *line)
@@ -73,9 +73,7 @@ static void summarize(const struct run_folder *folder, struct run_summary *summa
 {
     *summary = (struct run_summary){.first = NAN, .best = NAN, .last = NAN};
     char path[PATH_SIZE];
-    struct stat facts;
     if (path_format(path, "%s/metrics.jsonl", folder->path).code != STATUS_OK) return;
-    if (stat(path, &facts) == 0) summary->modified = (double)facts.st_mtime;
     struct metrics_history history = {0};
     if (metrics_read(path, &history, NULL).code == STATUS_OK) {
         if (history.evaluation_0) take_evaluation(summary, history.evaluation_0);
@@ -125,6 +123,18 @@ static void add_files(cJSON *row, const struct run_folder *folder)
         cJSON_AddNullToObject(row, "lora");
 }
 
+/* Of the metrics, before there are any of the preset. */
+static double modified_at(const struct run_folder *folder)
+{
+    static const char *const files[] = {"metrics.jsonl", "preset.json"};
+    char path[PATH_SIZE];
+    struct stat facts;
+    for (int i = 0; i < 2; i++)
+        if (path_format(path, "%s/%s", folder->path, files[i]).code == STATUS_OK && stat(path, &facts) == 0)
+            return (double)facts.st_mtim.tv_sec + 1e-9 * (double)facts.st_mtim.tv_nsec;
+    return 0;
+}
+
 cJSON *describe_run(const struct run_folder *folder)
 {
     char path[PATH_SIZE];
@@ -133,8 +143,6 @@ cJSON *describe_run(const struct run_folder *folder)
     if (json_read_file(path, (size_t)32 << 20, &preset).code != STATUS_OK) return NULL;
     struct run_summary summary;
     summarize(folder, &summary);
-    struct stat facts;
-    if (summary.modified == 0 && stat(path, &facts) == 0) summary.modified = (double)facts.st_mtime;
     int steps = (int)message_integer(preset, "steps", 1, 1 << 30, 1);
     const char *state = state_of(folder, &summary, steps);
     cJSON *row = cJSON_CreateObject();
@@ -145,7 +153,7 @@ cJSON *describe_run(const struct run_folder *folder)
     cJSON_AddStringToObject(row, "state", state);
     cJSON_AddNumberToObject(row, "step", summary.last_step);
     cJSON_AddNumberToObject(row, "steps", steps);
-    cJSON_AddNumberToObject(row, "modified", summary.modified);
+    cJSON_AddNumberToObject(row, "modified", modified_at(folder));
     message_add_number(row, "eval_first", summary.first);
     message_add_number(row, "eval_best", summary.best);
     message_add_number(row, "eval_last", summary.last);
@@ -156,66 +164,88 @@ cJSON *describe_run(const struct run_folder *folder)
 }
 
 struct listed_run {
-    cJSON *row;
+    struct run_folder folder;
+    double modified; /* seconds since 1970 */
+};
+
+struct run_list {
+    struct listed_run *runs; /* owned */
+    int count;
 };
 
 static int newest_first(const void *a, const void *b)
 {
-    double left = message_number(((const struct listed_run *)a)->row, "modified", 0);
-    double right = message_number(((const struct listed_run *)b)->row, "modified", 0);
-    return (left < right) - (left > right);
+    const struct listed_run *left = a, *right = b;
+    if (left->modified != right->modified) return left->modified < right->modified ? 1 : -1;
+    return strcmp(left->folder.path, right->folder.path);
 }
 
-static bool is_described(const struct listed_run *sorted, int count, const char *path)
+static bool is_listed(const struct run_list *list, const char *path)
 {
-    for (int i = 0; i < count; i++)
-        if (strcmp(message_text(sorted[i].row, "path", ""), path) == 0) return true;
+    for (int i = 0; i < list->count; i++)
+        if (strcmp(list->runs[i].folder.path, path) == 0) return true;
     return false;
 }
 
-/* Adds the runs among `names` (names under the default folder, or paths) to `sorted`; returns the new count. Names of
- * what is gone are left out. */
-static int describe_runs(const struct name_list *names, struct listed_run *sorted, int count)
+/* Adds the runs among `names` (names under the default folder, or paths), for which there is room. What is gone is left
+ * out. */
+static void add_named(const struct name_list *names, struct run_list *list)
 {
     for (int i = 0; i < names->count; i++) {
-        struct run_folder folder;
-        if (run_folder_open(names->names[i], &folder).code != STATUS_OK) continue;
-        if (is_described(sorted, count, folder.path)) continue;
-        sorted[count].row = describe_run(&folder);
-        count += sorted[count].row != NULL;
+        struct listed_run *run = &list->runs[list->count];
+        if (run_folder_open(names->names[i], &run->folder).code != STATUS_OK) continue;
+        if (is_listed(list, run->folder.path)) continue;
+        run->modified = modified_at(&run->folder);
+        list->count++;
     }
-    return count;
 }
 
-status list_runs(cJSON **rows)
+/* Every run there is, newest first, not yet read. The caller frees `list->runs`. */
+static status find_runs(struct run_list *list)
 {
-    *rows = cJSON_CreateArray();
+    *list = (struct run_list){0};
     char home[PATH_SIZE];
     TRY(run_folder_home(home));
     struct name_list under_home = {0}, elsewhere = {0};
     if (path_is_directory(home)) TRY(directory_list(home, &under_home));
     status result = run_register_list(&elsewhere);
-    struct listed_run *sorted = calloc((size_t)(under_home.count + elsewhere.count) + 1, sizeof *sorted);
-    int count = sorted ? describe_runs(&under_home, sorted, 0) : 0;
-    if (sorted) count = describe_runs(&elsewhere, sorted, count);
-    if (count > 1) qsort(sorted, (size_t)count, sizeof *sorted, newest_first);
-    for (int i = 0; i < count; i++) cJSON_AddItemToArray(*rows, sorted[i].row);
-    free(sorted);
+    list->runs = calloc((size_t)(under_home.count + elsewhere.count) + 1, sizeof *list->runs);
+    if (!list->runs) result = status_error(STATUS_NO_MEMORY, "no memory for the list of runs");
+    if (list->runs) {
+        add_named(&under_home, list);
+        add_named(&elsewhere, list);
+        qsort(list->runs, (size_t)list->count, sizeof *list->runs, newest_first);
+    }
     name_list_clear(&under_home);
     name_list_clear(&elsewhere);
     return result;
 }
 
-/* As many of the newest as one message holds. */
-enum { MOST_RUNS_IN_ANSWER = 500 };
+status list_runs(cJSON **rows)
+{
+    struct run_list list;
+    *rows = cJSON_CreateArray();
+    status result = find_runs(&list);
+    for (int i = 0; i < list.count; i++) {
+        cJSON *row = describe_run(&list.runs[i].folder);
+        if (row) cJSON_AddItemToArray(*rows, row);
+    }
+    free(list.runs);
+    return result;
+}
 
 status answer_runs(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
-    (void)request;
-    cJSON *rows;
-    status listed = list_runs(&rows);
-    while (cJSON_GetArraySize(rows) > MOST_RUNS_IN_ANSWER) cJSON_DeleteItemFromArray(rows, MOST_RUNS_IN_ANSWER);
-    cJSON_AddItemToObject(answer, "runs", rows);
-    return listed;
+    struct run_list list;
+    status found = find_runs(&list);
+    struct page page = page_of_request(request, cJSON_AddArrayToObject(answer, "runs"));
+    int at = page.from;
+    for (; at < list.count; at++) {
+        cJSON *row = describe_run(&list.runs[at].folder);
+        if (row && !page_add(&page, row)) break;
+    }
+    page_finish(&page, at, list.count, answer);
+    free(list.runs);
+    return found;
 }

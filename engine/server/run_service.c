@@ -8,6 +8,7 @@
 #include "engine/server/plan_message.h"
 #include "engine/server/service.h"
 #include "engine/server/speed.h"
+#include "engine/server/waiting_requests.h"
 #include "engine/server/workbench_jobs.h"
 
 #include <math.h>
@@ -37,6 +38,7 @@ struct run_service {
     struct shown shown;
     enum session_phase phase;
     bool pausing, stopping; /* asked for, not yet there */
+    struct waiting_requests waiting;
     int last_step, speed_noted;
     double step_begun, progress_due;
     int progress_step;
@@ -114,10 +116,7 @@ static void add_memory(cJSON *changes, const struct memory_plan *plan, size_t us
 /* A preset with very many prompts would not fit into a message; who needs it reads preset.json. */
 static void add_preset(cJSON *changes, const struct preset *preset)
 {
-    char *text = json_print(preset->resolved, false);
-    bool fits = text && strlen(text) <= LARGEST_PRESET_IN_STATE;
-    free(text);
-    if (fits)
+    if (message_bytes(preset->resolved) <= LARGEST_PRESET_IN_STATE)
         cJSON_AddItemToObject(changes, "preset", cJSON_Duplicate(preset->resolved, true));
     else
         cJSON_AddNullToObject(changes, "preset");
@@ -142,7 +141,7 @@ static cJSON *first_state(const struct run_service *service)
     cJSON_AddStringToObject(changes, "device", options->device);
     cJSON_AddNumberToObject(changes, "threads", options->threads);
     cJSON_AddNumberToObject(changes, "steps", options->steps);
-    cJSON_AddNumberToObject(changes, "step", 0);
+    cJSON_AddNumberToObject(changes, "step", options->step);
     cJSON_AddNumberToObject(changes, "started", wall_clock());
     cJSON_AddNumberToObject(cJSON_AddObjectToObject(changes, "history"), "bytes", (double)metrics_bytes(service));
     cJSON_AddItemToObject(changes, "pending", cJSON_CreateObject());
@@ -329,7 +328,7 @@ static void on_log(void *context, const char *words)
 static bool on_take_request(void *context, struct session_request *request)
 {
     struct run_service *service = context;
-    return mailbox_take(service->service.mailbox, request);
+    return waiting_requests_next(&service->waiting, request) || mailbox_take(service->service.mailbox, request);
 }
 
 static void on_wait_request(void *context, double seconds)
@@ -366,12 +365,8 @@ static void note_accepted(struct run_service *service, const struct session_requ
     announce_phase(service);
 }
 
-static void on_answer(void *context, const struct session_request *request, status result, int step)
+static void answer_sender(struct run_service *service, const struct session_request *request, status result, int step)
 {
-    struct run_service *service = context;
-    if (service->options.also.answer)
-        service->options.also.answer(service->options.also.context, request, result, step);
-    if (result.code == STATUS_OK) note_accepted(service, request, step);
     uint64_t client;
     int64_t id;
     if (!mailbox_sender(service->service.mailbox, request->token, &client, &id)) return;
@@ -380,18 +375,35 @@ static void on_answer(void *context, const struct session_request *request, stat
     server_reply(service->service.server, client, reply);
 }
 
+static void on_answer(void *context, const struct session_request *request, status result, int step)
+{
+    struct run_service *service = context;
+    if (service->options.also.answer)
+        service->options.also.answer(service->options.also.context, request, result, step);
+    if (result.code == STATUS_OK) note_accepted(service, request, step);
+    answer_sender(service, request, result, step);
+}
+
+/* While no session runs yet. The phase stays `waiting`: what is kept shows once the run has begun. */
+static void answer_waiting(struct run_service *service, const struct session_request *request)
+{
+    status result = waiting_requests_take(&service->waiting, request, service->options.preset, service->options.device);
+    bool set = request->kind == REQUEST_SET;
+    int step = service->last_step + (set ? 1 : 0);
+    struct pending pending = {.request = request, .step = step};
+    if (set && result.code == STATUS_OK) server_edit_state(service->service.server, add_pending, &pending, true);
+    answer_sender(service, request, result, step);
+}
+
 /* Memory for watchers' pictures is lent, not kept: the run's own plan stays true while nobody asks. */
 static void let_go_of_pictures(struct run_service *service)
 {
     if (service->maker && picture_maker_idle(service->maker) > longest_rest) picture_maker_rest(service->maker);
 }
 
-/* One job between two steps, so that watchers never hold the run up for long. */
-static void on_between_steps(void *context, struct tuner *tuner)
+/* One job of a watcher, if there is one; `tuner` NULL: the run has not begun. */
+static void do_watchers_job(struct run_service *service, struct tuner *tuner)
 {
-    struct run_service *service = context;
-    if (service->options.also.between_steps) service->options.also.between_steps(service->options.also.context, tuner);
-    let_go_of_pictures(service);
     struct workbench_job job;
     if (!workbench_take(service->service.bench, 0, &job)) return;
     struct work_means means = {.server = service->service.server,
@@ -404,6 +416,15 @@ static void on_between_steps(void *context, struct tuner *tuner)
     workbench_finish(service->service.bench, &job);
 }
 
+/* One job between two steps, so that watchers never hold the run up for long. */
+static void on_between_steps(void *context, struct tuner *tuner)
+{
+    struct run_service *service = context;
+    if (service->options.also.between_steps) service->options.also.between_steps(service->options.also.context, tuner);
+    let_go_of_pictures(service);
+    do_watchers_job(service, tuner);
+}
+
 /* ---- life ----------------------------------------------------------------------------------------------------------
  */
 
@@ -414,6 +435,7 @@ status run_service_create(const struct run_service_options *options, struct run_
     service->options = *options;
     service->phase = SESSION_STARTING;
     service->shown.phase = "starting";
+    service->last_step = options->step;
     service->step_begun = server_clock();
     status result = path_format(service->metrics_path, "%s/metrics.jsonl", options->folder->path);
     if (result.code == STATUS_OK) result = endpoint_path(options->folder->path, NULL, service->socket);
@@ -478,14 +500,18 @@ void run_service_waiting(struct run_service *service, const char *run_folder, lo
 
 bool run_service_stop_asked(struct run_service *service)
 {
-    return mailbox_has(service->service.mailbox, REQUEST_STOP);
+    return service->waiting.stop;
 }
 
 void run_service_wait(struct run_service *service, double seconds)
 {
     double end = server_clock() + seconds;
-    while (server_clock() < end && !run_service_stop_asked(service))
-        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    struct session_request request;
+    do {
+        while (mailbox_take(service->service.mailbox, &request)) answer_waiting(service, &request);
+        do_watchers_job(service, NULL);
+        if (!service->waiting.stop) mailbox_wait(service->service.mailbox, fmax(0, end - server_clock()));
+    } while (!service->waiting.stop && server_clock() < end);
 }
 
 static const char *end_phase(const struct run_service *service, status result)
@@ -497,9 +523,10 @@ static const char *end_phase(const struct run_service *service, status result)
 static void add_end_text(cJSON *end, const struct run_service *service, status result)
 {
     char text[80];
-    snprintf(text, sizeof text,
-             service->last_step >= service->options.steps ? "all %d steps are done" : "stopped and saved at step %d",
-             service->last_step);
+    const char *words = service->last_step >= service->options.steps ? "all %d steps are done"
+                        : service->waiting.stop                        ? "stopped before it began, at step %d"
+                                                                       : "stopped and saved at step %d";
+    snprintf(text, sizeof text, words, service->last_step);
     cJSON_AddStringToObject(end, "text", result.code == STATUS_OK ? text : result.message);
 }
 

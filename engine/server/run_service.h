@@ -13,6 +13,7 @@ struct run_service_options {
     const struct run_folder *folder; /* borrowed */
     const struct preset *preset;     /* borrowed */
     int steps;                       /* the run's total */
+    int step;                        /* done already as it begins: 0, or the checkpoint's */
     struct backend *backend;         /* borrowed; for watchers' plans and pictures, on the session's thread */
     const char *device;
     int threads;
@@ -34,7 +35,8 @@ struct session_hooks run_service_hooks(struct run_service *service);
 void run_service_waiting(struct run_service *service, const char *run_folder, long pid, int ahead);
 /* True when a client has asked for the end (while no session runs yet). */
 bool run_service_stop_asked(struct run_service *service);
-/* Waits up to `seconds`, less when the end is asked for (while no session runs yet). */
+/* Waits up to `seconds`, less when the end is asked for (while no session runs yet). Every request that comes meanwhile
+ * is answered at once; settings, a pause and evaluations are kept for the session. */
 void run_service_wait(struct run_service *service, double seconds);
 
 /* Publishes the end with the session's outcome, sends what still waits for up to `linger` seconds, frees. `step` is the

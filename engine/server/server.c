@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 enum { MOST_CLIENTS = 32, SEND_BYTES_A_TURN = 1 << 20 };
-static const double hello_seconds = 5.0, accept_pause_seconds = 0.2;
+static const double hello_seconds = 5.0, farewell_seconds = 5.0, accept_pause_seconds = 0.2;
 
 struct server {
     struct server_options options;
@@ -122,6 +122,7 @@ static void dismiss(struct connection *connection, const char *why)
 {
     push_message(connection, PARCEL_CONTROL, message_error(why));
     connection->closing = true;
+    connection->close_by = server_clock() + farewell_seconds;
 }
 
 /* ---- publishing, from any thread -----------------------------------------------------------------------------------
@@ -299,6 +300,7 @@ static struct connection *add_connection(struct server *server, int descriptor)
 {
     struct connection *connection = connection_create(descriptor, ++server->next_client, server_clock());
     if (!connection) return NULL;
+    connection->process = endpoint_peer_process(descriptor);
     connection->next = server->connections;
     server->connections = connection;
     server->connection_count++;
@@ -345,10 +347,15 @@ static void hand_over(struct server *server, struct connection *connection, cJSO
         .client = connection->id,
         .id = message_integer(message, "id", 0, INT64_C(1) << 53, -1),
         .by = connection->name,
+        .process = connection->process,
         .type = message_text(message, "type", ""),
         .message = message,
     };
-    bool answerable = request.id >= 0 && request.type[0] != '\0';
+    bool answerable = request.id >= 0;
+    if (answerable && request.type[0] == '\0') {
+        server_reply_status(server, &request, status_error(STATUS_USAGE, "the request has no 'type', a text"));
+        answerable = false;
+    }
     if (answerable && server->options.request) {
         server->options.request(server->options.context, server, request);
         return;
@@ -444,7 +451,7 @@ static struct connection *part_with_done(struct server *server)
         if (!each->greeted && !each->closing && now - each->opened > hello_seconds)
             dismiss(each, "no hello came within 5 seconds");
         bool flushed = each->closing && outbox_empty(&each->outbox);
-        bool stuck = each->closing && now - each->opened > 2 * hello_seconds;
+        bool stuck = each->closing && now > each->close_by;
         if (!each->broken && !flushed && !stuck) {
             link = &each->next;
             continue;
@@ -483,8 +490,10 @@ static double seconds_until_due(const struct server *server)
 {
     double now = server_clock(), due = INFINITY;
     for (const struct connection *each = server->connections; each; each = each->next) {
-        double end = each->opened + (each->closing ? 2 * hello_seconds : hello_seconds);
-        if (!each->greeted || each->closing) due = fmin(due, end);
+        if (each->closing)
+            due = fmin(due, each->close_by);
+        else if (!each->greeted)
+            due = fmin(due, each->opened + hello_seconds);
     }
     if (server->stopping) due = fmin(due, server->stop_at);
     if (server->accept_again > now) due = fmin(due, server->accept_again);

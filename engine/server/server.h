@@ -10,6 +10,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct server;
 
@@ -18,6 +19,7 @@ struct server_request {
     uint64_t client; /* whose; for server_reply */
     int64_t id;      /* its number, for the reply's "re" */
     const char *by;  /* the client's name */
+    pid_t process;   /* the client's; 0: unknown */
     const char *type;
     cJSON *message; /* the receiver deletes it; `type` is inside it */
 };

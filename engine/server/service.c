@@ -1,5 +1,6 @@
 #include "engine/server/service.h"
 
+#include "engine/server/client_paths.h"
 #include "engine/server/message.h"
 
 #include <stdio.h>
@@ -96,6 +97,12 @@ static void sort_request(void *context, struct server *server, struct server_req
 {
     struct service *service = context;
     const struct loop_request *loop = find_loop_request(request.type);
+    status resolved = client_paths_resolve(request.message, request.type, request.process);
+    if (resolved.code != STATUS_OK) {
+        server_reply_status(server, &request, resolved);
+        cJSON_Delete(request.message);
+        return;
+    }
     bool sample = strcmp(request.type, "sample") == 0;
     if (sample || strcmp(request.type, "plan") == 0) {
         if (sample) server_reply_status(server, &request, status_ok());
@@ -157,9 +164,11 @@ void service_close(struct service *service, double linger)
     struct session_request request;
     uint64_t client;
     int64_t id;
+    status ended = status_error(STATUS_FAILED, "the run has ended");
     while (service->server && service->mailbox && mailbox_take(service->mailbox, &request))
         if (mailbox_sender(service->mailbox, request.token, &client, &id))
-            server_reply(service->server, client, message_reply(id, status_error(STATUS_FAILED, "the run has ended")));
+            server_reply(service->server, client,
+                         message_reply(id, request.kind == REQUEST_STOP ? status_ok() : ended));
     server_stop(service->server, linger);
     desk_stop(service->desk);
     server_destroy(service->server);

@@ -1,5 +1,7 @@
 #include "tui/client/client.h"
 
+#include "engine/base/process.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,7 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PROTOCOL_VERSION = 1, READ_SIZE = 64 << 10, READS_A_CALL = 16 };
@@ -105,8 +106,8 @@ void client_close(struct client *client)
 {
     if (client == NULL) return;
     close(client->descriptor);
-    /* The engine leaves by itself when the connection ends; it is only collected here, never waited for. */
-    if (client->engine > 0) waitpid(client->engine, NULL, WNOHANG);
+    /* The engine leaves by itself when the connection ends. */
+    if (client->engine > 0) process_collect(client->engine);
     frame_reader_free(&client->reader);
     bytes_free(&client->out);
     free(client);

@@ -61,8 +61,9 @@ static void draw_facts(struct area *rest, const cJSON *item)
     char words[256], text[400];
     if (!cJSON_IsString(first))
         snprintf(words, sizeof words, "%lld prompts from a file", item_integer(item, "prompts", 0));
-    else if (count > 1)
-        snprintf(words, sizeof words, "\"%.200s\" and %d more", first->valuestring, count - 1);
+    else if (item_integer(item, "prompts", count) > 1)
+        snprintf(words, sizeof words, "\"%.200s\" and %lld more", first->valuestring,
+                 item_integer(item, "prompts", count) - 1);
     else
         snprintf(words, sizeof words, "\"%.200s\"", first->valuestring);
     snprintf(text, sizeof text, "%s \u00b7 model %.60s \u00b7 rank %lld \u00b7 batch %lld", words,

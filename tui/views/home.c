@@ -58,8 +58,8 @@ void home_choose_first(struct studio *studio, const cJSON *catalogue)
 
 static const cJSON *chosen_preset(struct studio *studio)
 {
-    const cJSON *shown[TEXT_LIST];
-    int count = shown_presets(studio, shown, TEXT_LIST);
+    const cJSON *shown[LIST_ROWS];
+    int count = shown_presets(studio, shown, LIST_ROWS);
     return studio->home[0].cursor < count ? shown[studio->home[0].cursor] : NULL;
 }
 
@@ -182,8 +182,8 @@ static void draw_place(int row, int column, const struct list *list, int count, 
 
 static void draw_presets(struct studio *studio, struct area area)
 {
-    const cJSON *shown[TEXT_LIST];
-    int count = shown_presets(studio, shown, TEXT_LIST), rows = area.rows - 1;
+    const cJSON *shown[LIST_ROWS];
+    int count = shown_presets(studio, shown, LIST_ROWS), rows = area.rows - 1;
     bool focused = studio->home_pane == PANE_PRESETS;
     struct list *list = &studio->home[PANE_PRESETS];
     int first = list_window(list, count, rows);
@@ -242,8 +242,8 @@ static void draw(struct studio *studio, struct area body)
 {
     enum { LEAST_WIDE = 150, LIST = 96, GAP = 3 };
     bool wide = body.columns >= LEAST_WIDE;
-    const cJSON *shown[TEXT_LIST], *chosen = chosen_preset(studio);
-    int presets = shown_presets(studio, shown, TEXT_LIST), runs = cJSON_GetArraySize(studio->runs);
+    const cJSON *shown[LIST_ROWS], *chosen = chosen_preset(studio);
+    int presets = shown_presets(studio, shown, LIST_ROWS), runs = cJSON_GetArraySize(studio->runs);
     int width = wide ? LIST : body.columns;
     int run_rows = 1 + smaller(runs < 1 ? 1 : runs, wide ? body.rows / 2 : body.rows / 6);
     int needed = wide || chosen == NULL ? 0 : card_rows(chosen, width);
@@ -261,6 +261,12 @@ static void draw(struct studio *studio, struct area body)
     }
 }
 
+/* Its prompts are too many for a message: it can be started, copied and renamed, but not edited here. */
+static bool is_abridged(const cJSON *item)
+{
+    return item_true(item, "abridged");
+}
+
 static void start_chosen(struct studio *studio)
 {
     const cJSON *item = chosen_preset(studio);
@@ -273,6 +279,8 @@ static void start_chosen(struct studio *studio)
     } else if (style == STYLE_WARNING) {
         studio_say(studio, MESSAGE_ERROR, "%s needs the model %s, which is not here; its card says where it goes", name,
                    item_text(item_get(item, "preset"), "model", "?"));
+    } else if (is_abridged(item)) {
+        studio_start(studio, NULL, name, "ask");
     } else {
         studio_edit_preset(studio, item_get(item, "preset"));
         studio_start(studio, studio->draft, name, "ask");
@@ -283,10 +291,9 @@ static void duplicate_as(struct studio *studio, const char *name)
 {
     const cJSON *item = chosen_preset(studio);
     if (item == NULL || name[0] == 0) return;
-    cJSON *copy = cJSON_Duplicate(item_get(item, "preset"), 1), *body = cJSON_CreateObject();
-    item_put(copy, "name", cJSON_CreateString(name));
+    cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "name", name);
-    cJSON_AddItemToObject(body, "preset", copy);
+    cJSON_AddStringToObject(body, "preset", item_text(item, "name", ""));
     studio_request(studio, studio_asker(studio), REQUEST_SAVE_PRESET, "presets-save", body, "duplicate the preset");
 }
 
@@ -300,6 +307,20 @@ static void rename_to(struct studio *studio, const char *name)
     studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-rename", body, "rename the preset");
 }
 
+static void delete_preset(struct studio *studio, const char *name)
+{
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddStringToObject(body, "name", name);
+    studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-delete", body, "delete the preset");
+}
+
+static void delete_for_good(struct studio *studio, int argument)
+{
+    (void)argument;
+    const cJSON *item = chosen_preset(studio);
+    if (item != NULL) delete_preset(studio, item_text(item, "name", ""));
+}
+
 static void delete_chosen(struct studio *studio)
 {
     const cJSON *item = chosen_preset(studio);
@@ -309,14 +330,20 @@ static void delete_chosen(struct studio *studio)
         studio_say(studio, MESSAGE_INFO, "%s comes with the program and stays; d makes a copy of your own", name);
         return;
     }
+    if (is_abridged(item)) {
+        char text[300];
+        snprintf(text, sizeof text, "%.120s is too large to be brought back with u.", name);
+        studio_ask(studio, "Delete the preset", text);
+        studio_add_choice(studio, 'd', "delete its file for good", delete_for_good, 0);
+        studio_add_choice(studio, 'k', "keep it", NULL, 0);
+        return;
+    }
     if (studio->undo_count < UNDO_DEPTH) {
         struct undo *undo = &studio->undo[studio->undo_count++];
         *undo = (struct undo){.kind = UNDO_PRESET_DELETED, .before = cJSON_Duplicate(item_get(item, "preset"), 1)};
     }
-    cJSON *body = cJSON_CreateObject();
-    cJSON_AddStringToObject(body, "name", name);
     studio_say(studio, MESSAGE_INFO, "%s is deleted; u brings it back", name);
-    studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-delete", body, "delete the preset");
+    delete_preset(studio, name);
 }
 
 static void mark(struct studio *studio)
@@ -339,6 +366,13 @@ static void mark(struct studio *studio)
 
 static void edit(struct studio *studio, const cJSON *item)
 {
+    if (is_abridged(item)) {
+        studio_say(studio, MESSAGE_INFO,
+                   "%s holds %lld prompts, more than can be edited here; move them to a file and name it in "
+                   "prompts.train_file of %s",
+                   item_text(item, "name", "?"), item_integer(item, "prompts", 0), item_text(item, "path", "its file"));
+        return;
+    }
     bool again = studio_return_to_draft(studio, item_text(item, "name", ""));
     if (!again) studio_edit_preset(studio, item_get(item, "preset"));
     studio_go(studio, SCREEN_EDIT);
@@ -365,8 +399,8 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     (void)coarse;
     bool runs = studio->home_pane == PANE_RUNS;
-    const cJSON *shown[TEXT_LIST];
-    int count = runs ? cJSON_GetArraySize(studio->runs) : shown_presets(studio, shown, TEXT_LIST);
+    const cJSON *shown[LIST_ROWS];
+    int count = runs ? cJSON_GetArraySize(studio->runs) : shown_presets(studio, shown, LIST_ROWS);
     if (list_move(&studio->home[studio->home_pane], count, 10, id)) return true;
     const cJSON *item = runs ? cJSON_GetArrayItem(studio->runs, studio->home[1].cursor) : chosen_preset(studio);
     switch (id) {

@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static int shown_runs(const struct studio *studio, const cJSON *shown[TEXT_LIST])
+static int shown_runs(const struct studio *studio, const cJSON *shown[LIST_ROWS])
 {
     int count = 0;
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (count == TEXT_LIST) break;
+        if (count == LIST_ROWS) break;
         if (filter_matches(studio, SCREEN_RUNS, item_text(run, "name", "")) ||
             filter_matches(studio, SCREEN_RUNS, item_text(run, "state", "")))
             shown[count++] = run;
@@ -72,7 +72,7 @@ static int smaller(int left, int right)
 
 static void draw(struct studio *studio, struct area body)
 {
-    const cJSON *shown[TEXT_LIST];
+    const cJSON *shown[LIST_ROWS];
     enum { CARD_TEXT = 4, CARD_PICTURES = 16 };
     int count = shown_runs(studio, shown);
     int card = body.rows >= 30 ? CARD_TEXT + CARD_PICTURES : body.rows / 2 + 2, least = count < 1 ? 1 : count;
@@ -122,7 +122,7 @@ static void mark(struct studio *studio, const char *path)
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     (void)coarse;
-    const cJSON *shown[TEXT_LIST];
+    const cJSON *shown[LIST_ROWS];
     int count = shown_runs(studio, shown);
     if (list_move(&studio->runs_list, count, 10, id)) return true;
     const cJSON *run = studio->runs_list.cursor < count ? shown[studio->runs_list.cursor] : NULL;

@@ -88,6 +88,8 @@ static void version_ranges_must_overlap(void **state)
     assert_int_equal(greet("{\"type\":\"hello\",\"name\":\"alignprop\",\"min\":1,\"max\":1}").code, STATUS_OK);
     assert_int_equal(greet("{\"type\":\"hello\",\"name\":\"alignprop\",\"min\":1,\"max\":9,\"new\":[]}").code,
                      STATUS_OK);
+    assert_int_equal(greet("{\"type\":\"hello\",\"name\":\"alignprop\",\"min\":0,\"max\":1e300}").code, STATUS_OK);
+    assert_int_equal(greet("{\"type\":\"hello\",\"name\":\"alignprop\",\"min\":-1,\"max\":1}").code, STATUS_BAD_INPUT);
     status newer = greet("{\"type\":\"hello\",\"name\":\"alignprop\",\"min\":2,\"max\":3}");
     assert_int_equal(newer.code, STATUS_BAD_INPUT);
     assert_string_equal(newer.message, "this engine speaks protocol 1 to 1, the client 2 to 3");

@@ -285,6 +285,40 @@ static void a_breach_after_hello_closes_too(void **state)
     raw_close(&client);
 }
 
+/* The time for a farewell begins with the breach, not with the connection. */
+static void a_breach_is_told_after_a_long_connection_too(void **state)
+{
+    (void)state;
+    enum { LONGER_THAN_ANY_LIMIT = 11 }; /* hello and farewell may take 5 s each */
+    struct raw_client client;
+    raw_connect(&client, socket_path);
+    cJSON_Delete(raw_greet(&client));
+    sleep(LONGER_THAN_ANY_LIMIT);
+    raw_send_bytes(&client, "\xff\xff\xff\xffJ", 5);
+    cJSON *json = raw_expect(&client, "error");
+    assert_non_null(strstr(text_of(json, "message"), "4294967295"));
+    cJSON_Delete(json);
+    raw_close(&client);
+}
+
+static void a_request_without_a_type_is_told_so(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {"{\"type\":\"\",\"id\":1}", "{\"id\":1}", "{\"type\":7,\"id\":1}"};
+    struct raw_client client;
+    raw_connect(&client, socket_path);
+    cJSON_Delete(raw_greet(&client));
+    for (int i = 0; i < 3; i++) {
+        raw_send(&client, requests[i]);
+        cJSON *json = raw_expect(&client, "reply");
+        assert_true(cJSON_IsFalse(cJSON_GetObjectItem(json, "ok")));
+        assert_non_null(strstr(text_of(json, "error"), "'type'"));
+        cJSON_Delete(json);
+    }
+    assert_int_equal(requests_seen, 0);
+    raw_close(&client);
+}
+
 static void no_hello_within_five_seconds_closes(void **state)
 {
     (void)state;
@@ -647,6 +681,8 @@ int main(void)
         SERVER_TEST(requests_are_answered_by_number),
         SERVER_TEST(what_breaks_the_rules_is_told_so_and_closed),
         SERVER_TEST(a_breach_after_hello_closes_too),
+        SERVER_TEST(a_breach_is_told_after_a_long_connection_too),
+        SERVER_TEST(a_request_without_a_type_is_told_so),
         SERVER_TEST(no_hello_within_five_seconds_closes),
         SERVER_TEST(a_client_that_does_not_read_slows_nobody),
         SERVER_TEST(a_client_that_fell_behind_is_told_of_the_gap),

@@ -323,13 +323,117 @@ static void a_run_in_another_folder_is_listed_too(void **state)
     cJSON_Delete(reply);
 }
 
+static void many_runs_come_in_pages(void **state)
+{
+    (void)state;
+    enum { RUNS = 5, A_PAGE = 2 };
+    for (int i = 0; i < RUNS; i++) {
+        struct run_folder folder;
+        make_run(NULL, &folder);
+        run_folder_unlock(&folder);
+    }
+    char seen[RUNS][PATH_SIZE];
+    int count = 0, from = 0, pages = 0;
+    do {
+        char members[80];
+        snprintf(members, sizeof members, "\"from\":%d,\"count\":%d", from, (int)A_PAGE);
+        cJSON *reply = ask("runs", members);
+        const cJSON *row;
+        assert_true(number_of(reply, "from") == from && number_of(reply, "total") == RUNS);
+        cJSON_ArrayForEach(row, cJSON_GetObjectItem(reply, "runs"))
+        {
+            for (int i = 0; i < count; i++) assert_string_not_equal(seen[i], text_of(row, "path"));
+            assert_true(count < RUNS);
+            snprintf(seen[count++], PATH_SIZE, "%s", text_of(row, "path"));
+        }
+        const cJSON *next = cJSON_GetObjectItem(reply, "next");
+        from = cJSON_IsNumber(next) ? next->valueint : 0;
+        cJSON_Delete(reply);
+        pages++;
+    } while (from > 0);
+    assert_int_equal(count, RUNS);
+    assert_int_equal(pages, 3);
+}
+
+/* 200 presets of 4 KiB and more, which no message holds at once, and one of 9,000 prompts, which none holds alone. */
+static void many_and_large_presets_come_in_pages(void **state)
+{
+    (void)state;
+    enum { PRESETS = 200, NOTES = 4000, PROMPTS = 9000 };
+    char folder[PATH_SIZE], name[40];
+    assert_int_equal(path_format(folder, "%s/program-data/presets", home).code, STATUS_OK);
+    static char text[2 << 20], notes[NOTES + 1];
+    memset(notes, 'n', NOTES);
+    for (int i = 0; i < PRESETS; i++) {
+        snprintf(name, sizeof name, "many-%03d", i);
+        snprintf(text, sizeof text, "{\"schema\":1,\"name\":\"%s\",\"notes\":\"%s\",\"prompts\":{\"train\":[\"a\"]}}",
+                 name, notes);
+        write_preset(folder, name, text);
+    }
+    size_t length =
+        (size_t)snprintf(text, sizeof text, "{\"schema\":1,\"name\":\"large\",\"prompts\":{\"train\":[\"p\"");
+    for (int i = 0; i < PROMPTS; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length,
+                                   ",\"prompt %d of a list that is longer than a message\"", i);
+    snprintf(text + length, sizeof text - length, "],\"eval\":[\"e\"]}}");
+    write_preset(folder, "large", text);
+
+    int count = 0, from = 0, pages = 0, abridged = 0;
+    do {
+        char members[40];
+        snprintf(members, sizeof members, "\"from\":%d", from);
+        cJSON *reply = ask("catalogue", members);
+        assert_true(is_ok(reply));
+        const cJSON *catalogue = cJSON_GetObjectItem(reply, "catalogue"), *row;
+        assert_true((pages == 0) == (cJSON_GetObjectItem(catalogue, "fields") != NULL));
+        cJSON_ArrayForEach(row, cJSON_GetObjectItem(catalogue, "presets"))
+        {
+            const cJSON *preset = cJSON_GetObjectItem(row, "preset");
+            if (!cJSON_IsObject(preset)) fail_msg("%s: %s", text_of(row, "name"), text_of(row, "error"));
+            count++;
+            if (!cJSON_IsTrue(cJSON_GetObjectItem(row, "abridged"))) continue;
+            abridged++;
+            assert_string_equal(text_of(row, "name"), "large");
+            assert_true(number_of(row, "prompts") == PROMPTS + 1);
+            const cJSON *train = cJSON_GetObjectItem(cJSON_GetObjectItem(preset, "prompts"), "train");
+            assert_int_equal(cJSON_GetArraySize(train), 8);
+        }
+        const cJSON *next = cJSON_GetObjectItem(reply, "next");
+        from = cJSON_IsNumber(next) ? next->valueint : 0;
+        cJSON_Delete(reply);
+        pages++;
+    } while (from > 0);
+    assert_int_equal(count, PRESETS + 3); /* with the two that every test has */
+    assert_int_equal(abridged, 1);
+    assert_true(pages >= 3);
+}
+
+/* The engine of these tests works in the same folder as its client; the run's program is one that does nothing. */
+static void a_relative_run_begins_at_the_clients_folder(void **state)
+{
+    (void)state;
+    char before[PATH_SIZE], expected[PATH_SIZE];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(home), 0);
+    char members[1024];
+    write_program("ls -d \"$2\" >&2; exit 3");
+    snprintf(members, sizeof members, "%s,\"run\":\"mine/first\",\"when\":\"now\"", tiny);
+    cJSON *reply = ask("start", members);
+    assert_int_equal(chdir(before), 0);
+    assert_int_equal(path_format(expected, "%s/mine/first", home).code, STATUS_OK);
+    assert_false(is_ok(reply));
+    assert_string_equal(text_of(reply, "error"), expected);
+    cJSON_Delete(reply);
+}
+
 static void an_export_that_cannot_be_is_refused(void **state)
 {
     (void)state;
     static const struct {
         const char *words, *error;
     } wrong[] = {{"", "'run' is needed"},
-                 {"\"run\":\"nothing-like-it\",\"path\":\"out.safetensors\"", "'path' is needed"},
+                 {"\"run\":\"nothing-like-it\"", "'path' is needed"},
+                 {"\"run\":\"nothing-like-it\",\"path\":\"out.safetensors\"", "no such run"},
                  {"\"run\":\"/nowhere\",\"path\":\"/tmp/x\",\"format\":\"zip\"", "kohya or peft"},
                  {"\"run\":\"/nowhere\",\"path\":\"/tmp/x\",\"scale\":1e9", "from -100 to 100"},
                  {"\"run\":\"/nowhere\",\"path\":\"/tmp/x\"", "/nowhere"}};
@@ -590,6 +694,9 @@ int main(void)
         SERVICE_TEST(check_names_what_is_wrong),
         SERVICE_TEST(own_presets_are_kept_renamed_and_deleted),
         SERVICE_TEST(runs_are_told_by_their_folders),
+        SERVICE_TEST(many_runs_come_in_pages),
+        SERVICE_TEST(many_and_large_presets_come_in_pages),
+        SERVICE_TEST(a_relative_run_begins_at_the_clients_folder),
         SERVICE_TEST(an_export_that_cannot_be_is_refused),
         SERVICE_TEST(a_run_that_cannot_start_says_why_and_leaves_nothing),
         SERVICE_TEST(a_run_in_another_folder_is_listed_too),
