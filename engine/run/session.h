@@ -28,8 +28,8 @@ enum session_request_kind {
     REQUEST_ROLLBACK
 };
 
-/* Whether `set` of this key to this value is accepted by a run of the preset. STATUS_BAD_INPUT for a key that is unknown
- * or fixed while a run goes on, and for a value out of its range. */
+/* Whether `set` of this key to this value is accepted by a run of the preset. STATUS_BAD_INPUT for a key that is
+ * unknown or fixed while a run goes on, and for a value out of its range. */
 status session_check_setting(const struct preset *preset, const char *key, double value);
 
 struct session_request {

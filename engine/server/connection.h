@@ -18,8 +18,8 @@ struct connection {
     int descriptor;
     uint64_t id;
     struct frame_stream reader;
-    double opened;   /* monotonic seconds */
-    pid_t process;   /* of the client; 0: unknown */
+    double opened; /* monotonic seconds */
+    pid_t process; /* of the client; 0: unknown */
     bool only;     /* the engine ends with this connection */
 
     struct outbox outbox;

@@ -524,8 +524,8 @@ static void add_end_text(cJSON *end, const struct run_service *service, status r
 {
     char text[80];
     const char *words = service->last_step >= service->options.steps ? "all %d steps are done"
-                        : service->waiting.stop                        ? "stopped before it began, at step %d"
-                                                                       : "stopped and saved at step %d";
+                        : service->waiting.stop                      ? "stopped before it began, at step %d"
+                                                                     : "stopped and saved at step %d";
     snprintf(text, sizeof text, words, service->last_step);
     cJSON_AddStringToObject(end, "text", result.code == STATUS_OK ? text : result.message);
 }
