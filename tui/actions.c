@@ -97,7 +97,7 @@ void studio_prompt(struct studio *studio, const char *title, const char *hint, c
 void studio_close_client(struct studio *studio, struct client **client)
 {
     pending_requests_forget(&studio->requests, *client);
-    client_close(*client);
+    if (*client != studio->served) client_close(*client);
     *client = NULL;
 }
 
@@ -116,16 +116,17 @@ int studio_request(struct studio *studio, struct client *client, enum request_pu
                        studio->engine_error[0] ? ": " : "", studio->engine_error);
         return 0;
     }
-    int id = client_request(client, type, body);
-    if (id == 0) {
-        studio_say(studio, MESSAGE_ERROR, "%s: %s", words, client_error(client));
+    int64_t id;
+    status sent = client_request(client, type, body, &id);
+    if (sent.code != STATUS_OK) {
+        studio_say(studio, MESSAGE_ERROR, "%s: %s", words, sent.message);
         return 0;
     }
-    struct request request = {.id = id, .client = client, .purpose = purpose};
+    struct request request = {.id = (int)id, .client = client, .purpose = purpose};
     snprintf(request.words, sizeof request.words, "%s", words);
     if (!pending_requests_add(&studio->requests, &request))
         studio_say(studio, MESSAGE_ERROR, "%s: no memory to wait for the answer", words);
-    return id;
+    return (int)id;
 }
 
 void studio_set_value(struct studio *studio, const char *key, double value, double before)
@@ -183,7 +184,7 @@ void studio_start_anyway(struct studio *studio, int now)
 {
     cJSON *body = cJSON_Duplicate(studio->start_asked, 1);
     if (body == NULL) return;
-    item_put(body, "when", cJSON_CreateString(now ? "now" : "queue"));
+    message_put(body, "when", cJSON_CreateString(now ? "now" : "queue"));
     if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "starting \u2026");
 }
 
@@ -210,24 +211,22 @@ static void reset_run_views(struct studio *studio)
 void studio_attach(struct studio *studio, const char *socket)
 {
     struct client *client = NULL;
-    status connected = client_connect(socket, studio_handler(studio), &client);
+    status connected = client_connect(socket, &studio_as_client, &client);
     if (connected.code != STATUS_OK) {
         studio_say(studio, MESSAGE_ERROR, "%s; 9 lists the runs, r resumes one", connected.message);
         return;
     }
     studio_close_client(studio, &studio->live);
     studio->live = client;
-    studio->live_broken = false;
     snprintf(studio->live_socket, sizeof studio->live_socket, "%s", socket);
     run_clear(studio->run);
     reset_run_views(studio);
-    client_write(client);
     studio_go(studio, SCREEN_TUNE);
 }
 
 void studio_open_run(struct studio *studio, const cJSON *run)
 {
-    const char *socket = item_text(run, "socket", NULL), *path = item_text(run, "path", "");
+    const char *socket = message_text(run, "socket", NULL), *path = message_text(run, "path", "");
     if (socket != NULL) {
         studio_attach(studio, socket);
         return;
@@ -237,7 +236,7 @@ void studio_open_run(struct studio *studio, const cJSON *run)
         studio_say(studio, MESSAGE_ERROR, "%s holds no readable preset.json, so it cannot be shown", path);
         return;
     }
-    if (strcmp(item_text(run, "state", ""), "interrupted") == 0) studio->run->phase = RUN_LOST;
+    if (strcmp(message_text(run, "state", ""), "interrupted") == 0) studio->run->phase = RUN_LOST;
     reset_run_views(studio);
     studio_go(studio, SCREEN_TUNE);
 }

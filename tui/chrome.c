@@ -97,7 +97,7 @@ static void draw_home_title(const struct studio *studio, int columns)
     if (of_draft && studio_is_editing(studio))
         draw_format(0, used + 3, 40, STYLE_LIVE, "%s%s", studio->origin.name,
                     studio->draft_changed ? " (changed)" : "");
-    const cJSON *device = item_get(studio->catalogue, "device");
+    const cJSON *device = message_get(studio->catalogue, "device");
     char text[32];
     if (device == NULL) {
         draw_right(0, 30, columns - 31, studio->engine_error[0] ? STYLE_BAD : STYLE_DIM, "%s",
@@ -105,8 +105,8 @@ static void draw_home_title(const struct studio *studio, int columns)
         return;
     }
     draw_right(0, 30, columns - 31, STYLE_DIM, "%s \u00b7 %lld threads \u00b7 %s free",
-               item_text(device, "name", "cpu"), item_integer(device, "threads", 1),
-               words_bytes(text, sizeof text, item_number(device, "memory_free", NAN)));
+               message_text(device, "name", "cpu"), message_integer(device, "threads", 1),
+               words_bytes(text, sizeof text, message_number(device, "memory_free", NAN)));
 }
 
 static void draw_tabs(struct studio *studio, int columns)

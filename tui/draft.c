@@ -63,7 +63,7 @@ void studio_edit_preset(struct studio *studio, const cJSON *preset)
     studio->draft = cJSON_Duplicate(preset, 1);
     studio->draft_changed = false;
     studio->origin = (struct draft_origin){.run = ""};
-    snprintf(studio->origin.name, sizeof studio->origin.name, "%s", item_text(preset, "name", "new preset"));
+    snprintf(studio->origin.name, sizeof studio->origin.name, "%s", message_text(preset, "name", "new preset"));
     forget_findings(studio);
     show_draft(studio);
 }
@@ -101,9 +101,9 @@ cJSON *studio_present_preset(const struct run *run)
     cJSON *preset = cJSON_Duplicate(run->preset, 1);
     cJSON *rewards = cJSON_GetObjectItemCaseSensitive(preset, "rewards");
     for (int index = 0; index < run->reward_count && index < cJSON_GetArraySize(rewards); index++)
-        item_put(cJSON_GetArrayItem(rewards, index), "weight", cJSON_CreateNumber(run->rewards[index].weight));
-    if (!isnan(run->learning_rate)) item_put(preset, "optimizer.lr", cJSON_CreateNumber(run->learning_rate));
-    if (!isnan(run->clip)) item_put(preset, "optimizer.clip", cJSON_CreateNumber(run->clip));
+        message_put(cJSON_GetArrayItem(rewards, index), "weight", cJSON_CreateNumber(run->rewards[index].weight));
+    if (!isnan(run->learning_rate)) message_put(preset, "optimizer.lr", cJSON_CreateNumber(run->learning_rate));
+    if (!isnan(run->clip)) message_put(preset, "optimizer.clip", cJSON_CreateNumber(run->clip));
     return preset;
 }
 
@@ -165,7 +165,7 @@ void studio_undo(struct studio *studio)
         break;
     case UNDO_PRESET_DELETED: {
         cJSON *body = cJSON_CreateObject();
-        cJSON_AddStringToObject(body, "name", item_text(undo.before, "name", ""));
+        cJSON_AddStringToObject(body, "name", message_text(undo.before, "name", ""));
         cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(undo.before, 1));
         studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-save", body,
                        "bring the preset back");
@@ -179,7 +179,7 @@ static void save_preset(struct studio *studio, const cJSON *preset, const char *
 {
     if (preset == NULL || name[0] == 0) return;
     cJSON *body = cJSON_CreateObject(), *copy = cJSON_Duplicate(preset, 1);
-    item_put(copy, "name", cJSON_CreateString(name));
+    message_put(copy, "name", cJSON_CreateString(name));
     cJSON_AddStringToObject(body, "name", name);
     cJSON_AddItemToObject(body, "preset", copy);
     studio_request(studio, studio_asker(studio), REQUEST_SAVE_PRESET, "presets-save", body, "save the preset");
@@ -216,5 +216,5 @@ void studio_save_run(struct studio *studio)
 {
     if (studio->run->preset == NULL) return;
     studio_prompt(studio, "Save as preset", "A name for the settings of this run as they are now; Enter saves.",
-                  item_text(studio->run->preset, "name", "my-preset"), save_run_as, NULL);
+                  message_text(studio->run->preset, "name", "my-preset"), save_run_as, NULL);
 }

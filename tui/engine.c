@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+const struct client_options studio_as_client = {.name = "studio", .pictures = true};
+
 static void replace(cJSON **place, const cJSON *message, const char *key)
 {
-    const cJSON *item = item_get(message, key);
+    const cJSON *item = message_get(message, key);
     if (item == NULL) return;
     cJSON_Delete(*place);
     *place = cJSON_Duplicate(item, 1);
@@ -22,24 +24,24 @@ static void show_draft_settings(struct studio *studio, int argument)
 
 static void take_start(struct studio *studio, const struct request *request, const cJSON *message)
 {
-    if (item_true(message, "ok")) {
+    if (message_flag(message, "ok", false)) {
         studio_dismiss(studio);
         studio_list_runs(studio);
-        const char *socket = item_text(message, "socket", NULL);
+        const char *socket = message_text(message, "socket", NULL);
         if (socket != NULL) studio_attach(studio, socket);
         return;
     }
-    if (item_true(message, "busy")) {
-        studio_ask(studio, "The device is busy", item_text(message, "error", "another run is using it"));
+    if (message_flag(message, "busy", false)) {
+        studio_ask(studio, "The device is busy", message_text(message, "error", "another run is using it"));
         studio_add_choice(studio, 'w', "queue: start when it is free", studio_start_anyway, 0);
         studio_add_choice(studio, 'r', "run anyway, both slower", studio_start_anyway, 1);
         studio_add_choice(studio, 'c', "cancel", NULL, 0);
         return;
     }
-    studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, item_text(message, "error", "refused"));
-    bool resumed = item_get(studio->start_asked, "resume") != NULL;
+    studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, message_text(message, "error", "refused"));
+    bool resumed = message_get(studio->start_asked, "resume") != NULL;
     if (resumed) return;
-    if (item_integer(message, "code", 0) == STATUS_NO_MEMORY)
+    if (message_integer(message, "code", 0) == STATUS_NO_MEMORY)
         studio_offer_remedies(studio);
     else
         studio_add_remedy(studio, 'e', "its settings", show_draft_settings, 0);
@@ -51,7 +53,7 @@ static void attach_to_newest(struct studio *studio, int argument)
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (item_text(run, "socket", NULL) == NULL) continue;
+        if (message_text(run, "socket", NULL) == NULL) continue;
         studio_open_run(studio, run);
         return;
     }
@@ -65,10 +67,10 @@ static void offer_live_run(struct studio *studio)
     studio->offered = true;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (item_text(run, "socket", NULL) == NULL) continue;
+        if (message_text(run, "socket", NULL) == NULL) continue;
         char text[300];
-        snprintf(text, sizeof text, "%.120s is at step %lld of %lld.", item_text(run, "name", "A run"),
-                 item_integer(run, "step", 0), item_integer(run, "steps", 0));
+        snprintf(text, sizeof text, "%.120s is at step %lld of %lld.", message_text(run, "name", "A run"),
+                 message_integer(run, "step", 0), message_integer(run, "steps", 0));
         studio_ask(studio, "A run is on", text);
         studio_add_choice(studio, 'a', "attach: watch and steer it", attach_to_newest, 0);
         studio_add_choice(studio, 'h', "stay here; 9 lists the runs", NULL, 0);
@@ -87,7 +89,7 @@ static void refresh_catalogue(struct studio *studio)
 static void take_page(struct studio *studio, const struct request *request, struct pages *pages, const char *key,
                       cJSON **shown, const cJSON *message)
 {
-    const cJSON *part = item_get(message, key);
+    const cJSON *part = message_get(message, key);
     if (request->id != pages->request || part == NULL) return;
     int next = pages_take(pages, part, message);
     if (next == 0) {
@@ -113,15 +115,15 @@ static bool is_among(const cJSON *texts, const char *text)
 static void take_checked_prompts(struct studio *studio, const cJSON *prompts)
 {
     static const char *const names[2] = {"train", "eval"};
-    const cJSON *own = item_get(studio->draft, "prompts");
+    const cJSON *own = message_get(studio->draft, "prompts");
     if (prompts == NULL) return;
     for (int which = 0; which < 2; which++) {
         cJSON *rest = cJSON_CreateArray();
         const cJSON *each = NULL;
-        cJSON_ArrayForEach(each, item_get(prompts, names[which]))
+        cJSON_ArrayForEach(each, message_get(prompts, names[which]))
         {
-            if (!cJSON_IsString(each) || is_among(item_get(own, "train"), each->valuestring) ||
-                is_among(item_get(own, "eval"), each->valuestring))
+            if (!cJSON_IsString(each) || is_among(message_get(own, "train"), each->valuestring) ||
+                is_among(message_get(own, "eval"), each->valuestring))
                 continue;
             cJSON_AddItemToArray(rest, cJSON_CreateString(each->valuestring));
         }
@@ -142,16 +144,16 @@ static void take_plan(struct studio *studio, const cJSON *message)
 
 static void take_reply(struct studio *studio, struct client *client, const cJSON *message)
 {
-    struct request request = pending_requests_take(&studio->requests, client, (int)item_integer(message, "re", 0));
-    bool ok = item_true(message, "ok");
+    struct request request = pending_requests_take(&studio->requests, client, (int)message_integer(message, "re", 0));
+    bool ok = message_flag(message, "ok", false);
     if (request.purpose == REQUEST_START) {
         take_start(studio, &request, message);
         return;
     }
     if (request.purpose == REQUEST_PLAN && request.id != studio->plan_request) return; /* of settings since changed */
     if (!ok) {
-        if (item_true(message, "superseded")) return;
-        const char *error = item_text(message, "error", "refused");
+        if (message_flag(message, "superseded", false)) return;
+        const char *error = message_text(message, "error", "refused");
         if (request.purpose == REQUEST_CHECK) return; /* the plan says what is wrong */
         if (request.purpose == REQUEST_PLAN)
             snprintf(studio->plan_error, sizeof studio->plan_error, "%s", error);
@@ -162,7 +164,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     switch (request.purpose) {
     case REQUEST_CATALOGUE:
         if (studio->catalogue == NULL) studio->dirty_by_key = true; /* whoever opened the studio waits for it */
-        if (studio->catalogue == NULL && !studio->typed) home_choose_first(studio, item_get(message, "catalogue"));
+        if (studio->catalogue == NULL && !studio->typed) home_choose_first(studio, message_get(message, "catalogue"));
         take_page(studio, &request, &studio->catalogue_pages, "catalogue", &studio->catalogue, message);
         break;
     case REQUEST_RUNS:
@@ -170,16 +172,16 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         offer_live_run(studio);
         break;
     case REQUEST_PLAN: take_plan(studio, message); break;
-    case REQUEST_CHECK: take_checked_prompts(studio, item_get(message, "prompts")); break;
+    case REQUEST_CHECK: take_checked_prompts(studio, message_get(message, "prompts")); break;
     case REQUEST_SAVE_PRESET:
         studio->draft_changed = false;
-        studio_say(studio, MESSAGE_INFO, "saved: %s", item_text(message, "path", "the preset"));
+        studio_say(studio, MESSAGE_INFO, "saved: %s", message_text(message, "path", "the preset"));
         refresh_catalogue(studio);
         break;
     case REQUEST_EXPORT:
         studio_say(studio, MESSAGE_INFO, "exported: %s (%lld of %lld tensors read back as they were)",
-                   item_text(message, "path", "the adapter"), item_integer(message, "matching", 0),
-                   item_integer(message, "total", 0));
+                   message_text(message, "path", "the adapter"), message_integer(message, "matching", 0),
+                   message_integer(message, "total", 0));
         break;
     case REQUEST_CHANGE_PRESETS: refresh_catalogue(studio); break;
     default: break;
@@ -189,10 +191,11 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
 static void take_sampled(struct studio *studio, const cJSON *message)
 {
     struct mixer_view *mixer = &studio->mixer;
-    if (item_integer(message, "re", 0) != mixer->request) return;
+    if (message_integer(message, "re", 0) != mixer->request) return;
     mixer->request = 0;
-    if (!item_true(message, "ok") && !item_true(message, "superseded"))
-        snprintf(mixer->error, sizeof mixer->error, "%s", item_text(message, "error", "the picture could not be made"));
+    if (!message_flag(message, "ok", false) && !message_flag(message, "superseded", false))
+        snprintf(mixer->error, sizeof mixer->error, "%s",
+                 message_text(message, "error", "the picture could not be made"));
 }
 
 /* Applied values overtake the sliders' own once the engine has them. */
@@ -208,24 +211,23 @@ static void settle_sliders(struct studio *studio)
 /* A step that came out not finite changes nothing; who watches should know why the curve stands still. */
 static void warn_of_skipped_step(struct studio *studio, const cJSON *line)
 {
-    if (!item_true(line, "skipped")) return;
+    if (!message_flag(line, "skipped", false)) return;
     studio_say(studio, MESSAGE_WARNING,
                "step %lld was skipped: its gradient is not finite; L lowers the learning rate, 2 has the weights",
-               item_integer(line, "step", 0));
+               message_integer(line, "step", 0));
 }
 
 /* What the engine warns of (a step that was skipped, a checkpoint that could not be written) is said on every screen.
  */
 static void repeat_warning(struct studio *studio, const cJSON *message)
 {
-    if (strcmp(item_text(message, "level", "info"), "info") == 0) return;
-    studio_say(studio, MESSAGE_WARNING, "%s; 0 shows the log", item_text(message, "text", "the engine has a warning"));
+    if (strcmp(message_text(message, "level", "info"), "info") == 0) return;
+    studio_say(studio, MESSAGE_WARNING, "%s; 0 shows the log",
+               message_text(message, "text", "the engine has a warning"));
 }
 
-static void take_message(void *context, struct client *client, const char *type, const cJSON *message)
+static void take_message(struct studio *studio, struct client *client, const char *type, const cJSON *message)
 {
-    struct studio *studio = context;
-    studio->dirty = true;
     if (strcmp(type, "reply") == 0) {
         take_reply(studio, client, message);
     } else if (strcmp(type, "sampled") == 0) {
@@ -244,24 +246,37 @@ static void take_message(void *context, struct client *client, const char *type,
         run_take_message(studio->run, type, message);
         if (strcmp(type, "event") == 0) settle_sliders(studio);
         if (strcmp(type, "log") == 0) repeat_warning(studio, message);
-        if (strcmp(type, "metrics") == 0) warn_of_skipped_step(studio, item_get(message, "line"));
+        if (strcmp(type, "metrics") == 0) warn_of_skipped_step(studio, message_get(message, "line"));
     }
 }
 
-static void take_picture(void *context, struct client *client, const cJSON *header, int width, int height,
-                         const unsigned char *pixels)
+static void take_picture(struct studio *studio, struct client *client, const struct client_message *picture)
 {
-    struct studio *studio = context;
-    studio->dirty = true;
-    if (item_get(header, "re") != NULL) {
-        if (item_integer(header, "re", 0) == studio->mixer.request)
-            image_set(&studio->mixer.picture, width, height, pixels);
+    if (picture->width > IMAGE_LARGEST_SIDE || picture->height > IMAGE_LARGEST_SIDE) return;
+    if (message_get(picture->json, "re") != NULL) {
+        if (message_integer(picture->json, "re", 0) == studio->mixer.request)
+            image_set(&studio->mixer.picture, picture->width, picture->height, picture->pixels);
         return;
     }
-    if (client == studio->live) run_take_picture(studio->run, header, width, height, pixels);
+    if (client == studio->live)
+        run_take_picture(studio->run, picture->json, picture->width, picture->height, picture->pixels);
 }
 
-struct client_handler studio_handler(struct studio *studio)
+bool studio_serve_client(struct studio *studio, struct client **place)
 {
-    return (struct client_handler){studio, take_message, take_picture};
+    struct client *client = *place;
+    struct client_message message;
+    client_pump(client);
+    studio->served = client;
+    while (*place == client && client_next(client, &message)) {
+        studio->dirty = true;
+        if (message.pixels != NULL)
+            take_picture(studio, client, &message);
+        else
+            take_message(studio, client, message.type, message.json);
+    }
+    studio->served = NULL;
+    if (*place == client) return client_failure(client).code == STATUS_OK;
+    client_close(client); /* given up by what it said */
+    return true;
 }

@@ -1,7 +1,7 @@
 /* Gathers lists that come in pages. */
 #include "tui/pages.h"
 
-#include "tui/client/item.h"
+#include "engine/protocol/message.h"
 
 static cJSON *list_of(cJSON *whole)
 {
@@ -11,7 +11,7 @@ static cJSON *list_of(cJSON *whole)
 int pages_take(struct pages *pages, const cJSON *part, const cJSON *message)
 {
     cJSON *copy = cJSON_Duplicate(part, 1);
-    if (item_integer(message, "from", 0) == 0 || pages->gathered == NULL) {
+    if (message_integer(message, "from", 0) == 0 || pages->gathered == NULL) {
         cJSON_Delete(pages->gathered);
         pages->gathered = copy;
     } else {
@@ -20,7 +20,7 @@ int pages_take(struct pages *pages, const cJSON *part, const cJSON *message)
             cJSON_AddItemToArray(list, cJSON_DetachItemViaPointer(rows, rows->child));
         cJSON_Delete(copy);
     }
-    return (int)item_integer(message, "next", 0);
+    return (int)message_integer(message, "next", 0);
 }
 
 void pages_free(struct pages *pages)

@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_TUI_REQUESTS_H
 #define ALIGNPROP_TUI_REQUESTS_H
 
-#include "tui/client/client.h"
+#include "engine/protocol/client.h"
 
 /* What a pending request is for. */
 enum request_purpose {

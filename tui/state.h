@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_TUI_STATE_H
 #define ALIGNPROP_TUI_STATE_H
 
-#include "tui/client/client.h"
+#include "engine/protocol/client.h"
 #include "tui/commands.h"
 #include "tui/pages.h"
 #include "tui/pictures/placement.h"
@@ -166,7 +166,7 @@ struct studio {
 
     struct client *engine; /* answers catalogue, plans, samples; may be NULL */
     struct client *live;   /* the engine of the run on screen; may be NULL */
-    bool live_broken;      /* to be closed outside of its callbacks */
+    struct client *served; /* whose messages are being taken: it is closed after them */
     char live_socket[200];
     struct pending_requests requests;
     cJSON *catalogue, *runs; /* as the engine sent them; may be NULL */
@@ -330,8 +330,11 @@ void home_choose_first(struct studio *studio, const cJSON *catalogue);
 void studio_export(struct studio *studio, const char *run_path, const char *name);
 /* views/mixer.c: asks for the picture as the sliders stand. */
 void mixer_request(struct studio *studio);
-/* engine.c: what engines send */
-struct client_handler studio_handler(struct studio *studio);
+/* engine.c: who the studio is to engines. */
+extern const struct client_options studio_as_client;
+/* Takes in what the engine at *client has sent. False: the connection is over. It may have been closed meanwhile,
+ * *client then being NULL or another. */
+bool studio_serve_client(struct studio *studio, struct client **client);
 
 /* The client that answers questions about presets: the studio's own engine, else the run's. */
 struct client *studio_asker(struct studio *studio);

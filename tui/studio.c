@@ -356,7 +356,7 @@ static void report_lost_engine(struct studio *studio)
 static void drop_live(struct studio *studio)
 {
     char error[400];
-    snprintf(error, sizeof error, "%s", client_error(studio->live));
+    snprintf(error, sizeof error, "%s", client_failure(studio->live).message);
     studio_close_client(studio, &studio->live);
     enum run_phase phase = studio->run->phase;
     if (phase == RUN_UNKNOWN) {
@@ -376,7 +376,7 @@ static void drop_live(struct studio *studio)
 
 static void drop_engine(struct studio *studio)
 {
-    snprintf(studio->engine_error, sizeof studio->engine_error, "%s", client_error(studio->engine));
+    snprintf(studio->engine_error, sizeof studio->engine_error, "%s", client_failure(studio->engine).message);
     studio_close_client(studio, &studio->engine);
     if (studio->message_level == MESSAGE_ERROR) return; /* what was said before matters more; the log screen has this */
     studio_say(studio, MESSAGE_ERROR, "the helper engine is gone (%s): presets and plans are not available",
@@ -402,7 +402,7 @@ static bool some_run_is_alive(const struct studio *studio)
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (item_text(run, "socket", NULL) != NULL) return true;
+        if (message_text(run, "socket", NULL) != NULL) return true;
     }
     return false;
 }
@@ -519,27 +519,16 @@ static int soonest(int left, int right)
 
 static void serve_clients(struct studio *studio, const struct pollfd *engine, const struct pollfd *live)
 {
-    if (studio->engine != NULL && engine->fd == client_descriptor(studio->engine)) {
-        bool open = true;
-        if (engine->revents & POLLOUT) open = client_write(studio->engine);
-        if (open && (engine->revents & (POLLIN | POLLHUP | POLLERR))) open = client_read(studio->engine);
-        if (!open) drop_engine(studio);
-    }
-    if (studio->live != NULL && live->fd == client_descriptor(studio->live)) {
-        bool open = true;
-        if (live->revents & POLLOUT) open = client_write(studio->live);
-        if (open && (live->revents & (POLLIN | POLLHUP | POLLERR))) open = client_read(studio->live);
-        if (!open) drop_live(studio);
-    }
+    bool same = studio->engine != NULL && engine->fd == client_descriptor(studio->engine);
+    if (same && engine->revents && !studio_serve_client(studio, &studio->engine)) drop_engine(studio);
+    same = studio->live != NULL && live->fd == client_descriptor(studio->live);
+    if (same && live->revents && !studio_serve_client(studio, &studio->live)) drop_live(studio);
 }
 
-static struct pollfd watch(struct client *client)
+static struct pollfd watch(const struct client *client)
 {
-    struct pollfd poll_entry = {.fd = -1};
-    if (client == NULL) return poll_entry;
-    poll_entry.fd = client_descriptor(client);
-    poll_entry.events = (short)(POLLIN | (client_wants_write(client) ? POLLOUT : 0));
-    return poll_entry;
+    if (client == NULL) return (struct pollfd){.fd = -1};
+    return (struct pollfd){.fd = client_descriptor(client), .events = client_events(client)};
 }
 
 static void loop(struct studio *studio, int signals)
@@ -582,9 +571,9 @@ static void loop(struct studio *studio, int signals)
 static status connect_engine(struct studio *studio)
 {
     if (studio->options.engine != NULL)
-        return client_connect(studio->options.engine, studio_handler(studio), &studio->engine);
+        return client_connect(studio->options.engine, &studio_as_client, &studio->engine);
     if (studio->options.program == NULL) return status_error(STATUS_FAILED, "there is no engine to start");
-    return client_start_engine(studio->options.program, studio_handler(studio), &studio->engine);
+    return client_start_engine(studio->options.program, &studio_as_client, -1, &studio->engine);
 }
 
 /* The socket of a live run stands in its engine.json. */
@@ -597,8 +586,8 @@ static bool socket_of_run(const char *run, char *path, size_t size)
     size_t length = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[length] = 0;
-    cJSON *object = item_object(text, length);
-    const char *socket = item_text(object, "socket", NULL);
+    cJSON *object = message_object(text, length);
+    const char *socket = message_text(object, "socket", NULL);
     bool found = socket != NULL && snprintf(path, size, "%s", socket) < (int)size;
     cJSON_Delete(object);
     return found;
@@ -619,8 +608,6 @@ static void open_first_screen(struct studio *studio)
     if (connected.code != STATUS_OK) {
         snprintf(studio->engine_error, sizeof studio->engine_error, "%s", connected.message);
         studio_say(studio, MESSAGE_ERROR, "%s", connected.message);
-    } else {
-        client_write(studio->engine);
     }
     const char *notice = terminal_notice(studio->terminal);
     if (notice != NULL && studio->message_level == MESSAGE_NONE) studio_say(studio, MESSAGE_WARNING, "%s", notice);

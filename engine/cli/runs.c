@@ -1,8 +1,8 @@
 /* `runs`, and the words to a live engine: `stop`, `pause`, `continue`. */
 #include "engine/base/json.h"
 #include "engine/cli/command.h"
+#include "engine/protocol/client.h"
 #include "engine/run/run_folder.h"
-#include "engine/server/remote.h"
 #include "engine/server/run_rows.h"
 
 #include <stdio.h>
@@ -64,11 +64,11 @@ static status call_engine(const struct run_folder *folder, const char *type, cJS
     }
     struct engine_facts facts;
     TRY(run_folder_engine(folder, &facts));
-    struct remote_options options = {.name = "command"};
-    struct remote *engine;
-    TRY(remote_connect(facts.socket_path, &options, &engine));
-    status result = remote_call(engine, remote_message_create(type), REPLY_SECONDS, reply);
-    remote_close(engine);
+    struct client_options options = {.name = "command"};
+    struct client *engine;
+    TRY(client_connect(facts.socket_path, &options, &engine));
+    status result = client_call(engine, type, NULL, REPLY_SECONDS, reply);
+    client_close(engine);
     return result;
 }
 

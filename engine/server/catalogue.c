@@ -3,10 +3,10 @@
 #include "engine/model/library.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/library.h"
+#include "engine/protocol/message.h"
 #include "engine/reward/reward.h"
 #include "engine/server/desk_services.h"
 #include "engine/server/device_queue.h"
-#include "engine/server/message.h"
 #include "engine/server/model_rows.h"
 #include "engine/server/page.h"
 #include "engine/server/plan_cache.h"
@@ -301,7 +301,7 @@ status answer_catalogue(const struct desk_facts *facts, const cJSON *request, cJ
     struct model_library library = {0};
     TRY(model_library_open(NULL, 0, &library));
     cJSON *catalogue = cJSON_AddObjectToObject(answer, "catalogue");
-    if (message_integer(request, "from", 0, INT_MAX, 0) == 0) {
+    if (message_integer_in(request, "from", 0, INT_MAX, 0) == 0) {
         cJSON_AddStringToObject(catalogue, "version", facts->version);
         add_device_facts(catalogue, facts);
         add_rewards(catalogue);

@@ -1,6 +1,6 @@
 #include "engine/server/connection.h"
 
-#include "engine/server/message.h"
+#include "engine/protocol/message.h"
 
 #include <errno.h>
 #include <math.h>

@@ -5,8 +5,8 @@
 #ifndef ALIGNPROP_SERVER_CONNECTION_H
 #define ALIGNPROP_SERVER_CONNECTION_H
 
-#include "engine/server/frame.h"
-#include "engine/server/outbox.h"
+#include "engine/protocol/frame.h"
+#include "engine/protocol/outbox.h"
 
 #include <cjson/cJSON.h>
 #include <sys/types.h>

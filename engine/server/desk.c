@@ -1,7 +1,7 @@
 #include "engine/server/desk.h"
 
+#include "engine/protocol/message.h"
 #include "engine/server/desk_services.h"
-#include "engine/server/message.h"
 
 #include <errno.h>
 #include <pthread.h>

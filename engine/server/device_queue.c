@@ -1,7 +1,7 @@
 #include "engine/server/device_queue.h"
 
 #include "engine/base/json.h"
-#include "engine/server/endpoint.h"
+#include "engine/protocol/endpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>

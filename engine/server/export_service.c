@@ -1,7 +1,7 @@
 /* `export`: an adapter of a run as a file. */
+#include "engine/protocol/message.h"
 #include "engine/run/export.h"
 #include "engine/server/desk_services.h"
-#include "engine/server/message.h"
 
 #include <string.h>
 
@@ -15,7 +15,7 @@ static status read_order(const cJSON *request, struct run_folder *folder, struct
     order->format = strcmp(format, "peft") == 0 ? ADAPTER_PEFT : ADAPTER_KOHYA;
     if (order->format == ADAPTER_KOHYA && strcmp(format, "kohya") != 0)
         return status_error(STATUS_BAD_INPUT, "format: expected kohya or peft, found '%.40s'", format);
-    order->step = (int)message_integer(request, "step", -1, 1 << 30, -1);
+    order->step = (int)message_integer_in(request, "step", -1, 1 << 30, -1);
     order->scale = message_number(request, "scale", 1);
     if (!(order->scale >= -100 && order->scale <= 100))
         return status_error(STATUS_BAD_INPUT, "scale: expected a number from -100 to 100, found %g", order->scale);

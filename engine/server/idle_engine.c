@@ -1,8 +1,8 @@
 #include "engine/server/idle_engine.h"
 
 #include "engine/preset/library.h"
-#include "engine/server/endpoint.h"
-#include "engine/server/message.h"
+#include "engine/protocol/endpoint.h"
+#include "engine/protocol/message.h"
 #include "engine/server/service.h"
 #include "engine/server/workbench_jobs.h"
 

@@ -4,8 +4,8 @@
 #define ALIGNPROP_SERVER_LAUNCH_H
 
 #include "engine/preset/preset.h"
+#include "engine/protocol/endpoint.h"
 #include "engine/run/run_folder.h"
-#include "engine/server/endpoint.h"
 
 #include <sys/types.h>
 

@@ -1,6 +1,6 @@
 #include "engine/server/live_state.h"
 
-#include "engine/server/message.h"
+#include "engine/protocol/message.h"
 
 #include <string.h>
 

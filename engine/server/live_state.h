@@ -4,7 +4,7 @@
 #ifndef ALIGNPROP_SERVER_LIVE_STATE_H
 #define ALIGNPROP_SERVER_LIVE_STATE_H
 
-#include "engine/server/outbox.h"
+#include "engine/protocol/outbox.h"
 
 #include <cjson/cJSON.h>
 

@@ -1,7 +1,7 @@
 /* Presets in messages, whole or abridged. */
 #include "engine/server/preset_message.h"
 
-#include "engine/server/message.h"
+#include "engine/protocol/message.h"
 
 static void abridge_list(cJSON *prompts, const char *key)
 {

@@ -3,10 +3,10 @@
 #include "engine/base/json.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/library.h"
+#include "engine/protocol/message.h"
 #include "engine/reward/reward.h"
 #include "engine/run/run_folder.h"
 #include "engine/server/desk_services.h"
-#include "engine/server/message.h"
 #include "engine/server/preset_message.h"
 
 #include <stdio.h>

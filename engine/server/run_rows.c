@@ -1,11 +1,11 @@
 #include "engine/server/run_rows.h"
 
 #include "engine/base/json.h"
+#include "engine/protocol/message.h"
 #include "engine/run/checkpoint.h"
 #include "engine/run/metrics.h"
 #include "engine/run/run_register.h"
 #include "engine/server/desk_services.h"
-#include "engine/server/message.h"
 #include "engine/server/page.h"
 
 #include <math.h>
@@ -143,7 +143,7 @@ cJSON *describe_run(const struct run_folder *folder)
     if (json_read_file(path, (size_t)32 << 20, &preset).code != STATUS_OK) return NULL;
     struct run_summary summary;
     summarize(folder, &summary);
-    int steps = (int)message_integer(preset, "steps", 1, 1 << 30, 1);
+    int steps = (int)message_integer_in(preset, "steps", 1, 1 << 30, 1);
     const char *state = state_of(folder, &summary, steps);
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "path", folder->path);

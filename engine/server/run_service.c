@@ -2,9 +2,9 @@
 
 #include "engine/base/json.h"
 #include "engine/preset/keys.h"
+#include "engine/protocol/endpoint.h"
+#include "engine/protocol/message.h"
 #include "engine/run/checkpoint.h"
-#include "engine/server/endpoint.h"
-#include "engine/server/message.h"
 #include "engine/server/plan_message.h"
 #include "engine/server/service.h"
 #include "engine/server/speed.h"

@@ -1,10 +1,10 @@
 #include "engine/server/server.h"
 
 #include "engine/base/json.h"
+#include "engine/protocol/endpoint.h"
+#include "engine/protocol/message.h"
 #include "engine/server/connection.h"
-#include "engine/server/endpoint.h"
 #include "engine/server/live_state.h"
-#include "engine/server/message.h"
 
 #include <errno.h>
 #include <math.h>
@@ -170,7 +170,7 @@ static int64_t picture_key(const cJSON *header)
     const char *kind = message_text(header, "kind", "");
     int number = 0;
     while (number < 4 && strcmp(kind, kinds[number]) != 0) number++;
-    return ((int64_t)number << 32) | message_integer(header, "index", 0, INT32_MAX, 0);
+    return ((int64_t)number << 32) | message_integer_in(header, "index", 0, INT32_MAX, 0);
 }
 
 static struct parcel *pack_picture(const struct server_picture *picture)
@@ -233,7 +233,7 @@ void server_reply(struct server *server, uint64_t client, cJSON *reply)
     if (!reply) return;
     struct parcel *parcel = pack(PARCEL_CONTROL, reply, 0);
     if (!parcel) {
-        cJSON *too_long = message_reply(message_integer(reply, "re", 0, INT64_C(1) << 53, 0),
+        cJSON *too_long = message_reply(message_integer_in(reply, "re", 0, INT64_C(1) << 53, 0),
                                         status_error(STATUS_FAILED, "the answer is longer than a message may be"));
         parcel = pack(PARCEL_CONTROL, too_long, 0);
         cJSON_Delete(too_long);
@@ -345,7 +345,7 @@ static void hand_over(struct server *server, struct connection *connection, cJSO
 {
     struct server_request request = {
         .client = connection->id,
-        .id = message_integer(message, "id", 0, INT64_C(1) << 53, -1),
+        .id = message_integer_in(message, "id", 0, INT64_C(1) << 53, -1),
         .by = connection->name,
         .process = connection->process,
         .type = message_text(message, "type", ""),

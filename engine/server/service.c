@@ -1,7 +1,7 @@
 #include "engine/server/service.h"
 
+#include "engine/protocol/message.h"
 #include "engine/server/client_paths.h"
-#include "engine/server/message.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +46,7 @@ static status read_loop_request(const struct server_request *from, enum session_
     memcpy(request->by, from->by, length);
     if (kind == REQUEST_SET) return read_set(from->message, request);
     if (kind == REQUEST_ROLLBACK) {
-        request->step = (int)message_integer(from->message, "step", 0, 1 << 30, -1);
+        request->step = (int)message_integer_in(from->message, "step", 0, 1 << 30, -1);
         if (request->step < 0)
             return status_error(STATUS_USAGE, "'rollback' needs a 'step', the number of a checkpoint");
     }
@@ -87,7 +87,7 @@ static void post_to_loop(struct service *service, const struct server_request *f
 
 static void cancel(struct service *service, const struct server_request *request)
 {
-    int64_t id = message_integer(request->message, "re", 0, INT64_C(1) << 53, -1);
+    int64_t id = message_integer_in(request->message, "re", 0, INT64_C(1) << 53, -1);
     bool found = id >= 0 && workbench_cancel(service->bench, service->server, request->client, id);
     status result = found ? status_ok() : status_error(STATUS_FAILED, "there is no such request to give up");
     server_reply_status(service->server, request, result);

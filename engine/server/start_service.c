@@ -1,10 +1,10 @@
 /* `start`: a run as a process of its own, for a screen. */
 #include "engine/server/desk_services.h"
 
+#include "engine/protocol/message.h"
 #include "engine/run/checkpoint.h"
 #include "engine/server/device_queue.h"
 #include "engine/server/launch.h"
-#include "engine/server/message.h"
 
 #include <string.h>
 
@@ -39,7 +39,7 @@ static status read_origin(const cJSON *request, char path[PATH_SIZE])
     if (!cJSON_IsObject(from)) return status_ok();
     struct run_folder other;
     TRY(run_folder_open(message_text(from, "run", ""), &other));
-    return checkpoint_find_adapter(&other, (int)message_integer(from, "step", 0, 1 << 30, -1), path);
+    return checkpoint_find_adapter(&other, (int)message_integer_in(from, "step", 0, 1 << 30, -1), path);
 }
 
 static status start_new(const cJSON *request, const struct launch_options *given, struct run_folder *folder,
@@ -75,8 +75,8 @@ status answer_start(const struct desk_facts *facts, const cJSON *request, cJSON 
     if (when == START_ASK) TRY(refuse_when_busy(device, answer));
     struct launch_options options = {.program = facts->program,
                                      .device = message_text(request, "device", NULL),
-                                     .threads = (int)message_integer(request, "threads", 1, 4096, 0),
-                                     .steps = (int)message_integer(request, "steps", 1, 1 << 30, 0),
+                                     .threads = (int)message_integer_in(request, "threads", 1, 4096, 0),
+                                     .steps = (int)message_integer_in(request, "steps", 1, 1 << 30, 0),
                                      .share = when == START_NOW};
     const char *resume = message_text(request, "resume", NULL);
     struct run_folder folder;

@@ -1,6 +1,6 @@
 #include "engine/server/waiting_line.h"
 
-#include "engine/server/endpoint.h"
+#include "engine/protocol/endpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>

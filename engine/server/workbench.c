@@ -1,6 +1,6 @@
 #include "engine/server/workbench.h"
 
-#include "engine/server/message.h"
+#include "engine/protocol/message.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 
 #include "engine/base/text.h"
 #include "engine/model/library.h"
+#include "engine/protocol/message.h"
 #include "engine/run/run_folder.h"
 #include "engine/server/desk_services.h"
-#include "engine/server/message.h"
 #include "engine/server/plan_cache.h"
 #include "engine/server/plan_message.h"
 #include "engine/server/speed.h"

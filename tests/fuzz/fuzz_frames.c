@@ -1,5 +1,5 @@
 /* What arrives on an engine's socket: the first byte is how many bytes arrive at once. */
-#include "engine/server/frame.h"
+#include "engine/protocol/frame.h"
 #include "tests/fuzz/target.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* What a client may say: any bytes as a message, as a hello, as a request to check a preset. */
+#include "engine/protocol/message.h"
 #include "engine/server/connection.h"
 #include "engine/server/desk_services.h"
-#include "engine/server/message.h"
 #include "tests/fuzz/target.h"
 
 #include <fcntl.h>
@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cJSON *message;
     if (message_parse(data, size, &message).code != STATUS_OK) return 0;
     (void)message_text(message, "type", "");
-    (void)message_integer(message, "id", 0, INT64_C(1) << 53, -1);
+    (void)message_integer_in(message, "id", 0, INT64_C(1) << 53, -1);
     greet(message);
     check(message);
     cJSON_Delete(message);

@@ -6,8 +6,8 @@
  * It writes a run folder with N steps of made-up but reproducible figures and pictures, serves catalogue, plans and
  * samples, and with --every goes on by one step each so many milliseconds. Its clock is virtual: nothing it sends
  * depends on the time of day. It ends when its parent does. */
+#include "engine/protocol/message.h"
 #include "tests/tui/peers.h"
-#include "tui/client/item.h"
 
 #include <math.h>
 #include <png.h>
@@ -243,13 +243,13 @@ static void save_samples(const struct engine *engine, int step)
 
 static cJSON *catalogue(const struct engine *engine)
 {
-    return item_object(engine->catalogue_text, strlen(engine->catalogue_text));
+    return message_object(engine->catalogue_text, strlen(engine->catalogue_text));
 }
 
 static cJSON *preset_object(const struct engine *engine)
 {
     cJSON *whole = catalogue(engine);
-    cJSON *preset = cJSON_Duplicate(item_get(cJSON_GetArrayItem(item_get(whole, "presets"), 0), "preset"), 1);
+    cJSON *preset = cJSON_Duplicate(message_get(cJSON_GetArrayItem(message_get(whole, "presets"), 0), "preset"), 1);
     cJSON_Delete(whole);
     return preset;
 }
@@ -361,8 +361,8 @@ static cJSON *reply_to(int id, bool ok)
 
 static void answer_set(struct engine *engine, const cJSON *message, cJSON *reply)
 {
-    const char *key = item_text(message, "key", "");
-    double value = item_number(message, "value", NAN);
+    const char *key = message_text(message, "key", "");
+    double value = message_number(message, "value", NAN);
     cJSON_AddNumberToObject(reply, "step", engine->step + 1);
     for (int index = 0; index < 2; index++) {
         char name[64];
@@ -404,8 +404,8 @@ static cJSON *runs_list(const struct engine *engine)
 
 static cJSON *plan_of(const cJSON *message)
 {
-    double batch = item_number(item_get(message, "preset"), "batch", 4),
-           rank = item_number(item_get(item_get(message, "preset"), "lora"), "rank", 4);
+    double batch = message_number(message_get(message, "preset"), "batch", 4),
+           rank = message_number(message_get(message_get(message, "preset"), "lora"), "rank", 4);
     cJSON *plan = cJSON_CreateObject(), *lines = NULL;
     double total = 112e6 + 75e6 * batch;
     cJSON_AddNumberToObject(plan, "total_bytes", total);
@@ -441,7 +441,7 @@ static void log_request(const struct engine *engine, const cJSON *message)
 
 static void answer(struct engine *engine, struct peer *peer, const char *type, const cJSON *message)
 {
-    int id = (int)item_integer(message, "id", 0);
+    int id = (int)message_integer(message, "id", 0);
     log_request(engine, message);
     if (strcmp(type, "hello") == 0) {
         cJSON *state = state_message(engine);
@@ -468,7 +468,7 @@ static void answer(struct engine *engine, struct peer *peer, const char *type, c
     if (strcmp(type, "pause") == 0) set_phase(engine, "paused");
     if (strcmp(type, "continue") == 0) set_phase(engine, "running");
     if (strcmp(type, "sample") == 0) {
-        double scale = item_number(cJSON_GetArrayItem(item_get(message, "adapters"), 0), "scale", 0);
+        double scale = message_number(cJSON_GetArrayItem(message_get(message, "adapters"), 0), "scale", 0);
         send_picture(engine, peer, "sample", 0, SIDE, scale, 0, id);
         cJSON *sampled = cJSON_CreateObject();
         cJSON_AddStringToObject(sampled, "type", "sampled");
@@ -491,8 +491,8 @@ static void answer(struct engine *engine, struct peer *peer, const char *type, c
 
 static void on_frame(void *context, struct peer *peer, const struct frame *frame)
 {
-    cJSON *message = item_object(frame->payload, frame->length);
-    if (message != NULL) answer(context, peer, item_text(message, "type", ""), message);
+    cJSON *message = message_object(frame->payload, frame->bytes);
+    if (message != NULL) answer(context, peer, message_text(message, "type", ""), message);
     cJSON_Delete(message);
 }
 

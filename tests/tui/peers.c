@@ -40,7 +40,7 @@ void peer_flush(struct peer *peer)
 void peer_drop(struct peer *peer)
 {
     close(peer->descriptor);
-    frame_reader_free(&peer->reader);
+    frame_stream_clear(&peer->reader);
     bytes_free(&peer->out);
     *peer = (struct peer){.descriptor = -1};
 }
@@ -52,6 +52,7 @@ static void welcome(struct peers *peers, const struct peer_hooks *hooks)
         struct peer *peer = &peers->peer[index];
         if (peer->descriptor >= 0) continue;
         peer->descriptor = descriptor;
+        frame_stream_init(&peer->reader, frame_limits_of_client);
         hooks->came(hooks->context, peer);
         return;
     }
@@ -64,9 +65,8 @@ static void listen_to(struct peer *peer, const struct peer_hooks *hooks)
     ssize_t got = recv(peer->descriptor, data, sizeof data, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     struct frame frame;
-    if (got > 0) frame_reader_add(&peer->reader, data, (size_t)got);
-    while (got > 0 && frame_reader_next(&peer->reader, &frame) == FRAME_READY)
-        hooks->said(hooks->context, peer, &frame);
+    if (got > 0) frame_stream_add(&peer->reader, data, (size_t)got);
+    while (got > 0 && frame_next(&peer->reader, &frame)) hooks->said(hooks->context, peer, &frame);
     if (got <= 0) peer_drop(peer);
 }
 

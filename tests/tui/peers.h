@@ -2,13 +2,13 @@
 #ifndef ALIGNPROP_TESTS_TUI_PEERS_H
 #define ALIGNPROP_TESTS_TUI_PEERS_H
 
-#include "tui/client/frames.h"
+#include "tests/tui/frames.h"
 
 enum { MOST_PEERS = 8 };
 
 struct peer {
     int descriptor; /* -1: nobody */
-    struct frame_reader reader;
+    struct frame_stream reader;
     struct bytes out; /* what is to be sent; `sent` bytes of it are gone already */
     size_t sent;
 };

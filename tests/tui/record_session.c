@@ -7,8 +7,8 @@
  * made, until it is told to stop (SIGTERM)
  *
  * Texts keep their bytes but for the folders replaced. Pictures are made smaller and get sixteen levels a channel. */
+#include "engine/protocol/message.h"
 #include "tests/tui/recording.h"
-#include "tui/client/item.h"
 #include "tui/pictures/image.h"
 
 #include <errno.h>
@@ -69,7 +69,7 @@ static int side_of(const char *kind, bool of_desk)
 static bool reduce(const cJSON *header, const unsigned char *pixels, int side, struct image *reduced)
 {
     struct image whole = {0};
-    int width = (int)item_integer(header, "width", 0), height = (int)item_integer(header, "height", 0);
+    int width = (int)message_integer(header, "width", 0), height = (int)message_integer(header, "height", 0);
     bool done = image_set(&whole, width, height, pixels) &&
                 image_scale(&whole, width < side ? width : side, height < side ? height : side, reduced);
     for (int at = 0; done && at < reduced->width * reduced->height * 3; at++)
@@ -82,13 +82,13 @@ static void record_picture(struct recorder *recorder, enum record_kind kind, con
 {
     struct picture_frame picture;
     if (!picture_frame_split(frame, &picture)) return;
-    cJSON *header = item_object(picture.header, strlen(picture.header));
-    int side = side_of(item_text(header, "kind", ""), kind == RECORD_ANSWER);
+    cJSON *header = message_object(picture.header, strlen(picture.header));
+    int side = side_of(message_text(header, "kind", ""), kind == RECORD_ANSWER);
     struct image reduced = {0};
     if (side > 0 && reduce(header, picture.pixels, side, &reduced)) {
-        item_put(header, "width", cJSON_CreateNumber(reduced.width));
-        item_put(header, "height", cJSON_CreateNumber(reduced.height));
-        if (re > 0) item_put(header, "re", cJSON_CreateNumber(re));
+        message_put(header, "width", cJSON_CreateNumber(reduced.width));
+        message_put(header, "height", cJSON_CreateNumber(reduced.height));
+        if (re > 0) message_put(header, "re", cJSON_CreateNumber(re));
         struct bytes payload = {0};
         char *text = cJSON_PrintUnformatted(header);
         bytes_add(&payload, text, strlen(text) + 1);
@@ -165,8 +165,8 @@ static void record_history(struct recorder *recorder, const cJSON *state)
 {
     char path[4200], *line = NULL;
     size_t capacity = 0;
-    long long left = item_integer(item_get(state, "history"), "bytes", 0);
-    snprintf(path, sizeof path, "%s/metrics.jsonl", item_text(item_get(state, "run"), "path", ""));
+    long long left = message_integer(message_get(state, "history"), "bytes", 0);
+    snprintf(path, sizeof path, "%s/metrics.jsonl", message_text(message_get(state, "run"), "path", ""));
     FILE *file = fopen(path, "r");
     if (file == NULL) return;
     for (ssize_t length; left > 0 && (length = getline(&line, &capacity, file)) > 0 && length <= left; left -= length) {
@@ -179,15 +179,15 @@ static void record_history(struct recorder *recorder, const cJSON *state)
 
 static void take_message(struct recorder *recorder, struct watch *watch, const struct frame *frame)
 {
-    cJSON *message = item_object(frame->payload, frame->length);
-    const char *type = item_text(message, "type", "");
+    cJSON *message = message_object(frame->payload, frame->bytes);
+    const char *type = message_text(message, "type", "");
     bool is_state = strcmp(type, "state") == 0, wanted = watch->asked && is_state;
     if (is_state && !watch->begun) record_history(recorder, message);
     watch->begun = watch->begun || is_state;
     if (strcmp(type, "reply") != 0) record_text(recorder, wanted ? RECORD_STATE : RECORD_STREAM, frame->payload);
     if (wanted) watch->asked = false;
     bool due = strcmp(type, "metrics") == 0 && recorder->state_at > 0 &&
-               item_integer(item_get(message, "line"), "step", 0) == recorder->state_at;
+               message_integer(message_get(message, "line"), "step", 0) == recorder->state_at;
     cJSON_Delete(message);
     if (due) watch->asked = send_text(watch->descriptor, "{\"type\":\"state\",\"id\":1}");
 }
@@ -195,24 +195,25 @@ static void take_message(struct recorder *recorder, struct watch *watch, const s
 static int record_run(struct recorder *recorder, const char *path)
 {
     struct watch watch = {.descriptor = connect_to(path)};
-    struct frame_reader reader = {0};
+    struct frame_stream reader;
     struct frame frame;
     char part[PART];
     ssize_t got = 1;
     if (watch.descriptor < 0) return 1;
+    frame_stream_init(&reader, frame_limits_of_engine);
     send_text(watch.descriptor,
               "{\"type\":\"hello\",\"name\":\"alignprop\",\"min\":1,\"max\":1,\"client\":\"recorder\"}");
     while (!stopped && (got > 0 || (got < 0 && errno == EINTR))) {
         got = recv(watch.descriptor, part, sizeof part, 0);
-        if (got > 0) frame_reader_add(&reader, part, (size_t)got);
-        while (got > 0 && frame_reader_next(&reader, &frame) == FRAME_READY) {
+        if (got > 0) frame_stream_add(&reader, part, (size_t)got);
+        while (got > 0 && frame_next(&reader, &frame)) {
             if (frame.type == 'P')
                 record_picture(recorder, RECORD_STREAM, &frame, 0);
             else
                 take_message(recorder, &watch, &frame);
         }
     }
-    frame_reader_free(&reader);
+    frame_stream_clear(&reader);
     close(watch.descriptor);
     return 0;
 }
@@ -221,17 +222,17 @@ static int record_run(struct recorder *recorder, const char *path)
 
 struct exchange {
     int studio, engine;
-    struct frame_reader requests, answers;
+    struct frame_stream requests, answers;
     int numbers[DESK_REQUESTS]; /* of the recording, by the studio's id; 0: not recorded */
 };
 
 /* The number of a request that is new to the recording; 0 for one that it has. */
 static int take_request(struct recorder *recorder, const struct frame *frame)
 {
-    cJSON *message = item_object(frame->payload, frame->length);
-    item_put(message, "id", cJSON_CreateNull());
+    cJSON *message = message_object(frame->payload, frame->bytes);
+    message_put(message, "id", cJSON_CreateNull());
     char *plain = cJSON_PrintUnformatted(message);
-    bool known = item_get(message, "type") == NULL || strcmp(item_text(message, "type", ""), "hello") == 0 ||
+    bool known = message_get(message, "type") == NULL || strcmp(message_text(message, "type", ""), "hello") == 0 ||
                  recorder->known_count == DESK_REQUESTS - 1;
     for (int index = 0; index < recorder->known_count && !known; index++)
         known = strcmp(recorder->known[index], plain) == 0;
@@ -239,7 +240,7 @@ static int take_request(struct recorder *recorder, const struct frame *frame)
     if (!known) {
         recorder->known[recorder->known_count++] = strdup(plain);
         number = recorder->known_count;
-        item_put(message, "id", cJSON_CreateNumber(number));
+        message_put(message, "id", cJSON_CreateNumber(number));
         char *text = cJSON_PrintUnformatted(message);
         record_text(recorder, RECORD_REQUEST, text);
         cJSON_free(text);
@@ -251,8 +252,8 @@ static int take_request(struct recorder *recorder, const struct frame *frame)
 
 static void note_request(struct recorder *recorder, struct exchange *exchange, const struct frame *frame)
 {
-    cJSON *message = item_object(frame->payload, frame->length);
-    long long id = item_integer(message, "id", 0);
+    cJSON *message = message_object(frame->payload, frame->bytes);
+    long long id = message_integer(message, "id", 0);
     cJSON_Delete(message);
     if (id > 0 && id < DESK_REQUESTS) exchange->numbers[id] = take_request(recorder, frame);
 }
@@ -261,13 +262,13 @@ static void note_answer(struct recorder *recorder, const struct exchange *exchan
 {
     struct picture_frame picture;
     bool is_picture = frame->type == 'P' && picture_frame_split(frame, &picture);
-    cJSON *message = item_object(frame->payload, is_picture ? strlen(picture.header) : frame->length);
-    long long re = item_integer(message, "re", 0);
+    cJSON *message = message_object(frame->payload, is_picture ? strlen(picture.header) : frame->bytes);
+    long long re = message_integer(message, "re", 0);
     int number = re > 0 && re < DESK_REQUESTS ? exchange->numbers[re] : 0;
     if (number > 0 && is_picture) {
         record_picture(recorder, RECORD_ANSWER, frame, number);
     } else if (number > 0) {
-        item_put(message, "re", cJSON_CreateNumber(number));
+        message_put(message, "re", cJSON_CreateNumber(number));
         char *text = cJSON_PrintUnformatted(message);
         record_text(recorder, RECORD_ANSWER, text);
         cJSON_free(text);
@@ -280,12 +281,12 @@ static bool pass(struct recorder *recorder, struct exchange *exchange, bool from
 {
     char part[PART];
     struct frame frame;
-    struct frame_reader *reader = from_studio ? &exchange->requests : &exchange->answers;
+    struct frame_stream *reader = from_studio ? &exchange->requests : &exchange->answers;
     ssize_t got = recv(from_studio ? exchange->studio : exchange->engine, part, sizeof part, 0);
     if (got < 0 && errno == EINTR) return true;
     if (got <= 0) return false;
-    frame_reader_add(reader, part, (size_t)got);
-    while (frame_reader_next(reader, &frame) == FRAME_READY) {
+    frame_stream_add(reader, part, (size_t)got);
+    while (frame_next(reader, &frame)) {
         if (from_studio)
             note_request(recorder, exchange, &frame);
         else
@@ -298,14 +299,16 @@ static void serve_studio(struct recorder *recorder, int studio, const char *engi
 {
     struct exchange exchange = {.studio = studio, .engine = connect_to(engine_path)};
     bool open = exchange.engine >= 0;
+    frame_stream_init(&exchange.requests, frame_limits_of_client);
+    frame_stream_init(&exchange.answers, frame_limits_of_engine);
     while (open && !stopped) {
         struct pollfd polls[2] = {{.fd = studio, .events = POLLIN}, {.fd = exchange.engine, .events = POLLIN}};
         if (poll(polls, 2, -1) < 0) continue;
         if (polls[0].revents) open = pass(recorder, &exchange, true);
         if (open && polls[1].revents) open = pass(recorder, &exchange, false);
     }
-    frame_reader_free(&exchange.requests);
-    frame_reader_free(&exchange.answers);
+    frame_stream_clear(&exchange.requests);
+    frame_stream_clear(&exchange.answers);
     if (exchange.engine >= 0) close(exchange.engine);
     close(studio);
 }

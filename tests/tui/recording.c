@@ -54,15 +54,16 @@ static uint64_t number_at(const char *bytes, int count)
 /* Reads the record at `*at` and moves behind it; false at the end and where the content is cut off. */
 static bool next_record(const struct bytes *content, size_t *at, struct record *record)
 {
-    if (content->length - *at < RECORD_HEADER + FRAME_HEADER) return false;
+    if (content->length - *at < RECORD_HEADER + FRAME_HEADER_BYTES) return false;
     const char *bytes = content->data + *at;
     uint64_t bits = number_at(bytes + 1, 8);
     size_t length = (size_t)number_at(bytes + RECORD_HEADER, 4);
-    if (content->length - *at - RECORD_HEADER - FRAME_HEADER < length) return false;
+    if (content->length - *at - RECORD_HEADER - FRAME_HEADER_BYTES < length) return false;
     record->kind = (enum record_kind)bytes[0];
     memcpy(&record->time, &bits, sizeof bits);
-    record->frame = (struct frame){bytes[RECORD_HEADER + 4], bytes + RECORD_HEADER + FRAME_HEADER, length};
-    *at += RECORD_HEADER + FRAME_HEADER + length;
+    record->frame =
+        (struct frame){(enum frame_type)bytes[RECORD_HEADER + 4], bytes + RECORD_HEADER + FRAME_HEADER_BYTES, length};
+    *at += RECORD_HEADER + FRAME_HEADER_BYTES + length;
     return true;
 }
 
@@ -80,10 +81,10 @@ bool recording_read(const char *path, struct recording *recording)
     for (int index = 0; index < recording->count; index++) {
         struct frame *frame = &recording->records[index].frame;
         if (!next_record(&recording->content, &at, &recording->records[index])) return false;
-        char *payload = malloc(frame->length + 1); /* a frame's payload ends with a zero */
+        char *payload = malloc(frame->bytes + 1); /* a frame's payload ends with a zero */
         if (payload == NULL) return complain(path, "there is no memory for it");
-        memcpy(payload, frame->payload, frame->length);
-        payload[frame->length] = 0;
+        memcpy(payload, frame->payload, frame->bytes);
+        payload[frame->bytes] = 0;
         frame->payload = payload;
     }
     bytes_free(&recording->content);

@@ -6,7 +6,7 @@
 #ifndef ALIGNPROP_TESTS_TUI_RECORDING_H
 #define ALIGNPROP_TESTS_TUI_RECORDING_H
 
-#include "tui/client/frames.h"
+#include "tests/tui/frames.h"
 
 enum record_kind {
     RECORD_HISTORY = 'H', /* a line that the metrics file held before the stream began */

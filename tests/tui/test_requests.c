@@ -1,5 +1,5 @@
 /* What the studio has asked, and lists that come in pages. */
-#include "tui/client/item.h"
+#include "engine/protocol/message.h"
 #include "tui/pages.h"
 #include "tui/requests.h"
 
@@ -55,7 +55,7 @@ static int take(struct pages *pages, const char *key, const char *answer)
 {
     cJSON *message = cJSON_Parse(answer);
     assert_non_null(message);
-    int next = pages_take(pages, item_get(message, key), message);
+    int next = pages_take(pages, message_get(message, key), message);
     cJSON_Delete(message);
     return next;
 }

@@ -1,6 +1,5 @@
 /* Layout, curves, text, the link's levels, frames of the protocol: what needs no terminal. */
-#include "tui/client/frames.h"
-#include "tui/client/item.h"
+#include "tests/tui/frames.h"
 #include "tui/pictures/encode.h"
 #include "tui/pictures/maker.h"
 #include "tui/run/run.h"
@@ -312,45 +311,6 @@ static void a_silent_terminal_is_not_waited_for(void **state)
     assert_true(link_room(&link, 20000) > 0);
 }
 
-static void frames_come_out_as_they_went_in(void **state)
-{
-    (void)state;
-    struct bytes stream = {0};
-    frame_write(&stream, 'J', "{\"type\":\"a\"}", 12);
-    frame_write(&stream, 'P', "{\"x\":1}\0abc", 11);
-    frame_write(&stream, 'J', "{}", 2);
-    for (size_t step = 1; step <= stream.length; step++) {
-        struct frame_reader reader = {0};
-        struct frame frame;
-        int count = 0;
-        for (size_t at = 0; at < stream.length; at += step) {
-            frame_reader_add(&reader, stream.data + at, stream.length - at < step ? stream.length - at : step);
-            while (frame_reader_next(&reader, &frame) == FRAME_READY) {
-                if (count == 0) assert_string_equal(frame.payload, "{\"type\":\"a\"}");
-                if (count == 1) {
-                    struct picture_frame picture;
-                    assert_true(picture_frame_split(&frame, &picture));
-                    assert_string_equal(picture.header, "{\"x\":1}");
-                    assert_int_equal(picture.pixel_bytes, 3);
-                    assert_memory_equal(picture.pixels, "abc", 3);
-                }
-                count++;
-            }
-        }
-        assert_int_equal(count, 3);
-        frame_reader_free(&reader);
-    }
-    struct frame_reader reader = {0};
-    struct frame frame;
-    frame_reader_add(&reader, "\1\0\0\0Xx", 6);
-    assert_int_equal(frame_reader_next(&reader, &frame), FRAME_BROKEN);
-    frame_reader_free(&reader);
-    frame_reader_add(&reader, "\xff\xff\xff\x7fJ", 5);
-    assert_int_equal(frame_reader_next(&reader, &frame), FRAME_BROKEN);
-    frame_reader_free(&reader);
-    bytes_free(&stream);
-}
-
 /* A weight that began small is moved in small steps and shown with the decimals it has. */
 static void weights_are_moved_in_units_of_their_own(void **state)
 {
@@ -376,7 +336,7 @@ static void totals_follow_the_present_weights(void **state)
                         "nowhere\",\"name\":\"r\"},\"step\":2,\"steps\":10,"
                         "\"preset\":{\"rewards\":[{\"name\":\"count\",\"id\":\"two\",\"weight\":1},{\"name\":\"jpeg\","
                         "\"weight\":0.5}]}}";
-    cJSON *message = item_object(text, sizeof text - 1);
+    cJSON *message = message_object(text, sizeof text - 1);
     run_take_state(run, message);
     cJSON_Delete(message);
     assert_int_equal(run->reward_count, 2);
@@ -390,7 +350,7 @@ static void totals_follow_the_present_weights(void **state)
         "{\"step\":-5}",
         "{\"step\":1e300,\"reward\":{}}"};
     for (size_t index = 0; index < sizeof lines / sizeof *lines; index++) {
-        cJSON *line = item_object(lines[index], strlen(lines[index]));
+        cJSON *line = message_object(lines[index], strlen(lines[index]));
         run_take_line(run, line);
         cJSON_Delete(line);
     }
@@ -400,13 +360,13 @@ static void totals_follow_the_present_weights(void **state)
     run->rewards[1].weight = 0;
     assert_int_equal(run_best(run)->step, 1); /* without jpeg 0.9 is best */
     const char event[] = "{\"event\":\"rollback\",\"step\":2,\"to\":1}";
-    cJSON *line = item_object(event, sizeof event - 1);
+    cJSON *line = message_object(event, sizeof event - 1);
     run_take_line(run, line);
     cJSON_Delete(line);
     assert_int_equal(run->history_count, 2);
     assert_int_equal(run->step, 1);
     const char resumed[] = "{\"event\":\"resume\",\"step\":1}"; /* step 1 comes again */
-    line = item_object(resumed, sizeof resumed - 1);
+    line = message_object(resumed, sizeof resumed - 1);
     run_take_line(run, line);
     cJSON_Delete(line);
     assert_int_equal(run->history_count, 1);
@@ -588,7 +548,6 @@ int main(void)
         cmocka_unit_test(complaint_18_a_stall_lowers_the_level_at_once),
         cmocka_unit_test(a_lost_answer_is_got_over),
         cmocka_unit_test(a_silent_terminal_is_not_waited_for),
-        cmocka_unit_test(frames_come_out_as_they_went_in),
         cmocka_unit_test(totals_follow_the_present_weights),
         cmocka_unit_test(weights_are_moved_in_units_of_their_own),
         cmocka_unit_test(descriptions_lose_their_scrolling),

@@ -95,18 +95,18 @@ static void take_preset(struct run *run, const cJSON *preset)
     run->preset = cJSON_Duplicate(preset, 1);
     run->reward_count = 0;
     const cJSON *reward = NULL;
-    cJSON_ArrayForEach(reward, item_get(preset, "rewards"))
+    cJSON_ArrayForEach(reward, message_get(preset, "rewards"))
     {
         if (run->reward_count == RUN_REWARDS) break;
         struct run_reward *target = &run->rewards[run->reward_count++];
         *target =
-            (struct run_reward){.weight = item_number(reward, "weight", 1), .pending = NAN, .low = -10, .high = 10};
-        const char *name = item_text(reward, "name", "reward");
+            (struct run_reward){.weight = message_number(reward, "weight", 1), .pending = NAN, .low = -10, .high = 10};
+        const char *name = message_text(reward, "name", "reward");
         snprintf(target->name, sizeof target->name, "%s", name);
-        snprintf(target->id, sizeof target->id, "%s", item_text(reward, "id", name));
+        snprintf(target->id, sizeof target->id, "%s", message_text(reward, "id", name));
     }
-    run->learning_rate = item_number(item_get(preset, "optimizer"), "lr", NAN);
-    run->clip = item_number(item_get(preset, "optimizer"), "clip", NAN);
+    run->learning_rate = message_number(message_get(preset, "optimizer"), "lr", NAN);
+    run->clip = message_number(message_get(preset, "optimizer"), "clip", NAN);
 }
 
 static bool reward_of_key(const struct run *run, const char *key, int *index)
@@ -137,18 +137,18 @@ static void apply_setting(struct run *run, const char *key, double value)
 static void take_settings(struct run *run, const cJSON *message)
 {
     const cJSON *item = NULL;
-    cJSON_ArrayForEach(item, item_get(message, "settings")) if (cJSON_IsNumber(item))
+    cJSON_ArrayForEach(item, message_get(message, "settings")) if (cJSON_IsNumber(item))
         apply_setting(run, item->string, item->valuedouble);
     for (int index = 0; index < run->reward_count; index++) run->rewards[index].pending = NAN;
     run->learning_rate_pending = NAN;
-    cJSON_ArrayForEach(item, item_get(message, "pending"))
+    cJSON_ArrayForEach(item, message_get(message, "pending"))
     {
         int index = 0;
         if (!cJSON_IsNumber(item)) continue;
         if (reward_of_key(run, item->string, &index)) run->rewards[index].pending = item->valuedouble;
         if (strcmp(item->string, "optimizer.lr") == 0) run->learning_rate_pending = item->valuedouble;
     }
-    cJSON_ArrayForEach(item, item_get(message, "ranges"))
+    cJSON_ArrayForEach(item, message_get(message, "ranges"))
     {
         int index = 0;
         const cJSON *low = cJSON_GetArrayItem(item, 0), *high = cJSON_GetArrayItem(item, 1);
@@ -156,7 +156,7 @@ static void take_settings(struct run *run, const cJSON *message)
         run->rewards[index].low = low->valuedouble;
         run->rewards[index].high = high->valuedouble;
     }
-    run->pending_step = (int)item_integer(message, "pending_step", 0);
+    run->pending_step = (int)message_integer(message, "pending_step", 0);
 }
 
 static struct run_step *step_entry(struct run *run, int step)
@@ -194,7 +194,7 @@ static bool take_values(const struct run *run, const cJSON *object, double *valu
 {
     if (!cJSON_IsObject(object)) return false;
     for (int index = 0; index < run->reward_count; index++)
-        values[index] = item_number(object, run->rewards[index].id, NAN);
+        values[index] = message_number(object, run->rewards[index].id, NAN);
     return true;
 }
 
@@ -223,21 +223,21 @@ static void take_checkpoint(struct run *run, int step)
 static double figure_of(const struct run *run, const cJSON *line, enum run_figure figure)
 {
     const char *name = figure_names[figure];
-    if (figure >= FIGURE_SAMPLING) return item_number(item_get(line, "phases"), name, NAN);
-    if (figure < FIGURE_DIVERSITY) return item_number(line, name, NAN);
-    return item_number(item_get(line, run->looks_held_out ? "eval_extra" : "extra"), name, NAN);
+    if (figure >= FIGURE_SAMPLING) return message_number(message_get(line, "phases"), name, NAN);
+    if (figure < FIGURE_DIVERSITY) return message_number(line, name, NAN);
+    return message_number(message_get(line, run->looks_held_out ? "eval_extra" : "extra"), name, NAN);
 }
 
 static void take_event(struct run *run, const cJSON *line)
 {
     static const char *const breaks[] = {"pause", "continue", "resume", "rollback", "stop", "end"};
-    const char *event = item_text(line, "event", "");
-    int step = (int)item_integer(line, "step", run->step);
+    const char *event = message_text(line, "event", "");
+    int step = (int)message_integer(line, "step", run->step);
     for (size_t index = 0; index < sizeof breaks / sizeof *breaks; index++)
         if (strcmp(event, breaks[index]) == 0) run->broken = true;
     if (strcmp(event, "set") == 0) {
-        const char *key = item_text(line, "key", "");
-        double to = item_number(line, "to", NAN), from = item_number(line, "from", NAN);
+        const char *key = message_text(line, "key", "");
+        double to = message_number(line, "to", NAN), from = message_number(line, "from", NAN);
         int index = 0;
         char text[80];
         if (reward_of_key(run, key, &index))
@@ -249,7 +249,7 @@ static void take_event(struct run *run, const cJSON *line)
     } else if (strcmp(event, "evaluation") == 0) {
         /* Held-out pictures between two steps: the untrained ones of step 0, or those of `sample now`. */
         struct run_step *entry = step_entry(run, step);
-        if (entry == NULL || !take_values(run, item_get(line, "eval_reward"), entry->held_out)) return;
+        if (entry == NULL || !take_values(run, message_get(line, "eval_reward"), entry->held_out)) return;
         entry->evaluated = true;
         for (int figure = 0; figure < FIGURE_SAMPLING; figure++) {
             double value = figure_of(run, line, (enum run_figure)figure);
@@ -258,7 +258,7 @@ static void take_event(struct run *run, const cJSON *line)
     } else if (strcmp(event, "checkpoint") == 0) {
         take_checkpoint(run, step);
     } else if (strcmp(event, "rollback") == 0) {
-        int to = (int)item_integer(line, "to", step);
+        int to = (int)message_integer(line, "to", step);
         forget_after(run, to);
         run->step = to;
         add_mark(run, to, "rolled back");
@@ -269,23 +269,23 @@ static void take_event(struct run *run, const cJSON *line)
 
 void run_take_line(struct run *run, const cJSON *line)
 {
-    if (item_get(line, "eval_extra") != NULL) run->looks_held_out = true;
-    if (item_get(line, "event") != NULL) {
+    if (message_get(line, "eval_extra") != NULL) run->looks_held_out = true;
+    if (message_get(line, "event") != NULL) {
         take_event(run, line);
         return;
     }
-    int step = (int)item_integer(line, "step", -1);
+    int step = (int)message_integer(line, "step", -1);
     if (step < 0 || step > 100000000) return;
     struct run_step *entry = step_entry(run, step);
     if (entry == NULL) return;
-    if (take_values(run, item_get(line, "reward"), entry->reward)) entry->trained = true;
-    if (take_values(run, item_get(line, "eval_reward"), entry->held_out)) entry->evaluated = true;
-    entry->loss = item_number(line, "loss", NAN);
-    entry->gradient_norm = item_number(line, "grad_norm", NAN);
-    entry->seconds = item_number(line, "seconds", NAN);
-    entry->time = item_number(line, "time", NAN);
-    entry->kept_steps = (int)item_integer(line, "k", 0);
-    entry->skipped = item_true(line, "skipped");
+    if (take_values(run, message_get(line, "reward"), entry->reward)) entry->trained = true;
+    if (take_values(run, message_get(line, "eval_reward"), entry->held_out)) entry->evaluated = true;
+    entry->loss = message_number(line, "loss", NAN);
+    entry->gradient_norm = message_number(line, "grad_norm", NAN);
+    entry->seconds = message_number(line, "seconds", NAN);
+    entry->time = message_number(line, "time", NAN);
+    entry->kept_steps = (int)message_integer(line, "k", 0);
+    entry->skipped = message_flag(line, "skipped", false);
     for (int figure = 0; figure < FIGURE_COUNT; figure++)
         entry->figure[figure] = figure_of(run, line, (enum run_figure)figure);
     if (step > run->step) run->step = step;
@@ -305,7 +305,7 @@ static void read_history(struct run *run, long long most)
     while ((length = getline(&line, &capacity, file)) > 0) {
         read += length;
         if (line[length - 1] != '\n' || (most >= 0 && read > most)) break;
-        cJSON *object = item_object(line, (size_t)length);
+        cJSON *object = message_object(line, (size_t)length);
         if (object != NULL) run_take_line(run, object);
         cJSON_Delete(object);
     }
@@ -316,9 +316,9 @@ static void read_history(struct run *run, long long most)
 static void add_log(struct run *run, const cJSON *line)
 {
     struct run_log_line *target = &run->log[run->log_next];
-    snprintf(target->level, sizeof target->level, "%s", item_text(line, "level", "info"));
-    snprintf(target->text, sizeof target->text, "%s", item_text(line, "text", ""));
-    target->time = item_number(line, "time", NAN);
+    snprintf(target->level, sizeof target->level, "%s", message_text(line, "level", "info"));
+    snprintf(target->text, sizeof target->text, "%s", message_text(line, "text", ""));
+    target->time = message_number(line, "time", NAN);
     run->log_next = (run->log_next + 1) % RUN_LOG_LINES;
     if (run->log_count < RUN_LOG_LINES) run->log_count++;
 }
@@ -348,38 +348,38 @@ static void update_pace(struct run *run)
 
 void run_take_state(struct run *run, const cJSON *message)
 {
-    const cJSON *place = item_get(message, "run");
-    run->phase = phase_of(item_text(message, "phase", "idle"));
+    const cJSON *place = message_get(message, "run");
+    run->phase = phase_of(message_text(message, "phase", "idle"));
     if (place == NULL) return;
-    snprintf(run->path, sizeof run->path, "%s", item_text(place, "path", ""));
-    snprintf(run->name, sizeof run->name, "%s", item_text(place, "name", ""));
-    snprintf(run->device, sizeof run->device, "%s", item_text(message, "device", ""));
-    snprintf(run->error, sizeof run->error, "%s", item_text(message, "error", ""));
-    run->threads = (int)item_integer(message, "threads", 0);
-    run->waiting_ahead = (int)item_integer(item_get(message, "waiting_for"), "ahead", 0);
-    run->clients = (int)item_integer(message, "clients", 0);
-    run->steps = (int)item_integer(message, "steps", 0);
-    run->seconds_per_step = item_number(message, "seconds_per_step", NAN);
-    run->seconds_left = item_number(message, "seconds_left", NAN);
-    const cJSON *memory = item_get(message, "memory");
-    run->memory_planned = item_number(memory, "planned", NAN);
-    run->memory_used = item_number(memory, "used", NAN);
-    run->memory_free = item_number(memory, "free", NAN);
-    if (item_get(message, "preset") != NULL) take_preset(run, item_get(message, "preset"));
+    snprintf(run->path, sizeof run->path, "%s", message_text(place, "path", ""));
+    snprintf(run->name, sizeof run->name, "%s", message_text(place, "name", ""));
+    snprintf(run->device, sizeof run->device, "%s", message_text(message, "device", ""));
+    snprintf(run->error, sizeof run->error, "%s", message_text(message, "error", ""));
+    run->threads = (int)message_integer(message, "threads", 0);
+    run->waiting_ahead = (int)message_integer(message_get(message, "waiting_for"), "ahead", 0);
+    run->clients = (int)message_integer(message, "clients", 0);
+    run->steps = (int)message_integer(message, "steps", 0);
+    run->seconds_per_step = message_number(message, "seconds_per_step", NAN);
+    run->seconds_left = message_number(message, "seconds_left", NAN);
+    const cJSON *memory = message_get(message, "memory");
+    run->memory_planned = message_number(memory, "planned", NAN);
+    run->memory_used = message_number(memory, "used", NAN);
+    run->memory_free = message_number(memory, "free", NAN);
+    if (message_get(message, "preset") != NULL) take_preset(run, message_get(message, "preset"));
     run->history_count = run->mark_count = run->checkpoint_count = 0;
     run->broken = false;
     run->step = 0;
-    read_history(run, item_integer(item_get(message, "history"), "bytes", -1));
-    if (item_get(message, "last") != NULL) run_take_line(run, item_get(message, "last"));
+    read_history(run, message_integer(message_get(message, "history"), "bytes", -1));
+    if (message_get(message, "last") != NULL) run_take_line(run, message_get(message, "last"));
     take_settings(run, message);
-    run->step = (int)item_integer(message, "step", run->step);
+    run->step = (int)message_integer(message, "step", run->step);
     run->checkpoint_count = 0;
     const cJSON *item = NULL;
-    cJSON_ArrayForEach(item, item_get(message, "checkpoints")) if (cJSON_IsNumber(item))
+    cJSON_ArrayForEach(item, message_get(message, "checkpoints")) if (cJSON_IsNumber(item))
         take_checkpoint(run, item->valueint);
     run->log_count = run->log_next = 0;
-    cJSON_ArrayForEach(item, item_get(message, "log")) add_log(run, item);
-    if (item_get(message, "progress") != NULL) run_take_message(run, "progress", item_get(message, "progress"));
+    cJSON_ArrayForEach(item, message_get(message, "log")) add_log(run, item);
+    if (message_get(message, "progress") != NULL) run_take_message(run, "progress", message_get(message, "progress"));
     update_pace(run);
 }
 
@@ -393,21 +393,21 @@ static void take_metrics(struct run *run, const cJSON *line)
 void run_take_message(struct run *run, const char *type, const cJSON *message)
 {
     if (strcmp(type, "progress") == 0) {
-        snprintf(run->progress.phase, sizeof run->progress.phase, "%s", item_text(message, "phase", ""));
-        run->progress.step = (int)item_integer(message, "step", run->step + 1);
-        run->progress.done = (int)item_integer(message, "done", 0);
-        run->progress.total = (int)item_integer(message, "total", 0);
+        snprintf(run->progress.phase, sizeof run->progress.phase, "%s", message_text(message, "phase", ""));
+        run->progress.step = (int)message_integer(message, "step", run->step + 1);
+        run->progress.done = (int)message_integer(message, "done", 0);
+        run->progress.total = (int)message_integer(message, "total", 0);
     } else if (strcmp(type, "metrics") == 0) {
-        take_metrics(run, item_get(message, "line"));
+        take_metrics(run, message_get(message, "line"));
     } else if (strcmp(type, "event") == 0) {
-        take_event(run, item_get(message, "line"));
+        take_event(run, message_get(message, "line"));
     } else if (strcmp(type, "log") == 0) {
         add_log(run, message);
     } else if (strcmp(type, "end") == 0) {
-        run->phase = phase_of(item_text(message, "phase", "stopped"));
-        run->step = (int)item_integer(message, "step", run->step);
-        run->end_status = (int)item_integer(message, "status", 0);
-        snprintf(run->end_text, sizeof run->end_text, "%s", item_text(message, "text", ""));
+        run->phase = phase_of(message_text(message, "phase", "stopped"));
+        run->step = (int)message_integer(message, "step", run->step);
+        run->end_status = (int)message_integer(message, "status", 0);
+        snprintf(run->end_text, sizeof run->end_text, "%s", message_text(message, "text", ""));
         if (run->phase == RUN_FAILED) snprintf(run->error, sizeof run->error, "%s", run->end_text);
     }
 }
@@ -419,27 +419,27 @@ static void end_previews(struct run *run)
 
 void run_take_picture(struct run *run, const cJSON *header, int width, int height, const unsigned char *pixels)
 {
-    const char *name = item_text(header, "kind", "");
+    const char *name = message_text(header, "kind", "");
     int kind = 0;
     while (kind < RUN_PICTURE_KINDS && strcmp(name, kind_names[kind]) != 0) kind++;
     if (kind == RUN_PICTURE_KINDS) return;
     if (kind != RUN_DENOISING) end_previews(run);
-    long long index = item_integer(header, "index", -1);
+    long long index = message_integer(header, "index", -1);
     if (index < 0 || index >= RUN_PICTURES) return;
     struct run_picture *picture = &run->pictures[kind][index];
     if (!image_set(&picture->image, width, height, pixels)) return;
-    picture->step = (int)item_integer(header, "step", 0);
+    picture->step = (int)message_integer(header, "step", 0);
     picture->index = (int)index;
-    picture->full_width = (int)item_integer(header, "full_width", width);
-    picture->full_height = (int)item_integer(header, "full_height", height);
-    const cJSON *denoising = item_get(header, "denoising");
-    picture->done = (int)item_integer(denoising, "done", 0);
-    picture->total = (int)item_integer(denoising, "total", 0);
-    picture->reward = item_number(header, "reward", NAN);
+    picture->full_width = (int)message_integer(header, "full_width", width);
+    picture->full_height = (int)message_integer(header, "full_height", height);
+    const cJSON *denoising = message_get(header, "denoising");
+    picture->done = (int)message_integer(denoising, "done", 0);
+    picture->total = (int)message_integer(denoising, "total", 0);
+    picture->reward = message_number(header, "reward", NAN);
     for (int at = 0; at < RUN_REWARDS; at++) picture->rewards[at] = NAN;
-    take_values(run, item_get(header, "rewards"), picture->rewards);
-    snprintf(picture->prompt, sizeof picture->prompt, "%s", item_text(header, "prompt", ""));
-    snprintf(picture->seed, sizeof picture->seed, "%s", item_text(header, "seed", ""));
+    take_values(run, message_get(header, "rewards"), picture->rewards);
+    snprintf(picture->prompt, sizeof picture->prompt, "%s", message_text(header, "prompt", ""));
+    snprintf(picture->seed, sizeof picture->seed, "%s", message_text(header, "seed", ""));
     picture->serial = ++run->picture_serial;
 }
 
@@ -503,7 +503,7 @@ bool run_load_folder(struct run *run, const char *path)
     char *text = calloc(1, LARGEST_PRESET + 1);
     size_t length = text != NULL ? fread(text, 1, LARGEST_PRESET, file) : 0;
     fclose(file);
-    cJSON *preset = text != NULL ? item_object(text, length) : NULL;
+    cJSON *preset = text != NULL ? message_object(text, length) : NULL;
     free(text);
     if (preset == NULL) return false;
     run_clear(run);
@@ -511,7 +511,7 @@ bool run_load_folder(struct run *run, const char *path)
     const char *slash = strrchr(path, '/');
     snprintf(run->name, sizeof run->name, "%s", slash != NULL ? slash + 1 : path);
     take_preset(run, preset);
-    run->steps = (int)item_integer(preset, "steps", 0);
+    run->steps = (int)message_integer(preset, "steps", 0);
     cJSON_Delete(preset);
     read_history(run, -1);
     run->phase = run->step >= run->steps ? RUN_FINISHED : RUN_STOPPED;
@@ -589,7 +589,7 @@ const char *run_held_out_prompt(const struct run *run, int index)
 {
     const struct run_picture *picture = run_picture(run, RUN_HELD_OUT, index);
     if (picture != NULL && picture->prompt[0] != 0) return picture->prompt;
-    const cJSON *prompts = item_get(item_get(run->preset, "prompts"), "eval");
+    const cJSON *prompts = message_get(message_get(run->preset, "prompts"), "eval");
     int count = cJSON_GetArraySize(prompts);
     const cJSON *prompt = count > 0 && index >= 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
     const char *text = cJSON_GetStringValue(prompt);

@@ -3,7 +3,7 @@
 #ifndef ALIGNPROP_TUI_RUN_RUN_H
 #define ALIGNPROP_TUI_RUN_RUN_H
 
-#include "tui/client/item.h"
+#include "engine/protocol/message.h"
 #include "tui/pictures/image.h"
 
 #include <stdint.h>

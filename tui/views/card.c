@@ -9,21 +9,21 @@ enum { FRAME_ROWS = 2, FACT_ROWS = 2 };
 
 static bool is_startable(const cJSON *item)
 {
-    return item_get(item, "error") == NULL && !cJSON_IsFalse(item_get(item, "model_present"));
+    return message_get(item, "error") == NULL && !cJSON_IsFalse(message_get(item, "model_present"));
 }
 
 /* What it is for; where it cannot be started, why and what to do about it. */
 static const char *purpose(const cJSON *item)
 {
-    const char *error = item_text(item, "error", NULL);
-    return error != NULL ? error : item_text(item, "notes", item_text(item_get(item, "preset"), "notes", ""));
+    const char *error = message_text(item, "error", NULL);
+    return error != NULL ? error : message_text(item, "notes", message_text(message_get(item, "preset"), "notes", ""));
 }
 
 int card_rows(const cJSON *item, int columns)
 {
-    const char *hint = item_text(item, "model_hint", NULL);
+    const char *hint = message_text(item, "model_hint", NULL);
     int width = columns - 4, rows = FRAME_ROWS + wrapped_rows(width, purpose(item));
-    if (item_get(item, "error") != NULL) return rows;
+    if (message_get(item, "error") != NULL) return rows;
     return rows + FACT_ROWS + (hint != NULL ? wrapped_rows(width, hint) : 0);
 }
 
@@ -55,20 +55,20 @@ static void take_row(struct area *rest)
 
 static void draw_facts(struct area *rest, const cJSON *item)
 {
-    const cJSON *preset = item_get(item, "preset"), *train = item_get(item_get(preset, "prompts"), "train");
+    const cJSON *preset = message_get(item, "preset"), *train = message_get(message_get(preset, "prompts"), "train");
     const cJSON *first = cJSON_GetArrayItem(train, 0);
     int count = cJSON_GetArraySize(train);
     char words[256], text[400];
     if (!cJSON_IsString(first))
-        snprintf(words, sizeof words, "%lld prompts from a file", item_integer(item, "prompts", 0));
-    else if (item_integer(item, "prompts", count) > 1)
+        snprintf(words, sizeof words, "%lld prompts from a file", message_integer(item, "prompts", 0));
+    else if (message_integer(item, "prompts", count) > 1)
         snprintf(words, sizeof words, "\"%.200s\" and %lld more", first->valuestring,
-                 item_integer(item, "prompts", count) - 1);
+                 message_integer(item, "prompts", count) - 1);
     else
         snprintf(words, sizeof words, "\"%.200s\"", first->valuestring);
     snprintf(text, sizeof text, "%s \u00b7 model %.60s \u00b7 rank %lld \u00b7 batch %lld", words,
-             item_text(preset, "model", "?"), item_integer(item_get(preset, "lora"), "rank", 0),
-             item_integer(preset, "batch", 1));
+             message_text(preset, "model", "?"), message_integer(message_get(preset, "lora"), "rank", 0),
+             message_integer(preset, "batch", 1));
     take_wrapped(rest, STYLE_DIM, text);
 }
 
@@ -78,8 +78,8 @@ static void draw_needs(struct area *rest, const cJSON *item, double available)
 {
     enum { BAR = 10, SECOND = 38, LEAST_WIDE = 70 };
     char text[32], here[32];
-    long long steps = item_integer(item_get(item, "preset"), "steps", 0);
-    double needed = item_number(item, "memory_bytes", NAN), seconds = item_number(item, "seconds_per_step", NAN);
+    long long steps = message_integer(message_get(item, "preset"), "steps", 0);
+    double needed = message_number(item, "memory_bytes", NAN), seconds = message_number(item, "seconds_per_step", NAN);
     bool fits = isnan(needed) || isnan(available) || needed <= available, one_row = rest->columns >= LEAST_WIDE;
     int at = draw_text(rest->row, rest->column, rest->columns, STYLE_DIM, "memory ");
     draw_bar(rest->row, rest->column + at, BAR, available > 0 ? needed / available : 0,
@@ -121,9 +121,9 @@ static void draw_pictures_below(struct studio *studio, struct area inside, struc
 void card_draw_preset(struct studio *studio, struct area area, const cJSON *item)
 {
     if (item == NULL || area.rows < FRAME_ROWS + 1) return;
-    const char *hint = item_text(item, "model_hint", NULL);
-    bool wrong = item_get(item, "error") != NULL, ready = is_startable(item);
-    struct area inside = draw_card_frame(area, item_text(item, "name", "?"), ready ? STYLE_KEY : STYLE_DIM,
+    const char *hint = message_text(item, "model_hint", NULL);
+    bool wrong = message_get(item, "error") != NULL, ready = is_startable(item);
+    struct area inside = draw_card_frame(area, message_text(item, "name", "?"), ready ? STYLE_KEY : STYLE_DIM,
                                          wrong   ? "its file is wrong"
                                          : ready ? "Enter starts it"
                                                  : "its model is missing");
@@ -132,7 +132,7 @@ void card_draw_preset(struct studio *studio, struct area area, const cJSON *item
     if (wrong || rest.rows < 1) return;
     draw_facts(&rest, item);
     if (rest.rows < 1) return;
-    draw_needs(&rest, item, item_number(item_get(studio->catalogue, "device"), "memory_free", NAN));
+    draw_needs(&rest, item, message_number(message_get(studio->catalogue, "device"), "memory_free", NAN));
     if (hint != NULL && rest.rows > 0) take_wrapped(&rest, STYLE_WARNING, hint);
     draw_pictures_below(studio, inside, rest, item, false);
 }
@@ -141,12 +141,12 @@ void card_draw_run(struct studio *studio, struct area area, const cJSON *run)
 {
     if (run == NULL || area.rows < FRAME_ROWS + 1) return;
     char text[400], first[24], last[24], ago[32];
-    double start = item_number(run, "eval_first", NAN), newest = item_number(run, "eval_last", NAN);
-    struct area inside = draw_card_frame(area, item_text(run, "name", "?"), STYLE_KEY, "Enter opens it");
+    double start = message_number(run, "eval_first", NAN), newest = message_number(run, "eval_last", NAN);
+    struct area inside = draw_card_frame(area, message_text(run, "name", "?"), STYLE_KEY, "Enter opens it");
     struct area rest = draw_pictures_beside(studio, inside, run, true);
-    snprintf(text, sizeof text, "%s at step %lld of %lld, %s", item_text(run, "state", "?"),
-             item_integer(run, "step", 0), item_integer(run, "steps", 0),
-             words_ago(ago, sizeof ago, studio->wall_clock - item_number(run, "modified", NAN)));
+    snprintf(text, sizeof text, "%s at step %lld of %lld, %s", message_text(run, "state", "?"),
+             message_integer(run, "step", 0), message_integer(run, "steps", 0),
+             words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
     take_wrapped(&rest, STYLE_TEXT, text);
     if (!isnan(start) && !isnan(newest) && rest.rows > 0) {
         snprintf(text, sizeof text, "held-out reward %s \u2192 %s", words_number(first, sizeof first, start),
@@ -154,8 +154,8 @@ void card_draw_run(struct studio *studio, struct area area, const cJSON *run)
         take_wrapped(&rest, STYLE_CURVE_HELD_OUT, text);
     }
     if (rest.rows < 1) return;
-    snprintf(text, sizeof text, "preset %.100s \u00b7 %.280s", item_text(run, "preset", "?"),
-             item_text(run, "path", ""));
+    snprintf(text, sizeof text, "preset %.100s \u00b7 %.280s", message_text(run, "preset", "?"),
+             message_text(run, "path", ""));
     take_wrapped(&rest, STYLE_DIM, text);
     draw_pictures_below(studio, inside, rest, run, true);
 }

@@ -61,7 +61,7 @@ static const cJSON *reward_with_id(const cJSON *rewards, const char *id)
     const cJSON *reward = NULL;
     cJSON_ArrayForEach(reward, rewards)
     {
-        if (strcmp(item_text(reward, "id", item_text(reward, "name", "")), id) == 0) return reward;
+        if (strcmp(message_text(reward, "id", message_text(reward, "name", "")), id) == 0) return reward;
     }
     return NULL;
 }
@@ -94,7 +94,7 @@ static void collect_rewards(const cJSON *left, const cJSON *right, struct differ
         const cJSON *reward = NULL;
         cJSON_ArrayForEach(reward, sides[side])
         {
-            const char *id = item_text(reward, "id", item_text(reward, "name", "?"));
+            const char *id = message_text(reward, "id", message_text(reward, "name", "?"));
             const cJSON *other = reward_with_id(sides[!side], id);
             if (side == 1 && other != NULL) continue;
             char path[120];
@@ -105,7 +105,7 @@ static void collect_rewards(const cJSON *left, const cJSON *right, struct differ
                 struct difference difference = {.left = "-", .right = "-"};
                 snprintf(difference.key, sizeof difference.key, "%s", path);
                 snprintf(side == 0 ? difference.left : difference.right, sizeof difference.left, "weight %g",
-                         item_number(reward, "weight", 1));
+                         message_number(reward, "weight", 1));
                 found[(*count)++] = difference;
             }
         }
@@ -128,7 +128,7 @@ static void collect(const cJSON *left, const cJSON *right, const char *path, str
         const cJSON *item = NULL;
         cJSON_ArrayForEach(item, sides[side])
         {
-            const cJSON *other = item_get(sides[!side], item->string);
+            const cJSON *other = message_get(sides[!side], item->string);
             if (side == 1 && other != NULL) continue;
             char inner[120];
             snprintf(inner, sizeof inner, "%.55s%s%.55s", path, path[0] ? "." : "", item->string);
@@ -141,8 +141,8 @@ static const cJSON *preset_named(const struct studio *studio, const char *name)
 {
     const cJSON *preset = NULL;
     cJSON_ArrayForEach(preset,
-                       item_get(studio->catalogue, "presets")) if (strcmp(item_text(preset, "name", ""), name) ==
-                                                                   0) return item_get(preset, "preset");
+                       message_get(studio->catalogue, "presets")) if (strcmp(message_text(preset, "name", ""), name) ==
+                                                                      0) return message_get(preset, "preset");
     return NULL;
 }
 

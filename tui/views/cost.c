@@ -15,10 +15,11 @@ void cost_draw(const struct studio *studio, struct area area)
         draw_text(area.row, area.column, area.columns, STYLE_DIM, "working out what this costs \u2026");
         return;
     }
-    double total = item_number(plan, "total_bytes", NAN);
-    double available = item_number(plan, "limit_bytes", item_number(plan, "free_bytes", NAN));
-    bool fits = item_get(plan, "fits") == NULL || item_true(plan, "fits");
-    double seconds = item_number(plan, "seconds_per_step", NAN), adapter = item_number(plan, "adapter_bytes", NAN);
+    double total = message_number(plan, "total_bytes", NAN);
+    double available = message_number(plan, "limit_bytes", message_number(plan, "free_bytes", NAN));
+    bool fits = message_get(plan, "fits") == NULL || message_flag(plan, "fits", false);
+    double seconds = message_number(plan, "seconds_per_step", NAN),
+           adapter = message_number(plan, "adapter_bytes", NAN);
     if (area.rows < 4) {
         char adapter_text[32], time_text[32];
         draw_format(area.row, area.column, area.columns, fits ? STYLE_TEXT : STYLE_BAD,
@@ -43,12 +44,12 @@ void cost_draw(const struct studio *studio, struct area area)
     draw_text(row++, area.column + 14, area.columns - 14, STYLE_TEXT, words_bytes(text, sizeof text, adapter));
     row++;
     const cJSON *line = NULL;
-    cJSON_ArrayForEach(line, item_get(plan, "lines"))
+    cJSON_ArrayForEach(line, message_get(plan, "lines"))
     {
         if (row >= area.row + area.rows) return;
-        draw_text(row, area.column, area.columns - 12, STYLE_DIM, item_text(line, "name", ""));
+        draw_text(row, area.column, area.columns - 12, STYLE_DIM, message_text(line, "name", ""));
         draw_right(row++, area.column + area.columns - 12, 10, STYLE_DIM, "%s",
-                   words_bytes(text, sizeof text, item_number(line, "bytes", NAN)));
+                   words_bytes(text, sizeof text, message_number(line, "bytes", NAN)));
     }
 }
 

@@ -13,12 +13,12 @@ static int shown_fields(const struct studio *studio, const cJSON *shown[TEXT_LIS
 {
     int count = 0;
     const cJSON *field = NULL;
-    cJSON_ArrayForEach(field, item_get(studio->catalogue, "fields"))
+    cJSON_ArrayForEach(field, message_get(studio->catalogue, "fields"))
     {
         if (count == TEXT_LIST) break;
         char words[400];
-        snprintf(words, sizeof words, "%s %s %s", item_text(field, "group", ""), item_text(field, "label", ""),
-                 item_text(field, "key", ""));
+        snprintf(words, sizeof words, "%s %s %s", message_text(field, "group", ""), message_text(field, "label", ""),
+                 message_text(field, "key", ""));
         if (filter_matches(studio, SCREEN_EDIT, words)) shown[count++] = field;
     }
     return count;
@@ -31,8 +31,8 @@ static const cJSON *preset_shown(const struct studio *studio)
 
 static const cJSON *value_of(const struct studio *studio, const cJSON *field)
 {
-    const cJSON *value = item_find(preset_shown(studio), item_text(field, "key", ""));
-    return value != NULL ? value : item_get(field, "default");
+    const cJSON *value = message_find(preset_shown(studio), message_text(field, "key", ""));
+    return value != NULL ? value : message_get(field, "default");
 }
 
 static void words_of(const cJSON *value, char *text, size_t size)
@@ -64,14 +64,14 @@ static void words_of(const cJSON *value, char *text, size_t size)
  */
 static bool is_locked(const struct studio *studio, const cJSON *field)
 {
-    const char *key = item_text(field, "key", "");
-    if (studio->run_settings != NULL) return !item_true(field, "live") || studio->live == NULL;
+    const char *key = message_text(field, "key", "");
+    if (studio->run_settings != NULL) return !message_flag(field, "live", false) || studio->live == NULL;
     return studio->origin.run[0] != 0 && (strncmp(key, "lora.", 5) == 0 || strcmp(key, "model") == 0);
 }
 
 static void say_locked(struct studio *studio, const cJSON *field)
 {
-    const char *label = item_text(field, "label", "this");
+    const char *label = message_text(field, "label", "this");
     if (studio->run_settings == NULL)
         studio_say(studio, MESSAGE_INFO,
                    "%s is the checkpoint's and stays; 1, then e, edits a preset for a fresh adapter", label);
@@ -85,7 +85,7 @@ static void say_locked(struct studio *studio, const cJSON *field)
 
 static void put(struct studio *studio, const cJSON *field, cJSON *value)
 {
-    const char *key = item_text(field, "key", "notes");
+    const char *key = message_text(field, "key", "notes");
     if (studio->run_settings != NULL) {
         const cJSON *before = value_of(studio, field);
         if (cJSON_IsNumber(value) && cJSON_IsNumber(before))
@@ -94,13 +94,13 @@ static void put(struct studio *studio, const cJSON *field, cJSON *value)
         return;
     }
     studio_push_undo_draft(studio);
-    item_put(studio->draft, key, value);
+    message_put(studio->draft, key, value);
     studio_draft_changed(studio);
 }
 
 static bool is_kind(const cJSON *field, const char *kind)
 {
-    return strcmp(item_text(field, "kind", "text"), kind) == 0;
+    return strcmp(message_text(field, "kind", "text"), kind) == 0;
 }
 
 static bool is_numeric(const cJSON *field)
@@ -110,7 +110,7 @@ static bool is_numeric(const cJSON *field)
 
 static double within(const cJSON *field, double value)
 {
-    double low = item_number(field, "low", -INFINITY), high = item_number(field, "high", INFINITY);
+    double low = message_number(field, "low", -INFINITY), high = message_number(field, "high", INFINITY);
     return fmin(high, fmax(low, value));
 }
 
@@ -118,7 +118,7 @@ static double within(const cJSON *field, double value)
 static double stepped(const cJSON *field, double value, int direction, bool coarse)
 {
     if (is_kind(field, "integer")) return within(field, value + direction * (coarse ? 5 : 1));
-    if (item_true(field, "log")) return within(field, value * pow(coarse ? 2 : 1.25, direction));
+    if (message_flag(field, "log", false)) return within(field, value * pow(coarse ? 2 : 1.25, direction));
     double unit = value != 0 ? pow(10, floor(log10(fabs(value))) - 1) : 0.1;
     double moved = value + direction * unit * (coarse ? 10 : 1);
     return within(field, round(moved / unit) * unit);
@@ -126,7 +126,7 @@ static double stepped(const cJSON *field, double value, int direction, bool coar
 
 static void next_choice(struct studio *studio, const cJSON *field, int direction)
 {
-    const cJSON *choices = item_get(field, "choices"), *value = value_of(studio, field);
+    const cJSON *choices = message_get(field, "choices"), *value = value_of(studio, field);
     int count = cJSON_GetArraySize(choices), present = 0;
     if (count == 0) return;
     for (int index = 0; index < count; index++) {
@@ -140,7 +140,7 @@ static void next_choice(struct studio *studio, const cJSON *field, int direction
 /* Flags go through the sets of one, then all of them. */
 static void next_flags(struct studio *studio, const cJSON *field, int direction)
 {
-    const cJSON *choices = item_get(field, "choices"), *value = value_of(studio, field);
+    const cJSON *choices = message_get(field, "choices"), *value = value_of(studio, field);
     int count = cJSON_GetArraySize(choices), present = count;
     if (count == 0) return;
     const cJSON *first = cJSON_GetArrayItem(value, 0);
@@ -170,7 +170,7 @@ static void change(struct studio *studio, const cJSON *field, int direction, boo
                  strtoull(value->valuestring, NULL, 10) + (unsigned long long)(long long)direction);
         put(studio, field, cJSON_CreateString(text));
     } else if (is_numeric(field)) {
-        double present = cJSON_IsNumber(value) ? value->valuedouble : item_number(field, "low", 0);
+        double present = cJSON_IsNumber(value) ? value->valuedouble : message_number(field, "low", 0);
         put(studio, field, cJSON_CreateNumber(stepped(field, present, direction, coarse)));
     }
 }
@@ -186,19 +186,19 @@ static void typed(struct studio *studio, const char *text)
 {
     const cJSON *field = chosen_field(studio);
     if (field == NULL) return;
-    const char *label = item_text(field, "label", item_text(field, "key", "value"));
+    const char *label = message_text(field, "label", message_text(field, "key", "value"));
     if (is_numeric(field)) {
         char *end = NULL;
         double value = strtod(text, &end);
         bool number = end != text && *end == 0 && isfinite(value);
         bool nothing = text[0] == 0 || strcmp(text, "none") == 0 || strcmp(text, "auto") == 0;
         if (!number && nothing) {
-            bool word = cJSON_IsString(item_get(field, "default")) && strcmp(text, "auto") == 0;
+            bool word = cJSON_IsString(message_get(field, "default")) && strcmp(text, "auto") == 0;
             put(studio, field, word ? cJSON_CreateString("auto") : cJSON_CreateNull());
         } else if (!number || value != within(field, value) || (is_kind(field, "integer") && value != floor(value))) {
             studio_say(studio, MESSAGE_ERROR, "%s: \"%s\" is no %s from %g to %g; Enter edits it again", label, text,
-                       is_kind(field, "integer") ? "whole number" : "number", item_number(field, "low", -INFINITY),
-                       item_number(field, "high", INFINITY));
+                       is_kind(field, "integer") ? "whole number" : "number", message_number(field, "low", -INFINITY),
+                       message_number(field, "high", INFINITY));
         } else {
             put(studio, field, cJSON_CreateNumber(value));
         }
@@ -217,9 +217,9 @@ static void typed(struct studio *studio, const char *text)
 static void describe_range(const cJSON *field, char *text, size_t size)
 {
     char fallback[120];
-    words_of(item_get(field, "default"), fallback, sizeof fallback);
-    double low = item_number(field, "low", NAN), high = item_number(field, "high", NAN);
-    const cJSON *choices = item_get(field, "choices");
+    words_of(message_get(field, "default"), fallback, sizeof fallback);
+    double low = message_number(field, "low", NAN), high = message_number(field, "high", NAN);
+    const cJSON *choices = message_get(field, "choices");
     if (choices != NULL) {
         char words[300];
         words_of(choices, words, sizeof words);
@@ -244,8 +244,8 @@ static void edit_value(struct studio *studio)
     char text[FIELD_CAPACITY], range[500], hint[300];
     words_of(value_of(studio, field), text, sizeof text);
     describe_range(field, range, sizeof range);
-    snprintf(hint, sizeof hint, "%.150s (%.130s)", item_text(field, "meaning", ""), range);
-    studio_prompt(studio, item_text(field, "label", "value"), hint, text, typed, NULL);
+    snprintf(hint, sizeof hint, "%.150s (%.130s)", message_text(field, "meaning", ""), range);
+    studio_prompt(studio, message_text(field, "label", "value"), hint, text, typed, NULL);
 }
 
 static void draw_field(const struct studio *studio, const cJSON *field, const char *group, int row, struct area area,
@@ -253,7 +253,7 @@ static void draw_field(const struct studio *studio, const cJSON *field, const ch
 {
     char text[400], fallback[120];
     words_of(value_of(studio, field), text, sizeof text);
-    words_of(item_get(field, "default"), fallback, sizeof fallback);
+    words_of(message_get(field, "default"), fallback, sizeof fallback);
     bool changed = strcmp(text, fallback) != 0;
     if (here) draw_fill((struct area){row, area.column, 1, area.columns}, STYLE_SELECTED);
     if (group != NULL) draw_text(row, area.column, 11, here ? STYLE_SELECTED : STYLE_ACCENT, group);
@@ -262,8 +262,8 @@ static void draw_field(const struct studio *studio, const cJSON *field, const ch
               here    ? STYLE_SELECTED
               : fixed ? STYLE_DIM
                       : STYLE_TEXT,
-              item_text(field, "label", item_text(field, "key", "?")));
-    const char *unit = item_text(field, "unit", "");
+              message_text(field, "label", message_text(field, "key", "?")));
+    const char *unit = message_text(field, "unit", "");
     int used = draw_text(row, area.column + 31, area.columns - 33,
                          here      ? STYLE_SELECTED
                          : changed ? STYLE_LIVE
@@ -290,29 +290,31 @@ static void draw_over(const char *error, struct area area)
 
 static void apply_remedy(struct studio *studio, int index)
 {
-    const cJSON *set = item_get(cJSON_GetArrayItem(item_get(studio->plan, "remedies"), index), "set"), *item = NULL;
+    const cJSON *set = message_get(cJSON_GetArrayItem(message_get(studio->plan, "remedies"), index), "set"),
+                *item = NULL;
     if (set == NULL) return;
     studio_push_undo_draft(studio);
-    cJSON_ArrayForEach(item, set) item_put(studio->draft, item->string, cJSON_Duplicate(item, 1));
+    cJSON_ArrayForEach(item, set) message_put(studio->draft, item->string, cJSON_Duplicate(item, 1));
     studio_draft_changed(studio);
 }
 
 /* The keys are no digits, which switch screens: a, b, c. */
 void edit_offer_remedies(struct studio *studio)
 {
-    if (studio->plan == NULL || item_get(studio->plan, "fits") == NULL || item_true(studio->plan, "fits")) return;
+    if (studio->plan == NULL || message_get(studio->plan, "fits") == NULL || message_flag(studio->plan, "fits", false))
+        return;
     if (!studio->remedies_due || (studio->message_level != MESSAGE_NONE && !studio->refused_for_memory)) return;
     studio->remedies_due = studio->refused_for_memory = false;
     char needed[32], available[32];
-    double free_bytes = item_number(studio->plan, "free_bytes", NAN);
-    double limit = item_number(studio->plan, "limit_bytes", free_bytes);
+    double free_bytes = message_number(studio->plan, "free_bytes", NAN);
+    double limit = message_number(studio->plan, "limit_bytes", free_bytes);
     studio_say(studio, MESSAGE_ERROR,
                limit < free_bytes ? "does not fit: needs %s, the limit is %s" : "does not fit: needs %s, %s are free",
-               words_bytes(needed, sizeof needed, item_number(studio->plan, "total_bytes", NAN)),
+               words_bytes(needed, sizeof needed, message_number(studio->plan, "total_bytes", NAN)),
                words_bytes(available, sizeof available, limit));
-    const cJSON *remedies = item_get(studio->plan, "remedies");
+    const cJSON *remedies = message_get(studio->plan, "remedies");
     for (int index = 0; index < cJSON_GetArraySize(remedies) && index < 4; index++)
-        studio_add_remedy(studio, (char)('a' + index), item_text(cJSON_GetArrayItem(remedies, index), "label", "?"),
+        studio_add_remedy(studio, (char)('a' + index), message_text(cJSON_GetArrayItem(remedies, index), "label", "?"),
                           apply_remedy, index);
 }
 
@@ -357,8 +359,8 @@ static void draw(struct studio *studio, struct area body)
     studio_take_clicks(studio, list, 0, first);
     for (int row = 0; row < rows && first + row < count; row++) {
         const cJSON *field = shown[first + row], *before = first + row > 0 ? shown[first + row - 1] : NULL;
-        const char *group = item_text(field, "group", "");
-        bool opens = row == 0 || before == NULL || strcmp(group, item_text(before, "group", "")) != 0;
+        const char *group = message_text(field, "group", "");
+        bool opens = row == 0 || before == NULL || strcmp(group, message_text(before, "group", "")) != 0;
         draw_field(studio, field, opens ? group : NULL, list.row + row, list, first + row == studio->edit.cursor);
     }
     if (count == 0)
@@ -369,8 +371,8 @@ static void draw(struct studio *studio, struct area body)
         char range[500];
         const cJSON *field = shown[studio->edit.cursor];
         describe_range(field, range, sizeof range);
-        draw_text(help, body.column, width, STYLE_TEXT, item_text(field, "meaning", ""));
-        draw_format(help + 1, body.column, width, STYLE_DIM, "%s \u00b7 %s", item_text(field, "key", ""), range);
+        draw_text(help, body.column, width, STYLE_TEXT, message_text(field, "meaning", ""));
+        draw_format(help + 1, body.column, width, STYLE_DIM, "%s \u00b7 %s", message_text(field, "key", ""), range);
     }
     struct area cost = {body.row + body.rows - 1, body.column, 1, body.columns};
     if (wide) cost = (struct area){body.row, body.column + width + 2, body.rows - 1, 40};

@@ -13,11 +13,11 @@ static int shown_presets(const struct studio *studio, const cJSON *shown[], int 
 {
     int count = 0;
     const cJSON *preset = NULL;
-    cJSON_ArrayForEach(preset, item_get(studio->catalogue, "presets"))
+    cJSON_ArrayForEach(preset, message_get(studio->catalogue, "presets"))
     {
         if (count == capacity) break;
-        const char *notes = item_text(preset, "notes", "");
-        if (filter_matches(studio, SCREEN_HOME, item_text(preset, "name", "")) ||
+        const char *notes = message_text(preset, "notes", "");
+        if (filter_matches(studio, SCREEN_HOME, message_text(preset, "name", "")) ||
             filter_matches(studio, SCREEN_HOME, notes))
             shown[count++] = preset;
     }
@@ -27,9 +27,9 @@ static int shown_presets(const struct studio *studio, const cJSON *shown[], int 
 static const char *default_model(const cJSON *catalogue)
 {
     const cJSON *field = NULL;
-    cJSON_ArrayForEach(field, item_get(catalogue, "fields"))
+    cJSON_ArrayForEach(field, message_get(catalogue, "fields"))
     {
-        if (strcmp(item_text(field, "key", ""), "model") == 0) return item_text(field, "default", "");
+        if (strcmp(message_text(field, "key", ""), "model") == 0) return message_text(field, "default", "");
     }
     return "";
 }
@@ -41,13 +41,13 @@ void home_choose_first(struct studio *studio, const cJSON *catalogue)
     const char *model = default_model(catalogue);
     double least = INFINITY;
     int at = 0;
-    cJSON_ArrayForEach(item, item_get(catalogue, "presets"))
+    cJSON_ArrayForEach(item, message_get(catalogue, "presets"))
     {
-        const cJSON *preset = item_get(item, "preset");
-        double work = item_number(preset, "steps", INFINITY) * item_number(preset, "batch", 1) *
-                      item_number(item_get(preset, "sampler"), "steps", 1);
-        bool ready = item_get(item, "error") == NULL && !cJSON_IsFalse(item_get(item, "model_present")) &&
-                     strcmp(item_text(preset, "model", ""), model) == 0;
+        const cJSON *preset = message_get(item, "preset");
+        double work = message_number(preset, "steps", INFINITY) * message_number(preset, "batch", 1) *
+                      message_number(message_get(preset, "sampler"), "steps", 1);
+        bool ready = message_get(item, "error") == NULL && !cJSON_IsFalse(message_get(item, "model_present")) &&
+                     strcmp(message_text(preset, "model", ""), model) == 0;
         if (ready && work < least) {
             least = work;
             studio->home[PANE_PRESETS].cursor = at;
@@ -68,10 +68,10 @@ static void reward_words(const cJSON *preset, char *text, size_t size)
     size_t length = 0;
     text[0] = 0;
     const cJSON *reward = NULL;
-    cJSON_ArrayForEach(reward, item_get(preset, "rewards"))
+    cJSON_ArrayForEach(reward, message_get(preset, "rewards"))
     {
         int added =
-            snprintf(text + length, size - length, "%s%s", length > 0 ? "+" : "", item_text(reward, "name", "?"));
+            snprintf(text + length, size - length, "%s%s", length > 0 ? "+" : "", message_text(reward, "name", "?"));
         if (added < 0 || (size_t)added >= size - length) return;
         length += (size_t)added;
     }
@@ -79,10 +79,10 @@ static void reward_words(const cJSON *preset, char *text, size_t size)
 
 static void preset_state(const cJSON *preset, const char **words, enum style *style)
 {
-    const cJSON *present = item_get(preset, "model_present");
+    const cJSON *present = message_get(preset, "model_present");
     *words = "ready";
     *style = STYLE_GOOD;
-    if (item_get(preset, "error") != NULL) {
+    if (message_get(preset, "error") != NULL) {
         *words = "file is wrong";
         *style = STYLE_BAD;
     } else if (cJSON_IsFalse(present)) {
@@ -122,7 +122,7 @@ static void draw_state_dot(int row, int column, enum style style, bool here)
 
 static void draw_preset(struct studio *studio, int row, struct area body, const cJSON *item, bool here)
 {
-    const cJSON *preset = item_get(item, "preset");
+    const cJSON *preset = message_get(item, "preset");
     char rewards[120], memory[24], time[24];
     reward_words(preset, rewards, sizeof rewards);
     enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM, state_style;
@@ -130,21 +130,21 @@ static void draw_preset(struct studio *studio, int row, struct area body, const 
     preset_state(item, &state, &state_style);
     if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
     struct preset_columns at = preset_columns(body.columns);
-    bool marked = is_marked(studio, item_text(item, "name", ""), false);
+    bool marked = is_marked(studio, message_text(item, "name", ""), false);
     draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
     draw_state_dot(row, body.column + 2, state_style, here);
-    draw_text(row, body.column + 4, at.model - 5, text, item_text(item, "name", "?"));
-    const char *model = item_text(preset, "model", ""), *slash = strrchr(model, '/');
+    draw_text(row, body.column + 4, at.model - 5, text, message_text(item, "name", "?"));
+    const char *model = message_text(preset, "model", ""), *slash = strrchr(model, '/');
     draw_text(row, body.column + at.model, at.rewards - at.model - 1, dim, slash != NULL ? slash + 1 : model);
     draw_text(row, body.column + at.rewards, at.memory - 8 - at.rewards, dim, rewards);
     if (state_style != STYLE_GOOD) {
         draw_right(row, body.column + at.time - 16, 16, here ? STYLE_SELECTED : state_style, "%s", state);
         return;
     }
-    double seconds = item_number(item, "seconds_per_step", NAN);
+    double seconds = message_number(item, "seconds_per_step", NAN);
     words_seconds(time, sizeof time, seconds);
     draw_right(row, body.column + at.memory - 8, 8, dim, "%s",
-               words_bytes(memory, sizeof memory, item_number(item, "memory_bytes", NAN)));
+               words_bytes(memory, sizeof memory, message_number(item, "memory_bytes", NAN)));
     draw_right(row, body.column + at.time - 11, 11, dim, isnan(seconds) ? "%s" : "%s/step", time);
 }
 
@@ -153,25 +153,25 @@ static void draw_run(struct studio *studio, int row, struct area body, const cJS
     enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM;
     char ago[32], first[24], last[24];
     if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
-    bool marked = is_marked(studio, item_text(run, "path", ""), true);
+    bool marked = is_marked(studio, message_text(run, "path", ""), true);
     draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
     int name = body.columns >= 92 ? 36 : 24, after = body.column + 2 + name;
     char whole_name[128];
-    const char *title = item_text(run, "name", "?");
+    const char *title = message_text(run, "name", "?");
     draw_text(row, body.column + 2, name, text,
               text_width(title) <= name ? title : run_short_name(title, whole_name, sizeof whole_name));
-    draw_right(row, after + 1, 9, dim, "%lld/%lld", item_integer(run, "step", 0), item_integer(run, "steps", 0));
-    double start = item_number(run, "eval_first", NAN), newest = item_number(run, "eval_last", NAN);
+    draw_right(row, after + 1, 9, dim, "%lld/%lld", message_integer(run, "step", 0), message_integer(run, "steps", 0));
+    double start = message_number(run, "eval_first", NAN), newest = message_number(run, "eval_last", NAN);
     if (!isnan(start) && !isnan(newest))
         draw_format(row, after + 12, body.columns - name - 14 - 25, here ? STYLE_SELECTED : STYLE_CURVE_HELD_OUT,
                     "%s \u2192 %s", words_number(first, sizeof first, start), words_number(last, sizeof last, newest));
-    const char *state = item_text(run, "state", "");
+    const char *state = message_text(run, "state", "");
     bool waits = strcmp(state, "interrupted") == 0 || strcmp(state, "paused") == 0;
     enum style state_style = strcmp(state, "running") == 0 ? STYLE_GOOD : waits ? STYLE_WARNING : STYLE_DIM;
     int right = body.column + body.columns;
     draw_right(row, right - 25, 12, here ? STYLE_SELECTED : state_style, "%s", state);
     draw_right(row, right - 13, 12, dim, "%s",
-               words_ago(ago, sizeof ago, studio->wall_clock - item_number(run, "modified", NAN)));
+               words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
 }
 
 /* Which of how many, where not all are in sight. */
@@ -264,25 +264,25 @@ static void draw(struct studio *studio, struct area body)
 /* Its prompts are too many for a message: it can be started, copied and renamed, but not edited here. */
 static bool is_abridged(const cJSON *item)
 {
-    return item_true(item, "abridged");
+    return message_flag(item, "abridged", false);
 }
 
 static void start_chosen(struct studio *studio)
 {
     const cJSON *item = chosen_preset(studio);
     if (item == NULL) return;
-    const char *name = item_text(item, "name", "?"), *words = NULL;
+    const char *name = message_text(item, "name", "?"), *words = NULL;
     enum style style;
     preset_state(item, &words, &style);
     if (style == STYLE_BAD) {
         studio_say(studio, MESSAGE_ERROR, "%s cannot be started: its file is wrong, as its card says", name);
     } else if (style == STYLE_WARNING) {
         studio_say(studio, MESSAGE_ERROR, "%s needs the model %s, which is not here; its card says where it goes", name,
-                   item_text(item_get(item, "preset"), "model", "?"));
+                   message_text(message_get(item, "preset"), "model", "?"));
     } else if (is_abridged(item)) {
         studio_start(studio, NULL, name, "ask");
     } else {
-        studio_edit_preset(studio, item_get(item, "preset"));
+        studio_edit_preset(studio, message_get(item, "preset"));
         studio_start(studio, studio->draft, name, "ask");
     }
 }
@@ -293,7 +293,7 @@ static void duplicate_as(struct studio *studio, const char *name)
     if (item == NULL || name[0] == 0) return;
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "name", name);
-    cJSON_AddStringToObject(body, "preset", item_text(item, "name", ""));
+    cJSON_AddStringToObject(body, "preset", message_text(item, "name", ""));
     studio_request(studio, studio_asker(studio), REQUEST_SAVE_PRESET, "presets-save", body, "duplicate the preset");
 }
 
@@ -302,7 +302,7 @@ static void rename_to(struct studio *studio, const char *name)
     const cJSON *item = chosen_preset(studio);
     if (item == NULL || name[0] == 0) return;
     cJSON *body = cJSON_CreateObject();
-    cJSON_AddStringToObject(body, "name", item_text(item, "name", ""));
+    cJSON_AddStringToObject(body, "name", message_text(item, "name", ""));
     cJSON_AddStringToObject(body, "to", name);
     studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-rename", body, "rename the preset");
 }
@@ -318,15 +318,15 @@ static void delete_for_good(struct studio *studio, int argument)
 {
     (void)argument;
     const cJSON *item = chosen_preset(studio);
-    if (item != NULL) delete_preset(studio, item_text(item, "name", ""));
+    if (item != NULL) delete_preset(studio, message_text(item, "name", ""));
 }
 
 static void delete_chosen(struct studio *studio)
 {
     const cJSON *item = chosen_preset(studio);
     if (item == NULL) return;
-    const char *name = item_text(item, "name", "");
-    if (!item_true(item, "own")) {
+    const char *name = message_text(item, "name", "");
+    if (!message_flag(item, "own", false)) {
         studio_say(studio, MESSAGE_INFO, "%s comes with the program and stays; d makes a copy of your own", name);
         return;
     }
@@ -340,7 +340,7 @@ static void delete_chosen(struct studio *studio)
     }
     if (studio->undo_count < UNDO_DEPTH) {
         struct undo *undo = &studio->undo[studio->undo_count++];
-        *undo = (struct undo){.kind = UNDO_PRESET_DELETED, .before = cJSON_Duplicate(item_get(item, "preset"), 1)};
+        *undo = (struct undo){.kind = UNDO_PRESET_DELETED, .before = cJSON_Duplicate(message_get(item, "preset"), 1)};
     }
     studio_say(studio, MESSAGE_INFO, "%s is deleted; u brings it back", name);
     delete_preset(studio, name);
@@ -350,7 +350,7 @@ static void mark(struct studio *studio)
 {
     bool runs = studio->home_pane == PANE_RUNS;
     const cJSON *item = runs ? cJSON_GetArrayItem(studio->runs, studio->home[1].cursor) : chosen_preset(studio);
-    const char *name = item_text(item, runs ? "path" : "name", "");
+    const char *name = message_text(item, runs ? "path" : "name", "");
     if (studio->marked_runs != runs) studio->marked[0][0] = studio->marked[1][0] = 0;
     studio->marked_runs = runs;
     for (int index = 0; index < LIST_MARKS; index++) {
@@ -370,11 +370,12 @@ static void edit(struct studio *studio, const cJSON *item)
         studio_say(studio, MESSAGE_INFO,
                    "%s holds %lld prompts, more than can be edited here; move them to a file and name it in "
                    "prompts.train_file of %s",
-                   item_text(item, "name", "?"), item_integer(item, "prompts", 0), item_text(item, "path", "its file"));
+                   message_text(item, "name", "?"), message_integer(item, "prompts", 0),
+                   message_text(item, "path", "its file"));
         return;
     }
-    bool again = studio_return_to_draft(studio, item_text(item, "name", ""));
-    if (!again) studio_edit_preset(studio, item_get(item, "preset"));
+    bool again = studio_return_to_draft(studio, message_text(item, "name", ""));
+    if (!again) studio_edit_preset(studio, message_get(item, "preset"));
     studio_go(studio, SCREEN_EDIT);
     if (again) studio_say(studio, MESSAGE_INFO, "with the changes you made before; u takes them back");
 }
@@ -385,10 +386,10 @@ static void new_preset(struct studio *studio)
     cJSON *preset = cJSON_CreateObject();
     cJSON_AddNumberToObject(preset, "schema", 1);
     cJSON_AddStringToObject(preset, "name", "my-preset");
-    cJSON_ArrayForEach(field, item_get(studio->catalogue, "fields"))
+    cJSON_ArrayForEach(field, message_get(studio->catalogue, "fields"))
     {
-        const cJSON *value = item_get(field, "default");
-        if (value != NULL) item_put(preset, item_text(field, "key", "notes"), cJSON_Duplicate(value, 1));
+        const cJSON *value = message_get(field, "default");
+        if (value != NULL) message_put(preset, message_text(field, "key", "notes"), cJSON_Duplicate(value, 1));
     }
     studio_edit_preset(studio, preset);
     cJSON_Delete(preset);
@@ -413,17 +414,17 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
             start_chosen(studio);
         return true;
     case COMMAND_EDIT:
-        if (!runs && item_get(item, "preset") != NULL) edit(studio, item);
+        if (!runs && message_get(item, "preset") != NULL) edit(studio, item);
         return true;
     case COMMAND_NEW: new_preset(studio); return true;
     case COMMAND_DUPLICATE:
         if (!runs && item != NULL)
-            studio_prompt(studio, "Duplicate preset", "The copy's name.", item_text(item, "name", ""), duplicate_as,
+            studio_prompt(studio, "Duplicate preset", "The copy's name.", message_text(item, "name", ""), duplicate_as,
                           NULL);
         return true;
     case COMMAND_RENAME:
         if (!runs && item != NULL)
-            studio_prompt(studio, "Rename preset", "The new name.", item_text(item, "name", ""), rename_to, NULL);
+            studio_prompt(studio, "Rename preset", "The new name.", message_text(item, "name", ""), rename_to, NULL);
         return true;
     case COMMAND_DELETE:
         if (!runs) delete_chosen(studio);

@@ -62,7 +62,7 @@ static void load_adapters(struct studio *studio)
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        const char *path = item_text(run, "lora", NULL);
+        const char *path = message_text(run, "lora", NULL);
         if (path == NULL) continue;
         int known = find_adapter(view, path, false);
         if (known >= 0) {
@@ -71,9 +71,9 @@ static void load_adapters(struct studio *studio)
         }
         if (view->count == MIXER_ADAPTERS) break;
         struct mixer_adapter *adapter = insert_adapter(view, place++);
-        snprintf(adapter->name, sizeof adapter->name, "%s", item_text(run, "name", "?"));
+        snprintf(adapter->name, sizeof adapter->name, "%s", message_text(run, "name", "?"));
         snprintf(adapter->path, sizeof adapter->path, "%s", path);
-        snprintf(adapter->run, sizeof adapter->run, "%s", item_text(run, "path", ""));
+        snprintf(adapter->run, sizeof adapter->run, "%s", message_text(run, "path", ""));
     }
     if (!view->loaded && view->count > 0) view->changed = studio->now;
     view->loaded = view->count > 0;
@@ -94,9 +94,9 @@ static bool find_prompt(const struct mixer_adapter *adapter, int index, char *te
     FILE *file = fopen(path, "r");
     size_t length = file != NULL && content != NULL ? fread(content, 1, LARGEST_PRESET, file) : 0;
     if (file != NULL) fclose(file);
-    cJSON *preset = length > 0 ? item_object(content, length) : NULL;
-    const cJSON *prompts = item_find(preset, "prompts.eval");
-    if (cJSON_GetArraySize(prompts) == 0) prompts = item_find(preset, "prompts.train");
+    cJSON *preset = length > 0 ? message_object(content, length) : NULL;
+    const cJSON *prompts = message_find(preset, "prompts.eval");
+    if (cJSON_GetArraySize(prompts) == 0) prompts = message_find(preset, "prompts.train");
     int count = cJSON_GetArraySize(prompts);
     const cJSON *prompt = count > 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
     const char *words = cJSON_GetStringValue(prompt);

@@ -18,7 +18,7 @@ static const cJSON *preset_of(const struct studio *studio)
 
 static cJSON *own_prompts(const struct studio *studio, int which)
 {
-    return (cJSON *)item_find(preset_of(studio), list_keys[which]);
+    return (cJSON *)message_find(preset_of(studio), list_keys[which]);
 }
 
 static const cJSON *file_prompts(const struct studio *studio, int which)
@@ -149,7 +149,7 @@ static void draw_heading(const struct studio *studio, struct area area, int whic
 {
     static const char *const titles[2] = {"training prompts", "held-out prompts"};
     static const char *const file_keys[2] = {"prompts.train_file", "prompts.eval_file"};
-    const cJSON *file = item_find(studio->draft, file_keys[which]);
+    const cJSON *file = message_find(studio->draft, file_keys[which]);
     bool focused = studio->prompts.pane == which;
     int ticked = ticked_count(studio, which), all = prompt_count(studio, which),
         figures = figure_columns(studio, which);
@@ -212,10 +212,10 @@ static bool may_change(struct studio *studio)
 
 static cJSON *own_list(struct studio *studio, int which)
 {
-    cJSON *list = (cJSON *)item_find(studio->draft, list_keys[which]);
+    cJSON *list = (cJSON *)message_find(studio->draft, list_keys[which]);
     if (cJSON_IsArray(list)) return list;
-    item_put(studio->draft, list_keys[which], cJSON_CreateArray());
-    return (cJSON *)item_find(studio->draft, list_keys[which]);
+    message_put(studio->draft, list_keys[which], cJSON_CreateArray());
+    return (cJSON *)message_find(studio->draft, list_keys[which]);
 }
 
 /* Prompts of a file can be changed once they are the preset's own; the files are named no longer. */
@@ -227,7 +227,7 @@ static void take_file_prompts(struct studio *studio)
         const cJSON *prompt = NULL;
         cJSON_ArrayForEach(prompt, studio->file_prompts[which])
             cJSON_AddItemToArray(own_list(studio, which), cJSON_CreateString(prompt->valuestring));
-        item_put(studio->draft, file_keys[which], cJSON_CreateNull());
+        message_put(studio->draft, file_keys[which], cJSON_CreateNull());
         cJSON_Delete(studio->file_prompts[which]);
         studio->file_prompts[which] = NULL;
     }

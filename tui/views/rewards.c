@@ -21,11 +21,11 @@ static int shown_kinds(const struct studio *studio, const cJSON *shown[TEXT_LIST
 {
     int count = 0;
     const cJSON *kind = NULL;
-    cJSON_ArrayForEach(kind, item_get(studio->catalogue, "rewards"))
+    cJSON_ArrayForEach(kind, message_get(studio->catalogue, "rewards"))
     {
         if (count == TEXT_LIST) break;
-        if (filter_matches(studio, SCREEN_REWARDS, item_text(kind, "name", "")) ||
-            filter_matches(studio, SCREEN_REWARDS, item_text(kind, "measures", "")))
+        if (filter_matches(studio, SCREEN_REWARDS, message_text(kind, "name", "")) ||
+            filter_matches(studio, SCREEN_REWARDS, message_text(kind, "measures", "")))
             shown[count++] = kind;
     }
     return count;
@@ -38,20 +38,20 @@ static cJSON *chosen_rewards(const struct studio *studio)
 
 static const char *id_of(const cJSON *reward)
 {
-    return item_text(reward, "id", item_text(reward, "name", "?"));
+    return message_text(reward, "id", message_text(reward, "name", "?"));
 }
 
 static bool is_chosen(const struct studio *studio, const char *name)
 {
     const cJSON *reward = NULL;
     cJSON_ArrayForEach(reward,
-                       chosen_rewards(studio)) if (strcmp(item_text(reward, "name", ""), name) == 0) return true;
+                       chosen_rewards(studio)) if (strcmp(message_text(reward, "name", ""), name) == 0) return true;
     return false;
 }
 
 static void describe_range(const cJSON *kind, char *text, size_t size)
 {
-    double low = item_number(kind, "low", NAN), high = item_number(kind, "high", NAN);
+    double low = message_number(kind, "low", NAN), high = message_number(kind, "high", NAN);
     if (!isnan(low) && !isnan(high))
         snprintf(text, size, "%g to %g", low, high);
     else if (!isnan(low))
@@ -73,14 +73,14 @@ static void draw_catalogue(struct studio *studio, struct area area)
     int first = list_window(list, count, rows);
     for (int row = 0; row < rows && first + row < count; row++) {
         const cJSON *kind = shown[first + row];
-        const char *name = item_text(kind, "name", "?");
-        bool here = focused && first + row == list->cursor, missing = cJSON_IsFalse(item_get(kind, "available"));
+        const char *name = message_text(kind, "name", "?");
+        bool here = focused && first + row == list->cursor, missing = cJSON_IsFalse(message_get(kind, "available"));
         int line = area.row + 1 + row;
         if (here) draw_fill((struct area){line, area.column, 1, area.columns}, STYLE_SELECTED);
         draw_text(line, area.column, 1, here ? STYLE_SELECTED : STYLE_GOOD, is_chosen(studio, name) ? "\u2713" : " ");
         draw_text(line, area.column + 2, names, here ? STYLE_SELECTED : missing ? STYLE_DIM : STYLE_TEXT, name);
         draw_text(line, area.column + names + 3, area.columns - names - 3, here ? STYLE_SELECTED : STYLE_DIM,
-                  item_text(kind, "measures", ""));
+                  message_text(kind, "measures", ""));
     }
     studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, PANE_CATALOGUE, first);
 }
@@ -90,15 +90,16 @@ static void draw_parameters(struct area area, const cJSON *kind)
 {
     const cJSON *parameter = NULL;
     int row = 0;
-    cJSON_ArrayForEach(parameter, item_get(kind, "parameters"))
+    cJSON_ArrayForEach(parameter, message_get(kind, "parameters"))
     {
         if (row >= area.rows) return;
-        const cJSON *fallback = item_get(parameter, "default");
+        const cJSON *fallback = message_get(parameter, "default");
         char text[60] = "must be given";
         if (cJSON_IsNumber(fallback)) snprintf(text, sizeof text, "default %g", fallback->valuedouble);
         if (cJSON_IsString(fallback)) snprintf(text, sizeof text, "default %s", fallback->valuestring);
-        draw_text(area.row + row, area.column, 16, STYLE_ACCENT, item_text(parameter, "name", ""));
-        draw_text(area.row + row, area.column + 17, area.columns - 37, STYLE_TEXT, item_text(parameter, "meaning", ""));
+        draw_text(area.row + row, area.column, 16, STYLE_ACCENT, message_text(parameter, "name", ""));
+        draw_text(area.row + row, area.column + 17, area.columns - 37, STYLE_TEXT,
+                  message_text(parameter, "meaning", ""));
         draw_right(area.row + row++, area.column + area.columns - 20, 20, STYLE_DIM, "%s", text);
     }
 }
@@ -112,16 +113,16 @@ static void draw_details(struct studio *studio, struct area area)
     const cJSON *kind = shown[cursor];
     char range[80];
     describe_range(kind, range, sizeof range);
-    draw_text(area.row, area.column, 16, STYLE_LIVE, item_text(kind, "name", ""));
+    draw_text(area.row, area.column, 16, STYLE_LIVE, message_text(kind, "name", ""));
     draw_right(area.row, area.column + 17, area.columns - 17, STYLE_DIM, "range: %s", range);
     struct area rest = {area.row + 1, area.column, area.rows - 1, area.columns};
-    int used = draw_wrapped(rest, STYLE_TEXT, item_text(kind, "measures", ""));
+    int used = draw_wrapped(rest, STYLE_TEXT, message_text(kind, "measures", ""));
     rest.row += used;
     rest.rows -= used;
-    const char *missing = item_text(kind, "missing", NULL);
+    const char *missing = message_text(kind, "missing", NULL);
     if (rest.rows < 1) return;
     used = draw_wrapped(rest, missing != NULL ? STYLE_WARNING : STYLE_DIM,
-                        missing != NULL ? missing : item_text(kind, "source", ""));
+                        missing != NULL ? missing : message_text(kind, "source", ""));
     rest.row += used + 1;
     rest.rows -= used + 1;
     draw_parameters(rest, kind);
@@ -149,7 +150,7 @@ static void draw_chosen(struct studio *studio, struct area area)
         const cJSON *reward = cJSON_GetArrayItem(rewards, index);
         bool here = focused && index == studio->rewards.chosen.cursor;
         int row = area.row + 1 + index - first, at = index_in_run(studio->run, id_of(reward));
-        double weight = item_number(reward, "weight", 1);
+        double weight = message_number(reward, "weight", 1);
         char raw[24] = "", params[160] = "", words[24];
         if (live && at >= 0) {
             weight = studio->run->rewards[at].weight;
@@ -157,7 +158,7 @@ static void draw_chosen(struct studio *studio, struct area area)
         }
         size_t length = 0;
         const cJSON *item = NULL;
-        cJSON_ArrayForEach(item, item_get(reward, "params"))
+        cJSON_ArrayForEach(item, message_get(reward, "params"))
         {
             int added =
                 cJSON_IsNumber(item)
@@ -195,7 +196,7 @@ static void draw_formula(const struct studio *studio, struct area area)
     bool first = true, live = !studio_is_editing(studio) && studio->run->preset != NULL;
     cJSON_ArrayForEach(reward, rewards)
     {
-        double weight = item_number(reward, "weight", 1);
+        double weight = message_number(reward, "weight", 1);
         int at = index_in_run(studio->run, id_of(reward));
         if (live && at >= 0) weight = studio->run->rewards[at].weight;
         int added = snprintf(text + length, sizeof text - length, "%s%.3g \u00d7 %s",
@@ -215,7 +216,7 @@ static void draw_formula(const struct studio *studio, struct area area)
 static void draw(struct studio *studio, struct area body)
 {
     enum { FORMULA_ROWS = 4, DETAIL_ROWS = 4, MOST_DETAILS = 12 };
-    int left = body.columns * 11 / 20, kinds = cJSON_GetArraySize(item_get(studio->catalogue, "rewards"));
+    int left = body.columns * 11 / 20, kinds = cJSON_GetArraySize(message_get(studio->catalogue, "rewards"));
     int rows = body.rows - FORMULA_ROWS - DETAIL_ROWS - 1;
     if (kinds > 0 && rows > kinds + 1) rows = kinds + 1;
     int details = body.rows - FORMULA_ROWS - rows - 2;
@@ -242,7 +243,7 @@ static void remove_reward(struct studio *studio, const char *name)
 {
     cJSON *rewards = chosen_rewards(studio);
     for (int index = cJSON_GetArraySize(rewards) - 1; index >= 0; index--)
-        if (strcmp(item_text(cJSON_GetArrayItem(rewards, index), "name", ""), name) == 0)
+        if (strcmp(message_text(cJSON_GetArrayItem(rewards, index), "name", ""), name) == 0)
             cJSON_DeleteItemFromArray(rewards, index);
 }
 
@@ -250,18 +251,18 @@ static void add_reward(struct studio *studio, const cJSON *kind)
 {
     cJSON *rewards = chosen_rewards(studio);
     if (!cJSON_IsArray(rewards)) {
-        item_put(studio->draft, "rewards", cJSON_CreateArray());
+        message_put(studio->draft, "rewards", cJSON_CreateArray());
         rewards = chosen_rewards(studio);
     }
     cJSON *reward = cJSON_CreateObject(), *params = cJSON_AddObjectToObject(reward, "params");
-    cJSON_AddStringToObject(reward, "name", item_text(kind, "name", ""));
+    cJSON_AddStringToObject(reward, "name", message_text(kind, "name", ""));
     cJSON_AddNumberToObject(reward, "weight", 1);
     const cJSON *parameter = NULL;
-    cJSON_ArrayForEach(parameter, item_get(kind, "parameters"))
+    cJSON_ArrayForEach(parameter, message_get(kind, "parameters"))
     {
-        const cJSON *fallback = item_get(parameter, "default");
-        if (fallback != NULL && strcmp(item_text(parameter, "kind", ""), "model") != 0)
-            cJSON_AddItemToObject(params, item_text(parameter, "name", "?"), cJSON_Duplicate(fallback, 1));
+        const cJSON *fallback = message_get(parameter, "default");
+        if (fallback != NULL && strcmp(message_text(parameter, "kind", ""), "model") != 0)
+            cJSON_AddItemToObject(params, message_text(parameter, "name", "?"), cJSON_Duplicate(fallback, 1));
     }
     cJSON_AddItemToArray(rewards, reward);
 }
@@ -281,7 +282,7 @@ static void toggle(struct studio *studio)
     const cJSON *kind = !left ? reward_at_cursor(studio) : cursor < count ? shown[cursor] : NULL;
     if (kind == NULL) return;
     char name[64];
-    snprintf(name, sizeof name, "%s", item_text(kind, "name", ""));
+    snprintf(name, sizeof name, "%s", message_text(kind, "name", ""));
     studio_push_undo_draft(studio);
     if (is_chosen(studio, name))
         remove_reward(studio, name);
@@ -295,7 +296,7 @@ static void set_weight(struct studio *studio, double weight)
     cJSON *reward = reward_at_cursor(studio);
     if (reward == NULL || !may_change(studio)) return;
     studio_push_undo_draft(studio);
-    item_put(reward_at_cursor(studio), "weight", cJSON_CreateNumber(weight));
+    message_put(reward_at_cursor(studio), "weight", cJSON_CreateNumber(weight));
     studio_draft_changed(studio);
 }
 
@@ -325,7 +326,7 @@ static void typed_parameters(struct studio *studio, const char *text)
         cJSON_AddItemToObject(params, word, is_number ? cJSON_CreateNumber(number) : cJSON_CreateString(equal + 1));
     }
     studio_push_undo_draft(studio);
-    item_put(reward_at_cursor(studio), "params", params);
+    message_put(reward_at_cursor(studio), "params", params);
     studio_draft_changed(studio);
 }
 
@@ -333,12 +334,12 @@ static void edit_parameters(struct studio *studio)
 {
     const cJSON *reward = reward_at_cursor(studio), *kind = NULL, *found = NULL, *item = NULL;
     if (reward == NULL) return;
-    cJSON_ArrayForEach(kind, item_get(studio->catalogue, "rewards")) if (strcmp(item_text(kind, "name", ""),
-                                                                                item_text(reward, "name", "?")) == 0)
-        found = kind;
+    cJSON_ArrayForEach(kind, message_get(studio->catalogue, "rewards")) if (strcmp(message_text(kind, "name", ""),
+                                                                                   message_text(reward, "name", "?")) ==
+                                                                            0) found = kind;
     char text[600] = "", hint[300] = "";
     size_t length = 0, used = 0;
-    cJSON_ArrayForEach(item, item_get(reward, "params"))
+    cJSON_ArrayForEach(item, message_get(reward, "params"))
     {
         int added = cJSON_IsNumber(item)   ? snprintf(text + length, sizeof text - length, "%s%s=%g", length ? " " : "",
                                                       item->string, item->valuedouble)
@@ -348,10 +349,10 @@ static void edit_parameters(struct studio *studio)
         if (added < 0 || (size_t)added >= sizeof text - length) break;
         length += (size_t)added;
     }
-    cJSON_ArrayForEach(item, item_get(found, "parameters"))
+    cJSON_ArrayForEach(item, message_get(found, "parameters"))
     {
-        int added = snprintf(hint + used, sizeof hint - used, "%s%s: %s", used ? "; " : "", item_text(item, "name", ""),
-                             item_text(item, "meaning", ""));
+        int added = snprintf(hint + used, sizeof hint - used, "%s%s: %s", used ? "; " : "",
+                             message_text(item, "name", ""), message_text(item, "meaning", ""));
         if (added < 0 || (size_t)added >= sizeof hint - used) break;
         used += (size_t)added;
     }
@@ -365,7 +366,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     bool left = studio->rewards.pane == PANE_CATALOGUE;
     int count = left ? shown_kinds(studio, shown) : cJSON_GetArraySize(chosen_rewards(studio));
     if (list_move(left ? &studio->rewards.catalogue : &studio->rewards.chosen, count, 10, id)) return true;
-    double weight = item_number(reward_at_cursor(studio), "weight", 1);
+    double weight = message_number(reward_at_cursor(studio), "weight", 1);
     switch (id) {
     case COMMAND_NEXT_PANE:
     case COMMAND_PREVIOUS_PANE: studio->rewards.pane = !studio->rewards.pane; return true;

@@ -14,8 +14,8 @@ static int shown_runs(const struct studio *studio, const cJSON *shown[LIST_ROWS]
     cJSON_ArrayForEach(run, studio->runs)
     {
         if (count == LIST_ROWS) break;
-        if (filter_matches(studio, SCREEN_RUNS, item_text(run, "name", "")) ||
-            filter_matches(studio, SCREEN_RUNS, item_text(run, "state", "")))
+        if (filter_matches(studio, SCREEN_RUNS, message_text(run, "name", "")) ||
+            filter_matches(studio, SCREEN_RUNS, message_text(run, "state", "")))
             shown[count++] = run;
     }
     return count;
@@ -48,21 +48,21 @@ static struct run_columns run_columns(struct area body)
 static void draw_row(struct studio *studio, const cJSON *run, int row, struct area body, bool here)
 {
     enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM;
-    const char *path = item_text(run, "path", ""), *state = item_text(run, "state", "");
+    const char *path = message_text(run, "path", ""), *state = message_text(run, "state", "");
     bool marked = studio->marked_runs && (strcmp(studio->marked[0], path) == 0 || strcmp(studio->marked[1], path) == 0);
     struct run_columns at = run_columns(body);
     char first[24], best[24], last[24], ago[32];
     if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
     draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
-    draw_text(row, body.column + 2, at.name, text, item_text(run, "name", "?"));
+    draw_text(row, body.column + 2, at.name, text, message_text(run, "name", "?"));
     draw_text(row, at.state, 11, here ? STYLE_SELECTED : state_style(state), state);
-    draw_right(row, at.step, 9, dim, "%lld/%lld", item_integer(run, "step", 0), item_integer(run, "steps", 0));
-    draw_right(row, at.start, 9, dim, "%s", words_number(first, sizeof first, item_number(run, "eval_first", NAN)));
-    draw_right(row, at.best, 9, text, "%s", words_number(best, sizeof best, item_number(run, "eval_best", NAN)));
+    draw_right(row, at.step, 9, dim, "%lld/%lld", message_integer(run, "step", 0), message_integer(run, "steps", 0));
+    draw_right(row, at.start, 9, dim, "%s", words_number(first, sizeof first, message_number(run, "eval_first", NAN)));
+    draw_right(row, at.best, 9, text, "%s", words_number(best, sizeof best, message_number(run, "eval_best", NAN)));
     if (at.last > 0)
-        draw_right(row, at.last, 9, dim, "%s", words_number(last, sizeof last, item_number(run, "eval_last", NAN)));
+        draw_right(row, at.last, 9, dim, "%s", words_number(last, sizeof last, message_number(run, "eval_last", NAN)));
     draw_right(row, body.column + body.columns - 13, 12, dim, "%s",
-               words_ago(ago, sizeof ago, studio->wall_clock - item_number(run, "modified", NAN)));
+               words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
 }
 
 static int smaller(int left, int right)
@@ -130,15 +130,15 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     switch (id) {
     case COMMAND_OPEN: studio_open_run(studio, run); return true;
     case COMMAND_RESUME:
-        if (item_text(run, "socket", NULL) != NULL)
+        if (message_text(run, "socket", NULL) != NULL)
             studio_open_run(studio, run);
         else
-            studio_resume(studio, item_text(run, "path", ""), "ask");
+            studio_resume(studio, message_text(run, "path", ""), "ask");
         return true;
     case COMMAND_EXPORT:
-        studio_export(studio, item_text(run, "path", ""), item_text(run, "name", "adapter"));
+        studio_export(studio, message_text(run, "path", ""), message_text(run, "name", "adapter"));
         return true;
-    case COMMAND_MARK: mark(studio, item_text(run, "path", "")); return true;
+    case COMMAND_MARK: mark(studio, message_text(run, "path", "")); return true;
     default: return false;
     }
 }

@@ -44,7 +44,7 @@ static void draw_slider(int row, int column, int width, double applied, double w
 /* As the run was started: what the reward's slider is scaled by. */
 static double started_weight(const struct run *run, int index)
 {
-    return item_number(cJSON_GetArrayItem(item_get(run->preset, "rewards"), index), "weight", 1);
+    return message_number(cJSON_GetArrayItem(message_get(run->preset, "rewards"), index), "weight", 1);
 }
 
 /* The weight at the slider's right end. */
@@ -202,7 +202,7 @@ static const struct run_picture *live_picture(const struct run *run, const char 
     }
     *words = names[newest_kind];
     if (newest == NULL) return preview;
-    int batch = (int)item_integer(run->preset, "batch", 1), index = newest->index;
+    int batch = (int)message_integer(run->preset, "batch", 1), index = newest->index;
     const struct run_picture *first = run_picture(run, newest_kind, batch > 0 ? index - index % batch : index);
     return first != NULL ? first : newest;
 }

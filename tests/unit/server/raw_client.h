@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_TESTS_RAW_CLIENT_H
 #define ALIGNPROP_TESTS_RAW_CLIENT_H
 
-#include "engine/server/frame.h"
+#include "engine/protocol/frame.h"
 #include "engine/server/server.h"
 
 #include <cjson/cJSON.h>

@@ -3,8 +3,8 @@
 
 #include "engine/base/files.h"
 #include "engine/base/json.h"
-#include "engine/server/endpoint.h"
-#include "engine/server/message.h"
+#include "engine/protocol/endpoint.h"
+#include "engine/protocol/message.h"
 #include "tests/unit/server/raw_client.h"
 
 #include <math.h>

@@ -1,10 +1,10 @@
 #include "engine/server/server.h"
 
+#include "engine/protocol/client.h"
+#include "engine/protocol/endpoint.h"
+#include "engine/protocol/message.h"
 #include "engine/server/connection.h"
-#include "engine/server/endpoint.h"
 #include "engine/server/live_state.h"
-#include "engine/server/message.h"
-#include "engine/server/remote.h"
 #include "tests/unit/server/raw_client.h"
 
 #include <math.h>
@@ -466,23 +466,23 @@ static void previews_are_rationed_by_client(void **state)
 /* Begins to read after a while; gives back whether the end came. */
 static void *read_late(void *argument)
 {
-    struct remote *client = argument;
-    struct remote_message message;
+    struct client *client = argument;
+    struct client_message message;
     usleep(100000);
     double end = server_clock() + 5;
-    while (!remote_ended(client) && server_clock() < end && remote_pump(client).code == STATUS_OK)
-        while (remote_next(client, &message)) continue;
-    while (remote_next(client, &message)) continue;
-    return remote_ended(client) ? client : NULL;
+    while (!client_ended(client) && server_clock() < end && client_pump(client).code == STATUS_OK)
+        while (client_next(client, &message)) continue;
+    while (client_next(client, &message)) continue;
+    return client_ended(client) ? client : NULL;
 }
 
 static void the_end_is_flushed_before_the_socket_closes(void **state)
 {
     (void)state;
-    struct remote_options options = {.name = "late"};
-    struct remote *client;
-    assert_int_equal(remote_connect(socket_path, &options, &client).code, STATUS_OK);
-    assert_int_equal(remote_wait_state(client, 5, NULL).code, STATUS_OK);
+    struct client_options options = {.name = "late"};
+    struct client *client;
+    assert_int_equal(client_connect(socket_path, &options, &client).code, STATUS_OK);
+    assert_int_equal(client_wait_state(client, 5, NULL).code, STATUS_OK);
     for (int i = 0; i < 20; i++) publish_metrics(i, 50000);
     cJSON *end = message_create("end");
     cJSON_AddStringToObject(end, "phase", "finished");
@@ -494,7 +494,7 @@ static void the_end_is_flushed_before_the_socket_closes(void **state)
     void *ended;
     assert_int_equal(pthread_join(reader, &ended), 0);
     assert_non_null(ended);
-    remote_close(client);
+    client_close(client);
     start(-1);
 }
 
@@ -571,55 +571,56 @@ static void the_server_ends_with_its_only_connection(void **state)
 static void the_client_library_meets_the_server(void **state)
 {
     (void)state;
-    struct remote_options options = {.name = "command", .pictures = true};
-    struct remote *client;
-    assert_int_equal(remote_connect(socket_path, &options, &client).code, STATUS_OK);
+    struct client_options options = {.name = "command", .pictures = true};
+    struct client *client;
+    assert_int_equal(client_connect(socket_path, &options, &client).code, STATUS_OK);
     cJSON *json;
-    assert_int_equal(remote_wait_state(client, 5, &json).code, STATUS_OK);
+    assert_int_equal(client_wait_state(client, 5, &json).code, STATUS_OK);
     assert_string_equal(text_of(json, "phase"), "running");
     cJSON_Delete(json);
     publish_picture("eval", 2, 16);
-    cJSON *request = remote_message_create("set");
-    assert_int_equal(remote_call(client, request, 5, &json).code, STATUS_OK);
+    assert_int_equal(client_call(client, "set", NULL, 5, &json).code, STATUS_OK);
     assert_string_equal(text_of(json, "by"), "command");
     cJSON_Delete(json);
-    status refused = remote_call(client, remote_message_create("dance"), 5, NULL);
+    status refused = client_call(client, "dance", NULL, 5, NULL);
     assert_int_equal(refused.code, STATUS_USAGE);
     assert_string_equal(refused.message, "unknown request 'dance'");
 
     publish_picture("eval", 3, 16);
-    struct remote_message message;
+    struct client_message message;
     double end = server_clock() + 5;
     bool found = false;
     while (!found && server_clock() < end) {
-        struct pollfd descriptor = {.fd = remote_descriptor(client), .events = remote_events(client)};
+        struct pollfd descriptor = {.fd = client_descriptor(client), .events = client_events(client)};
         poll(&descriptor, 1, 100);
-        assert_int_equal(remote_pump(client).code, STATUS_OK);
-        while (!found && remote_next(client, &message)) found = strcmp(message.type, "picture") == 0;
+        assert_int_equal(client_pump(client).code, STATUS_OK);
+        while (!found && client_next(client, &message)) found = strcmp(message.type, "picture") == 0;
     }
     if (!found) fail_msg("no picture within five seconds");
-    assert_int_equal(message.picture.width, 16);
-    assert_int_equal(message.picture.height, 16);
-    assert_int_equal(message.picture.pixels[16 * 16 * 3 - 1], 0);
+    assert_int_equal(message.width, 16);
+    assert_int_equal(message.height, 16);
+    assert_int_equal(message.pixels[16 * 16 * 3 - 1], 0);
     assert_true(number_of(message.json, "index") == 3);
 
     char *long_text = malloc(70000);
     assert_non_null(long_text);
     memset(long_text, 'x', 69999);
     long_text[69999] = '\0';
-    request = remote_message_create("set");
-    cJSON_AddStringToObject(request, "key", long_text);
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddStringToObject(body, "key", long_text);
     free(long_text);
-    assert_int_equal(remote_request(client, request), -1);
+    status too_long = client_request(client, "set", body, NULL);
+    assert_int_equal(too_long.code, STATUS_FAILED);
+    assert_non_null(strstr(too_long.message, "at most 65536 can be sent"));
 
     server_stop(server, 1);
     server_destroy(server);
     status over = status_ok();
-    while (over.code == STATUS_OK && server_clock() < end + 5) over = remote_pump(client);
+    while (over.code == STATUS_OK && server_clock() < end + 5) over = client_pump(client);
     assert_int_equal(over.code, STATUS_FAILED);
     assert_string_equal(over.message, "the engine closed the connection");
-    assert_false(remote_ended(client));
-    remote_close(client);
+    assert_false(client_ended(client));
+    client_close(client);
     start(-1);
 }
 
@@ -627,14 +628,14 @@ static void the_client_library_names_both_version_ranges(void **state)
 {
     (void)state;
     struct raw_client engine; /* plays an engine of the future */
-    struct remote *client;
-    struct remote_options options = {.name = "command"};
-    assert_int_equal(remote_adopt(raw_pair(&engine), &options, &client).code, STATUS_OK);
+    struct client *client;
+    struct client_options options = {.name = "command"};
+    assert_int_equal(client_adopt(raw_pair(&engine), &options, &client).code, STATUS_OK);
     raw_send(&engine, "{\"type\":\"hello\",\"name\":\"alignprop\",\"min\":5,\"max\":6}");
-    status failed = remote_wait_state(client, 5, NULL);
+    status failed = client_wait_state(client, 5, NULL);
     assert_int_equal(failed.code, STATUS_BAD_INPUT);
     assert_string_equal(failed.message, "this program speaks protocol 1 to 1, the engine 5 to 6");
-    remote_close(client);
+    client_close(client);
     raw_close(&engine);
 }
 
@@ -650,22 +651,24 @@ static void the_client_library_survives_a_lying_engine(void **state)
     };
     const size_t lengths[] = {10, 34, 8, 7, 9};
     struct raw_client engine;
-    struct remote *client;
-    struct remote_options options = {.name = "command"};
-    assert_int_equal(remote_adopt(raw_pair(&engine), &options, &client).code, STATUS_OK);
+    struct client *client;
+    struct client_options options = {.name = "command"};
+    assert_int_equal(client_adopt(raw_pair(&engine), &options, &client).code, STATUS_OK);
     raw_send(&engine, "{\"type\":\"hello\",\"name\":\"alignprop\",\"min\":1,\"max\":1}");
     for (int i = 0; i < 5; i++) raw_send_bytes(&engine, lies[i], lengths[i]);
     raw_send(&engine, "{\"type\":\"log\",\"text\":\"hello\"}");
-    struct remote_message message = {0};
-    assert_int_equal(remote_pump(client).code, STATUS_OK);
-    assert_true(remote_next(client, &message));
+    struct client_message message = {0};
+    assert_int_equal(client_pump(client).code, STATUS_OK);
+    assert_true(client_next(client, &message));
+    assert_string_equal(message.type, "hello");
+    assert_true(client_next(client, &message));
     assert_string_equal(message.type, "log");
-    assert_false(remote_next(client, &message));
+    assert_false(client_next(client, &message));
     raw_send_bytes(&engine, "\xff\xff\xff\x7fP", 5);
-    remote_pump(client);
-    assert_false(remote_next(client, &message));
-    assert_int_equal(remote_pump(client).code, STATUS_BAD_INPUT);
-    remote_close(client);
+    client_pump(client);
+    assert_false(client_next(client, &message));
+    assert_int_equal(client_pump(client).code, STATUS_BAD_INPUT);
+    client_close(client);
     raw_close(&engine);
 }
 

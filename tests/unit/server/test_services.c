@@ -2,9 +2,9 @@
 #include "engine/server/idle_engine.h"
 
 #include "engine/base/files.h"
+#include "engine/protocol/endpoint.h"
 #include "engine/run/run_folder.h"
 #include "engine/server/device_queue.h"
-#include "engine/server/endpoint.h"
 #include "engine/server/waiting_line.h"
 #include "kernels/backend.h"
 #include "tests/unit/server/raw_client.h"

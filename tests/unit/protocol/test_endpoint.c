@@ -1,4 +1,4 @@
-#include "engine/server/endpoint.h"
+#include "engine/protocol/endpoint.h"
 
 #include "tests/unit/server/raw_client.h"
 

@@ -2,8 +2,8 @@
  *
  * A reader collects bytes as they arrive, in any portions, and hands out whole frames. Memory is bounded by the limits
  * it was made with and grows only as far as bytes really arrive. */
-#ifndef ALIGNPROP_SERVER_FRAME_H
-#define ALIGNPROP_SERVER_FRAME_H
+#ifndef ALIGNPROP_PROTOCOL_FRAME_H
+#define ALIGNPROP_PROTOCOL_FRAME_H
 
 #include "engine/base/status.h"
 
@@ -33,7 +33,7 @@ struct frame_stream {
 
 struct frame {
     enum frame_type type;
-    const uint8_t *payload; /* followed by a NUL that is not part of it; valid until the next call on the reader */
+    const char *payload; /* followed by a NUL that is not part of it; valid until the next call on the reader */
     size_t bytes;
 };
 
@@ -44,6 +44,9 @@ void frame_stream_clear(struct frame_stream *reader);
 uint8_t *frame_stream_room(struct frame_stream *reader, size_t *room);
 /* `count` bytes have been put into the room. */
 void frame_stream_received(struct frame_stream *reader, size_t count);
+
+/* Copies `count` bytes into it; false when memory is short. */
+bool frame_stream_add(struct frame_stream *reader, const void *bytes, size_t count);
 
 /* Hands out the next whole frame: *found tells whether there is one. STATUS_BAD_INPUT for an unknown type or a length
  * over the limit; the stream cannot be read any further then. */

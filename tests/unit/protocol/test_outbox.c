@@ -1,4 +1,4 @@
-#include "engine/server/outbox.h"
+#include "engine/protocol/outbox.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

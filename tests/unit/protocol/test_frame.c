@@ -1,4 +1,4 @@
-#include "engine/server/frame.h"
+#include "engine/protocol/frame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,11 +1,14 @@
-#include "engine/server/message.h"
+#include "engine/protocol/message.h"
 
 #include "engine/base/json.h"
 
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { PATH_KEY_BYTES = 128 };
 
 status message_parse(const void *bytes, size_t count, cJSON **message)
 {
@@ -18,6 +21,32 @@ status message_parse(const void *bytes, size_t count, cJSON **message)
     }
     *message = parsed;
     return status_ok();
+}
+
+cJSON *message_object(const char *text, size_t length)
+{
+    cJSON *object;
+    return message_parse(text, length, &object).code == STATUS_OK ? object : NULL;
+}
+
+const cJSON *message_get(const cJSON *message, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
+    return cJSON_IsNull(item) ? NULL : item;
+}
+
+const cJSON *message_find(const cJSON *message, const char *path)
+{
+    while (message) {
+        const cJSON *whole = message_get(message, path);
+        const char *dot = strchr(path, '.');
+        if (whole || !dot) return whole;
+        char key[PATH_KEY_BYTES];
+        snprintf(key, sizeof key, "%.*s", (int)(dot - path), path);
+        message = message_get(message, key);
+        path = dot + 1;
+    }
+    return NULL;
 }
 
 const char *message_text(const cJSON *message, const char *key, const char *fallback)
@@ -38,13 +67,42 @@ double message_number(const cJSON *message, const char *key, double fallback)
     return cJSON_IsNumber(item) && isfinite(item->valuedouble) ? item->valuedouble : fallback;
 }
 
-int64_t message_integer(const cJSON *message, const char *key, int64_t low, int64_t high, int64_t fallback)
+int64_t message_integer_in(const cJSON *message, const char *key, int64_t low, int64_t high, int64_t fallback)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
     if (!cJSON_IsNumber(item)) return fallback;
     double value = item->valuedouble;
     if (!(value >= (double)low && value <= (double)high) || value != floor(value)) return fallback;
     return (int64_t)value;
+}
+
+long long message_integer(const cJSON *message, const char *key, int64_t fallback)
+{
+    static const int64_t limit = INT64_C(1) << 53;
+    return message_integer_in(message, key, -limit, limit, fallback);
+}
+
+static void put(cJSON *object, const char *key, cJSON *value)
+{
+    if (cJSON_GetObjectItemCaseSensitive(object, key))
+        cJSON_ReplaceItemInObjectCaseSensitive(object, key, value);
+    else
+        cJSON_AddItemToObject(object, key, value);
+}
+
+void message_put(cJSON *message, const char *path, cJSON *value)
+{
+    for (const char *dot; (dot = strchr(path, '.')) != NULL; path = dot + 1) {
+        char key[PATH_KEY_BYTES];
+        snprintf(key, sizeof key, "%.*s", (int)(dot - path), path);
+        cJSON *inner = cJSON_GetObjectItemCaseSensitive(message, key);
+        if (!cJSON_IsObject(inner)) {
+            inner = cJSON_CreateObject();
+            put(message, key, inner);
+        }
+        message = inner;
+    }
+    put(message, path, value);
 }
 
 void message_add_number(cJSON *message, const char *key, double value)

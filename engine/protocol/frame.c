@@ -1,4 +1,4 @@
-#include "engine/server/frame.h"
+#include "engine/protocol/frame.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +74,22 @@ void frame_stream_received(struct frame_stream *reader, size_t count)
     reader->end += count;
 }
 
+bool frame_stream_add(struct frame_stream *reader, const void *bytes, size_t count)
+{
+    const uint8_t *next = bytes;
+    while (count > 0) {
+        size_t room;
+        uint8_t *target = frame_stream_room(reader, &room);
+        if (!target) return false;
+        size_t part = room < count ? room : count;
+        memcpy(target, next, part);
+        frame_stream_received(reader, part);
+        next += part;
+        count -= part;
+    }
+    return true;
+}
+
 static status check_header(const struct frame_stream *reader, const uint8_t *header)
 {
     size_t length = payload_length(header);
@@ -103,7 +119,7 @@ status frame_stream_next(struct frame_stream *reader, struct frame *frame, bool 
     enum frame_type type = (enum frame_type)header[4];
     memmove(payload, payload + 1, length);
     payload[length] = '\0';
-    *frame = (struct frame){.type = type, .payload = payload, .bytes = length};
+    *frame = (struct frame){.type = type, .payload = (const char *)payload, .bytes = length};
     reader->start += FRAME_HEADER_BYTES + length;
     *found = true;
     return status_ok();

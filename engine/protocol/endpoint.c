@@ -1,4 +1,4 @@
-#include "engine/server/endpoint.h"
+#include "engine/protocol/endpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,10 +6,10 @@
  * not read.
  *
  * Not locked: the server's lock guards it. */
-#ifndef ALIGNPROP_SERVER_OUTBOX_H
-#define ALIGNPROP_SERVER_OUTBOX_H
+#ifndef ALIGNPROP_PROTOCOL_OUTBOX_H
+#define ALIGNPROP_PROTOCOL_OUTBOX_H
 
-#include "engine/server/frame.h"
+#include "engine/protocol/frame.h"
 
 #include <stdatomic.h>
 

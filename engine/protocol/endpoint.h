@@ -1,6 +1,6 @@
 /* Where an engine listens: socket paths, the folder they are in, and who may connect. */
-#ifndef ALIGNPROP_SERVER_ENDPOINT_H
-#define ALIGNPROP_SERVER_ENDPOINT_H
+#ifndef ALIGNPROP_PROTOCOL_ENDPOINT_H
+#define ALIGNPROP_PROTOCOL_ENDPOINT_H
 
 #include "engine/base/status.h"
 

@@ -1,4 +1,4 @@
-#include "engine/server/message.h"
+#include "engine/protocol/message.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -49,9 +49,9 @@ static void values_of_a_wrong_kind_fall_back(void **state)
     assert_int_equal(message_parse(text, strlen(text), &message).code, STATUS_OK);
     assert_true(message_number(message, "n", 0) == 2.5);
     assert_true(message_number(message, "t", -1) == -1);
-    assert_int_equal(message_integer(message, "i", 0, 10, -1), 7);
-    assert_int_equal(message_integer(message, "i", 0, 6, -1), -1);
-    assert_int_equal(message_integer(message, "n", 0, 10, -1), -1);
+    assert_int_equal(message_integer_in(message, "i", 0, 10, -1), 7);
+    assert_int_equal(message_integer_in(message, "i", 0, 6, -1), -1);
+    assert_int_equal(message_integer_in(message, "n", 0, 10, -1), -1);
     assert_string_equal(message_text(message, "t", ""), "word");
     assert_string_equal(message_text(message, "i", "none"), "none");
     assert_string_equal(message_text(message, "z", "none"), "none");

@@ -1,4 +1,4 @@
-#include "engine/server/outbox.h"
+#include "engine/protocol/outbox.h"
 
 #include <stdlib.h>
 #include <string.h>

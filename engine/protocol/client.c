@@ -1,10 +1,13 @@
-#include "engine/server/remote.h"
+/* A connection to an engine. */
+#include "engine/protocol/client.h"
 
 #include "engine/base/json.h"
-#include "engine/server/endpoint.h"
-#include "engine/server/frame.h"
-#include "engine/server/message.h"
-#include "engine/server/outbox.h"
+#include "engine/base/process.h"
+#include "engine/protocol/endpoint.h"
+#include "engine/protocol/frame.h"
+#include "engine/protocol/message.h"
+#include "engine/protocol/outbox.h"
+#include "engine/protocol/picture_frame.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { UNSENT_LIMIT = 4 << 20, ENGINE_DESCRIPTOR = 3, RECEIVE_BYTES_A_TURN = 4 << 20 };
+enum { UNSENT_LIMIT = 4 << 20, ENGINE_DESCRIPTOR = 3, RECEIVE_BYTES_A_TURN = 1 << 20 };
 
-struct remote {
+struct client {
     int descriptor;
+    pid_t engine; /* a child of this process; 0: none */
     struct frame_stream reader;
     struct outbox outbox;
     int64_t last_request;
@@ -29,29 +33,29 @@ struct remote {
     cJSON *current; /* the message handed out last */
 };
 
-cJSON *remote_message_create(const char *type)
-{
-    return message_create(type);
-}
-
-static bool queue(struct remote *client, cJSON *message)
+/* Deletes the message. */
+static status queue(struct client *client, cJSON *message)
 {
     char *text = json_print(message, false);
+    char type[40];
+    snprintf(type, sizeof type, "%s", message_text(message, "type", ""));
     cJSON_Delete(message);
-    if (!text) return false;
-    size_t bytes = strlen(text);
-    struct parcel *parcel = NULL;
-    if (bytes <= frame_limits_of_client.json) parcel = parcel_create(PARCEL_CONTROL, FRAME_JSON, text, bytes, NULL, 0);
+    if (!text) return status_error(STATUS_NO_MEMORY, "no memory for a message");
+    size_t bytes = strlen(text), limit = frame_limits_of_client.json;
+    struct parcel *parcel = bytes <= limit ? parcel_create(PARCEL_CONTROL, FRAME_JSON, text, bytes, NULL, 0) : NULL;
     free(text);
+    if (bytes > limit)
+        return status_error(STATUS_FAILED, "the request %s is %zu bytes long; at most %zu can be sent", type, bytes,
+                            limit);
     bool queued = parcel && outbox_push(&client->outbox, parcel);
     parcel_release(parcel);
-    return queued;
+    return queued ? status_ok() : status_error(STATUS_FAILED, "the engine takes no more requests");
 }
 
-status remote_adopt(int descriptor, const struct remote_options *options, struct remote **adopted)
+status client_adopt(int descriptor, const struct client_options *options, struct client **adopted)
 {
     status usable = endpoint_prepare(descriptor);
-    struct remote *client = usable.code == STATUS_OK ? calloc(1, sizeof *client) : NULL;
+    struct client *client = usable.code == STATUS_OK ? calloc(1, sizeof *client) : NULL;
     if (!client) {
         close(descriptor);
         return usable.code == STATUS_OK ? status_error(STATUS_NO_MEMORY, "no memory for a connection") : usable;
@@ -63,19 +67,20 @@ status remote_adopt(int descriptor, const struct remote_options *options, struct
     cJSON *hello = message_hello();
     cJSON_AddStringToObject(hello, "client", options->name);
     cJSON_AddBoolToObject(hello, "pictures", options->pictures);
-    if (!queue(client, hello)) {
-        remote_close(client);
-        return status_error(STATUS_NO_MEMORY, "no memory for a connection");
+    status queued = queue(client, hello);
+    if (queued.code != STATUS_OK) {
+        client_close(client);
+        return queued;
     }
     *adopted = client;
     return status_ok();
 }
 
-status remote_connect(const char *socket_path, const struct remote_options *options, struct remote **client)
+status client_connect(const char *socket_path, const struct client_options *options, struct client **client)
 {
     int descriptor;
     TRY(endpoint_connect(socket_path, &descriptor));
-    return remote_adopt(descriptor, options, client);
+    return client_adopt(descriptor, options, client);
 }
 
 /* In the child: its end of the pair becomes descriptor 3, its words go where they are wanted. */
@@ -86,6 +91,9 @@ static void become_engine(const char *program, int descriptor, int words)
     int nowhere = open("/dev/null", O_RDWR);
     int output = words >= 0 ? words : nowhere;
     int kept = fcntl(descriptor, F_DUPFD, 16), kept_output = fcntl(output, F_DUPFD, 16);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     setsid(); /* a hang-up of the terminal is the studio's to handle */
     bool ready = kept >= 0 && kept_output >= 0 && dup2(nowhere, STDIN_FILENO) >= 0 &&
                  dup2(kept_output, STDOUT_FILENO) >= 0 && dup2(kept_output, STDERR_FILENO) >= 0 &&
@@ -98,8 +106,7 @@ static void become_engine(const char *program, int descriptor, int words)
     _exit(127);
 }
 
-status remote_spawn_engine(const char *program, const struct remote_options *options, int words, struct remote **client,
-                           pid_t *child)
+status client_start_engine(const char *program, const struct client_options *options, int words, struct client **client)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
@@ -112,41 +119,51 @@ status remote_spawn_engine(const char *program, const struct remote_options *opt
         close(pair[0]);
         return status_errno(STATUS_FAILED, error, "cannot start %s", program);
     }
-    *child = process;
-    return remote_adopt(pair[0], options, client);
+    status adopted = client_adopt(pair[0], options, client);
+    if (adopted.code == STATUS_OK)
+        (*client)->engine = process;
+    else
+        process_collect(process); /* it ends with the socket */
+    return adopted;
 }
 
-void remote_close(struct remote *client)
+void client_close(struct client *client)
 {
     if (!client) return;
     close(client->descriptor);
+    if (client->engine > 0) process_collect(client->engine);
     frame_stream_clear(&client->reader);
     outbox_clear(&client->outbox);
     cJSON_Delete(client->current);
     free(client);
 }
 
-int remote_descriptor(const struct remote *client)
+int client_descriptor(const struct client *client)
 {
     return client->descriptor;
 }
 
-short remote_events(const struct remote *client)
+short client_events(const struct client *client)
 {
     return (short)(POLLIN | (outbox_empty(&client->outbox) ? 0 : POLLOUT));
 }
 
-bool remote_ended(const struct remote *client)
+status client_failure(const struct client *client)
+{
+    return client->failure;
+}
+
+bool client_ended(const struct client *client)
 {
     return client->ended;
 }
 
-static void fail(struct remote *client, status why)
+static void fail(struct client *client, status why)
 {
     if (client->failure.code == STATUS_OK) client->failure = why;
 }
 
-static void transmit(struct remote *client)
+static void transmit(struct client *client)
 {
     size_t sent;
     for (struct parcel *parcel; (parcel = outbox_take(&client->outbox, &sent)) != NULL;) {
@@ -162,7 +179,7 @@ static void transmit(struct remote *client)
     }
 }
 
-static void receive(struct remote *client)
+static void receive(struct client *client)
 {
     size_t received = 0;
     while (received < RECEIVE_BYTES_A_TURN && client->failure.code == STATUS_OK) {
@@ -186,36 +203,34 @@ static void receive(struct remote *client)
     }
 }
 
-status remote_pump(struct remote *client)
+status client_pump(struct client *client)
 {
     if (client->failure.code == STATUS_OK) transmit(client);
     if (client->failure.code == STATUS_OK) receive(client);
     return client->failure;
 }
 
-static bool open_picture(const struct frame *frame, cJSON **header, struct remote_picture *picture)
+/* False when it is malformed; the header is `current` otherwise. */
+static bool open_picture(struct client *client, const struct frame *frame, struct client_message *message)
 {
-    const uint8_t *end = memchr(frame->payload, '\0', frame->bytes);
-    if (!end || message_parse(frame->payload, (size_t)(end - frame->payload), header).code != STATUS_OK) return false;
-    int64_t width = message_integer(*header, "width", 1, 1 << 14, 0);
-    int64_t height = message_integer(*header, "height", 1, 1 << 14, 0);
-    size_t pixel_bytes = frame->bytes - (size_t)(end + 1 - frame->payload);
-    *picture =
-        (struct remote_picture){.header = *header, .pixels = end + 1, .width = (int)width, .height = (int)height};
-    if (width > 0 && height > 0 && pixel_bytes == (size_t)(width * height * 3)) return true;
-    cJSON_Delete(*header);
-    *header = NULL;
-    return false;
+    struct picture_frame picture;
+    if (!picture_frame_split(frame, &picture)) return false;
+    client->current = message_object(picture.header, strlen(picture.header));
+    if (!picture_frame_size(&picture, client->current, &message->width, &message->height)) return false;
+    message->type = "picture";
+    message->json = client->current;
+    message->pixels = picture.pixels;
+    return true;
 }
 
 /* Deals with hello and error; true when the message is for the program. */
-static bool for_program(struct remote *client, const char *type, const cJSON *message)
+static bool for_program(struct client *client, const char *type, const cJSON *message)
 {
     if (!client->greeted && strcmp(type, "hello") == 0) {
         status agreed = message_check_hello(message, "this program", "the engine");
         if (agreed.code != STATUS_OK) fail(client, agreed);
-        client->greeted = true;
-        return false;
+        client->greeted = agreed.code == STATUS_OK;
+        return client->greeted;
     }
     if (strcmp(type, "error") == 0) {
         /* It explains the end of the stream that may have been seen already. */
@@ -227,7 +242,7 @@ static bool for_program(struct remote *client, const char *type, const cJSON *me
     return client->greeted;
 }
 
-bool remote_next(struct remote *client, struct remote_message *message)
+bool client_next(struct client *client, struct client_message *message)
 {
     for (;;) {
         cJSON_Delete(client->current);
@@ -239,28 +254,31 @@ bool remote_next(struct remote *client, struct remote_message *message)
         if (!found) return false;
         memset(message, 0, sizeof *message);
         if (frame.type == FRAME_PICTURE) {
-            if (!open_picture(&frame, &client->current, &message->picture)) continue;
-            message->type = "picture";
-            message->json = client->current;
-            return true;
+            if (open_picture(client, &frame, message)) return true;
+            continue;
         }
-        if (message_parse(frame.payload, frame.bytes, &client->current).code != STATUS_OK) continue;
+        client->current = message_object(frame.payload, frame.bytes);
+        if (!client->current) continue;
         message->json = client->current;
         message->type = message_text(client->current, "type", "");
         if (for_program(client, message->type, client->current)) return true;
     }
 }
 
-int64_t remote_request(struct remote *client, cJSON *request)
+status client_request(struct client *client, const char *type, cJSON *body, int64_t *id)
 {
-    if (!request) return -1;
-    int64_t id = ++client->last_request;
+    cJSON *request = body ? body : cJSON_CreateObject();
+    int64_t number = ++client->last_request;
+    cJSON_DeleteItemFromObjectCaseSensitive(request, "type");
     cJSON_DeleteItemFromObjectCaseSensitive(request, "id");
-    if (!cJSON_AddNumberToObject(request, "id", (double)id)) {
+    if (!cJSON_AddStringToObject(request, "type", type) || !cJSON_AddNumberToObject(request, "id", (double)number)) {
         cJSON_Delete(request);
-        return -1;
+        return status_error(STATUS_NO_MEMORY, "no memory for a request");
     }
-    return queue(client, request) ? id : -1;
+    TRY(queue(client, request));
+    if (id) *id = number;
+    transmit(client);
+    return status_ok();
 }
 
 static double now_seconds(void)
@@ -271,15 +289,15 @@ static double now_seconds(void)
 }
 
 /* Waits for a message of that type (and number, unless negative) and gives a copy of it away. */
-static status wait_for(struct remote *client, const char *type, int64_t number, double seconds, cJSON **found)
+static status wait_for(struct client *client, const char *type, int64_t number, double seconds, cJSON **found)
 {
     double end = now_seconds() + seconds;
     for (;;) {
-        status pumped = remote_pump(client);
-        struct remote_message message;
-        while (remote_next(client, &message)) {
+        status pumped = client_pump(client);
+        struct client_message message;
+        while (client_next(client, &message)) {
             bool same = strcmp(message.type, type) == 0;
-            if (!same || (number >= 0 && message_integer(message.json, "re", 0, INT64_C(1) << 53, -1) != number))
+            if (!same || (number >= 0 && message_integer_in(message.json, "re", 0, INT64_C(1) << 53, -1) != number))
                 continue;
             *found = client->current;
             client->current = NULL;
@@ -289,7 +307,7 @@ static status wait_for(struct remote *client, const char *type, int64_t number, 
         if (client->failure.code != STATUS_OK) return client->failure;
         double left = end - now_seconds();
         if (left <= 0) return status_error(STATUS_FAILED, "the engine did not answer within %g seconds", seconds);
-        struct pollfd descriptor = {.fd = client->descriptor, .events = remote_events(client)};
+        struct pollfd descriptor = {.fd = client->descriptor, .events = client_events(client)};
         poll(&descriptor, 1, (int)(left * 1000) + 1);
     }
 }
@@ -298,7 +316,7 @@ static status status_of_reply(const cJSON *reply)
 {
     if (message_flag(reply, "ok", false)) return status_ok();
     enum status_code code = STATUS_FAILED;
-    switch (message_integer(reply, "code", 0, 200, STATUS_FAILED)) {
+    switch (message_integer_in(reply, "code", 0, 200, STATUS_FAILED)) {
     case STATUS_USAGE: code = STATUS_USAGE; break;
     case STATUS_BAD_INPUT: code = STATUS_BAD_INPUT; break;
     case STATUS_NO_MEMORY: code = STATUS_NO_MEMORY; break;
@@ -307,11 +325,11 @@ static status status_of_reply(const cJSON *reply)
     return status_error(code, "%s", message_text(reply, "error", "the engine refused without a reason"));
 }
 
-status remote_call(struct remote *client, cJSON *request, double seconds, cJSON **reply)
+status client_call(struct client *client, const char *type, cJSON *body, double seconds, cJSON **reply)
 {
     if (reply) *reply = NULL;
-    int64_t id = remote_request(client, request);
-    if (id < 0) return status_error(STATUS_FAILED, "the request is too long for one message");
+    int64_t id;
+    TRY(client_request(client, type, body, &id));
     cJSON *answer = NULL;
     TRY(wait_for(client, "reply", id, seconds, &answer));
     status result = status_of_reply(answer);
@@ -322,7 +340,7 @@ status remote_call(struct remote *client, cJSON *request, double seconds, cJSON 
     return result;
 }
 
-status remote_wait_state(struct remote *client, double seconds, cJSON **state)
+status client_wait_state(struct client *client, double seconds, cJSON **state)
 {
     cJSON *found = NULL;
     TRY(wait_for(client, "state", -1, seconds, &found));
