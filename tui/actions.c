@@ -9,18 +9,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-static const struct screen *const screens[SCREEN_COUNT] = {
-    [SCREEN_HOME] = &screen_home,       [SCREEN_EDIT] = &screen_edit,       [SCREEN_TUNE] = &screen_tune,
-    [SCREEN_REWARDS] = &screen_rewards, [SCREEN_PROMPTS] = &screen_prompts, [SCREEN_TIMELINE] = &screen_timeline,
-    [SCREEN_GRID] = &screen_grid,       [SCREEN_COMPARE] = &screen_compare, [SCREEN_MIXER] = &screen_mixer,
-    [SCREEN_RUNS] = &screen_runs,       [SCREEN_LOG] = &screen_log,
-};
-
-const struct screen *screen_of(enum screen_id id)
-{
-    return screens[id];
-}
-
 void studio_go(struct studio *studio, enum screen_id screen)
 {
     bool of_run = screen == SCREEN_TUNE || screen == SCREEN_TIMELINE || screen == SCREEN_GRID;
@@ -28,7 +16,7 @@ void studio_go(struct studio *studio, enum screen_id screen)
     if (screen != studio->screen) studio->previous = studio->screen;
     studio->screen = screen;
     studio->filtering = false;
-    if (screens[screen]->open != NULL) screens[screen]->open(studio);
+    if (screen_of(screen)->open != NULL) screen_of(screen)->open(studio);
     studio->dirty = true;
 }
 
@@ -200,12 +188,8 @@ static void reset_run_views(struct studio *studio)
     studio->draft_shown = false;
     cJSON_Delete(studio->run_settings);
     studio->run_settings = NULL;
-    for (int index = 0; index < RUN_REWARDS; index++) studio->tune.target[index] = studio->tune.muted[index] = NAN;
-    studio->timeline.step_count = studio->timeline.cursor = 0;
-    studio->timeline.loaded_path[0] = studio->timeline.base_path[0] = 0;
-    for (int index = 0; index < studio->grid.thumbnail_count; index++)
-        image_free(&studio->grid.thumbnails[index].image);
-    studio->grid.thumbnail_count = 0;
+    for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
+        if (screen_of(id)->reset != NULL) screen_of(id)->reset(studio);
 }
 
 void studio_attach(struct studio *studio, const char *socket)

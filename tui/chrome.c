@@ -115,13 +115,13 @@ static void draw_tabs(struct studio *studio, int columns)
         enum screen_id screen;
         char digit;
         const char *label;
-        enum command_id command;
     } tabs[] = {
-        {SCREEN_HOME, '1', "home", COMMAND_GO_HOME},          {SCREEN_TUNE, '2', "tune", COMMAND_GO_TUNE},
-        {SCREEN_REWARDS, '3', "rewards", COMMAND_GO_REWARDS}, {SCREEN_PROMPTS, '4', "prompts", COMMAND_GO_PROMPTS},
-        {SCREEN_TIMELINE, '5', "time", COMMAND_GO_TIMELINE},  {SCREEN_GRID, '6', "grid", COMMAND_GO_GRID},
-        {SCREEN_COMPARE, '7', "compare", COMMAND_GO_COMPARE}, {SCREEN_MIXER, '8', "mixer", COMMAND_GO_MIXER},
-        {SCREEN_RUNS, '9', "runs", COMMAND_GO_RUNS},          {SCREEN_LOG, '0', "log", COMMAND_GO_LOG}};
+#define SCREEN(id, name)
+#define SCREEN_TAB(id, name, keys, tab, command, help) {SCREEN_##id, keys[0], tab},
+#include "tui/screens.def"
+#undef SCREEN
+#undef SCREEN_TAB
+    };
     int at = 0;
     for (size_t index = 0; index < sizeof tabs / sizeof *tabs; index++) {
         enum screen_id of_settings = studio->run_settings != NULL ? SCREEN_TUNE : SCREEN_HOME;
@@ -131,7 +131,7 @@ static void draw_tabs(struct studio *studio, int columns)
         char digit[3] = {' ', tabs[index].digit, 0};
         at += draw_text(1, at, 2, here ? STYLE_TITLE : STYLE_DIM, digit);
         at += draw_format(1, at, 12, here ? STYLE_TITLE : STYLE_DIM, " %s", tabs[index].label);
-        remember_button(studio, (struct button){1, start, at - start, tabs[index].command, 0});
+        remember_button(studio, (struct button){1, start, at - start, COMMAND_GO + tabs[index].screen, 0});
     }
     draw_line(1, at + 1, columns - at - 1, STYLE_FRAME);
     enum link_level level = terminal_link(studio->terminal)->level;
@@ -576,20 +576,6 @@ static void help_key(struct studio *studio, const struct input_event *event)
     }
 }
 
-/* What the letters leave has the cursor on its first, which Enter then means. */
-static void begin_with_first_match(struct studio *studio)
-{
-    const struct list start = {0, 0};
-    switch (studio->screen) {
-    case SCREEN_HOME: studio->home[0] = start; return;
-    case SCREEN_REWARDS: studio->rewards.catalogue = start; return;
-    case SCREEN_PROMPTS: studio->prompts.lists[0] = studio->prompts.lists[1] = start; return;
-    case SCREEN_RUNS: studio->runs_list = start; return;
-    case SCREEN_EDIT: studio->edit = start; return;
-    default: return;
-    }
-}
-
 static void filter_key(struct studio *studio, const struct input_event *event)
 {
     char *filter = studio->filter[studio->screen];
@@ -602,7 +588,8 @@ static void filter_key(struct studio *studio, const struct input_event *event)
         char before[FILTER_CAPACITY];
         memcpy(before, filter, sizeof before);
         snprintf(filter, FILTER_CAPACITY, "%.*s", FILTER_CAPACITY - 1, studio->filter_field.text);
-        if (strcmp(before, filter) != 0) begin_with_first_match(studio);
+        if (strcmp(before, filter) != 0 && screen_of(studio->screen)->filtered != NULL)
+            screen_of(studio->screen)->filtered(studio);
     }
 }
 

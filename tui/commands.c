@@ -6,8 +6,6 @@
 
 #define ON(screen) (1u << SCREEN_##screen)
 enum {
-    LISTS = ON(HOME) | ON(EDIT) | ON(TUNE) | ON(REWARDS) | ON(PROMPTS) | ON(RUNS) | ON(LOG) | ON(MIXER) | ON(GRID) |
-            ON(COMPARE) | ON(TIMELINE),
     RUNNING = ON(TUNE) | ON(REWARDS) | ON(TIMELINE) | ON(GRID),
     PANES = ON(HOME) | ON(TUNE) | ON(REWARDS) | ON(PROMPTS),
     ALL = (1 << SCREEN_COUNT) - 1
@@ -27,7 +25,7 @@ static const struct screen_command table[] = {
      ON(HOME)},
     {COMMAND_MARK, "mark for comparison", "Space", "mark", "mark; the two marked ones are compared on screen 7",
      ON(RUNS)},
-    {COMMAND_GO_RUNS, "runs", "9 r", "runs", "every run, alive and finished", ON(HOME)},
+    {COMMAND_GO + SCREEN_RUNS, "runs", "9 r", "runs", "every run, alive and finished", ON(HOME)},
     {COMMAND_OPEN, "open the run", "Enter", "open", "watch this run, or look at what it left", ON(RUNS)},
     {COMMAND_RESUME, "resume the run", "r", "resume", "go on from the newest checkpoint", ON(RUNS)},
     /* edit */
@@ -93,30 +91,25 @@ static const struct screen_command table[] = {
     {COMMAND_MOVE, "train or held-out", "m", "move", "move this prompt to the other list", ON(PROMPTS)},
     {COMMAND_LOAD_FILE, "load a file", "f", "file", "add the prompts of a text file, one a line", ON(PROMPTS)},
     /* movement */
-    {COMMAND_UP, "up", "Up k", NULL, "up", LISTS},
-    {COMMAND_DOWN, "down", "Down j", NULL, "down", LISTS},
+    {COMMAND_UP, "up", "Up k", NULL, "up", ALL},
+    {COMMAND_DOWN, "down", "Down j", NULL, "down", ALL},
     {COMMAND_LEFT, "left", "Left h", NULL, "left", ALL},
     {COMMAND_RIGHT, "right", "Right l", NULL, "right", ALL},
-    {COMMAND_PAGE_UP, "page up", "PageUp ^B", NULL, "a page up", LISTS},
-    {COMMAND_PAGE_DOWN, "page down", "PageDown ^F", NULL, "a page down", LISTS},
-    {COMMAND_FIRST, "first", "Home g", NULL, "the first", LISTS},
-    {COMMAND_LAST, "last", "End G", NULL, "the last", LISTS},
+    {COMMAND_PAGE_UP, "page up", "PageUp ^B", NULL, "a page up", ALL},
+    {COMMAND_PAGE_DOWN, "page down", "PageDown ^F", NULL, "a page down", ALL},
+    {COMMAND_FIRST, "first", "Home g", NULL, "the first", ALL},
+    {COMMAND_LAST, "last", "End G", NULL, "the last", ALL},
     {COMMAND_NEXT_PANE, "next pane", "Tab", "pane", "the next part of this screen", PANES},
     {COMMAND_PREVIOUS_PANE, "previous pane", "BackTab", NULL, "the part before", PANES},
     {COMMAND_FILTER, "filter", "/", NULL, "show only what holds these letters",
      ON(HOME) | ON(EDIT) | ON(REWARDS) | ON(PROMPTS) | ON(RUNS) | ON(LOG)},
     /* everywhere */
     {COMMAND_UNDO, "undo", "u", NULL, "take the last change back", ALL},
-    {COMMAND_GO_HOME, "home", "1", NULL, "presets and the last runs", ALL},
-    {COMMAND_GO_TUNE, "tune", "2", NULL, "the run: pictures, curves, weights", ALL},
-    {COMMAND_GO_REWARDS, "rewards", "3", NULL, "what each reward measures; choose and weigh them", ALL},
-    {COMMAND_GO_PROMPTS, "prompts", "4", NULL, "training and held-out prompts", ALL},
-    {COMMAND_GO_TIMELINE, "timeline", "5 t", NULL, "scrub through the pictures of past steps", ALL},
-    {COMMAND_GO_GRID, "grid", "6", NULL, "prompts by steps", ALL},
-    {COMMAND_GO_COMPARE, "compare", "7", NULL, "two presets or two runs, their differences", ALL},
-    {COMMAND_GO_MIXER, "mixer", "8", NULL, "mix the adapters of finished runs", ALL},
-    {COMMAND_GO_RUNS, "runs", "9", NULL, "every run, alive and finished", ALL},
-    {COMMAND_GO_LOG, "log", "0", NULL, "what the engine said", ALL},
+#define SCREEN(id, name)
+#define SCREEN_TAB(id, name, keys, tab, command, help) {COMMAND_GO + SCREEN_##id, command, keys, NULL, help, ALL},
+#include "tui/screens.def"
+#undef SCREEN
+#undef SCREEN_TAB
     {COMMAND_PALETTE, "commands", ":", "commands", "find a command by a few of its letters", ALL},
     {COMMAND_HELP, "help", "?", "help", "the keys of this screen", ALL},
     {COMMAND_BACK, "back", "Esc", NULL, "one level back; never leaves, never drops an edit", ALL},

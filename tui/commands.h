@@ -5,17 +5,11 @@
 #include "tui/terminal/input.h"
 
 enum screen_id {
-    SCREEN_HOME,
-    SCREEN_EDIT,
-    SCREEN_TUNE,
-    SCREEN_REWARDS,
-    SCREEN_PROMPTS,
-    SCREEN_TIMELINE,
-    SCREEN_GRID,
-    SCREEN_COMPARE,
-    SCREEN_MIXER,
-    SCREEN_RUNS,
-    SCREEN_LOG,
+#define SCREEN(id, name) SCREEN_##id,
+#define SCREEN_TAB(id, name, keys, tab, command, help) SCREEN(id, name)
+#include "tui/screens.def"
+#undef SCREEN
+#undef SCREEN_TAB
     SCREEN_COUNT
 };
 
@@ -45,16 +39,8 @@ enum command_id {
     COMMAND_MOUSE,
     COMMAND_PICTURES,
     COMMAND_DISMISS,
-    COMMAND_GO_HOME,
-    COMMAND_GO_TUNE,
-    COMMAND_GO_REWARDS,
-    COMMAND_GO_PROMPTS,
-    COMMAND_GO_TIMELINE,
-    COMMAND_GO_GRID,
-    COMMAND_GO_COMPARE,
-    COMMAND_GO_MIXER,
-    COMMAND_GO_RUNS,
-    COMMAND_GO_LOG,
+    COMMAND_GO, /* to the first screen; the others follow */
+    COMMAND_GO_LAST = COMMAND_GO + SCREEN_COUNT - 1,
     COMMAND_EDIT,
     COMMAND_NEW,
     COMMAND_BRANCH,

@@ -159,7 +159,8 @@ void studio_undo(struct studio *studio)
     switch (undo.kind) {
     case UNDO_DRAFT: undo_draft(studio, &undo); return;
     case UNDO_SETTING:
-        for (int index = 0; index < studio->run->reward_count; index++) studio->tune.target[index] = NAN;
+        for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
+            if (screen_of(id)->undone != NULL) screen_of(id)->undone(studio);
         studio_set_value(studio, undo.key, undo.value, NAN);
         studio_say(studio, MESSAGE_INFO, "%s back to %.4g", undo.key, undo.value);
         break;

@@ -139,7 +139,13 @@ static void take_plan(struct studio *studio, const cJSON *message)
     studio->plan_error[0] = 0;
     studio->remedies_due = true;
     if (studio->remedy_count > 0) studio_dismiss(studio); /* they were the last plan's */
-    if (studio->screen == SCREEN_EDIT && studio->run_settings == NULL) edit_offer_remedies(studio);
+    if (screen_of(studio->screen)->planned != NULL) screen_of(studio->screen)->planned(studio);
+}
+
+static void begin_screens(struct studio *studio, const cJSON *catalogue)
+{
+    for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
+        if (screen_of(id)->begin != NULL) screen_of(id)->begin(studio, catalogue);
 }
 
 static void take_reply(struct studio *studio, struct client *client, const cJSON *message)
@@ -164,7 +170,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     switch (request.purpose) {
     case REQUEST_CATALOGUE:
         if (studio->catalogue == NULL) studio->dirty_by_key = true; /* whoever opened the studio waits for it */
-        if (studio->catalogue == NULL && !studio->typed) home_choose_first(studio, message_get(message, "catalogue"));
+        if (studio->catalogue == NULL && !studio->typed) begin_screens(studio, message_get(message, "catalogue"));
         take_page(studio, &request, &studio->catalogue_pages, "catalogue", &studio->catalogue, message);
         break;
     case REQUEST_RUNS:
@@ -188,26 +194,6 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     }
 }
 
-static void take_sampled(struct studio *studio, const cJSON *message)
-{
-    struct mixer_view *mixer = &studio->mixer;
-    if (message_integer(message, "re", 0) != mixer->request) return;
-    mixer->request = 0;
-    if (!message_flag(message, "ok", false) && !message_flag(message, "superseded", false))
-        snprintf(mixer->error, sizeof mixer->error, "%s",
-                 message_text(message, "error", "the picture could not be made"));
-}
-
-/* Applied values overtake the sliders' own once the engine has them. */
-static void settle_sliders(struct studio *studio)
-{
-    for (int index = 0; index < studio->run->reward_count; index++) {
-        double target = studio->tune.target[index];
-        const struct run_reward *reward = &studio->run->rewards[index];
-        if (!isnan(target) && fabs(target - reward->weight) < 1e-9) studio->tune.target[index] = NAN;
-    }
-}
-
 /* A step that came out not finite changes nothing; who watches should know why the curve stands still. */
 static void warn_of_skipped_step(struct studio *studio, const cJSON *line)
 {
@@ -226,12 +212,18 @@ static void repeat_warning(struct studio *studio, const cJSON *message)
                message_text(message, "text", "the engine has a warning"));
 }
 
+static void tell_screens(struct studio *studio, const char *type, const cJSON *message)
+{
+    for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
+        if (screen_of(id)->message != NULL) screen_of(id)->message(studio, type, message);
+}
+
 static void take_message(struct studio *studio, struct client *client, const char *type, const cJSON *message)
 {
     if (strcmp(type, "reply") == 0) {
         take_reply(studio, client, message);
     } else if (strcmp(type, "sampled") == 0) {
-        take_sampled(studio, message);
+        tell_screens(studio, type, message);
     } else if (strcmp(type, "hello") == 0 && client == studio->engine) {
         studio->engine_error[0] = 0;
         refresh_catalogue(studio);
@@ -244,7 +236,7 @@ static void take_message(struct studio *studio, struct client *client, const cha
         run_take_state(studio->run, message);
     } else {
         run_take_message(studio->run, type, message);
-        if (strcmp(type, "event") == 0) settle_sliders(studio);
+        tell_screens(studio, type, message);
         if (strcmp(type, "log") == 0) repeat_warning(studio, message);
         if (strcmp(type, "metrics") == 0) warn_of_skipped_step(studio, message_get(message, "line"));
     }
@@ -254,8 +246,8 @@ static void take_picture(struct studio *studio, struct client *client, const str
 {
     if (picture->width > IMAGE_LARGEST_SIDE || picture->height > IMAGE_LARGEST_SIDE) return;
     if (message_get(picture->json, "re") != NULL) {
-        if (message_integer(picture->json, "re", 0) == studio->mixer.request)
-            image_set(&studio->mixer.picture, picture->width, picture->height, picture->pixels);
+        for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
+            if (screen_of(id)->picture != NULL) screen_of(id)->picture(studio, picture);
         return;
     }
     if (client == studio->live)

@@ -71,83 +71,10 @@ struct undo {
     double value;               /* its earlier value */
 };
 
-struct tune_view {
-    int pane; /* 0 rewards, 1 pictures, 2 curves */
-    bool enlarged, show_base, side_by_side;
-    int picture, picture_set; /* overview, held-out, batch by rank, denoising */
-    int reward;
-    double target[RUN_REWARDS]; /* weight as the slider stands; NaN: as applied */
-    int64_t target_since[RUN_REWARDS];
-    double muted[RUN_REWARDS]; /* weight before muting; NaN: not muted */
-    bool dragged;              /* the mouse holds a slider */
-    double drag_largest;       /* weight at its right end, which stays while it is held */
-};
-
-struct rewards_view {
-    int pane; /* 0 catalogue, 1 chosen */
-    struct list catalogue, chosen;
-};
-
-struct prompts_view {
-    int pane; /* 0 train, 1 held-out */
-    struct list lists[2];
-};
-
-struct timeline_view {
-    int steps[TEXT_LIST], step_count, cursor, prompt;
-    bool show_base, enlarged;
-    char loaded_path[4300];
-    struct image picture, base;
-    char base_path[4300];
-};
-
-struct thumbnail {
-    int step, index;
-    struct image image;
-    bool missing;
-};
-
-struct grid_view {
-    int row, column, top, left;
-    int cell_rows, cell_columns; /* of one picture with its gap, as drawn */
-    bool enlarged;
-    struct thumbnail *thumbnails; /* cache, count of them */
-    int thumbnail_count;
-};
-
-struct mixer_adapter {
-    char name[128], path[4200], run[4096];
-    double scale; /* of ΔW */
-    bool on;
-    bool current; /* the adapter being tuned, as it is now; has no path */
-};
-
-enum { MIXER_ADAPTERS = 64 };
-
-struct mixer_view {
-    struct mixer_adapter adapters[MIXER_ADAPTERS];
-    int count, cursor, top, prompt;
-    struct image picture;
-    char prompt_text[512];
-    int request;     /* id of the sample in work; 0: none */
-    int64_t changed; /* when a slider moved last; 0: the picture is up to date */
-    bool loaded;
-    bool dragged; /* the mouse holds a slider */
-    char error[300];
-};
-
 /* A picture read from a file. */
 struct preview_picture {
     char path[4300];
     struct image image;
-};
-
-/* A run as its folder had it when it was read last. */
-struct compared_run {
-    char path[4096];
-    int64_t size, modified; /* of metrics.jsonl: bytes, nanoseconds since 1970 */
-    struct run *run;        /* NULL: none was readable */
-    struct preview_picture picture;
 };
 
 struct studio {
@@ -228,39 +155,49 @@ struct studio {
     struct undo undo[UNDO_DEPTH];
     int undo_count;
 
-    struct list home[2];
-    int home_pane;
+    void *views[SCREEN_COUNT];         /* each screen's own state, `view_bytes` of it, zeroed at the start */
     struct preview_picture preview[4]; /* of a card: untuned and tuned, of two prompts */
-    struct compared_run compared[2];   /* two runs side by side */
-    struct list runs_list, edit, log, compare;
-    char marked[LIST_MARKS][4096]; /* run paths or preset names; empty: none */
-    char export_run[4096];         /* whose adapter is being exported */
+    char marked[LIST_MARKS][4096];     /* run paths or preset names; empty: none */
+    char export_run[4096];             /* whose adapter is being exported */
     bool marked_runs;
-    struct tune_view tune;
-    struct rewards_view rewards;
-    struct prompts_view prompts;
-    struct timeline_view timeline;
-    struct grid_view grid;
-    struct mixer_view mixer;
     struct button buttons[BUTTONS];
     int button_count;
     struct click_target targets[CLICK_TARGETS], pressed; /* pressed: where the mouse button went down */
     int target_count;
 };
 
-/* A screen is its data plus these functions; NULL where there is nothing to do. */
+/* A screen is its state, which stands in its own file, plus these functions; NULL where there is nothing to do. */
 struct screen {
     const char *name, *about; /* about: two or three sentences for the help */
+    size_t view_bytes;        /* of its state, studio->views[ID] */
     void (*open)(struct studio *studio);
     void (*draw)(struct studio *studio, struct area body);
     /* True when the screen has dealt with the command. `coarse`: Shift was held. */
     bool (*command)(struct studio *studio, enum command_id command, bool coarse);
     /* A click into one of the areas that the screen had named by studio_take_clicks. */
     void (*click)(struct studio *studio, const struct click *click);
+    /* Letters have been typed that leave fewer rows: the cursor goes to the first, which Enter then means. */
+    void (*filtered)(struct studio *studio);
+
+    /* The following are called whichever screen is shown. */
+    /* Another run is on screen, and nothing is known of it yet. */
+    void (*reset)(struct studio *studio);
+    /* What waits for a pause of the hands. Milliseconds until there is something to do, -1 when nothing is due. */
+    int (*tick)(struct studio *studio);
+    /* The first catalogue has come. */
+    void (*begin)(struct studio *studio, const cJSON *catalogue);
+    /* A message of the run's engine, or one that ends a request. */
+    void (*message)(struct studio *studio, const char *type, const cJSON *message);
+    /* A picture that answers a request. */
+    void (*picture)(struct studio *studio, const struct client_message *picture);
+    /* The draft has been planned anew. */
+    void (*planned)(struct studio *studio);
+    /* u takes a setting of the run back: what the hands had set counts no more. */
+    void (*undone)(struct studio *studio);
+    /* Frees what the state holds. */
+    void (*free)(struct studio *studio);
 };
 
-extern const struct screen screen_home, screen_edit, screen_tune, screen_rewards, screen_prompts, screen_timeline,
-    screen_grid, screen_compare, screen_mixer, screen_runs, screen_log;
 const struct screen *screen_of(enum screen_id id);
 
 /* studio.c: as if a key had been pressed on the present screen */
@@ -316,20 +253,13 @@ bool studio_is_editing(const struct studio *studio);
 /* What does not fit in memory: shows the settings of the draft, where what would fit is offered as soon as it is
  * planned. */
 void studio_offer_remedies(struct studio *studio);
-/* views/edit.c: says that the planned draft does not fit, with what would under a key, once for each plan and not over
- * another message. */
-void edit_offer_remedies(struct studio *studio);
 void studio_save_draft(struct studio *studio);
 /* Goes to the settings of the run on screen, of which only few may change while it is on. */
 void studio_show_run_settings(struct studio *studio);
 /* Saves the settings of the run on screen, as they are now, as a preset. */
 void studio_save_run(struct studio *studio);
-/* Of a catalogue: puts the cursor of the home screen where a first run should start. */
-void home_choose_first(struct studio *studio, const cJSON *catalogue);
 /* Asks for a file name and writes the newest adapter of the run there. */
 void studio_export(struct studio *studio, const char *run_path, const char *name);
-/* views/mixer.c: asks for the picture as the sliders stand. */
-void mixer_request(struct studio *studio);
 /* engine.c: who the studio is to engines. */
 extern const struct client_options studio_as_client;
 /* Takes in what the engine at *client has sent. False: the connection is over. It may have been closed meanwhile,

@@ -20,8 +20,6 @@
 enum {
     FRAME_INTERVAL = 66, /* milliseconds between frames that no key asked for */
     UNSENT_LIMIT = 32 << 10,
-    SLIDER_PAUSE = 200, /* a slider's value is sent when it has rested so long */
-    MIXER_PAUSE = 150,
     RUNS_INTERVAL = 5000
 };
 
@@ -134,17 +132,11 @@ static void go_back(struct studio *studio)
 
 static bool global_command(struct studio *studio, enum command_id command)
 {
+    if (command >= COMMAND_GO && command <= COMMAND_GO_LAST) {
+        studio_go(studio, (enum screen_id)(command - COMMAND_GO));
+        return true;
+    }
     switch (command) {
-    case COMMAND_GO_HOME: studio_go(studio, SCREEN_HOME); return true;
-    case COMMAND_GO_TUNE: studio_go(studio, SCREEN_TUNE); return true;
-    case COMMAND_GO_REWARDS: studio_go(studio, SCREEN_REWARDS); return true;
-    case COMMAND_GO_PROMPTS: studio_go(studio, SCREEN_PROMPTS); return true;
-    case COMMAND_GO_TIMELINE: studio_go(studio, SCREEN_TIMELINE); return true;
-    case COMMAND_GO_GRID: studio_go(studio, SCREEN_GRID); return true;
-    case COMMAND_GO_COMPARE: studio_go(studio, SCREEN_COMPARE); return true;
-    case COMMAND_GO_MIXER: studio_go(studio, SCREEN_MIXER); return true;
-    case COMMAND_GO_RUNS: studio_go(studio, SCREEN_RUNS); return true;
-    case COMMAND_GO_LOG: studio_go(studio, SCREEN_LOG); return true;
     case COMMAND_PALETTE: chrome_open_palette(studio); return true;
     case COMMAND_HELP:
         studio->popup = POPUP_HELP;
@@ -418,40 +410,27 @@ static int refresh_lists(struct studio *studio)
     return RUNS_INTERVAL;
 }
 
+static int soonest(int left, int right)
+{
+    if (left < 0) return right;
+    return right < 0 || left < right ? left : right;
+}
+
+static int plan_when_due(struct studio *studio)
+{
+    if (studio->plan_due == 0) return -1;
+    int left = (int)(studio->plan_due - studio->now);
+    if (left > 0) return left;
+    request_plan(studio);
+    return -1;
+}
+
 /* What waits for a pause of the hands. Returns the milliseconds until the next such thing, -1 for none. */
 static int run_timers(struct studio *studio)
 {
-    int next = -1;
-    for (int index = 0; index < studio->run->reward_count; index++) {
-        double target = studio->tune.target[index];
-        int64_t since = studio->tune.target_since[index];
-        if (isnan(target) || since == 0) continue;
-        int left = (int)(since + SLIDER_PAUSE - studio->now);
-        if (left > 0) {
-            if (next < 0 || left < next) next = left;
-            continue;
-        }
-        char key[96];
-        snprintf(key, sizeof key, "rewards.%s.weight", studio->run->rewards[index].id);
-        studio->tune.target_since[index] = 0;
-        studio_set_value(studio, key, target, studio->run->rewards[index].weight);
-    }
-    if (studio->plan_due > 0) {
-        int left = (int)(studio->plan_due - studio->now);
-        if (left <= 0)
-            request_plan(studio);
-        else if (next < 0 || left < next)
-            next = left;
-    }
-    int lists = refresh_lists(studio);
-    if (lists >= 0 && (next < 0 || lists < next)) next = lists;
-    if (studio->mixer.changed > 0) {
-        int left = (int)(studio->mixer.changed + MIXER_PAUSE - studio->now);
-        if (left <= 0)
-            mixer_request(studio);
-        else if (next < 0 || left < next)
-            next = left;
-    }
+    int next = soonest(plan_when_due(studio), refresh_lists(studio));
+    for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
+        if (screen_of(id)->tick != NULL) next = soonest(next, screen_of(id)->tick(studio));
     return next;
 }
 
@@ -509,12 +488,6 @@ static int send_picture(struct studio *studio)
     terminal_picture(studio->terminal, piece.data, piece.length, studio->now);
     bytes_free(&piece);
     return 0;
-}
-
-static int soonest(int left, int right)
-{
-    if (left < 0) return right;
-    return right < 0 || left < right ? left : right;
 }
 
 static void serve_clients(struct studio *studio, const struct pollfd *engine, const struct pollfd *live)
@@ -631,22 +604,26 @@ static void free_studio(struct studio *studio)
         cJSON_Delete(studio->unticked[which]);
     }
     for (int index = 0; index < studio->undo_count; index++) cJSON_Delete(studio->undo[index].before);
-    for (int index = 0; index < studio->grid.thumbnail_count; index++)
-        image_free(&studio->grid.thumbnails[index].image);
-    free(studio->grid.thumbnails);
-    image_free(&studio->timeline.picture);
-    image_free(&studio->timeline.base);
-    image_free(&studio->mixer.picture);
+    for (enum screen_id id = 0; id < SCREEN_COUNT; id++) {
+        if (studio->views[id] != NULL && screen_of(id)->free != NULL) screen_of(id)->free(studio);
+        free(studio->views[id]);
+    }
     for (size_t index = 0; index < sizeof studio->preview / sizeof *studio->preview; index++)
         image_free(&studio->preview[index].image);
-    for (int index = 0; index < 2; index++) {
-        image_free(&studio->compared[index].picture.image);
-        run_free(studio->compared[index].run);
-    }
     run_free(studio->run);
     pictures_free(studio->pictures);
     multiplexer_close(&studio->multiplexer);
     free(studio);
+}
+
+static bool make_views(struct studio *studio)
+{
+    for (enum screen_id id = 0; id < SCREEN_COUNT; id++) {
+        size_t bytes = screen_of(id)->view_bytes;
+        studio->views[id] = calloc(1, bytes > 0 ? bytes : 1);
+        if (studio->views[id] == NULL) return false;
+    }
+    return true;
 }
 
 status studio_run(const struct studio_options *options)
@@ -670,7 +647,7 @@ status studio_run(const struct studio_options *options)
     studio->run = run_new();
     studio->pictures = pictures_new();
     studio->mouse = !options->no_mouse;
-    if (studio->run == NULL || studio->pictures == NULL) {
+    if (studio->run == NULL || studio->pictures == NULL || !make_views(studio)) {
         free_studio(studio);
         return status_error(STATUS_NO_MEMORY, "out of memory");
     }

@@ -10,6 +10,24 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* A run as its folder had it when it was read last. */
+struct compared_run {
+    char path[4096];
+    int64_t size, modified; /* of metrics.jsonl: bytes, nanoseconds since 1970 */
+    struct run *run;        /* NULL: none was readable */
+    struct preview_picture picture;
+};
+
+struct compare_view {
+    struct list differences;
+    struct compared_run compared[2]; /* two runs side by side */
+};
+
+static struct compare_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_COMPARE];
+}
+
 enum { DIFFERENCES = 256 };
 
 struct difference {
@@ -157,11 +175,11 @@ static void draw_differences(struct studio *studio, struct area area, const cJSO
     draw_format(area.row, area.column, key, STYLE_DIM, "%d differ", count);
     draw_text(area.row, area.column + key + 1, width - 1, STYLE_CURVE_TOTAL, names[0]);
     draw_text(area.row, area.column + key + 1 + width, width, STYLE_CURVE_HELD_OUT, names[1]);
-    int rows = area.rows - 1, first = list_window(&studio->compare, count, rows);
+    int rows = area.rows - 1, first = list_window(&view_of(studio)->differences, count, rows);
     studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, 0, first);
     for (int row = 0; row < rows && first + row < count; row++) {
         const struct difference *difference = &found[first + row];
-        bool here = first + row == studio->compare.cursor;
+        bool here = first + row == view_of(studio)->differences.cursor;
         int line = area.row + 1 + row;
         if (here) draw_fill((struct area){line, area.column, 1, area.columns}, STYLE_SELECTED);
         draw_text(line, area.column, key, here ? STYLE_SELECTED : STYLE_TEXT, difference->key);
@@ -218,7 +236,7 @@ static int draw_pictures(struct studio *studio, struct area area)
         area.columns - 2 * (width + 2) < LEAST_CURVE)
         return 0;
     for (int side = 0; side < 2; side++) {
-        struct compared_run *compared = &studio->compared[side];
+        struct compared_run *compared = &view_of(studio)->compared[side];
         int steps[TEXT_LIST], count = run_sample_steps(compared->path, steps, TEXT_LIST);
         if (count == 0 || !run_sample_path(compared->path, steps[count - 1], 0, path, sizeof path)) continue;
         if (!preview_load(&compared->picture, path)) continue;
@@ -234,12 +252,12 @@ static void draw_runs(struct studio *studio, struct area body)
 {
     const char *names[2] = {last_part(studio->marked[0]), last_part(studio->marked[1])};
     for (int side = 0; side < 2; side++) {
-        if (load_run(&studio->compared[side], studio->marked[side])) continue;
+        if (load_run(&view_of(studio)->compared[side], studio->marked[side])) continue;
         draw_format(body.row, body.column, body.columns, STYLE_BAD,
                     "%s cannot be read; 9, then Space, takes its mark away", studio->marked[side]);
         return;
     }
-    const struct run *left = studio->compared[0].run, *right = studio->compared[1].run;
+    const struct run *left = view_of(studio)->compared[0].run, *right = view_of(studio)->compared[1].run;
     int upper = body.rows / 2 - 1, half = (body.columns - 16) / 2;
     draw_text(body.row, body.column, 15, STYLE_TITLE, "held-out reward");
     draw_name(left, names[0], (struct area){body.row, body.column + 16, 1, half - 1}, STYLE_CURVE_TOTAL);
@@ -269,12 +287,20 @@ static void draw(struct studio *studio, struct area body)
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     (void)coarse;
-    return list_move(&studio->compare, DIFFERENCES, 10, id);
+    return list_move(&view_of(studio)->differences, DIFFERENCES, 10, id);
 }
 
 static void click(struct studio *studio, const struct click *click)
 {
-    studio->compare.cursor = click->item;
+    view_of(studio)->differences.cursor = click->item;
+}
+
+static void free_runs(struct studio *studio)
+{
+    for (int side = 0; side < 2; side++) {
+        image_free(&view_of(studio)->compared[side].picture.image);
+        run_free(view_of(studio)->compared[side].run);
+    }
 }
 
 const struct screen screen_compare = {
@@ -282,7 +308,9 @@ const struct screen screen_compare = {
     .about = "Two presets: every setting in which they differ. Two runs: their held-out curves over each other as "
              "well. Mark two with "
              "Space on screen 1 or 9.",
+    .view_bytes = sizeof(struct compare_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .free = free_runs,
 };

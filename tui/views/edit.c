@@ -9,6 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct edit_view {
+    struct list fields;
+};
+
+static struct edit_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_EDIT];
+}
+
 static int shown_fields(const struct studio *studio, const cJSON *shown[TEXT_LIST])
 {
     int count = 0;
@@ -179,7 +188,7 @@ static const cJSON *chosen_field(struct studio *studio)
 {
     const cJSON *shown[TEXT_LIST];
     int count = shown_fields(studio, shown);
-    return studio->edit.cursor < count ? shown[studio->edit.cursor] : NULL;
+    return view_of(studio)->fields.cursor < count ? shown[view_of(studio)->fields.cursor] : NULL;
 }
 
 static void typed(struct studio *studio, const char *text)
@@ -299,8 +308,11 @@ static void apply_remedy(struct studio *studio, int index)
 }
 
 /* The keys are no digits, which switch screens: a, b, c. */
-void edit_offer_remedies(struct studio *studio)
+/* Says that the planned draft does not fit, with what would under a key, once for each plan and not over another
+ * message. */
+static void offer_remedies(struct studio *studio)
 {
+    if (studio->run_settings != NULL) return;
     if (studio->plan == NULL || message_get(studio->plan, "fits") == NULL || message_flag(studio->plan, "fits", false))
         return;
     if (!studio->remedies_due || (studio->message_level != MESSAGE_NONE && !studio->refused_for_memory)) return;
@@ -348,28 +360,29 @@ static void draw(struct studio *studio, struct area body)
         draw_notice(body, "No preset is being edited.", "1 chooses one; e there shows its settings");
         return;
     }
-    if (!of_run) edit_offer_remedies(studio);
+    offer_remedies(studio);
     bool wide = body.columns >= 104;
     int width = wide ? body.columns - 42 : body.columns;
     draw_heading(studio, (struct area){body.row, body.column, 1, width});
     const cJSON *shown[TEXT_LIST];
     int count = shown_fields(studio, shown), rows = body.rows - (wide ? 5 : 6);
-    int first = list_window(&studio->edit, count, rows);
+    int first = list_window(&view_of(studio)->fields, count, rows);
     struct area list = {body.row + 1, body.column, rows, width};
     studio_take_clicks(studio, list, 0, first);
     for (int row = 0; row < rows && first + row < count; row++) {
         const cJSON *field = shown[first + row], *before = first + row > 0 ? shown[first + row - 1] : NULL;
         const char *group = message_text(field, "group", "");
         bool opens = row == 0 || before == NULL || strcmp(group, message_text(before, "group", "")) != 0;
-        draw_field(studio, field, opens ? group : NULL, list.row + row, list, first + row == studio->edit.cursor);
+        draw_field(studio, field, opens ? group : NULL, list.row + row, list,
+                   first + row == view_of(studio)->fields.cursor);
     }
     if (count == 0)
         draw_text(list.row, list.column, width, STYLE_DIM,
                   studio->catalogue == NULL ? "reading the settings \u2026" : "no setting matches");
     int help = body.row + body.rows - 3;
-    if (studio->edit.cursor < count) {
+    if (view_of(studio)->fields.cursor < count) {
         char range[500];
-        const cJSON *field = shown[studio->edit.cursor];
+        const cJSON *field = shown[view_of(studio)->fields.cursor];
         describe_range(field, range, sizeof range);
         draw_text(help, body.column, width, STYLE_TEXT, message_text(field, "meaning", ""));
         draw_format(help + 1, body.column, width, STYLE_DIM, "%s \u00b7 %s", message_text(field, "key", ""), range);
@@ -390,10 +403,10 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     const cJSON *shown[TEXT_LIST];
     int count = shown_fields(studio, shown);
-    if (list_move(&studio->edit, count, 10, id)) return true;
+    if (list_move(&view_of(studio)->fields, count, 10, id)) return true;
     if (preset_shown(studio) == NULL) return false;
     bool of_run = studio->run_settings != NULL;
-    const cJSON *field = studio->edit.cursor < count ? shown[studio->edit.cursor] : NULL;
+    const cJSON *field = view_of(studio)->fields.cursor < count ? shown[view_of(studio)->fields.cursor] : NULL;
     switch (id) {
     case COMMAND_LESS:
     case COMMAND_MORE:
@@ -420,10 +433,15 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    if (click->item != studio->edit.cursor)
-        studio->edit.cursor = click->item;
+    if (click->item != view_of(studio)->fields.cursor)
+        view_of(studio)->fields.cursor = click->item;
     else if (!click->drag)
         edit_value(studio);
+}
+
+static void begin_with_first(struct studio *studio)
+{
+    view_of(studio)->fields = (struct list){0};
 }
 
 const struct screen screen_edit = {
@@ -433,7 +451,10 @@ const struct screen screen_edit = {
              "takes a change back. The costs follow as you change. Nothing is kept until you save or start. Of a run "
              "that is "
              "on, most are fixed; N begins a new run from its checkpoint.",
+    .view_bytes = sizeof(struct edit_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .filtered = begin_with_first,
+    .planned = offer_remedies,
 };

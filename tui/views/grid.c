@@ -6,21 +6,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct thumbnail {
+    int step, index;
+    struct image image;
+    bool missing;
+};
+
+struct grid_view {
+    int row, column, top, left;
+    int cell_rows, cell_columns; /* of one picture with its gap, as drawn */
+    bool enlarged;
+    struct thumbnail *thumbnails; /* cache, count of them */
+    int thumbnail_count;
+};
+
+static struct grid_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_GRID];
+}
+
 enum { CACHED = 256 };
+
+static void forget_thumbnails(struct studio *studio)
+{
+    struct grid_view *view = view_of(studio);
+    for (int index = 0; index < view->thumbnail_count; index++) image_free(&view->thumbnails[index].image);
+    view->thumbnail_count = 0;
+}
 
 /* The picture of a step and prompt, read once. */
 static const struct image *thumbnail(struct studio *studio, int step, int index)
 {
-    struct grid_view *view = &studio->grid;
+    struct grid_view *view = view_of(studio);
     for (int at = 0; at < view->thumbnail_count; at++)
         if (view->thumbnails[at].step == step && view->thumbnails[at].index == index)
             return view->thumbnails[at].missing ? NULL : &view->thumbnails[at].image;
     if (view->thumbnails == NULL) view->thumbnails = calloc(CACHED, sizeof *view->thumbnails);
     if (view->thumbnails == NULL) return NULL;
-    if (view->thumbnail_count == CACHED) {
-        for (int at = 0; at < CACHED; at++) image_free(&view->thumbnails[at].image);
-        view->thumbnail_count = 0;
-    }
+    if (view->thumbnail_count == CACHED) forget_thumbnails(studio);
     struct thumbnail *fresh = &view->thumbnails[view->thumbnail_count];
     char path[4300];
     *fresh = (struct thumbnail){.step = step, .index = index};
@@ -54,7 +77,7 @@ static void draw_cursor(const struct studio *studio, struct area cell, const str
 
 static void draw(struct studio *studio, struct area body)
 {
-    struct grid_view *view = &studio->grid;
+    struct grid_view *view = view_of(studio);
     int steps[TEXT_LIST],
         step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run->path, steps, TEXT_LIST) : 0;
     if (step_count == 0) {
@@ -107,7 +130,7 @@ static void draw(struct studio *studio, struct area body)
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
-    struct grid_view *view = &studio->grid;
+    struct grid_view *view = view_of(studio);
     int stride = coarse ? 5 : 1;
     switch (id) {
     case COMMAND_LEFT: view->column = view->column > stride ? view->column - stride : 0; return true;
@@ -127,7 +150,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    struct grid_view *view = &studio->grid;
+    struct grid_view *view = view_of(studio);
     if (click->drag) return;
     if (view->enlarged || view->cell_rows < 1 || view->cell_columns < 1) {
         view->enlarged = false;
@@ -139,12 +162,21 @@ static void click(struct studio *studio, const struct click *click)
     view->column = column;
 }
 
+static void free_thumbnails(struct studio *studio)
+{
+    forget_thumbnails(studio);
+    free(view_of(studio)->thumbnails);
+}
+
 const struct screen screen_grid = {
     .name = "Grid",
     .about = "Each row is a held-out prompt with its seed, each column a step: how the same picture changed. Arrows "
              "choose, Enter "
              "enlarges.",
+    .view_bytes = sizeof(struct grid_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .reset = forget_thumbnails,
+    .free = free_thumbnails,
 };

@@ -7,6 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
+struct home_view {
+    struct list lists[2]; /* presets, runs */
+    int pane;
+};
+
+static struct home_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_HOME];
+}
+
 enum { PANE_PRESETS, PANE_RUNS };
 
 static int shown_presets(const struct studio *studio, const cJSON *shown[], int capacity)
@@ -35,7 +45,7 @@ static const char *default_model(const cJSON *catalogue)
 }
 
 /* The preset of the default model that shows something soonest: nobody's first run should be a long one. */
-void home_choose_first(struct studio *studio, const cJSON *catalogue)
+static void choose_first(struct studio *studio, const cJSON *catalogue)
 {
     const cJSON *item = NULL;
     const char *model = default_model(catalogue);
@@ -50,7 +60,7 @@ void home_choose_first(struct studio *studio, const cJSON *catalogue)
                      strcmp(message_text(preset, "model", ""), model) == 0;
         if (ready && work < least) {
             least = work;
-            studio->home[PANE_PRESETS].cursor = at;
+            view_of(studio)->lists[PANE_PRESETS].cursor = at;
         }
         at++;
     }
@@ -60,7 +70,7 @@ static const cJSON *chosen_preset(struct studio *studio)
 {
     const cJSON *shown[LIST_ROWS];
     int count = shown_presets(studio, shown, LIST_ROWS);
-    return studio->home[0].cursor < count ? shown[studio->home[0].cursor] : NULL;
+    return view_of(studio)->lists[0].cursor < count ? shown[view_of(studio)->lists[0].cursor] : NULL;
 }
 
 static void reward_words(const cJSON *preset, char *text, size_t size)
@@ -184,8 +194,8 @@ static void draw_presets(struct studio *studio, struct area area)
 {
     const cJSON *shown[LIST_ROWS];
     int count = shown_presets(studio, shown, LIST_ROWS), rows = area.rows - 1;
-    bool focused = studio->home_pane == PANE_PRESETS;
-    struct list *list = &studio->home[PANE_PRESETS];
+    bool focused = view_of(studio)->pane == PANE_PRESETS;
+    struct list *list = &view_of(studio)->lists[PANE_PRESETS];
     int first = list_window(list, count, rows);
     int used = draw_text(area.row, area.column, 20, focused ? STYLE_TITLE : STYLE_LIVE, "Start from a preset");
     draw_place(area.row, area.column + used + 2, list, count, rows);
@@ -205,8 +215,8 @@ static void draw_presets(struct studio *studio, struct area area)
 static void draw_runs(struct studio *studio, struct area area)
 {
     int count = cJSON_GetArraySize(studio->runs), rows = area.rows - 1;
-    bool focused = studio->home_pane == PANE_RUNS;
-    struct list *list = &studio->home[PANE_RUNS];
+    bool focused = view_of(studio)->pane == PANE_RUNS;
+    struct list *list = &view_of(studio)->lists[PANE_RUNS];
     int first = list_window(list, count, rows);
     int used = draw_text(area.row, area.column, 20, focused ? STYLE_TITLE : STYLE_LIVE, "Continue a run");
     draw_place(area.row, area.column + used + 2, list, count, rows);
@@ -222,12 +232,12 @@ static void draw_runs(struct studio *studio, struct area area)
 static void draw_card(struct studio *studio, struct area area)
 {
     enum { RUN_ROWS = 5 };
-    bool runs = studio->home_pane == PANE_RUNS;
+    bool runs = view_of(studio)->pane == PANE_RUNS;
     int needed = runs ? RUN_ROWS : card_rows(chosen_preset(studio), area.columns);
     bool pictures = pictures_protocol(studio->pictures) != PROTOCOL_NONE;
     if (!pictures && needed < area.rows) area.rows = needed;
     if (runs)
-        card_draw_run(studio, area, cJSON_GetArrayItem(studio->runs, studio->home[PANE_RUNS].cursor));
+        card_draw_run(studio, area, cJSON_GetArrayItem(studio->runs, view_of(studio)->lists[PANE_RUNS].cursor));
     else
         card_draw_preset(studio, area, chosen_preset(studio));
 }
@@ -348,8 +358,9 @@ static void delete_chosen(struct studio *studio)
 
 static void mark(struct studio *studio)
 {
-    bool runs = studio->home_pane == PANE_RUNS;
-    const cJSON *item = runs ? cJSON_GetArrayItem(studio->runs, studio->home[1].cursor) : chosen_preset(studio);
+    bool runs = view_of(studio)->pane == PANE_RUNS;
+    const cJSON *item =
+        runs ? cJSON_GetArrayItem(studio->runs, view_of(studio)->lists[1].cursor) : chosen_preset(studio);
     const char *name = message_text(item, runs ? "path" : "name", "");
     if (studio->marked_runs != runs) studio->marked[0][0] = studio->marked[1][0] = 0;
     studio->marked_runs = runs;
@@ -399,14 +410,15 @@ static void new_preset(struct studio *studio)
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     (void)coarse;
-    bool runs = studio->home_pane == PANE_RUNS;
+    bool runs = view_of(studio)->pane == PANE_RUNS;
     const cJSON *shown[LIST_ROWS];
     int count = runs ? cJSON_GetArraySize(studio->runs) : shown_presets(studio, shown, LIST_ROWS);
-    if (list_move(&studio->home[studio->home_pane], count, 10, id)) return true;
-    const cJSON *item = runs ? cJSON_GetArrayItem(studio->runs, studio->home[1].cursor) : chosen_preset(studio);
+    if (list_move(&view_of(studio)->lists[view_of(studio)->pane], count, 10, id)) return true;
+    const cJSON *item =
+        runs ? cJSON_GetArrayItem(studio->runs, view_of(studio)->lists[1].cursor) : chosen_preset(studio);
     switch (id) {
     case COMMAND_NEXT_PANE:
-    case COMMAND_PREVIOUS_PANE: studio->home_pane = !studio->home_pane; return true;
+    case COMMAND_PREVIOUS_PANE: view_of(studio)->pane = !view_of(studio)->pane; return true;
     case COMMAND_OPEN:
         if (runs && item != NULL)
             studio_open_run(studio, item);
@@ -436,9 +448,9 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    struct list *list = &studio->home[click->pane];
-    bool chosen = studio->home_pane == click->pane && click->item == list->cursor;
-    studio->home_pane = click->pane;
+    struct list *list = &view_of(studio)->lists[click->pane];
+    bool chosen = view_of(studio)->pane == click->pane && click->item == list->cursor;
+    view_of(studio)->pane = click->pane;
     list->cursor = click->item;
     if (chosen && !click->drag) command(studio, COMMAND_OPEN, false);
 }
@@ -448,13 +460,21 @@ static void refresh(struct studio *studio)
     if (studio->engine != NULL && studio->runs != NULL) studio_list_runs(studio);
 }
 
+static void begin_with_first(struct studio *studio)
+{
+    view_of(studio)->lists[PANE_PRESETS] = (struct list){0};
+}
+
 const struct screen screen_home = {
     .name = "Home",
     .about = "Choose a preset and press Enter: it starts tuning, and the pictures appear. e shows the settings first. "
              "The lower "
              "list has your runs, alive and finished.",
     .open = refresh,
+    .view_bytes = sizeof(struct home_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .filtered = begin_with_first,
+    .begin = choose_first,
 };

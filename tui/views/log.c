@@ -7,6 +7,15 @@
 #include <string.h>
 #include <time.h>
 
+struct log_view {
+    struct list lines;
+};
+
+static struct log_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_LOG];
+}
+
 static const struct run_log_line *line_at(const struct run *run, int index)
 {
     int first = (run->log_next - run->log_count + RUN_LOG_LINES) % RUN_LOG_LINES;
@@ -50,35 +59,36 @@ static void draw(struct studio *studio, struct area body)
     if (studio->engine_error[0] != 0)
         row += draw_wrapped((struct area){row, body.column, 3, body.columns}, STYLE_BAD, studio->engine_error);
     int rows = body.row + body.rows - row;
-    int first = list_window(&studio->log, count, rows);
+    int first = list_window(&view_of(studio)->lines, count, rows);
     studio_take_clicks(studio, (struct area){row, body.column, rows, body.columns}, 0, first);
     for (int index = 0; index < rows && first + index < count; index++)
         draw_line_of_log(line_at(studio->run, shown[first + index]), row + index, body,
-                         first + index == studio->log.cursor);
+                         first + index == view_of(studio)->lines.cursor);
     if (count == 0) draw_text(row, body.column, body.columns, STYLE_DIM, "nothing was said yet");
 }
 
 static void open_log(struct studio *studio)
 {
-    studio->log.cursor = studio->run->log_count;
+    view_of(studio)->lines.cursor = studio->run->log_count;
 }
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     (void)coarse;
     int shown[RUN_LOG_LINES];
-    return list_move(&studio->log, shown_lines(studio, shown), 20, id);
+    return list_move(&view_of(studio)->lines, shown_lines(studio, shown), 20, id);
 }
 
 static void click(struct studio *studio, const struct click *click)
 {
-    studio->log.cursor = click->item;
+    view_of(studio)->lines.cursor = click->item;
 }
 
 const struct screen screen_log = {
     .name = "Log",
     .about = "What the engine said. The whole log is the file named at the top right.",
     .open = open_log,
+    .view_bytes = sizeof(struct log_view),
     .draw = draw,
     .command = command,
     .click = click,

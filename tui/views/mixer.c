@@ -7,6 +7,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct mixer_adapter {
+    char name[128], path[4200], run[4096];
+    double scale; /* of ΔW */
+    bool on;
+    bool current; /* the adapter being tuned, as it is now; has no path */
+};
+
+enum { MIXER_ADAPTERS = 64 };
+
+struct mixer_view {
+    struct mixer_adapter adapters[MIXER_ADAPTERS];
+    int count, cursor, top, prompt;
+    struct image picture;
+    char prompt_text[512];
+    int request;     /* id of the sample in work; 0: none */
+    int64_t changed; /* when a slider moved last; 0: the picture is up to date */
+    bool loaded;
+    bool dragged; /* the mouse holds a slider */
+    char error[300];
+};
+
+static struct mixer_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_MIXER];
+}
+
 enum { ADAPTER_ROWS = 3 }; /* of one in the list: its name, its slider, an empty one */
 
 static const double largest_scale = 1.5;
@@ -38,7 +64,7 @@ static void remove_adapter(struct mixer_view *view, int at)
 /* The adapter being tuned stands first while its run is on. */
 static void follow_live_run(struct studio *studio)
 {
-    struct mixer_view *view = &studio->mixer;
+    struct mixer_view *view = view_of(studio);
     const struct run *run = studio->run;
     bool alive =
         studio->live != NULL && (run->phase == RUN_RUNNING || run->phase == RUN_PAUSING || run->phase == RUN_PAUSED);
@@ -56,7 +82,7 @@ static void follow_live_run(struct studio *studio)
 
 static void load_adapters(struct studio *studio)
 {
-    struct mixer_view *view = &studio->mixer;
+    struct mixer_view *view = view_of(studio);
     follow_live_run(studio);
     int place = find_adapter(view, "", true) + 1; /* of the next run's adapter, newest first */
     const cJSON *run = NULL;
@@ -114,9 +140,9 @@ static bool uses_current(const struct mixer_view *view)
     return false;
 }
 
-void mixer_request(struct studio *studio)
+static void request_picture(struct studio *studio)
 {
-    struct mixer_view *view = &studio->mixer;
+    struct mixer_view *view = view_of(studio);
     const struct mixer_adapter *lead = leading(view);
     view->changed = 0;
     view->error[0] = 0;
@@ -183,7 +209,7 @@ static void recipe(const struct mixer_view *view, char *text, size_t size)
 
 static void draw_adapters(struct studio *studio, struct area area)
 {
-    struct mixer_view *view = &studio->mixer;
+    struct mixer_view *view = view_of(studio);
     struct list list = {view->cursor, view->top};
     int shown = area.rows / ADAPTER_ROWS, first = list_window(&list, view->count, shown);
     view->cursor = list.cursor;
@@ -197,7 +223,7 @@ static void draw_adapters(struct studio *studio, struct area area)
 
 static void draw(struct studio *studio, struct area body)
 {
-    struct mixer_view *view = &studio->mixer;
+    struct mixer_view *view = view_of(studio);
     load_adapters(studio);
     if (view->count == 0) {
         draw_notice(body, "No run has left an adapter yet.", "1 starts one; when it has saved, mix it here");
@@ -222,10 +248,10 @@ static void draw(struct studio *studio, struct area body)
 
 static void moved(struct studio *studio, double scale)
 {
-    struct mixer_adapter *adapter = &studio->mixer.adapters[studio->mixer.cursor];
+    struct mixer_adapter *adapter = &view_of(studio)->adapters[view_of(studio)->cursor];
     adapter->scale = fmin(largest_scale, fmax(0, round(scale * 100) / 100));
     adapter->on = true;
-    studio->mixer.changed = studio->now;
+    view_of(studio)->changed = studio->now;
 }
 
 static void typed(struct studio *studio, const char *text)
@@ -240,12 +266,12 @@ static void typed(struct studio *studio, const char *text)
 
 static void show_command(struct studio *studio)
 {
-    const struct mixer_adapter *lead = leading(&studio->mixer);
+    const struct mixer_adapter *lead = leading(view_of(studio));
     struct bytes text = {0};
     bytes_format(&text, "alignprop sample --preset %s/preset.json --seed 42 --prompt '%s'",
-                 lead != NULL ? lead->run : "", studio->mixer.prompt_text);
-    for (int index = 0; index < studio->mixer.count; index++) {
-        const struct mixer_adapter *adapter = &studio->mixer.adapters[index];
+                 lead != NULL ? lead->run : "", view_of(studio)->prompt_text);
+    for (int index = 0; index < view_of(studio)->count; index++) {
+        const struct mixer_adapter *adapter = &view_of(studio)->adapters[index];
         if (!adapter->on) continue;
         if (adapter->current)
             bytes_format(&text, " --lora %s/lora.safetensors:%.2f", adapter->run, adapter->scale);
@@ -258,7 +284,7 @@ static void show_command(struct studio *studio)
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
-    struct mixer_view *view = &studio->mixer;
+    struct mixer_view *view = view_of(studio);
     if (view->count == 0) return false;
     struct mixer_adapter *adapter = &view->adapters[view->cursor];
     double step = coarse ? 0.25 : 0.05;
@@ -293,7 +319,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    struct mixer_view *view = &studio->mixer;
+    struct mixer_view *view = view_of(studio);
     int chosen = click->drag ? view->cursor : view->top + click->row / ADAPTER_ROWS;
     if (chosen >= view->count) return;
     view->cursor = chosen;
@@ -309,13 +335,52 @@ static void refresh(struct studio *studio)
     studio_list_runs(studio);
 }
 
+/* The picture follows when a slider has rested for a moment. */
+static int tick(struct studio *studio)
+{
+    enum { MIXER_PAUSE = 150 };
+    int64_t changed = view_of(studio)->changed;
+    if (changed == 0) return -1;
+    int left = (int)(changed + MIXER_PAUSE - studio->now);
+    if (left > 0) return left;
+    request_picture(studio);
+    return -1;
+}
+
+static void take_answer(struct studio *studio, const char *type, const cJSON *message)
+{
+    struct mixer_view *view = view_of(studio);
+    if (strcmp(type, "sampled") != 0 || message_integer(message, "re", 0) != view->request) return;
+    view->request = 0;
+    if (!message_flag(message, "ok", false) && !message_flag(message, "superseded", false))
+        snprintf(view->error, sizeof view->error, "%s",
+                 message_text(message, "error", "the picture could not be made"));
+}
+
+static void take_picture(struct studio *studio, const struct client_message *picture)
+{
+    struct mixer_view *view = view_of(studio);
+    if (message_integer(picture->json, "re", 0) == view->request)
+        image_set(&view->picture, picture->width, picture->height, picture->pixels);
+}
+
+static void free_picture(struct studio *studio)
+{
+    image_free(&view_of(studio)->picture);
+}
+
 const struct screen screen_mixer = {
     .name = "Mixer",
     .about = "Adapters that runs have left, each with a strength from 0 to 1.5; they add up. The picture follows the "
              "sliders. y shows "
              "the command that makes the same picture.",
     .open = refresh,
+    .view_bytes = sizeof(struct mixer_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .tick = tick,
+    .message = take_answer,
+    .picture = take_picture,
+    .free = free_picture,
 };

@@ -8,6 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct prompts_view {
+    int pane; /* 0 train, 1 held-out */
+    struct list lists[2];
+};
+
+static struct prompts_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_PROMPTS];
+}
+
 static const char *const list_keys[2] = {"prompts.train", "prompts.eval"};
 
 static const cJSON *preset_of(const struct studio *studio)
@@ -150,7 +160,7 @@ static void draw_heading(const struct studio *studio, struct area area, int whic
     static const char *const titles[2] = {"training prompts", "held-out prompts"};
     static const char *const file_keys[2] = {"prompts.train_file", "prompts.eval_file"};
     const cJSON *file = message_find(studio->draft, file_keys[which]);
-    bool focused = studio->prompts.pane == which;
+    bool focused = view_of(studio)->pane == which;
     int ticked = ticked_count(studio, which), all = prompt_count(studio, which),
         figures = figure_columns(studio, which);
     char count[48];
@@ -167,8 +177,8 @@ static void draw_heading(const struct studio *studio, struct area area, int whic
 static void draw_list(struct studio *studio, struct area area, int which)
 {
     int shown[TEXT_LIST], count = shown_prompts(studio, which, shown);
-    bool focused = studio->prompts.pane == which;
-    struct list *list = &studio->prompts.lists[which];
+    bool focused = view_of(studio)->pane == which;
+    struct list *list = &view_of(studio)->lists[which];
     int rows = area.rows - 1, first = list_window(list, count, rows);
     draw_heading(studio, area, which);
     for (int row = 0; row < rows && first + row < count; row++)
@@ -243,15 +253,15 @@ static void add_one(struct studio *studio, const char *text)
 {
     if (text[0] == 0) return;
     studio_push_undo_draft(studio);
-    append(studio, studio->prompts.pane, text);
+    append(studio, view_of(studio)->pane, text);
     studio_draft_changed(studio);
 }
 
 /* The index in the preset's list of the prompt under the cursor; -1 for none. */
 static int chosen(struct studio *studio)
 {
-    int shown[TEXT_LIST], count = shown_prompts(studio, studio->prompts.pane, shown);
-    int cursor = studio->prompts.lists[studio->prompts.pane].cursor;
+    int shown[TEXT_LIST], count = shown_prompts(studio, view_of(studio)->pane, shown);
+    int cursor = view_of(studio)->lists[view_of(studio)->pane].cursor;
     return cursor < count ? shown[cursor] : -1;
 }
 
@@ -272,7 +282,7 @@ static void remember_unticked(struct studio *studio, int which, const char *text
 
 static void replace_chosen(struct studio *studio, const char *text)
 {
-    int index = chosen(studio), pane = studio->prompts.pane;
+    int index = chosen(studio), pane = view_of(studio)->pane;
     if (index < 0 || text[0] == 0) return;
     if (index >= ticked_count(studio, pane)) {
         forget_unticked(studio, pane, prompt_at(studio, pane, index));
@@ -288,7 +298,7 @@ static void replace_chosen(struct studio *studio, const char *text)
 /* Takes the prompt under the cursor out of its list. The caller owns it; NULL when there is none to change. */
 static cJSON *take_chosen(struct studio *studio)
 {
-    int index = chosen(studio), pane = studio->prompts.pane;
+    int index = chosen(studio), pane = view_of(studio)->pane;
     if (index < 0 || !may_change(studio)) return NULL;
     cJSON *prompt = cJSON_CreateString(prompt_at(studio, pane, index));
     bool ticked = index < ticked_count(studio, pane);
@@ -308,13 +318,13 @@ static void remove_chosen(struct studio *studio)
 static void move_chosen(struct studio *studio)
 {
     cJSON *prompt = take_chosen(studio);
-    if (prompt != NULL) cJSON_AddItemToArray(own_list(studio, !studio->prompts.pane), prompt);
+    if (prompt != NULL) cJSON_AddItemToArray(own_list(studio, !view_of(studio)->pane), prompt);
 }
 
 /* What is used is left out but stays in sight, and the other way round. */
 static void tick_chosen(struct studio *studio)
 {
-    int index = chosen(studio), pane = studio->prompts.pane;
+    int index = chosen(studio), pane = view_of(studio)->pane;
     bool ticked = index < ticked_count(studio, pane);
     cJSON *prompt = take_chosen(studio);
     if (prompt == NULL) return;
@@ -336,26 +346,26 @@ static void load_file(struct studio *studio, const char *path)
     studio_push_undo_draft(studio);
     char *line = NULL;
     size_t capacity = 0;
-    int before = cJSON_GetArraySize(own_list(studio, studio->prompts.pane));
+    int before = cJSON_GetArraySize(own_list(studio, view_of(studio)->pane));
     while (getline(&line, &capacity, file) > 0) {
         line[strcspn(line, "\r\n")] = 0;
-        append(studio, studio->prompts.pane, line);
+        append(studio, view_of(studio)->pane, line);
     }
     free(line);
     fclose(file);
     studio_say(studio, MESSAGE_INFO, "%d prompts added; u takes them back",
-               cJSON_GetArraySize(own_list(studio, studio->prompts.pane)) - before);
+               cJSON_GetArraySize(own_list(studio, view_of(studio)->pane)) - before);
     studio_draft_changed(studio);
 }
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     (void)coarse;
-    int shown[TEXT_LIST], pane = studio->prompts.pane, count = shown_prompts(studio, pane, shown);
-    if (list_move(&studio->prompts.lists[pane], count, 10, id)) return true;
+    int shown[TEXT_LIST], pane = view_of(studio)->pane, count = shown_prompts(studio, pane, shown);
+    if (list_move(&view_of(studio)->lists[pane], count, 10, id)) return true;
     switch (id) {
     case COMMAND_NEXT_PANE:
-    case COMMAND_PREVIOUS_PANE: studio->prompts.pane = !pane; return true;
+    case COMMAND_PREVIOUS_PANE: view_of(studio)->pane = !pane; return true;
     case COMMAND_ADD:
         if (may_change(studio))
             studio_prompt(studio, pane == 0 ? "Add a training prompt" : "Add a held-out prompt",
@@ -384,9 +394,14 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 static void click(struct studio *studio, const struct click *click)
 {
     bool at_tick = studio_is_editing(studio) && click->column < 4 && !click->drag;
-    studio->prompts.pane = click->pane;
-    studio->prompts.lists[click->pane].cursor = click->item;
+    view_of(studio)->pane = click->pane;
+    view_of(studio)->lists[click->pane].cursor = click->item;
     if (at_tick) tick_chosen(studio);
+}
+
+static void begin_with_first(struct studio *studio)
+{
+    view_of(studio)->lists[0] = view_of(studio)->lists[1] = (struct list){0};
 }
 
 const struct screen screen_prompts = {
@@ -395,7 +410,9 @@ const struct screen screen_prompts = {
              "was really "
              "learnt. Space ticks or unticks, m moves a prompt to the other list, a adds, pasting adds many, f loads a "
              "file.",
+    .view_bytes = sizeof(struct prompts_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .filtered = begin_with_first,
 };

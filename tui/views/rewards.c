@@ -9,6 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct rewards_view {
+    int pane; /* 0 catalogue, 1 chosen */
+    struct list catalogue, chosen;
+};
+
+static struct rewards_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_REWARDS];
+}
+
 enum { PANE_CATALOGUE, PANE_CHOSEN };
 
 static const cJSON *preset_of(const struct studio *studio)
@@ -67,9 +77,9 @@ static void draw_catalogue(struct studio *studio, struct area area)
     const cJSON *shown[TEXT_LIST];
     int count = shown_kinds(studio, shown), rows = area.rows - 1;
     int names = area.columns >= 60 ? 20 : 14;
-    bool focused = studio->rewards.pane == PANE_CATALOGUE;
+    bool focused = view_of(studio)->pane == PANE_CATALOGUE;
     draw_text(area.row, area.column, area.columns, focused ? STYLE_TITLE : STYLE_LIVE, "what can be rewarded");
-    struct list *list = &studio->rewards.catalogue;
+    struct list *list = &view_of(studio)->catalogue;
     int first = list_window(list, count, rows);
     for (int row = 0; row < rows && first + row < count; row++) {
         const cJSON *kind = shown[first + row];
@@ -108,7 +118,7 @@ static void draw_parameters(struct area area, const cJSON *kind)
 static void draw_details(struct studio *studio, struct area area)
 {
     const cJSON *shown[TEXT_LIST];
-    int count = shown_kinds(studio, shown), cursor = studio->rewards.catalogue.cursor;
+    int count = shown_kinds(studio, shown), cursor = view_of(studio)->catalogue.cursor;
     if (cursor >= count) return;
     const cJSON *kind = shown[cursor];
     char range[80];
@@ -137,18 +147,18 @@ static int index_in_run(const struct run *run, const char *id)
 
 static void draw_chosen(struct studio *studio, struct area area)
 {
-    bool focused = studio->rewards.pane == PANE_CHOSEN,
+    bool focused = view_of(studio)->pane == PANE_CHOSEN,
          live = !studio_is_editing(studio) && studio->run->preset != NULL;
     draw_text(area.row, area.column, area.columns - 16, focused ? STYLE_TITLE : STYLE_LIVE,
               live ? "of this run" : "chosen");
     draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s  weight", live ? "  raw" : "");
     const cJSON *rewards = chosen_rewards(studio);
     int count = cJSON_GetArraySize(rewards);
-    int first = list_window(&studio->rewards.chosen, count, area.rows - 1);
+    int first = list_window(&view_of(studio)->chosen, count, area.rows - 1);
     const struct run_step *newest = run_newest(studio->run);
     for (int index = first; index < count && index - first + 1 < area.rows; index++) {
         const cJSON *reward = cJSON_GetArrayItem(rewards, index);
-        bool here = focused && index == studio->rewards.chosen.cursor;
+        bool here = focused && index == view_of(studio)->chosen.cursor;
         int row = area.row + 1 + index - first, at = index_in_run(studio->run, id_of(reward));
         double weight = message_number(reward, "weight", 1);
         char raw[24] = "", params[160] = "", words[24];
@@ -269,7 +279,7 @@ static void add_reward(struct studio *studio, const cJSON *kind)
 
 static cJSON *reward_at_cursor(struct studio *studio)
 {
-    return cJSON_GetArrayItem(chosen_rewards(studio), studio->rewards.chosen.cursor);
+    return cJSON_GetArrayItem(chosen_rewards(studio), view_of(studio)->chosen.cursor);
 }
 
 static void toggle(struct studio *studio)
@@ -277,8 +287,8 @@ static void toggle(struct studio *studio)
     const cJSON *shown[TEXT_LIST];
     int count = shown_kinds(studio, shown);
     if (!may_change(studio)) return;
-    bool left = studio->rewards.pane == PANE_CATALOGUE;
-    int cursor = studio->rewards.catalogue.cursor;
+    bool left = view_of(studio)->pane == PANE_CATALOGUE;
+    int cursor = view_of(studio)->catalogue.cursor;
     const cJSON *kind = !left ? reward_at_cursor(studio) : cursor < count ? shown[cursor] : NULL;
     if (kind == NULL) return;
     char name[64];
@@ -363,13 +373,13 @@ static void edit_parameters(struct studio *studio)
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     const cJSON *shown[TEXT_LIST];
-    bool left = studio->rewards.pane == PANE_CATALOGUE;
+    bool left = view_of(studio)->pane == PANE_CATALOGUE;
     int count = left ? shown_kinds(studio, shown) : cJSON_GetArraySize(chosen_rewards(studio));
-    if (list_move(left ? &studio->rewards.catalogue : &studio->rewards.chosen, count, 10, id)) return true;
+    if (list_move(left ? &view_of(studio)->catalogue : &view_of(studio)->chosen, count, 10, id)) return true;
     double weight = message_number(reward_at_cursor(studio), "weight", 1);
     switch (id) {
     case COMMAND_NEXT_PANE:
-    case COMMAND_PREVIOUS_PANE: studio->rewards.pane = !studio->rewards.pane; return true;
+    case COMMAND_PREVIOUS_PANE: view_of(studio)->pane = !view_of(studio)->pane; return true;
     case COMMAND_OPEN: toggle(studio); return true;
     case COMMAND_LESS: set_weight(studio, weight_moved(weight, weight, -1, coarse)); return true;
     case COMMAND_MORE: set_weight(studio, weight_moved(weight, weight, 1, coarse)); return true;
@@ -387,11 +397,16 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    struct list *list = click->pane == PANE_CATALOGUE ? &studio->rewards.catalogue : &studio->rewards.chosen;
-    bool chosen = studio->rewards.pane == click->pane && click->item == list->cursor;
-    studio->rewards.pane = click->pane;
+    struct list *list = click->pane == PANE_CATALOGUE ? &view_of(studio)->catalogue : &view_of(studio)->chosen;
+    bool chosen = view_of(studio)->pane == click->pane && click->item == list->cursor;
+    view_of(studio)->pane = click->pane;
     list->cursor = click->item;
     if (chosen && !click->drag) toggle(studio);
+}
+
+static void begin_with_first(struct studio *studio)
+{
+    view_of(studio)->catalogue = (struct list){0};
 }
 
 const struct screen screen_rewards = {
@@ -399,7 +414,9 @@ const struct screen screen_rewards = {
     .about = "At the left every reward there is, with what it measures; Enter adds or removes one. At the right the "
              "chosen ones with "
              "their weights; the total below is what tuning raises. Tab changes sides.",
+    .view_bytes = sizeof(struct rewards_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .filtered = begin_with_first,
 };

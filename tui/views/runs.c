@@ -7,6 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
+struct runs_view {
+    struct list list;
+};
+
+static struct runs_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_RUNS];
+}
+
 static int shown_runs(const struct studio *studio, const cJSON *shown[LIST_ROWS])
 {
     int count = 0;
@@ -85,10 +94,10 @@ static void draw(struct studio *studio, struct area body)
     draw_right(body.row, at.start, 9, STYLE_DIM, "at start");
     draw_right(body.row, at.best, 9, STYLE_DIM, "best");
     if (at.last > 0) draw_right(body.row, at.last, 9, STYLE_DIM, "last");
-    int first = list_window(&studio->runs_list, count, rows);
+    int first = list_window(&view_of(studio)->list, count, rows);
     studio_take_clicks(studio, (struct area){body.row + 1, body.column, rows, body.columns}, 0, first);
     for (int row = 0; row < rows && first + row < count; row++)
-        draw_row(studio, shown[first + row], body.row + 1 + row, body, first + row == studio->runs_list.cursor);
+        draw_row(studio, shown[first + row], body.row + 1 + row, body, first + row == view_of(studio)->list.cursor);
     if (count == 0)
         draw_text(body.row + 1, body.column + 2, body.columns - 2, STYLE_DIM,
                   studio->runs == NULL ? "reading the runs \u2026" : "no run yet: 1 starts one from a preset");
@@ -96,7 +105,7 @@ static void draw(struct studio *studio, struct area body)
         card_draw_run(
             studio,
             (struct area){body.row + rows + 2, body.column, smaller(body.rows - rows - 2, highest), body.columns},
-            shown[studio->runs_list.cursor]);
+            shown[view_of(studio)->list.cursor]);
 }
 
 static void refresh(struct studio *studio)
@@ -124,8 +133,8 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     (void)coarse;
     const cJSON *shown[LIST_ROWS];
     int count = shown_runs(studio, shown);
-    if (list_move(&studio->runs_list, count, 10, id)) return true;
-    const cJSON *run = studio->runs_list.cursor < count ? shown[studio->runs_list.cursor] : NULL;
+    if (list_move(&view_of(studio)->list, count, 10, id)) return true;
+    const cJSON *run = view_of(studio)->list.cursor < count ? shown[view_of(studio)->list.cursor] : NULL;
     if (run == NULL) return false;
     switch (id) {
     case COMMAND_OPEN: studio_open_run(studio, run); return true;
@@ -145,10 +154,15 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    if (click->item != studio->runs_list.cursor)
-        studio->runs_list.cursor = click->item;
+    if (click->item != view_of(studio)->list.cursor)
+        view_of(studio)->list.cursor = click->item;
     else if (!click->drag)
         command(studio, COMMAND_OPEN, false);
+}
+
+static void begin_with_first(struct studio *studio)
+{
+    view_of(studio)->list = (struct list){0};
 }
 
 const struct screen screen_runs = {
@@ -157,7 +171,9 @@ const struct screen screen_runs = {
              "with Space "
              "and press 7 to see them side by side.",
     .open = refresh,
+    .view_bytes = sizeof(struct runs_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .filtered = begin_with_first,
 };

@@ -6,11 +6,24 @@
 #include <stdio.h>
 #include <string.h>
 
+struct timeline_view {
+    int steps[TEXT_LIST], step_count, cursor, prompt;
+    bool show_base, enlarged;
+    char loaded_path[4300];
+    struct image picture, base;
+    char base_path[4300];
+};
+
+static struct timeline_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_TIMELINE];
+}
+
 enum { CLICK_SCALE, CLICK_PICTURES };
 
 static void refresh(struct studio *studio)
 {
-    struct timeline_view *view = &studio->timeline;
+    struct timeline_view *view = view_of(studio);
     bool at_end = view->cursor >= view->step_count - 1;
     view->step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run->path, view->steps, TEXT_LIST) : 0;
     if (at_end || view->cursor >= view->step_count) view->cursor = view->step_count > 0 ? view->step_count - 1 : 0;
@@ -57,7 +70,7 @@ static double held_out_at(const struct run *run, int step)
 
 static void draw(struct studio *studio, struct area body)
 {
-    struct timeline_view *view = &studio->timeline;
+    struct timeline_view *view = view_of(studio);
     const struct run *run = studio->run;
     refresh(studio);
     if (view->step_count == 0) {
@@ -102,7 +115,7 @@ static void draw(struct studio *studio, struct area body)
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
-    struct timeline_view *view = &studio->timeline;
+    struct timeline_view *view = view_of(studio);
     int stride = coarse ? 5 : 1;
     switch (id) {
     case COMMAND_LEFT: view->cursor = view->cursor > stride ? view->cursor - stride : 0; return true;
@@ -138,11 +151,24 @@ static int nearest_step(const struct timeline_view *view, int column, int column
 
 static void click(struct studio *studio, const struct click *click)
 {
-    struct timeline_view *view = &studio->timeline;
+    struct timeline_view *view = view_of(studio);
     if (click->pane == CLICK_SCALE)
         view->cursor = nearest_step(view, click->column, studio->pressed.area.columns);
     else if (!click->drag)
         view->enlarged = !view->enlarged;
+}
+
+static void reset(struct studio *studio)
+{
+    struct timeline_view *view = view_of(studio);
+    view->step_count = view->cursor = 0;
+    view->loaded_path[0] = view->base_path[0] = 0;
+}
+
+static void free_pictures(struct studio *studio)
+{
+    image_free(&view_of(studio)->picture);
+    image_free(&view_of(studio)->base);
 }
 
 const struct screen screen_timeline = {
@@ -150,7 +176,10 @@ const struct screen screen_timeline = {
     .about = "The same prompt and seed at every step that kept pictures: left and right scrub, down goes to the next "
              "prompt, b swaps "
              "in the picture of the start, Enter enlarges.",
+    .view_bytes = sizeof(struct timeline_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .reset = reset,
+    .free = free_pictures,
 };

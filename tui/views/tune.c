@@ -11,13 +11,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct tune_view {
+    int pane; /* 0 rewards, 1 pictures, 2 curves */
+    bool enlarged, show_base, side_by_side;
+    int picture, picture_set; /* overview, held-out, batch by rank, denoising */
+    int reward;
+    double target[RUN_REWARDS]; /* weight as the slider stands; NaN: as applied */
+    int64_t target_since[RUN_REWARDS];
+    double muted[RUN_REWARDS]; /* weight before muting; NaN: not muted */
+    bool dragged;              /* the mouse holds a slider */
+    double drag_largest;       /* weight at its right end, which stays while it is held */
+};
+
+static struct tune_view *view_of(const struct studio *studio)
+{
+    return studio->views[SCREEN_TUNE];
+}
+
 enum { PANE_REWARDS, PANE_PICTURES, PANE_CURVES, PANE_COUNT };
 enum { SET_OVERVIEW, SET_HELD_OUT, SET_BATCH, SET_DENOISING, SET_COUNT };
 
 static double slider_value(const struct studio *studio, int index)
 {
     const struct run_reward *reward = &studio->run->rewards[index];
-    if (!isnan(studio->tune.target[index])) return studio->tune.target[index];
+    if (!isnan(view_of(studio)->target[index])) return view_of(studio)->target[index];
     return isnan(reward->pending) ? reward->weight : reward->pending;
 }
 
@@ -92,7 +109,7 @@ static void draw_rewards(struct studio *studio, struct area area)
 {
     const struct run *run = studio->run;
     if (area_empty(area)) return;
-    bool focused = studio->tune.pane == PANE_REWARDS;
+    bool focused = view_of(studio)->pane == PANE_REWARDS;
     const struct run_step *newest = run_newest(run);
     struct reward_columns places = reward_columns(run, area.columns);
     draw_text(area.row, area.column, 12, focused ? STYLE_TITLE : STYLE_LIVE, "rewards");
@@ -102,7 +119,7 @@ static void draw_rewards(struct studio *studio, struct area area)
     for (int index = 0; index < run->reward_count && index + 1 < area.rows; index++) {
         const struct run_reward *reward = &run->rewards[index];
         int row = area.row + 1 + index;
-        bool here = focused && index == studio->tune.reward;
+        bool here = focused && index == view_of(studio)->reward;
         char text[24];
         draw_text(row, area.column, 1, STYLE_ACCENT, here ? "\u25b8" : " ");
         draw_text(row, area.column + 1, 1, style_of_reward(index), style_unicode() ? "\u25a0" : "#");
@@ -277,14 +294,14 @@ static void draw_picture(struct studio *studio, struct area area, struct area ca
 static void draw_held_out(struct studio *studio, const struct tune_layout *layout)
 {
     const char *words = "";
-    int shift = studio->tune.picture;
+    int shift = view_of(studio)->picture;
     for (int place = 0; place < layout->picture_count; place++) {
         int index = shift;
-        bool base = studio->tune.show_base;
+        bool base = view_of(studio)->show_base;
         if (layout->picture_count == 4) {
             index = shift + place % 2;
             base = place < 2;
-            if (studio->tune.show_base) base = true;
+            if (view_of(studio)->show_base) base = true;
         } else if (layout->picture_count == 2) {
             base = place == 0;
         }
@@ -298,7 +315,7 @@ static void draw_batch(struct studio *studio, const struct tune_layout *layout)
     int order[RUN_PICTURES], count = rank_batch(studio->run, order);
     static const char *const names[] = {"best", "median", "worst"};
     for (int place = 0; place < layout->picture_count; place++) {
-        int rank = (place + studio->tune.picture) % 3;
+        int rank = (place + view_of(studio)->picture) % 3;
         int chosen = count == 0 ? -1 : rank == 0 ? order[0] : rank == 1 ? order[count / 2] : order[count - 1];
         const char *words = names[rank];
         const struct run_picture *picture = chosen >= 0 ? run_picture(studio->run, RUN_SAMPLE, chosen) : NULL;
@@ -314,7 +331,7 @@ static void draw_overview(struct studio *studio, const struct tune_layout *layou
     const char *words = "";
     for (int place = 0; place < 2; place++) {
         const struct run_picture *picture =
-            picture_of(studio, studio->tune.picture, place == 0 || studio->tune.show_base, &words);
+            picture_of(studio, view_of(studio)->picture, place == 0 || view_of(studio)->show_base, &words);
         draw_picture(studio, layout->pictures[place], layout->captions[place], picture, words);
     }
     int order[RUN_PICTURES], count = rank_batch(run, order);
@@ -327,11 +344,11 @@ static void draw_overview(struct studio *studio, const struct tune_layout *layou
 static void draw_pictures(struct studio *studio, const struct tune_layout *layout)
 {
     bool of_folder = run_picture_count(studio->run, RUN_SAMPLE) == 0 && !run_alive(studio->run); /* none but held-out */
-    if (studio->tune.picture_set == SET_OVERVIEW && layout->picture_count == 4 && !of_folder) {
+    if (view_of(studio)->picture_set == SET_OVERVIEW && layout->picture_count == 4 && !of_folder) {
         draw_overview(studio, layout);
-    } else if (studio->tune.picture_set <= SET_HELD_OUT) {
+    } else if (view_of(studio)->picture_set <= SET_HELD_OUT) {
         draw_held_out(studio, layout);
-    } else if (studio->tune.picture_set == SET_BATCH) {
+    } else if (view_of(studio)->picture_set == SET_BATCH) {
         draw_batch(studio, layout);
     } else {
         const char *words = "";
@@ -406,12 +423,12 @@ static void draw_table(const struct studio *studio, struct area area)
 
 static void draw_enlarged(struct studio *studio, struct area body)
 {
-    if (studio->tune.pane == PANE_PICTURES) {
+    if (view_of(studio)->pane == PANE_PICTURES) {
         struct tune_layout layout = {.picture_count = 1};
         layout.pictures[0] = (struct area){body.row, body.column, body.rows - 1, body.columns};
         layout.captions[0] = (struct area){body.row + body.rows - 1, body.column, 1, body.columns};
         draw_pictures(studio, &layout);
-    } else if (studio->tune.pane == PANE_CURVES) {
+    } else if (view_of(studio)->pane == PANE_CURVES) {
         bool many = studio->run->reward_count > 1;
         int upper = many ? body.rows / 2 : body.rows;
         curves_draw_total(studio->run, (struct area){body.row, body.column, upper, body.columns}, true);
@@ -450,16 +467,17 @@ static void draw(struct studio *studio, struct area body)
                     connecting ? "" : "1 starts one from a preset, 9 lists the earlier ones");
         return;
     }
-    if (studio->tune.enlarged) {
+    if (view_of(studio)->enlarged) {
         draw_enlarged(studio, body);
-        if (studio->tune.pane != PANE_REWARDS) studio_take_clicks(studio, body, studio->tune.pane, 0);
+        if (view_of(studio)->pane != PANE_REWARDS) studio_take_clicks(studio, body, view_of(studio)->pane, 0);
         return;
     }
-    struct tune_layout layout = layout_tune(body, run->reward_count, studio->tune.side_by_side, square_columns(studio));
+    struct tune_layout layout =
+        layout_tune(body, run->reward_count, view_of(studio)->side_by_side, square_columns(studio));
     draw_pictures(studio, &layout);
     draw_progress(studio, layout.progress);
     take_clicks_of_panes(studio, &layout);
-    if (!area_empty(layout.curves)) curves_draw_total(run, layout.curves, studio->tune.pane == PANE_CURVES);
+    if (!area_empty(layout.curves)) curves_draw_total(run, layout.curves, view_of(studio)->pane == PANE_CURVES);
     if (!area_empty(layout.small_curves)) curves_draw_rewards(run, layout.small_curves);
     draw_rewards(studio, layout.rewards);
     draw_drift(run, layout.drift);
@@ -476,15 +494,15 @@ static void set_slider(struct studio *studio, int index, double value)
     }
     double grain = weight_unit(started_weight(studio->run, index)) / 1000;
     value = fmin(reward->high, fmax(reward->low, round(value / grain) * grain));
-    studio->tune.target[index] = value;
-    studio->tune.target_since[index] = studio->now;
+    view_of(studio)->target[index] = value;
+    view_of(studio)->target_since[index] = studio->now;
 }
 
 static void change_weight(struct studio *studio, int direction, bool coarse)
 {
-    int index = studio->tune.reward;
+    int index = view_of(studio)->reward;
     double base = started_weight(studio->run, index);
-    studio->tune.muted[index] = NAN;
+    view_of(studio)->muted[index] = NAN;
     set_slider(studio, index, weight_moved(slider_value(studio, index), base, direction, coarse));
 }
 
@@ -492,12 +510,12 @@ static void type_weight(struct studio *studio, const char *text)
 {
     char *end = NULL;
     double value = strtod(text, &end);
-    const struct run_reward *reward = &studio->run->rewards[studio->tune.reward];
+    const struct run_reward *reward = &studio->run->rewards[view_of(studio)->reward];
     if (end == text || *end != 0 || !isfinite(value) || value < reward->low || value > reward->high)
         studio_say(studio, MESSAGE_ERROR, "\"%s\" is no weight of %s: a number from %g to %g", text, reward->id,
                    reward->low, reward->high);
     else
-        set_slider(studio, studio->tune.reward, value);
+        set_slider(studio, view_of(studio)->reward, value);
 }
 
 static void type_learning_rate(struct studio *studio, const char *text)
@@ -512,7 +530,7 @@ static void type_learning_rate(struct studio *studio, const char *text)
 
 static void mute(struct studio *studio, int index)
 {
-    double *muted = &studio->tune.muted[index];
+    double *muted = &view_of(studio)->muted[index];
     if (isnan(*muted)) {
         *muted = slider_value(studio, index);
         set_slider(studio, index, 0);
@@ -524,12 +542,12 @@ static void mute(struct studio *studio, int index)
 
 static void solo(struct studio *studio)
 {
-    int chosen = studio->tune.reward;
+    int chosen = view_of(studio)->reward;
     bool alone = true;
     for (int index = 0; index < studio->run->reward_count; index++)
-        if (index != chosen && isnan(studio->tune.muted[index])) alone = false;
+        if (index != chosen && isnan(view_of(studio)->muted[index])) alone = false;
     for (int index = 0; index < studio->run->reward_count; index++) {
-        bool is_muted = !isnan(studio->tune.muted[index]);
+        bool is_muted = !isnan(view_of(studio)->muted[index]);
         if (index != chosen && is_muted == alone) mute(studio, index);
         if (index == chosen && is_muted) mute(studio, index);
     }
@@ -545,7 +563,7 @@ static void prompt_number(struct studio *studio, const char *title, const char *
 
 static bool rewards_command(struct studio *studio, enum command_id id, bool coarse)
 {
-    struct tune_view *tune = &studio->tune;
+    struct tune_view *tune = view_of(studio);
     int count = studio->run->reward_count;
     switch (id) {
     case COMMAND_UP: tune->reward = tune->reward > 0 ? tune->reward - 1 : 0; return true;
@@ -564,15 +582,16 @@ static bool rewards_command(struct studio *studio, enum command_id id, bool coar
 
 static void next_picture(struct studio *studio, int direction)
 {
-    int count = run_picture_count(studio->run, studio->tune.picture_set <= SET_HELD_OUT ? RUN_HELD_OUT : RUN_SAMPLE);
-    if (studio->tune.picture_set == SET_BATCH) count = 3;
+    int count =
+        run_picture_count(studio->run, view_of(studio)->picture_set <= SET_HELD_OUT ? RUN_HELD_OUT : RUN_SAMPLE);
+    if (view_of(studio)->picture_set == SET_BATCH) count = 3;
     if (count < 1) count = 1;
-    studio->tune.picture = (studio->tune.picture + direction + count) % count;
+    view_of(studio)->picture = (view_of(studio)->picture + direction + count) % count;
 }
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
-    struct tune_view *tune = &studio->tune;
+    struct tune_view *tune = view_of(studio);
     if (tune->pane == PANE_PICTURES && (id == COMMAND_LESS || id == COMMAND_MORE)) {
         next_picture(studio, id == COMMAND_LESS ? -1 : 1);
         return true;
@@ -608,7 +627,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 /* A press on a slider moves it there, and it follows the mouse until the button is let go. */
 static void click_reward(struct studio *studio, const struct click *click)
 {
-    struct tune_view *tune = &studio->tune;
+    struct tune_view *tune = view_of(studio);
     if (!click->drag) {
         struct reward_columns places = reward_columns(studio->run, studio->pressed.area.columns);
         tune->reward = click->item;
@@ -624,12 +643,56 @@ static void click_reward(struct studio *studio, const struct click *click)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    bool again = studio->tune.pane == click->pane;
-    studio->tune.pane = click->pane;
+    bool again = view_of(studio)->pane == click->pane;
+    view_of(studio)->pane = click->pane;
     if (click->pane == PANE_REWARDS)
         click_reward(studio, click);
     else if (again && !click->drag)
-        studio->tune.enlarged = !studio->tune.enlarged;
+        view_of(studio)->enlarged = !view_of(studio)->enlarged;
+}
+
+static void let_go_of_sliders(struct studio *studio)
+{
+    for (int index = 0; index < RUN_REWARDS; index++) view_of(studio)->target[index] = NAN;
+}
+
+static void reset(struct studio *studio)
+{
+    let_go_of_sliders(studio);
+    for (int index = 0; index < RUN_REWARDS; index++) view_of(studio)->muted[index] = NAN;
+}
+
+/* A slider's value is sent when it has rested for a moment. */
+static int tick(struct studio *studio)
+{
+    enum { SLIDER_PAUSE = 200 };
+    struct tune_view *tune = view_of(studio);
+    int next = -1;
+    for (int index = 0; index < studio->run->reward_count; index++) {
+        if (isnan(tune->target[index]) || tune->target_since[index] == 0) continue;
+        int left = (int)(tune->target_since[index] + SLIDER_PAUSE - studio->now);
+        if (left > 0) {
+            if (next < 0 || left < next) next = left;
+            continue;
+        }
+        char key[96];
+        snprintf(key, sizeof key, "rewards.%s.weight", studio->run->rewards[index].id);
+        tune->target_since[index] = 0;
+        studio_set_value(studio, key, tune->target[index], studio->run->rewards[index].weight);
+    }
+    return next;
+}
+
+/* Applied values overtake the sliders' own once the engine has them. */
+static void settle_sliders(struct studio *studio, const char *type, const cJSON *message)
+{
+    (void)message;
+    if (strcmp(type, "event") != 0) return;
+    for (int index = 0; index < studio->run->reward_count; index++) {
+        double target = view_of(studio)->target[index];
+        if (!isnan(target) && fabs(target - studio->run->rewards[index].weight) < 1e-9)
+            view_of(studio)->target[index] = NAN;
+    }
 }
 
 const struct screen screen_tune = {
@@ -639,7 +702,12 @@ const struct screen screen_tune = {
         "can "
         "move while it runs. Watch the held-out curve and the drift: a reward that only rises on the training prompts "
         "is being gamed.",
+    .view_bytes = sizeof(struct tune_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .reset = reset,
+    .tick = tick,
+    .message = settle_sliders,
+    .undone = let_go_of_sliders,
 };
