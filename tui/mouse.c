@@ -1,5 +1,6 @@
 /* The mouse: wheel, buttons of the frame, and what the present screen has named as clickable. */
-#include "tui/chrome.h"
+#include "tui/frame/frame.h"
+#include "tui/frame/popup.h"
 
 #include <curses.h>
 
@@ -57,10 +58,10 @@ void studio_mouse(struct studio *studio, const struct input_event *event)
     bool pressed = event->action == MOUSE_PRESS;
     if (pressed) studio->pressed = (struct click_target){0};
     if (studio->popup != POPUP_NONE) {
-        if (pressed) chrome_popup_click(studio, event->row, event->column);
+        if (pressed) popup_click(studio, event->row, event->column);
         return;
     }
-    const struct button *button = pressed ? chrome_button_at(studio, event->row, event->column) : NULL;
+    const struct button *button = pressed ? frame_button_at(studio, event->row, event->column) : NULL;
     if (button == NULL)
         click_screen(studio, event);
     else if (button->command != COMMAND_NONE)

@@ -9,6 +9,7 @@
 #include "tui/requests.h"
 #include "tui/run/run.h"
 #include "tui/screen/field.h"
+#include "tui/screen/list.h"
 #include "tui/studio.h"
 #include "tui/terminal/multiplexer.h"
 #include "tui/terminal/terminal.h"
@@ -28,11 +29,6 @@ struct choice {
 };
 
 enum { QUESTION_CHOICES = 6, UNDO_DEPTH = 64, FILTER_CAPACITY = 64, LIST_MARKS = 2, TEXT_LIST = 512, LIST_ROWS = 8192 };
-
-/* A cursor in a list that may be longer than its place. */
-struct list {
-    int cursor, top;
-};
 
 /* An area of the present screen that takes clicks: a list, whose first row shows the item `first`, or a whole pane. */
 struct click_target {
@@ -272,9 +268,6 @@ struct client *studio_asker(struct studio *studio);
 void studio_close_client(struct studio *studio, struct client **client);
 /* While a screen draws it names where clicks go (mouse.c); what is named first lies on top. */
 void studio_take_clicks(struct studio *studio, struct area area, int pane, int first);
-bool list_move(struct list *list, int count, int page, enum command_id command);
-/* Keeps the cursor on the list and inside `rows`; returns the first row to draw. */
-int list_window(struct list *list, int count, int rows);
 bool filter_matches(const struct studio *studio, enum screen_id screen, const char *text);
 
 #endif

@@ -1,5 +1,7 @@
 /* The studio's loop: keys, engines, signals and time go in; at most one frame at a time goes out. */
-#include "tui/chrome.h"
+#include "tui/frame/frame.h"
+#include "tui/frame/popup.h"
+#include "tui/loop.h"
 #include "tui/screen/layout.h"
 #include "tui/screen/style.h"
 #include "tui/terminal/signals.h"
@@ -32,90 +34,6 @@ static double read_wall_clock(void)
     return fixed != NULL ? strtod(fixed, NULL) : (double)time(NULL);
 }
 
-static bool dark_background(const struct capabilities *capabilities)
-{
-    const int *color = capabilities->background;
-    return !capabilities->background_known || color[0] * 30 + color[1] * 59 + color[2] * 11 < 128 * 100;
-}
-
-static enum picture_protocol chosen_protocol(const struct studio *studio)
-{
-    if (studio->picture_choice_fixed) return studio->picture_choice;
-    return capabilities_choose(terminal_capabilities(studio->terminal));
-}
-
-/* A tmux without sixels of its own hands pictures on to the terminal where it is allowed to. It is only used when asked
- * for: what the terminal behind it can show is not known. */
-static void use_passthrough(struct studio *studio, struct picture_settings *settings)
-{
-    bool own_sixels = settings->protocol == PROTOCOL_SIXEL && terminal_capabilities(studio->terminal)->sixel;
-    if (settings->protocol <= PROTOCOL_SYMBOLS || own_sixels || !multiplexer_present()) return;
-    enum { MOST_SIXELS = 14 }; /* XTerm, which keeps the fewest, may be the terminal */
-    struct multiplexer *multiplexer = &studio->multiplexer;
-    if (multiplexer->known && multiplexer->passes_through) {
-        settings->passthrough = true;
-        settings->outer_row = multiplexer->row;
-        settings->outer_column = multiplexer->column;
-        settings->images_kept = MOST_SIXELS;
-        return;
-    }
-    if (!multiplexer->known) multiplexer_ask(multiplexer);
-    settings->protocol = PROTOCOL_SYMBOLS;
-}
-
-/* Styles and picture protocol follow what the terminal has answered so far. */
-static void apply_capabilities(struct studio *studio)
-{
-    const struct capabilities *capabilities = terminal_capabilities(studio->terminal);
-    bool colors = getenv("NO_COLOR") == NULL;
-    style_setup(!dark_background(capabilities), colors);
-    enum symbol_palette palette = !colors || COLORS < 16 ? SYMBOLS_MONOCHROME : COLORS < 256 ? SYMBOLS_16 : SYMBOLS_256;
-    struct cell_size cell = terminal_cell_size(studio->terminal);
-    bool other_cell = cell.width != studio->cell.width || cell.height != studio->cell.height;
-    /* Pictures drawn for larger cells than there are would stick out under the new ones. */
-    if (other_cell && studio->cell.width > 0 && pictures_protocol(studio->pictures) > PROTOCOL_SYMBOLS)
-        terminal_repaint(studio->terminal);
-    studio->cell = cell;
-    struct picture_settings settings = {.protocol = chosen_protocol(studio),
-                                        .cell = cell,
-                                        .colors = capabilities->sixel_colors,
-                                        .images_kept = capabilities->images_kept,
-                                        .palette = palette,
-                                        .unicode = style_unicode()};
-    use_passthrough(studio, &settings);
-    pictures_configure(studio->pictures, &settings);
-    studio->dirty = true;
-}
-
-/* The pane may stand elsewhere now, or the option may be another. Until the answer comes there are symbols: pixels
- * would stay where they were sent. */
-static void ask_multiplexer_again(struct studio *studio)
-{
-    if (!studio->multiplexer.known) return;
-    studio->multiplexer.known = false;
-    apply_capabilities(studio);
-}
-
-static void take_multiplexer(struct studio *studio)
-{
-    if (!multiplexer_read(&studio->multiplexer)) return;
-    apply_capabilities(studio);
-    if (!studio->multiplexer.passes_through && chosen_protocol(studio) > PROTOCOL_SYMBOLS)
-        studio_say(studio, MESSAGE_WARNING,
-                   "tmux keeps %s pictures back: `tmux set -g allow-passthrough on` lets them through, then P",
-                   picture_protocol_name(chosen_protocol(studio)));
-}
-
-static void next_protocol(struct studio *studio)
-{
-    enum picture_protocol present = chosen_protocol(studio);
-    studio->picture_choice_fixed = true;
-    studio->picture_choice = present == PROTOCOL_KITTY ? PROTOCOL_NONE : (enum picture_protocol)(present + 1);
-    ask_multiplexer_again(studio);
-    apply_capabilities(studio);
-    studio_say(studio, MESSAGE_INFO, "pictures: %s", picture_protocol_name(studio->picture_choice));
-}
-
 static void go_back(struct studio *studio)
 {
     if (studio->message_level != MESSAGE_NONE) { /* it stands where the filter is named */
@@ -137,11 +55,8 @@ static bool global_command(struct studio *studio, enum command_id command)
         return true;
     }
     switch (command) {
-    case COMMAND_PALETTE: chrome_open_palette(studio); return true;
-    case COMMAND_HELP:
-        studio->popup = POPUP_HELP;
-        studio->help_top = 0;
-        return true;
+    case COMMAND_PALETTE: popup_open_palette(studio); return true;
+    case COMMAND_HELP: popup_open_help(studio); return true;
     case COMMAND_FILTER:
         studio->filtering = true;
         field_set(&studio->filter_field, studio->filter[studio->screen]);
@@ -150,7 +65,7 @@ static bool global_command(struct studio *studio, enum command_id command)
     case COMMAND_BACK: go_back(studio); return true;
     case COMMAND_DISMISS: studio_dismiss(studio); return true;
     case COMMAND_QUIT: studio_leave(studio); return true;
-    case COMMAND_PICTURES: next_protocol(studio); return true;
+    case COMMAND_PICTURES: graphics_next_protocol(studio); return true;
     case COMMAND_MOUSE:
         studio->mouse = !studio->mouse;
         terminal_set_mouse(studio->terminal, studio->mouse);
@@ -159,78 +74,11 @@ static bool global_command(struct studio *studio, enum command_id command)
     case COMMAND_REPAINT:
         terminal_repaint(studio->terminal);
         pictures_lost(studio->pictures);
-        ask_multiplexer_again(studio);
+        graphics_ask_multiplexer_again(studio);
         return true;
     case COMMAND_SUSPEND:
         pictures_lost(studio->pictures);
         terminal_suspend(studio->terminal);
-        return true;
-    default: return false;
-    }
-}
-
-static void steer(struct studio *studio, const char *type, const char *words)
-{
-    if (studio->live == NULL)
-        studio_say(studio, MESSAGE_INFO, "no run is on: 1 starts one, 9 lists the earlier ones");
-    else
-        studio_request(studio, studio->live, REQUEST_STEER, type, NULL, words);
-}
-
-static void roll_back(struct studio *studio, int step)
-{
-    cJSON *body = cJSON_CreateObject();
-    cJSON_AddNumberToObject(body, "step", step);
-    studio_request(studio, studio->live, REQUEST_STEER, "rollback", body, "roll back");
-}
-
-static void ask_rollback(struct studio *studio)
-{
-    const struct run *run = studio->run;
-    if (studio->live == NULL || run->checkpoint_count == 0) {
-        studio_say(studio, MESSAGE_INFO, "there is no checkpoint to go back to yet; S writes one");
-        return;
-    }
-    studio_ask(studio, "Roll back",
-               "Goes back to a checkpoint and tunes on from there; the later steps are superseded.");
-    for (int at = 0; at < QUESTION_CHOICES - 1 && at < run->checkpoint_count; at++) {
-        int step = run->checkpoints[run->checkpoint_count - 1 - at];
-        char label[60];
-        snprintf(label, sizeof label, "to step %d", step);
-        studio_add_choice(studio, (char)('a' + at), label, roll_back, step);
-    }
-    studio_add_choice(studio, 'x', "cancel", NULL, 0);
-}
-
-static void ask_stop(struct studio *studio)
-{
-    if (studio->live == NULL || !run_alive(studio->run)) {
-        studio_say(studio, MESSAGE_INFO, "no run is on");
-        return;
-    }
-    studio_ask(studio, "Stop the run", "It finishes this step, saves, and ends. It can be resumed.");
-    studio_add_choice(studio, 's', "stop and save", studio_stop_run, 0);
-    studio_add_choice(studio, 'c', "go on", NULL, 0);
-}
-
-static bool steering_command(struct studio *studio, enum command_id command)
-{
-    bool paused = studio->run->phase == RUN_PAUSED || studio->run->phase == RUN_PAUSING;
-    switch (command) {
-    case COMMAND_PAUSE: steer(studio, paused ? "continue" : "pause", paused ? "continue" : "pause"); return true;
-    case COMMAND_SAMPLE_NOW:
-        steer(studio, "sample-now", "sample now");
-        if (studio->live != NULL) studio_say(studio, MESSAGE_INFO, "held-out pictures come after this step");
-        return true;
-    case COMMAND_SAVE_NOW:
-        steer(studio, "save-now", "save now");
-        if (studio->live != NULL) studio_say(studio, MESSAGE_INFO, "a checkpoint is written after this step");
-        return true;
-    case COMMAND_ROLLBACK: ask_rollback(studio); return true;
-    case COMMAND_BRANCH: studio_branch(studio); return true;
-    case COMMAND_STOP: ask_stop(studio); return true;
-    case COMMAND_RESUME:
-        if (studio->run->path[0] != 0 && !run_alive(studio->run)) studio_resume(studio, studio->run->path, "ask");
         return true;
     default: return false;
     }
@@ -267,7 +115,7 @@ void studio_key(struct studio *studio, uint32_t key)
 static void take_event(struct studio *studio, const struct input_event *event)
 {
     if (event->kind == INPUT_REPLY) {
-        if (event->reply != REPLY_STATUS) apply_capabilities(studio);
+        if (event->reply != REPLY_STATUS) graphics_apply(studio);
         return;
     }
     studio->dirty = studio->dirty_by_key = true;
@@ -279,7 +127,7 @@ static void take_event(struct studio *studio, const struct input_event *event)
     bool read = studio->message_level == MESSAGE_INFO && event->kind != INPUT_PASTED &&
                 command_of_key(studio->screen, event) != COMMAND_REPAINT; /* which changes nothing that is shown */
     if (read && event->key != KEY_CODE_ESCAPE) studio_dismiss(studio);    /* Esc takes it away and does no more */
-    if (chrome_popup_key(studio, event)) return;
+    if (frame_key(studio, event)) return;
     if (event->kind == INPUT_PASTED || take_remedy(studio, event->key)) return;
     bool coarse = (event->modifiers & MODIFIER_SHIFT) || event->key == 'H' || event->key == 'L';
     studio_command(studio, command_of_key(studio->screen, event), coarse);
@@ -294,8 +142,8 @@ static void take_signals(struct studio *studio, int descriptor)
         case SIGWINCH:
             terminal_resized(studio->terminal);
             pictures_lost(studio->pictures);
-            ask_multiplexer_again(studio);
-            apply_capabilities(studio);
+            graphics_ask_multiplexer_again(studio);
+            graphics_apply(studio);
             studio->dirty_by_key = true;
             break;
         case SIGTSTP: studio_command(studio, COMMAND_SUSPEND, false); break;
@@ -304,75 +152,6 @@ static void take_signals(struct studio *studio, int descriptor)
         default: studio->quit = true; break; /* TERM, HUP, QUIT: leave, the run goes on */
         }
     }
-}
-
-static void resume_run(struct studio *studio, int argument)
-{
-    (void)argument;
-    studio_resume(studio, studio->run->path, "ask");
-}
-
-static void show_log(struct studio *studio, int argument)
-{
-    (void)argument;
-    studio_go(studio, SCREEN_LOG);
-}
-
-/* Under the message that a run has failed: what can be done about it. */
-static void offer_way_on(struct studio *studio)
-{
-    if (studio->run->checkpoint_count > 0)
-        studio_add_remedy(studio, 'r', "resume from the newest checkpoint", resume_run, 0);
-    studio_add_remedy(studio, '0', "log", show_log, 0);
-}
-
-/* The engine of the run went away without saying `end`: its last words are at the end of its log. */
-static void report_lost_engine(struct studio *studio)
-{
-    char path[4200], words[400] = "";
-    snprintf(path, sizeof path, "%s/engine.log", studio->run->path);
-    FILE *file = fopen(path, "r");
-    if (file != NULL) {
-        char line[400];
-        while (fgets(line, sizeof line, file) != NULL)
-            if (line[0] != '\n') snprintf(words, sizeof words, "%s", line);
-        fclose(file);
-        words[strcspn(words, "\n")] = 0;
-    }
-    studio->run->phase = RUN_LOST;
-    studio_say(studio, MESSAGE_ERROR, "the engine of %s died at step %d%s%s", studio->run->name, studio->run->step,
-               words[0] ? ". Its last words: " : "", words);
-    offer_way_on(studio);
-}
-
-static void drop_live(struct studio *studio)
-{
-    char error[400];
-    snprintf(error, sizeof error, "%s", client_failure(studio->live).message);
-    studio_close_client(studio, &studio->live);
-    enum run_phase phase = studio->run->phase;
-    if (phase == RUN_UNKNOWN) {
-        studio_say(studio, MESSAGE_ERROR, "%s; 9 lists the runs", error);
-    } else if (phase == RUN_FAILED) {
-        studio_say(studio, MESSAGE_ERROR, "%s", studio->run->error);
-        offer_way_on(studio);
-    } else if (run_alive(studio->run)) {
-        report_lost_engine(studio);
-    } else {
-        studio_say(studio, MESSAGE_INFO, "%s", studio->run->end_text[0] ? studio->run->end_text : "the run has ended");
-    }
-    if (phase == RUN_FAILED && studio->run->end_status == STATUS_NO_MEMORY && studio->run->step == 0)
-        studio_offer_remedies(studio);
-    studio_list_runs(studio);
-}
-
-static void drop_engine(struct studio *studio)
-{
-    snprintf(studio->engine_error, sizeof studio->engine_error, "%s", client_failure(studio->engine).message);
-    studio_close_client(studio, &studio->engine);
-    if (studio->message_level == MESSAGE_ERROR) return; /* what was said before matters more; the log screen has this */
-    studio_say(studio, MESSAGE_ERROR, "the helper engine is gone (%s): presets and plans are not available",
-               studio->engine_error);
 }
 
 /* What the draft costs, and which prompts its files hold. */
@@ -447,7 +226,7 @@ static void draw_frame_now(struct studio *studio)
     erase();
     curs_set(0);
     pictures_begin(studio->pictures, link->level, studio->dirty_by_key ? 0 : link_room(link, studio->now));
-    chrome_draw(studio);
+    frame_draw(studio);
     if (editing(studio)) curs_set(1);
     wnoutrefresh(stdscr);
     pictures_end(studio->pictures, &before);
@@ -490,20 +269,6 @@ static int send_picture(struct studio *studio)
     return 0;
 }
 
-static void serve_clients(struct studio *studio, const struct pollfd *engine, const struct pollfd *live)
-{
-    bool same = studio->engine != NULL && engine->fd == client_descriptor(studio->engine);
-    if (same && engine->revents && !studio_serve_client(studio, &studio->engine)) drop_engine(studio);
-    same = studio->live != NULL && live->fd == client_descriptor(studio->live);
-    if (same && live->revents && !studio_serve_client(studio, &studio->live)) drop_live(studio);
-}
-
-static struct pollfd watch(const struct client *client)
-{
-    if (client == NULL) return (struct pollfd){.fd = -1};
-    return (struct pollfd){.fd = client_descriptor(client), .events = client_events(client)};
-}
-
 static void loop(struct studio *studio, int signals)
 {
     while (!studio->quit) {
@@ -522,8 +287,8 @@ static void loop(struct studio *studio, int signals)
             {.fd = signals, .events = POLLIN},
             {.fd = terminal_pending(studio->terminal) > 0 ? terminal_output_descriptor(studio->terminal) : -1,
              .events = POLLOUT},
-            watch(studio->engine),
-            watch(studio->live),
+            connections_watch(studio->engine),
+            connections_watch(studio->live),
             {.fd = pictures_descriptor(studio->pictures), .events = POLLIN},
             {.fd = studio->multiplexer.descriptor, .events = POLLIN},
         };
@@ -535,35 +300,10 @@ static void loop(struct studio *studio, int signals)
         struct input_event event;
         while (terminal_next_event(studio->terminal, studio->now, &event)) take_event(studio, &event);
         if (polls[2].revents && !terminal_flush(studio->terminal)) return;
-        serve_clients(studio, &polls[3], &polls[4]);
+        connections_serve(studio, &polls[3], &polls[4]);
         if (pictures_collect(studio->pictures)) studio->dirty = true;
-        if (polls[6].revents) take_multiplexer(studio);
+        if (polls[6].revents) graphics_take_multiplexer(studio);
     }
-}
-
-static status connect_engine(struct studio *studio)
-{
-    if (studio->options.engine != NULL)
-        return client_connect(studio->options.engine, &studio_as_client, &studio->engine);
-    if (studio->options.program == NULL) return status_error(STATUS_FAILED, "there is no engine to start");
-    return client_start_engine(studio->options.program, &studio_as_client, -1, &studio->engine);
-}
-
-/* The socket of a live run stands in its engine.json. */
-static bool socket_of_run(const char *run, char *path, size_t size)
-{
-    char name[4200], text[8192];
-    snprintf(name, sizeof name, "%s/engine.json", run);
-    FILE *file = fopen(name, "r");
-    if (file == NULL) return false;
-    size_t length = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[length] = 0;
-    cJSON *object = message_object(text, length);
-    const char *socket = message_text(object, "socket", NULL);
-    bool found = socket != NULL && snprintf(path, size, "%s", socket) < (int)size;
-    cJSON_Delete(object);
-    return found;
 }
 
 static void open_first_screen(struct studio *studio)
@@ -572,12 +312,12 @@ static void open_first_screen(struct studio *studio)
     char socket[200];
     if (studio->options.socket != NULL)
         studio_attach(studio, studio->options.socket);
-    else if (studio->options.run != NULL && socket_of_run(studio->options.run, socket, sizeof socket))
+    else if (studio->options.run != NULL && connections_socket_of_run(studio->options.run, socket, sizeof socket))
         studio_attach(studio, socket);
     else if (studio->options.run != NULL)
         studio_say(studio, MESSAGE_ERROR, "%s: no engine is alive there (no readable engine.json); 9 lists the runs",
                    studio->options.run);
-    status connected = connect_engine(studio);
+    status connected = connections_open(studio);
     if (connected.code != STATUS_OK) {
         snprintf(studio->engine_error, sizeof studio->engine_error, "%s", connected.message);
         studio_say(studio, MESSAGE_ERROR, "%s", connected.message);
@@ -659,7 +399,7 @@ status studio_run(const struct studio_options *options)
             terminal_link(studio->terminal)->fixed = options->fixed_link;
             studio->now = steady_milliseconds();
             studio->wall_clock = read_wall_clock();
-            apply_capabilities(studio);
+            graphics_apply(studio);
             open_first_screen(studio);
             studio->dirty_by_key = true;
             loop(studio, signals);

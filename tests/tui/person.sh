@@ -88,6 +88,7 @@ home() {
 filter_for() { # WORDS: the present screen shows only what holds them
     keys /
     await "$filter_field" "/ opens the filter"
+    keys C-e C-u # a message may have stood where a filter that is set already is named
     type_text "$1"
     keys Enter
     await "only what holds \"$1\"" "the filter"

@@ -1,4 +1,5 @@
 /* Mixer: the adapter being tuned and those that runs have left, each with a strength, and the picture they make. */
+#include "tui/screen/slider.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 
@@ -185,11 +186,11 @@ static void draw_adapter(const struct mixer_view *view, int index, int row, stru
                             : STYLE_DIM,
               adapter->name);
     draw_right(row, area.column + area.columns - 7, 6, adapter->on ? STYLE_LIVE : STYLE_DIM, "%.2f", adapter->scale);
-    int width = area.columns - 6, at = (int)lround(adapter->scale / largest_scale * (width - 1));
-    draw_line(row + 1, area.column + 4, width, STYLE_FRAME);
-    for (int cell = 0; cell < at; cell++)
-        draw_text(row + 1, area.column + 4 + cell, 1, adapter->on ? STYLE_ACCENT : STYLE_FRAME, "\u2501");
-    draw_text(row + 1, area.column + 4 + at, 1, here ? STYLE_TITLE : STYLE_DIM, "\u25cf");
+    struct slider slider = {.part = adapter->scale / largest_scale,
+                            .mark = NAN,
+                            .line = adapter->on ? STYLE_ACCENT : STYLE_FRAME,
+                            .knob = here ? STYLE_TITLE : STYLE_DIM};
+    slider_draw(row + 1, area.column + 4, area.columns - 6, &slider);
 }
 
 static void recipe(const struct mixer_view *view, char *text, size_t size)
@@ -325,7 +326,7 @@ static void click(struct studio *studio, const struct click *click)
     view->cursor = chosen;
     if (!click->drag) view->dragged = click->row % ADAPTER_ROWS == 1 && click->column >= 4;
     int width = studio->pressed.area.columns - 6;
-    if (view->dragged && width > 1) moved(studio, largest_scale * (click->column - 4) / (width - 1));
+    if (view->dragged && width > 1) moved(studio, largest_scale * slider_part_at(click->column - 4, width));
     if (click->drag || click->row % ADAPTER_ROWS != 0 || click->column >= 4) return;
     command(studio, COMMAND_OPEN, false); /* on the dot before the name */
 }
