@@ -2,6 +2,7 @@
 #include "tui/pictures/encode.h"
 #include "tui/pictures/symbols.h"
 #include "tui/studio.h"
+#include "tui/terminal/multiplexer.h"
 #include "tui/terminal/terminal.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
+#include <wchar.h>
 
 enum { REPLY_PATIENCE = 3000 };
 
@@ -22,7 +24,8 @@ struct surface {
     struct cell_size cell;
     int rows, columns;
     struct capabilities capabilities;
-    bool unicode;
+    bool unicode, dumb;
+    bool passthrough; /* tmux stands between and hands wrapped control strings on */
 };
 
 static bool write_all(const char *data, size_t length)
@@ -71,14 +74,46 @@ static void ask_terminal(struct capabilities *capabilities)
     tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
 }
 
+/* False where tmux says that it hands nothing on; true also where it says nothing. */
+static bool tmux_hands_on(void)
+{
+    enum { PATIENCE = 2000 };
+    struct multiplexer multiplexer;
+    multiplexer_init(&multiplexer);
+    if (!multiplexer_ask(&multiplexer)) return true;
+    int64_t limit = steady_milliseconds() + PATIENCE;
+    while (multiplexer.descriptor >= 0) {
+        int64_t now = steady_milliseconds();
+        struct pollfd wait = {.fd = multiplexer.descriptor, .events = POLLIN};
+        if (now >= limit || poll(&wait, 1, (int)(limit - now)) <= 0) break;
+        multiplexer_read(&multiplexer);
+    }
+    multiplexer_close(&multiplexer);
+    return !multiplexer.known || multiplexer.passes_through;
+}
+
+/* Only a tmux that draws sixels itself takes them as they are. */
+static status find_passthrough(struct surface *surface)
+{
+    bool own_sixels = surface->protocol == PROTOCOL_SIXEL && surface->capabilities.sixel;
+    surface->passthrough = surface->protocol > PROTOCOL_SYMBOLS && !own_sixels && multiplexer_present();
+    if (!surface->passthrough || !isatty(STDOUT_FILENO) || tmux_hands_on()) return status_ok();
+    return status_error(STATUS_FAILED,
+                        "tmux does not hand %s pictures on to the terminal; `tmux set -g "
+                        "allow-passthrough on` makes it",
+                        picture_protocol_name(surface->protocol));
+}
+
 static struct surface find_surface(bool automatic, enum picture_protocol asked)
 {
     struct surface surface = {.protocol = asked, .rows = 24, .columns = 80};
+    const char *type = getenv("TERM");
+    surface.dumb = terminal_type_is_dumb() && (type != NULL || isatty(STDOUT_FILENO));
     surface.unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     capabilities_init(&surface.capabilities);
     struct winsize size = {0};
     if (isatty(STDOUT_FILENO)) {
-        ask_terminal(&surface.capabilities);
+        if (!surface.dumb) ask_terminal(&surface.capabilities);
         if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0) {
             surface.rows = size.ws_row;
             surface.columns = size.ws_col;
@@ -86,16 +121,37 @@ static struct surface find_surface(bool automatic, enum picture_protocol asked)
     }
     surface.cell =
         cell_size_choose(&surface.capabilities, surface.rows, surface.columns, size.ws_xpixel, size.ws_ypixel);
-    if (automatic) surface.protocol = capabilities_choose(&surface.capabilities);
+    if (automatic) surface.protocol = surface.dumb ? PROTOCOL_NONE : capabilities_choose(&surface.capabilities);
     return surface;
 }
 
-static bool encode(const struct surface *surface, const struct image *image, int width, struct encoded *encoded)
+/* The characters alone, with no sequence around them. */
+static bool print_plain_symbols(const struct surface *surface, const struct image *image, int rows, int columns,
+                                struct bytes *bytes)
+{
+    struct symbol_cell *cells = calloc((size_t)rows * (size_t)columns, sizeof *cells);
+    bool ready = cells != NULL && symbols_render(image, rows, columns, surface->cell.width, surface->cell.height,
+                                                 SYMBOLS_MONOCHROME, surface->unicode, cells);
+    for (int row = 0; ready && row < rows; row++) {
+        if (row > 0) bytes_add_text(bytes, "\n");
+        for (int column = 0; column < columns; column++)
+            bytes_format(bytes, "%lc", (wint_t)cells[row * columns + column].character);
+    }
+    free(cells);
+    return ready && !bytes->failed;
+}
+
+/* `fitted` gets the rows of cells that the picture covers. */
+static bool encode(const struct surface *surface, const struct image *image, int width, struct encoded *encoded,
+                   int *fitted)
 {
     int columns = width > 0 ? width : surface->columns - 1, rows = width > 0 ? 4096 : surface->rows - 2;
     int fit_rows = 1, fit_columns = 1;
     image_fit(image->width, image->height, rows > 1 ? rows : 1, columns > 1 ? columns : 1, surface->cell.width,
               surface->cell.height, &fit_rows, &fit_columns);
+    *fitted = fit_rows;
+    if (surface->protocol == PROTOCOL_SYMBOLS && surface->dumb)
+        return print_plain_symbols(surface, image, fit_rows, fit_columns, &encoded->bytes);
     if (surface->protocol == PROTOCOL_SYMBOLS) {
         enum symbol_palette palette = getenv("NO_COLOR") != NULL ? SYMBOLS_MONOCHROME : SYMBOLS_256;
         const char *depth = getenv("COLORTERM");
@@ -115,13 +171,52 @@ static bool encode(const struct surface *surface, const struct image *image, int
     return encode_picture(surface->protocol, &request, encoded);
 }
 
-static status show_one(const struct surface *surface, const char *path, int width)
+/* tmux does not see that its terminal's cursor has gone below the picture: its own is moved there. */
+static bool write_encoded(const struct surface *surface, const struct encoded *encoded, int rows)
+{
+    if (!surface->passthrough) return write_all(encoded->bytes.data, encoded->bytes.length);
+    struct bytes wrapped = {0};
+    size_t from = 0;
+    for (int piece = 0; piece < encoded->count; piece++) {
+        bytes_add_passed_through(&wrapped, encoded->bytes.data + from, encoded->ends[piece] - from);
+        from = encoded->ends[piece];
+    }
+    for (int row = 1; row < rows; row++) bytes_add_text(&wrapped, "\n");
+    bool written = !wrapped.failed && write_all(wrapped.data, wrapped.length);
+    bytes_free(&wrapped);
+    return written;
+}
+
+static status load(const struct show_options *options, const char *path, struct image *image)
+{
+    if (options->read == NULL) return image_load_png(path, image);
+    unsigned char *pixels;
+    int width, height;
+    TRY(options->read(path, &pixels, &width, &height));
+    bool kept = width <= IMAGE_LARGEST_SIDE && height <= IMAGE_LARGEST_SIDE;
+    status result = status_ok();
+    if (!kept)
+        result = status_error(STATUS_BAD_INPUT, "%s: %d x %d pixels; at most %d a side can be shown", path, width,
+                              height, IMAGE_LARGEST_SIDE);
+    else if (!image_set(image, width, height, pixels))
+        result = status_error(STATUS_NO_MEMORY, "%s: no memory for the picture", path);
+    free(pixels);
+    return result;
+}
+
+static status show_one(const struct surface *surface, const struct show_options *options, const char *path)
 {
     struct image image = {0};
-    TRY(image_load_png(path, &image));
+    TRY(load(options, path, &image));
+    if (surface->protocol == PROTOCOL_NONE) {
+        printf("%s: %d x %d\n", path, image.width, image.height);
+        image_free(&image);
+        return status_ok();
+    }
     struct encoded encoded = {0};
-    bool ready = encode(surface, &image, width, &encoded);
-    if (ready) ready = write_all(encoded.bytes.data, encoded.bytes.length) && write_all("\n", 1);
+    int rows = 0;
+    bool ready = encode(surface, &image, options->width, &encoded, &rows);
+    if (ready) ready = write_encoded(surface, &encoded, rows) && write_all("\n", 1);
     encoded_free(&encoded);
     image_free(&image);
     return ready ? status_ok() : status_error(STATUS_FAILED, "%s: could not be shown", path);
@@ -139,16 +234,8 @@ status studio_show(const struct show_options *options, int count, const char *co
         return status_error(STATUS_USAGE, "a width of %d cells cannot be shown; use 1 to 1000", options->width);
     setlocale(LC_CTYPE, "");
     struct surface surface = find_surface(automatic, asked);
-    for (int index = 0; index < count; index++) {
-        if (surface.protocol == PROTOCOL_NONE) {
-            struct image image = {0};
-            TRY(image_load_png(paths[index], &image));
-            printf("%s: %d x %d\n", paths[index], image.width, image.height);
-            image_free(&image);
-        } else {
-            TRY(show_one(&surface, paths[index], options->width));
-        }
-    }
+    TRY(find_passthrough(&surface));
+    for (int index = 0; index < count; index++) TRY(show_one(&surface, options, paths[index]));
     fflush(stdout);
     return status_ok();
 }

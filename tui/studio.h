@@ -22,10 +22,13 @@ status studio_run(const struct studio_options *options);
 struct show_options {
     const char *format; /* as studio_options.pictures; NULL: auto */
     int width;          /* cells; 0: as large as fits */
+    /* Reads a picture file: RGB rows, which the caller frees. NULL: PNG files as the studio reads its own. */
+    status (*read)(const char *path, unsigned char **pixels, int *width, int *height);
 };
 
-/* Prints pictures (PNG files) inline at the cursor. Where standard output is no terminal, symbols are printed for
- * `auto` format. Stops at the first file that cannot be read. */
+/* Prints pictures inline at the cursor. Where standard output is no terminal, symbols are printed for `auto` format; a
+ * terminal that takes text only (TERM=dumb) gets a line of it and is asked nothing. Within tmux what is for the terminal
+ * is wrapped for it. Stops at the first file that cannot be read. */
 status studio_show(const struct show_options *options, int count, const char *const *paths);
 
 #endif

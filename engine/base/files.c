@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,21 +79,6 @@ status file_write_all(int descriptor, const char *path, const void *data, size_t
     return status_ok();
 }
 
-status file_writer_open(struct file_writer *writer, const char *path)
-{
-    writer->descriptor = -1;
-    TRY(path_format(writer->path, "%s", path));
-    TRY(path_format(writer->temporary, "%s.%ld.tmp", path, (long)getpid()));
-    writer->descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (writer->descriptor < 0) return status_errno(STATUS_FAILED, errno, "cannot write %s", path);
-    return status_ok();
-}
-
-status file_writer_write(struct file_writer *writer, const void *data, size_t length)
-{
-    return file_write_all(writer->descriptor, writer->path, data, length);
-}
-
 /* The folder part of `path`: "." when it has none. */
 static void folder_of(const char *path, char folder[PATH_SIZE])
 {
@@ -106,13 +93,86 @@ static void folder_of(const char *path, char folder[PATH_SIZE])
     }
 }
 
+static const char *kind_words(mode_t mode)
+{
+    if (S_ISDIR(mode)) return "a folder";
+    if (S_ISFIFO(mode)) return "a pipe";
+    if (S_ISSOCK(mode)) return "a socket";
+    if (S_ISBLK(mode) || S_ISCHR(mode)) return "a device";
+    return "no regular file";
+}
+
+status file_find_target(const char *path, char target[PATH_SIZE], bool *present, mode_t *mode)
+{
+    struct stat facts;
+    *present = false;
+    TRY(path_format(target, "%s", path));
+    if (lstat(path, &facts) != 0) {
+        return errno == ENOENT ? status_ok() : status_errno(STATUS_FAILED, errno, "cannot write %s", path);
+    }
+    if (S_ISLNK(facts.st_mode)) {
+        char resolved[PATH_MAX];
+        bool followed = stat(path, &facts) == 0 && realpath(path, resolved);
+        if (!followed) return status_errno(STATUS_BAD_INPUT, errno, "%s: is a link that leads to no file", path);
+        TRY(path_format(target, "%s", resolved));
+    }
+    if (!S_ISREG(facts.st_mode)) {
+        return status_error(STATUS_BAD_INPUT, "%s: is %s; expected a new name or a regular file to write to", path,
+                            kind_words(facts.st_mode));
+    }
+    *present = true;
+    *mode = facts.st_mode & 0777;
+    return status_ok();
+}
+
+/* A new file beside the target that nobody can have put there before: its name cannot be guessed, and a file or link
+ * of that name is not opened. */
+static status open_temporary(struct file_writer *writer)
+{
+    enum { ATTEMPTS = 16 };
+    char folder[PATH_SIZE];
+    folder_of(writer->target, folder);
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        uint64_t number;
+        if (getentropy(&number, sizeof number) != 0)
+            return status_errno(STATUS_FAILED, errno, "cannot write %s", writer->path);
+        TRY(path_format(writer->temporary, "%s/.alignprop-%016llx.tmp", folder, (unsigned long long)number));
+        writer->descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (writer->descriptor >= 0) return status_ok();
+        if (errno != EEXIST) break;
+    }
+    return status_errno(STATUS_FAILED, errno, "cannot write %s", writer->path);
+}
+
+status file_writer_open(struct file_writer *writer, const char *path)
+{
+    bool present;
+    mode_t mode;
+    writer->descriptor = -1;
+    TRY(path_format(writer->path, "%s", path));
+    TRY(file_find_target(path, writer->target, &present, &mode));
+    TRY(open_temporary(writer));
+    /* Where the file system has no such rights, the new file has those of any new file. */
+    if (present && fchmod(writer->descriptor, mode) != 0 && errno != EPERM && errno != ENOTSUP) {
+        status result = status_errno(STATUS_FAILED, errno, "cannot write %s", path);
+        file_writer_abandon(writer);
+        return result;
+    }
+    return status_ok();
+}
+
+status file_writer_write(struct file_writer *writer, const void *data, size_t length)
+{
+    return file_write_all(writer->descriptor, writer->path, data, length);
+}
+
 static status finish_writing(struct file_writer *writer)
 {
     if (fsync(writer->descriptor) != 0) return status_errno(STATUS_FAILED, errno, "cannot write %s", writer->path);
     int closed = close(writer->descriptor);
     writer->descriptor = -1;
     if (closed != 0) return status_errno(STATUS_FAILED, errno, "cannot write %s", writer->path);
-    if (rename(writer->temporary, writer->path) != 0) {
+    if (rename(writer->temporary, writer->target) != 0) {
         return status_errno(STATUS_FAILED, errno, "cannot write %s", writer->path);
     }
     return status_ok();
@@ -127,7 +187,7 @@ status file_writer_commit(struct file_writer *writer)
         return result;
     }
     char folder[PATH_SIZE];
-    folder_of(writer->path, folder);
+    folder_of(writer->target, folder);
     return directory_sync(folder);
 }
 
@@ -155,6 +215,13 @@ static status make_one(const char *path)
     int error_number = errno;
     if (path_is_directory(path)) return status_ok();
     return status_errno(STATUS_FAILED, error_number, "cannot make folder %s", path);
+}
+
+status directory_make_for(const char *path)
+{
+    char folder[PATH_SIZE];
+    folder_of(path, folder);
+    return directory_make(folder);
 }
 
 status directory_make(const char *path)

@@ -16,14 +16,20 @@ enum { PATH_SIZE = 4096 };
  * it. */
 status file_read(const char *path, size_t limit, char **data, size_t *length);
 
-/* A file being written beside its final place. Nothing is at `path` (or the old file still is) until commit. */
+/* The one rule of where output goes: a new name or a regular file. A link is followed to the regular file that it leads
+ * to, and stays. Devices, pipes, sockets, folders and links that lead nowhere are STATUS_BAD_INPUT. `target` is the
+ * file to write; where it is `present`, `mode` is its permissions. */
+status file_find_target(const char *path, char target[PATH_SIZE], bool *present, mode_t *mode);
+
+/* A file being written beside its final place, which is chosen by file_find_target. Nothing is there (or the old file
+ * still is) until commit; what replaces a file has its permissions. */
 struct file_writer {
-    int descriptor; /* -1 when closed */
-    char path[PATH_SIZE], temporary[PATH_SIZE];
+    int descriptor;                                                /* -1 when closed */
+    char path[PATH_SIZE], target[PATH_SIZE], temporary[PATH_SIZE]; /* as given; where it leads; what is written */
 };
 status file_writer_open(struct file_writer *writer, const char *path);
 status file_writer_write(struct file_writer *writer, const void *data, size_t length);
-/* Syncs, renames over `path` and syncs the folder. On failure the temporary file is removed. */
+/* Syncs, renames over the target and syncs the folder. On failure the temporary file is removed. */
 status file_writer_commit(struct file_writer *writer);
 /* Removes the temporary file. Harmless after commit. */
 void file_writer_abandon(struct file_writer *writer);
@@ -36,6 +42,8 @@ status file_write_all(int descriptor, const char *path, const void *data, size_t
 
 /* Makes a folder and its parents with mode 0777 less the umask; an existing folder is a success. */
 status directory_make(const char *path);
+/* The same for the folder that the file `path` is to lie in. */
+status directory_make_for(const char *path);
 /* Syncs the folder's entries to the disk. */
 status directory_sync(const char *path);
 /* Removes a file or a folder with everything in it; symbolic links are removed, not followed. An absent path is a

@@ -1,8 +1,12 @@
 #include "engine/base/log.h"
 
+#include "engine/base/readable.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,13 +31,16 @@ void log_write(struct log *log, const char *format, ...)
     struct tm parts;
     char stamp[32] = "";
     if (gmtime_r(&now, &parts)) strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    fprintf(log->file, "%s ", stamp);
     va_list arguments;
     va_start(arguments, format);
-    vfprintf(log->file, format, arguments);
+    char *words = NULL;
+    struct text line = {0};
+    if (vasprintf(&words, format, arguments) >= 0) readable_append(&line, words, strlen(words), "");
     va_end(arguments);
-    fputc('\n', log->file);
+    free(words);
+    fprintf(log->file, "%s %s\n", stamp, line.data ? line.data : "");
     fflush(log->file);
+    text_clear(&line);
 }
 
 void log_close(struct log *log)

@@ -12,7 +12,7 @@ struct log {
 
 /* Opens `path` for appending. */
 status log_open(struct log *log, const char *path);
-/* One line "2026-01-31T12:00:00Z words". */
+/* One line "2026-01-31T12:00:00Z words"; control characters among the words are written out. */
 void log_write(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_close(struct log *log);
 

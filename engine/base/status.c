@@ -1,5 +1,7 @@
 #include "engine/base/status.h"
 
+#include "engine/base/readable.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,9 +33,12 @@ static void append(status *target, const char *format, va_list arguments) __attr
 
 static void append(status *target, const char *format, va_list arguments)
 {
+    /* What was escaped before is not escaped again: the escapes hold nothing that would be. */
+    char words[sizeof target->message];
     size_t used = strlen(target->message);
-    vsnprintf(target->message + used, sizeof target->message - used, format, arguments);
-    drop_partial_character(target->message);
+    vsnprintf(words, sizeof words, format, arguments);
+    drop_partial_character(words);
+    readable_copy(target->message + used, sizeof target->message - used, words);
 }
 
 static void append_words(status *target, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -24,7 +24,8 @@ typedef struct status {
 /* The value that means success. */
 status status_ok(void);
 
-/* A failure with a printf-style message; cut at the size of `message` on a character boundary. */
+/* A failure with a printf-style message; cut at the size of `message` on a character boundary. Here and below names and
+ * values may hold anything: the message is UTF-8 without control characters (readable.h). */
 status status_error(enum status_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* As status_error, with ": " and the system's words for errno value `error_number` appended. */

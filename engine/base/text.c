@@ -1,5 +1,7 @@
 #include "engine/base/text.h"
 
+#include "engine/base/readable.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -49,24 +51,54 @@ void text_append(struct text *text, const char *format, ...)
     va_end(again);
 }
 
+/* Printable ASCII but quote and backslash: what JSON takes as it is, and nearly all there is. */
+static size_t plain_length(const char *string)
+{
+    const char *p = string;
+    while (*p >= 0x20 && *p < 0x7F && *p != '"' && *p != '\\') p++;
+    return (size_t)(p - string);
+}
+
+/* What stands after the backslash for a character with an escape of one letter; 0 for others. */
+static char json_letter(char c)
+{
+    switch (c) {
+    case '"':
+    case '\\': return c;
+    case '\n': return 'n';
+    case '\r': return 'r';
+    case '\t': return 't';
+    default: return 0;
+    }
+}
+
+/* The character at `string`, not plain; returns its length. */
+static size_t append_json_character(struct text *text, const char *string, size_t left)
+{
+    uint32_t code_point;
+    size_t length = text_code_point(string, left, &code_point);
+    if (json_letter(*string)) {
+        text_append(text, "\\%c", json_letter(*string));
+    } else if (length == 0) {
+        text_append_bytes(text, "\xEF\xBF\xBD", 3); /* U+FFFD: JSON is UTF-8 whatever it is told of */
+    } else if (readable_is_control(code_point)) {
+        text_append(text, "\\u%04x", (unsigned)code_point);
+    } else {
+        text_append_bytes(text, string, length);
+    }
+    return length ? length : 1;
+}
+
 void text_append_json_string(struct text *text, const char *string)
 {
+    size_t left = strlen(string);
     text_append_bytes(text, "\"", 1);
-    for (const char *p = string; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        switch (c) {
-        case '"': text_append_bytes(text, "\\\"", 2); break;
-        case '\\': text_append_bytes(text, "\\\\", 2); break;
-        case '\n': text_append_bytes(text, "\\n", 2); break;
-        case '\r': text_append_bytes(text, "\\r", 2); break;
-        case '\t': text_append_bytes(text, "\\t", 2); break;
-        default:
-            if (c < 0x20 || c == 0x7F) {
-                text_append(text, "\\u%04x", c);
-            } else {
-                text_append_bytes(text, p, 1);
-            }
-        }
+    while (left > 0) {
+        size_t length = plain_length(string);
+        text_append_bytes(text, string, length);
+        if (length == 0) length = append_json_character(text, string, left);
+        string += length;
+        left -= length;
     }
     text_append_bytes(text, "\"", 1);
 }
@@ -119,6 +151,17 @@ static size_t sequence_length(const unsigned char *bytes, size_t left)
     for (size_t i = 2; i < length; i++) {
         if ((bytes[i] & 0xC0u) != 0x80u) return 0;
     }
+    return length;
+}
+
+size_t text_code_point(const char *bytes, size_t left, uint32_t *code_point)
+{
+    static const unsigned char lead_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    const unsigned char *sequence = (const unsigned char *)bytes;
+    size_t length = sequence_length(sequence, left);
+    if (length == 0) return 0;
+    *code_point = sequence[0] & lead_bits[length];
+    for (size_t i = 1; i < length; i++) *code_point = *code_point << 6 | (sequence[i] & 0x3Fu);
     return length;
 }
 

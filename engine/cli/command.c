@@ -241,9 +241,8 @@ void say(const struct invocation *invocation, const char *format, ...)
     if (invocation->quiet) return;
     va_list arguments;
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    tell_list(format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
 }
 
 void print_json(const struct cJSON *value)

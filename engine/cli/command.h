@@ -4,6 +4,7 @@
 
 #include "engine/base/status.h"
 #include "engine/base/text.h"
+#include "engine/cli/output.h"
 
 #include <stddef.h>
 #include <stdint.h>

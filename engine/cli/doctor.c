@@ -157,7 +157,7 @@ static void print_leaf(const cJSON *value, const char *path)
     if (cJSON_IsString(value)) words = value->valuestring[0] ? value->valuestring : "-";
     if (cJSON_IsBool(value)) words = cJSON_IsTrue(value) ? "yes" : "no";
     if (cJSON_IsNumber(value) && ends_with(path, "_bytes")) words = bytes;
-    printf("%-28s %s\n", path, words);
+    print_line("%-28s %s", path, words);
     free(text);
 }
 

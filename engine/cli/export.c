@@ -19,7 +19,7 @@ static void print_report(const struct invocation *invocation, const struct expor
                          const struct export_report *report)
 {
     if (!invocation->json) {
-        printf("%s: read back, %d of %d tensors match\n", report->path, report->matching, report->total);
+        print_line("%s: read back, %d of %d tensors match", report->path, report->matching, report->total);
         return;
     }
     cJSON *object = cJSON_CreateObject();

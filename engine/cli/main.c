@@ -1,7 +1,6 @@
 #include "engine/base/version.h"
 #include "engine/cli/command.h"
 
-#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -68,15 +67,18 @@ static const char *own_path(char *buffer, size_t size, const char *fallback)
 
 int main(int argc, char **argv)
 {
+    static struct output results, words; /* exit still flushes the streams, when this frame is gone */
     char path[4096];
+    output_reserve_descriptors();
+    output_open(&results, STDOUT_FILENO, &stdout);
+    output_open(&words, STDERR_FILENO, &stderr);
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     status result = dispatch(own_path(path, sizeof path, argv[0]), argc - 1, argv + 1);
-    if (result.code != STATUS_OK && result.message[0]) fprintf(stderr, "alignprop: %s\n", result.message);
-    if (fflush(stdout) != 0 && result.code == STATUS_OK) {
-        fprintf(stderr, "alignprop: cannot write the results: %s\n", strerror(errno));
-        return STATUS_FAILED;
-    }
-    return result.code;
+    if (result.code != STATUS_OK && result.message[0]) tell("alignprop: %s", result.message);
+    status written = output_finish(&results, stdout);
+    if (written.code != STATUS_OK) tell("alignprop: %s", written.message);
+    output_finish(&words, stderr); /* of words that nobody can be told, nobody can be told */
+    return result.code != STATUS_OK ? result.code : written.code;
 }

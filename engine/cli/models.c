@@ -24,8 +24,10 @@ static status list_models(const struct invocation *invocation)
         const struct model_entry *entry = &work.library.entries[i];
         cJSON_AddItemToArray(rows, describe_entry(entry));
         if (invocation->json) continue;
-        printf("%s\t%s\t%s\t%s\n", entry->name, model_kind_words(entry->kind), model_place_name(entry->place),
-               entry->path);
+        print_cell(entry->name);
+        printf("\t%s\t%s\t", model_kind_words(entry->kind), model_place_name(entry->place));
+        print_cell(entry->path);
+        putchar('\n');
     }
     if (result.code == STATUS_OK && invocation->json) print_json(rows);
     cJSON_Delete(rows);
@@ -61,12 +63,13 @@ static cJSON *describe_report(const char *path, const struct model_report *repor
 
 static void print_report(const char *path, const struct model_report *report)
 {
-    printf("%s\n  %s\n", path, report->summary);
+    print_line("%s", path);
+    print_line("  %s", report->summary);
     if (report->tensors) printf("  %lld tensors, ", (long long)report->tensors);
     if (report->parameters) printf("%lld parameters\n", (long long)report->parameters);
     if (report->problem_count == 0) puts("  nothing is wrong with it");
     for (int i = 0; i < report->problem_count && i < MODEL_REPORT_PROBLEMS; i++)
-        printf("  wrong: %s\n", report->problems[i]);
+        print_line("  wrong: %s", report->problems[i]);
     if (report->problem_count > MODEL_REPORT_PROBLEMS)
         printf("  and %d more\n", report->problem_count - MODEL_REPORT_PROBLEMS);
 }

@@ -20,7 +20,7 @@ static void print_plan(const struct memory_plan *plan, const char *device)
     char bytes[32], free_bytes[32];
     for (int i = 0; i < plan->count; i++) {
         format_bytes((double)plan->lines[i].bytes, bytes);
-        printf("%-32s %12s\n", plan->lines[i].name, bytes);
+        print_line("%-32s %12s", plan->lines[i].name, bytes);
     }
     format_bytes((double)plan->total_bytes, bytes);
     format_bytes((double)plan->free_bytes, free_bytes);

@@ -49,8 +49,12 @@ static status list_presets(const struct invocation *invocation)
         cJSON_AddItemToArray(rows, row);
         if (invocation->json) continue;
         const char *error = text_of(row, "error");
-        printf("%s\t%s\t%s%s\n", list.entries[i].name, text_of(row, "model"), *error ? "cannot be used: " : "",
-               *error ? error : text_of(row, "notes"));
+        print_cell(list.entries[i].name);
+        putchar('\t');
+        print_cell(text_of(row, "model"));
+        printf("\t%s", *error ? "cannot be used: " : "");
+        print_cell(*error ? error : text_of(row, "notes"));
+        putchar('\n');
     }
     if (invocation->json) print_json(rows);
     cJSON_Delete(rows);
@@ -115,9 +119,9 @@ static status check_preset(const struct invocation *invocation, const char *name
     struct work work = {0};
     status result = work_load_preset(invocation, name, NULL, 0, &work);
     if (result.code == STATUS_OK && !invocation->json) {
-        printf("%s: good; %d training and %d held-out prompts, %d reward%s\n", work.preset.name,
-               work.preset.train.count, work.preset.evaluation.count, work.preset.reward_count,
-               work.preset.reward_count == 1 ? "" : "s");
+        print_line("%s: good; %d training and %d held-out prompts, %d reward%s", work.preset.name,
+                   work.preset.train.count, work.preset.evaluation.count, work.preset.reward_count,
+                   work.preset.reward_count == 1 ? "" : "s");
     }
     if (invocation->json) {
         cJSON *object = cJSON_CreateObject();
@@ -134,7 +138,7 @@ static status print_folder(void)
 {
     char path[PATH_SIZE];
     TRY(preset_folder_own(path));
-    puts(path);
+    print_line("%s", path);
     return status_ok();
 }
 

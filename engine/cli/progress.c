@@ -1,6 +1,7 @@
 #include "engine/cli/progress.h"
 
 #include "engine/base/json.h"
+#include "engine/cli/output.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -45,13 +46,24 @@ void progress_begin(struct progress *progress, bool quiet, bool json)
     progress->terminal = isatty(STDERR_FILENO);
 }
 
+/* Past the stream, which would write out the carriage return: no other control character is a command's own. A line of
+ * progress that is lost is no failure. */
+static void write_to_terminal(const char *text)
+{
+    fflush(stderr);
+    ssize_t written = write(STDERR_FILENO, text, strlen(text));
+    (void)written;
+}
+
 /* Replaces the line on a terminal. */
 static void show_line(struct progress *progress, const char *line)
 {
+    char whole[600];
     int length = (int)strlen(line);
-    fprintf(stderr, "\r%s%*s", line, progress->shown_length > length ? progress->shown_length - length : 0, "");
+    snprintf(whole, sizeof whole, "\r%s%*s", line,
+             progress->shown_length > length ? progress->shown_length - length : 0, "");
     progress->shown_length = length;
-    fflush(stderr);
+    write_to_terminal(whole);
 }
 
 static void format_step(const struct progress *progress, char line[200])
@@ -80,7 +92,7 @@ static void show_step(struct progress *progress)
         show_line(progress, line);
     } else if (state->step == progress->measured_step && state->step != progress->shown_step) {
         progress->shown_step = state->step;
-        fprintf(stderr, "%s\n", line);
+        tell("%s", line);
     }
 }
 
@@ -128,8 +140,11 @@ static void on_log(void *context, const char *words)
 {
     struct progress *progress = context;
     if (progress->quiet) return;
-    if (progress->terminal) show_line(progress, "");
-    fprintf(stderr, "%s%s\n", progress->terminal ? "\r" : "", words);
+    if (progress->terminal) {
+        show_line(progress, "");
+        write_to_terminal("\r");
+    }
+    tell("%s", words);
     snprintf(progress->said, sizeof progress->said, "%s", words);
 }
 

@@ -31,11 +31,16 @@ static void print_rows(const struct invocation *invocation, const cJSON *rows)
     const cJSON *row;
     cJSON_ArrayForEach(row, rows)
     {
-        printf("%s\t%s", text_of(row, "name"), text_of(row, "state"));
+        print_cell(text_of(row, "name"));
+        printf("\t%s", text_of(row, "state"));
         print_number(row, "step");
         print_number(row, "steps");
         print_number(row, "eval_best");
-        printf("\t%s\t%s\n", text_of(row, "preset"), text_of(row, "path"));
+        putchar('\t');
+        print_cell(text_of(row, "preset"));
+        putchar('\t');
+        print_cell(text_of(row, "path"));
+        putchar('\n');
     }
 }
 

@@ -278,7 +278,7 @@ static status report(const struct sample_job *job)
     }
     for (int i = 0; i < job->written_count; i++) {
         if (isatty(STDOUT_FILENO)) TRY(studio_hook_show(NULL, 0, 1, (const char *const[]){job->written[i]}));
-        puts(job->written[i]);
+        print_line("%s", job->written[i]);
     }
     return status_ok();
 }

@@ -6,6 +6,7 @@
 #include "engine/reward/reward.h"
 #include "engine/reward/reward_models.h"
 #include "engine/run/picture_file.h"
+#include "kernels/host_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,38 +123,77 @@ static void print_scores(const struct score_job *job, const char *path, const do
         cJSON_Delete(row);
         return;
     }
-    printf("%s", path);
-    for (int i = 0; i < job->reward_count; i++) printf("\t%s %.6g", label_of(job, i), scores[i]);
+    print_cell(path);
+    for (int i = 0; i < job->reward_count; i++) {
+        putchar('\t');
+        print_cell(label_of(job, i));
+        printf(" %.6g", scores[i]);
+    }
     const cJSON *member;
     cJSON_ArrayForEach(member, extra) printf("\t%s %.6g", member->string, member->valuedouble);
     putchar('\n');
 }
 
+/* The picture's samples from 0 to 1, in place of its bytes. The caller frees them. */
+static status take_samples(const char *path, struct picture *picture, float **samples)
+{
+    size_t count = (size_t)picture->width * (size_t)picture->height * 3, available;
+    TRY(host_memory_free(&available, NULL));
+    if (count * sizeof **samples > available)
+        return status_error(STATUS_NO_MEMORY, "%s: its samples need %.1f MB of memory, %.1f MB are free", path,
+                            (double)(count * sizeof **samples) / 1e6, (double)available / 1e6);
+    *samples = malloc(count * sizeof **samples);
+    if (!*samples) return status_error(STATUS_NO_MEMORY, "%s: no memory for its samples", path);
+    for (size_t i = 0; i < count; i++) (*samples)[i] = (float)picture->pixels[i] / 255.0f;
+    free(picture->pixels);
+    picture->pixels = NULL;
+    return status_ok();
+}
+
+static status score_samples(struct score_job *job, const char *path, const struct picture_batch *batch)
+{
+    double scores[REWARD_LIMIT];
+    cJSON *extra = cJSON_CreateObject();
+    if (!extra) return status_error(STATUS_NO_MEMORY, "%s: no memory for its scores", path);
+    status result = status_context(score_values(job, batch, scores, extra), "%s", path);
+    if (result.code == STATUS_OK) print_scores(job, path, scores, extra);
+    cJSON_Delete(extra);
+    return result;
+}
+
 static status score_picture(struct score_job *job, const char *path)
 {
     struct picture picture;
+    float *samples = NULL;
     TRY(picture_read(path, &picture));
-    size_t count = (size_t)picture.width * (size_t)picture.height * 3;
-    float *pixels = malloc(count * sizeof *pixels);
-    cJSON *extra = cJSON_CreateObject();
-    double scores[REWARD_LIMIT];
-    status result = status_error(STATUS_NO_MEMORY, "%s: no memory for its pixels", path);
-    if (pixels && extra) {
-        for (size_t i = 0; i < count; i++) pixels[i] = (float)picture.pixels[i] / 255.0f;
-        const char *prompt = option_value(job->invocation, "prompt");
-        struct picture_batch batch = {.pixels = pixels,
-                                      .layout = PICTURES_NHWC,
-                                      .count = 1,
-                                      .height = picture.height,
-                                      .width = picture.width,
-                                      .prompts = prompt ? &prompt : NULL};
-        result = status_context(score_values(job, &batch, scores, extra), "%s", path);
-        if (result.code == STATUS_OK) print_scores(job, path, scores, extra);
-    }
-    cJSON_Delete(extra);
-    free(pixels);
+    status result = take_samples(path, &picture, &samples);
+    const char *prompt = option_value(job->invocation, "prompt");
+    struct picture_batch batch = {.pixels = samples,
+                                  .layout = PICTURES_NHWC,
+                                  .count = 1,
+                                  .height = picture.height,
+                                  .width = picture.width,
+                                  .prompts = prompt ? &prompt : NULL};
+    if (result.code == STATUS_OK) result = score_samples(job, path, &batch);
+    free(samples);
     picture_clear(&picture);
     return result;
+}
+
+/* One bad picture of a thousand is told of and does not keep the others from their scores. The first failure's kind is
+ * the command's. */
+static status score_all(struct score_job *job)
+{
+    int count = job->invocation->argument_count, failures = 0;
+    status first = status_ok();
+    for (int i = 0; i < count; i++) {
+        status result = score_picture(job, job->invocation->arguments[i]);
+        if (result.code == STATUS_OK) continue;
+        if (failures++ == 0) first = result;
+        if (count > 1) tell("alignprop: %s", result.message);
+    }
+    if (failures == 0 || count == 1) return first;
+    return status_error(first.code, "%d of %d pictures have no score", failures, count);
 }
 
 static status score(struct score_job *job)
@@ -168,8 +208,7 @@ static status score(struct score_job *job)
                              (const char *const *)job->work.library.folders, &job->models));
     TRY(add_rewards(job));
     TRY(work_open_device(job->invocation, "auto", 0, &job->work));
-    for (int i = 0; i < job->invocation->argument_count; i++) TRY(score_picture(job, job->invocation->arguments[i]));
-    return status_ok();
+    return score_all(job);
 }
 
 status command_score(const struct invocation *invocation)

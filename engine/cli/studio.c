@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #ifdef ALIGNPROP_STUDIO
+#include "engine/run/picture_file.h"
 #include "tui/studio.h"
 
 bool studio_hook_is_built(void)
@@ -15,9 +16,19 @@ bool studio_hook_is_built(void)
     return true;
 }
 
+static status read_picture(const char *path, unsigned char **pixels, int *width, int *height)
+{
+    struct picture picture;
+    TRY(picture_read(path, &picture));
+    *pixels = picture.pixels;
+    *width = picture.width;
+    *height = picture.height;
+    return status_ok();
+}
+
 status studio_hook_show(const char *format, int width, int count, const char *const *paths)
 {
-    struct show_options options = {.format = format, .width = width};
+    struct show_options options = {.format = format, .width = width, .read = read_picture};
     return studio_show(&options, count, paths);
 }
 

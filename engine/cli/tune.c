@@ -159,7 +159,7 @@ static void close_job(struct run_job *job)
 
 static status report_launch(const struct invocation *invocation, const struct run_folder *folder)
 {
-    printf("%s\n", folder->path);
+    print_line("%s", folder->path);
     say(invocation, "watch it with: alignprop attach %s", folder->id);
     return status_ok();
 }

@@ -50,6 +50,20 @@ static status no_weights(void *context, const char *name, const struct shape *sh
     return status_error(STATUS_FAILED, "there is no weight %s", name);
 }
 
+/* Before anything is taken, so that what does not fit says so instead of being killed half way. */
+static status check_memory(const struct host_program *run, const struct program_sizes *sizes)
+{
+    size_t needed = sizes->saved_bytes + sizes->work_bytes + sizes->scratch_bytes + sizes->packed_bytes, available;
+    for (tensor_id id = 0; id < run->tensor_count; id++) {
+        const struct tensor *tensor = graph_tensor(run->graph, id);
+        if (is_bound(tensor) && tensor->storage == id) needed += tensor_bytes(tensor);
+    }
+    TRY(run->backend->interface->memory_free(run->backend, &available, NULL));
+    if (needed <= available) return status_ok();
+    return status_error(STATUS_NO_MEMORY, "needs %.1f MB of memory, %.1f MB are free", (double)needed / 1e6,
+                        (double)available / 1e6);
+}
+
 static status set_up(struct host_program *run, struct weight_source weights)
 {
     if (weights.read == NULL) weights.read = no_weights;
@@ -57,6 +71,7 @@ static status set_up(struct host_program *run, struct weight_source weights)
     TRY(weight_set_create(run->backend, weights, &run->weights));
     TRY(program_bind_weights(run->program, run->weights));
     struct program_sizes sizes = program_sizes(run->program);
+    TRY(check_memory(run, &sizes));
     TRY(allocate_region(run->backend, sizes.saved_bytes, &run->saved));
     TRY(allocate_region(run->backend, sizes.work_bytes, &run->work));
     TRY(allocate_region(run->backend, sizes.scratch_bytes, &run->scratch));
@@ -139,6 +154,23 @@ status host_program_write(struct host_program *run, tensor_id input, const doubl
     if (result.code == STATUS_OK)
         result = run->backend->interface->upload(run->backend, run->memory[input], elements, tensor_bytes(tensor));
     free(elements);
+    return result;
+}
+
+status host_program_write_floats(struct host_program *run, tensor_id input, const float *values)
+{
+    const struct tensor *tensor;
+    TRY(bound_tensor(run, input, &tensor));
+    if (tensor->type == ELEMENT_F32)
+        return run->backend->interface->upload(run->backend, run->memory[input], values, tensor_bytes(tensor));
+    if (tensor->type != ELEMENT_F64)
+        return status_error(STATUS_FAILED, "%s takes neither fp32 nor fp64 from the host", tensor->name);
+    int64_t count = shape_elements(&tensor->shape);
+    double *exact = malloc((size_t)count * sizeof *exact);
+    if (exact == NULL) return status_error(STATUS_NO_MEMORY, "no memory to write %s", tensor->name);
+    for (int64_t i = 0; i < count; i++) exact[i] = values[i];
+    status result = run->backend->interface->upload(run->backend, run->memory[input], exact, tensor_bytes(tensor));
+    free(exact);
     return result;
 }
 

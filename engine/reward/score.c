@@ -75,24 +75,49 @@ static status backward(struct scorer *scorer, int count, double *gradients)
     return host_program_read(scorer->program, scorer->gradient, gradients);
 }
 
-static status run(struct scorer *scorer, struct reward *reward, struct backend *backend, const double *pixels,
+/* Pixels [count, height, width, 3] in one of two types. */
+struct samples {
+    const double *exact;
+    const float *floats;
+};
+
+/* A model with a weight that is no number, or pictures beyond its range, must not give an answer. */
+static status check_scores(const struct reward *reward, const double *scores, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(scores[i]))
+            return status_error(STATUS_BAD_INPUT, "reward %s: picture %lld gives a score that is no number (%g)",
+                                reward_kind_of(reward)->name, (long long)i, scores[i]);
+    return status_ok();
+}
+
+static status run(struct scorer *scorer, struct reward *reward, struct backend *backend, struct samples pixels,
                   struct shape shape, const char *const *prompts, double *scores, double *gradients)
 {
     TRY(scorer_build(scorer, reward, backend, shape, gradients != NULL));
     TRY(fill_inputs(scorer, reward, backend, prompts));
-    TRY(host_program_write(scorer->program, scorer->pictures, pixels));
+    TRY(pixels.exact ? host_program_write(scorer->program, scorer->pictures, pixels.exact)
+                     : host_program_write_floats(scorer->program, scorer->pictures, pixels.floats));
     TRY(host_program_forward(scorer->program));
     TRY(host_program_read(scorer->program, scorer->scores, scores));
+    TRY(check_scores(reward, scores, shape.dimension[0]));
     return gradients == NULL ? status_ok() : backward(scorer, (int)shape.dimension[0], gradients);
+}
+
+static status score(struct reward *reward, struct backend *backend, struct samples pixels, struct shape shape,
+                    const char *const *prompts, double *scores, double *gradients)
+{
+    struct scorer scorer = {0};
+    status result = run(&scorer, reward, backend, pixels, shape, prompts, scores, gradients);
+    scorer_clear(&scorer);
+    return result;
 }
 
 status reward_score_exactly(struct reward *reward, struct backend *backend, const double *pixels, int count, int height,
                             int width, const char *const *prompts, double *scores, double *gradients)
 {
-    struct scorer scorer = {0};
-    status result = run(&scorer, reward, backend, pixels, SHAPE4(count, height, width, 3), prompts, scores, gradients);
-    scorer_clear(&scorer);
-    return result;
+    return score(reward, backend, (struct samples){.exact = pixels}, SHAPE4(count, height, width, 3), prompts, scores,
+                 gradients);
 }
 
 /* ---- layouts ---- */
@@ -106,13 +131,18 @@ static size_t place(const struct picture_batch *pictures, size_t index)
     return (pixel / area * 3 + channel) * area + pixel % area;
 }
 
+static status check_samples(const struct picture_batch *pictures, size_t samples)
+{
+    for (size_t i = 0; i < samples; i++)
+        if (!isfinite(pictures->pixels[i]))
+            return status_error(STATUS_BAD_INPUT, "sample %zu of the pictures is not finite", i);
+    return status_ok();
+}
+
 static status score_samples(struct reward *reward, struct backend *backend, const struct picture_batch *pictures,
                             size_t samples, double *pixels, double *exact, double *scores, float *gradients)
 {
-    for (size_t i = 0; i < samples; i++) {
-        pixels[i] = pictures->pixels[place(pictures, i)];
-        if (!isfinite(pixels[i])) return status_error(STATUS_BAD_INPUT, "sample %zu of the pictures is not finite", i);
-    }
+    for (size_t i = 0; i < samples; i++) pixels[i] = pictures->pixels[place(pictures, i)];
     TRY(reward_score_exactly(reward, backend, pixels, pictures->count, pictures->height, pictures->width,
                              pictures->prompts, scores, exact));
     for (size_t i = 0; exact != NULL && i < samples; i++) gradients[place(pictures, i)] = (float)exact[i];
@@ -126,6 +156,10 @@ status reward_score_pictures(struct reward *reward, struct backend *backend, con
         return status_error(STATUS_BAD_INPUT, "pictures must be at least one of 1x1, not %d of %dx%d", pictures->count,
                             pictures->width, pictures->height);
     size_t samples = (size_t)pictures->count * (size_t)pictures->height * (size_t)pictures->width * 3;
+    TRY(check_samples(pictures, samples));
+    if (pictures->layout == PICTURES_NHWC && gradients == NULL) /* of large pictures copies would be gigabytes */
+        return score(reward, backend, (struct samples){.floats = pictures->pixels},
+                     SHAPE4(pictures->count, pictures->height, pictures->width, 3), pictures->prompts, scores, NULL);
     double *pixels = calloc(samples, sizeof *pixels);
     double *exact = gradients != NULL ? calloc(samples, sizeof *exact) : NULL;
     bool allocated = pixels != NULL && (gradients == NULL || exact != NULL);

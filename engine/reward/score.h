@@ -17,7 +17,7 @@ struct picture_batch {
 };
 
 /* scores[count]: the reward of every picture; gradients (may be NULL): the gradient of the scores' sum by the pixels,
- * in the pictures' layout and number. Pixels that are not finite are STATUS_BAD_INPUT. */
+ * in the pictures' layout and number. Pixels or scores that are not finite are STATUS_BAD_INPUT. */
 status reward_score_pictures(struct reward *reward, struct backend *backend, const struct picture_batch *pictures,
                              double *scores, float *gradients);
 

@@ -1,6 +1,7 @@
 #include "engine/run/export.h"
 
 #include "engine/run/checkpoint.h"
+#include "engine/run/run_output.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -36,6 +37,8 @@ static status export_with_preset(const struct export_order *order, const struct 
     } else {
         TRY(path_format(report->path, "%s%s.safetensors", preset->name, ending));
     }
+    TRY(run_output_check(report->path));
+    TRY(directory_make_for(report->path));
     struct adapter_set set;
     TRY(adapter_file_read(source, &set));
     status result = order->format == ADAPTER_PEFT ? check_names(&set, source) : status_ok();

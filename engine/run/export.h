@@ -18,7 +18,8 @@ struct export_report {
     int matching, total; /* tensors that read back as they were, of how many */
 };
 
-/* Writes the file, reads it back and compares. Fails where a tensor differs; the report is filled in then too. */
+/* Writes the file (and the folder that it is to lie in), reads it back and compares. A target that is neither new nor a
+ * regular file, or a run's own, is STATUS_BAD_INPUT. Fails where a tensor differs; the report is filled in then too. */
 status export_adapter(const struct export_order *order, struct export_report *report);
 
 #endif

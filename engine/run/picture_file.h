@@ -15,8 +15,12 @@ struct picture {
     unsigned char *pixels; /* [height, width, 3], owned */
     int width, height;
 };
-enum { PICTURE_SIDE_LIMIT = 16384 };
-/* Reads a PNG or JPEG file as RGB; transparency is put on white. STATUS_BAD_INPUT names file and what is wrong. */
+/* The second is where Pillow begins to take a picture for an attack. */
+enum { PICTURE_SIDE_LIMIT = 16384, PICTURE_PIXEL_LIMIT = 89478485 };
+/* Reads a PNG or JPEG file as RGB of 8 bits, upright as its EXIF data says. Sample values are taken as sRGB, whatever
+ * gamma or profile the file names; 16 bits keep their upper byte; transparency is put on white by those values, and
+ * inks (CMYK, YCCK) become light without a profile: all as Pillow does. STATUS_BAD_INPUT names file and what is wrong:
+ * damage, an early end, or more pixels than allowed; STATUS_NO_MEMORY what is needed and free. */
 status picture_read(const char *path, struct picture *picture);
 void picture_clear(struct picture *picture);
 

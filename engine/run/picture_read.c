@@ -1,11 +1,7 @@
 #include "engine/base/files.h"
-#include "engine/run/picture_file.h"
+#include "engine/run/picture_formats.h"
+#include "kernels/host_memory.h"
 
-#include <stdio.h>
-
-#include <jpeglib.h>
-#include <png.h>
-#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +13,28 @@ void picture_clear(struct picture *picture)
     *picture = (struct picture){0};
 }
 
-static status allocate(struct picture *picture, const char *path, unsigned long width, unsigned long height)
+/* Before anything is taken: a page of a file may stand for gigabytes. */
+static status check_size(const char *path, size_t width, size_t height, size_t needed)
 {
-    if (width == 0 || height == 0 || width > PICTURE_SIDE_LIMIT || height > PICTURE_SIDE_LIMIT) {
-        return status_error(STATUS_BAD_INPUT, "%s: is %lu x %lu pixels; from 1 to %d on a side are allowed", path,
+    bool sides = width >= 1 && height >= 1 && width <= PICTURE_SIDE_LIMIT && height <= PICTURE_SIDE_LIMIT;
+    if (!sides) {
+        return status_error(STATUS_BAD_INPUT, "%s: is %zu x %zu pixels; from 1 to %d on a side are allowed", path,
                             width, height, PICTURE_SIDE_LIMIT);
     }
+    if (width * height > PICTURE_PIXEL_LIMIT) {
+        return status_error(STATUS_BAD_INPUT, "%s: is %zu x %zu pixels, %zu in all; at most %d are allowed", path,
+                            width, height, width * height, PICTURE_PIXEL_LIMIT);
+    }
+    size_t available;
+    TRY(host_memory_free(&available, NULL));
+    if (needed <= available) return status_ok();
+    return status_error(STATUS_NO_MEMORY, "%s: its %zu x %zu pixels need %.1f MB of memory, %.1f MB are free", path,
+                        width, height, (double)needed / 1e6, (double)available / 1e6);
+}
+
+status picture_allocate(struct picture *picture, const char *path, size_t width, size_t height, size_t more)
+{
+    TRY(check_size(path, width, height, width * height * 3 + more));
     picture->pixels = malloc(width * height * 3);
     if (!picture->pixels) return status_error(STATUS_NO_MEMORY, "%s: no memory for its pixels", path);
     picture->width = (int)width;
@@ -30,65 +42,50 @@ static status allocate(struct picture *picture, const char *path, unsigned long 
     return status_ok();
 }
 
-/* libpng's simplified reader takes care of every colour type, gamma and interlace. */
-static status read_png(const char *path, const char *data, size_t length, struct picture *picture)
+/* ---- orientation ---- */
+
+/* Which stored pixel stands at (x, y) once the picture is upright. */
+static size_t stored_place(const struct picture *stored, int orientation, int x, int y)
 {
-    png_image image = {.version = PNG_IMAGE_VERSION};
-    if (!png_image_begin_read_from_memory(&image, data, length)) {
-        return status_error(STATUS_BAD_INPUT, "%s: damaged PNG file: %s", path, image.message);
+    int right = stored->width - 1, bottom = stored->height - 1, column = x, row = y;
+    switch (orientation) {
+    case 2: column = right - x; break;
+    case 3: column = right - x, row = bottom - y; break;
+    case 4: row = bottom - y; break;
+    case 5: column = y, row = x; break;
+    case 6: column = y, row = bottom - x; break;
+    case 7: column = right - y, row = bottom - x; break;
+    case 8: column = right - y, row = x; break;
+    default: break;
     }
-    image.format = PNG_FORMAT_RGB;
-    status result = allocate(picture, path, image.width, image.height);
-    png_color white = {255, 255, 255};
-    if (result.code == STATUS_OK && !png_image_finish_read(&image, &white, picture->pixels, 0, NULL)) {
-        result = status_error(STATUS_BAD_INPUT, "%s: damaged PNG file: %s", path, image.message);
-    }
-    png_image_free(&image);
-    return result;
+    return (size_t)row * (size_t)stored->width + (size_t)column;
 }
 
-struct jpeg_errors {
-    struct jpeg_error_mgr manager; /* first, so that libjpeg's pointer is ours */
-    jmp_buf back;
-    char words[JMSG_LENGTH_MAX];
-};
-
-static void on_jpeg_error(j_common_ptr reader)
+static status turn_upright(struct picture *picture, const char *path, int orientation)
 {
-    struct jpeg_errors *errors = (struct jpeg_errors *)reader->err;
-    errors->manager.format_message(reader, errors->words);
-    longjmp(errors->back, 1);
+    if (orientation == ORIENTATION_AS_STORED) return status_ok();
+    struct picture upright;
+    bool on_its_side = orientation >= 5;
+    size_t width = (size_t)picture->width, height = (size_t)picture->height;
+    TRY(picture_allocate(&upright, path, on_its_side ? height : width, on_its_side ? width : height, 0));
+    unsigned char *target = upright.pixels;
+    for (int y = 0; y < upright.height; y++)
+        for (int x = 0; x < upright.width; x++, target += 3)
+            memcpy(target, picture->pixels + 3 * stored_place(picture, orientation, x, y), 3);
+    picture_clear(picture);
+    *picture = upright;
+    return status_ok();
 }
 
-static void on_jpeg_message(j_common_ptr reader, int level)
-{
-    (void)reader;
-    (void)level;
-}
+/* ---- files ---- */
 
-static status read_jpeg(const char *path, const char *data, size_t length, struct picture *picture)
+static status decode(const char *path, const char *data, size_t length, struct picture *picture, int *orientation)
 {
-    struct jpeg_decompress_struct reader;
-    struct jpeg_errors errors;
-    reader.err = jpeg_std_error(&errors.manager);
-    errors.manager.error_exit = on_jpeg_error;
-    errors.manager.emit_message = on_jpeg_message;
-    jpeg_create_decompress(&reader);
-    if (setjmp(errors.back)) {
-        jpeg_destroy_decompress(&reader);
-        return status_error(STATUS_BAD_INPUT, "%s: damaged JPEG file: %s", path, errors.words);
-    }
-    jpeg_mem_src(&reader, (const unsigned char *)data, length);
-    jpeg_read_header(&reader, TRUE);
-    reader.out_color_space = JCS_RGB;
-    jpeg_start_decompress(&reader);
-    status result = allocate(picture, path, reader.output_width, reader.output_height);
-    while (result.code == STATUS_OK && reader.output_scanline < reader.output_height) {
-        JSAMPROW row = picture->pixels + (size_t)reader.output_scanline * reader.output_width * 3;
-        jpeg_read_scanlines(&reader, &row, 1);
-    }
-    jpeg_destroy_decompress(&reader);
-    return result;
+    if (length >= 8 && memcmp(data, "\x89PNG\r\n\x1A\n", 8) == 0)
+        return picture_decode_png(path, data, length, picture, orientation);
+    if (length >= 3 && memcmp(data, "\xFF\xD8\xFF", 3) == 0)
+        return picture_decode_jpeg(path, data, length, picture, orientation);
+    return status_error(STATUS_BAD_INPUT, "%s: is neither a PNG nor a JPEG file", path);
 }
 
 status picture_read(const char *path, struct picture *picture)
@@ -96,16 +93,11 @@ status picture_read(const char *path, struct picture *picture)
     *picture = (struct picture){0};
     char *data;
     size_t length;
+    int orientation = ORIENTATION_AS_STORED;
     TRY(file_read(path, PICTURE_FILE_LIMIT, &data, &length));
-    status result;
-    if (length >= 8 && memcmp(data, "\x89PNG\r\n\x1A\n", 8) == 0) {
-        result = read_png(path, data, length, picture);
-    } else if (length >= 3 && memcmp(data, "\xFF\xD8\xFF", 3) == 0) {
-        result = read_jpeg(path, data, length, picture);
-    } else {
-        result = status_error(STATUS_BAD_INPUT, "%s: is neither a PNG nor a JPEG file", path);
-    }
+    status result = decode(path, data, length, picture, &orientation);
     free(data);
+    if (result.code == STATUS_OK) result = turn_upright(picture, path, orientation);
     if (result.code != STATUS_OK) picture_clear(picture);
     return result;
 }

@@ -58,6 +58,19 @@ void bytes_add_base64(struct bytes *bytes, const unsigned char *data, size_t len
     }
 }
 
+void bytes_add_passed_through(struct bytes *bytes, const char *data, size_t length)
+{
+    bytes_add_text(bytes, "\033Ptmux;");
+    size_t from = 0;
+    for (size_t at = 0; at < length; at++) {
+        if (data[at] != 27) continue;
+        bytes_add(bytes, data + from, at + 1 - from);
+        from = at;
+    }
+    bytes_add(bytes, data + from, length - from);
+    bytes_add_text(bytes, "\033\\");
+}
+
 void bytes_clear(struct bytes *bytes)
 {
     bytes->length = 0;

@@ -322,25 +322,11 @@ void pictures_cover(struct pictures *pictures, struct area rectangle)
     }
 }
 
-/* tmux hands on what is wrapped, with every escape in it doubled. */
-static void add_passed_through(struct bytes *bytes, const char *data, size_t length)
-{
-    bytes_add_text(bytes, "\033Ptmux;");
-    size_t from = 0;
-    for (size_t at = 0; at < length; at++) {
-        if (data[at] != 27) continue;
-        bytes_add(bytes, data + from, at + 1 - from);
-        from = at;
-    }
-    bytes_add(bytes, data + from, length - from);
-    bytes_add_text(bytes, "\033\\");
-}
-
 static void add_control(const struct pictures *pictures, struct bytes *bytes, const char *data, size_t length)
 {
     if (length == 0) return;
     if (pictures->settings.passthrough)
-        add_passed_through(bytes, data, length);
+        bytes_add_passed_through(bytes, data, length);
     else
         bytes_add(bytes, data, length);
 }

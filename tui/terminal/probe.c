@@ -27,6 +27,12 @@ static bool environment_is(const char *name, const char *value)
     return found != NULL && strcmp(found, value) == 0;
 }
 
+bool terminal_type_is_dumb(void)
+{
+    const char *type = getenv("TERM");
+    return type == NULL || type[0] == 0 || strcmp(type, "dumb") == 0;
+}
+
 void capabilities_init(struct capabilities *capabilities)
 {
     memset(capabilities, 0, sizeof *capabilities);

@@ -30,6 +30,8 @@ const char *picture_protocol_name(enum picture_protocol protocol);
 /* False when there is no protocol of that name; "auto" is no protocol. */
 bool picture_protocol_parse(const char *name, enum picture_protocol *protocol);
 
+/* TERM names a terminal that takes text and nothing else ("dumb"), or nothing at all. */
+bool terminal_type_is_dumb(void);
 /* What the environment alone says. */
 void capabilities_init(struct capabilities *capabilities);
 /* The questions, to be written in one piece; the device attributes come last as the end marker. Inside tmux and screen,

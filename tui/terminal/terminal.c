@@ -131,6 +131,13 @@ static status open_descriptors(struct terminal *terminal)
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
         return status_error(STATUS_FAILED, "the studio needs a terminal on its input and output; "
                                            "`alignprop tune` works without one");
+    if (terminal_type_is_dumb()) {
+        const char *type = getenv("TERM");
+        return status_error(STATUS_FAILED,
+                            "this terminal (TERM=%s) takes text only, and the studio needs one that draws; "
+                            "`alignprop tune` and the other commands work here",
+                            type != NULL ? type : "");
+    }
     terminal->input = STDIN_FILENO;
     /* Opened anew so that O_NONBLOCK does not leak to the shell, which shares the old description. */
     terminal->output = open("/dev/tty", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);

@@ -114,13 +114,73 @@ static void folders_are_made_and_removed(void **state)
     assert_int_equal(directory_make(inside("kept/below")).code, STATUS_FAILED);
 }
 
+static mode_t mode_of(const char *path)
+{
+    struct stat facts;
+    assert_int_equal(lstat(path, &facts), 0);
+    return facts.st_mode;
+}
+
+static void output_goes_onto_nothing_but_files(void **state)
+{
+    (void)state;
+    assert_int_equal(mkfifo(inside("fifo"), 0600), 0);
+    assert_int_equal(mkdir(inside("folder"), 0700), 0);
+    assert_int_equal(symlink("/dev/null", inside("to-device")), 0);
+    assert_int_equal(symlink("nowhere", inside("to-nothing")), 0);
+    int before = entries();
+    static const struct {
+        const char *name, *words;
+    } refused[] = {{"fifo", "a pipe"}, {"folder", "a folder"}, {"to-device", "a device"}, {"to-nothing", "a link"}};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        mode_t mode = mode_of(inside(refused[i].name));
+        status result = file_write_atomic(inside(refused[i].name), "x", 1);
+        assert_int_equal(result.code, STATUS_BAD_INPUT);
+        assert_non_null(strstr(result.message, refused[i].words));
+        assert_int_equal(mode_of(inside(refused[i].name)), mode);
+    }
+    assert_int_equal(file_write_atomic("/dev/null", "x", 1).code, STATUS_BAD_INPUT);
+    assert_int_equal(entries(), before);
+}
+
+static void a_link_stays_and_its_file_is_written(void **state)
+{
+    (void)state;
+    char target[PATH_SIZE];
+    snprintf(target, sizeof target, "%s/folder-of-target", folder);
+    assert_int_equal(directory_make(target).code, STATUS_OK);
+    assert_int_equal(file_write_atomic(inside("folder-of-target/t"), "old", 3).code, STATUS_OK);
+    assert_int_equal(chmod(inside("folder-of-target/t"), 0640), 0);
+    assert_int_equal(symlink("folder-of-target/t", inside("to-file")), 0);
+    assert_int_equal(file_write_atomic(inside("to-file"), "newer", 5).code, STATUS_OK);
+    assert_true(S_ISLNK(mode_of(inside("to-file"))));
+    assert_int_equal(mode_of(inside("folder-of-target/t")) & 0777, 0640);
+    char *data;
+    size_t length;
+    assert_int_equal(file_read(inside("folder-of-target/t"), 100, &data, &length).code, STATUS_OK);
+    assert_string_equal(data, "newer");
+    free(data);
+}
+
+static void temporary_names_are_not_guessed(void **state)
+{
+    (void)state;
+    struct file_writer writers[2];
+    char longest[256];
+    memset(longest, 'n', 255);
+    longest[255] = '\0';
+    for (int i = 0; i < 2; i++) assert_int_equal(file_writer_open(&writers[i], inside(longest)).code, STATUS_OK);
+    assert_string_not_equal(writers[0].temporary, writers[1].temporary);
+    for (int i = 0; i < 2; i++) assert_int_equal(file_writer_commit(&writers[i]).code, STATUS_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writing_replaces_the_whole_file),
-        cmocka_unit_test(a_file_over_the_limit_is_refused),
-        cmocka_unit_test(a_full_disk_leaves_the_old_file),
-        cmocka_unit_test(folders_are_made_and_removed),
+        cmocka_unit_test(writing_replaces_the_whole_file),    cmocka_unit_test(a_file_over_the_limit_is_refused),
+        cmocka_unit_test(a_full_disk_leaves_the_old_file),    cmocka_unit_test(folders_are_made_and_removed),
+        cmocka_unit_test(output_goes_onto_nothing_but_files), cmocka_unit_test(a_link_stays_and_its_file_is_written),
+        cmocka_unit_test(temporary_names_are_not_guessed),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

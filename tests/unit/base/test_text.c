@@ -1,3 +1,4 @@
+#include "engine/base/readable.h"
 #include "engine/base/sha256.h"
 #include "engine/base/text.h"
 
@@ -35,6 +36,53 @@ static void strings_are_escaped(void **state)
     text_append_json_string(&text, "a\"b\\c\n\x01ü");
     assert_string_equal(text.data, "\"a\\\"b\\\\c\\n\\u0001ü\"");
     text_clear(&text);
+    /* DEL, CSI of C1, RIGHT-TO-LEFT OVERRIDE, LINE SEPARATOR, and a byte that is no UTF-8. */
+    text_append_json_string(&text, "\x7F\xC2\x9B\xE2\x80\xAE\xE2\x80\xA8\xE9😀");
+    assert_string_equal(text.data, "\"\\u007f\\u009b\\u202e\\u2028\xEF\xBF\xBD😀\"");
+    text_clear(&text);
+}
+
+static void what_people_read_holds_no_controls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *given, *shown;
+    } cases[] = {
+        {"plain ü € 😀", "plain ü € 😀"},
+        {"\x1B[31mred\a\r\x7F", "\\x1b[31mred\\x07\\r\\x7f"},
+        {"a\tb\nc", "a\tb\nc"},
+        {"\xC2\x85\xC2\x9B", "\\u0085\\u009b"},
+        {"\xC2\xA0", "\xC2\xA0"},
+        {"\xD8\x9C\xE2\x80\x8E\xE2\x80\x8F", "\\u061c\\u200e\\u200f"},
+        {"\xE2\x80\xA9\xE2\x80\xAA\xE2\x80\xAE\xE2\x81\xA6\xE2\x81\xA9", "\\u2029\\u202a\\u202e\\u2066\\u2069"},
+        {"caf\xE9 \x9B", "caf\\xe9 \\x9b"},
+        {"half \xE2\x82", "half \\xe2\\x82"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct text text = {0};
+        readable_append(&text, cases[i].given, strlen(cases[i].given), "\n\t");
+        assert_string_equal(text.data, cases[i].shown);
+        text_clear(&text);
+    }
+    char small[8];
+    readable_copy(small, sizeof small, "ab\x1B\n€");
+    assert_string_equal(small, "ab\\x1b"); /* the new line's escape no longer fits */
+}
+
+static void messages_hold_no_controls(void **state)
+{
+    (void)state;
+    status result = status_error(STATUS_BAD_INPUT, "%s: key \"%s\"", "a\x1B]0;b\a.json", "x\xC2\x9By\n");
+    assert_string_equal(result.message, "a\\x1b]0;b\\x07.json: key \"x\\u009by\\n\"");
+    result = status_context(result, "\xE2\x80\xAE%s", "c");
+    assert_string_equal(result.message, "\\u202ec: a\\x1b]0;b\\x07.json: key \"x\\u009by\\n\"");
+    char many[400];
+    memset(many, '\a', sizeof many);
+    many[sizeof many - 1] = '\0';
+    result = status_error(STATUS_FAILED, "%s", many);
+    assert_true(strlen(result.message) < sizeof result.message);
+    assert_null(strchr(result.message, '\a'));
+    assert_string_equal(result.message + strlen(result.message) - 4, "\\x07");
 }
 
 static void utf8_is_checked(void **state)
@@ -116,9 +164,14 @@ static void sha256_gives_the_published_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_read_back_exactly), cmocka_unit_test(strings_are_escaped),
-        cmocka_unit_test(utf8_is_checked),           cmocka_unit_test(readings_are_strict),
-        cmocka_unit_test(nearest_name_is_found),     cmocka_unit_test(sha256_gives_the_published_values),
+        cmocka_unit_test(numbers_read_back_exactly),
+        cmocka_unit_test(strings_are_escaped),
+        cmocka_unit_test(utf8_is_checked),
+        cmocka_unit_test(readings_are_strict),
+        cmocka_unit_test(nearest_name_is_found),
+        cmocka_unit_test(sha256_gives_the_published_values),
+        cmocka_unit_test(what_people_read_holds_no_controls),
+        cmocka_unit_test(messages_hold_no_controls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
