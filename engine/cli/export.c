@@ -34,14 +34,12 @@ static void print_report(const struct invocation *invocation, const struct expor
 
 status command_export(const struct invocation *invocation)
 {
-    char run[PATH_SIZE];
     struct run_folder folder;
     struct export_order order = {.folder = &folder, .target = option_value(invocation, "output")};
     struct export_report report;
     TRY(parse_format(invocation, &order.format));
     TRY(option_number(invocation, "scale", -100, 100, 1, &order.scale));
-    TRY(split_run_step(invocation->arguments[0], run, &order.step));
-    TRY(run_folder_open(run, &folder));
+    TRY(open_run_step(invocation->arguments[0], &folder, &order.step));
     status exported = export_adapter(&order, &report);
     if (report.total > 0) print_report(invocation, &order, &report);
     return exported;

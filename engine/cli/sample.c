@@ -4,11 +4,13 @@
 #include "engine/preset/prompts.h"
 #include "engine/run/checkpoint.h"
 #include "engine/run/picture_file.h"
+#include "engine/run/run_output.h"
 #include "engine/server/picture_maker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum { ADAPTER_LIMIT = 16, PICTURE_LIMIT = 1024 };
@@ -30,13 +32,14 @@ struct sample_job {
 
 /* ---- what to sample ---- */
 
-/* "FILE" or "FILE:SCALE". */
+/* "FILE" or "FILE:SCALE". Where a file has the whole text as its name, a colon in it is the name's. */
 static status parse_adapter(const char *text, char path[PATH_SIZE], double *scale)
 {
     *scale = 1;
+    if (path_is_file(text)) return path_format(path, "%s", text);
     const char *colon = strrchr(text, ':');
     bool scaled = colon && text_to_double(colon + 1, scale);
-    if (colon && !scaled && !path_is_file(text)) {
+    if (colon && !scaled) {
         return status_error(STATUS_USAGE, "--lora %.200s: expected FILE or FILE:SCALE with a number", text);
     }
     return path_format(path, "%.*s", scaled ? (int)(colon - text) : (int)strlen(text), text);
@@ -71,11 +74,10 @@ static status add_adapters(struct sample_job *job)
 
 static status load_run(struct sample_job *job, const char *argument)
 {
-    char run[PATH_SIZE], path[PATH_SIZE];
+    char path[PATH_SIZE];
     int step;
     struct run_folder folder;
-    TRY(split_run_step(argument, run, &step));
-    TRY(run_folder_open(run, &folder));
+    TRY(open_run_step(argument, &folder, &step));
     TRY(run_folder_preset(&folder, &job->work.preset));
     job->work.has_preset = true;
     TRY(checkpoint_find_adapter(&folder, step, path));
@@ -192,18 +194,42 @@ static status list_pictures(struct sample_job *job)
     return result;
 }
 
+/* The ending of a file's name, of those that stand for pictures; NULL for other names. */
+static const char *picture_ending(const char *path)
+{
+    static const char *const endings[] = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp",
+                                          ".tif", ".tiff", ".avif", ".jxl", ".ppm"};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    if (!dot || dot == name) return NULL;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (strcasecmp(dot, endings[i]) == 0) return endings[i];
+    return NULL;
+}
+
+static status choose_file(struct sample_job *job, const char *given, const char *ending)
+{
+    if (strcmp(ending, ".png") != 0)
+        return status_error(STATUS_USAGE,
+                            "-o %.200s: pictures are written as PNG, which keeps the recipe and every pixel; expected "
+                            "FILE.png or a folder",
+                            given);
+    if (job->count > 1)
+        return status_error(STATUS_USAGE, "-o %.200s: there are %d pictures; expected a folder", given, job->count);
+    TRY(path_format(job->file, "%s", given));
+    TRY(run_output_check(job->file));
+    return directory_make_for(job->file);
+}
+
 static status choose_output(struct sample_job *job)
 {
     const char *given = option_value(job->invocation, "output");
-    if (!given) return path_format(job->folder, ".");
-    size_t length = strlen(given);
-    bool is_file = length > 4 && strcmp(given + length - 4, ".png") == 0;
-    if (is_file && job->count > 1) {
-        return status_error(STATUS_USAGE, "-o %.200s: there are %d pictures; expected a folder", given, job->count);
-    }
-    if (is_file) return path_format(job->file, "%s", given);
-    TRY(path_format(job->folder, "%s", given));
-    return directory_make(job->folder);
+    const char *ending = given && !path_is_directory(given) ? picture_ending(given) : NULL;
+    if (ending) return choose_file(job, given, ending);
+    char some_picture[PATH_SIZE];
+    TRY(path_format(job->folder, "%s", given ? given : "."));
+    TRY(directory_make(job->folder));
+    TRY(path_format(some_picture, "%s/0.png", job->folder));
+    return run_output_check(some_picture);
 }
 
 /* ---- writing ---- */

@@ -57,6 +57,7 @@ static status create_reward(struct score_job *job, const char *given, const char
 static status add_reward(struct score_job *job, const char *given)
 {
     if (job->reward_count == REWARD_LIMIT) return status_error(STATUS_USAGE, "--reward: at most %d", REWARD_LIMIT);
+    if (!text_is_utf8(given, strlen(given), NULL)) return status_error(STATUS_USAGE, "--reward %s: not UTF-8", given);
     for (int i = 0; i < job->reward_count; i++)
         if (strcmp(job->asked[i], given) == 0)
             return status_error(STATUS_USAGE, "--reward %.200s: is given twice", given);

@@ -254,12 +254,10 @@ static status load_tune(const struct invocation *invocation, struct run_job *job
 static status find_origin(const struct invocation *invocation, struct run_job *job)
 {
     const char *from = option_value(invocation, "from");
-    char name[PATH_SIZE];
     int step;
     struct run_folder other;
     if (!from) return status_ok();
-    TRY(split_run_step(from, name, &step));
-    TRY(run_folder_open(name, &other));
+    TRY(open_run_step(from, &other, &step));
     return checkpoint_find_adapter(&other, step, job->origin);
 }
 

@@ -175,18 +175,19 @@ void work_close(struct work *work)
 
 /* ---- runs ---- */
 
-status split_run_step(const char *argument, char run[4096], int *step)
+status open_run_step(const char *argument, struct run_folder *folder, int *step)
 {
     *step = -1;
+    status whole = run_folder_open(argument, folder);
     const char *at = strrchr(argument, '@');
+    if (whole.code == STATUS_OK || !at) return whole;
     int64_t number;
-    if (at && !text_to_int64(at + 1, &number)) {
+    if (!text_to_int64(at + 1, &number))
         return status_error(STATUS_USAGE, "%.200s: expected RUN or RUN@STEP with a whole number", argument);
-    }
-    if (at && (number < 0 || number > 999999999)) {
+    if (number < 0 || number > 999999999)
         return status_error(STATUS_USAGE, "%.200s: there is no such step", argument);
-    }
-    if (at) *step = (int)number;
-    snprintf(run, 4096, "%.*s", at ? (int)(at - argument) : (int)strlen(argument), argument);
-    return status_ok();
+    char run[PATH_SIZE];
+    TRY(path_format(run, "%.*s", (int)(at - argument), argument));
+    *step = (int)number;
+    return run_folder_open(run, folder);
 }

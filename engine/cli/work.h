@@ -6,6 +6,7 @@
 #include "engine/model/library.h"
 #include "engine/model/model.h"
 #include "engine/preset/preset.h"
+#include "engine/run/run_folder.h"
 #include "kernels/backend.h"
 
 struct work {
@@ -38,7 +39,8 @@ const char *work_default_device(void);
 
 void work_close(struct work *work);
 
-/* "RUN@STEP" into its parts; step -1: not given. STATUS_USAGE for a step that is no number. */
-status split_run_step(const char *argument, char run[4096], int *step);
+/* Opens the run that "RUN" or "RUN@STEP" means; step -1: not given. Where a run has the whole argument as its name, an @
+ * in it is the name's. STATUS_USAGE for a step that is no number. */
+status open_run_step(const char *argument, struct run_folder *folder, int *step);
 
 #endif

@@ -38,6 +38,11 @@ status prompt_check(const char *prompt, size_t length, const char *place)
         return status_error(STATUS_BAD_INPUT, "%s: the prompt has %zu bytes, at most %d are allowed", place, length,
                             PROMPT_LENGTH_LIMIT);
     }
+    size_t bad;
+    if (!text_is_utf8(prompt, length, &bad)) {
+        return status_error(STATUS_BAD_INPUT, "%s: not UTF-8: byte 0x%02x at place %zu of the prompt", place,
+                            (unsigned char)prompt[bad], bad + 1);
+    }
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)prompt[i];
         if ((c < 0x20 && c != '\t' && c != '\n') || c == 0x7F) {
@@ -128,11 +133,26 @@ static status parse_text_lines(struct prompt_list *list, struct lines lines, con
     return status_ok();
 }
 
+/* What prompts are called in tables and objects, whatever their case; where there are several, the first of these. */
+static const char *const column_names[] = {"prompt", "caption", "text"};
+enum { COLUMN_NAMES = sizeof column_names / sizeof *column_names };
+
+static const cJSON *prompt_member(const cJSON *object)
+{
+    for (int i = 0; i < COLUMN_NAMES; i++) {
+        const cJSON *member = cJSON_GetObjectItem(object, column_names[i]); /* in any case */
+        if (member && !cJSON_IsNull(member)) return member;
+    }
+    return NULL;
+}
+
 static status append_json_prompt(struct prompt_list *list, const cJSON *value, const char *place)
 {
-    if (cJSON_IsObject(value)) value = cJSON_GetObjectItemCaseSensitive(value, "prompt");
+    if (cJSON_IsObject(value)) value = prompt_member(value);
     if (!cJSON_IsString(value)) {
-        return status_error(STATUS_BAD_INPUT, "%s: expected a text, or an object with a text \"prompt\"", place);
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: expected a text, or an object with a text \"prompt\", \"caption\" or \"text\"",
+                            place);
     }
     const char *text = value->valuestring;
     size_t length = strlen(text);
@@ -198,10 +218,35 @@ static status read_quoted(struct table *table)
             table->at++;
         } else if (c == '\n') {
             table->line++;
+        } else if (c == '\r' && table->at < table->length && table->text[table->at] == '\n') {
+            continue;
         }
         text_append_bytes(&table->cell, &c, 1);
     }
     return status_error(STATUS_BAD_INPUT, "%s: line %d: a quote is opened and never closed", table->name, start);
+}
+
+/* Where the quote that closes the cell stands, from its opening quote at `at` on; the length of the text without one. */
+static size_t closing_quote(const struct table *table, size_t at)
+{
+    for (at++; at < table->length; at++) {
+        if (table->text[at] != '"') continue;
+        if (at + 1 >= table->length || table->text[at + 1] != '"') return at;
+        at++;
+    }
+    return table->length;
+}
+
+/* In CSV every cell that begins with a quote. TSV has no rule for them: programs that export tables quote as in CSV, and
+ * others write a text's own quotes as they are, so there a cell is quoted when its end is closed by a quote too. */
+static bool is_quoted(const struct table *table)
+{
+    if (table->at >= table->length || table->text[table->at] != '"') return false;
+    if (table->separator == ',') return true;
+    size_t end = closing_quote(table, table->at);
+    if (end >= table->length) return false;
+    if (end + 1 < table->length && table->text[end + 1] == '\r') end++;
+    return end + 1 >= table->length || table->text[end + 1] == '\n' || table->text[end + 1] == table->separator;
 }
 
 /* Reads one cell into table->cell; row_end tells whether the row ends after it. */
@@ -210,7 +255,7 @@ static status read_cell(struct table *table)
     table->cell.length = 0;
     text_append_bytes(&table->cell, "", 0);
     table->row_end = false;
-    if (table->separator == ',' && table->at < table->length && table->text[table->at] == '"') {
+    if (is_quoted(table)) {
         table->at++;
         TRY(read_quoted(table));
     }
@@ -231,23 +276,24 @@ static status read_cell(struct table *table)
 /* Reads the header row; the column of prompts. */
 static status find_column(struct table *table, int *column)
 {
-    static const char *const names[] = {"prompt", "caption", "text"};
-    int best = 3;
+    int best = COLUMN_NAMES;
     for (int index = 0;; index++) {
         TRY(read_cell(table));
         const char *cell = table->cell.data;
         size_t length = table->cell.length;
         trim(&cell, &length);
         for (int i = 0; i < best; i++) {
-            if (strlen(names[i]) == length && strncasecmp(cell, names[i], length) == 0) {
+            if (strlen(column_names[i]) == length && strncasecmp(cell, column_names[i], length) == 0) {
                 best = i;
                 *column = index;
             }
         }
         if (table->row_end) break;
     }
-    if (best < 3) return status_ok();
-    return status_error(STATUS_BAD_INPUT, "%s: line 1: expected a header with a column \"prompt\"", table->name);
+    if (best < COLUMN_NAMES) return status_ok();
+    return status_error(STATUS_BAD_INPUT,
+                        "%s: line 1: expected a header with a column \"prompt\", \"caption\" or \"text\"",
+                        table->name);
 }
 
 static status parse_rows(struct prompt_list *list, struct table *table)

@@ -1,9 +1,9 @@
 /* Prompt lists from files people already have: plain text, tables, JSON.
  *
  *   .txt           one prompt a line; '#' begins a comment line; the flags of sd-scripts (--w 512 --d 42 ...) are cut
- *   .csv .tsv      with a header line; the column "prompt" (or "caption", "text"), CSV quoting as in RFC 4180
- *   .json          a list of texts, or of objects with "prompt"
- *   .jsonl         one object with "prompt" (or one text) a line */
+ *   .csv .tsv      with a header line; the column "prompt" (or "caption", "text"); cells quoted as in RFC 4180
+ *   .json          a list of texts, or of objects with "prompt" (or "caption", "text")
+ *   .jsonl         one such object or one text a line */
 #ifndef ALIGNPROP_PRESET_PROMPTS_H
 #define ALIGNPROP_PRESET_PROMPTS_H
 
@@ -18,7 +18,7 @@ status prompt_list_read(struct prompt_list *list, const char *path, int *flags_c
 /* The same for text in memory; the end of `name` tells the format. */
 status prompt_list_parse(struct prompt_list *list, const char *text, size_t length, const char *name, int *flags_cut);
 
-/* STATUS_BAD_INPUT for a prompt that is too long or holds control characters; `place` names where it is from. */
+/* STATUS_BAD_INPUT for a prompt that is too long, is not UTF-8 or holds control characters; `place` names where it is from. */
 status prompt_check(const char *prompt, size_t length, const char *place);
 
 /* Appends a copy of one prompt. `place` names where it is from in messages. */

@@ -1,6 +1,7 @@
 #include "engine/run/picture_file.h"
 
 #include "engine/base/files.h"
+#include "engine/base/readable.h"
 #include "engine/base/version.h"
 
 #include <png.h>
@@ -113,14 +114,14 @@ status picture_write_png(const char *path, const unsigned char *pixels, int widt
 
 /* ---- the recipe ---- */
 
-/* A value in quotes when it holds what separates pairs. */
+/* A value in quotes when it holds what separates pairs. Names of files may be any bytes, the recipe is UTF-8. */
 static void append_pair(struct text *text, const char *key, const char *value)
 {
     text_append(text, ", %s: ", key);
     if (strpbrk(value, ",:\n\"")) {
         text_append_json_string(text, value);
     } else {
-        text_append(text, "%s", value);
+        readable_append(text, value, strlen(value), "");
     }
 }
 

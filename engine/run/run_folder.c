@@ -2,6 +2,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/paths.h"
+#include "engine/base/text.h"
 #include "engine/base/version.h"
 #include "engine/run/run_register.h"
 
@@ -26,11 +27,11 @@ status run_folder_home(char path[PATH_SIZE])
 }
 
 /* The folder's own name with anything but letters, digits and -_. replaced. */
-static void name_run(struct run_folder *folder)
+static void name_run(const char *path, char id[RUN_ID_SIZE])
 {
-    const char *slash = strrchr(folder->path, '/');
-    snprintf(folder->id, sizeof folder->id, "%s", slash && slash[1] ? slash + 1 : "run");
-    for (char *p = folder->id; *p; p++) {
+    const char *slash = strrchr(path, '/');
+    snprintf(id, RUN_ID_SIZE, "%s", slash && slash[1] ? slash + 1 : "run");
+    for (char *p = id; *p; p++) {
         bool kept = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
                     strchr("-_.", *p) != NULL;
         if (!kept) *p = '_';
@@ -42,7 +43,7 @@ static status make_absolute(struct run_folder *folder)
     char resolved[PATH_MAX];
     if (!realpath(folder->path, resolved)) return status_errno(STATUS_BAD_INPUT, errno, "%s", folder->path);
     TRY(path_format(folder->path, "%s", resolved));
-    name_run(folder);
+    name_run(folder->path, folder->id);
     return status_ok();
 }
 
@@ -99,7 +100,7 @@ static bool holds_a_run(const char *path)
     return path_format(file, "%s/preset.json", path).code == STATUS_OK && path_is_file(file);
 }
 
-/* A run outside the default folder, by the last part of its path; of several the newest noted. */
+/* A run outside the default folder, by the last part of its path or by its id; of several the newest noted. */
 static bool find_registered(const char *name, char path[PATH_SIZE])
 {
     struct name_list noted;
@@ -107,7 +108,9 @@ static bool find_registered(const char *name, char path[PATH_SIZE])
     bool found = false;
     for (int i = noted.count - 1; i >= 0 && !found; i--) {
         const char *slash = strrchr(noted.names[i], '/');
-        found = strcmp(slash + 1, name) == 0 && holds_a_run(noted.names[i]) &&
+        char id[RUN_ID_SIZE];
+        name_run(noted.names[i], id);
+        found = (strcmp(slash + 1, name) == 0 || strcmp(id, name) == 0) && holds_a_run(noted.names[i]) &&
                 path_format(path, "%s", noted.names[i]).code == STATUS_OK;
     }
     name_list_clear(&noted);
@@ -242,6 +245,10 @@ status run_folder_create(const char *path, const struct preset *preset, const ch
                          struct run_folder *folder)
 {
     *folder = (struct run_folder){.lock = -1};
+    if (!text_is_utf8(preset->model_path, strlen(preset->model_path), NULL))
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: the model's path is not UTF-8, and a run's preset cannot hold it; expected another name",
+                            preset->model_path);
     TRY(path ? make_named(path, folder) : make_unnamed(preset->name, folder));
     status result = fill_new(folder, preset, device, threads);
     if (result.code != STATUS_OK) {

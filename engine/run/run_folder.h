@@ -8,9 +8,11 @@
 #include "engine/base/status.h"
 #include "engine/preset/preset.h"
 
+enum { RUN_ID_SIZE = 80 };
+
 struct run_folder {
     char path[PATH_SIZE]; /* absolute */
-    char id[80];          /* names the run and its socket: letters, digits, '-', '_', '.' */
+    char id[RUN_ID_SIZE]; /* names the run and its socket: letters, digits, '-', '_', '.' */
     int lock;             /* descriptor of engine.lock while this process is the run's engine, else -1 */
 };
 
@@ -25,7 +27,7 @@ status run_folder_create(const char *path, const struct preset *preset, const ch
                          struct run_folder *folder);
 
 /* Finds the folder `name_or_path` means: a path, a name under run_folder_home, or the last part
- * of the path of a run that run_register.h knows. STATUS_BAD_INPUT if there is no run,
+ * of the path, or the id, of a run that run_register.h knows. STATUS_BAD_INPUT if there is no run,
  * naming the nearest. */
 status run_folder_open(const char *name_or_path, struct run_folder *folder);
 

@@ -1,5 +1,5 @@
-/* Where runs are that stand outside the default folder (`--run DIR`): their paths, one a line, in
- * $XDG_STATE_HOME/alignprop/runs, so that they are listed and found by name as the others are. */
+/* Where runs are that stand outside the default folder (`--run DIR`): their paths, one a line (new lines
+ * in them escaped), in $XDG_STATE_HOME/alignprop/runs, so that they are listed and found by name as the others are. */
 #ifndef ALIGNPROP_RUN_RUN_REGISTER_H
 #define ALIGNPROP_RUN_RUN_REGISTER_H
 

@@ -44,6 +44,31 @@ static void csv_quotes_follow_the_standard(void **state)
     assert_prompts("p.csv", "text,caption\nx,\"say \"\"hi\"\"\"\ny,\"two\nlines\"\n\n,last\n", expected, 3);
 }
 
+static void tables_of_tabs_are_quoted_as_programs_write_them(void **state)
+{
+    (void)state;
+    const char *const expected[] = {"cats, \"big\", blue", "dogs", "two\nlines", "a\ttab", "last"};
+    assert_prompts("p.tsv",
+                   "id\tprompt\r\n1\t\"cats, \"\"big\"\", blue\"\r\n2\tdogs\r\n3\t\"two\r\nlines\"\r\n4\t\"a\ttab\"\r\n"
+                   "5\t\"last\"",
+                   expected, 5);
+    /* A text's own quotes stay. */
+    const char *const own[] = {"\"big\" cats", "\"open", "say \"hi\""};
+    assert_prompts("p.tsv", "prompt\tn\n\"big\" cats\t1\n\"open\t2\nsay \"hi\"\t3\n", own, 3);
+}
+
+static void objects_have_the_columns_of_tables(void **state)
+{
+    (void)state;
+    const char *const expected[] = {"a cat", "a dog", "a bird", "a fish"};
+    assert_prompts("metadata.jsonl",
+                   "{\"file_name\":\"1.png\",\"text\":\"a cat\"}\n{\"caption\":\"a dog\",\"text\":\"no\"}\r\n"
+                   "{\"TEXT\":\"a bird\"}\n{\"text\":\"no\",\"prompt\":\"a fish\",\"caption\":\"no\"}\n",
+                   expected, 4);
+    assert_prompts("p.json", "[{\"text\":\"a cat\"},{\"Caption\":\"a dog\"},{\"prompt\":null,\"text\":\"a bird\"},\"a fish\"]",
+                   expected, 4);
+}
+
 static void flags_are_cut(void **state)
 {
     (void)state;
@@ -72,6 +97,9 @@ static void wrong_files_are_refused(void **state)
     assert_wrong("p.json", "[1]", 3, "[0]: expected a text");
     assert_wrong("p.jsonl", "{\"prompt\":\"a\"}\n{\"prompt\":3}", 27, "line 2: expected a text");
     assert_wrong("p.jsonl", "{\"prompt\":\"a\"}\n{", 16, "line 2: line 1, column 2");
+    assert_wrong("p.jsonl", "{\"captions\":\"a\"}", 16, "line 1: expected a text, or an object with a text \"prompt\"");
+    assert_int_equal(prompt_check("caf\xE9 cat", 8, "--prompt").code, STATUS_BAD_INPUT);
+    assert_non_null(strstr(prompt_check("caf\xE9 cat", 8, "--prompt").message, "not UTF-8: byte 0xe9 at place 4"));
     char *long_line = malloc(PROMPT_LENGTH_LIMIT + 1);
     memset(long_line, 'x', PROMPT_LENGTH_LIMIT + 1);
     assert_wrong("p.txt", long_line, PROMPT_LENGTH_LIMIT + 1, "4001 bytes");
@@ -83,6 +111,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_is_read),
         cmocka_unit_test(csv_quotes_follow_the_standard),
+        cmocka_unit_test(tables_of_tabs_are_quoted_as_programs_write_them),
+        cmocka_unit_test(objects_have_the_columns_of_tables),
         cmocka_unit_test(flags_are_cut),
         cmocka_unit_test(wrong_files_are_refused),
     };
