@@ -197,8 +197,8 @@ static status list_pictures(struct sample_job *job)
 /* The ending of a file's name, of those that stand for pictures; NULL for other names. */
 static const char *picture_ending(const char *path)
 {
-    static const char *const endings[] = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp",
-                                          ".tif", ".tiff", ".avif", ".jxl", ".ppm"};
+    static const char *const endings[] = {".png", ".jpg",  ".jpeg", ".webp", ".gif", ".bmp",
+                                          ".tif", ".tiff", ".avif", ".jxl",  ".ppm"};
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
     if (!dot || dot == name) return NULL;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
@@ -334,6 +334,7 @@ static status sample(struct sample_job *job)
     TRY(apply_options(job));
     TRY(list_pictures(job));
     TRY(choose_output(job));
+    TRY(work_warn_of_cut_prompts(job->invocation, &job->work, job->prompts, job->count));
     TRY(work_open_device(job->invocation, "auto", 0, &job->work));
     const struct preset *preset = &job->work.preset;
     say(job->invocation, "making %d picture%s of %dx%d in %d steps on %s", job->count, job->count > 1 ? "s" : "",

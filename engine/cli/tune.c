@@ -248,7 +248,8 @@ static status load_tune(const struct invocation *invocation, struct run_job *job
         snprintf(seed, sizeof seed, "seed=%llu", (unsigned long long)seed_value);
         extra[count++] = seed;
     }
-    return work_load_preset(invocation, invocation->arguments[0], extra, count, &job->work);
+    TRY(work_load_preset(invocation, invocation->arguments[0], extra, count, &job->work));
+    return work_warn_of_cut_prompts(invocation, &job->work, NULL, 0);
 }
 
 static status find_origin(const struct invocation *invocation, struct run_job *job)

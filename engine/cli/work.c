@@ -1,6 +1,7 @@
 #include "engine/cli/work.h"
 
 #include "engine/base/json.h"
+#include "engine/model/prompt_fit.h"
 #include "engine/reward/reward.h"
 #include "kernels/cuda/probe.h"
 
@@ -86,6 +87,39 @@ status work_resolve(const struct invocation *invocation, struct work *work)
     TRY(work_read_facts(work->preset.model_path, &work->facts));
     TRY(preset_fill_size(&work->preset, work->facts.default_size));
     return model_check_size(&work->facts, work->preset.width, work->preset.height);
+}
+
+static status check_preset_prompts(const struct model *model, const struct preset *preset, char words[PROMPT_FIT_WORDS])
+{
+    const struct prompt_list *lists[] = {&preset->train, &preset->evaluation};
+    static const char *const places[] = {"prompts.train", "prompts.eval"};
+    for (int i = 0; i < 2; i++) {
+        TRY(model_prompts_fit(model, places[i], (const char *const *)lists[i]->texts, lists[i]->count, words));
+        if (words[0]) return status_ok();
+    }
+    const char *negative = preset->negative;
+    return model_prompts_fit(model, "prompts.negative", &negative, 1, words);
+}
+
+static status check_given_prompts(const struct model *model, const struct preset *preset, const char *const *prompts,
+                                  int count, char words[PROMPT_FIT_WORDS])
+{
+    TRY(model_prompts_fit(model, "--prompt", prompts, count, words));
+    const char *negative = preset->negative;
+    return words[0] ? status_ok() : model_prompts_fit(model, "--negative", &negative, 1, words);
+}
+
+status work_warn_of_cut_prompts(const struct invocation *invocation, const struct work *work,
+                                const char *const *prompts, int count)
+{
+    struct model *model;
+    char words[PROMPT_FIT_WORDS];
+    TRY(model_open(work->preset.model_path, &model));
+    status result = prompts ? check_given_prompts(model, &work->preset, prompts, count, words)
+                            : check_preset_prompts(model, &work->preset, words);
+    model_close(model);
+    if (result.code == STATUS_OK && words[0]) say(invocation, "warning: %s", words);
+    return result;
 }
 
 status work_load_preset(const struct invocation *invocation, const char *name, const char *const *extra,
@@ -184,8 +218,7 @@ status open_run_step(const char *argument, struct run_folder *folder, int *step)
     int64_t number;
     if (!text_to_int64(at + 1, &number))
         return status_error(STATUS_USAGE, "%.200s: expected RUN or RUN@STEP with a whole number", argument);
-    if (number < 0 || number > 999999999)
-        return status_error(STATUS_USAGE, "%.200s: there is no such step", argument);
+    if (number < 0 || number > 999999999) return status_error(STATUS_USAGE, "%.200s: there is no such step", argument);
     char run[PATH_SIZE];
     TRY(path_format(run, "%.*s", (int)(at - argument), argument));
     *step = (int)number;

@@ -28,6 +28,10 @@ status work_load_preset(const struct invocation *invocation, const char *name, c
                         int extra_count, struct work *work);
 /* The same for a preset that is loaded already. */
 status work_resolve(const struct invocation *invocation, struct work *work);
+/* Warns where the preset's model does not read all of a prompt: of the preset's (NULL prompts), or of `count` given on the
+ * command line. */
+status work_warn_of_cut_prompts(const struct invocation *invocation, const struct work *work,
+                                const char *const *prompts, int count);
 /* Reads the facts of a model. */
 status work_read_facts(const char *model_path, struct model_facts *facts);
 

@@ -65,6 +65,41 @@ static status split_off(struct prompt_list *train, struct prompt_list *evaluatio
     return result;
 }
 
+static int compare_texts(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* How many of the held-out prompts are among the `count` sorted ones, and the first of them. */
+static int count_shared(const struct prompt_list *evaluation, const char *const *sorted, int count, const char **first)
+{
+    int shared = 0;
+    for (int i = 0; i < evaluation->count; i++) {
+        const char *text = evaluation->texts[i];
+        if (!bsearch(&text, sorted, (size_t)count, sizeof *sorted, compare_texts)) continue;
+        if (shared++ == 0) *first = text;
+    }
+    return shared;
+}
+
+/* What is trained on says nothing of how it does on what it has not seen. */
+static status warn_of_shared(const struct preset *preset, const char *origin, struct preset_warnings *warnings)
+{
+    int count = preset->train.count;
+    if (!warnings || count == 0) return status_ok();
+    const char **sorted = malloc((size_t)count * sizeof *sorted), *first = NULL;
+    if (!sorted) return status_error(STATUS_NO_MEMORY, "%s: no memory for the prompts", origin);
+    for (int i = 0; i < count; i++) sorted[i] = preset->train.texts[i];
+    qsort(sorted, (size_t)count, sizeof *sorted, compare_texts);
+    int shared = count_shared(&preset->evaluation, sorted, count, &first);
+    free(sorted);
+    if (shared == 0) return status_ok();
+    char words[500];
+    snprintf(words, sizeof words, "%.250s: prompts.eval: %d of %d held-out prompts %s too, such as \"%.100s\"", origin,
+             shared, preset->evaluation.count, shared == 1 ? "is a training prompt" : "are training prompts", first);
+    return preset_warn(warnings, words);
+}
+
 static int held_out_count(const struct prompt_list *list)
 {
     int count = 0;
@@ -107,7 +142,7 @@ status preset_read_prompts(struct preset *preset, const char *origin, const char
             TRY(note_file(preset, "prompts.eval_file", default_eval_file));
         }
     }
-    return preset->evaluation.count ? status_ok() : hold_out(preset, origin, warnings);
+    return preset->evaluation.count ? warn_of_shared(preset, origin, warnings) : hold_out(preset, origin, warnings);
 }
 
 static status put_list(cJSON *tree, const char *key, const char *file_key, const struct prompt_list *list)

@@ -151,8 +151,7 @@ static status append_json_prompt(struct prompt_list *list, const cJSON *value, c
     if (cJSON_IsObject(value)) value = prompt_member(value);
     if (!cJSON_IsString(value)) {
         return status_error(STATUS_BAD_INPUT,
-                            "%s: expected a text, or an object with a text \"prompt\", \"caption\" or \"text\"",
-                            place);
+                            "%s: expected a text, or an object with a text \"prompt\", \"caption\" or \"text\"", place);
     }
     const char *text = value->valuestring;
     size_t length = strlen(text);
@@ -226,7 +225,8 @@ static status read_quoted(struct table *table)
     return status_error(STATUS_BAD_INPUT, "%s: line %d: a quote is opened and never closed", table->name, start);
 }
 
-/* Where the quote that closes the cell stands, from its opening quote at `at` on; the length of the text without one. */
+/* Where the quote that closes the cell stands, from its opening quote at `at` on; the length of the text without one.
+ */
 static size_t closing_quote(const struct table *table, size_t at)
 {
     for (at++; at < table->length; at++) {
@@ -237,8 +237,8 @@ static size_t closing_quote(const struct table *table, size_t at)
     return table->length;
 }
 
-/* In CSV every cell that begins with a quote. TSV has no rule for them: programs that export tables quote as in CSV, and
- * others write a text's own quotes as they are, so there a cell is quoted when its end is closed by a quote too. */
+/* In CSV every cell that begins with a quote. TSV has no rule for them: programs that export tables quote as in CSV,
+ * and others write a text's own quotes as they are, so there a cell is quoted when its end is closed by a quote too. */
 static bool is_quoted(const struct table *table)
 {
     if (table->at >= table->length || table->text[table->at] != '"') return false;
@@ -292,8 +292,7 @@ static status find_column(struct table *table, int *column)
     }
     if (best < COLUMN_NAMES) return status_ok();
     return status_error(STATUS_BAD_INPUT,
-                        "%s: line 1: expected a header with a column \"prompt\", \"caption\" or \"text\"",
-                        table->name);
+                        "%s: line 1: expected a header with a column \"prompt\", \"caption\" or \"text\"", table->name);
 }
 
 static status parse_rows(struct prompt_list *list, struct table *table)

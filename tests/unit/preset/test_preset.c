@@ -127,6 +127,31 @@ static void wrong_values_name_key_and_range(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_wrong(cases[i][0], cases[i][1]);
 }
 
+static void held_out_prompts_that_are_trained_on_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *prompts, *warning;
+    } cases[] = {
+        {"\"train\":[\"b\",\"a\",\"c\"],\"eval\":[\"d\",\"a \"]", NULL},
+        {"\"train\":[\"b\",\"a\",\"c\"],\"eval\":[\"d\",\"a\"]",
+         "x.json: prompts.eval: 1 of 2 held-out prompts is a training prompt too, such as \"a\""},
+        {"\"train\":[\"b\",\"a\"],\"eval\":[\"b\",\"a\"]",
+         "x.json: prompts.eval: 2 of 2 held-out prompts are training prompts too, such as \"b\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[300];
+        struct preset preset;
+        struct preset_warnings warnings = {0};
+        snprintf(text, sizeof text, "{\"schema\":1,\"name\":\"x\",\"prompts\":{%s}}", cases[i].prompts);
+        assert_string_equal(read_preset(text, NULL, 0, &preset, &warnings).message, "");
+        assert_int_equal(warnings.count, cases[i].warning ? 1 : 0);
+        if (cases[i].warning) assert_string_equal(warnings.lines[0], cases[i].warning);
+        preset_warnings_clear(&warnings);
+        preset_clear(&preset);
+    }
+}
+
 static void unknown_keys_are_warnings_with_the_nearest(void **state)
 {
     (void)state;
@@ -264,6 +289,7 @@ int main(void)
         cmocka_unit_test(defaults_fill_what_is_absent),
         cmocka_unit_test(the_resolved_preset_reads_back_the_same),
         cmocka_unit_test(wrong_values_name_key_and_range),
+        cmocka_unit_test(held_out_prompts_that_are_trained_on_are_told),
         cmocka_unit_test(unknown_keys_are_warnings_with_the_nearest),
         cmocka_unit_test(settings_win_over_the_preset),
         cmocka_unit_test(wrong_settings_are_refused),

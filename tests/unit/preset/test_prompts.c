@@ -65,7 +65,8 @@ static void objects_have_the_columns_of_tables(void **state)
                    "{\"file_name\":\"1.png\",\"text\":\"a cat\"}\n{\"caption\":\"a dog\",\"text\":\"no\"}\r\n"
                    "{\"TEXT\":\"a bird\"}\n{\"text\":\"no\",\"prompt\":\"a fish\",\"caption\":\"no\"}\n",
                    expected, 4);
-    assert_prompts("p.json", "[{\"text\":\"a cat\"},{\"Caption\":\"a dog\"},{\"prompt\":null,\"text\":\"a bird\"},\"a fish\"]",
+    assert_prompts("p.json",
+                   "[{\"text\":\"a cat\"},{\"Caption\":\"a dog\"},{\"prompt\":null,\"text\":\"a bird\"},\"a fish\"]",
                    expected, 4);
 }
 
