@@ -33,7 +33,7 @@ static const struct option sample_options[] = {
     {"sampler", 0, "NAME", "ddim or euler", COMPLETE_NOTHING, "ddim euler"},
     {"lora", 0, "FILE[:SCALE]", "an adapter and its strength (repeatable)", COMPLETE_FILE, NULL},
     {"size", 0, "WxH", "picture size in pixels", COMPLETE_NOTHING, NULL},
-    {"output", 'o', "PATH", "FILE.png for one picture, else a folder", COMPLETE_FILE, NULL},
+    {"output", 'o', "PATH", "FILE.png for one picture, else a folder; made where it is missing", COMPLETE_FILE, NULL},
     END};
 
 static const struct option score_options[] = {
@@ -56,7 +56,8 @@ static const struct option studio_options[] = {
 static const struct option export_options[] = {
     {"format", 0, "FORMAT", "kohya (A1111, ComfyUI, diffusers) or peft", COMPLETE_NOTHING, "kohya peft"},
     {"scale", 0, "S", "strength to write into the file", COMPLETE_NOTHING, NULL},
-    {"output", 'o', "FILE", "the .safetensors file to write", COMPLETE_FILE, NULL},
+    {"output", 'o', "FILE", "the .safetensors file to write: a new name or a regular file, none of a run's own",
+     COMPLETE_FILE, NULL},
     END};
 
 static const struct option bench_options[] = {
@@ -94,10 +95,16 @@ const struct command commands[] = {
      "Writes PNG files (to the current folder without -o) and shows them inline where stdout is a terminal.", 0, 0,
      COMPLETE_NOTHING, GROUP_JSON | GROUP_DEVICE | GROUP_MODELS, sample_options, command_sample},
     {"score", "IMAGE...", "score pictures by rewards",
-     "Example: alignprop score cat.png --reward count:object=cat,target=2 --prompt \"two cats\"", 1, -1, COMPLETE_FILE,
-     GROUP_JSON | GROUP_DEVICE | GROUP_MODELS, score_options, command_score},
-    {"show", "IMAGE...", "show PNG pictures in the terminal", NULL, 1, -1, COMPLETE_FILE, 0, show_options,
-     command_show},
+     "Example: alignprop score cat.png --reward count:object=cat,target=2 --prompt \"two cats\"\n"
+     "PNG and JPEG files of up to 89478485 pixels are read as Pillow reads them: sample values are taken as sRGB,\n"
+     "whatever gamma or profile the file names, 16 bits keep their upper byte, transparency is put on white by those\n"
+     "values, CMYK is converted without a profile. EXIF orientation is applied. A picture that cannot be read or has\n"
+     "no finite score is told of; the others are scored, and the exit status is that of the first failure.",
+     1, -1, COMPLETE_FILE, GROUP_JSON | GROUP_DEVICE | GROUP_MODELS, score_options, command_score},
+    {"show", "IMAGE...", "show PNG and JPEG pictures in the terminal",
+     "They are read as by `alignprop score`. Within tmux, what is for the terminal is wrapped for it, which needs its\n"
+     "option allow-passthrough. A terminal that takes text only (TERM=dumb) gets a line of it.",
+     1, -1, COMPLETE_FILE, 0, show_options, command_show},
     {"export", "RUN[@STEP]", "write a run's adapter for other programs",
      "Reads back what it wrote and says how many of how many tensors match.", 1, 1, COMPLETE_RUN, GROUP_JSON,
      export_options, command_export},

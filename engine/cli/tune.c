@@ -215,7 +215,7 @@ static void print_adapter(const struct invocation *invocation, const struct run_
 {
     char path[PATH_SIZE];
     bool saved = path_format(path, "%s/lora.safetensors", folder->path).code == STATUS_OK && path_is_file(path);
-    if (saved && !invocation->json) printf("%s\n", path);
+    if (saved && !invocation->json) print_line("%s", path);
 }
 
 static void report_end(const struct invocation *invocation, const struct run_job *job, status result)
