@@ -6,7 +6,6 @@
 #include "engine/reward/reward.h"
 #include "engine/reward/reward_models.h"
 #include "engine/run/picture_file.h"
-#include "kernels/host_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,16 +89,34 @@ static status add_rewards(struct score_job *job)
 
 /* ---- scoring ---- */
 
-static status score_values(struct score_job *job, const struct picture_batch *batch, double *scores, cJSON *extra)
+static status score_values(struct score_job *job, const struct picture *picture, double *scores)
 {
+    const char *prompt = option_value(job->invocation, "prompt");
+    struct picture_batch batch = {.bytes = picture->pixels,
+                                  .layout = PICTURES_NHWC,
+                                  .count = 1,
+                                  .height = picture->height,
+                                  .width = picture->width,
+                                  .prompts = prompt ? &prompt : NULL};
+    for (int i = 0; i < job->reward_count; i++)
+        TRY(reward_score_pictures(job->rewards[i], job->work.backend, &batch, &scores[i], NULL));
+    return status_ok();
+}
+
+/* Once the rewards have given their memory back. */
+static status measure_side_figures(const struct score_job *job, const struct picture *picture, cJSON *extra)
+{
+    size_t count = (size_t)picture->width * (size_t)picture->height * 3;
+    float *samples = malloc(count * sizeof *samples);
+    if (!samples) return status_error(STATUS_NO_MEMORY, "no memory for its samples");
+    for (size_t i = 0; i < count; i++) samples[i] = (float)picture->pixels[i] / 255.0f;
     for (int i = 0; i < job->reward_count; i++) {
-        TRY(reward_score_pictures(job->rewards[i], job->work.backend, batch, &scores[i], NULL));
         const char *name;
         double value;
-        if (reward_side_figure(job->rewards[i], batch->pixels, batch->height, batch->width, &name, &value)) {
+        if (reward_side_figure(job->rewards[i], samples, picture->height, picture->width, &name, &value))
             cJSON_AddNumberToObject(extra, name, value);
-        }
     }
+    free(samples);
     return status_ok();
 }
 
@@ -135,50 +152,19 @@ static void print_scores(const struct score_job *job, const char *path, const do
     putchar('\n');
 }
 
-/* The picture's samples from 0 to 1, in place of its bytes. The caller frees them. */
-static status take_samples(const char *path, struct picture *picture, float **samples)
-{
-    size_t count = (size_t)picture->width * (size_t)picture->height * 3, available;
-    TRY(host_memory_free(&available, NULL));
-    if (count * sizeof **samples > available)
-        return status_error(STATUS_NO_MEMORY, "%s: its samples need %.1f MB of memory, %.1f MB are free", path,
-                            (double)(count * sizeof **samples) / 1e6, (double)available / 1e6);
-    *samples = malloc(count * sizeof **samples);
-    if (!*samples) return status_error(STATUS_NO_MEMORY, "%s: no memory for its samples", path);
-    for (size_t i = 0; i < count; i++) (*samples)[i] = (float)picture->pixels[i] / 255.0f;
-    free(picture->pixels);
-    picture->pixels = NULL;
-    return status_ok();
-}
-
-static status score_samples(struct score_job *job, const char *path, const struct picture_batch *batch)
-{
-    double scores[REWARD_LIMIT];
-    cJSON *extra = cJSON_CreateObject();
-    if (!extra) return status_error(STATUS_NO_MEMORY, "%s: no memory for its scores", path);
-    status result = status_context(score_values(job, batch, scores, extra), "%s", path);
-    if (result.code == STATUS_OK) print_scores(job, path, scores, extra);
-    cJSON_Delete(extra);
-    return result;
-}
-
 static status score_picture(struct score_job *job, const char *path)
 {
     struct picture picture;
-    float *samples = NULL;
+    double scores[REWARD_LIMIT];
     TRY(picture_read(path, &picture));
-    status result = take_samples(path, &picture, &samples);
-    const char *prompt = option_value(job->invocation, "prompt");
-    struct picture_batch batch = {.pixels = samples,
-                                  .layout = PICTURES_NHWC,
-                                  .count = 1,
-                                  .height = picture.height,
-                                  .width = picture.width,
-                                  .prompts = prompt ? &prompt : NULL};
-    if (result.code == STATUS_OK) result = score_samples(job, path, &batch);
-    free(samples);
+    cJSON *extra = cJSON_CreateObject();
+    status result =
+        extra ? score_values(job, &picture, scores) : status_error(STATUS_NO_MEMORY, "no memory for its scores");
+    if (result.code == STATUS_OK) result = measure_side_figures(job, &picture, extra);
+    if (result.code == STATUS_OK) print_scores(job, path, scores, extra);
+    cJSON_Delete(extra);
     picture_clear(&picture);
-    return result;
+    return status_context(result, "%s", path);
 }
 
 /* One bad picture of a thousand is told of and does not keep the others from their scores. The first failure's kind is

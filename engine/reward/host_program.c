@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { PIECE = 16384 }; /* elements that are converted and sent at once */
+
 struct host_program {
     struct backend *backend;
     const struct graph *graph;
@@ -157,21 +159,29 @@ status host_program_write(struct host_program *run, tensor_id input, const doubl
     return result;
 }
 
-status host_program_write_floats(struct host_program *run, tensor_id input, const float *values)
+static status write_piece(struct host_program *run, tensor_id input, enum element_type type, size_t at,
+                          const double *values, size_t count)
+{
+    double elements[PIECE];
+    TRY(to_elements(values, (int64_t)count, type, elements));
+    char *target = (char *)run->memory[input] + at * element_size(type);
+    return run->backend->interface->upload(run->backend, target, elements, count * element_size(type));
+}
+
+status host_program_write_bytes(struct host_program *run, tensor_id input, const unsigned char *values, double whole)
 {
     const struct tensor *tensor;
     TRY(bound_tensor(run, input, &tensor));
-    if (tensor->type == ELEMENT_F32)
-        return run->backend->interface->upload(run->backend, run->memory[input], values, tensor_bytes(tensor));
-    if (tensor->type != ELEMENT_F64)
+    if (tensor->type != ELEMENT_F32 && tensor->type != ELEMENT_F64)
         return status_error(STATUS_FAILED, "%s takes neither fp32 nor fp64 from the host", tensor->name);
-    int64_t count = shape_elements(&tensor->shape);
-    double *exact = malloc((size_t)count * sizeof *exact);
-    if (exact == NULL) return status_error(STATUS_NO_MEMORY, "no memory to write %s", tensor->name);
-    for (int64_t i = 0; i < count; i++) exact[i] = values[i];
-    status result = run->backend->interface->upload(run->backend, run->memory[input], exact, tensor_bytes(tensor));
-    free(exact);
-    return result;
+    size_t length = (size_t)shape_elements(&tensor->shape);
+    double piece[PIECE];
+    for (size_t at = 0; at < length; at += PIECE) {
+        size_t count = length - at < PIECE ? length - at : PIECE;
+        for (size_t i = 0; i < count; i++) piece[i] = values[at + i] / whole;
+        TRY(write_piece(run, input, tensor->type, at, piece, count));
+    }
+    return status_ok();
 }
 
 status host_program_read(struct host_program *run, tensor_id output, double *values)

@@ -8,16 +8,18 @@
 
 struct host_program;
 
-/* Plans, loads the weights and allocates everything; STATUS_NO_MEMORY says what is needed and free before that. `graph` and `backend` are borrowed and must outlive the program.
- * `weights.read` may be NULL when the graph has no constants. */
+/* Plans, loads the weights and allocates everything; STATUS_NO_MEMORY says what is needed and free before that. `graph`
+ * and `backend` are borrowed and must outlive the program. `weights.read` may be NULL when the graph has no constants.
+ */
 status host_program_create(struct backend *backend, const struct graph *graph, struct weight_source weights,
                            struct host_program **program);
 void host_program_destroy(struct host_program *program);
 
 /* All elements of an input (cotangents too), converted to its element type: fp32, fp64 or int32 (rounded). */
 status host_program_write(struct host_program *program, tensor_id input, const double *values);
-/* The same of fp32, without a copy where the element type is fp32 too. Not for int32. */
-status host_program_write_floats(struct host_program *program, tensor_id input, const float *values);
+/* The same of bytes, each divided by `whole`, a piece at a time: large pictures are there once. Not for int32. */
+status host_program_write_bytes(struct host_program *program, tensor_id input, const unsigned char *values,
+                                double whole);
 /* All elements of an output (gradients too), which must be fp32 or fp64. */
 status host_program_read(struct host_program *program, tensor_id output, double *values);
 

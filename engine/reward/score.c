@@ -78,7 +78,7 @@ static status backward(struct scorer *scorer, int count, double *gradients)
 /* Pixels [count, height, width, 3] in one of two types. */
 struct samples {
     const double *exact;
-    const float *floats;
+    const unsigned char *bytes;
 };
 
 /* A model with a weight that is no number, or pictures beyond its range, must not give an answer. */
@@ -97,7 +97,7 @@ static status run(struct scorer *scorer, struct reward *reward, struct backend *
     TRY(scorer_build(scorer, reward, backend, shape, gradients != NULL));
     TRY(fill_inputs(scorer, reward, backend, prompts));
     TRY(pixels.exact ? host_program_write(scorer->program, scorer->pictures, pixels.exact)
-                     : host_program_write_floats(scorer->program, scorer->pictures, pixels.floats));
+                     : host_program_write_bytes(scorer->program, scorer->pictures, pixels.bytes, 255.0));
     TRY(host_program_forward(scorer->program));
     TRY(host_program_read(scorer->program, scorer->scores, scores));
     TRY(check_scores(reward, scores, shape.dimension[0]));
@@ -156,10 +156,10 @@ status reward_score_pictures(struct reward *reward, struct backend *backend, con
         return status_error(STATUS_BAD_INPUT, "pictures must be at least one of 1x1, not %d of %dx%d", pictures->count,
                             pictures->width, pictures->height);
     size_t samples = (size_t)pictures->count * (size_t)pictures->height * (size_t)pictures->width * 3;
-    TRY(check_samples(pictures, samples));
-    if (pictures->layout == PICTURES_NHWC && gradients == NULL) /* of large pictures copies would be gigabytes */
-        return score(reward, backend, (struct samples){.floats = pictures->pixels},
+    if (pictures->pixels == NULL) /* of large pictures copies would be gigabytes */
+        return score(reward, backend, (struct samples){.bytes = pictures->bytes},
                      SHAPE4(pictures->count, pictures->height, pictures->width, 3), pictures->prompts, scores, NULL);
+    TRY(check_samples(pictures, samples));
     double *pixels = calloc(samples, sizeof *pixels);
     double *exact = gradients != NULL ? calloc(samples, sizeof *exact) : NULL;
     bool allocated = pixels != NULL && (gradients == NULL || exact != NULL);

@@ -10,10 +10,11 @@ enum picture_layout {
 };
 
 struct picture_batch {
-    const float *pixels; /* RGB in [0,1] */
+    const float *pixels; /* RGB in [0,1]; NULL: `bytes` */
     enum picture_layout layout;
     int count, height, width;
     const char *const *prompts; /* count of them; may be NULL for rewards that read no prompt */
+    const unsigned char *bytes; /* RGB of 8 bits in layout PICTURES_NHWC, for scores without gradients */
 };
 
 /* scores[count]: the reward of every picture; gradients (may be NULL): the gradient of the scores' sum by the pixels,

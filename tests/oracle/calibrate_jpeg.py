@@ -6,7 +6,8 @@
 Pictures are made here, so that the fit can be repeated anywhere: dead leaves (occluding discs with the statistics of
 photographs), coloured noise with spectra from white to 1/f^2, emoji on soft grounds, lettering, gradients; each as it is
 and with the faint grain that generated pictures have; sizes 64 to 512, also such that are no multiple of 16. Half of
-them are fitted, the other half judged.
+them are fitted, the other half judged. Three kinds that models rarely make and that the fit leaves out are judged by the
+figures in jpeg.c: graphics of flat shapes and lines, blocks of black and white, and black lettering on white.
 
     python tests/oracle/calibrate_jpeg.py [--emoji-font NotoColorEmoji.ttf]
 """
@@ -137,6 +138,49 @@ def pictures(random, emoji_font, count):
         yield index % len(kinds), numpy.clip(picture + 0.5, 0, 255).astype(numpy.uint8)
 
 
+def graphics(height, width, random):
+    image = Image.new("RGB", (width, height), tuple(random.integers(0, 256, 3)))
+    drawing = ImageDraw.Draw(image)
+    for _ in range(int(random.integers(3, 40))):
+        x, y = random.integers(0, width), random.integers(0, height)
+        across, down = random.integers(4, max(5, width // 2)), random.integers(4, max(5, height // 2))
+        colour, shape = tuple(random.integers(0, 256, 3)), random.integers(3)
+        if shape == 0:
+            drawing.rectangle((x, y, x + across, y + down), fill=colour)
+        elif shape == 1:
+            drawing.line((x, y, x + across - down, y + down), fill=colour, width=int(random.integers(1, 5)))
+        else:
+            drawing.ellipse((x, y, x + across, y + down), outline=colour, width=int(random.integers(1, 6)))
+    return numpy.asarray(image, float)
+
+
+def blocks_of_black_and_white(height, width, random):
+    side = int(random.choice([4, 5, 8, 10, 16, 20, 32]))
+    cells = random.integers(0, 2, (height // side + 2, width // side + 2)) * 255.0
+    return numpy.repeat(numpy.kron(cells, numpy.ones((side, side)))[:height, :width, None], 3, axis=2)
+
+
+def black_lettering(height, width, random):
+    image = Image.new("L", (width, height), 255)
+    font = ImageFont.load_default(size=int(random.integers(8, 24)))
+    for y in range(0, height, 14):
+        ImageDraw.Draw(image).text((2, y), "".join(random.choice(list("abcdefghij klmno pqrst"), 60)), font=font, fill=0)
+    return numpy.repeat(numpy.asarray(image, float)[..., None], 3, axis=2)
+
+
+def judge_others(sharpness, weights):
+    random = numpy.random.default_rng(5)
+    for kind in (graphics, blocks_of_black_and_white, black_lettering):
+        samples = []
+        for _ in range(24):
+            picture = kind(*SIZES[random.integers(len(SIZES))], random)
+            picture = numpy.clip(picture + 0.5, 0, 255).astype(numpy.uint8)
+            samples += [ratios(picture.astype(float), quality) + (real_bytes(picture, quality),) for quality in QUALITIES]
+        error = relative_error(features(samples, sharpness, 1), weights, samples)
+        print(f"{kind.__name__}: median {100 * numpy.median(abs(error)):.1f} (bias {100 * numpy.median(error):+.1f}) %, "
+              f"90th percentile {100 * numpy.quantile(abs(error), 0.9):.1f} %, worst {100 * abs(error).max():.1f} %")
+
+
 def features(samples, sharpness, power):
     rows = []
     for alternating, direct, blocks, _ in samples:
@@ -186,6 +230,7 @@ def main():
                 f"{key}: {100 * numpy.median(abs(judged[[label[group] == key for label in labels[1]]])):.1f}"
                 f" (bias {100 * numpy.median(judged[[label[group] == key for label in labels[1]]]):+.1f}) %"
                 for key in keys))
+    judge_others(2.828, numpy.array([1.9436, 1.0466, 0.6160]))
     return 0
 
 

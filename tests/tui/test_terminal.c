@@ -72,6 +72,34 @@ static void complaint_04_a_silent_terminal_gets_its_screen_at_once(void **state)
     session_close(&session);
 }
 
+/* A terminal that takes text only gets a sentence: no question, no colour, no other escape. */
+static void complaint_04_a_dumb_terminal_gets_a_sentence(void **state)
+{
+    (void)state;
+    static const char picture[] = GOLDEN_FOLDER "/pictures/rgb-8.png";
+    static const char *const formats[] = {NULL, "symbols"};
+    struct session session;
+    session_open(&session, NULL);
+    session_start_studio(&session, 24, 80, false, "dumb");
+    int result = session_end(&session, PATIENCE);
+    assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 1);
+    assert_true(session_wait(&session, 0, "(TERM=dumb) takes text only", 1000));
+    assert_null(memchr(session.output.data, 27, session.output.length));
+    assert_true(same_settings(&session));
+    session_close(&session);
+    for (size_t index = 0; index < sizeof formats / sizeof *formats; index++) {
+        const char *words[] = {getenv("STUDIO_DRIVER"), "show",  formats[index] ? "--format" : picture,
+                               formats[index],          picture, NULL};
+        session_prepare(&session);
+        session_start_program(&session, 24, 80, "dumb", words);
+        result = session_end(&session, PATIENCE);
+        assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
+        assert_true(session.output.length > 0);
+        assert_null(memchr(session.output.data, 27, session.output.length));
+        session_close(&session);
+    }
+}
+
 static void complaint_05_late_replies_reach_neither_field_nor_shell(void **state)
 {
     (void)state;
@@ -718,6 +746,7 @@ int main(int count, char **words)
         cmocka_unit_test(complaint_03_what_works_in_tmux),
         cmocka_unit_test(complaint_14_readable_on_any_background),
         cmocka_unit_test(complaint_04_a_silent_terminal_gets_its_screen_at_once),
+        cmocka_unit_test(complaint_04_a_dumb_terminal_gets_a_sentence),
         cmocka_unit_test(complaint_05_late_replies_reach_neither_field_nor_shell),
         cmocka_unit_test(complaint_05_replies_at_the_end),
         cmocka_unit_test(complaint_17_the_terminal_is_restored),

@@ -132,7 +132,7 @@ static void check_degenerate(const struct reward_case *reward_case, struct backe
 {
     static float pixels[SAMPLES], gradient[SAMPLES];
     for (int i = 0; i < SAMPLES; i++) pixels[i] = degenerate(kind, i / (3 * WIDTH) % HEIGHT, i / 3 % WIDTH, i % 3);
-    const struct picture_batch pictures = {pixels, PICTURES_NHWC, BATCH, HEIGHT, WIDTH, prompts};
+    const struct picture_batch pictures = {pixels, PICTURES_NHWC, BATCH, HEIGHT, WIDTH, prompts, NULL};
     struct reward *reward = make_reward(reward_case->name, reward_case->params);
     const struct reward_kind *row = reward_kind_of(reward);
     double scores[BATCH];
@@ -178,8 +178,8 @@ static void test_layouts_agree(void **state)
     assert_success(backend_reference_create(&backend));
     struct reward *reward = make_reward("colorfulness", NULL);
     double row_scores[BATCH], plane_scores[BATCH];
-    const struct picture_batch as_rows = {rows, PICTURES_NHWC, BATCH, HEIGHT, WIDTH, NULL};
-    const struct picture_batch as_planes = {planes, PICTURES_NCHW, BATCH, HEIGHT, WIDTH, NULL};
+    const struct picture_batch as_rows = {rows, PICTURES_NHWC, BATCH, HEIGHT, WIDTH, NULL, NULL};
+    const struct picture_batch as_planes = {planes, PICTURES_NCHW, BATCH, HEIGHT, WIDTH, NULL, NULL};
     assert_success(reward_score_pictures(reward, backend, &as_rows, row_scores, row_gradient));
     assert_success(reward_score_pictures(reward, backend, &as_planes, plane_scores, plane_gradient));
     for (int b = 0; b < BATCH; b++) {
