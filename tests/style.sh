@@ -21,7 +21,7 @@ sources() {
 # File and arguments of every C file that the build compiles, one a line.
 compilations() {
     sed -n 's/^ *"command": "\(.*\)",\{0,1\}$/\1/p' "$build/compile_commands.json" | sed 's/\\"/"/g' | grep -v 'nvcc' |
-        sed -n 's/^[^ ]* \(.*\) -MD .* -c \([^ ]*\.c\)$/\1 \2/p' | sort -u -t ' ' -k 1
+        sed -n 's/^\([^ ]*ccache \)\{0,1\}[^ ]* \(.*\) -MD .* -c \([^ ]*\.c\)$/\2 \3/p' | sort -u -t ' ' -k 1
 }
 
 # Every C file that the build compiles, once; the emulation of CUDA compiles files that it writes itself.

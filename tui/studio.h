@@ -27,8 +27,8 @@ struct show_options {
 };
 
 /* Prints pictures inline at the cursor. Where standard output is no terminal, symbols are printed for `auto` format; a
- * terminal that takes text only (TERM=dumb) gets a line of it and is asked nothing. Within tmux what is for the terminal
- * is wrapped for it. Stops at the first file that cannot be read. */
+ * terminal that takes text only (TERM=dumb) gets a line of it and is asked nothing. Within tmux what is for the
+ * terminal is wrapped for it. Stops at the first file that cannot be read. */
 status studio_show(const struct show_options *options, int count, const char *const *paths);
 
 #endif

@@ -28,8 +28,8 @@ status work_load_preset(const struct invocation *invocation, const char *name, c
                         int extra_count, struct work *work);
 /* The same for a preset that is loaded already. */
 status work_resolve(const struct invocation *invocation, struct work *work);
-/* Warns where the preset's model does not read all of a prompt: of the preset's (NULL prompts), or of `count` given on the
- * command line. */
+/* Warns where the preset's model does not read all of a prompt: of the preset's (NULL prompts), or of `count` given on
+ * the command line. */
 status work_warn_of_cut_prompts(const struct invocation *invocation, const struct work *work,
                                 const char *const *prompts, int count);
 /* Reads the facts of a model. */
@@ -43,8 +43,8 @@ const char *work_default_device(void);
 
 void work_close(struct work *work);
 
-/* Opens the run that "RUN" or "RUN@STEP" means; step -1: not given. Where a run has the whole argument as its name, an @
- * in it is the name's. STATUS_USAGE for a step that is no number. */
+/* Opens the run that "RUN" or "RUN@STEP" means; step -1: not given. Where a run has the whole argument as its name, an
+ * @ in it is the name's. STATUS_USAGE for a step that is no number. */
 status open_run_step(const char *argument, struct run_folder *folder, int *step);
 
 #endif

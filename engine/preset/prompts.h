@@ -18,7 +18,8 @@ status prompt_list_read(struct prompt_list *list, const char *path, int *flags_c
 /* The same for text in memory; the end of `name` tells the format. */
 status prompt_list_parse(struct prompt_list *list, const char *text, size_t length, const char *name, int *flags_cut);
 
-/* STATUS_BAD_INPUT for a prompt that is too long, is not UTF-8 or holds control characters; `place` names where it is from. */
+/* STATUS_BAD_INPUT for a prompt that is too long, is not UTF-8 or holds control characters; `place` names where it is
+ * from. */
 status prompt_check(const char *prompt, size_t length, const char *place);
 
 /* Appends a copy of one prompt. `place` names where it is from in messages. */

@@ -246,9 +246,10 @@ status run_folder_create(const char *path, const struct preset *preset, const ch
 {
     *folder = (struct run_folder){.lock = -1};
     if (!text_is_utf8(preset->model_path, strlen(preset->model_path), NULL))
-        return status_error(STATUS_BAD_INPUT,
-                            "%s: the model's path is not UTF-8, and a run's preset cannot hold it; expected another name",
-                            preset->model_path);
+        return status_error(
+            STATUS_BAD_INPUT,
+            "%s: the model's path is not UTF-8, and a run's preset cannot hold it; expected another name",
+            preset->model_path);
     TRY(path ? make_named(path, folder) : make_unnamed(preset->name, folder));
     status result = fill_new(folder, preset, device, threads);
     if (result.code != STATUS_OK) {
