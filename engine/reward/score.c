@@ -3,6 +3,7 @@
 #include "engine/reward/host_program.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- one batch on a backend ---- */
@@ -84,10 +85,13 @@ struct samples {
 /* A model with a weight that is no number, or pictures beyond its range, must not give an answer. */
 static status check_scores(const struct reward *reward, const double *scores, int64_t count)
 {
-    for (int64_t i = 0; i < count; i++)
-        if (!isfinite(scores[i]))
-            return status_error(STATUS_BAD_INPUT, "reward %s: picture %lld gives a score that is no number (%g)",
-                                reward_kind_of(reward)->name, (long long)i, scores[i]);
+    for (int64_t i = 0; i < count; i++) {
+        if (isfinite(scores[i])) continue;
+        char which[40] = "the picture";
+        if (count > 1) snprintf(which, sizeof which, "picture %lld", (long long)i + 1);
+        return status_error(STATUS_BAD_INPUT, "reward %s: %s gets a score that is no finite number (%g)",
+                            reward_kind_of(reward)->name, which, scores[i]);
+    }
     return status_ok();
 }
 

@@ -132,6 +132,14 @@ run score "$pictures/damaged-half.jpg" "$pictures/rgb-8.png" "$work/none.png" "$
 check "pictures that cannot be read are bad input" is "$code" 3
 check "each is told of" is "$(printf '%s\n' "$err" | grep -c 'damaged-half.jpg: \|none.png: \|2 of 4 pictures')" 3
 check "and the others have their scores" is "$(printf '%s\n' "$out" | grep -c 'brightness ')" 2
+cp -r "$source/tests/golden/reward/clip-gelu" "$work/clip"
+run score "$pictures/rgb-8.png" --reward "clip:model=$work/clip" --prompt "a cat"
+check "a picture has a score" is "$code" 0
+weights=$work/clip/model.safetensors # ends with the visual projection, in fp16: here NaN
+printf '\000\176' | dd of="$weights" bs=1 seek=$(($(wc -c <"$weights") - 1152)) conv=notrunc 2>/dev/null
+run score "$pictures/rgb-8.png" --reward "clip:model=$work/clip" --prompt "a cat"
+check "a score that is no number is none" is "$code" 3
+check "and is not printed" is "$out" ""
 run show --format none "$pictures/turned-6.jpg"
 check "a picture is shown upright" has "$out" "turned-6.jpg: 12 x 20"
 TERM=dumb run show "$pictures/rgb-8.png"

@@ -15,7 +15,7 @@ shift
 root=$(cd "$(dirname "$0")/../.." && pwd -P)
 build=$root/build-fuzz
 work=${WORK:-$build/long}
-[ $# -gt 0 ] || set -- safetensors preset tokenizer prompts frames messages studio_frames studio_input
+[ $# -gt 0 ] || set -- safetensors preset tokenizer prompts frames messages pictures studio_frames studio_input
 
 if [ "${ONE_TARGET-}" != yes ]; then
     if [ ! -f "$build/build.ninja" ]; then
@@ -27,6 +27,10 @@ fi
 
 seeds() {
     mkdir -p "$work/$1/corpus"
+    if [ "$1" = pictures ]; then
+        cp "$root"/tests/golden/pictures/*.png "$root"/tests/golden/pictures/*.jpg "$work/$1/corpus/"
+        return
+    fi
     cp "$root/tests/fuzz/corpus/$1/"* "$work/$1/corpus/"
     if [ "$1" = preset ]; then cp "$root"/presets/*.json "$work/$1/corpus/"; fi
 }
