@@ -102,10 +102,10 @@ static const char *kind_words(mode_t mode)
     return "no regular file";
 }
 
-status file_find_target(const char *path, char target[PATH_SIZE], bool *present, mode_t *mode)
+status file_find_target(const char *path, char target[PATH_SIZE], mode_t *mode)
 {
     struct stat facts;
-    *present = false;
+    *mode = 0;
     TRY(path_format(target, "%s", path));
     if (lstat(path, &facts) != 0) {
         return errno == ENOENT ? status_ok() : status_errno(STATUS_FAILED, errno, "cannot write %s", path);
@@ -120,8 +120,8 @@ status file_find_target(const char *path, char target[PATH_SIZE], bool *present,
         return status_error(STATUS_BAD_INPUT, "%s: is %s; expected a new name or a regular file to write to", path,
                             kind_words(facts.st_mode));
     }
-    *present = true;
-    *mode = facts.st_mode & 0777;
+    /* Another user's rights on what was his are none on what is ours. */
+    if (facts.st_uid == geteuid()) *mode = facts.st_mode & 0777;
     return status_ok();
 }
 
@@ -146,14 +146,13 @@ static status open_temporary(struct file_writer *writer)
 
 status file_writer_open(struct file_writer *writer, const char *path)
 {
-    bool present;
     mode_t mode;
     writer->descriptor = -1;
     TRY(path_format(writer->path, "%s", path));
-    TRY(file_find_target(path, writer->target, &present, &mode));
+    TRY(file_find_target(path, writer->target, &mode));
     TRY(open_temporary(writer));
     /* Where the file system has no such rights, the new file has those of any new file. */
-    if (present && fchmod(writer->descriptor, mode) != 0 && errno != EPERM && errno != ENOTSUP) {
+    if (mode && fchmod(writer->descriptor, mode) != 0 && errno != EPERM && errno != ENOTSUP) {
         status result = status_errno(STATUS_FAILED, errno, "cannot write %s", path);
         file_writer_abandon(writer);
         return result;

@@ -18,11 +18,11 @@ status file_read(const char *path, size_t limit, char **data, size_t *length);
 
 /* The one rule of where output goes: a new name or a regular file. A link is followed to the regular file that it leads
  * to, and stays. Devices, pipes, sockets, folders and links that lead nowhere are STATUS_BAD_INPUT. `target` is the
- * file to write; where it is `present`, `mode` is its permissions. */
-status file_find_target(const char *path, char target[PATH_SIZE], bool *present, mode_t *mode);
+ * file to write; where this user has one there, `mode` is its permissions, else 0. */
+status file_find_target(const char *path, char target[PATH_SIZE], mode_t *mode);
 
 /* A file being written beside its final place, which is chosen by file_find_target. Nothing is there (or the old file
- * still is) until commit; what replaces a file has its permissions. */
+ * still is) until commit; what replaces a file of this user has its permissions. */
 struct file_writer {
     int descriptor;                                                /* -1 when closed */
     char path[PATH_SIZE], target[PATH_SIZE], temporary[PATH_SIZE]; /* as given; where it leads; what is written */

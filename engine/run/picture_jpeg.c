@@ -30,6 +30,8 @@ static void on_error(j_common_ptr reader)
 {
     struct jpeg_source *source = reader->client_data;
     source->errors.format_message(reader, source->words);
+    if (source->errors.msg_code == JERR_OUT_OF_MEMORY)
+        source->result = status_error(STATUS_NO_MEMORY, "%s: no memory for its pixels", source->path);
     longjmp(source->back, 1);
 }
 

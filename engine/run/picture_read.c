@@ -34,9 +34,13 @@ static status check_size(const char *path, size_t width, size_t height, size_t n
 
 status picture_allocate(struct picture *picture, const char *path, size_t width, size_t height, size_t more)
 {
-    TRY(check_size(path, width, height, width * height * 3 + more));
-    picture->pixels = malloc(width * height * 3);
-    if (!picture->pixels) return status_error(STATUS_NO_MEMORY, "%s: no memory for its pixels", path);
+    size_t bytes = width * height * 3;
+    TRY(check_size(path, width, height, bytes + more));
+    picture->pixels = malloc(bytes);
+    if (!picture->pixels)
+        return status_error(STATUS_NO_MEMORY,
+                            "%s: its %zu x %zu pixels need %.1f MB of memory, which are not to be had", path, width,
+                            height, (double)bytes / 1e6);
     picture->width = (int)width;
     picture->height = (int)height;
     return status_ok();

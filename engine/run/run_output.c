@@ -43,9 +43,8 @@ status run_output_check(const char *path)
 {
     enum { DEEPEST = 3 }; /* checkpoints/step-000010/state.json */
     char target[PATH_SIZE], absolute[PATH_SIZE], folder[PATH_SIZE];
-    bool present;
     mode_t mode;
-    TRY(file_find_target(path, target, &present, &mode));
+    TRY(file_find_target(path, target, &mode));
     if (!resolve(target, absolute)) return status_ok();
     snprintf(folder, sizeof folder, "%s", absolute);
     for (int depth = 0; depth < DEEPEST; depth++) {
