@@ -426,6 +426,25 @@ static void a_relative_run_begins_at_the_clients_folder(void **state)
     cJSON_Delete(reply);
 }
 
+/* A name that leads to a device stays one, and gets nothing. */
+static void presets_are_saved_onto_files_only(void **state)
+{
+    (void)state;
+    char path[PATH_SIZE];
+    struct stat facts;
+    assert_int_equal(path_format(path, "%s/alignprop/presets", getenv("XDG_CONFIG_HOME")).code, STATUS_OK);
+    assert_int_equal(directory_make(path).code, STATUS_OK);
+    assert_int_equal(path_format(path, "%s/alignprop/presets/device.json", getenv("XDG_CONFIG_HOME")).code, STATUS_OK);
+    assert_int_equal(symlink("/dev/null", path), 0);
+    cJSON *reply = ask("presets-save", "\"name\":\"device\",\"preset\":{\"schema\":1,\"name\":\"x\"}");
+    assert_false(is_ok(reply));
+    assert_non_null(strstr(text_of(reply, "error"), "device.json: is a device"));
+    cJSON_Delete(reply);
+    assert_int_equal(lstat(path, &facts), 0);
+    assert_true(S_ISLNK(facts.st_mode));
+    assert_int_equal(unlink(path), 0);
+}
+
 static void an_export_that_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -697,6 +716,7 @@ int main(void)
         SERVICE_TEST(many_runs_come_in_pages),
         SERVICE_TEST(many_and_large_presets_come_in_pages),
         SERVICE_TEST(a_relative_run_begins_at_the_clients_folder),
+        SERVICE_TEST(presets_are_saved_onto_files_only),
         SERVICE_TEST(an_export_that_cannot_be_is_refused),
         SERVICE_TEST(a_run_that_cannot_start_says_why_and_leaves_nothing),
         SERVICE_TEST(a_run_in_another_folder_is_listed_too),
