@@ -7,7 +7,7 @@
  * in place of c. The four figures below make bytes of it; tests/oracle/calibrate_jpeg.py fitted them to libjpeg's sizes
  * on 70 pictures at qualities 10 to 98: on 70 others the error has median 3.0 %, rms 5.7 %, 90 % lie within 8.5 %, and
  * the worst is 29 %. What is drawn in flat colours was not fitted: graphics of shapes and lines come out small, median
- * 6.5 %, worst 17 %; blocks of black and white median 5.1 %, but a tenth more than 35 % and at most 39 % small; black
+ * 6.5 %, worst 17 %; blocks of black and white median 5.1 %, but a tenth nearly 35 % and at most 39 % small; black
  * lettering on white median 4.9 %, worst 14 %. Kilobytes are 1000 bytes. */
 #include "engine/reward/implementation.h"
 #include "engine/reward/jpeg_tables.h"
