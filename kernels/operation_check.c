@@ -318,6 +318,11 @@ static const char *check_resize(const struct operation *o)
     return fits ? NULL : "input and output differ in batch or channels";
 }
 
+static const char *check_resize_vjp(const struct operation *o)
+{
+    return check_resize(o);
+}
+
 static bool is_index(const struct operand *operand)
 {
     return operand->type == ELEMENT_I32;
@@ -382,40 +387,9 @@ static const char *check_select_boxes(const struct operation *o)
 }
 
 static const check_function table[OPERATION_KIND_COUNT] = {
-    [OPERATION_LINEAR] = check_linear,
-    [OPERATION_LINEAR_VJP_INPUT] = check_linear_vjp_input,
-    [OPERATION_LINEAR_VJP_WEIGHT] = check_linear_vjp_weight,
-    [OPERATION_CONVOLUTION] = check_convolution,
-    [OPERATION_CONVOLUTION_VJP_INPUT] = check_convolution_vjp_input,
-    [OPERATION_CONVOLUTION_VJP_WEIGHT] = check_convolution_vjp_weight,
-    [OPERATION_MATMUL] = check_matmul,
-    [OPERATION_GROUP_NORM] = check_group_norm,
-    [OPERATION_GROUP_NORM_VJP] = check_group_norm_vjp,
-    [OPERATION_LAYER_NORM] = check_layer_norm,
-    [OPERATION_LAYER_NORM_VJP] = check_layer_norm_vjp,
-    [OPERATION_ATTENTION] = check_attention,
-    [OPERATION_ATTENTION_VJP] = check_attention_vjp,
-    [OPERATION_UNARY] = check_unary,
-    [OPERATION_UNARY_VJP] = check_unary_vjp,
-    [OPERATION_GEGLU] = check_geglu,
-    [OPERATION_GEGLU_VJP] = check_geglu_vjp,
-    [OPERATION_BINARY] = check_binary,
-    [OPERATION_REDUCE] = check_reduce,
-    [OPERATION_BROADCAST] = check_broadcast,
-    [OPERATION_CONCATENATE] = check_concatenate,
-    [OPERATION_SLICE] = check_slice,
-    [OPERATION_PLACE] = check_place,
-    [OPERATION_UPSAMPLE] = check_upsample,
-    [OPERATION_UPSAMPLE_VJP] = check_upsample_vjp,
-    [OPERATION_RESIZE] = check_resize,
-    [OPERATION_RESIZE_VJP] = check_resize,
-    [OPERATION_EMBEDDING] = check_embedding,
-    [OPERATION_GATHER] = check_gather,
-    [OPERATION_GATHER_VJP] = check_gather_vjp,
-    [OPERATION_NORMALIZE] = check_normalize,
-    [OPERATION_NORMALIZE_VJP] = check_normalize_vjp,
-    [OPERATION_TRANSPOSE] = check_transpose,
-    [OPERATION_SELECT_BOXES] = check_select_boxes,
+#define OPERATION(kind, name, ...) [OPERATION_##kind] = check_##name,
+#include "kernels/operations.def"
+#undef OPERATION
 };
 
 static void append(char *text, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -1,40 +1,10 @@
 #include "kernels/operations.h"
 
 static const struct operation_facts table[OPERATION_KIND_COUNT] = {
-    [OPERATION_LINEAR] = {"linear", 2, 4, 1, 3, 3},
-    [OPERATION_LINEAR_VJP_INPUT] = {"linear_vjp_input", 2, 3, 1, 2, 2},
-    [OPERATION_LINEAR_VJP_WEIGHT] = {"linear_vjp_weight", 2, 2, 1, -1, -1},
-    [OPERATION_CONVOLUTION] = {"convolution", 2, 4, 1, 3, 3},
-    [OPERATION_CONVOLUTION_VJP_INPUT] = {"convolution_vjp_input", 2, 3, 1, 2, 2},
-    [OPERATION_CONVOLUTION_VJP_WEIGHT] = {"convolution_vjp_weight", 2, 2, 1, -1, -1},
-    [OPERATION_MATMUL] = {"matmul", 2, 2, 1, -1, -1},
-    [OPERATION_GROUP_NORM] = {"group_norm", 3, 3, 3, -1, -1},
-    [OPERATION_GROUP_NORM_VJP] = {"group_norm_vjp", 6, 7, 1, 6, 6},
-    [OPERATION_LAYER_NORM] = {"layer_norm", 3, 3, 3, -1, -1},
-    [OPERATION_LAYER_NORM_VJP] = {"layer_norm_vjp", 5, 6, 1, 5, 5},
-    [OPERATION_ATTENTION] = {"attention", 3, 3, 2, -1, -1},
-    [OPERATION_ATTENTION_VJP] = {"attention_vjp", 6, 6, 3, -1, -1},
-    [OPERATION_UNARY] = {"unary", 1, 1, 1, 0, -1},
-    [OPERATION_UNARY_VJP] = {"unary_vjp", 2, 2, 1, 0, -1},
-    [OPERATION_GEGLU] = {"geglu", 1, 1, 1, -1, -1},
-    [OPERATION_GEGLU_VJP] = {"geglu_vjp", 2, 2, 1, -1, -1},
-    [OPERATION_BINARY] = {"binary", 2, 2, 1, 0, -1},
-    [OPERATION_REDUCE] = {"reduce", 1, 1, 1, -1, -1},
-    [OPERATION_BROADCAST] = {"broadcast", 1, 1, 1, -1, -1},
-    [OPERATION_CONCATENATE] = {"concatenate", 2, 2, 1, -1, -1},
-    [OPERATION_SLICE] = {"slice", 1, 1, 1, -1, -1},
-    [OPERATION_PLACE] = {"place", 1, 1, 1, -1, -1},
-    [OPERATION_UPSAMPLE] = {"upsample", 1, 1, 1, -1, -1},
-    [OPERATION_UPSAMPLE_VJP] = {"upsample_vjp", 1, 1, 1, -1, -1},
-    [OPERATION_RESIZE] = {"resize", 1, 1, 1, -1, -1},
-    [OPERATION_RESIZE_VJP] = {"resize_vjp", 1, 1, 1, -1, -1},
-    [OPERATION_EMBEDDING] = {"embedding", 2, 2, 1, -1, -1},
-    [OPERATION_GATHER] = {"gather", 2, 2, 1, -1, -1},
-    [OPERATION_GATHER_VJP] = {"gather_vjp", 2, 2, 1, -1, -1},
-    [OPERATION_NORMALIZE] = {"normalize", 1, 1, 1, -1, -1},
-    [OPERATION_NORMALIZE_VJP] = {"normalize_vjp", 2, 2, 1, -1, -1},
-    [OPERATION_TRANSPOSE] = {"transpose", 1, 1, 1, -1, -1},
-    [OPERATION_SELECT_BOXES] = {"select_boxes", 2, 2, 1, -1, -1},
+#define OPERATION(kind, name, minimum, maximum, outputs, in_place, residual, class, cpu)                               \
+    [OPERATION_##kind] = {#name, minimum, maximum, outputs, in_place, residual},
+#include "kernels/operations.def"
+#undef OPERATION
 };
 
 size_t element_size(enum element_type type)

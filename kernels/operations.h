@@ -36,87 +36,11 @@ struct shape {
 /* Number of elements; shapes in a graph never overflow int64 (graph_* functions check). */
 int64_t shape_elements(const struct shape *shape);
 
+/* What each computes stands beside its row in operations.def. */
 enum operation_kind {
-    /* y[rows, N] = x[rows, K] W[N, K]^T (+ b[N]); with a residual r of y's shape
-     * y = alpha x W^T (+ b) + r, where the attribute alpha is not 0; without one alpha means nothing.
-     * inputs: x, W, [b], [r]; outputs: y */
-    OPERATION_LINEAR,
-    /* dx[rows, K] = dy[rows, N] W[N, K]; with a residual alpha dy W + r.  inputs: dy, W, [r]; outputs: dx */
-    OPERATION_LINEAR_VJP_INPUT,
-    /* dW[N, K] (exact) = dy^T x, added to what dW holds when `accumulate`.  inputs: dy, x; outputs: dW */
-    OPERATION_LINEAR_VJP_WEIGHT,
-    /* 2-D convolution, zero padding.  inputs: x[B,H,W,I], W[O,I,kh,kw], [b[O]], [r]; outputs: y[B,H',W',O];
-     * attributes: stride, padding_top/left/bottom/right; doubled: x is seen as UPSAMPLE would make it, [B,2H,2W,I];
-     * residual r and alpha as for LINEAR */
-    OPERATION_CONVOLUTION,
-    /* inputs: dy, W, [r]; outputs: dx (shape of x); residual r and alpha as for LINEAR */
-    OPERATION_CONVOLUTION_VJP_INPUT,
-    /* dW[O,I,kh,kw] (exact), `accumulate` as above.  inputs: dy, x; outputs: dW */
-    OPERATION_CONVOLUTION_VJP_WEIGHT,
-    /* y[B,M,N] = a b, a is [B,M,K] ([B,K,M] when transpose_a), b is [B,K,N] ([B,N,K] when transpose_b).
-     * inputs: a, b; outputs: y.  Its products are MATMULs again. attribute alpha scales the result */
-    OPERATION_MATMUL,
-    /* x[B,...,C] in `groups` groups of channels over all positions, epsilon, gamma[C], beta[C]; SiLU on the result
-     * when `fused_silu`.  inputs: x, gamma, beta; outputs: y, mean[B,groups] (exact), rstd[B,groups] (exact) */
-    OPERATION_GROUP_NORM,
-    /* inputs: dy, x, gamma, beta, mean, rstd, [r]; outputs: dx; residual r and alpha as for LINEAR */
-    OPERATION_GROUP_NORM_VJP,
-    /* over the last dimension.  inputs: x, gamma, beta; outputs: y, mean[rows] (exact), rstd[rows] (exact) */
-    OPERATION_LAYER_NORM,
-    /* inputs: dy, x, gamma, mean, rstd, [r]; outputs: dx; residual r and alpha as for LINEAR */
-    OPERATION_LAYER_NORM_VJP,
-    /* softmax(scale q k^T) v by heads; the T x T matrix is never stored.
-     * inputs: q[B,Tq,heads*d], k[B,Tk,heads*d], v[B,Tk,heads*d]; outputs: o[B,Tq,heads*d],
-     * lse[B,heads,Tq] (exact; log of the sum of exponentials, natural). attributes: heads, alpha = scale, causal */
-    OPERATION_ATTENTION,
-    /* inputs: do, q, k, v, o, lse; outputs: dq, dk, dv (an output that nobody needs has a NULL pointer) */
-    OPERATION_ATTENTION_VJP,
-    /* element-wise, `unary` says which.  inputs: x; outputs: y */
-    OPERATION_UNARY,
-    /* inputs: dy, x; outputs: dx = dy * f'(x) */
-    OPERATION_UNARY_VJP,
-    /* x[..., 2C] -> y[..., C] = x[..., :C] * gelu_erf(x[..., C:]).  inputs: x; outputs: y */
-    OPERATION_GEGLU,
-    /* inputs: dy, x; outputs: dx */
-    OPERATION_GEGLU_VJP,
-    /* a ? (alpha * b), `binary` says which; b's dimensions equal a's or are 1 (same rank).
-     * inputs: a, b; outputs: y (shape of a) */
-    OPERATION_BINARY,
-    /* y = alpha * sum of x over the dimensions where y's size is 1 (same rank).  inputs: x; outputs: y; `accumulate` */
-    OPERATION_REDUCE,
-    /* y = alpha * x repeated along dimensions where x's size is 1 (same rank).  inputs: x; outputs: y */
-    OPERATION_BROADCAST,
-    /* along `axis`.  inputs: a, b; outputs: y */
-    OPERATION_CONCATENATE,
-    /* y = x[start : start+length] along `axis`.  inputs: x; outputs: y */
-    OPERATION_SLICE,
-    /* y = zeros with x at [start : start+length] along `axis` (vjp of SLICE).  inputs: x; outputs: y */
-    OPERATION_PLACE,
-    /* nearest neighbour, both sides times two: x[B,H,W,C] -> y[B,2H,2W,C] */
-    OPERATION_UPSAMPLE,
-    /* sums of 2x2: dy[B,2H,2W,C] -> dx[B,H,W,C] */
-    OPERATION_UPSAMPLE_VJP,
-    /* separable resampling x[B,H,W,C] -> y[B,H',W',C], corners not aligned, edges clamped, weights normalised;
-     * attributes: filter, antialias */
-    OPERATION_RESIZE,
-    /* the transpose of RESIZE: dy[B,H',W',C] -> dx[B,H,W,C] */
-    OPERATION_RESIZE_VJP,
-    /* y[b,t,:] = table[ids[b,t],:].  inputs: ids[B,T] (int32), table[V,C]; outputs: y[B,T,C] */
-    OPERATION_EMBEDDING,
-    /* y[b,m,:] = x[b,ids[b,m],:].  inputs: x[B,T,C], ids[B,M] (int32); outputs: y[B,M,C] */
-    OPERATION_GATHER,
-    /* dx[b,ids[b,m],:] += dy[b,m,:], the rest zero.  inputs: dy[B,M,C], ids; outputs: dx[B,T,C] */
-    OPERATION_GATHER_VJP,
-    /* y = x / (|x| + epsilon) over the last dimension (Euclidean norm).  inputs: x; outputs: y */
-    OPERATION_NORMALIZE,
-    /* inputs: dy, x; outputs: dx.  At x = 0 the product is 0. */
-    OPERATION_NORMALIZE_VJP,
-    /* Exchanges dimensions 1 and 2: x[B,M,N,C] -> y[B,N,M,C].  Its own vjp. */
-    OPERATION_TRANSPOSE,
-    /* Greedy non-maximum suppression: ids[B,M] (int32) of the boxes kept, highest logit first; where fewer are kept
-     * than M, the best suppressed ones follow.  inputs: logits[B,P] , boxes[B,P,4] as (centre x, centre y, width,
-     * height); attribute alpha: intersection over union above which the lower box goes.  No gradient. */
-    OPERATION_SELECT_BOXES,
+#define OPERATION(kind, ...) OPERATION_##kind,
+#include "kernels/operations.def"
+#undef OPERATION
     OPERATION_KIND_COUNT
 };
 

@@ -139,18 +139,6 @@ static void matmul_vjp(struct sweep *sweep, const struct node *node, tensor_id d
                    tb ? graph_matmul(graph, dy, a, true, ta, alpha) : graph_matmul(graph, a, dy, !ta, false, alpha));
 }
 
-static void group_norm_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
-{
-    tensor_id inputs[] = {dy, node->input[0], node->input[1], node->input[2], node->output[1], node->output[2]};
-    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_GROUP_NORM_VJP, inputs, 6, node->input[0]));
-}
-
-static void layer_norm_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
-{
-    tensor_id inputs[] = {dy, node->input[0], node->input[1], node->output[1], node->output[2]};
-    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_LAYER_NORM_VJP, inputs, 5, node->input[0]));
-}
-
 static void attention_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
 {
     struct graph *graph = sweep->graph;
@@ -215,16 +203,6 @@ static void binary_vjp(struct sweep *sweep, const struct node *node, tensor_id d
     }
 }
 
-static void reduce_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
-{
-    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_BROADCAST, &dy, 1, node->input[0]));
-}
-
-static void broadcast_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
-{
-    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_REDUCE, &dy, 1, node->input[0]));
-}
-
 static void concatenate_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
 {
     int axis = node->attributes.axis;
@@ -235,58 +213,72 @@ static void concatenate_vjp(struct sweep *sweep, const struct node *node, tensor
         contribute(sweep, node->input[1], graph_slice(sweep->graph, dy, axis, first, second));
 }
 
-static void slice_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
-{
-    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_PLACE, &dy, 1, node->input[0]));
-}
-
-static void upsample_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
-{
-    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_UPSAMPLE_VJP, &dy, 1, node->input[0]));
-}
-
-static void resize_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
-{
-    contribute(sweep, node->input[0], emit_like(sweep, node, OPERATION_RESIZE_VJP, &dy, 1, node->input[0]));
-}
-
-static void gather_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
-{
-    contribute(sweep, node->input[0],
-               emit_like(sweep, node, OPERATION_GATHER_VJP, (tensor_id[]){dy, node->input[1]}, 2, node->input[0]));
-}
-
-static void geglu_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
-{
-    contribute(sweep, node->input[0],
-               emit_like(sweep, node, OPERATION_GEGLU_VJP, (tensor_id[]){dy, node->input[0]}, 2, node->input[0]));
-}
-
-static void normalize_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
-{
-    contribute(sweep, node->input[0],
-               emit_like(sweep, node, OPERATION_NORMALIZE_VJP, (tensor_id[]){dy, node->input[0]}, 2, node->input[0]));
-}
-
 static void transpose_vjp(struct sweep *sweep, const struct node *node, tensor_id dy)
 {
     contribute(sweep, node->input[0], graph_transpose(sweep->graph, dy));
 }
 
-typedef void vjp_rule(struct sweep *sweep, const struct node *node, tensor_id dy);
+typedef void vjp_function(struct sweep *sweep, const struct node *node, tensor_id dy);
 
-/* Operations without a rule have no gradient (indices, boxes, frozen tables). */
-static vjp_rule *const rules[OPERATION_KIND_COUNT] = {
-    [OPERATION_LINEAR] = linear_vjp,         [OPERATION_CONVOLUTION] = convolution_vjp,
-    [OPERATION_MATMUL] = matmul_vjp,         [OPERATION_GROUP_NORM] = group_norm_vjp,
-    [OPERATION_LAYER_NORM] = layer_norm_vjp, [OPERATION_ATTENTION] = attention_vjp,
-    [OPERATION_UNARY] = unary_vjp,           [OPERATION_GEGLU] = geglu_vjp,
-    [OPERATION_BINARY] = binary_vjp,         [OPERATION_REDUCE] = reduce_vjp,
-    [OPERATION_BROADCAST] = broadcast_vjp,   [OPERATION_CONCATENATE] = concatenate_vjp,
-    [OPERATION_SLICE] = slice_vjp,           [OPERATION_UPSAMPLE] = upsample_vjp,
-    [OPERATION_RESIZE] = resize_vjp,         [OPERATION_GATHER] = gather_vjp,
-    [OPERATION_NORMALIZE] = normalize_vjp,   [OPERATION_TRANSPOSE] = transpose_vjp,
+/* What an operation of the backward sweep reads of the forward one's node. */
+enum { DY = 1, INPUT, OUTPUT = INPUT + MAXIMUM_INPUTS };
+
+/* How an operation is differentiated: by a function; or by one operation that reads dy and what else is named, with the
+ * node's own attributes, and gives the gradient of input 0. Neither: it has no gradient (indices, boxes, frozen
+ * tables). */
+struct vjp_rule {
+    vjp_function *function;
+    enum operation_kind kind;
+    unsigned char reads[MAXIMUM_INPUTS]; /* DY, INPUT + i, OUTPUT + i; 0 ends the list */
 };
+
+static const struct vjp_rule rules[OPERATION_KIND_COUNT] = {
+    [OPERATION_LINEAR] = {linear_vjp},
+    [OPERATION_CONVOLUTION] = {convolution_vjp},
+    [OPERATION_MATMUL] = {matmul_vjp},
+    [OPERATION_GROUP_NORM] = {.kind = OPERATION_GROUP_NORM_VJP,
+                              .reads = {DY, INPUT, INPUT + 1, INPUT + 2, OUTPUT + 1, OUTPUT + 2}},
+    [OPERATION_LAYER_NORM] = {.kind = OPERATION_LAYER_NORM_VJP,
+                              .reads = {DY, INPUT, INPUT + 1, OUTPUT + 1, OUTPUT + 2}},
+    [OPERATION_ATTENTION] = {attention_vjp},
+    [OPERATION_UNARY] = {unary_vjp},
+    [OPERATION_GEGLU] = {.kind = OPERATION_GEGLU_VJP, .reads = {DY, INPUT}},
+    [OPERATION_BINARY] = {binary_vjp},
+    [OPERATION_REDUCE] = {.kind = OPERATION_BROADCAST, .reads = {DY}},
+    [OPERATION_BROADCAST] = {.kind = OPERATION_REDUCE, .reads = {DY}},
+    [OPERATION_CONCATENATE] = {concatenate_vjp},
+    [OPERATION_SLICE] = {.kind = OPERATION_PLACE, .reads = {DY}},
+    [OPERATION_UPSAMPLE] = {.kind = OPERATION_UPSAMPLE_VJP, .reads = {DY}},
+    [OPERATION_RESIZE] = {.kind = OPERATION_RESIZE_VJP, .reads = {DY}},
+    [OPERATION_GATHER] = {.kind = OPERATION_GATHER_VJP, .reads = {DY, INPUT + 1}},
+    [OPERATION_NORMALIZE] = {.kind = OPERATION_NORMALIZE_VJP, .reads = {DY, INPUT}},
+    [OPERATION_TRANSPOSE] = {transpose_vjp},
+};
+
+static bool has_gradient(enum operation_kind kind)
+{
+    return rules[kind].function || rules[kind].reads[0] == DY;
+}
+
+static tensor_id read_by_rule(const struct node *node, tensor_id dy, int what)
+{
+    if (what == DY) return dy;
+    return what < OUTPUT ? node->input[what - INPUT] : node->output[what - OUTPUT];
+}
+
+static void apply_rule(struct sweep *sweep, const struct node *node, tensor_id dy)
+{
+    const struct vjp_rule *rule = &rules[node->kind];
+    if (rule->function) {
+        rule->function(sweep, node, dy);
+        return;
+    }
+    tensor_id inputs[MAXIMUM_INPUTS];
+    int count = 0;
+    for (; count < MAXIMUM_INPUTS && rule->reads[count]; count++)
+        inputs[count] = read_by_rule(node, dy, rule->reads[count]);
+    contribute(sweep, node->input[0], emit_like(sweep, node, rule->kind, inputs, count, node->input[0]));
+}
 
 static bool is_stopped(const struct sweep *sweep, const struct differentiation *request, tensor_id storage)
 {
@@ -307,7 +299,7 @@ static void mark_needed(struct sweep *sweep, const struct differentiation *reque
         if (is_stopped(sweep, request, graph->tensors[i].storage)) sweep->needed[graph->tensors[i].storage] = false;
     for (int n = 0; n < graph->node_count; n++) {
         const struct node *node = &graph->nodes[n];
-        if (!rules[node->kind] || is_stopped(sweep, request, node->output[0])) continue;
+        if (!has_gradient(node->kind) || is_stopped(sweep, request, node->output[0])) continue;
         for (int i = 0; i < node->input_count; i++)
             if (needs(sweep, node->input[i])) sweep->needed[node->output[0]] = true;
     }
@@ -372,7 +364,7 @@ static void walk_back(struct sweep *sweep, int first, int past)
     for (int i = past - 1; i >= first && graph->state.code == STATUS_OK; i--) {
         const struct node node = graph->nodes[i]; /* a copy: the array may move while rules append */
         tensor_id dy = sweep->needed[node.output[0]] ? sweep->cotangent[node.output[0]] : NO_TENSOR;
-        if (dy != NO_TENSOR) rules[node.kind](sweep, &node, dy);
+        if (dy != NO_TENSOR) apply_rule(sweep, &node, dy);
     }
 }
 

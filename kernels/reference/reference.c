@@ -12,40 +12,9 @@ struct kernel {
 };
 
 static const reference_function table[OPERATION_KIND_COUNT] = {
-    [OPERATION_LINEAR] = reference_linear,
-    [OPERATION_LINEAR_VJP_INPUT] = reference_linear_vjp_input,
-    [OPERATION_LINEAR_VJP_WEIGHT] = reference_linear_vjp_weight,
-    [OPERATION_CONVOLUTION] = reference_convolution,
-    [OPERATION_CONVOLUTION_VJP_INPUT] = reference_convolution_vjp_input,
-    [OPERATION_CONVOLUTION_VJP_WEIGHT] = reference_convolution_vjp_weight,
-    [OPERATION_MATMUL] = reference_matmul,
-    [OPERATION_GROUP_NORM] = reference_group_norm,
-    [OPERATION_GROUP_NORM_VJP] = reference_group_norm_vjp,
-    [OPERATION_LAYER_NORM] = reference_layer_norm,
-    [OPERATION_LAYER_NORM_VJP] = reference_layer_norm_vjp,
-    [OPERATION_ATTENTION] = reference_attention,
-    [OPERATION_ATTENTION_VJP] = reference_attention_vjp,
-    [OPERATION_UNARY] = reference_unary,
-    [OPERATION_UNARY_VJP] = reference_unary_vjp,
-    [OPERATION_GEGLU] = reference_geglu,
-    [OPERATION_GEGLU_VJP] = reference_geglu_vjp,
-    [OPERATION_BINARY] = reference_binary,
-    [OPERATION_REDUCE] = reference_reduce,
-    [OPERATION_BROADCAST] = reference_broadcast,
-    [OPERATION_CONCATENATE] = reference_concatenate,
-    [OPERATION_SLICE] = reference_slice,
-    [OPERATION_PLACE] = reference_place,
-    [OPERATION_UPSAMPLE] = reference_upsample,
-    [OPERATION_UPSAMPLE_VJP] = reference_upsample_vjp,
-    [OPERATION_RESIZE] = reference_resize,
-    [OPERATION_RESIZE_VJP] = reference_resize_vjp,
-    [OPERATION_EMBEDDING] = reference_embedding,
-    [OPERATION_GATHER] = reference_gather,
-    [OPERATION_GATHER_VJP] = reference_gather_vjp,
-    [OPERATION_NORMALIZE] = reference_normalize,
-    [OPERATION_NORMALIZE_VJP] = reference_normalize_vjp,
-    [OPERATION_TRANSPOSE] = reference_transpose,
-    [OPERATION_SELECT_BOXES] = reference_select_boxes,
+#define OPERATION(kind, name, ...) [OPERATION_##kind] = reference_##name,
+#include "kernels/operations.def"
+#undef OPERATION
 };
 
 static status prepare(struct backend *backend, const struct operation *operation, struct kernel **kernel,

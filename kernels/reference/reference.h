@@ -65,39 +65,8 @@ double sigmoid(double x);
 double gelu_erf(double x);
 double gelu_erf_derivative(double x);
 
-status reference_linear(const struct call *call);
-status reference_linear_vjp_input(const struct call *call);
-status reference_linear_vjp_weight(const struct call *call);
-status reference_matmul(const struct call *call);
-status reference_convolution(const struct call *call);
-status reference_convolution_vjp_input(const struct call *call);
-status reference_convolution_vjp_weight(const struct call *call);
-status reference_group_norm(const struct call *call);
-status reference_group_norm_vjp(const struct call *call);
-status reference_layer_norm(const struct call *call);
-status reference_layer_norm_vjp(const struct call *call);
-status reference_normalize(const struct call *call);
-status reference_normalize_vjp(const struct call *call);
-status reference_attention(const struct call *call);
-status reference_attention_vjp(const struct call *call);
-status reference_unary(const struct call *call);
-status reference_unary_vjp(const struct call *call);
-status reference_geglu(const struct call *call);
-status reference_geglu_vjp(const struct call *call);
-status reference_binary(const struct call *call);
-status reference_reduce(const struct call *call);
-status reference_broadcast(const struct call *call);
-status reference_concatenate(const struct call *call);
-status reference_slice(const struct call *call);
-status reference_place(const struct call *call);
-status reference_transpose(const struct call *call);
-status reference_upsample(const struct call *call);
-status reference_upsample_vjp(const struct call *call);
-status reference_resize(const struct call *call);
-status reference_resize_vjp(const struct call *call);
-status reference_embedding(const struct call *call);
-status reference_gather(const struct call *call);
-status reference_gather_vjp(const struct call *call);
-status reference_select_boxes(const struct call *call);
+#define OPERATION(kind, name, ...) status reference_##name(const struct call *call);
+#include "kernels/operations.def"
+#undef OPERATION
 
 #endif

@@ -5,12 +5,10 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/vector/vector.h"
 
-extern const struct cpu_kind NAME(cpu_product), NAME(cpu_group_norm), NAME(cpu_group_norm_vjp), NAME(cpu_layer_norm),
-    NAME(cpu_layer_norm_vjp), NAME(cpu_attention), NAME(cpu_attention_vjp), NAME(cpu_unary), NAME(cpu_unary_vjp),
-    NAME(cpu_geglu), NAME(cpu_geglu_vjp), NAME(cpu_binary), NAME(cpu_reduce), NAME(cpu_broadcast),
-    NAME(cpu_concatenate), NAME(cpu_slice), NAME(cpu_place), NAME(cpu_upsample), NAME(cpu_upsample_vjp),
-    NAME(cpu_resize), NAME(cpu_resize_vjp), NAME(cpu_embedding), NAME(cpu_gather), NAME(cpu_gather_vjp),
-    NAME(cpu_normalize), NAME(cpu_normalize_vjp), NAME(cpu_transpose), NAME(cpu_select_boxes);
+#define OPERATION(kind, name, minimum, maximum, outputs, in_place, residual, class, cpu)                               \
+    extern const struct cpu_kind NAME(cpu_##cpu);
+#include "kernels/operations.def"
+#undef OPERATION
 
 /* Elements that are worth waking a thread for. */
 enum { PARALLEL_GRAIN = 8192 };
