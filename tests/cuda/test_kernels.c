@@ -42,17 +42,6 @@ static const struct precision precisions[] = {
 };
 enum { EXIT_SKIPPED = 77 };
 
-/* As harness_distance; where everything expected is 0, the largest value found. */
-static double distance_between(const double *found, const double *expected, int64_t count)
-{
-    double distance = harness_distance(found, expected, count), largest = 0;
-    for (int64_t i = 0; i < count; i++) {
-        if (expected[i] != 0 || isnan(found[i])) return distance;
-        largest = fmax(largest, fabs(found[i]));
-    }
-    return largest;
-}
-
 static void require_no_fault(const char *name)
 {
     const char *fault = emulation_fault();
@@ -83,7 +72,7 @@ static void compare(struct run *run, const char *name, const struct operation *o
     for (int i = 0; i < operation->output_count; i++) {
         if (!operation->output[i].present) continue;
         int64_t count = harness_elements(&operation->output[i]);
-        double distance = distance_between(found.output[i], expected.output[i], count);
+        double distance = harness_distance(found.output[i], expected.output[i], count);
         if (!(distance < run->precision->tolerance))
             fail_msg("%s in %s: output %d is off by %.3g", name, run->precision->name, i, distance);
         if (memcmp(found.output[i], reversed.output[i], (size_t)count * sizeof(double)) != 0)

@@ -42,18 +42,20 @@ static void hide_future(struct workspace *w, int64_t query, int64_t key, int64_t
         for (int64_t i = 0; i < key + j - query && i < PANEL; i++) w->scores[j * PANEL + i] = -INFINITY;
 }
 
-/* Scores to probabilities relative to the largest score so far; the sums so far and w->fade follow. */
+/* Scores to probabilities relative to the largest score so far; the sums so far and w->fade follow. Scaled scores are
+ * stored before they are compared and subtracted: the largest one's probability is e^0 in every bit, which a product
+ * contracted with the subtraction would miss. */
 static void soften(const struct attention_sizes *s, struct workspace *w, int64_t rows)
 {
     const float scale = s->scale;
     float *largest = w->largest, *sum = w->sum, *fade = w->fade;
     for (int64_t i = 0; i < PANEL; i++) fade[i] = largest[i];
     for (int64_t j = 0; j < rows; j++) {
-        const float *scores = w->scores + j * PANEL;
+        float *scores = w->scores + j * PANEL;
 #pragma omp simd
         for (int64_t i = 0; i < PANEL; i++) {
-            float score = scores[i] * scale;
-            largest[i] = score > largest[i] ? score : largest[i];
+            scores[i] *= scale;
+            largest[i] = scores[i] > largest[i] ? scores[i] : largest[i];
         }
     }
 #pragma omp simd
@@ -65,7 +67,7 @@ static void soften(const struct attention_sizes *s, struct workspace *w, int64_t
         float *scores = w->scores + j * PANEL;
 #pragma omp simd
         for (int64_t i = 0; i < PANEL; i++) {
-            float probability = vector_exp_nonpositive(scores[i] * scale - largest[i]);
+            float probability = vector_exp_nonpositive(scores[i] - largest[i]);
             scores[i] = probability;
             sum[i] += probability;
         }
@@ -111,8 +113,7 @@ static void attention_part(void *context, int64_t begin, int64_t end, int thread
         int64_t count = s->queries - query < PANEL ? s->queries - query : PANEL;
         int64_t query_offset = attention_offset(s, head, s->queries) + query * s->stride;
         int64_t key_offset = attention_offset(s, head, s->keys);
-        NAME(matrix_pack)
-        ((const float *)work->call->inputs[0] + query_offset, 1, s->stride, s->width, count, 0, 1, w.q);
+        matrix_pack((const float *)work->call->inputs[0] + query_offset, 1, s->stride, s->width, count, 0, 1, w.q);
         attend_block(s, &w, (const float *)work->call->inputs[1] + key_offset,
                      (const float *)work->call->inputs[2] + key_offset, query, count);
         for (int64_t i = 0; i < count; i++) {
@@ -120,8 +121,7 @@ static void attention_part(void *context, int64_t begin, int64_t end, int thread
             w.sum[i] = 1.0f / w.sum[i];
         }
         scale_columns(s, w.results, w.sum);
-        NAME(matrix_transpose)
-        (w.results, PANEL, s->width, count, (float *)work->call->outputs[0] + query_offset, s->stride);
+        matrix_transpose(w.results, PANEL, s->width, count, (float *)work->call->outputs[0] + query_offset, s->stride);
     }
 }
 

@@ -55,16 +55,16 @@ static inline int64_t attention_visible(const struct attention_sizes *s, int64_t
 static inline void attention_scores(const struct attention_sizes *s, const float *keys, int64_t rows, int64_t lanes,
                                     const float *panel, float *block)
 {
-    NAME(matrix_multiply)
-    (&(struct matrix_product){rows, lanes, s->width, keys, s->stride, 1, panel, PANEL, block, PANEL, false});
+    matrix_multiply(
+        &(struct matrix_product){rows, lanes, s->width, keys, s->stride, 1, panel, PANEL, block, PANEL, false});
 }
 
 /* sums[width, PANEL] += values[rows, width]^T block[rows, PANEL]. */
 static inline void attention_mix(const struct attention_sizes *s, const float *values, int64_t rows, int64_t lanes,
                                  const float *block, float *sums)
 {
-    NAME(matrix_multiply)
-    (&(struct matrix_product){s->width, lanes, rows, values, 1, s->stride, block, PANEL, sums, PANEL, true});
+    matrix_multiply(
+        &(struct matrix_product){s->width, lanes, rows, values, 1, s->stride, block, PANEL, sums, PANEL, true});
 }
 
 #endif

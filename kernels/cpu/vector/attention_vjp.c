@@ -52,24 +52,32 @@ static const float *input_at(const struct work *work, int index, int64_t offset)
     return (const float *)work->call->inputs[index] + offset;
 }
 
+/* own[PANEL] = the dot products of the columns of two panels [width, PANEL], summed as attention_scores sums: where all
+ * values are the same, or there is one, <do, v> - <do, o> is 0 in every bit. */
+static void dot_columns(int64_t width, const float *left, const float *right, float *own)
+{
+    for (int64_t i = 0; i < PANEL; i += LANES) {
+        vector sum = {0};
+        for (int64_t c = 0; c < width; c++)
+            sum = multiply_add(vector_load(left + c * PANEL + i), vector_load(right + c * PANEL + i), sum);
+        vector_store(own + i, sum);
+    }
+}
+
 static void load_queries(const struct work *work, struct workspace *w, int64_t head, int64_t query, int64_t count)
 {
     const struct attention_sizes *s = &work->sizes;
     int64_t offset = attention_offset(s, head, s->queries) + query * s->stride;
     const float *q = input_at(work, INPUT_Q, offset), *cotangent = input_at(work, INPUT_COTANGENT, offset);
     const float *o = input_at(work, INPUT_O, offset), *lse = input_at(work, INPUT_LSE, head * s->queries + query);
-    NAME(matrix_pack)(q, 1, s->stride, s->width, count, 0, 1, w->q_panel);
-    NAME(matrix_pack)(cotangent, 1, s->stride, s->width, count, 0, 1, w->do_panel);
-    NAME(matrix_pad_rows)(q, s->stride, count, s->width, s->padded_width, w->q_rows);
-    NAME(matrix_pad_rows)(cotangent, s->stride, count, s->width, s->padded_width, w->do_rows);
+    matrix_pack(q, 1, s->stride, s->width, count, 0, 1, w->q_panel);
+    matrix_pack(cotangent, 1, s->stride, s->width, count, 0, 1, w->do_panel);
+    matrix_pad_rows(q, s->stride, count, s->width, s->padded_width, w->q_rows);
+    matrix_pad_rows(cotangent, s->stride, count, s->width, s->padded_width, w->do_rows);
     float *o_panel = w->dq; /* until the sums begin */
-    NAME(matrix_pack)(o, 1, s->stride, s->width, count, 0, 1, o_panel);
-    for (int64_t i = 0; i < PANEL; i++) {
-        w->own[i] = 0.0f;
-        w->lse[i] = i < count ? lse[i] : 0.0f;
-    }
-    for (int64_t c = 0; c < s->width; c++)
-        for (int64_t i = 0; i < PANEL; i++) w->own[i] += w->do_panel[c * PANEL + i] * o_panel[c * PANEL + i];
+    matrix_pack(o, 1, s->stride, s->width, count, 0, 1, o_panel);
+    for (int64_t i = 0; i < PANEL; i++) w->lse[i] = i < count ? lse[i] : 0.0f;
+    dot_columns(s->width, w->do_panel, o_panel, w->own);
     memset(w->dq, 0, (size_t)(s->width * PANEL) * sizeof(float));
 }
 
@@ -95,8 +103,7 @@ static void add_rows(const struct attention_sizes *s, const float *block, int64_
                      const float *right, float *sums)
 {
     int64_t width = s->padded_width;
-    NAME(matrix_multiply)
-    (&(struct matrix_product){rows, width, count, block, PANEL, 1, right, width, sums, width, true});
+    matrix_multiply(&(struct matrix_product){rows, width, count, block, PANEL, 1, right, width, sums, width, true});
 }
 
 static void query_block_vjp(const struct work *work, struct workspace *w, int64_t head, int64_t query, int64_t count)
@@ -117,8 +124,9 @@ static void query_block_vjp(const struct work *work, struct workspace *w, int64_
         add_rows(s, w->ds, rows, count, w->q_rows, w->dk + key * s->padded_width);
         attention_mix(s, k, rows, lanes, w->ds, w->dq);
     }
-    if (dq) NAME(matrix_transpose)
-    (w->dq, PANEL, s->width, count, dq + attention_offset(s, head, s->queries) + query * s->stride, s->stride);
+    if (dq)
+        matrix_transpose(w->dq, PANEL, s->width, count, dq + attention_offset(s, head, s->queries) + query * s->stride,
+                         s->stride);
 }
 
 static void store_head(const struct work *work, struct workspace *w, int64_t head)
@@ -126,8 +134,8 @@ static void store_head(const struct work *work, struct workspace *w, int64_t hea
     const struct attention_sizes *s = &work->sizes;
     int64_t offset = attention_offset(s, head, s->keys);
     float *dk = work->call->outputs[OUTPUT_DK], *dv = work->call->outputs[OUTPUT_DV];
-    if (dk) NAME(matrix_unpad_rows)(w->dk, s->padded_width, s->keys, s->width, s->stride, dk + offset);
-    if (dv) NAME(matrix_unpad_rows)(w->dv, s->padded_width, s->keys, s->width, s->stride, dv + offset);
+    if (dk) matrix_unpad_rows(w->dk, s->padded_width, s->keys, s->width, s->stride, dk + offset);
+    if (dv) matrix_unpad_rows(w->dv, s->padded_width, s->keys, s->width, s->stride, dv + offset);
 }
 
 /* Items are heads, or parts of the queries of heads. */

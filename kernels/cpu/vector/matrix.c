@@ -6,6 +6,8 @@
 ALWAYS_INLINE void tile(int rows, int vectors, const struct matrix_product *p, int64_t row, int64_t column)
 {
     vector sum[NARROW_ROWS][TILE_VECTORS];
+    /* In `a` a pointer for every third row: three rows are one step and two multiples of it away, which an address can
+     * hold. */
     const float *a[NARROW_ROWS / 3], *b = p->b + column;
     float *c = p->c + row * p->c_row + column;
     const int64_t a_row = p->a_row, a_column = p->a_column, b_row = p->b_row, c_row = p->c_row, k = p->k;
@@ -13,8 +15,6 @@ ALWAYS_INLINE void tile(int rows, int vectors, const struct matrix_product *p, i
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
         for (int j = 0; j < vectors; j++) sum[i][j] = p->add ? vector_load(c + i * c_row + j * LANES) : (vector){0};
-            /* A pointer for every third row: three rows are one step and two multiples of it away, which an address can
-             * hold. */
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i += 3) a[i / 3] = p->a + (row + i) * a_row;
     for (int64_t step = 0; step < k; step++) {
@@ -23,9 +23,9 @@ ALWAYS_INLINE void tile(int rows, int vectors, const struct matrix_product *p, i
         for (int j = 0; j < vectors; j++) right[j] = vector_load(b + j * LANES);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            const float left = a[i / 3][i % 3 * a_row];
+            const vector left = vector_of(a[i / 3][i % 3 * a_row]);
 #pragma GCC unroll 8
-            for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
+            for (int j = 0; j < vectors; j++) sum[i][j] = multiply_add(left, right[j], sum[i][j]);
         }
         b += b_row;
 #pragma GCC unroll 16
@@ -54,7 +54,7 @@ ALWAYS_INLINE void tile_column(int vectors, const struct matrix_product *p, int6
     }
 }
 
-void NAME(matrix_multiply)(const struct matrix_product *product)
+void matrix_multiply(const struct matrix_product *product)
 {
     int64_t column = 0;
     for (; column + PANEL <= product->n; column += PANEL) tile_column(TILE_VECTORS, product, column);
@@ -68,8 +68,8 @@ void NAME(matrix_multiply)(const struct matrix_product *product)
     }
 }
 
-void NAME(matrix_pack)(const float *b, int64_t b_row, int64_t b_column, int64_t k, int64_t n, int64_t begin,
-                       int64_t end, float *packed)
+void matrix_pack(const float *b, int64_t b_row, int64_t b_column, int64_t k, int64_t n, int64_t begin, int64_t end,
+                 float *packed)
 {
     for (int64_t panel = begin; panel < end; panel++) {
         const float *from = b + panel * PANEL * b_column;
@@ -82,7 +82,7 @@ void NAME(matrix_pack)(const float *b, int64_t b_row, int64_t b_column, int64_t 
             continue;
         }
         if (b_row == 1) {
-            NAME(matrix_transpose)(from, b_column, count, k, to, PANEL);
+            matrix_transpose(from, b_column, count, k, to, PANEL);
             continue;
         }
         for (int64_t row = 0; row < k; row++)
@@ -108,8 +108,7 @@ static inline void transpose_quads(const float *from, int64_t from_step, float *
     for (int i = 0; i < 4; i++) memcpy(to + i * to_step, &column[i], sizeof column[i]);
 }
 
-void NAME(matrix_transpose)(const float *from, int64_t from_step, int64_t rows, int64_t columns, float *to,
-                            int64_t to_step)
+void matrix_transpose(const float *from, int64_t from_step, int64_t rows, int64_t columns, float *to, int64_t to_step)
 {
     int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
     for (int64_t row = 0; row < whole_rows; row += 4)
@@ -120,7 +119,7 @@ void NAME(matrix_transpose)(const float *from, int64_t from_step, int64_t rows, 
             to[column * to_step + row] = from[row * from_step + column];
 }
 
-void NAME(matrix_pad_rows)(const float *from, int64_t step, int64_t rows, int64_t width, int64_t padded, float *to)
+void matrix_pad_rows(const float *from, int64_t step, int64_t rows, int64_t width, int64_t padded, float *to)
 {
     for (int64_t row = 0; row < rows; row++) {
         memcpy(to + row * padded, from + row * step, (size_t)width * sizeof *to);
@@ -128,7 +127,7 @@ void NAME(matrix_pad_rows)(const float *from, int64_t step, int64_t rows, int64_
     }
 }
 
-void NAME(matrix_unpad_rows)(const float *from, int64_t padded, int64_t rows, int64_t width, int64_t step, float *to)
+void matrix_unpad_rows(const float *from, int64_t padded, int64_t rows, int64_t width, int64_t step, float *to)
 {
     for (int64_t row = 0; row < rows; row++) memcpy(to + row * step, from + row * padded, (size_t)width * sizeof *to);
 }

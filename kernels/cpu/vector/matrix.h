@@ -30,19 +30,25 @@ struct matrix_product {
     bool add;
 };
 
-void NAME(matrix_multiply)(const struct matrix_product *product);
+/* The functions below carry the instruction set in their names. */
+#define matrix_multiply NAME(matrix_multiply)
+#define matrix_pack NAME(matrix_pack)
+#define matrix_transpose NAME(matrix_transpose)
+#define matrix_pad_rows NAME(matrix_pad_rows)
+#define matrix_unpad_rows NAME(matrix_unpad_rows)
+
+void matrix_multiply(const struct matrix_product *product);
 
 /* Writes b[k, n] (steps b_row, b_column) as panels of PANEL columns, each [k, PANEL], the last filled up with zeros:
  * panels begin..end-1 of (n + PANEL - 1) / PANEL. */
-void NAME(matrix_pack)(const float *b, int64_t b_row, int64_t b_column, int64_t k, int64_t n, int64_t begin,
-                       int64_t end, float *packed);
+void matrix_pack(const float *b, int64_t b_row, int64_t b_column, int64_t k, int64_t n, int64_t begin, int64_t end,
+                 float *packed);
 
 /* to[columns, rows] = from[rows, columns]^T, rows `from_step` and `to_step` apart. */
-void NAME(matrix_transpose)(const float *from, int64_t from_step, int64_t rows, int64_t columns, float *to,
-                            int64_t to_step);
+void matrix_transpose(const float *from, int64_t from_step, int64_t rows, int64_t columns, float *to, int64_t to_step);
 
 /* Copies rows of `width` elements (`step` apart) to rows of `padded` elements, filled up with zeros; and back. */
-void NAME(matrix_pad_rows)(const float *from, int64_t step, int64_t rows, int64_t width, int64_t padded, float *to);
-void NAME(matrix_unpad_rows)(const float *from, int64_t padded, int64_t rows, int64_t width, int64_t step, float *to);
+void matrix_pad_rows(const float *from, int64_t step, int64_t rows, int64_t width, int64_t padded, float *to);
+void matrix_unpad_rows(const float *from, int64_t padded, int64_t rows, int64_t width, int64_t step, float *to);
 
 #endif

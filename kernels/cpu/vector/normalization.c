@@ -330,7 +330,8 @@ static status run_layer_norm(const struct call *call)
     return status_ok();
 }
 
-/* As group norm's: dx = rstd (g - mean(g) - n mean(g n)). */
+/* As group norm's: dx = rstd (g - mean(g) - n mean(g n)). g stands in dx meanwhile, so that it is the same number in
+ * both walks. */
 static void layer_norm_vjp_part(void *context, int64_t begin, int64_t end, int thread)
 {
     const struct call *call = context;
@@ -346,13 +347,14 @@ static void layer_norm_vjp_part(void *context, int64_t begin, int64_t end, int t
 #pragma omp simd reduction(+ : sum, product)
         for (int64_t i = 0; i < width; i++) {
             float g = dy[i] * gamma[i];
+            dx[i] = g;
             sum += g;
             product += g * ((x[i] - mean) * rstd);
         }
         sum /= (float)width;
         product /= (float)width;
 #pragma omp simd
-        for (int64_t i = 0; i < width; i++) dx[i] = rstd * (dy[i] * gamma[i] - sum - (x[i] - mean) * rstd * product);
+        for (int64_t i = 0; i < width; i++) dx[i] = rstd * (dx[i] - sum - (x[i] - mean) * rstd * product);
     }
 }
 

@@ -29,7 +29,7 @@ static void pack_part(void *context, int64_t begin, int64_t end, int thread)
 {
     const struct product *p = context;
     (void)thread;
-    NAME(matrix_pack)(p->b, p->b_row, p->b_column, p->k, p->n, begin, end, p->packed);
+    matrix_pack(p->b, p->b_row, p->b_column, p->k, p->n, begin, end, p->packed);
 }
 
 static void store_block(const struct product *p, const float *block, int64_t row, int64_t rows, int64_t column)
@@ -53,9 +53,8 @@ static void multiply_part(void *context, int64_t begin, int64_t end, int thread)
     for (int64_t item = begin; item < end; item++) {
         int64_t panel = item / row_blocks, row = item % row_blocks * ROW_BLOCK;
         int64_t rows = p->m - row < ROW_BLOCK ? p->m - row : ROW_BLOCK;
-        NAME(matrix_multiply)
-        (&(struct matrix_product){rows, PANEL, p->k, p->a + row * p->a_row, p->a_row, p->a_column,
-                                  p->packed + panel * p->k * PANEL, PANEL, block, PANEL, false});
+        matrix_multiply(&(struct matrix_product){rows, PANEL, p->k, p->a + row * p->a_row, p->a_row, p->a_column,
+                                                 p->packed + panel * p->k * PANEL, PANEL, block, PANEL, false});
         store_block(p, block, row, rows, panel * PANEL);
     }
 }

@@ -69,7 +69,7 @@ static inline __attribute__((always_inline)) void narrow_rows(const struct narro
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
-            for (int j = 0; j < GROUP; j++) sum[i][j] += left[i] * right[j];
+            for (int j = 0; j < GROUP; j++) sum[i][j] = multiply_add(left[i], right[j], sum[i][j]);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < rows; i++) {
@@ -171,9 +171,9 @@ static void outer_part(void *context, int64_t begin, int64_t end, int thread)
     for (int64_t block = begin; block < end; block++) {
         int64_t first = block * COLUMN_BLOCK, last = first + COLUMN_BLOCK < p->many ? first + COLUMN_BLOCK : p->many;
         int64_t vectors_end = last < whole ? last : whole;
-        if (vectors_end > first) NAME(matrix_multiply)
-        (&(struct matrix_product){p->few, vectors_end - first, p->rows, p->left, 1, p->few, p->right + first, p->many,
-                                  p->sums + first, padded, false});
+        if (vectors_end > first)
+            matrix_multiply(&(struct matrix_product){p->few, vectors_end - first, p->rows, p->left, 1, p->few,
+                                                     p->right + first, p->many, p->sums + first, padded, false});
         if (last > vectors_end) sum_rest(p, vectors_end > first ? vectors_end : first, last);
         store_outer(p, first, last);
     }

@@ -140,14 +140,14 @@ double harness_normal(uint64_t *state)
 
 double harness_distance(const double *a, const double *b, int64_t count)
 {
-    double difference = 0, norm = 0;
+    double difference = 0, norm = 0, largest = 0;
     for (int64_t i = 0; i < count; i++) {
         if (isnan(a[i]) || isnan(b[i])) return INFINITY;
+        largest = fmax(largest, fabs(a[i]));
         difference += (a[i] - b[i]) * (a[i] - b[i]);
         norm += b[i] * b[i];
     }
-    if (norm == 0) return difference == 0 ? 0 : INFINITY;
-    return sqrt(difference / norm);
+    return norm == 0 ? largest : sqrt(difference / norm);
 }
 
 /* ---- Running ---- */

@@ -40,7 +40,8 @@ double harness_round(enum element_type type, double value);
 double harness_normal(uint64_t *state);
 int64_t harness_elements(const struct operand *operand);
 
-/* |a - b| / |b| (Euclidean), infinite where a has a NaN. */
+/* |a - b| / |b| (Euclidean), infinite where a has a NaN. Where b is zero throughout, the largest of a: what
+ * rounding leaves of terms that cancel, which are of the order of the operands, 1. */
 double harness_distance(const double *a, const double *b, int64_t count);
 
 /* A vector-Jacobian product that belongs to a forward operation. */

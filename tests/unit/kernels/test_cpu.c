@@ -12,6 +12,7 @@
 #include "kernels/cpu/cpu.h"
 #include "tests/unit/kernels/cases.h"
 #include "tests/unit/kernels/harness.h"
+#include "tests/unit/kernels/operands.h"
 
 #define TOLERANCE 5e-6 /* of the Euclidean distance, relative */
 
@@ -112,15 +113,140 @@ static void test_five_threads(void **unused)
     compare_on_threads("on five threads", 5);
 }
 
+static const char *const set_names[] = {"on baseline instructions", "on AVX2", "on AVX-512"};
+
 /* The kernels of every instruction set that this processor has, with own products in place of oneDNN's. */
 static void test_instruction_sets(void **unused)
 {
     (void)unused;
-    const char *const names[] = {"on baseline instructions", "on AVX2", "on AVX-512"};
     for (enum cpu_instructions set = CPU_BASELINE; set < CPU_BEST; set++) {
         struct backend *cpu;
         status created = cpu_backend_create(2, set, true, &cpu);
-        if (set == CPU_BASELINE || created.code == STATUS_OK) compare_all(names[set], created, cpu);
+        if (set == CPU_BASELINE || created.code == STATUS_OK) compare_all(set_names[set], created, cpu);
+    }
+}
+
+/* ---- Gradients that are zero whatever the numbers are ---- */
+
+enum { ALL_GRADIENTS = -1, OF_QUERIES_AND_KEYS = 3 };
+
+struct zero_case {
+    const char *name;
+    struct operation forward;
+    int gradients;   /* a bit for each output of the product that is zero */
+    double rounding; /* what may be left of terms of the order of 1 that cancel; 0: every bit is zero */
+};
+
+/* Between 1 and 2 or their negatives: nothing is divided by a small number. */
+static void fill_moderately(const struct operation *operation, struct tensors *tensors)
+{
+    harness_fill(operation, ELEMENT_F32, 11, tensors);
+    for (int i = 0; i < operation->input_count; i++)
+        for (int64_t j = 0; j < harness_elements(&operation->input[i]); j++) {
+            double value = tensors->input[i][j];
+            tensors->input[i][j] = harness_round(ELEMENT_F32, copysign(1 + fmod(fabs(value), 1), value));
+        }
+}
+
+static void require_zeros(const char *set, const struct zero_case *zero, int output, const double *values,
+                          int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!(fabs(values[i]) <= zero->rounding))
+            fail_msg("%s %s: element %lld of gradient %d is %.3g, should be 0 (allowed %.3g)", zero->name, set,
+                     (long long)i, output, values[i], zero->rounding);
+}
+
+/* From the backend's own forward results. */
+static void require_zero_gradients(struct backend *cpu, const char *set, const struct zero_case *zero)
+{
+    struct tensors forward, filled;
+    struct vjp vjps[MAXIMUM_VJPS];
+    uint64_t state = 5;
+    harness_allocate(&zero->forward, &forward);
+    fill_moderately(&zero->forward, &forward);
+    require(harness_run(cpu, &zero->forward, &forward, false));
+    int64_t count = harness_elements(&zero->forward.output[0]);
+    double *cotangent = calloc((size_t)count, sizeof *cotangent);
+    assert_non_null(cotangent);
+    for (int64_t i = 0; i < count; i++) cotangent[i] = harness_round(ELEMENT_F32, harness_normal(&state));
+    assert_int_equal(harness_vjps(&zero->forward, vjps), 1);
+    harness_allocate(&vjps[0].operation, &filled);
+    harness_fill_vjp(&vjps[0], ELEMENT_F32, &forward, cotangent, &filled);
+    require(harness_run(cpu, &vjps[0].operation, &filled, false));
+    for (int j = 0; j < vjps[0].operation.output_count; j++)
+        if (zero->gradients >> j & 1)
+            require_zeros(set, zero, j, filled.output[j], harness_elements(&vjps[0].operation.output[j]));
+    harness_release(&filled);
+    harness_release(&forward);
+    free(cotangent);
+}
+
+/* The softmax of one score is 1, a row of one number normalises to nothing: what goes in does not matter. */
+static const struct zero_case zero_cases[] = {
+    {"layer norm of rows of one",
+     {.kind = OPERATION_LAYER_NORM,
+      .attributes = {.epsilon = 1e-5},
+      .input_count = 3,
+      .input = {S3(2, 37, 1), S1(1), S1(1)},
+      .output_count = 3,
+      .output = {S3(2, 37, 1), S2(2, 37), S2(2, 37)}},
+     ALL_GRADIENTS,
+     0},
+    {"clamp outside of its bounds",
+     {.kind = OPERATION_UNARY,
+      .attributes = {.unary = UNARY_CLAMP, .alpha = -0.5, .beta = 0.5},
+      .input_count = 1,
+      .input = {S2(37, 29)},
+      .output_count = 1,
+      .output = {S2(37, 29)}},
+     ALL_GRADIENTS,
+     0},
+    {"group norm of groups of one",
+     {.kind = OPERATION_GROUP_NORM,
+      .attributes = {.groups = 37, .epsilon = 1},
+      .input_count = 3,
+      .input = {S4(3, 1, 1, 37), S1(37), S1(37)},
+      .output_count = 3,
+      .output = {S4(3, 1, 1, 37), S2(3, 37), S2(3, 37)}},
+     ALL_GRADIENTS,
+     4e-6},
+    {"normalize of rows of one",
+     {.kind = OPERATION_NORMALIZE, .input_count = 1, .input = {S2(37, 1)}, .output_count = 1, .output = {S2(37, 1)}},
+     ALL_GRADIENTS,
+     2e-6},
+};
+
+static void require_zeros_of_one_key(struct backend *cpu, const char *set)
+{
+    const int64_t widths[] = {1, 4, 6, 13, 40, 64}, queries[] = {1, 3, 17, 70};
+    for (int w = 0; w < 6; w++)
+        for (int n = 0; n < 4; n++) {
+            const int64_t row = 2 * widths[w];
+            struct zero_case zero = {"attention to one key",
+                                     {.kind = OPERATION_ATTENTION,
+                                      .attributes = {.heads = 2, .alpha = 0.3},
+                                      .input_count = 3,
+                                      .input = {S3(2, queries[n], row), S3(2, 1, row), S3(2, 1, row)},
+                                      .output_count = 2,
+                                      .output = {S3(2, queries[n], row), S3(2, 2, queries[n])}},
+                                     OF_QUERIES_AND_KEYS,
+                                     0};
+            require_zero_gradients(cpu, set, &zero);
+        }
+}
+
+/* On every instruction set, by whatever compiler: kernels whose terms cancel exactly sum both in the same way. */
+static void test_zero_gradients(void **unused)
+{
+    (void)unused;
+    for (enum cpu_instructions set = CPU_BASELINE; set < CPU_BEST; set++) {
+        struct backend *cpu;
+        if (cpu_backend_create(2, set, true, &cpu).code != STATUS_OK) continue;
+        for (size_t i = 0; i < sizeof zero_cases / sizeof *zero_cases; i++)
+            require_zero_gradients(cpu, set_names[set], &zero_cases[i]);
+        require_zeros_of_one_key(cpu, set_names[set]);
+        cpu->interface->destroy(cpu);
     }
 }
 
@@ -290,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_attention_memory), cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_wrong_formulas),   cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_bad_id),           cmocka_unit_test(test_memory_free),
+        cmocka_unit_test(test_zero_gradients),
     };
     return cmocka_run_group_tests(tests, harness_open_reference, harness_close_reference);
 }
