@@ -1,9 +1,9 @@
 #include "engine/cli/command.h"
 
-#define END                                                                                                            \
-    {                                                                                                                  \
-        NULL, 0, NULL, NULL, COMPLETE_NOTHING, NULL                                                                    \
-    }
+/* Versions of clang-format differ about braces in a macro. */
+/* clang-format off */
+#define END {NULL, 0, NULL, NULL, COMPLETE_NOTHING, NULL}
+/* clang-format on */
 
 static const struct option tune_options[] = {
     {"run", 0, "DIR", "folder of the run; must not exist or be empty", COMPLETE_FOLDER, NULL},

@@ -144,15 +144,15 @@ template <> struct packed<1> {
     float value;
 };
 
-template <int width, class Index> DEVICE struct packed<width> fetch(const struct array &array, Index index) {
+template <int width, class Index> DEVICE packed<width> fetch(const struct array &array, Index index)
+{
     if constexpr (width == 8)
         return packed<8>{fetch8(array, index)};
     else
         return packed<1>{load(array, index)};
 }
 
-template <int width>
-DEVICE void unpack(const struct array &array, const struct packed<width> &packed, float *value)
+template <int width> DEVICE void unpack(const struct array &array, const struct packed<width> &packed, float *value)
 {
     if constexpr (width == 8)
         unpack8(array, packed.bits, value);

@@ -72,7 +72,8 @@ template <int width> struct group_inputs {
 };
 
 template <bool backward, int width>
-DEVICE struct group_inputs<width> fetch_inputs(const struct group_arrays &arrays, int index) {
+DEVICE group_inputs<width> fetch_inputs(const struct group_arrays &arrays, int index)
+{
     struct group_inputs<width> inputs;
     inputs.x = fetch<width>(arrays.x, index);
     if (backward) inputs.dy = fetch<width>(arrays.dy, index);
@@ -80,8 +81,7 @@ DEVICE struct group_inputs<width> fetch_inputs(const struct group_arrays &arrays
 }
 
 /* What a thread sums of its channels, and what it needs of them for that. */
-template <int width>
-struct channel_sums {
+template <int width> struct channel_sums {
     float first[width], second[width];
     float center[width], scale[width], beta[width];
 };
@@ -89,9 +89,10 @@ struct channel_sums {
 /* Forward the center is the group's first element, which keeps the difference of squares accurate where the mean is
  * large against the deviation; backward it is the mean. */
 template <bool backward, int width>
-DEVICE struct channel_sums<width> begin_sums(const struct group_norm &norm, const struct group_grid &grid,
-                                             const struct group_arrays &arrays, const struct group_results &results,
-                                             int channel) {
+DEVICE channel_sums<width> begin_sums(const struct group_norm &norm, const struct group_grid &grid,
+                                      const struct group_arrays &arrays, const struct group_results &results,
+                                      int channel)
+{
     struct channel_sums<width> sums = {
     };
     int group_width = (int)grid.by_group.value, group = (int)quotient((uint32_t)channel, grid.by_group);
@@ -280,8 +281,8 @@ template <int width> struct channel_coefficients {
 };
 
 template <bool backward, int width>
-DEVICE struct channel_coefficients<width> load_coefficients(const struct group_norm &norm, float *coefficients,
-                                                            int channel) {
+DEVICE channel_coefficients<width> load_coefficients(const struct group_norm &norm, float *coefficients, int channel)
+{
     struct channel_coefficients<width> loaded;
     int64_t plane = norm.batch * norm.channels, place = block_y() * norm.channels + channel;
     UNROLL

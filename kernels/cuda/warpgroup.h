@@ -86,7 +86,9 @@ DEVICE void warpgroup_multiply_add(float (&sum)[columns / 2], uint64_t a, uint64
         "+f"(sum[i + 6]), "+f"(sum[i + 7])
 #define HELD_64 HELD_8(0), HELD_8(8), HELD_8(16), HELD_8(24), HELD_8(32), HELD_8(40), HELD_8(48), HELD_8(56)
 #define HELD_80 HELD_64, HELD_8(64), HELD_8(72)
-/* The last operands: add to the sums, signs of a and b, a by rows, how b lies. */
+/* The last operands: add to the sums, signs of a and b, a by rows, how b lies. Versions of clang-format differ about
+ * float(&sum) in a macro. */
+/* clang-format off */
 #define WARPGROUP_PRODUCT(format, name, columns, sums, held, a_operand, b_operand, by_columns)                         \
     template <>                                                                                                        \
     __device__ __forceinline__ void warpgroup_multiply_add<format, columns, by_columns>(float(&sum)[columns / 2],      \
@@ -98,6 +100,7 @@ DEVICE void warpgroup_multiply_add(float (&sum)[columns / 2], uint64_t a, uint64
                      : held                                                                                            \
                      : "l"(a), "l"(b));                                                                                \
     }
+/* clang-format on */
 WARPGROUP_PRODUCT(bfloat16_format, "bf16", 128, SUMS_64, HELD_64, "%64", "%65", 0)
 WARPGROUP_PRODUCT(bfloat16_format, "bf16", 128, SUMS_64, HELD_64, "%64", "%65", 1)
 WARPGROUP_PRODUCT(bfloat16_format, "bf16", 160, SUMS_80, HELD_80, "%80", "%81", 0)

@@ -2,6 +2,8 @@
 
 #include "tests/unit/kernels/operands.h"
 
+/* Versions of clang-format differ about braces in a macro. */
+/* clang-format off */
 #define LINEAR(text, rows, in, out)                                                                                    \
     {                                                                                                                  \
         "linear " text,                                                                                                \
@@ -113,6 +115,7 @@
              .output = {y}},                                                                                           \
             false                                                                                                      \
     }
+/* clang-format on */
 
 const struct kernel_case cuda_cases[] = {
     LINEAR("of several tiles", 150, 72, 136),

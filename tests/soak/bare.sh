@@ -6,6 +6,7 @@
 #   MIRROR=ADDRESS    where the packages come from; else from where this machine has its own
 #   CACHE=FOLDER      keeps the minimal system and the packages for the next time
 #   FIGURES=FILE      a line of JSON is added for each of the two
+#   KEEP=FOLDER       what the commands said is left there
 set -u
 source=$(cd "$(dirname "$0")/../.." && pwd)
 

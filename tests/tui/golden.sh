@@ -3,7 +3,7 @@
 # under the recording's clock. The recording and the golden files are made anew by:
 #   record.sh build/alignprop build/tests/tui/studio_driver build/tests/tui/record_session build/tests/tui/replay_engine \
 #       tests/tui/session.recording
-#   UPDATE=1 golden.sh build/tests/tui/studio_driver build/tests/tui/replay_engine tests/tui/session.recording tests/tui/golden
+#   UPDATE=1 golden.sh build/tests/tui/marked_driver build/tests/tui/replay_engine tests/tui/session.recording tests/tui/golden
 # Usage: golden.sh DRIVER REPLAYER RECORDING GOLDEN_FOLDER
 set -u
 here=$(cd "$(dirname "$0")" && pwd)

@@ -6,9 +6,11 @@ set -u
 terminal=$1 driver=$2 engine=$3 catalogue=$4
 absent() { echo "$*"; case $terminal in xterm | tmux*) exit 1 ;; *) exit 77 ;; esac; }
 case $terminal in tmux*) needed="xterm tmux" ;; foot) needed="foot weston" ;; *) needed=$terminal ;; esac
+missing=
 for program in Xvfb xdotool import convert compare $needed; do
-    command -v "$program" >/dev/null || absent "$terminal: $program is not installed"
+    command -v "$program" >/dev/null || missing="${missing:+$missing, }$program"
 done
+[ -z "$missing" ] || absent "needs $missing"
 work=$(mktemp -d) || exit 1
 unset TMUX STY NO_COLOR
 export LC_ALL=C.UTF-8 TZ=UTC LIBGL_ALWAYS_SOFTWARE=1
@@ -111,7 +113,7 @@ open_window() { # words for the studio
 shot() { import -window root "$work/$1.png"; }
 # How often each thread of the display, the terminal, the studio and its engine has run, and which wait for the processor.
 stirrings() {
-    for process in $server $compositor $(pgrep -f "$work/sock"); do
+    for process in $server $compositor $(grep -lsa "$work/sock" /proc/[0-9]*/cmdline | cut -d / -f 3); do
         cat "/proc/$process/task/"*/schedstat
         sed 's/.*) \(.\).*/\1/' "/proc/$process/task/"*/stat
     done 2>/dev/null

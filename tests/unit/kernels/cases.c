@@ -2,6 +2,8 @@
 
 #include "tests/unit/kernels/operands.h"
 
+/* Versions of clang-format differ about braces in a macro. */
+/* clang-format off */
 #define CASE(text, kind_, big, attributes_, inputs, input_list, outputs, output_list)                                  \
     {                                                                                                                  \
         text,                                                                                                          \
@@ -13,6 +15,7 @@
              .output = output_list},                                                                                   \
             big                                                                                                        \
     }
+/* clang-format on */
 #define NO_ATTRIBUTES D(0)
 
 #define UNARY(name)                                                                                                    \

@@ -4,46 +4,22 @@
 
 #include "kernels/operations.h"
 
+/* Versions of clang-format differ about braces in a macro. */
+/* clang-format off */
 /* A list of operands or attributes as one argument of a macro. */
-#define D(...)                                                                                                         \
-    {                                                                                                                  \
-        __VA_ARGS__                                                                                                    \
-    }
+#define D(...) {__VA_ARGS__}
 /* Of floating type, by dimensions. */
-#define S1(a)                                                                                                          \
-    {                                                                                                                  \
-        .shape = {1, {a}}, .present = true                                                                             \
-    }
-#define S2(a, b)                                                                                                       \
-    {                                                                                                                  \
-        .shape = {2, {a, b}}, .present = true                                                                          \
-    }
-#define S3(a, b, c)                                                                                                    \
-    {                                                                                                                  \
-        .shape = {3, {a, b, c}}, .present = true                                                                       \
-    }
-#define S4(a, b, c, d)                                                                                                 \
-    {                                                                                                                  \
-        .shape = {4, {a, b, c, d}}, .present = true                                                                    \
-    }
+#define S1(a) {.shape = {1, {a}}, .present = true}
+#define S2(a, b) {.shape = {2, {a, b}}, .present = true}
+#define S3(a, b, c) {.shape = {3, {a, b, c}}, .present = true}
+#define S4(a, b, c, d) {.shape = {4, {a, b, c, d}}, .present = true}
 /* Of whole numbers. */
-#define I2(a, b)                                                                                                       \
-    {                                                                                                                  \
-        .shape = {2, {a, b}}, .type = ELEMENT_I32, .present = true                                                     \
-    }
+#define I2(a, b) {.shape = {2, {a, b}}, .type = ELEMENT_I32, .present = true}
 /* Weights. */
-#define W2(a, b)                                                                                                       \
-    {                                                                                                                  \
-        .shape = {2, {a, b}}, .present = true, .constant = true                                                        \
-    }
-#define W4(a, b, c, d)                                                                                                 \
-    {                                                                                                                  \
-        .shape = {4, {a, b, c, d}}, .present = true, .constant = true                                                  \
-    }
+#define W2(a, b) {.shape = {2, {a, b}}, .present = true, .constant = true}
+#define W4(a, b, c, d) {.shape = {4, {a, b, c, d}}, .present = true, .constant = true}
 /* Left out. */
-#define NONE                                                                                                           \
-    {                                                                                                                  \
-        .present = false                                                                                               \
-    }
+#define NONE {.present = false}
+/* clang-format on */
 
 #endif
