@@ -1,5 +1,6 @@
 # A screen as tmux captures it, in one form for all that look alike: attributes are said before a character that shows them,
-# each line by itself. What colour a blank would have had is left out.
+# each line by itself. What colour a blank would have had is left out, and so are blanks at the end of a line, of which
+# versions of tmux report more or fewer.
 function take(parameters,    count, part, at) {
     count = split(parameters, part, ";")
     if (count == 0) part[count = 1] = 0
@@ -26,6 +27,7 @@ function take(parameters,    count, part, at) {
 {
     line = $0
     written = said = blanks = ""
+    end = 0 # of what is written up to the last character that is no blank
     while (length(line) > 0) {
         if (match(line, /^\033\[[0-9;]*m/)) {
             take(substr(line, 3, RLENGTH - 3))
@@ -48,6 +50,7 @@ function take(parameters,    count, part, at) {
         if (shown != said) written = written "\033[0" shown "m"
         said = shown
         written = written character
+        if (character != " ") end = length(written)
     }
-    print written
+    print substr(written, 1, end)
 }

@@ -55,6 +55,7 @@ stable() { # waits until the screen has stood still for two looks
 screen() {
     name=$1 columns=$2 rows=$3 words=$4
     shift 4
+    case $words in *--pictures*) ;; *) words="$words --pictures symbols" ;; esac # some versions of tmux have sixels
     number=$((number + 1)) # a server that ends might take the next one's socket with it
     tmux="tmux -L studio-golden-$$-$group-$number -f /dev/null"
     $tmux new-session -d -x "$columns" -y "$rows" \
