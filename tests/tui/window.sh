@@ -1,6 +1,8 @@
 # A studio in a window of a real terminal under Xvfb, for pictures.sh and walk.sh, which source this.
 # $1: xterm, mlterm, kitty, foot (in a Wayland compositor inside Xvfb), tmux (inside xterm) or tmux-passthrough (the same,
-# handing pictures on, with another pane above the studio's); $2 $3 $4: the driver, the fake engine, its catalogue.
+# handing pictures on, with another pane above the studio's; a tmux that was built with sixels, as Debian 13's 3.5a, keeps
+# them itself there, and shows the cursor for a moment behind each one that it draws). $2 $3 $4: the driver, the fake
+# engine, its catalogue.
 # Exit 77 where the terminal cannot run, with the reason; xterm and tmux always can.
 set -u
 terminal=$1 driver=$2 engine=$3 catalogue=$4
