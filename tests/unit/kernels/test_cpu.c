@@ -411,12 +411,12 @@ static void test_memory_free(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_thread),       cmocka_unit_test(test_two_threads),
-        cmocka_unit_test(test_five_threads),     cmocka_unit_test(test_instruction_sets),
-        cmocka_unit_test(test_attention_memory), cmocka_unit_test(test_extremes),
-        cmocka_unit_test(test_wrong_formulas),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_bad_id),           cmocka_unit_test(test_memory_free),
-        cmocka_unit_test(test_zero_gradients),
+        cmocka_unit_test(test_zero_gradients),   cmocka_unit_test(test_one_thread),
+        cmocka_unit_test(test_two_threads),      cmocka_unit_test(test_five_threads),
+        cmocka_unit_test(test_instruction_sets), cmocka_unit_test(test_attention_memory),
+        cmocka_unit_test(test_extremes),         cmocka_unit_test(test_wrong_formulas),
+        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_bad_id),
+        cmocka_unit_test(test_memory_free),
     };
     return cmocka_run_group_tests(tests, harness_open_reference, harness_close_reference);
 }
