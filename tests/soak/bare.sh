@@ -158,7 +158,7 @@ version() { inside "$1" 2>/dev/null | sed -n '1s/[^0-9]*\([0-9][0-9.a-z]*\).*/\1
 
 say_figures() { # one line of JSON
     printf '{"date": "%s", "suite": "%s", "who": "%s", "commit": "%s", "processors": %s, "load_before": %s, "load_after": %s, ' \
-        "$(date +%F)" "$suite" "$who" "$(git -C "$source" rev-parse --short HEAD)" "$(nproc)" "$load" "$(cut -d ' ' -f 1 /proc/loadavg)"
+        "$(date +%F)" "$suite" "$who" "$commit" "$(nproc)" "$load" "$(cut -d ' ' -f 1 /proc/loadavg)"
     printf '"gcc": "%s", "meson": "%s", "tmux": "%s", "packages_downloaded_before": %s, "packages_and_configuring_s": %s, "build_s": %s, ' \
         "$(version 'gcc -dumpfullversion')" "$(version 'meson --version')" "$(version 'tmux -V')" "$downloaded" "${set_up:-null}" "${build:-null}"
     printf '"first_command_s": %s, "second_start_ms": %s, "tests_s": %s, "passed": %s, "failed": %s, "timed_out": %s, "skipped": %s}\n' \
@@ -178,6 +178,7 @@ try_as() { # root or user
     case $who in root) account=root home=/root ;; user) account=person home=/home/person ;; esac
     clone=$home/alignprop
     git clone --quiet --no-hardlinks "$source" "$system$clone" || fail "$source could not be cloned"
+    commit=$(git -C "$system$clone" rev-parse --short HEAD)
     chroot "$system" chown -R "$account:$account" "$clone"
     load=$(cut -d ' ' -f 1 /proc/loadavg)
     if first_command; then
