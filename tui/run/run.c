@@ -1,5 +1,7 @@
 #include "tui/run/run.h"
 
+#include "engine/base/input_file.h"
+
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -296,8 +298,8 @@ static void read_history(struct run *run, long long most)
 {
     char path[4200];
     snprintf(path, sizeof path, "%s/metrics.jsonl", run->path);
-    FILE *file = fopen(path, "r");
-    if (file == NULL) return;
+    FILE *file;
+    if (input_stream_open(path, &file).code != STATUS_OK) return;
     char *line = NULL;
     size_t capacity = 0;
     ssize_t length;
@@ -498,8 +500,8 @@ bool run_load_folder(struct run *run, const char *path)
 {
     char file_path[4200];
     snprintf(file_path, sizeof file_path, "%s/preset.json", path);
-    FILE *file = fopen(file_path, "r");
-    if (file == NULL) return false;
+    FILE *file;
+    if (input_stream_open(file_path, &file).code != STATUS_OK) return false;
     char *text = calloc(1, LARGEST_PRESET + 1);
     size_t length = text != NULL ? fread(text, 1, LARGEST_PRESET, file) : 0;
     fclose(file);

@@ -1,6 +1,7 @@
 /* Mixer: the adapter being tuned and those that runs have left, each with a strength, and the picture they make. */
 #include "tui/screen/slider.h"
 #include "tui/screen/text.h"
+#include "engine/base/input_file.h"
 #include "tui/state.h"
 
 #include <math.h>
@@ -118,7 +119,8 @@ static bool find_prompt(const struct mixer_adapter *adapter, int index, char *te
 {
     char path[4200], *content = calloc(1, LARGEST_PRESET + 1);
     snprintf(path, sizeof path, "%s/preset.json", adapter->run);
-    FILE *file = fopen(path, "r");
+    FILE *file = NULL;
+    if (input_stream_open(path, &file).code != STATUS_OK) file = NULL;
     size_t length = file != NULL && content != NULL ? fread(content, 1, LARGEST_PRESET, file) : 0;
     if (file != NULL) fclose(file);
     cJSON *preset = length > 0 ? message_object(content, length) : NULL;

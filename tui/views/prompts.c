@@ -1,5 +1,6 @@
 /* Prompts: training and held-out ones apart, with the reward of each beside it. */
 #include "tui/screen/text.h"
+#include "engine/base/input_file.h"
 #include "tui/state.h"
 
 #include <errno.h>
@@ -338,9 +339,10 @@ static void tick_chosen(struct studio *studio)
 
 static void load_file(struct studio *studio, const char *path)
 {
-    FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        studio_say(studio, MESSAGE_ERROR, "%s: %s; f tries another", path, strerror(errno));
+    FILE *file;
+    status opened = input_stream_open(path, &file);
+    if (opened.code != STATUS_OK) {
+        studio_say(studio, MESSAGE_ERROR, "%s; f tries another", opened.message);
         return;
     }
     studio_push_undo_draft(studio);
