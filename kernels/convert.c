@@ -181,3 +181,53 @@ void convert_elements(enum element_type type, void *to, enum element_type from_t
         convert_from_float(type, (char *)to + (size_t)start * size, block, length);
     }
 }
+
+/* Magnitudes above the largest finite one are infinities and what is no number. Whole blocks are asked first, in loops
+ * that the compiler vectorises. */
+
+static bool block_is_finite_16(const uint16_t *values, int64_t count, int16_t largest)
+{
+    int16_t found = 0;
+    for (int64_t i = 0; i < count; i++) found |= (int16_t) - ((int16_t)(values[i] & 0x7FFF) > largest);
+    return found == 0;
+}
+
+static bool block_is_finite_32(const uint32_t *values, int64_t count, int32_t largest)
+{
+    int32_t found = 0;
+    for (int64_t i = 0; i < count; i++) found |= mask_if((int32_t)(values[i] & 0x7FFFFFFFu) > largest);
+    return found == 0;
+}
+
+static bool block_is_finite_64(const uint64_t *values, int64_t count, int64_t largest)
+{
+    bool found = false;
+    for (int64_t i = 0; i < count; i++) found |= (int64_t)(values[i] & INT64_MAX) > largest;
+    return !found;
+}
+
+static bool block_is_finite(enum element_type type, const void *values, int64_t count)
+{
+    switch (type) {
+    case ELEMENT_F16: return block_is_finite_16(values, count, 0x7BFF);
+    case ELEMENT_BF16: return block_is_finite_16(values, count, 0x7F7F);
+    case ELEMENT_F32: return block_is_finite_32(values, count, 0x7F7FFFFF);
+    case ELEMENT_F64: return block_is_finite_64(values, count, 0x7FEFFFFFFFFFFFFF);
+    case ELEMENT_I32: break;
+    }
+    return true;
+}
+
+int64_t convert_find_not_finite(enum element_type type, const void *values, int64_t count)
+{
+    size_t size = element_size(type);
+    uint64_t block[BLOCK]; /* aligned for every type */
+    for (int64_t start = 0; start < count; start += BLOCK) {
+        int64_t length = count - start < BLOCK ? count - start : BLOCK;
+        memcpy(block, (const char *)values + (size_t)start * size, (size_t)length * size);
+        if (block_is_finite(type, block, length)) continue;
+        for (int64_t i = 0; i < length; i++)
+            if (!block_is_finite(type, (const char *)block + (size_t)i * size, 1)) return start + i;
+    }
+    return -1;
+}

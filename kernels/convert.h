@@ -14,6 +14,9 @@ void convert_to_float(enum element_type type, float *to, const void *from, int64
  * types are the same. */
 void convert_elements(enum element_type type, void *to, enum element_type from_type, const void *from, int64_t count);
 
+/* The first of values[count], of `type`, that is an infinity or not a number; -1 where all are finite. */
+int64_t convert_find_not_finite(enum element_type type, const void *values, int64_t count);
+
 float float_from_half(uint16_t bits);
 uint16_t half_from_float(float value);
 float float_from_bfloat16(uint16_t bits);

@@ -3,6 +3,7 @@
 #include "kernels/convert.h"
 #include "kernels/parallel.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,23 +22,95 @@ struct weight_set {
     size_t bytes;
 };
 
+/* ---- elements ---- */
+
+static size_t element_at(int64_t index, enum element_type type)
+{
+    return (size_t)index * element_size(type);
+}
+
+struct values {
+    enum element_type type;
+    const char *bytes;
+};
+
+static status read_values(const void *context, int64_t first, int64_t count, void *elements)
+{
+    const struct values *values = context;
+    memcpy(elements, values->bytes + element_at(first, values->type), element_at(count, values->type));
+    return status_ok();
+}
+
+status weight_sink_give(struct weight_sink sink, enum element_type type, const void *values)
+{
+    const struct values given = {type, values};
+    const struct weight_elements elements = {type, read_values, &given};
+    return sink.take(sink.context, &elements);
+}
+
+/* Why element `index` of the tensor is not finite in `type`: it never was, or became too large. */
+static status not_finite(const char *name, const struct weight_elements *elements, enum element_type type,
+                         int64_t index)
+{
+    double stored[1]; /* room for any type */
+    float value;
+    TRY(elements->read(elements->context, index, 1, stored));
+    convert_to_float(elements->type, &value, stored, 1);
+    if (!isfinite(value))
+        return status_error(STATUS_BAD_INPUT,
+                            "tensor %s holds an infinity or NaN, at element %lld; expected finite numbers", name,
+                            (long long)index);
+    return status_error(STATUS_BAD_INPUT,
+                        "tensor %s holds %g, at element %lld; %s, which this precision computes with, ends at %g", name,
+                        (double)value, (long long)index, type == ELEMENT_F16 ? "fp16" : "bf16",
+                        type == ELEMENT_F16 ? 65504.0 : 3.3895e38);
+}
+
+/* What is read at a time where the types differ: little enough to stay in the processor's cache until it is
+ * converted. */
+enum { PIECE_BYTES = 128 << 10 };
+
+/* Elements from `first` on as target[count] of `type`; every one must be finite. piece[PIECE_BYTES]. */
+static status read_elements(const char *name, const struct weight_elements *elements, int64_t first, int64_t count,
+                            enum element_type type, char *piece, void *target)
+{
+    int64_t at_once = (int64_t)(PIECE_BYTES / element_size(elements->type));
+    if (elements->type == type) {
+        TRY(elements->read(elements->context, first, count, target));
+    } else {
+        for (int64_t at = 0; at < count; at += at_once) {
+            int64_t length = count - at < at_once ? count - at : at_once;
+            TRY(elements->read(elements->context, first + at, length, piece));
+            convert_elements(type, (char *)target + element_at(at, type), elements->type, piece, length);
+        }
+    }
+    int64_t wrong = convert_find_not_finite(type, target, count);
+    return wrong < 0 ? status_ok() : not_finite(name, elements, type, first + wrong);
+}
+
 struct floats {
+    const char *name;
     float *values;
     int64_t count;
 };
 
-static status take_floats(void *context, enum element_type type, const void *elements)
+static status take_floats(void *context, const struct weight_elements *elements)
 {
     const struct floats *floats = context;
-    convert_to_float(type, floats->values, elements, floats->count);
-    return status_ok();
+    char *piece = malloc(PIECE_BYTES);
+    if (!piece) return status_error(STATUS_NO_MEMORY, "no memory to read weight %s", floats->name);
+    status result = read_elements(floats->name, elements, 0, floats->count, ELEMENT_F32, piece, floats->values);
+    free(piece);
+    return result;
 }
 
 status weight_source_read(struct weight_source source, const char *name, const struct shape *shape, float *values)
 {
-    struct floats floats = {values, shape_elements(shape)};
+    struct floats floats = {name, values, shape_elements(shape)};
     return source.read(source.context, name, shape, (struct weight_sink){take_floats, &floats});
 }
+
+/* ---- the set ---- */
 
 status weight_set_create(struct backend *backend, struct weight_source source, struct weight_set **set)
 {
@@ -61,20 +134,22 @@ void weight_set_destroy(struct weight_set *set)
 }
 
 /* What goes to the device at a time: as much as a backend copies without waiting, and little enough to stay in the
- * processor's cache from the conversion to the copy. Each of a few threads converts one such chunk, then all are
- * copied: one thread alone would convert a large model's weights for seconds. */
+ * processor's cache from the conversion to the copy. Each of a few threads reads and converts one such chunk, then all
+ * are copied: one thread alone would convert a large model's weights for seconds. */
 enum { CHUNK_BYTES = 512 << 10, MOST_THREADS = 4 };
 
 /* One weight on its way to the device. */
 struct loading {
     struct backend *backend;
-    enum element_type type, from_type;
+    const char *name;
+    enum element_type type;
     int64_t count, at_once; /* elements in all and in a chunk */
     char *memory;           /* the device's */
-    const char *elements;
+    const struct weight_elements *elements;
     struct parallel *threads;
-    int64_t first; /* of the chunks that are converted together */
-    char *chunks;  /* one a thread */
+    int64_t first;                /* of the chunks that are read together */
+    char *chunks, *pieces;        /* one a thread */
+    status results[MOST_THREADS]; /* of the chunks that are read together */
 };
 
 static int64_t chunks_of(const struct loading *loading)
@@ -89,15 +164,14 @@ static int64_t chunk_length(const struct loading *loading, int64_t index)
     return left < loading->at_once ? left : loading->at_once;
 }
 
-static void convert_chunks(void *context, int64_t begin, int64_t end, int thread)
+static void read_chunks(void *context, int64_t begin, int64_t end, int thread)
 {
-    const struct loading *loading = context;
-    (void)thread;
+    struct loading *loading = context;
     for (int64_t i = begin; i < end; i++) {
         int64_t index = loading->first + i;
-        const char *from = loading->elements + (size_t)(index * loading->at_once) * element_size(loading->from_type);
-        convert_elements(loading->type, loading->chunks + i * CHUNK_BYTES, loading->from_type, from,
-                         chunk_length(loading, index));
+        loading->results[i] = read_elements(
+            loading->name, loading->elements, index * loading->at_once, chunk_length(loading, index), loading->type,
+            loading->pieces + (size_t)thread * PIECE_BYTES, loading->chunks + i * CHUNK_BYTES);
     }
 }
 
@@ -106,6 +180,7 @@ static status upload_chunks(const struct loading *loading, int64_t count)
     size_t size = element_size(loading->type);
     for (int64_t i = 0; i < count; i++) {
         int64_t index = loading->first + i;
+        TRY(loading->results[i]);
         TRY(loading->backend->interface->upload(loading->backend, loading->memory + index * CHUNK_BYTES,
                                                 loading->chunks + i * CHUNK_BYTES,
                                                 (size_t)chunk_length(loading, index) * size));
@@ -113,15 +188,14 @@ static status upload_chunks(const struct loading *loading, int64_t count)
     return status_ok();
 }
 
-static status take_to_device(void *context, enum element_type type, const void *elements)
+static status take_to_device(void *context, const struct weight_elements *elements)
 {
     struct loading *loading = context;
     int64_t chunks = chunks_of(loading), at_once = parallel_threads(loading->threads);
-    loading->from_type = type;
     loading->elements = elements;
     for (loading->first = 0; loading->first < chunks; loading->first += at_once) {
         int64_t left = chunks - loading->first, together = left < at_once ? left : at_once;
-        parallel_for(loading->threads, together, 1, convert_chunks, loading);
+        parallel_for(loading->threads, together, 1, read_chunks, loading);
         TRY(upload_chunks(loading, together));
     }
     return status_ok();
@@ -131,6 +205,7 @@ static status load(struct weight_set *set, const char *name, const struct shape 
                    void *memory)
 {
     struct loading loading = {.backend = set->backend,
+                              .name = name,
                               .type = type,
                               .count = shape_elements(shape),
                               .at_once = (int64_t)(CHUNK_BYTES / element_size(type)),
@@ -139,7 +214,8 @@ static status load(struct weight_set *set, const char *name, const struct shape 
     /* Most tensors are one chunk: nobody need be asked for the processors. */
     int threads = chunks > 1 ? parallel_useful(chunks < MOST_THREADS ? (int)chunks : MOST_THREADS) : 1;
     TRY(parallel_create(threads, &loading.threads));
-    loading.chunks = malloc((size_t)threads * CHUNK_BYTES);
+    loading.chunks = malloc((size_t)threads * (CHUNK_BYTES + PIECE_BYTES));
+    loading.pieces = loading.chunks + (size_t)threads * CHUNK_BYTES;
     status result = loading.chunks ? set->source.read(set->source.context, name, shape,
                                                       (struct weight_sink){take_to_device, &loading})
                                    : status_error(STATUS_NO_MEMORY, "no memory to read weight %s", name);

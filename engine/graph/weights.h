@@ -6,12 +6,22 @@
 
 #include "kernels/backend.h"
 
-/* Where a source puts a tensor: gets all its elements at once, as F32, F16 or BF16, at any alignment, valid during the
- * call alone. Whoever wants another type converts on the way, without a copy of the whole tensor in between. */
+/* The elements of one tensor, to be read piece by piece, as F32, F16 or BF16. `read` fills elements[count] from element
+ * `first` on and may be called from several threads at once. */
+struct weight_elements {
+    enum element_type type;
+    status (*read)(const void *context, int64_t first, int64_t count, void *elements);
+    const void *context;
+};
+
+/* Where a source puts a tensor: its elements can be read during the call alone. Whoever wants another type converts on
+ * the way, without a copy of the whole tensor in between. */
 struct weight_sink {
-    status (*take)(void *context, enum element_type type, const void *elements);
+    status (*take)(void *context, const struct weight_elements *elements);
     void *context;
 };
+/* For a source that has the tensor in memory: gives values of `type`, at any alignment. */
+status weight_sink_give(struct weight_sink sink, enum element_type type, const void *values);
 
 struct weight_source {
     /* Gives the shape_elements(shape) elements of tensor `name` to the sink and returns what that returned. A missing
@@ -19,7 +29,8 @@ struct weight_source {
     status (*read)(void *context, const char *name, const struct shape *shape, struct weight_sink sink);
     void *context;
 };
-/* Tensor `name` as fp32: values[shape_elements(shape)]. */
+/* Tensor `name` as fp32: values[shape_elements(shape)]. STATUS_BAD_INPUT naming tensor and element where one is an
+ * infinity or not a number. */
 status weight_source_read(struct weight_source source, const char *name, const struct shape *shape, float *values);
 
 struct weight_set;
@@ -27,7 +38,8 @@ struct weight_set;
 status weight_set_create(struct backend *backend, struct weight_source source, struct weight_set **set);
 void weight_set_destroy(struct weight_set *set);
 /* Device memory of weight `name` in element type `type`, read from the source when first asked for. Owned by the
- * set. */
+ * set. STATUS_BAD_INPUT naming tensor and element where one is an infinity or not a number, or becomes one in that
+ * type. */
 status weight_set_get(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
                       void **memory);
 /* Reads weight `name` to `memory` and does not keep it: from the set where it is held, else from the source. */

@@ -1,6 +1,7 @@
 /* The head of an aesthetic predictor in LAION's layout: linear layers "layers.N.weight" and "layers.N.bias" one after
- * the other in the order of N, with nothing between them at inference. Such a chain is one affine map of the embedding,
- * so that is what is kept. */
+ * the other in the order of N, or one layer "weight" and "bias", in fp32, fp16, bf16 or fp64. With nothing between them
+ * at inference such a chain is one affine map of the embedding, so that is what is kept; a head of another kind is
+ * refused. */
 #ifndef ALIGNPROP_MODEL_AESTHETIC_HEAD_H
 #define ALIGNPROP_MODEL_AESTHETIC_HEAD_H
 

@@ -99,7 +99,7 @@ static status read_weight(void *context, const char *name, const struct shape *s
     if (!grid)
         return status_error(STATUS_NO_MEMORY, "no memory for the boxes of %lld patches", (long long)(side * side));
     box_grid(side, grid);
-    status result = sink.take(sink.context, ELEMENT_F32, grid);
+    status result = weight_sink_give(sink, ELEMENT_F32, grid);
     free(grid);
     return result;
 }

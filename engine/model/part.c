@@ -76,9 +76,9 @@ static status read_weight(void *context, const char *name, const struct shape *s
     const struct part_weights *part = context;
     const struct safetensors_entry *entry;
     TRY(part_weights_find(part, name, shape, &entry));
-    TRY(status_context(safetensors_give(entry, sink), "%s", tensor_files_path(part->files)));
-    tensor_files_release(part->files, entry);
-    return status_ok();
+    status result = safetensors_give(entry, sink);
+    if (strcmp(entry->name, name) != 0) result = status_context(result, "%s", entry->name);
+    return status_context(result, "%s", safetensors_path(entry->file));
 }
 
 struct weight_source part_weights_source(struct part_weights *part)

@@ -1,15 +1,11 @@
 #include "engine/model/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "engine/base/input_file.h"
+#include "engine/model/file_format.h"
 #include "engine/model/safetensors_header.h"
 #include "kernels/convert.h"
 
@@ -17,8 +13,8 @@ enum { LENGTH_BYTES = 8 };
 
 struct safetensors {
     char *path;
-    void *mapping; /* NULL when the bytes are the caller's */
-    size_t mapping_size;
+    struct input_file input;     /* closed where the bytes are the caller's */
+    const unsigned char *memory; /* the caller's bytes; NULL: those of `input` */
     struct safetensors_header header;
     struct safetensors_entry *entries; /* sorted by name */
 };
@@ -116,7 +112,7 @@ static status check_tiling(const char *path, struct safetensors_header *header, 
     return status_ok();
 }
 
-static status fill_entries(struct safetensors *file, const unsigned char *data)
+static status fill_entries(struct safetensors *file, uint64_t data)
 {
     const struct safetensors_header *header = &file->header;
     file->entries = calloc(header->tensor_count + 1, sizeof file->entries[0]);
@@ -134,36 +130,77 @@ static status fill_entries(struct safetensors *file, const unsigned char *data)
         entry->type = tensor->type;
         entry->rank = tensor->rank;
         memcpy(entry->dimension, tensor->dimension, sizeof entry->dimension);
-        entry->bytes = data + tensor->begin;
+        entry->file = file;
+        entry->offset = data + (uint64_t)tensor->begin;
     }
     return status_ok();
 }
 
-static status parse_file(struct safetensors *file, const unsigned char *bytes, size_t size)
+/* `count` bytes from `offset` on, which lie inside the file. */
+static status read_range(const struct safetensors *file, uint64_t offset, void *bytes, size_t count)
 {
+    if (!file->memory) return input_file_read_at(&file->input, offset, bytes, count);
+    if (count) memcpy(bytes, file->memory + offset, count);
+    return status_ok();
+}
+
+/* What the file is instead, if that can be told; else `result`, which says what is wrong with it. */
+static status say_what_it_is(const struct safetensors *file, uint64_t size, status result)
+{
+    unsigned char bytes[FILE_FORMAT_BYTES];
+    size_t count = size < sizeof bytes ? (size_t)size : sizeof bytes;
+    if (result.code != STATUS_BAD_INPUT || read_range(file, 0, bytes, count).code != STATUS_OK) return result;
+    const struct file_format *format = file_format_of(bytes, count);
+    return format ? file_format_refused(file->path, format) : result;
+}
+
+static status header_length(const struct safetensors *file, uint64_t size, uint64_t *length)
+{
+    unsigned char bytes[LENGTH_BYTES];
+    if (size == 0) return status_error(STATUS_BAD_INPUT, "%s: is empty; expected a safetensors file", file->path);
     if (size < LENGTH_BYTES)
         return status_error(STATUS_BAD_INPUT,
-                            "%s: has %zu bytes; a safetensors file begins with 8 bytes of header "
-                            "length",
-                            file->path, size);
-    uint64_t length = 0;
-    for (int i = LENGTH_BYTES - 1; i >= 0; i--) length = length << 8 | bytes[i];
-    if (length > SAFETENSORS_MAXIMUM_HEADER)
+                            "%s: has %llu bytes; a safetensors file begins with 8 bytes of header length", file->path,
+                            (unsigned long long)size);
+    TRY(read_range(file, 0, bytes, LENGTH_BYTES));
+    *length = 0;
+    for (int i = LENGTH_BYTES - 1; i >= 0; i--) *length = *length << 8 | bytes[i];
+    if (*length > SAFETENSORS_MAXIMUM_HEADER)
         return status_error(STATUS_BAD_INPUT,
-                            "%s: says its header has %llu bytes; at most %d are allowed (is it a "
-                            "safetensors file?)",
-                            file->path, (unsigned long long)length, SAFETENSORS_MAXIMUM_HEADER);
-    if (length > size - LENGTH_BYTES)
-        return status_error(STATUS_BAD_INPUT, "%s: says its header has %llu bytes; the file has only %zu (truncated?)",
-                            file->path, (unsigned long long)length, size);
-    TRY(safetensors_header_parse((const char *)bytes + LENGTH_BYTES, (size_t)length, file->path, &file->header));
+                            "%s: says its header has %llu bytes; at most %d are allowed (is it a safetensors file?)",
+                            file->path, (unsigned long long)*length, SAFETENSORS_MAXIMUM_HEADER);
+    if (*length > size - LENGTH_BYTES)
+        return status_error(STATUS_BAD_INPUT, "%s: says its header has %llu bytes; the file has only %llu (truncated?)",
+                            file->path, (unsigned long long)*length, (unsigned long long)size);
+    return status_ok();
+}
+
+static status parse_header(struct safetensors *file, uint64_t length)
+{
+    char *text = malloc((size_t)length + 1);
+    if (!text)
+        return status_error(STATUS_NO_MEMORY, "%s: no memory for %llu bytes of header", file->path,
+                            (unsigned long long)length);
+    status result = read_range(file, LENGTH_BYTES, text, (size_t)length);
+    if (result.code == STATUS_OK) result = safetensors_header_parse(text, (size_t)length, file->path, &file->header);
+    free(text);
+    return result;
+}
+
+static status parse_file(struct safetensors *file, uint64_t size)
+{
+    uint64_t length = 0;
+    status result = header_length(file, size, &length);
+    if (result.code == STATUS_OK) result = parse_header(file, length);
+    if (result.code != STATUS_OK) return say_what_it_is(file, size, result);
     TRY(check_tiling(file->path, &file->header, size - LENGTH_BYTES - length));
-    return fill_entries(file, bytes + LENGTH_BYTES + length);
+    return fill_entries(file, LENGTH_BYTES + length);
 }
 
 static status new_file(const char *path, struct safetensors **file)
 {
     *file = calloc(1, sizeof **file);
+    if (*file) (*file)->input.descriptor = -1;
     if (*file) (*file)->path = strdup(path);
     if (*file && (*file)->path) return status_ok();
     free(*file);
@@ -171,54 +208,33 @@ static status new_file(const char *path, struct safetensors **file)
     return status_error(STATUS_NO_MEMORY, "%s: no memory to open it", path);
 }
 
-status safetensors_parse(const void *bytes, size_t size, const char *label, struct safetensors **file)
+static status finish_opening(status result, struct safetensors **file)
 {
-    TRY(new_file(label, file));
-    status result = parse_file(*file, bytes, size);
-    if (result.code != STATUS_OK) {
-        safetensors_close(*file);
-        *file = NULL;
-    }
+    if (result.code == STATUS_OK) return result;
+    safetensors_close(*file);
+    *file = NULL;
     return result;
 }
 
-static status map_descriptor(struct safetensors *file, int descriptor)
+status safetensors_parse(const void *bytes, size_t size, const char *label, struct safetensors **file)
 {
-    struct stat facts;
-    if (fstat(descriptor, &facts) != 0) return status_errno(STATUS_FAILED, errno, "%s: cannot be examined", file->path);
-    if (!S_ISREG(facts.st_mode))
-        return status_error(STATUS_BAD_INPUT, "%s: is no regular file; expected a safetensors file", file->path);
-    if (facts.st_size == 0)
-        return status_error(STATUS_BAD_INPUT, "%s: is empty; expected a safetensors file", file->path);
-    file->mapping_size = (size_t)facts.st_size;
-    file->mapping = mmap(NULL, file->mapping_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (file->mapping == MAP_FAILED) {
-        file->mapping = NULL;
-        return status_errno(STATUS_FAILED, errno, "%s: cannot be mapped into memory", file->path);
-    }
-    return parse_file(file, file->mapping, file->mapping_size);
+    TRY(new_file(label, file));
+    (*file)->memory = bytes;
+    return finish_opening(parse_file(*file, size), file);
 }
 
 status safetensors_open(const char *path, struct safetensors **file)
 {
-    *file = NULL;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        return status_errno(errno == ENOENT ? STATUS_BAD_INPUT : STATUS_FAILED, errno, "%s: cannot be opened", path);
-    status result = new_file(path, file);
-    if (result.code == STATUS_OK) result = map_descriptor(*file, descriptor);
-    close(descriptor);
-    if (result.code != STATUS_OK) {
-        safetensors_close(*file);
-        *file = NULL;
-    }
-    return result;
+    TRY(new_file(path, file));
+    status result = input_file_open((*file)->path, &(*file)->input);
+    if (result.code == STATUS_OK) result = parse_file(*file, (*file)->input.size);
+    return finish_opening(result, file);
 }
 
 void safetensors_close(struct safetensors *file)
 {
     if (!file) return;
-    if (file->mapping) munmap(file->mapping, file->mapping_size);
+    input_file_close(&file->input);
     safetensors_header_clear(&file->header);
     free(file->entries);
     free(file->path);
@@ -274,25 +290,37 @@ void safetensors_metadata_at(const struct safetensors *file, size_t index, const
     *value = file->header.metadata[index].value;
 }
 
+/* ---- elements ---- */
+
+/* Elements first .. first + count - 1 as the file has them. */
+static status read_elements(const struct safetensors_entry *entry, int64_t first, int64_t count, void *bytes)
+{
+    size_t size = safetensors_type_size(entry->type);
+    return read_range(entry->file, entry->offset + (uint64_t)first * size, bytes, (size_t)count * size);
+}
+
+status safetensors_read_bytes(const struct safetensors_entry *entry, void *bytes)
+{
+    return read_elements(entry, 0, entry->elements, bytes);
+}
+
 /* Converts numbers of one C type, read without assuming alignment. */
 #define CONVERT_NUMBERS(type)                                                                                          \
     do {                                                                                                               \
-        const unsigned char *source = entry->bytes;                                                                    \
-        for (int64_t i = 0; i < entry->elements; i++) {                                                                \
+        for (int64_t i = 0; i < count; i++) {                                                                          \
             type number;                                                                                               \
-            memcpy(&number, source + (size_t)i * sizeof number, sizeof number);                                        \
+            memcpy(&number, bytes + (size_t)i * sizeof number, sizeof number);                                         \
             values[i] = (float)number;                                                                                 \
         }                                                                                                              \
     } while (0)
 
-status safetensors_convert(const struct safetensors_entry *entry, float *values)
+/* Elements as the file has them to fp32; false for a type that cannot be read. */
+static bool convert(enum safetensors_type type, const unsigned char *bytes, int64_t count, float *values)
 {
-    switch (entry->type) {
-    case SAFETENSORS_F32:
-        if (entry->elements) memcpy(values, entry->bytes, (size_t)entry->elements * sizeof values[0]);
-        break;
-    case SAFETENSORS_F16: convert_to_float(ELEMENT_F16, values, entry->bytes, entry->elements); break;
-    case SAFETENSORS_BF16: convert_to_float(ELEMENT_BF16, values, entry->bytes, entry->elements); break;
+    switch (type) {
+    case SAFETENSORS_F32: memcpy(values, bytes, (size_t)count * sizeof values[0]); break;
+    case SAFETENSORS_F16: convert_to_float(ELEMENT_F16, values, bytes, count); break;
+    case SAFETENSORS_BF16: convert_to_float(ELEMENT_BF16, values, bytes, count); break;
     case SAFETENSORS_F64: CONVERT_NUMBERS(double); break;
     case SAFETENSORS_I64: CONVERT_NUMBERS(int64_t); break;
     case SAFETENSORS_I32: CONVERT_NUMBERS(int32_t); break;
@@ -303,39 +331,56 @@ status safetensors_convert(const struct safetensors_entry *entry, float *values)
     case SAFETENSORS_U16: CONVERT_NUMBERS(uint16_t); break;
     case SAFETENSORS_U8:
     case SAFETENSORS_BOOL: CONVERT_NUMBERS(uint8_t); break;
-    default:
-        return status_error(STATUS_BAD_INPUT,
-                            "tensor %s is of type %s; only F64, F32, F16, BF16 and integers can be "
-                            "read",
-                            entry->name, safetensors_type_name(entry->type));
+    default: return false;
+    }
+    return true;
+}
+
+enum { PIECE_ELEMENTS = 2048 };
+
+/* Elements first .. first + count - 1 as fp32. */
+static status read_floats(const void *context, int64_t first, int64_t count, void *elements)
+{
+    const struct safetensors_entry *entry = context;
+    unsigned char piece[PIECE_ELEMENTS * 8];
+    float *values = elements;
+    for (int64_t at = 0; at < count; at += PIECE_ELEMENTS) {
+        int64_t length = count - at < PIECE_ELEMENTS ? count - at : PIECE_ELEMENTS;
+        TRY(read_elements(entry, first + at, length, piece));
+        if (!convert(entry->type, piece, length, values + at))
+            return status_error(STATUS_BAD_INPUT,
+                                "tensor %s is of type %s; only F64, F32, F16, BF16 and integers can be read",
+                                entry->name, safetensors_type_name(entry->type));
     }
     return status_ok();
 }
 
-static status give_as_float(const struct safetensors_entry *entry, struct weight_sink sink)
+status safetensors_convert(const struct safetensors_entry *entry, float *values)
 {
-    float *values = malloc((size_t)entry->elements * sizeof *values + 1);
-    if (!values) return status_error(STATUS_NO_MEMORY, "no memory to read tensor %s", entry->name);
-    status result = safetensors_convert(entry, values);
-    if (result.code == STATUS_OK) result = sink.take(sink.context, ELEMENT_F32, values);
-    free(values);
-    return result;
+    TRY(read_floats(entry, 0, entry->elements, values));
+    int64_t wrong = convert_find_not_finite(ELEMENT_F32, values, entry->elements);
+    if (wrong < 0) return status_ok();
+    return status_error(STATUS_BAD_INPUT,
+                        "tensor %s holds an infinity or NaN, at element %lld; expected finite numbers", entry->name,
+                        (long long)wrong);
+}
+
+static status read_as_they_are(const void *context, int64_t first, int64_t count, void *elements)
+{
+    return read_elements(context, first, count, elements);
 }
 
 status safetensors_give(const struct safetensors_entry *entry, struct weight_sink sink)
 {
-    switch (entry->type) {
-    case SAFETENSORS_F32: return sink.take(sink.context, ELEMENT_F32, entry->bytes);
-    case SAFETENSORS_F16: return sink.take(sink.context, ELEMENT_F16, entry->bytes);
-    case SAFETENSORS_BF16: return sink.take(sink.context, ELEMENT_BF16, entry->bytes);
-    default: return give_as_float(entry, sink);
-    }
-}
-
-void safetensors_release(const struct safetensors *file)
-{
-    /* All of the mapping, not one tensor's range: a page fault maps its neighbours too. */
-    if (file->mapping) madvise(file->mapping, file->mapping_size, MADV_DONTNEED); /* advice: it may fail */
+    static const struct {
+        enum safetensors_type type;
+        enum element_type element;
+    } taken[] = {{SAFETENSORS_F32, ELEMENT_F32}, {SAFETENSORS_F16, ELEMENT_F16}, {SAFETENSORS_BF16, ELEMENT_BF16}};
+    struct weight_elements elements = {ELEMENT_F32, read_floats, entry};
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        if (taken[i].type == entry->type)
+            elements = (struct weight_elements){taken[i].element, read_as_they_are, entry};
+    return sink.take(sink.context, &elements);
 }
 
 /* The shape agrees, rank for rank; one element may be written with any number of ones. */

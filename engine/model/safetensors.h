@@ -1,9 +1,10 @@
-/* Tensors in safetensors files: read by name from memory-mapped files, and written whole or not at all.
+/* Tensors in safetensors files: read by name, and written whole or not at all.
  *
  * The layout (https://huggingface.co/docs/safetensors): 8 bytes little-endian length N, N bytes of JSON that map every
  * tensor name to {"dtype", "shape", "data_offsets"} (and "__metadata__" to a map of strings), then the tensors' bytes,
  * which tile the rest of the file without hole or overlap. Headers come from strangers, so everything is checked on
- * opening: after that an entry's bytes lie inside the file and are exactly as many as its shape and type say. */
+ * opening: after that an entry's bytes lie inside the file and are exactly as many as its shape and type say. Tensors
+ * are read when they are asked for, not mapped: a file that is cut meanwhile is an error like any other. */
 #ifndef ALIGNPROP_MODEL_SAFETENSORS_H
 #define ALIGNPROP_MODEL_SAFETENSORS_H
 
@@ -43,19 +44,20 @@ const char *safetensors_type_name(enum safetensors_type type);
 /* Bytes of one element. */
 size_t safetensors_type_size(enum safetensors_type type);
 
+struct safetensors;
+
 struct safetensors_entry {
     const char *name;
     enum safetensors_type type;
     int rank; /* 0 (one element) .. SAFETENSORS_MAXIMUM_RANK */
     int64_t dimension[SAFETENSORS_MAXIMUM_RANK];
-    int64_t elements;  /* product of the dimensions */
-    const void *bytes; /* elements * size of the type, little-endian, not aligned; valid while the file is open */
+    int64_t elements; /* product of the dimensions */
+    const struct safetensors *file;
+    uint64_t offset; /* of its first byte in the file */
 };
 
-struct safetensors;
-
-/* Maps the file and checks all of its header. STATUS_BAD_INPUT names file, rule and tensor; STATUS_FAILED is the
- * system's refusal to open or map it. Caller closes. */
+/* Opens the file and checks all of its header. STATUS_BAD_INPUT names file, rule and tensor, or what the file is
+ * instead. Caller closes. */
 status safetensors_open(const char *path, struct safetensors **file);
 /* The same over `size` bytes in memory, which must outlive the result; `label` stands for the path in messages. */
 status safetensors_parse(const void *bytes, size_t size, const char *label, struct safetensors **file);
@@ -73,15 +75,15 @@ const char *safetensors_metadata(const struct safetensors *file, const char *key
 size_t safetensors_metadata_count(const struct safetensors *file);
 void safetensors_metadata_at(const struct safetensors *file, size_t index, const char **key, const char **value);
 
+/* The elements as they are in the file, little-endian: bytes[elements * size of the type]. */
+status safetensors_read_bytes(const struct safetensors_entry *entry, void *bytes);
 /* Converts an entry of any type but F8 to fp32: values[entry->elements]. 64-bit integers are rounded. STATUS_BAD_INPUT
- * for F8. */
+ * for F8, and naming tensor and element for an infinity and for what is no number. */
 status safetensors_convert(const struct safetensors_entry *entry, float *values);
-/* Gives the entry's elements to `sink`: as they are in the file where it takes the type, else as fp32. */
+/* Gives the entry's elements to `sink`: as they are in the file where it takes the type, else as fp32. They are not
+ * looked at. */
 status safetensors_give(const struct safetensors_entry *entry, struct weight_sink sink);
 
-/* Says that what was read of the file's tensors will not be read again soon: a mapped file's pages then no longer count
- * as this process's memory. Reading them again stays possible. */
-void safetensors_release(const struct safetensors *file);
 /* Finds `name`, checks that its shape is `shape` (rank 0 stands for one element) and converts to fp32.
  * STATUS_BAD_INPUT names file, tensor, expected and found. */
 status safetensors_read(const struct safetensors *file, const char *name, const struct shape *shape, float *values);
@@ -109,8 +111,6 @@ const char *tensor_files_shard_path(const struct tensor_files *files, size_t ind
 size_t tensor_files_count(const struct tensor_files *files);
 const struct safetensors_entry *tensor_files_entry_at(const struct tensor_files *files, size_t index);
 const struct safetensors_entry *tensor_files_find(const struct tensor_files *files, const char *name);
-/* As safetensors_release, for the file of the entry. */
-void tensor_files_release(const struct tensor_files *files, const struct safetensors_entry *entry);
 /* The files as a weight source (names as the file has them), valid while they are open. */
 struct weight_source tensor_files_source(struct tensor_files *files);
 

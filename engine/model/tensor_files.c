@@ -179,21 +179,11 @@ const struct safetensors_entry *tensor_files_find(const struct tensor_files *fil
     return located ? located->entry : NULL;
 }
 
-void tensor_files_release(const struct tensor_files *files, const struct safetensors_entry *entry)
-{
-    const struct located_tensor *located = locate(files, entry->name);
-    if (located) safetensors_release(located->shard);
-}
-
 static status read_from_files(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
 {
     const struct tensor_files *files = context;
     const struct located_tensor *located = locate(files, name);
-    if (located) {
-        TRY(safetensors_read_to(located->shard, name, shape, sink));
-        safetensors_release(located->shard);
-        return status_ok();
-    }
+    if (located) return safetensors_read_to(located->shard, name, shape, sink);
     char expected[200];
     return status_error(STATUS_BAD_INPUT, "%s: has no tensor %s; expected one of shape %s", files->path, name,
                         safetensors_shape_text(shape->rank, shape->dimension, expected, sizeof expected));

@@ -1,25 +1,25 @@
 /* Tensors of a file that torch.save wrote (a zip archive of stored members): enough of the layout to read a flat
- * dictionary of fp32 tensors, as LAION's aesthetic predictor comes. The archive's pickle is read as data and never
- * executed: only the byte codes of such a dictionary are known, anything else is an error. */
+ * dictionary of tensors, as LAION's aesthetic predictor comes. The whole archive is checked (stored_zip.h), and its
+ * pickle is read as data and never executed (tensor_pickle.h). */
 #ifndef ALIGNPROP_MODEL_TORCH_ARCHIVE_H
 #define ALIGNPROP_MODEL_TORCH_ARCHIVE_H
 
-#include "engine/base/status.h"
+#include "engine/model/tensor_pickle.h"
 
-#include <stddef.h>
-#include <stdint.h>
-
-enum { TORCH_ARCHIVE_MAXIMUM_TENSORS = 64, TORCH_ARCHIVE_MAXIMUM_BYTES = 64 << 20 };
+enum { TORCH_ARCHIVE_MAXIMUM_TENSORS = TENSOR_PICKLE_MAXIMUM, TORCH_ARCHIVE_MAXIMUM_BYTES = 64 << 20 };
 
 struct torch_tensor {
-    char name[64];
-    int rank; /* 1 or 2 */
-    int64_t dimension[2];
-    const unsigned char *bytes; /* little-endian fp32, row-major, not aligned; valid while the archive is open */
+    const char *name;
+    enum safetensors_type type; /* F32, F16, BF16 or F64 */
+    int rank;                   /* 0 (one element) .. TENSOR_PICKLE_MAXIMUM_RANK */
+    const int64_t *dimension;
+    int64_t elements;
+    const unsigned char *bytes; /* little-endian, row-major, not aligned; valid while the archive is open */
 };
 
 struct torch_archive {
     char *data;                                                 /* the whole file; owned */
+    struct tensor_pickle *pickle;                               /* owned */
     struct torch_tensor tensors[TORCH_ARCHIVE_MAXIMUM_TENSORS]; /* in the file's order */
     int count;
 };

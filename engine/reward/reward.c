@@ -124,7 +124,7 @@ static status read_weight(void *context, const char *name, const struct shape *s
     }
     if (!shapes_equal(&constant->shape, shape))
         return status_error(STATUS_FAILED, "the constant %s is asked for in another shape", name);
-    return sink.take(sink.context, ELEMENT_F32, constant->values);
+    return weight_sink_give(sink, ELEMENT_F32, constant->values);
 }
 
 struct weight_source reward_weights(struct reward *reward)

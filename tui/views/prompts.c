@@ -1,9 +1,8 @@
 /* Prompts: training and held-out ones apart, with the reward of each beside it. */
-#include "tui/screen/text.h"
 #include "engine/base/input_file.h"
+#include "tui/screen/text.h"
 #include "tui/state.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

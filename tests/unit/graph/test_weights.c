@@ -26,7 +26,7 @@ static status give(void *context, const char *name, const struct shape *shape, s
     if (strcmp(name, "weight") != 0) return status_error(STATUS_BAD_INPUT, "no tensor %s", name);
     assert_int_equal(shape_elements(shape), stored->count);
     stored->reads++;
-    return sink.take(sink.context, stored->type, stored->bytes);
+    return weight_sink_give(sink, stored->type, stored->bytes);
 }
 
 static double value_of(int64_t index)

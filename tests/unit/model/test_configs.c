@@ -313,14 +313,21 @@ static void change_tensor(const char *file, const char *name, bool drop, bool re
     assert_success(path_format(path, "%s", in_copy(file)));
     assert_success(safetensors_open(path, &old));
     struct safetensors_item *items = calloc(safetensors_count(old), sizeof items[0]);
+    void **bytes = calloc(safetensors_count(old), sizeof(void *));
     size_t count = 0;
+    assert_non_null(items);
+    assert_non_null(bytes);
     for (size_t i = 0; i < safetensors_count(old); i++) {
         const struct safetensors_entry *entry = safetensors_entry_at(old, i);
         bool changed = strcmp(entry->name, name) == 0;
         if (changed && drop) continue;
-        struct safetensors_item *item = &items[count++];
+        struct safetensors_item *item = &items[count];
+        bytes[count] = malloc((size_t)entry->elements * safetensors_type_size(entry->type) + 1);
+        assert_non_null(bytes[count]);
+        assert_success(safetensors_read_bytes(entry, bytes[count]));
         *item = (struct safetensors_item){
-            .name = entry->name, .type = entry->type, .rank = entry->rank, .bytes = entry->bytes};
+            .name = entry->name, .type = entry->type, .rank = entry->rank, .bytes = bytes[count]};
+        count++;
         memcpy(item->dimension, entry->dimension, sizeof item->dimension);
         if (changed && reshape) {
             item->rank = 2;
@@ -336,6 +343,8 @@ static void change_tensor(const char *file, const char *name, bool drop, bool re
     assert_success(path_format(rewritten, "%s.new", path));
     assert_success(safetensors_write(rewritten, items, count, NULL, 0));
     safetensors_close(old);
+    for (size_t i = 0; i < count; i++) free(bytes[i]);
+    free(bytes);
     free(items);
     assert_int_equal(rename(rewritten, path), 0);
 }

@@ -185,7 +185,7 @@ static status read_merged(void *context, const char *name, const struct shape *s
     assert_non_null(values);
     status result = weight_source_read(source->base, name, shape, values);
     merge(module, shape, values);
-    if (result.code == STATUS_OK) result = sink.take(sink.context, ELEMENT_F32, values);
+    if (result.code == STATUS_OK) result = weight_sink_give(sink, ELEMENT_F32, values);
     free(values);
     return result;
 }
