@@ -4,6 +4,7 @@
 
 #include "engine/model/internal.h"
 #include "engine/model/schedule.h"
+#include "engine/model/weight_files.h"
 
 /* The components that are read, and the classes that they may be of (NULL: any). */
 static const struct {
@@ -47,30 +48,12 @@ static status check_index(const struct config *index)
     return status_ok();
 }
 
-/* The weight file of a component: whole or in shards, in the default precision or as the fp16 variant. */
-static status weights_path(const char *folder, const char *base, char path[PATH_SIZE])
-{
-    static const char *const endings[] = {".safetensors", ".safetensors.index.json", ".fp16.safetensors",
-                                          ".safetensors.index.fp16.json", ".fp16.safetensors.index.json"};
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        TRY(path_format(path, "%s/%s%s", folder, base, endings[i]));
-        if (path_is_file(path)) return status_ok();
-    }
-    TRY(path_format(path, "%s/%s.bin", folder, base));
-    if (path_is_file(path))
-        return status_error(STATUS_BAD_INPUT,
-                            "%s: holds pickled weights, which are programs and are not read; "
-                            "expected %s.safetensors beside it",
-                            path, base);
-    return status_error(STATUS_BAD_INPUT, "%s: has no %s.safetensors", folder, base);
-}
-
 static status open_weights(struct model *model, enum model_part part, const char *component, const char *base,
                            tensor_naming naming)
 {
     char folder[PATH_SIZE], path[PATH_SIZE];
     TRY(path_format(folder, "%s/%s", model->facts.path, component));
-    TRY(weights_path(folder, base, path));
+    TRY(weight_file_find(folder, base, path));
     TRY(tensor_files_open(path, &model->files[part]));
     model->parts[part] = (struct part_weights){.files = model->files[part], .naming = naming, .layout = model};
     return status_ok();

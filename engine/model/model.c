@@ -199,6 +199,7 @@ status model_open(const char *path, struct model **model)
 {
     TRY(model_open_without_weights(path, model));
     status result = require_weights(*model);
+    if (result.code == STATUS_OK) result = model_remark_leftovers(*model);
     if (result.code != STATUS_OK) {
         model_close(*model);
         *model = NULL;
@@ -218,6 +219,11 @@ void model_close(struct model *model)
 const struct model_facts *model_facts(const struct model *model)
 {
     return &model->facts;
+}
+
+const struct remarks *model_remarks(const struct model *model)
+{
+    return &model->remarks;
 }
 
 status model_check_size(const struct model_facts *facts, int width, int height)

@@ -11,6 +11,7 @@
 #include "engine/model/adapter.h"
 
 struct model;
+struct remarks;
 
 enum prediction_type { PREDICTION_EPSILON, PREDICTION_V };
 enum timestep_spacing { SPACING_LEADING, SPACING_TRAILING, SPACING_LINSPACE };
@@ -45,6 +46,8 @@ struct model_facts {
 status model_open(const char *path, struct model **model);
 void model_close(struct model *model);
 const struct model_facts *model_facts(const struct model *model);
+/* What opening it noticed and went on from, such as tensors that nothing uses. */
+const struct remarks *model_remarks(const struct model *model);
 /* STATUS_BAD_INPUT where the model makes no pictures of that size: sides are multiples of its latent_factor. */
 status model_check_size(const struct model_facts *facts, int width, int height);
 

@@ -100,6 +100,17 @@ static status check_type(const struct part_weights *part, const struct safetenso
     }
 }
 
+void part_weights_mark(const struct part_weights *part, const struct graph *graph, bool *used)
+{
+    for (tensor_id id = 0; id < graph_tensor_count(graph); id++) {
+        const struct tensor *tensor = graph_tensor(graph, id);
+        const struct safetensors_entry *entry;
+        if (tensor->role != TENSOR_CONSTANT || tensor->storage != id) continue;
+        if (part_weights_find(part, tensor->name, &tensor->shape, &entry).code == STATUS_OK)
+            used[tensor_files_index(part->files, entry->name)] = true;
+    }
+}
+
 int part_weights_check(const struct part_weights *part, const struct graph *graph, part_problem report, void *context)
 {
     int problems = 0;

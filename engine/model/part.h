@@ -30,6 +30,9 @@ status part_weights_find(const struct part_weights *part, const char *name, cons
                          const struct safetensors_entry **entry);
 struct weight_source part_weights_source(struct part_weights *part);
 
+/* Sets used[i] for the i-th tensor of the files (tensor_files_entry_at) where it is a constant of `graph`. */
+void part_weights_mark(const struct part_weights *part, const struct graph *graph, bool *used);
+
 /* Called with each tensor that is missing or wrong. */
 typedef void (*part_problem)(void *context, const status *problem);
 /* Looks for every constant of `graph` and returns the number of those that are missing or wrong. */

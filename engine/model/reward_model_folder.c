@@ -5,6 +5,7 @@
 
 #include "engine/base/files.h"
 #include "engine/model/tokenizer.h"
+#include "engine/model/weight_files.h"
 
 bool model_class_matches(const struct model_class *class, const struct config *config)
 {
@@ -27,13 +28,9 @@ static status check_class(const struct config *config, const struct model_class 
 
 status reward_model_weights_open(const char *path, struct tensor_files **weights)
 {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
     char file[PATH_SIZE];
-    for (int i = 0; i < 2; i++) {
-        TRY(path_format(file, "%s/%s", path, names[i]));
-        if (path_is_file(file)) return tensor_files_open(file, weights);
-    }
-    return status_error(STATUS_BAD_INPUT, "%.250s: no weights: neither %s nor %s is there", path, names[0], names[1]);
+    TRY(weight_file_find(path, "model", file));
+    return tensor_files_open(file, weights);
 }
 
 status reward_model_folder_open(const char *path, const struct model_class *class, struct reward_model_folder *folder)

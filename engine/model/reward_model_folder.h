@@ -14,12 +14,12 @@ struct model_class {
 };
 bool model_class_matches(const struct model_class *class, const struct config *config);
 
-/* The weights alone: model.safetensors, or the shards of its index. */
+/* The weights alone: model.safetensors, its shards or a variant (see weight_files.h). */
 status reward_model_weights_open(const char *path, struct tensor_files **weights);
 
 struct reward_model_folder {
     struct config config;         /* config.json */
-    struct tensor_files *weights; /* model.safetensors, or the shards of model.safetensors.index.json */
+    struct tensor_files *weights; /* model.safetensors or what stands for it */
     struct tokenizer *tokenizer;
 };
 

@@ -110,6 +110,10 @@ size_t tensor_files_shard_count(const struct tensor_files *files);
 const char *tensor_files_shard_path(const struct tensor_files *files, size_t index);
 size_t tensor_files_count(const struct tensor_files *files);
 const struct safetensors_entry *tensor_files_entry_at(const struct tensor_files *files, size_t index);
+/* The text under `key` of the first file's metadata that has it, or NULL. */
+const char *tensor_files_metadata(const struct tensor_files *files, const char *key);
+/* Where tensor `name`, which is there, stands among them. */
+size_t tensor_files_index(const struct tensor_files *files, const char *name);
 const struct safetensors_entry *tensor_files_find(const struct tensor_files *files, const char *name);
 /* The files as a weight source (names as the file has them), valid while they are open. */
 struct weight_source tensor_files_source(struct tensor_files *files);

@@ -1,9 +1,12 @@
 /* Single-file checkpoints in the original layout of Stable Diffusion 1.x. They carry no configs: sizes are read off the
  * tensors' shapes, and what no shape tells has the value that all models of that layout share. */
 #include <libgen.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/base/paths.h"
 #include "engine/model/internal.h"
@@ -13,17 +16,21 @@
 enum { NORM_GROUPS = 32, UNET_HEADS = 8, TEXT_HEAD_WIDTH = 64, SAMPLE_SIZE = 64 };
 static const double scaling_factor = 0.18215;
 
-/* Tensors that tell other families apart, by presence: diffusers' single_file_utils lists the same keys. */
+/* Tensors that tell other families apart, by the beginning of a name: diffusers' single_file_utils lists such keys. */
 static const struct {
-    const char *tensor, *family;
+    const char *beginning, *family;
 } foreign[] = {
-    {"conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight", "Stable Diffusion XL"},
-    {"conditioner.embedders.1.model.token_embedding.weight", "Stable Diffusion XL"},
-    {"cond_stage_model.model.token_embedding.weight", "Stable Diffusion 2"},
-    {"model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "Stable Diffusion 3"},
-    {"model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "Flux"},
-    {"double_blocks.0.img_attn.qkv.weight", "Flux"},
-    {"text_encoders.clip_l.transformer.text_model.embeddings.token_embedding.weight", "Stable Diffusion 3"},
+    {"conditioner.embedders.0.model.", "Stable Diffusion XL refiner"},
+    {"conditioner.embedders.1.", "Stable Diffusion XL"},
+    {"model.diffusion_model.label_emb.", "Stable Diffusion XL or other class-conditional"},
+    {"cond_stage_model.model.", "Stable Diffusion 2"},
+    {"model.diffusion_model.joint_blocks.", "Stable Diffusion 3"},
+    {"text_encoders.", "Stable Diffusion 3"},
+    {"model.diffusion_model.double_blocks.", "Flux"},
+    {"double_blocks.", "Flux"},
+    {"control_model.", "ControlNet"},
+    {"depth_model.", "depth-to-image"},
+    {"edm_", "EDM (another noise schedule)"},
 };
 
 static const struct safetensors_entry *find(const struct model *model, const char *format, ...)
@@ -56,14 +63,31 @@ static status dimension_of(const struct model *model, const char *name, int inde
     return status_ok();
 }
 
+static bool has_beginning(const struct model *model, const char *beginning, const char **name)
+{
+    for (size_t i = 0; i < tensor_files_count(model->files[0]); i++) {
+        *name = tensor_files_entry_at(model->files[0], i)->name;
+        if (strncmp(*name, beginning, strlen(beginning)) == 0) return true;
+    }
+    return false;
+}
+
 static status check_family(const struct model *model)
 {
+    const char *name;
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
-        if (find(model, "%s", foreign[i].tensor))
-            return status_error(STATUS_BAD_INPUT,
-                                "%s: is a %s checkpoint (it has the tensor %s); single files are read "
-                                "for Stable Diffusion 1.x only",
-                                model->facts.path, foreign[i].family, foreign[i].tensor);
+        if (has_beginning(model, foreign[i].beginning, &name))
+            return status_error(
+                STATUS_BAD_INPUT,
+                "%.250s: is a %s checkpoint (it has the tensor %.100s); single files are read for Stable "
+                "Diffusion 1.x only",
+                model->facts.path, foreign[i].family, name);
+    if (!has_beginning(model, "model.diffusion_model.", &name) && has_beginning(model, "model_ema.", &name))
+        return status_error(
+            STATUS_BAD_INPUT,
+            "%.250s: holds averaged (EMA) weights alone (%.100s and so on), whose names are not those of "
+            "the U-Net; save them under model.diffusion_model., with the rest of the model",
+            model->facts.path, name);
     return status_ok();
 }
 
@@ -134,40 +158,81 @@ static status deduce_unet(struct model *model)
     return unet_config_check(unet, model->facts.path);
 }
 
+/* By any tensor of the attention, whatever its modules are called. */
+static bool decoder_attends(const struct model *model)
+{
+    static const char *const attentions[] = {"decoder.mid.attn_1.", "decoder.mid_block.attentions.0."};
+    char beginning[TENSOR_NAME_LIMIT];
+    const char *name;
+    for (size_t i = 0; i < sizeof attentions / sizeof attentions[0]; i++) {
+        snprintf(beginning, sizeof beginning, "%s%s", model->single.decoder_prefix, attentions[i]);
+        if (has_beginning(model, beginning, &name)) return true;
+    }
+    return false;
+}
+
+static void find_decoder_prefix(struct model *model)
+{
+    const char *name;
+    model->single.decoder_prefix = "first_stage_model.";
+    if (!has_beginning(model, "first_stage_model.", &name) && has_beginning(model, "vae.", &name))
+        model->single.decoder_prefix = "vae.";
+}
+
 static status deduce_autoencoder(struct model *model)
 {
     struct autoencoder_config *autoencoder = &model->autoencoder;
     char name[TENSOR_NAME_LIMIT];
+    find_decoder_prefix(model);
+    const char *prefix = model->single.decoder_prefix;
     *autoencoder = (struct autoencoder_config){.norm_groups = NORM_GROUPS, .scaling_factor = scaling_factor};
     while (autoencoder->block_count < AUTOENCODER_MAXIMUM_BLOCKS) {
-        snprintf(name, sizeof name, "first_stage_model.decoder.up.%d.block.0.conv2.weight", autoencoder->block_count);
+        snprintf(name, sizeof name, "%sdecoder.up.%d.block.0.conv2.weight", prefix, autoencoder->block_count);
         if (autoencoder->block_count > 0 && !find(model, "%s", name)) break;
         TRY(dimension_of(model, name, 0, &autoencoder->channels[autoencoder->block_count]));
         autoencoder->block_count++;
     }
-    while (find(model, "first_stage_model.decoder.up.0.block.%d.conv2.weight", (int)autoencoder->layers + 1))
+    while (find(model, "%sdecoder.up.0.block.%d.conv2.weight", prefix, (int)autoencoder->layers + 1))
         autoencoder->layers++;
-    TRY(dimension_of(model, "first_stage_model.decoder.conv_in.weight", 1, &autoencoder->latent_channels));
-    autoencoder->attends = find(model, "first_stage_model.decoder.mid.attn_1.q.weight") != NULL;
-    autoencoder->post_quant = find(model, "first_stage_model.post_quant_conv.weight") != NULL;
+    snprintf(name, sizeof name, "%sdecoder.conv_in.weight", prefix);
+    TRY(dimension_of(model, name, 1, &autoencoder->latent_channels));
+    autoencoder->attends = decoder_attends(model);
+    autoencoder->post_quant = find(model, "%spost_quant_conv.weight", prefix) != NULL;
     return autoencoder_config_check(autoencoder, model->facts.path);
+}
+
+/* What comes before the text encoder's tensors: "text_model." follows in all but the oldest files, and
+ * trainers made for Stable Diffusion XL say "conditioner". */
+static const char *const text_prefixes[] = {"cond_stage_model.transformer.", "conditioner.embedders.0.transformer."};
+
+static void find_text_prefix(struct model *model)
+{
+    model->single =
+        (struct single_layout){.text_prefix = text_prefixes[0], .decoder_prefix = model->single.decoder_prefix};
+    for (size_t i = 0; i < sizeof text_prefixes / sizeof text_prefixes[0]; i++)
+        for (int bare = 0; bare < 2; bare++)
+            if (find(model, "%s%sembeddings.token_embedding.weight", text_prefixes[i], bare ? "" : "text_model.")) {
+                model->single.text_prefix = text_prefixes[i];
+                model->single.text_is_bare = bare;
+                return;
+            }
 }
 
 static status deduce_text_encoder(struct model *model)
 {
-    static const char prefix[] = "cond_stage_model.transformer.text_model";
     struct clip_text_tower *text = &model->text;
-    char name[TENSOR_NAME_LIMIT];
+    char name[TENSOR_NAME_LIMIT], prefix[TENSOR_NAME_LIMIT / 2];
+    find_text_prefix(model);
+    snprintf(prefix, sizeof prefix, "%s%s", model->single.text_prefix, model->single.text_is_bare ? "" : "text_model.");
     *text = (struct clip_text_tower){.tower = {.epsilon = 1e-5, .activation = UNARY_QUICK_GELU}};
-    snprintf(name, sizeof name, "%s.embeddings.token_embedding.weight", prefix);
+    snprintf(name, sizeof name, "%sembeddings.token_embedding.weight", prefix);
     TRY(dimension_of(model, name, 0, &text->vocabulary));
     TRY(dimension_of(model, name, 1, &text->tower.width));
-    snprintf(name, sizeof name, "%s.embeddings.position_embedding.weight", prefix);
+    snprintf(name, sizeof name, "%sembeddings.position_embedding.weight", prefix);
     TRY(dimension_of(model, name, 0, &text->positions));
-    snprintf(name, sizeof name, "%s.encoder.layers.0.mlp.fc1.weight", prefix);
+    snprintf(name, sizeof name, "%sencoder.layers.0.mlp.fc1.weight", prefix);
     TRY(dimension_of(model, name, 0, &text->tower.inner_width));
-    while (find(model, "%s.encoder.layers.%d.layer_norm1.weight", prefix, (int)text->tower.layers))
-        text->tower.layers++;
+    while (find(model, "%sencoder.layers.%d.layer_norm1.weight", prefix, (int)text->tower.layers)) text->tower.layers++;
     if (text->tower.width % TEXT_HEAD_WIDTH != 0)
         return status_error(STATUS_BAD_INPUT, "%s: the text encoder is %lld wide; expected a multiple of %d",
                             model->facts.path, (long long)text->tower.width, TEXT_HEAD_WIDTH);
@@ -175,6 +240,106 @@ static status deduce_text_encoder(struct model *model)
     text->end_token = text->padding_token = text->vocabulary - 1;
     return status_ok();
 }
+
+/* ---- metadata and buffers that decide the result ---- */
+
+/* A flag is a tensor of that name, whatever it holds, or a key of the metadata that is not false. */
+static bool has_flag(const struct model *model, const char *name)
+{
+    const char *value = tensor_files_metadata(model->files[0], name);
+    if (find(model, "%s", name)) return true;
+    return value && strcasecmp(value, "false") != 0 && strcasecmp(value, "none") != 0 && strcmp(value, "0") != 0 &&
+           value[0] != '\0';
+}
+
+static status wrong_metadata(const struct model *model, const char *key, const char *value, const char *expected)
+{
+    return status_error(STATUS_BAD_INPUT, "%.250s: __metadata__ says %s is \"%.60s\"; expected %s", model->facts.path,
+                        key, value, expected);
+}
+
+/* From the flag v_pred and the metadata of github.com/Stability-AI/ModelSpec; noise where neither says anything. */
+static status read_prediction(const struct model *model, enum prediction_type *prediction)
+{
+    static const char key[] = "modelspec.prediction_type";
+    const char *stated = tensor_files_metadata(model->files[0], key);
+    bool flag = has_flag(model, "v_pred");
+    *prediction = flag ? PREDICTION_V : PREDICTION_EPSILON;
+    if (!stated || stated[0] == '\0') return status_ok();
+    if (strcmp(stated, "v") == 0 || strcmp(stated, "v_prediction") == 0) {
+        *prediction = PREDICTION_V;
+        return status_ok();
+    }
+    if (strcmp(stated, "epsilon") != 0 && strcmp(stated, "eps") != 0)
+        return wrong_metadata(model, key, stated, "epsilon or v");
+    return flag ? wrong_metadata(model, key, stated, "v, as the file has the tensor v_pred") : status_ok();
+}
+
+static status check_terminal_noise(const struct model *model)
+{
+    static const char *const flags[] = {"ztsnr", "ss_zero_terminal_snr"};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        if (has_flag(model, flags[i]))
+            return status_error(
+                STATUS_BAD_INPUT,
+                "%.250s: has the flag %s (a noise schedule rescaled to zero terminal SNR), which is not "
+                "supported",
+                model->facts.path, flags[i]);
+    return status_ok();
+}
+
+/* The noise schedule that CompVis' code takes from the file. Half precision leaves three digits of it. */
+static status check_alphas(const struct model *model, const float *alphas)
+{
+    const struct noise_schedule *schedule = &model->facts.schedule;
+    for (int i = 0; i < schedule->train_timesteps; i++)
+        if (!(fabs((double)alphas[i] - schedule->alpha_bar[i]) < 1e-3 + 0.01 * schedule->alpha_bar[i]))
+            return status_error(STATUS_BAD_INPUT,
+                                "%.250s: alphas_cumprod is %g at timestep %d; expected %g, as in Stable Diffusion 1.x; "
+                                "another noise schedule, such as one rescaled to zero terminal SNR, is not supported",
+                                model->facts.path, (double)alphas[i], i, schedule->alpha_bar[i]);
+    return status_ok();
+}
+
+static status check_schedule(const struct model *model)
+{
+    const struct safetensors_entry *entry = find(model, "alphas_cumprod");
+    int64_t count = model->facts.schedule.train_timesteps;
+    if (!entry) return status_ok();
+    if (entry->elements != count)
+        return status_error(STATUS_BAD_INPUT, "%.250s: alphas_cumprod has %lld timesteps; expected %lld",
+                            model->facts.path, (long long)entry->elements, (long long)count);
+    float *alphas = malloc((size_t)count * sizeof *alphas);
+    if (!alphas) return status_error(STATUS_NO_MEMORY, "%.250s: no memory to read alphas_cumprod", model->facts.path);
+    status result = status_context(safetensors_convert(entry, alphas), "%.250s", model->facts.path);
+    if (result.code == STATUS_OK) result = check_alphas(model, alphas);
+    free(alphas);
+    return result;
+}
+
+/* A buffer of models whose latents were scaled by their measured deviation. */
+static status check_scale(const struct model *model)
+{
+    const struct safetensors_entry *entry = find(model, "scale_factor");
+    float scale;
+    if (!entry || entry->elements != 1) return status_ok();
+    TRY(status_context(safetensors_convert(entry, &scale), "%.250s", model->facts.path));
+    if (fabs((double)scale - scaling_factor) < 1e-3) return status_ok();
+    return status_error(STATUS_BAD_INPUT, "%.250s: scale_factor is %g; expected %g, as in Stable Diffusion 1.x",
+                        model->facts.path, (double)scale, scaling_factor);
+}
+
+static status deduce_schedule(struct model *model)
+{
+    enum prediction_type prediction;
+    TRY(read_prediction(model, &prediction));
+    TRY(check_terminal_noise(model));
+    TRY(noise_schedule_stable_diffusion(prediction, &model->facts.schedule));
+    TRY(check_schedule(model));
+    return check_scale(model);
+}
+
+/* ---- tokenizer ---- */
 
 static bool has_merges(const char *folder)
 {
@@ -211,8 +376,6 @@ status model_open_single_file(struct model *model)
     TRY(deduce_unet(model));
     TRY(deduce_autoencoder(model));
     TRY(deduce_text_encoder(model));
-    /* A tensor without elements marks models that predict v; nothing else in such a file could. */
-    enum prediction_type prediction = find(model, "v_pred") ? PREDICTION_V : PREDICTION_EPSILON;
-    TRY(noise_schedule_stable_diffusion(prediction, &model->facts.schedule));
+    TRY(deduce_schedule(model));
     return open_vocabulary(model);
 }

@@ -87,35 +87,60 @@ static void unet_name(const struct unet_config *unet, const char *name, char *or
     }
 }
 
-static const struct renaming decoder_parts[] = {
-    {"group_norm.", "norm."},
-    {"to_q.", "q."},
-    {"to_k.", "k."},
-    {"to_v.", "v."},
-    {"to_out.0.", "proj_out."},
-    {"conv_shortcut.", "nin_shortcut."},
+static const struct renaming decoder_residual[] = {{"conv_shortcut.", "nin_shortcut."}};
+
+/* The modules of the decoder's attention: as CompVis called them, as diffusers calls them, as it did until version
+ * 0.13. */
+static const struct renaming compvis_attention[] = {
+    {"group_norm.", "norm."}, {"to_q.", "q."}, {"to_k.", "k."}, {"to_v.", "v."}, {"to_out.0.", "proj_out."},
+};
+static const struct renaming diffusers_attention[] = {{"group_norm.", "norm."}};
+static const struct renaming older_attention[] = {
+    {"group_norm.", "norm."}, {"to_q.", "query."}, {"to_k.", "key."}, {"to_v.", "value."}, {"to_out.0.", "proj_attn."},
 };
 
+enum { ATTENTION_NAMES = 4 };
+
+/* What the file may call a module of the attention; false where there is no such possibility. */
+static bool attention_name(const char *module, int attempt, char *renamed, size_t size)
+{
+    switch (attempt) {
+    case 0: rename_beginning(compvis_attention, COUNT(compvis_attention), module, renamed, size); return true;
+    case 1: rename_beginning(diffusers_attention, COUNT(diffusers_attention), module, renamed, size); return true;
+    case 2: snprintf(renamed, size, "%s", module); return true;
+    case 3: rename_beginning(older_attention, COUNT(older_attention), module, renamed, size); return true;
+    default: return false;
+    }
+}
+
 /* Levels are numbered from the picture's side there, from the latent's side here. */
-static void decoder_name(const struct autoencoder_config *autoencoder, const char *name, char *original, size_t size)
+static bool decoder_name(const struct autoencoder_config *autoencoder, const char *name, int attempt,
+                         char original[TENSOR_NAME_LIMIT])
 {
     int last = autoencoder->block_count - 1, n[2];
     char rest[TENSOR_NAME_LIMIT];
     const char *tail;
+    if ((tail = match(name, "decoder.mid_block.attentions.#.", n))) {
+        if (attempt >= ATTENTION_NAMES) /* the whole name as in a diffusers folder */
+            return naming_of_folder_decoder(autoencoder, name, attempt - ATTENTION_NAMES, original);
+        if (!attention_name(tail, attempt, rest, sizeof rest)) return false;
+        snprintf(original, TENSOR_NAME_LIMIT, "decoder.mid.attn_%d.%s", n[0] + 1, rest);
+        return true;
+    }
+    if (attempt > 0) return false;
     if ((tail = match(name, "decoder.up_blocks.#.resnets.#.", n))) {
-        rename_beginning(decoder_parts, COUNT(decoder_parts), tail, rest, sizeof rest);
-        snprintf(original, size, "decoder.up.%d.block.%d.%s", last - n[0], n[1], rest);
+        rename_beginning(decoder_residual, COUNT(decoder_residual), tail, rest, sizeof rest);
+        snprintf(original, TENSOR_NAME_LIMIT, "decoder.up.%d.block.%d.%s", last - n[0], n[1], rest);
     } else if ((tail = match(name, "decoder.up_blocks.#.upsamplers.0.", n))) {
-        snprintf(original, size, "decoder.up.%d.upsample.%s", last - n[0], tail);
+        snprintf(original, TENSOR_NAME_LIMIT, "decoder.up.%d.upsample.%s", last - n[0], tail);
     } else if ((tail = match(name, "decoder.mid_block.resnets.#.", n))) {
-        snprintf(original, size, "decoder.mid.block_%d.%s", n[0] + 1, tail);
-    } else if ((tail = match(name, "decoder.mid_block.attentions.#.", n))) {
-        rename_beginning(decoder_parts, COUNT(decoder_parts), tail, rest, sizeof rest);
-        snprintf(original, size, "decoder.mid.attn_%d.%s", n[0] + 1, rest);
+        rename_beginning(decoder_residual, COUNT(decoder_residual), tail, rest, sizeof rest);
+        snprintf(original, TENSOR_NAME_LIMIT, "decoder.mid.block_%d.%s", n[0] + 1, rest);
     } else {
         static const struct renaming norm[] = {{"decoder.conv_norm_out.", "decoder.norm_out."}};
-        rename_beginning(norm, COUNT(norm), name, original, size);
+        rename_beginning(norm, COUNT(norm), name, original, TENSOR_NAME_LIMIT);
     }
+    return true;
 }
 
 bool naming_of_single_unet(const void *layout, const char *name, int attempt, char file_name[TENSOR_NAME_LIMIT])
@@ -128,15 +153,18 @@ bool naming_of_single_unet(const void *layout, const char *name, int attempt, ch
 
 bool naming_of_single_decoder(const void *layout, const char *name, int attempt, char file_name[TENSOR_NAME_LIMIT])
 {
+    const struct model *model = layout;
     char original[TENSOR_NAME_LIMIT];
-    if (attempt > 0) return false;
-    decoder_name(&((const struct model *)layout)->autoencoder, name, original, sizeof original);
-    return snprintf(file_name, TENSOR_NAME_LIMIT, "first_stage_model.%s", original) < TENSOR_NAME_LIMIT;
+    if (!decoder_name(&model->autoencoder, name, attempt, original)) return false;
+    return snprintf(file_name, TENSOR_NAME_LIMIT, "%s%s", model->single.decoder_prefix, original) < TENSOR_NAME_LIMIT;
 }
 
 bool naming_of_single_text(const void *layout, const char *name, int attempt, char file_name[TENSOR_NAME_LIMIT])
 {
-    (void)layout;
+    static const char model_prefix[] = "text_model.";
+    const struct single_layout *single = &((const struct model *)layout)->single;
     if (attempt > 0) return false;
-    return snprintf(file_name, TENSOR_NAME_LIMIT, "cond_stage_model.transformer.%s", name) < TENSOR_NAME_LIMIT;
+    if (single->text_is_bare && strncmp(name, model_prefix, sizeof model_prefix - 1) == 0)
+        name += sizeof model_prefix - 1;
+    return snprintf(file_name, TENSOR_NAME_LIMIT, "%s%s", single->text_prefix, name) < TENSOR_NAME_LIMIT;
 }

@@ -179,6 +179,20 @@ const struct safetensors_entry *tensor_files_find(const struct tensor_files *fil
     return located ? located->entry : NULL;
 }
 
+const char *tensor_files_metadata(const struct tensor_files *files, const char *key)
+{
+    for (size_t i = 0; i < files->shard_count; i++) {
+        const char *value = safetensors_metadata(files->shards[i], key);
+        if (value) return value;
+    }
+    return NULL;
+}
+
+size_t tensor_files_index(const struct tensor_files *files, const char *name)
+{
+    return (size_t)(locate(files, name) - files->tensors);
+}
+
 static status read_from_files(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
 {
     const struct tensor_files *files = context;

@@ -15,8 +15,8 @@
 
 #include "engine/base/files.h"
 #include "engine/model/config.h"
-#include "kernels/convert.h"
 #include "model_runner.h"
+#include "single_file_writer.h"
 
 enum { TEXT_LENGTH_LIMIT = 128 };
 
@@ -159,63 +159,6 @@ static void test_plain_decoder(void **state)
 
 /* ---- the single file, whose weights follow from its tensors' names ---- */
 
-static uint64_t splitmix64(uint64_t x)
-{
-    x += 0x9E3779B97F4A7C15u;
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ x >> 27) * 0x94D049BB133111EBu;
-    return x ^ x >> 31;
-}
-
-static bool ends_with(const char *text, const char *ending)
-{
-    size_t length = strlen(text), size = strlen(ending);
-    return length >= size && strcmp(text + length - size, ending) == 0;
-}
-
-/* As tensor_of_name in the oracle script. The caller frees item->bytes. */
-static void fill_item(struct safetensors_item *item, int64_t count)
-{
-    uint64_t seed = 14695981039346656037u;
-    for (const char *c = item->name; *c; c++) seed = (seed ^ (unsigned char)*c) * 1099511628211u;
-    double deviation = item->rank == 1                            ? 0.2
-                       : strstr(item->name, "embeddings") != NULL ? 0.5
-                                                                  : sqrt((double)item->dimension[0] / (double)count);
-    double mean = item->rank == 1 && ends_with(item->name, "weight") ? 1.0 : 0.0;
-    uint16_t *halves = malloc((size_t)count * sizeof halves[0]);
-    for (int64_t i = 0; i < count; i++) {
-        double uniform = (double)(splitmix64(seed + (uint64_t)i) >> 40) / 0x1p24;
-        halves[i] = half_from_float((float)(mean + (uniform - 0.5) * sqrt(12.0) * deviation));
-    }
-    item->bytes = halves;
-}
-
-static void write_single_file(const char *layout_path, const char *path)
-{
-    struct config layout;
-    assert_success(config_open(layout_path, &layout));
-    size_t count = (size_t)cJSON_GetArraySize(layout.root), filled = 0;
-    struct safetensors_item *items = calloc(count, sizeof items[0]);
-    const cJSON *tensor, *dimension;
-    cJSON_ArrayForEach(tensor, layout.root)
-    {
-        struct safetensors_item *item = &items[filled++];
-        int64_t elements = 1;
-        item->name = tensor->string;
-        item->type = SAFETENSORS_F16;
-        cJSON_ArrayForEach(dimension, tensor)
-        {
-            item->dimension[item->rank++] = (int64_t)dimension->valuedouble;
-            elements *= (int64_t)dimension->valuedouble;
-        }
-        fill_item(item, elements);
-    }
-    assert_success(safetensors_write(path, items, count, NULL, 0));
-    for (size_t i = 0; i < count; i++) free((void *)(uintptr_t)items[i].bytes);
-    free(items);
-    config_close(&layout);
-}
-
 static void test_single_file(void **state)
 {
     (void)state;
@@ -229,7 +172,7 @@ static void test_single_file(void **state)
     assert_success(path_format(tokenizer, "%s/tokenizer", fixture.path));
     assert_success(path_format(link, "%s/tokenizer", folder));
     assert_int_equal(symlink(tokenizer, link), 0);
-    write_single_file(layout, path);
+    write_single_file(layout, path, NULL);
     printf("single-file\n");
     assert_success(model_open(path, &fixture.model));
     assert_int_equal(model_facts(fixture.model)->default_size, 64 * 2);
