@@ -286,7 +286,7 @@ status directory_remove(const char *path)
 bool path_is_file(const char *path)
 {
     struct stat facts;
-    return stat(path, &facts) == 0 && S_ISREG(facts.st_mode);
+    return stat(path, &facts) == 0 && !S_ISDIR(facts.st_mode);
 }
 
 bool path_is_directory(const char *path)

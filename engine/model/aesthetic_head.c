@@ -281,15 +281,36 @@ static status fold(const struct tensor_store *store, struct aesthetic_head *head
     return status_ok();
 }
 
+static status open_store(const char *path, struct tensor_store *store)
+{
+    *store = (struct tensor_store){.path = path};
+    return ends_with(path, ".safetensors") ? safetensors_open(path, &store->safetensors)
+                                           : torch_archive_open(path, &store->archive);
+}
+
+static void close_store(struct tensor_store *store)
+{
+    safetensors_close(store->safetensors);
+    torch_archive_close(&store->archive);
+}
+
+bool aesthetic_head_recognised(const char *path)
+{
+    struct tensor_store store;
+    struct chain chain;
+    if (open_store(path, &store).code != STATUS_OK) return false;
+    bool known = list_layers(&store, &chain).code == STATUS_OK;
+    close_store(&store);
+    return known;
+}
+
 static status open_file(const char *path, struct aesthetic_head *head)
 {
-    struct tensor_store store = {.path = path};
-    TRY(ends_with(path, ".safetensors") ? safetensors_open(path, &store.safetensors)
-                                        : torch_archive_open(path, &store.archive));
+    struct tensor_store store;
+    TRY(open_store(path, &store));
     status result = fold(&store, head);
     if (result.code != STATUS_OK) aesthetic_head_clear(head);
-    safetensors_close(store.safetensors);
-    torch_archive_close(&store.archive);
+    close_store(&store);
     return result;
 }
 

@@ -17,6 +17,8 @@ struct aesthetic_head {
 
 /* The file that holds the head: `path` itself, or the only .safetensors or .pth file of a folder. */
 status aesthetic_head_find(const char *path, char file[PATH_SIZE]);
+/* Whether the file has the tensors of such a head, and no others; it may still be one that is refused. */
+bool aesthetic_head_recognised(const char *path);
 /* Reads a .safetensors file, or what torch.save wrote (any other ending); of a folder the only such file in it.
  * score = weight . embedding + bias for the normalised embedding. STATUS_BAD_INPUT names file, tensor, expected and
  * found. */

@@ -1,6 +1,5 @@
 #include "engine/model/check.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +7,9 @@
 #include "engine/model/aesthetic_head.h"
 #include "engine/model/clip_model.h"
 #include "engine/model/internal.h"
+#include "engine/model/model_kind.h"
 #include "engine/model/owlvit_model.h"
+#include "engine/model/recognise.h"
 
 static void add_problem(struct model_report *report, const status *problem)
 {
@@ -24,27 +25,21 @@ static bool good(struct model_report *report, status result)
     return result.code == STATUS_OK;
 }
 
-static status check_finite(const char *name, const float *values, int64_t count)
+static void name_kind(struct model_report *report, const char *kind, const char *summary)
 {
-    for (int64_t i = 0; i < count; i++)
-        if (!isfinite(values[i]))
-            return status_error(STATUS_BAD_INPUT,
-                                "tensor %s holds an infinity or NaN, at element %lld; expected "
-                                "finite numbers",
-                                name, (long long)i);
-    return status_ok();
+    snprintf(report->kind, sizeof report->kind, "%s", kind);
+    snprintf(report->summary, sizeof report->summary, "%s", summary);
 }
 
-static status check_tensor(struct model_report *report, const char *path, const struct tensor *tensor,
-                           struct weight_source weights)
+/* Reading says whether it is there, of the right shape and finite. */
+static status check_tensor(struct model_report *report, const struct tensor *tensor, struct weight_source weights)
 {
     int64_t count = shape_elements(&tensor->shape);
     float *values = malloc((size_t)count * sizeof values[0]);
     if (!values) return status_error(STATUS_NO_MEMORY, "no memory to read tensor %s", tensor->name);
     report->tensors++;
     report->parameters += count;
-    if (good(report, weight_source_read(weights, tensor->name, &tensor->shape, values)))
-        good(report, status_context(check_finite(tensor->name, values, count), "%s", path));
+    good(report, weight_source_read(weights, tensor->name, &tensor->shape, values));
     free(values);
     return status_ok();
 }
@@ -57,8 +52,7 @@ static status check_graph(struct model_report *report, const char *path, struct 
     bool built = good(report, status_context(graph_state(graph), "%s", path));
     for (tensor_id id = 0; built && id < graph_tensor_count(graph) && result.code == STATUS_OK; id++) {
         const struct tensor *tensor = graph_tensor(graph, id);
-        if (tensor->role == TENSOR_CONSTANT && tensor->storage == id)
-            result = check_tensor(report, path, tensor, weights);
+        if (tensor->role == TENSOR_CONSTANT && tensor->storage == id) result = check_tensor(report, tensor, weights);
     }
     graph_destroy(graph);
     return result;
@@ -83,6 +77,8 @@ static status check_diffusion(struct model_report *report, const char *path)
     status result = status_ok();
     for (int part = 0; part < MODEL_PART_COUNT && result.code == STATUS_OK; part++)
         result = check_part(report, model, (enum model_part)part);
+    if (result.code == STATUS_OK && report->problem_count == 0) result = model_remark_leftovers(model);
+    report->remarks = model->remarks;
     model_close(model);
     return result;
 }
@@ -133,13 +129,42 @@ static status check_aesthetic(struct model_report *report, const char *path)
     report->parameters = head.width + 1;
     snprintf(report->summary, sizeof report->summary, "%s on embeddings of %lld numbers",
              model_kind_words(MODEL_KIND_AESTHETIC), (long long)head.width);
-    for (int64_t i = 0; i < head.width; i++)
-        if (!isfinite(head.weight[i])) {
-            good(report, status_error(STATUS_BAD_INPUT, "%s: its weights hold an infinity or NaN", path));
-            break;
-        }
     aesthetic_head_clear(&head);
     return status_ok();
+}
+
+/* ---- what is no whole model ---- */
+
+static status check_entry(struct model_report *report, const struct safetensors_entry *entry)
+{
+    float *values = malloc((size_t)entry->elements * sizeof values[0] + 1);
+    if (!values) return status_error(STATUS_NO_MEMORY, "no memory to read tensor %s", entry->name);
+    report->tensors++;
+    report->parameters += entry->elements;
+    good(report, status_context(safetensors_convert(entry, values), "%s", safetensors_path(entry->file)));
+    free(values);
+    return status_ok();
+}
+
+/* Every tensor of a file whose layout is another's affair. */
+static status check_all_tensors(struct model_report *report, const char *path)
+{
+    struct tensor_files *files;
+    if (!good(report, tensor_files_open(path, &files))) return status_ok();
+    status result = status_ok();
+    for (size_t i = 0; i < tensor_files_count(files) && result.code == STATUS_OK; i++)
+        result = check_entry(report, tensor_files_entry_at(files, i));
+    tensor_files_close(files);
+    return result;
+}
+
+static status check_recognised(struct model_report *report, const char *path, const struct recognised *recognised)
+{
+    char summary[sizeof report->summary];
+    snprintf(summary, sizeof summary, "%s; %s", recognised->words, recognised->advice);
+    name_kind(report, recognised->kind, recognised->usable ? summary : recognised->words);
+    if (!recognised->usable) good(report, recognised_refused(path, recognised));
+    return recognised->usable && !path_is_directory(path) ? check_all_tensors(report, path) : status_ok();
 }
 
 status model_check(const char *path, struct model_report *report)
@@ -150,14 +175,19 @@ status model_check(const char *path, struct model_report *report)
         [MODEL_KIND_DETECTOR] = check_detector,
         [MODEL_KIND_AESTHETIC] = check_aesthetic,
     };
-    *report = (struct model_report){.kind = MODEL_KIND_DIFFUSION};
+    struct recognised recognised;
+    enum model_kind kind;
+    *report = (struct model_report){.kind = "unknown"};
     report->problems = calloc(MODEL_REPORT_PROBLEMS, sizeof report->problems[0]);
     if (!report->problems) return status_error(STATUS_NO_MEMORY, "no memory to check %s", path);
-    report->recognised = model_kind_of(path, &report->kind);
-    snprintf(report->summary, sizeof report->summary, "%s",
-             report->recognised ? model_kind_words(report->kind) : "not recognised as a model");
+    if (model_kind_of(path, &kind)) {
+        name_kind(report, model_kind_words(kind), model_kind_words(kind));
+        return checks[kind](report, path);
+    }
+    if (model_recognise(path, &recognised)) return check_recognised(report, path, &recognised);
     /* What is not recognised is opened as a text-to-image model, whose messages say what is missing. */
-    return checks[report->kind](report, path);
+    snprintf(report->summary, sizeof report->summary, "not recognised as a model");
+    return check_diffusion(report, path);
 }
 
 void model_report_clear(struct model_report *report)

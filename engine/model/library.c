@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char file_ending[] = ".safetensors";
+static const char *const file_endings[] = {".safetensors", ".pth", ".pt"};
 
 const char *model_place_name(enum model_place place)
 {
@@ -32,8 +33,13 @@ static bool is_listed(const struct model_library *library, const char *name, enu
 
 static void cut_ending(char *name)
 {
-    size_t length = strlen(name), ending = sizeof file_ending - 1;
-    if (length > ending && strcmp(name + length - ending, file_ending) == 0) name[length - ending] = '\0';
+    size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof file_endings / sizeof file_endings[0]; i++) {
+        size_t ending = strlen(file_endings[i]);
+        if (length <= ending || strcmp(name + length - ending, file_endings[i]) != 0) continue;
+        name[length - ending] = '\0';
+        return;
+    }
 }
 
 /* Nothing is added where `path` holds no model that is known, or one of that name is listed. */
@@ -67,14 +73,24 @@ static status add_folder(struct model_library *library, const char *folder, enum
     return result;
 }
 
+/* A pipe or a device under that name holds no model. */
+static status check_regular(const char *path)
+{
+    struct input_file file;
+    TRY(input_file_open(path, &file));
+    input_file_close(&file);
+    return status_ok();
+}
+
 /* What the user gives is a model or a folder of some. */
 static status add_given(struct model_library *library, const char *given)
 {
     enum model_kind kind;
     char path[PATH_SIZE];
-    if (!path_is_directory(given) && !path_is_file(given))
+    if (access(given, F_OK) != 0)
         return status_error(STATUS_BAD_INPUT, "--model-path %s: is not there; expected a model or a folder of models",
                             given);
+    if (!path_is_directory(given)) TRY(status_context(check_regular(given), "--model-path"));
     if (!model_kind_of(given, &kind)) return add_folder(library, given, MODEL_GIVEN);
     TRY(path_format(path, "%s", given));
     size_t length = strlen(path);
@@ -228,7 +244,10 @@ status model_library_find(const struct model_library *library, const char *name_
         const struct model_entry *entry = &library->entries[i];
         if (entry->kind == kind && is_called(entry, name_or_path)) return path_format(path, "%s", entry->path);
     }
-    if (path_is_directory(name_or_path) || path_is_file(name_or_path)) return take_path(name_or_path, kind, path);
+    if (access(name_or_path, F_OK) == 0) {
+        if (!path_is_directory(name_or_path)) TRY(check_regular(name_or_path));
+        return take_path(name_or_path, kind, path);
+    }
     return not_found(library, name_or_path, kind);
 }
 

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/model/internal.h"
+#include "engine/model/model_kind.h"
+#include "engine/model/recognise.h"
 #include "engine/model/schedule.h"
 
 /* ---- facts ---- */
@@ -154,16 +157,23 @@ static bool ends_with(const char *text, const char *ending)
     return length >= size && strcmp(text + length - size, ending) == 0;
 }
 
-static status open_parts(struct model *model)
+static status open_folder(struct model *model)
 {
     const char *path = model->facts.path;
     char index[PATH_SIZE];
+    struct recognised recognised;
     TRY(path_format(index, "%s/model_index.json", path));
-    if (path_is_directory(path) && !path_is_file(index))
-        return status_error(STATUS_BAD_INPUT, "%s: has no model_index.json; expected a diffusers folder", path);
-    if (path_is_directory(path)) return model_open_folder(model);
-    if (!path_is_file(path))
-        return status_error(STATUS_BAD_INPUT, "%s: is not there; expected a model's folder or file", path);
+    if (path_is_file(index)) return model_open_folder(model);
+    if (model_recognise(path, &recognised)) return recognised_refused(path, &recognised);
+    return status_error(STATUS_BAD_INPUT, "%s: has no model_index.json; expected a diffusers folder", path);
+}
+
+static status open_file(struct model *model)
+{
+    const char *path = model->facts.path;
+    struct recognised recognised;
+    enum model_kind kind;
+    if (!model_kind_of(path, &kind) && model_recognise(path, &recognised)) return recognised_refused(path, &recognised);
     if (ends_with(path, ".safetensors")) return model_open_single_file(model);
     if (ends_with(path, ".ckpt") || ends_with(path, ".pt") || ends_with(path, ".bin"))
         return status_error(STATUS_BAD_INPUT,
@@ -171,6 +181,18 @@ static status open_parts(struct model *model)
                             ".safetensors file or a diffusers folder",
                             path);
     return status_error(STATUS_BAD_INPUT, "%s: expected a .safetensors file or a diffusers folder", path);
+}
+
+static status open_parts(struct model *model)
+{
+    const char *path = model->facts.path;
+    struct input_file file;
+    if (path_is_directory(path)) return open_folder(model);
+    if (access(path, F_OK) != 0)
+        return status_error(STATUS_BAD_INPUT, "%s: is not there; expected a model's folder or file", path);
+    TRY(input_file_open(path, &file));
+    input_file_close(&file);
+    return open_file(model);
 }
 
 static status open_all(struct model *model)

@@ -1,6 +1,7 @@
 #include "engine/model/model_kind.h"
 
 #include "engine/base/files.h"
+#include "engine/model/aesthetic_head.h"
 #include "engine/model/clip_model.h"
 #include "engine/model/config.h"
 #include "engine/model/internal.h"
@@ -60,15 +61,36 @@ static bool kind_of_folder(const char *path, enum model_kind *kind)
     return known;
 }
 
-static bool kind_of_file(const char *path, enum model_kind *kind)
+static bool has_beginning(const struct safetensors *file, const char *beginning)
+{
+    for (size_t i = 0; i < safetensors_count(file); i++)
+        if (strncmp(safetensors_entry_at(file, i)->name, beginning, strlen(beginning)) == 0) return true;
+    return false;
+}
+
+/* A whole checkpoint in the original layout, of whatever family: U-Net, decoder and text encoder. */
+static bool is_checkpoint(const struct safetensors *file)
+{
+    return safetensors_find(file, "model.diffusion_model.input_blocks.0.0.weight") &&
+           (has_beginning(file, "first_stage_model.") || has_beginning(file, "vae.")) &&
+           (has_beginning(file, "cond_stage_model.") || has_beginning(file, "conditioner."));
+}
+
+static bool kind_of_safetensors(const char *path, enum model_kind *kind)
 {
     struct safetensors *file;
-    if (!ends_with(path, ".safetensors") || safetensors_open(path, &file).code != STATUS_OK) return false;
-    bool diffusion = safetensors_find(file, "model.diffusion_model.input_blocks.0.0.weight") != NULL;
-    bool aesthetic = safetensors_find(file, "layers.0.weight") != NULL;
+    if (safetensors_open(path, &file).code != STATUS_OK) return false;
+    bool diffusion = is_checkpoint(file), aesthetic = safetensors_find(file, "layers.0.weight") != NULL;
     safetensors_close(file);
     *kind = diffusion ? MODEL_KIND_DIFFUSION : MODEL_KIND_AESTHETIC;
-    return diffusion || aesthetic;
+    return diffusion || aesthetic || aesthetic_head_recognised(path);
+}
+
+static bool kind_of_file(const char *path, enum model_kind *kind)
+{
+    if (ends_with(path, ".safetensors")) return kind_of_safetensors(path, kind);
+    *kind = MODEL_KIND_AESTHETIC;
+    return (ends_with(path, ".pth") || ends_with(path, ".pt")) && aesthetic_head_recognised(path);
 }
 
 bool model_kind_of(const char *path, enum model_kind *kind)

@@ -82,12 +82,6 @@ static status check_family(const struct model *model)
                 "%.250s: is a %s checkpoint (it has the tensor %.100s); single files are read for Stable "
                 "Diffusion 1.x only",
                 model->facts.path, foreign[i].family, name);
-    if (!has_beginning(model, "model.diffusion_model.", &name) && has_beginning(model, "model_ema.", &name))
-        return status_error(
-            STATUS_BAD_INPUT,
-            "%.250s: holds averaged (EMA) weights alone (%.100s and so on), whose names are not those of "
-            "the U-Net; save them under model.diffusion_model., with the rest of the model",
-            model->facts.path, name);
     return status_ok();
 }
 

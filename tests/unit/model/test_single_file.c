@@ -247,7 +247,7 @@ static void test_other_families(void **state)
                        rows[i].words);
     expect_refused(
         &(struct single_file_changes){.renamings = {{"model.diffusion_model.", "model_ema.diffusion_model"}}},
-        "holds averaged (EMA) weights alone");
+        "is a file of averaged (EMA) weights alone");
 }
 
 /* ---- values ---- */
