@@ -82,15 +82,17 @@ static bool kind_of_safetensors(const char *path, enum model_kind *kind)
     if (safetensors_open(path, &file).code != STATUS_OK) return false;
     bool diffusion = is_checkpoint(file), aesthetic = safetensors_find(file, "layers.0.weight") != NULL;
     safetensors_close(file);
+    if (!diffusion && !aesthetic && !aesthetic_head_recognised(path)) return false;
     *kind = diffusion ? MODEL_KIND_DIFFUSION : MODEL_KIND_AESTHETIC;
-    return diffusion || aesthetic || aesthetic_head_recognised(path);
+    return true;
 }
 
 static bool kind_of_file(const char *path, enum model_kind *kind)
 {
     if (ends_with(path, ".safetensors")) return kind_of_safetensors(path, kind);
+    if ((!ends_with(path, ".pth") && !ends_with(path, ".pt")) || !aesthetic_head_recognised(path)) return false;
     *kind = MODEL_KIND_AESTHETIC;
-    return (ends_with(path, ".pth") || ends_with(path, ".pt")) && aesthetic_head_recognised(path);
+    return true;
 }
 
 bool model_kind_of(const char *path, enum model_kind *kind)
