@@ -50,17 +50,17 @@ static cJSON *describe_report(const char *path, const struct model_report *repor
 {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "path", path);
-    cJSON_AddStringToObject(object, "kind", report->kind);
+    cJSON_AddStringToObject(object, "kind", report->kind_words);
     cJSON_AddStringToObject(object, "summary", report->summary);
     cJSON_AddNumberToObject(object, "tensors", (double)report->tensors);
     cJSON_AddNumberToObject(object, "parameters", (double)report->parameters);
     cJSON_AddNumberToObject(object, "problem_count", report->problem_count);
-    cJSON *remarks = cJSON_AddArrayToObject(object, "remarks");
-    for (int i = 0; i < remarks_kept(&report->remarks); i++)
-        cJSON_AddItemToArray(remarks, cJSON_CreateString(report->remarks.lines[i]));
     cJSON *problems = cJSON_AddArrayToObject(object, "problems");
     for (int i = 0; i < report->problem_count && i < MODEL_REPORT_PROBLEMS; i++)
         cJSON_AddItemToArray(problems, cJSON_CreateString(report->problems[i]));
+    cJSON *warnings = cJSON_AddArrayToObject(object, "warnings");
+    for (int i = 0; i < remarks_kept(&report->remarks); i++)
+        cJSON_AddItemToArray(warnings, cJSON_CreateString(report->remarks.lines[i]));
     return object;
 }
 
@@ -73,7 +73,7 @@ static void print_report(const char *path, const struct model_report *report)
     else if (report->parameters)
         printf("  %lld parameters\n", (long long)report->parameters);
     if (report->problem_count == 0) puts("  nothing is wrong with it");
-    for (int i = 0; i < remarks_kept(&report->remarks); i++) print_line("  note: %s", report->remarks.lines[i]);
+    for (int i = 0; i < remarks_kept(&report->remarks); i++) print_line("  warning: %s", report->remarks.lines[i]);
     for (int i = 0; i < report->problem_count && i < MODEL_REPORT_PROBLEMS; i++)
         print_line("  wrong: %s", report->problems[i]);
     if (report->problem_count > MODEL_REPORT_PROBLEMS)

@@ -27,7 +27,7 @@ static bool good(struct model_report *report, status result)
 
 static void name_kind(struct model_report *report, const char *kind, const char *summary)
 {
-    snprintf(report->kind, sizeof report->kind, "%s", kind);
+    snprintf(report->kind_words, sizeof report->kind_words, "%s", kind);
     snprintf(report->summary, sizeof report->summary, "%s", summary);
 }
 
@@ -176,13 +176,13 @@ status model_check(const char *path, struct model_report *report)
         [MODEL_KIND_AESTHETIC] = check_aesthetic,
     };
     struct recognised recognised;
-    enum model_kind kind;
-    *report = (struct model_report){.kind = "unknown"};
+    *report = (struct model_report){.kind = MODEL_KIND_DIFFUSION, .kind_words = "unknown"};
     report->problems = calloc(MODEL_REPORT_PROBLEMS, sizeof report->problems[0]);
     if (!report->problems) return status_error(STATUS_NO_MEMORY, "no memory to check %s", path);
-    if (model_kind_of(path, &kind)) {
-        name_kind(report, model_kind_words(kind), model_kind_words(kind));
-        return checks[kind](report, path);
+    report->recognised = model_kind_of(path, &report->kind);
+    if (report->recognised) {
+        name_kind(report, model_kind_words(report->kind), model_kind_words(report->kind));
+        return checks[report->kind](report, path);
     }
     if (model_recognise(path, &recognised)) return check_recognised(report, path, &recognised);
     /* What is not recognised is opened as a text-to-image model, whose messages say what is missing. */

@@ -2,7 +2,8 @@
  *
  * Everything comes from the model's own config files; no size or name of one model is written into the code.
  * Formats: a diffusers folder (model_index.json) or a single-file Stable Diffusion 1.x checkpoint (.safetensors in the
- * original layout; tensor names are mapped to diffusers names on reading). Weights stay memory-mapped. */
+ * original layout; tensor names are mapped to diffusers names on reading). Weights are read from their files
+ * when they are asked for. */
 #ifndef ALIGNPROP_MODEL_MODEL_H
 #define ALIGNPROP_MODEL_MODEL_H
 

@@ -1,6 +1,7 @@
 #include "engine/sampling/sampling.h"
 
 #include "engine/sampling/chain_internal.h"
+#include "kernels/convert.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@ struct batch {
     uint64_t *seeds, *numbers;
     float *latents, *values;
     unsigned char *rgb;
+    int count;        /* of pictures in it */
     int64_t elements; /* of one picture */
 };
 
@@ -27,6 +29,7 @@ static void batch_clear(struct batch *batch)
 static status batch_create(const struct chain *chain, struct batch *batch)
 {
     size_t count = (size_t)chain->settings.batch;
+    batch->count = chain->settings.batch;
     batch->elements = (int64_t)chain->settings.width * chain->settings.height * 3;
     batch->prompts = calloc(count, sizeof *batch->prompts);
     batch->seeds = calloc(count, sizeof *batch->seeds);
@@ -80,6 +83,26 @@ static void show(const struct chain *chain, const struct sampling_job *job, stru
     if (job->picture) job->picture(job->context, &picture);
 }
 
+/* A picture of what is no number would be black. */
+static status check_numbers(const struct batch *batch, int picture, const float *values, int64_t count,
+                            const char *what)
+{
+    if (convert_find_not_finite(ELEMENT_F32, values, count) < 0) return status_ok();
+    return status_error(STATUS_BAD_INPUT,
+                        "picture %d (seed %llu): its %s hold an infinity or NaN; weights, an adapter's strength or the "
+                        "guidance are too large for the precision",
+                        picture + 1, (unsigned long long)batch->seeds[picture % batch->count], what);
+}
+
+static status check_latents(struct chain *chain, const struct sampling_job *job, struct batch *batch, int first)
+{
+    int64_t each = chain_latent_elements(chain) / batch->count;
+    TRY(chain_read_latents(chain, chain->schedule.count, batch->latents));
+    for (int row = 0; row < batch->count && first + row < job->count; row++)
+        TRY(check_numbers(batch, first + row, batch->latents + row * each, each, "latents"));
+    return status_ok();
+}
+
 static status decode_batch(struct chain *chain, const struct sampling_job *job, struct batch *batch, int first)
 {
     int each = chain->decode_batch;
@@ -87,8 +110,11 @@ static status decode_batch(struct chain *chain, const struct sampling_job *job, 
         TRY(check_abandon(job));
         TRY(chain_decode(chain, row / each));
         TRY(chain_read_pictures(chain, batch->values));
-        for (int i = 0; i < each && first + row + i < job->count; i++)
-            show(chain, job, batch, first, row + i, batch->values + i * batch->elements);
+        for (int i = 0; i < each && first + row + i < job->count; i++) {
+            const float *values = batch->values + i * batch->elements;
+            TRY(check_numbers(batch, first + row + i, values, batch->elements, "decoded samples"));
+            show(chain, job, batch, first, row + i, values);
+        }
     }
     return status_ok();
 }
@@ -107,6 +133,7 @@ static status run_batch(struct chain *chain, const struct sampling_job *job, str
         TRY(chain_step(chain, step, false, -1));
         TRY(show_preview(chain, job, batch, first, step + 1));
     }
+    TRY(check_latents(chain, job, batch, first));
     return decode_batch(chain, job, batch, first);
 }
 

@@ -31,7 +31,8 @@ struct sampling_job {
     bool (*abandon)(void *context); /* may be NULL; true: come back with STATUS_INTERRUPTED */
 };
 
-/* Runs on an allocated chain with whatever adapters are merged into it (chain_merge). */
+/* Runs on an allocated chain with whatever adapters are merged into it (chain_merge). STATUS_BAD_INPUT where a picture
+ * is no number. */
 status sampling_run(struct chain *chain, const struct sampling_job *job);
 
 #endif

@@ -61,19 +61,13 @@ static char *renamed(const char *name, const struct single_file_changes *changes
     return strdup(name);
 }
 
-/* Halves to another type; the numbers stay what they are in fp32. */
-static void change_type(struct safetensors_item *item, int64_t count, enum safetensors_type type)
+/* Halves to fp32: the same numbers. */
+static void widen(struct safetensors_item *item, int64_t count)
 {
     float *values = malloc((size_t)count * sizeof *values);
-    uint16_t *bytes = (uint16_t *)(uintptr_t)item->bytes;
-    convert_to_float(ELEMENT_F16, values, bytes, count);
-    item->type = type;
-    if (type == SAFETENSORS_BF16) {
-        convert_from_float(ELEMENT_BF16, bytes, values, count);
-        free(values);
-        return;
-    }
-    free(bytes);
+    convert_to_float(ELEMENT_F16, values, item->bytes, count);
+    free((void *)(uintptr_t)item->bytes);
+    item->type = SAFETENSORS_F32;
     item->bytes = values;
 }
 
@@ -91,8 +85,7 @@ static void add_tensor(struct safetensors_item *item, const cJSON *tensor, const
     fill_item(item, elements);
     if (!changes) return;
     if (changes->flat_attention && strstr(item->name, "decoder.mid.attn_1.") && item->rank == 4) item->rank = 2;
-    if (changes->fp32) change_type(item, elements, SAFETENSORS_F32);
-    if (changes->bf16) change_type(item, elements, SAFETENSORS_BF16);
+    if (changes->fp32) widen(item, elements);
 }
 
 void write_single_file(const char *layout_path, const char *path, const struct single_file_changes *changes)

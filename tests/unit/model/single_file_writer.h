@@ -14,7 +14,7 @@ struct single_file_changes {
         const char *from, *to;
     } renamings[SINGLE_FILE_RENAMINGS];
     bool flat_attention; /* the decoder's attention as linear maps instead of 1x1 convolutions */
-    bool fp32, bf16;     /* instead of fp16; bf16 changes the values */
+    bool fp32;           /* instead of fp16 */
     struct safetensors_item extras[SINGLE_FILE_EXTRAS]; /* up to one without a name */
     struct safetensors_text metadata[2];                /* likewise without a key */
 };

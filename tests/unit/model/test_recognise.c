@@ -42,7 +42,8 @@ static void check_report(const char *name, const char *kind, const char *words)
 {
     struct model_report report;
     assert_success(model_check(copy_path(name), &report));
-    if (strcmp(report.kind, kind) != 0) fail_msg("%s is a \"%s\"; expected \"%s\"", name, report.kind, kind);
+    if (strcmp(report.kind_words, kind) != 0)
+        fail_msg("%s is a \"%s\"; expected \"%s\"", name, report.kind_words, kind);
     if (report.problem_count != (words ? 1 : 0))
         fail_msg("%s has %d problems: %s", name, report.problem_count, report.problems[0]);
     if (words && (!strstr(report.problems[0], words) || !strstr(report.problems[0], name)))
