@@ -2,9 +2,11 @@
 #include "engine/graph/weights.h"
 #include "kernels/convert.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,11 +110,85 @@ static void test_floats_of_a_source(void **state)
     free(stored.bytes - 1);
 }
 
+/* ---- what is no number ---- */
+
+/* Loads one value among others, at a place that one of several threads reads, and checks the message. */
+static void expect_refused(struct backend *backend, enum element_type from, enum element_type to, double value,
+                           int64_t place, const char *words)
+{
+    struct stored stored = store(from, LARGE);
+    struct weight_set *set;
+    struct shape shape = {1, {LARGE}};
+    char expected[120];
+    void *memory;
+    convert_from_double(from, stored.bytes + (size_t)place * element_size(from), &value, 1);
+    assert_int_equal(weight_set_create(backend, (struct weight_source){give, &stored}, &set).code, STATUS_OK);
+    status result = weight_set_get(set, "weight", &shape, to, &memory);
+    snprintf(expected, sizeof expected, "tensor weight holds %s, at element %lld", words, (long long)place);
+    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, expected))
+        fail_msg("from type %d to %d: code %d, \"%s\"; expected \"%s\"", from, to, result.code, result.message,
+                 expected);
+    assert_int_equal(weight_set_bytes(set), 0);
+    weight_set_destroy(set);
+    free(stored.bytes - 1);
+}
+
+static void test_what_is_no_number_is_refused(void **state)
+{
+    (void)state;
+    static const char never[] = "an infinity or NaN";
+    struct backend *backend;
+    assert_int_equal(backend_cpu_create(1, &backend).code, STATUS_OK);
+    expect_refused(backend, ELEMENT_F32, ELEMENT_F32, NAN, 0, never);
+    expect_refused(backend, ELEMENT_F32, ELEMENT_BF16, INFINITY, LARGE - 1, never);
+    expect_refused(backend, ELEMENT_F32, ELEMENT_F16, -INFINITY, 1234567, never);
+    expect_refused(backend, ELEMENT_F32, ELEMENT_F64, NAN, 262144, never);
+    expect_refused(backend, ELEMENT_F16, ELEMENT_F32, NAN, 255, never);
+    expect_refused(backend, ELEMENT_F16, ELEMENT_F16, INFINITY, 256, never);
+    expect_refused(backend, ELEMENT_BF16, ELEMENT_BF16, NAN, 65536, never);
+    expect_refused(backend, ELEMENT_F32, ELEMENT_F16, 1e6, 77, "1e+06");
+    expect_refused(backend, ELEMENT_BF16, ELEMENT_F16, 65536.0, 77, "65536");
+    backend->interface->destroy(backend);
+}
+
+static status fail_late(const void *context, int64_t first, int64_t count, void *elements)
+{
+    (void)context;
+    if (first + count > LARGE / 2) return status_error(STATUS_BAD_INPUT, "the file ends at element %d", LARGE / 2);
+    memset(elements, 0, (size_t)count * sizeof(float));
+    return status_ok();
+}
+
+static status give_half(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
+{
+    (void)context, (void)name, (void)shape;
+    const struct weight_elements elements = {ELEMENT_F32, fail_late, NULL};
+    return sink.take(sink.context, &elements);
+}
+
+static void test_a_file_that_ends_early(void **state)
+{
+    (void)state;
+    struct backend *backend;
+    struct weight_set *set;
+    struct shape shape = {1, {LARGE}};
+    void *memory;
+    assert_int_equal(backend_cpu_create(1, &backend).code, STATUS_OK);
+    assert_int_equal(weight_set_create(backend, (struct weight_source){give_half, NULL}, &set).code, STATUS_OK);
+    status result = weight_set_get(set, "weight", &shape, ELEMENT_BF16, &memory);
+    assert_int_equal(result.code, STATUS_BAD_INPUT);
+    assert_non_null(strstr(result.message, "the file ends at element"));
+    weight_set_destroy(set);
+    backend->interface->destroy(backend);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_element_arrives_in_the_type_asked_for),
         cmocka_unit_test(test_floats_of_a_source),
+        cmocka_unit_test(test_what_is_no_number_is_refused),
+        cmocka_unit_test(test_a_file_that_ends_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
