@@ -36,27 +36,27 @@ struct tensor_rule {
 static const struct tensor_rule rules[] = {
     /* What adapters are called and how they are read is told in run/adapter_read.c. */
     {.with = {{AT_END, ".lora_down.weight"}},
-     .kind = "adapter",
+     .kind = "LoRA adapter",
      .words = "an adapter (LoRA, as kohya names it)",
      .advice = "use it with --lora",
      .usable = true},
     {.with = {{AT_END, ".lora_A.weight"}},
-     .kind = "adapter",
+     .kind = "LoRA adapter",
      .words = "an adapter (LoRA, as PEFT names it)",
      .advice = "use it with --lora",
      .usable = true},
     {.with = {{AT_END, ".lora_A.default.weight"}},
-     .kind = "adapter",
+     .kind = "LoRA adapter",
      .words = "an adapter (LoRA, as PEFT names it)",
      .advice = "use it with --lora",
      .usable = true},
     {.with = {{AT_END, "lora.down.weight"}},
-     .kind = "adapter",
+     .kind = "LoRA adapter",
      .words = "an adapter (LoRA, as diffusers named it)",
      .advice = "use it with --lora",
      .usable = true},
     {.with = {{AT_END, "_lora_down.weight"}},
-     .kind = "adapter",
+     .kind = "LoRA adapter",
      .words = "an adapter (LoRA, as diffusers named it)",
      .advice = "use it with --lora",
      .usable = true},
@@ -261,7 +261,7 @@ static bool recognise_folder(const char *path, struct recognised *recognised)
     char file[PATH_SIZE];
     struct config config;
     if (has(path, "adapter_config.json", file)) {
-        fill(recognised, "adapter", "the folder of an adapter (PEFT)", "use it with --lora", true);
+        fill(recognised, "LoRA adapter", "the folder of an adapter (PEFT)", "use it with --lora", true);
         return true;
     }
     if (has(path, "config.json", file) && config_open(file, &config).code == STATUS_OK) {

@@ -86,7 +86,7 @@ check "the help names it" has "$out" "--kernels"
 run models check "$source/tests/golden/config/deep-sharded" --json
 check "a model is described" has "$out" '"problem_count":0'
 run models check "$source/presets/models/emoji/vae"
-check "what is no model is bad input, and it is said why" has "$err" "model_index.json"
+check "what is no model is bad input, and it is said why" has "$err" "is a VAE alone, as diffusers saves it; put it into vae/"
 run models check "$work"
 check "a folder that is no model is bad input" is "$code" 3
 

@@ -92,6 +92,8 @@ run_soon sample --model "$golden/config/deep-sharded" -p "a cat" --steps 1 --siz
 refused "a pipe as adapter" "is a pipe; expected a regular file"
 run_soon score "$work/pipe" --reward jpeg
 check "a pipe as picture is bad input" is "$code" 3
+run_soon show "$work/pipe"
+refused "a pipe shown" "is a pipe; expected a regular file"
 for file in unet/config.json text_encoder/model.safetensors scheduler/scheduler_config.json tokenizer/tokenizer.json; do
     fresh_model
     rm "$work/model/$file"

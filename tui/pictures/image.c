@@ -1,5 +1,7 @@
 #include "tui/pictures/image.h"
 
+#include "engine/base/input_file.h"
+
 #include <math.h>
 #include <png.h>
 #include <stdlib.h>
@@ -55,10 +57,10 @@ void image_free(struct image *image)
     *image = (struct image){0};
 }
 
-status image_load_png(const char *path, struct image *image)
+static status read_png(FILE *file, const char *path, struct image *image)
 {
     png_image reader = {.version = PNG_IMAGE_VERSION};
-    if (!png_image_begin_read_from_file(&reader, path))
+    if (!png_image_begin_read_from_stdio(&reader, file))
         return status_error(STATUS_BAD_INPUT, "%s: %s", path, reader.message);
     if (reader.width > IMAGE_LARGEST_SIDE || reader.height > IMAGE_LARGEST_SIDE) {
         png_image_free(&reader);
@@ -80,6 +82,15 @@ status image_load_png(const char *path, struct image *image)
     *image = (struct image){(int)reader.width, (int)reader.height, pixels,
                             hash_of((int)reader.width, (int)reader.height, pixels)};
     return status_ok();
+}
+
+status image_load_png(const char *path, struct image *image)
+{
+    FILE *file;
+    TRY(input_stream_open(path, &file));
+    status result = read_png(file, path, image);
+    fclose(file);
+    return result;
 }
 
 struct tap {

@@ -67,9 +67,9 @@ static void test_files_of_tensors(void **state)
         const char *tensors[4];
         const char *kind, *words; /* NULL: nothing is wrong with it */
     } rows[] = {
-        {{"lora_unet_x.lora_down.weight", "lora_unet_x.lora_up.weight"}, "adapter", NULL},
-        {{"base_model.model.x.lora_A.weight", "base_model.model.x.lora_B.weight"}, "adapter", NULL},
-        {{"unet.x.processor.to_q_lora.down.weight"}, "adapter", NULL},
+        {{"lora_unet_x.lora_down.weight", "lora_unet_x.lora_up.weight"}, "LoRA adapter", NULL},
+        {{"base_model.model.x.lora_A.weight", "base_model.model.x.lora_B.weight"}, "LoRA adapter", NULL},
+        {{"unet.x.processor.to_q_lora.down.weight"}, "LoRA adapter", NULL},
         {{"lora_unet_x.hada_w1_a"}, "adapter", "is an adapter of LyCORIS (LoHa); only LoRA is read"},
         {{"conv_in.weight", "down_blocks.0.resnets.0.norm1.weight", "time_embedding.linear_1.weight"},
          "U-Net",
@@ -107,7 +107,8 @@ static void test_adapters_are_looked_through(void **state)
     static const float broken[4] = {1, 1, 1, -INFINITY};
     const struct safetensors_item item = {"lora_unet_x.lora_down.weight", SAFETENSORS_F32, 2, {2, 2}, broken};
     assert_success(safetensors_write(copy_path("file.safetensors"), &item, 1, NULL, 0));
-    check_report("file.safetensors", "adapter", "lora_unet_x.lora_down.weight holds an infinity or NaN, at element 3");
+    check_report("file.safetensors", "LoRA adapter",
+                 "lora_unet_x.lora_down.weight holds an infinity or NaN, at element 3");
 }
 
 static void test_files_of_other_formats(void **state)
@@ -163,7 +164,7 @@ static void test_folders(void **state)
         {"vae", "config.json", "{\"_class_name\":\"AutoencoderKL\"}", "VAE", "is a VAE alone"},
         {"text", "config.json", "{\"architectures\":[\"CLIPTextModel\"]}", "text encoder", "is a text encoder alone"},
         {"bert", "config.json", "{\"architectures\":[\"BertModel\"]}", "other model", "is a BertModel"},
-        {"peft", "adapter_config.json", "{}", "adapter", NULL},
+        {"peft", "adapter_config.json", "{}", "LoRA adapter", NULL},
         {"pointer", "model.safetensors", "version https://git-lfs.github.com/spec/v1\n", "foreign file",
          "is a Git LFS pointer"},
     };
