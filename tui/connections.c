@@ -1,4 +1,5 @@
 /* The engines the studio speaks with: its own, and that of the run on screen. */
+#include "engine/base/input_file.h"
 #include "tui/loop.h"
 
 #include <stdio.h>
@@ -29,8 +30,8 @@ static void report_lost_engine(struct studio *studio)
 {
     char path[4200], words[400] = "";
     snprintf(path, sizeof path, "%s/engine.log", studio->run->path);
-    FILE *file = fopen(path, "r");
-    if (file != NULL) {
+    FILE *file;
+    if (input_stream_open(path, &file).code == STATUS_OK) {
         char line[400];
         while (fgets(line, sizeof line, file) != NULL)
             if (line[0] != '\n') snprintf(words, sizeof words, "%s", line);
@@ -100,8 +101,8 @@ bool connections_socket_of_run(const char *run, char *path, size_t size)
 {
     char name[4200], text[8192];
     snprintf(name, sizeof name, "%s/engine.json", run);
-    FILE *file = fopen(name, "r");
-    if (file == NULL) return false;
+    FILE *file;
+    if (input_stream_open(name, &file).code != STATUS_OK) return false;
     size_t length = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[length] = 0;

@@ -1,7 +1,7 @@
 /* Mixer: the adapter being tuned and those that runs have left, each with a strength, and the picture they make. */
+#include "engine/base/input_file.h"
 #include "tui/screen/slider.h"
 #include "tui/screen/text.h"
-#include "engine/base/input_file.h"
 #include "tui/state.h"
 
 #include <math.h>
