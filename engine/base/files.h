@@ -55,8 +55,8 @@ struct name_list {
 status directory_list(const char *path, struct name_list *list);
 void name_list_clear(struct name_list *list);
 
-/* Something is there that is no folder. That it is a regular file shows when it is opened: a pipe in the place of a file
- * is an error, not a file that is missing. */
+/* Something is there that is no folder. That it is a regular file shows when it is opened: a pipe in the place of a
+ * file is an error, not a file that is missing. */
 bool path_is_file(const char *path);
 bool path_is_directory(const char *path);
 /* printf into a PATH_SIZE buffer; STATUS_BAD_INPUT if it does not fit. `target` may not be among the arguments. */

@@ -15,8 +15,8 @@ enum model_kind {
 /* "text-to-image model" and so on. */
 const char *model_kind_words(enum model_kind kind);
 
-/* What is at `path`, by its files' names, configs and headers: false, and `kind` as it was, where it is no model that is
- * known. */
+/* What is at `path`, by its files' names, configs and headers: false, and `kind` as it was, where it is no model that
+ * is known. */
 bool model_kind_of(const char *path, enum model_kind *kind);
 
 #endif
