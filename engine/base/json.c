@@ -61,11 +61,9 @@ static status check_tree(const cJSON *value, const char *origin)
     return status_ok();
 }
 
-status json_parse(const char *text, size_t length, const char *origin, cJSON **value)
+/* Builds the tree of a text that the scanner has passed. */
+static status build_tree(const char *text, size_t length, const char *origin, cJSON **value)
 {
-    *value = NULL;
-    struct json_fault fault = {0, ""};
-    if (!json_syntax_check(text, length, &fault)) return syntax_error(text, origin, &fault);
     cJSON *tree = cJSON_ParseWithLength(text, length);
     if (!tree) return status_error(STATUS_NO_MEMORY, "%s: no memory to read it", origin);
     status result = check_tree(tree, origin);
@@ -77,15 +75,77 @@ status json_parse(const char *text, size_t length, const char *origin, cJSON **v
     return status_ok();
 }
 
-status json_read_file(const char *path, size_t limit, cJSON **value)
+status json_parse(const char *text, size_t length, const char *origin, cJSON **value)
+{
+    *value = NULL;
+    struct json_fault fault = {0, ""};
+    if (!json_syntax_check(text, length, false, &fault)) return syntax_error(text, origin, &fault);
+    return build_tree(text, length, origin, value);
+}
+
+/* A copy of a text that the scanner has passed, with NaN, Infinity and -Infinity in quotes. */
+static void quote_python_words(const char *text, size_t length, struct text *quoted)
+{
+    bool in_string = false;
+    for (size_t i = 0; i < length;) {
+        size_t word = in_string ? 0 : json_python_word(text + i, length - i);
+        if (word) {
+            text_append(quoted, "\"%.*s\"", (int)word, text + i);
+            i += word;
+            continue;
+        }
+        size_t step = in_string && text[i] == '\\' ? 2 : 1;
+        if (text[i] == '"') in_string = !in_string;
+        text_append_bytes(quoted, text + i, step);
+        i += step;
+    }
+}
+
+status json_parse_python(const char *text, size_t length, const char *origin, cJSON **value)
+{
+    *value = NULL;
+    struct json_fault fault = {0, ""};
+    if (json_syntax_check(text, length, false, &fault)) return build_tree(text, length, origin, value);
+    if (!json_syntax_check(text, length, true, &fault)) return syntax_error(text, origin, &fault);
+    struct text quoted = {0};
+    quote_python_words(text, length, &quoted);
+    status result = text_status(&quoted);
+    if (result.code == STATUS_OK) result = build_tree(quoted.data, quoted.length, origin, value);
+    text_clear(&quoted);
+    return result;
+}
+
+const char *json_skip_mark(const char *text, size_t *length)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    size_t size = sizeof mark - 1;
+    if (*length < size || memcmp(text, mark, size) != 0) return text;
+    *length -= size;
+    return text + size;
+}
+
+typedef status (*parser)(const char *text, size_t length, const char *origin, cJSON **value);
+
+static status read_file(const char *path, size_t limit, parser parse, cJSON **value)
 {
     *value = NULL;
     char *text;
     size_t length;
     TRY(file_read(path, limit, &text, &length));
-    status result = json_parse(text, length, path, value);
+    const char *start = json_skip_mark(text, &length);
+    status result = parse(start, length, path, value);
     free(text);
     return result;
+}
+
+status json_read_file(const char *path, size_t limit, cJSON **value)
+{
+    return read_file(path, limit, json_parse, value);
+}
+
+status json_read_python_file(const char *path, size_t limit, cJSON **value)
+{
+    return read_file(path, limit, json_parse_python, value);
 }
 
 static void append_line(struct text *text, bool indented, int depth)

@@ -21,8 +21,14 @@ enum { JSON_DEPTH_LIMIT = 64, JSON_PATH_SIZE = 200 };
  * duplicate key, finite numbers, depth at most JSON_DEPTH_LIMIT. `origin` names the text in messages. The caller frees
  * `*value` with cJSON_Delete. */
 status json_parse(const char *text, size_t length, const char *origin, cJSON **value);
-/* json_parse of a file of at most `limit` bytes. */
+/* As json_parse, but takes NaN, Infinity and -Infinity, which Python's json module writes. The tree holds them as the
+ * strings "NaN", "Infinity" and "-Infinity", so that no reader of numbers takes one for a number. */
+status json_parse_python(const char *text, size_t length, const char *origin, cJSON **value);
+/* json_parse, json_parse_python of a file of at most `limit` bytes; a byte-order mark in front is skipped. */
 status json_read_file(const char *path, size_t limit, cJSON **value);
+status json_read_python_file(const char *path, size_t limit, cJSON **value);
+/* The text behind its UTF-8 byte-order mark, if it has one; `*length` shrinks likewise. */
+const char *json_skip_mark(const char *text, size_t *length);
 
 /* Appends `value` with exact numbers: on one line, or indented by two blanks a level. */
 void json_append(struct text *text, const cJSON *value, bool indented);

@@ -9,6 +9,7 @@ struct scanner {
     const char *text;
     size_t length, at;
     struct json_fault *fault;
+    bool python; /* NaN, Infinity and -Infinity are values */
 };
 
 static bool wrong(struct scanner *scanner, const char *what)
@@ -127,8 +128,23 @@ static bool scan_word(struct scanner *scanner, const char *word)
     return true;
 }
 
+size_t json_python_word(const char *text, size_t length)
+{
+    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        size_t size = strlen(words[i]);
+        if (length >= size && memcmp(text, words[i], size) == 0) return size;
+    }
+    return 0;
+}
+
 static bool scan_scalar(struct scanner *scanner)
 {
+    size_t word = scanner->python ? json_python_word(scanner->text + scanner->at, scanner->length - scanner->at) : 0;
+    if (word) {
+        scanner->at += word;
+        return true;
+    }
     switch (peek(scanner)) {
     case '"': return scan_string(scanner);
     case 't': return scan_word(scanner, "true");
@@ -194,9 +210,9 @@ static bool scan_opening(struct scanner *scanner, struct nesting *nesting, bool 
     return closer == '}' ? scan_key(scanner) : true;
 }
 
-bool json_syntax_check(const char *text, size_t length, struct json_fault *fault)
+bool json_syntax_check(const char *text, size_t length, bool python, struct json_fault *fault)
 {
-    struct scanner scanner = {text, length, 0, fault};
+    struct scanner scanner = {text, length, 0, fault, python};
     struct nesting nesting = {.depth = 0};
     size_t bad;
     if (!text_is_utf8(text, length, &bad)) {

@@ -10,7 +10,11 @@ struct json_fault {
     const char *what; /* static words */
 };
 
-/* True if `text` is one JSON value with nothing but white space around it. */
-bool json_syntax_check(const char *text, size_t length, struct json_fault *fault);
+/* True if `text` is one JSON value with nothing but white space around it. `python`: NaN, Infinity and -Infinity are
+ * values too, as Python's json module writes them. */
+bool json_syntax_check(const char *text, size_t length, bool python, struct json_fault *fault);
+
+/* Length of NaN, Infinity or -Infinity at the beginning of `text`; 0: none of them. */
+size_t json_python_word(const char *text, size_t length);
 
 #endif

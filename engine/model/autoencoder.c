@@ -4,21 +4,11 @@
 #include <string.h>
 
 #include "engine/model/blocks.h"
+#include "engine/model/config_keys.h"
 
 enum { CHANNELS_LIMIT = 65536, LAYERS_LIMIT = 64, PICTURE_CHANNELS = 3 };
 
 static const double norm_epsilon = 1e-6;
-
-static const struct {
-    const char *key, *supported;
-} only_supported[] = {
-    {"_class_name", "\"AutoencoderKL\""},
-    {"in_channels", "3"},
-    {"out_channels", "3"},
-    {"shift_factor", "null"},
-    {"latents_mean", "null"},
-    {"latents_std", "null"},
-};
 
 static const char *const activations[] = {"silu", "swish"};
 
@@ -50,8 +40,7 @@ status autoencoder_config_read(const struct config *config, struct autoencoder_c
                                                .post_quant = true,
                                                .attends = true};
     int activation = 0;
-    for (size_t i = 0; i < sizeof only_supported / sizeof only_supported[0]; i++)
-        TRY(config_only(config, only_supported[i].key, only_supported[i].supported));
+    TRY(config_check_keys(config, &autoencoder_keys));
     TRY(config_choice(config, "act_fn", activations, 2, &activation));
     TRY(read_blocks(config, autoencoder));
     TRY(config_integer(config, "latent_channels", 1, CHANNELS_LIMIT, &autoencoder->latent_channels));

@@ -13,7 +13,7 @@ struct clip_model {
 };
 
 static const struct text_image_class defaults = {
-    .class = &clip_model_class, .picture_size = 224, .patch_size = 32, .text_positions = 77};
+    .class = &clip_model_class, .picture_size = 224, .patch_size = 32, .text_positions = 77, .has_older_sections = true};
 
 status clip_model_open(const char *folder, struct clip_model **model)
 {
@@ -42,6 +42,11 @@ int64_t clip_model_projection(const struct clip_model *model)
 int clip_model_context(const struct clip_model *model)
 {
     return (int)model->pair.text.positions;
+}
+
+const struct remarks *clip_model_remarks(const struct clip_model *model)
+{
+    return &model->pair.folder.remarks;
 }
 
 struct weight_source clip_model_weights(struct clip_model *model)

@@ -14,6 +14,9 @@ extern const struct model_class clip_model_class;
 status clip_model_open(const char *folder, struct clip_model **model);
 void clip_model_close(struct clip_model *model);
 
+/* Keys of its files that nothing here knows. */
+const struct remarks *clip_model_remarks(const struct clip_model *model);
+
 /* Width of the space in which pictures and texts are compared. */
 int64_t clip_model_projection(const struct clip_model *model);
 /* Tokens of a text. */

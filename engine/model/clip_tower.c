@@ -4,13 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/model/config_keys.h"
 #include "engine/model/layers.h"
 
 enum { LAYERS_LIMIT = 256, WIDTH_LIMIT = 65536, TABLE_LIMIT = 10000000 };
 
-static const char *const activation_names[] = {"quick_gelu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu"};
-static const enum unary_kind activations[] = {UNARY_QUICK_GELU, UNARY_GELU_ERF, UNARY_GELU_TANH,
-                                              UNARY_GELU_TANH,  UNARY_RELU,     UNARY_SILU};
+/* The library has several names for one function. */
+static const char *const activation_names[] = {"quick_gelu", "gelu", "gelu_python",       "gelu_new",
+                                               "gelu_fast",  "relu", "gelu_pytorch_tanh", "silu",
+                                               "swish"};
+static const enum unary_kind activations[] = {UNARY_QUICK_GELU, UNARY_GELU_ERF, UNARY_GELU_ERF,  UNARY_GELU_TANH,
+                                              UNARY_GELU_TANH,  UNARY_RELU,     UNARY_GELU_TANH, UNARY_SILU,
+                                              UNARY_SILU};
 
 /* Defaults: the CLIPTextConfig and CLIPVisionConfig pages of the transformers documentation. */
 status clip_tower_read(const struct config *config, bool vision, struct clip_tower *tower)
@@ -21,6 +26,7 @@ status clip_tower_read(const struct config *config, bool vision, struct clip_tow
                                  .inner_width = vision ? 3072 : 2048,
                                  .epsilon = 1e-5};
     int activation = 0;
+    TRY(config_check_keys(config, vision ? &vision_tower_keys : &text_tower_keys));
     TRY(config_integer(config, "num_hidden_layers", 1, LAYERS_LIMIT, &tower->layers));
     TRY(config_integer(config, "hidden_size", 1, WIDTH_LIMIT, &tower->width));
     TRY(config_integer(config, "num_attention_heads", 1, WIDTH_LIMIT, &tower->heads));

@@ -15,7 +15,7 @@ struct clip_tower {
     int64_t heads;              /* num_attention_heads; divides width */
     int64_t inner_width;        /* intermediate_size of the perceptron */
     double epsilon;             /* layer_norm_eps */
-    enum unary_kind activation; /* hidden_act: quick_gelu, gelu or gelu_new / gelu_pytorch_tanh */
+    enum unary_kind activation; /* hidden_act */
 };
 
 struct clip_text_tower {

@@ -13,7 +13,6 @@ status clip_vision_tower_read(const struct config *config, int64_t default_image
     TRY(clip_tower_read(config, true, &tower->tower));
     TRY(config_integer(config, "image_size", 1, SIDE_LIMIT, &tower->image_size));
     TRY(config_integer(config, "patch_size", 1, SIDE_LIMIT, &tower->patch_size));
-    TRY(config_only(config, "num_channels", "3"));
     if (tower->patch_size > tower->image_size) return config_wrong(config, "patch_size", "a number up to image_size");
     return status_ok();
 }

@@ -25,7 +25,8 @@ status config_parse(const char *text, size_t length, const char *label, struct c
 {
     cJSON *value = NULL;
     memset(config, 0, sizeof *config);
-    TRY(json_parse(text, length, label, &value));
+    text = json_skip_mark(text, &length);
+    TRY(json_parse_python(text, length, label, &value));
     return adopt(value, label, config);
 }
 
@@ -33,7 +34,7 @@ status config_open(const char *path, struct config *config)
 {
     cJSON *value = NULL;
     memset(config, 0, sizeof *config);
-    TRY(json_read_file(path, CONFIG_LIMIT, &value));
+    TRY(json_read_python_file(path, CONFIG_LIMIT, &value));
     return adopt(value, path, config);
 }
 
@@ -189,5 +190,6 @@ status config_section(const struct config *config, const char *key, struct confi
     if (!cJSON_IsObject(item)) return config_wrong(config, key, "an object");
     TRY(path_format(section->path, "%s (%s)", config->path, key));
     section->root = item;
+    section->remarks = config->remarks;
     return status_ok();
 }

@@ -7,13 +7,16 @@
 #include <stdint.h>
 
 #include "engine/base/files.h"
+#include "engine/model/remarks.h"
 
 struct config {
     char path[PATH_SIZE];
-    cJSON *root; /* an object; NULL when closed */
+    cJSON *root;             /* an object; NULL when closed */
+    struct remarks *remarks; /* where config_check_keys remarks on unknown keys; NULL: nowhere */
 };
 
-/* Reads the file: one JSON object, valid UTF-8, no duplicate keys, nothing after it. Caller closes. */
+/* Reads the file: one JSON object as Python's json module writes them (json_parse_python), no duplicate keys, nothing
+ * after it. Caller closes. */
 status config_open(const char *path, struct config *config);
 /* The same from text in memory. */
 status config_parse(const char *text, size_t length, const char *label, struct config *config);

@@ -59,11 +59,13 @@ static status open_weights(struct model *model, enum model_part part, const char
     return status_ok();
 }
 
-static status open_config(const struct model *model, const char *component, const char *name, struct config *config)
+static status open_config(struct model *model, const char *component, const char *name, struct config *config)
 {
     char path[PATH_SIZE];
     TRY(path_format(path, "%s/%s%s%s", model->facts.path, component, component[0] ? "/" : "", name));
-    return config_open(path, config);
+    TRY(config_open(path, config));
+    config->remarks = &model->facts.remarks;
+    return status_ok();
 }
 
 static status read_unet(struct model *model)

@@ -97,6 +97,11 @@ static status check_agreement(const struct model *model)
                             "%s: the tokenizer's highest id is %d; expected less than %lld, the text "
                             "encoder's vocab_size",
                             path, highest, vocabulary);
+    if (tokenizer_facts(model->tokenizer)->derived && highest + 1 < vocabulary)
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: the ids that merges.txt gives end at %d; expected %lld, the last of the text "
+                            "encoder's vocab_size (is merges.txt cut, and without vocab.json beside it?)",
+                            path, highest, vocabulary - 1);
     return status_ok();
 }
 
@@ -199,6 +204,7 @@ static status open_all(struct model *model)
 {
     TRY(open_parts(model));
     TRY(check_agreement(model));
+    remarks_add_all(&model->facts.remarks, tokenizer_remarks(model->tokenizer));
     fill_facts(model);
     return status_ok();
 }
@@ -275,7 +281,7 @@ struct weight_source model_text_weights(struct model *model)
 
 status model_tokenize(const struct model *model, const char *text, int32_t *ids, bool *cut)
 {
-    return tokenizer_encode(model->tokenizer, text, ids, model->facts.context_length, cut);
+    return tokenizer_encode_prompt(model->tokenizer, text, ids, model->facts.context_length, cut);
 }
 
 void model_time_features(const struct model *model, double timestep, float *features)

@@ -10,12 +10,25 @@
 #include "engine/graph/graph.h"
 #include "engine/graph/weights.h"
 #include "engine/model/adapter.h"
+#include "engine/model/remarks.h"
 
 struct model;
 struct remarks;
 
 enum prediction_type { PREDICTION_EPSILON, PREDICTION_V };
-enum timestep_spacing { SPACING_LEADING, SPACING_TRAILING, SPACING_LINSPACE };
+/* SPACING_OF_SAMPLER: as the sampler has it where a config does not say. */
+enum timestep_spacing { SPACING_LEADING, SPACING_TRAILING, SPACING_LINSPACE, SPACING_OF_SAMPLER };
+
+/* How the Euler sampler places its noise levels. */
+enum sigma_spacing { SIGMAS_OF_TIMESTEPS, SIGMAS_KARRAS, SIGMAS_EXPONENTIAL, SIGMAS_BETA };
+
+struct sigma_options {
+    enum sigma_spacing spacing;
+    bool log_linear;         /* interpolation_type: evenly in the logarithm, whatever the timesteps */
+    bool ends_at_minimum;    /* final_sigmas_type: the last step ends at the least level of training, not at 0 */
+    bool continuous;         /* timestep_type: a network that predicts v is told log(sigma) / 4 */
+    double minimum, maximum; /* sigma_min, sigma_max of Karras' and exponential spacing; 0: those of the timesteps */
+};
 
 struct noise_schedule {
     int train_timesteps; /* usually 1000 */
@@ -24,6 +37,7 @@ struct noise_schedule {
     enum timestep_spacing spacing;
     int steps_offset;
     bool set_alpha_to_one; /* alpha_bar after the last step: 1, else alpha_bar[0] */
+    struct sigma_options sigmas;
 };
 
 struct model_facts {
@@ -40,6 +54,7 @@ struct model_facts {
     bool has_preview;
     float preview_factors[4][3], preview_bias[3]; /* latent (scaled space) to RGB in [0,1] */
     struct noise_schedule schedule;
+    struct remarks remarks; /* keys of its files that nothing here knows */
 };
 
 /* Opens and checks configs and weight headers (not the weights). STATUS_BAD_INPUT names file, key or tensor,

@@ -51,6 +51,11 @@ void owlvit_model_close(struct owlvit_model *model)
     free(model);
 }
 
+const struct remarks *owlvit_model_remarks(const struct owlvit_model *model)
+{
+    return &model->pair.folder.remarks;
+}
+
 int64_t owlvit_model_projection(const struct owlvit_model *model)
 {
     return model->pair.projection;

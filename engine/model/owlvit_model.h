@@ -15,6 +15,9 @@ extern const struct model_class owlvit_model_class;
 status owlvit_model_open(const char *folder, struct owlvit_model **model);
 void owlvit_model_close(struct owlvit_model *model);
 
+/* Keys of its files that nothing here knows. */
+const struct remarks *owlvit_model_remarks(const struct owlvit_model *model);
+
 /* Width of a text's embedding. */
 int64_t owlvit_model_projection(const struct owlvit_model *model);
 /* Tokens of a text. */

@@ -2,16 +2,16 @@
 
 #include "engine/base/files.h"
 #include "engine/model/config.h"
+#include "engine/model/config_keys.h"
 
 enum { MAXIMUM_SIDE = 8192 };
 
-/* `key` as {"height", "width"}, [height, width] or one number for both. */
-static status read_sides(const struct config *config, const char *key, int64_t *height, int64_t *width)
+/* `key` as {"height", "width"}, [height, width] or one number for both; absent: `side` for both. */
+static status read_sides(const struct config *config, const char *key, int64_t side, int64_t *height, int64_t *width)
 {
     const cJSON *value = config_find(config, key);
-    if (value == NULL) return config_require(config, key);
     if (!cJSON_IsObject(value)) {
-        int64_t sides[2];
+        int64_t sides[2] = {side, side};
         TRY(config_integers(config, key, 1, MAXIMUM_SIDE, 2, sides));
         *height = sides[0];
         *width = sides[1];
@@ -25,17 +25,28 @@ static status read_sides(const struct config *config, const char *key, int64_t *
     return config_integer(&sides, "width", 1, MAXIMUM_SIDE, width);
 }
 
-static status read_size(const struct config *config, bool square, struct picture_processor *processor)
+/* Bounds that transformers also resizes within. */
+static status refuse_other_bounds(const struct config *edges)
+{
+    static const char *const keys[] = {"longest_edge", "max_height", "max_width", "min_pixels", "max_pixels"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) TRY(config_only(edges, keys[i], "null"));
+    return status_ok();
+}
+
+static status read_size(const struct config *config, bool square, int64_t side, struct picture_processor *processor)
 {
     const cJSON *size = config_find(config, "size");
-    if (cJSON_IsNumber(size) && !square)
+    if (size == NULL && !square) processor->shortest_edge = side;
+    if (!square && !cJSON_IsArray(size) && !cJSON_IsObject(size))
         return config_integer(config, "size", 1, MAXIMUM_SIDE, &processor->shortest_edge);
-    if (cJSON_IsObject(size) && cJSON_GetObjectItemCaseSensitive(size, "shortest_edge") != NULL) {
+    if (cJSON_IsObject(size)) {
         struct config edges;
         TRY(config_section(config, "size", &edges));
-        return config_integer(&edges, "shortest_edge", 1, MAXIMUM_SIDE, &processor->shortest_edge);
+        TRY(refuse_other_bounds(&edges));
+        if (config_find(&edges, "shortest_edge"))
+            return config_integer(&edges, "shortest_edge", 1, MAXIMUM_SIDE, &processor->shortest_edge);
     }
-    return read_sides(config, "size", &processor->height, &processor->width);
+    return read_sides(config, "size", side, &processor->height, &processor->width);
 }
 
 /* PIL's numbers for its filters. */
@@ -51,22 +62,37 @@ static status read_filter(const struct config *config, enum resize_filter *filte
     }
 }
 
+/* Three numbers, or one for all three. */
 static status read_colors(const struct config *config, const char *key, double low, double values[3])
 {
-    const cJSON *list = config_find(config, key);
-    if (list == NULL) return status_ok();
-    if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != 3)
-        return config_wrong(config, key, "a list of three numbers");
+    const char *expected = low > 0 ? "three numbers above 0, or one" : "three numbers, or one";
+    const cJSON *value = config_find(config, key);
+    if (value == NULL) return status_ok();
+    if (!cJSON_IsNumber(value) && (!cJSON_IsArray(value) || cJSON_GetArraySize(value) != 3))
+        return config_wrong(config, key, expected);
     for (int i = 0; i < 3; i++) {
-        const cJSON *item = cJSON_GetArrayItem(list, i);
+        const cJSON *item = cJSON_IsNumber(value) ? value : cJSON_GetArrayItem(value, i);
         if (!cJSON_IsNumber(item) || !(item->valuedouble >= low && item->valuedouble <= 1e3))
-            return config_wrong(config, key, low > 0 ? "a list of three numbers above 0" : "a list of three numbers");
+            return config_wrong(config, key, expected);
         values[i] = item->valuedouble;
     }
     return status_ok();
 }
 
-static status read_processor(const struct config *config, bool square, struct picture_processor *processor)
+/* What becomes of a channel's 0 to 255 before mean and deviation. */
+static status read_scale(const struct config *config, struct picture_processor *processor)
+{
+    bool rescale = true;
+    double factor = 1.0 / 255.0;
+    TRY(config_boolean(config, "rescale", &rescale));
+    TRY(config_boolean(config, "do_rescale", &rescale));
+    TRY(config_number(config, "rescale_factor", 1e-9, 1e9, &factor));
+    processor->scale = 255.0 * (rescale ? factor : 1.0);
+    return status_ok();
+}
+
+static status read_processor(const struct config *config, bool square, int64_t side,
+                             struct picture_processor *processor)
 {
     /* The mean and deviation that both image processors of transformers start from. */
     *processor = (struct picture_processor){.resize = true,
@@ -74,13 +100,15 @@ static status read_processor(const struct config *config, bool square, struct pi
                                             .mean = {0.48145466, 0.4578275, 0.40821073},
                                             .deviation = {0.26862954, 0.26130258, 0.27577711}};
     bool normalize = true;
+    TRY(config_check_keys(config, &picture_processor_keys));
     TRY(config_boolean(config, "do_resize", &processor->resize));
     TRY(config_boolean(config, "do_center_crop", &processor->crop));
     TRY(config_boolean(config, "do_normalize", &normalize));
-    TRY(config_only(config, "do_rescale", "true"));
+    TRY(config_boolean(config, "default_to_square", &square));
+    TRY(read_scale(config, processor));
     TRY(read_filter(config, &processor->filter));
-    if (processor->resize) TRY(read_size(config, square, processor));
-    if (processor->crop) TRY(read_sides(config, "crop_size", &processor->crop_height, &processor->crop_width));
+    if (processor->resize) TRY(read_size(config, square, side, processor));
+    if (processor->crop) TRY(read_sides(config, "crop_size", side, &processor->crop_height, &processor->crop_width));
     if (!normalize) {
         for (int i = 0; i < 3; i++) processor->mean[i] = 0.0, processor->deviation[i] = 1.0;
         return status_ok();
@@ -89,7 +117,8 @@ static status read_processor(const struct config *config, bool square, struct pi
     return read_colors(config, "image_std", 1e-6, processor->deviation);
 }
 
-status picture_processor_open(const char *folder, bool square, struct picture_processor *processor)
+status picture_processor_open(const char *folder, bool square, int64_t side, struct remarks *remarks,
+                              struct picture_processor *processor)
 {
     char path[PATH_SIZE];
     struct config config;
@@ -104,9 +133,10 @@ status picture_processor_open(const char *folder, bool square, struct picture_pr
         TRY(path_format(path, "%s", joint));
     }
     TRY(config_open(path, &config));
+    config.remarks = remarks;
     struct config section = config;
     status result = own_file ? status_ok() : config_section(&config, "image_processor", &section);
-    if (result.code == STATUS_OK) result = read_processor(&section, square, processor);
+    if (result.code == STATUS_OK) result = read_processor(&section, square, side, processor);
     config_close(&config);
     return result;
 }
@@ -117,9 +147,9 @@ static tensor_id normalized(const struct picture_processor *processor, struct gr
 {
     tensor_id result = NO_TENSOR;
     for (int channel = 0; channel < 3; channel++) {
-        double scale = 1.0 / processor->deviation[channel];
+        double deviation = processor->deviation[channel];
         tensor_id plane = graph_slice(graph, pictures, 3, channel, 1);
-        plane = graph_affine(graph, plane, scale, -processor->mean[channel] * scale);
+        plane = graph_affine(graph, plane, processor->scale / deviation, -processor->mean[channel] / deviation);
         result = channel == 0 ? plane : graph_concatenate(graph, result, plane, 3);
     }
     return result;

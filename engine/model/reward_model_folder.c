@@ -38,9 +38,12 @@ status reward_model_folder_open(const char *path, const struct model_class *clas
     char file[PATH_SIZE];
     TRY(path_format(file, "%s/config.json", path));
     TRY(config_open(file, &folder->config));
+    folder->config.remarks = &folder->remarks;
     TRY(check_class(&folder->config, class));
     TRY(reward_model_weights_open(path, &folder->weights));
-    return tokenizer_open(path, &folder->tokenizer);
+    TRY(tokenizer_open(path, &folder->tokenizer));
+    remarks_add_all(&folder->remarks, tokenizer_remarks(folder->tokenizer));
+    return status_ok();
 }
 
 void reward_model_folder_close(struct reward_model_folder *folder)

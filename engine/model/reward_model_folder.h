@@ -21,6 +21,7 @@ struct reward_model_folder {
     struct config config;         /* config.json */
     struct tensor_files *weights; /* model.safetensors or what stands for it */
     struct tokenizer *tokenizer;
+    struct remarks remarks; /* on config, tokenizer and picture processor */
 };
 
 /* Opens config, weight headers and tokenizer of a model of that class. STATUS_BAD_INPUT names file, key or tensor,

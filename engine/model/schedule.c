@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TIMESTEPS_LIMIT = 1000000, LEADING_CLASSES = 3 };
+#include "engine/model/config_keys.h"
+
+enum { TIMESTEPS_LIMIT = 1000000 };
 
 enum beta_schedule { BETA_LINEAR, BETA_SCALED_LINEAR, BETA_COSINE };
 
@@ -12,13 +14,11 @@ static const char *const beta_schedules[] = {"linear", "scaled_linear", "squared
 static const char *const predictions[] = {"epsilon", "v_prediction"};
 static const char *const spacings[] = {"leading", "trailing", "linspace"};
 
-/* The remaining keys of these configs describe a sampler, except for those that change the noise itself. */
-static const struct {
-    const char *key, *supported;
-} only_supported[] = {{"rescale_betas_zero_snr", "false"}, {"thresholding", "false"}, {"clip_sample", "false"}};
+static const char *const interpolations[] = {"linear", "log_linear"};
+static const char *const final_sigmas[] = {"zero", "sigma_min"};
+static const char *const timestep_types[] = {"discrete", "continuous"};
 
-/* The first ones space their timesteps "leading" where the config does not say, the others "linspace".
- * Schedulers of flow matching and consistency models have another forward process. */
+/* Those whose forward process is the usual one; of flow matching and consistency models it is another. */
 static const char *const class_names[] = {
     "DDIMScheduler",
     "DDPMScheduler",
@@ -32,6 +32,7 @@ static const char *const class_names[] = {
     "DEISMultistepScheduler",
     "UniPCMultistepScheduler",
     "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
 };
 
 /* Nichol and Dhariwal 2021, equation 17. */
@@ -98,29 +99,87 @@ static status compute_betas(const struct config *config, struct noise_schedule *
     return fill_alpha_bar(schedule, (enum beta_schedule)kind, start, end);
 }
 
+/* Lin et al. 2023 (arXiv 2305.08891), algorithm 1: shifts and scales sqrt(alpha_bar) so that the last timestep is pure
+ * noise and the first one stays. */
+static status rescale_to_zero_snr(const struct config *config, struct noise_schedule *schedule)
+{
+    bool rescale = false;
+    TRY(config_boolean(config, "rescale_betas_zero_snr", &rescale));
+    if (rescale) noise_schedule_rescale_to_zero_snr(schedule);
+    return status_ok();
+}
+
+static status read_sigma_spacing(const struct config *config, enum sigma_spacing *spacing)
+{
+    static const struct {
+        const char *key;
+        enum sigma_spacing spacing;
+    } keys[] = {{"use_karras_sigmas", SIGMAS_KARRAS},
+                {"use_exponential_sigmas", SIGMAS_EXPONENTIAL},
+                {"use_beta_sigmas", SIGMAS_BETA}};
+    *spacing = SIGMAS_OF_TIMESTEPS;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        bool set = false;
+        TRY(config_boolean(config, keys[i].key, &set));
+        if (!set) continue;
+        if (*spacing != SIGMAS_OF_TIMESTEPS)
+            return config_wrong(config, keys[i].key,
+                                "false, or the other ones of use_karras_sigmas, use_exponential_sigmas and "
+                                "use_beta_sigmas false");
+        *spacing = keys[i].spacing;
+    }
+    return status_ok();
+}
+
+static status read_sigmas(const struct config *config, struct sigma_options *sigmas)
+{
+    int interpolation = 0, final = 0, type = 0;
+    TRY(read_sigma_spacing(config, &sigmas->spacing));
+    TRY(config_choice(config, "interpolation_type", interpolations, 2, &interpolation));
+    TRY(config_choice(config, "final_sigmas_type", final_sigmas, 2, &final));
+    TRY(config_choice(config, "timestep_type", timestep_types, 2, &type));
+    TRY(config_number(config, "sigma_min", 1e-9, 1e9, &sigmas->minimum));
+    TRY(config_number(config, "sigma_max", 1e-9, 1e9, &sigmas->maximum));
+    if (sigmas->minimum > 0.0 && sigmas->maximum > 0.0 && sigmas->maximum < sigmas->minimum)
+        return config_wrong(config, "sigma_max", "at least sigma_min");
+    sigmas->log_linear = interpolation == 1;
+    sigmas->ends_at_minimum = final == 1;
+    sigmas->continuous = type == 1;
+    return status_ok();
+}
+
 static status read_schedule(const struct config *config, struct noise_schedule *schedule)
 {
-    int class_index = 0, prediction = PREDICTION_EPSILON;
+    int class_index = 0, prediction = PREDICTION_EPSILON, spacing = SPACING_OF_SAMPLER;
     int64_t timesteps = 1000, offset = 0;
     TRY(config_choice(config, "_class_name", class_names, (int)(sizeof class_names / sizeof class_names[0]),
                       &class_index));
-    for (size_t i = 0; i < sizeof only_supported / sizeof only_supported[0]; i++)
-        TRY(config_only(config, only_supported[i].key, only_supported[i].supported));
-    int spacing = class_index < LEADING_CLASSES ? SPACING_LEADING : SPACING_LINSPACE;
+    TRY(config_check_keys(config, &scheduler_keys));
     TRY(config_choice(config, "prediction_type", predictions, 2, &prediction));
     TRY(config_choice(config, "timestep_spacing", spacings, 3, &spacing));
     TRY(config_integer(config, "num_train_timesteps", 1, TIMESTEPS_LIMIT, &timesteps));
     TRY(config_integer(config, "steps_offset", 0, timesteps - 1, &offset));
-    /* Absent from the configs of schedulers that never step below the first timestep, such as Euler's; those that
-     * have it default to true in DDIM and to false in PNDM. */
-    schedule->set_alpha_to_one = strcmp(class_names[class_index], "PNDMScheduler") != 0;
+    schedule->set_alpha_to_one = true;
     TRY(config_boolean(config, "set_alpha_to_one", &schedule->set_alpha_to_one));
+    TRY(read_sigmas(config, &schedule->sigmas));
     schedule->train_timesteps = (int)timesteps;
     schedule->prediction = (enum prediction_type)prediction;
     schedule->spacing = (enum timestep_spacing)spacing;
     schedule->steps_offset = (int)offset;
     const cJSON *betas = config_find(config, "trained_betas");
-    return betas ? read_betas(config, betas, schedule) : compute_betas(config, schedule);
+    TRY(betas ? read_betas(config, betas, schedule) : compute_betas(config, schedule));
+    return rescale_to_zero_snr(config, schedule);
+}
+
+void noise_schedule_rescale_to_zero_snr(struct noise_schedule *schedule)
+{
+    int last = schedule->train_timesteps - 1;
+    double first_root = sqrt(schedule->alpha_bar[0]), last_root = sqrt(schedule->alpha_bar[last]);
+    if (last == 0 || first_root == last_root) return;
+    for (int i = 0; i <= last; i++) {
+        double root = (sqrt(schedule->alpha_bar[i]) - last_root) * first_root / (first_root - last_root);
+        schedule->alpha_bar[i] = root * root;
+    }
 }
 
 status noise_schedule_read(const struct config *config, struct noise_schedule *schedule)

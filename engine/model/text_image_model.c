@@ -2,7 +2,17 @@
 
 #include <stdio.h>
 
+#include "engine/model/config_keys.h"
 #include "engine/model/layers.h"
+
+/* The section of one tower. Where a CLIP model has the older key too, that one replaces the section whole, as in
+ * transformers. */
+static status tower_section(const struct text_image_class *class, const struct config *config, const char *key,
+                            const char *older_key, struct config *section)
+{
+    bool older = class->has_older_sections && config_find(config, older_key) != NULL;
+    return config_section(config, older ? older_key : key, section);
+}
 
 static status read_config(struct text_image_model *model)
 {
@@ -11,8 +21,9 @@ static status read_config(struct text_image_model *model)
     struct config text, vision;
     model->projection = 512;
     TRY(config_integer(config, "projection_dim", 1, 65536, &model->projection));
-    TRY(config_section(config, "text_config", &text));
-    TRY(config_section(config, "vision_config", &vision));
+    TRY(config_check_keys(config, &text_image_keys));
+    TRY(tower_section(class, config, "text_config", "text_config_dict", &text));
+    TRY(tower_section(class, config, "vision_config", "vision_config_dict", &vision));
     TRY(clip_text_tower_read(&text, &model->text));
     if (config_find(&text, "max_position_embeddings") == NULL) model->text.positions = class->text_positions;
     return clip_vision_tower_read(&vision, class->picture_size, class->patch_size, &model->vision);
@@ -23,7 +34,8 @@ status text_image_model_open(const char *folder, const struct text_image_class *
     model->class = class;
     TRY(reward_model_folder_open(folder, class->class, &model->folder));
     TRY(read_config(model));
-    TRY(picture_processor_open(folder, class->squares_pictures, &model->processor));
+    TRY(picture_processor_open(folder, class->squares_pictures, class->picture_size, &model->folder.remarks,
+                               &model->processor));
     TRY(clip_vision_tower_check(&model->vision, &model->processor, folder));
     return reward_model_folder_check_text(&model->folder, &model->text);
 }

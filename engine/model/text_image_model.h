@@ -14,6 +14,7 @@ struct text_image_class {
     int64_t picture_size, patch_size;
     int64_t text_positions;
     bool squares_pictures;   /* resizes to a square, where CLIP keeps the sides' ratio and cuts */
+    bool has_older_sections; /* text_config_dict, vision_config_dict go before text_config, vision_config */
     bool ends_at_highest_id; /* the first token of the highest id stands for a text, not the config's end token */
 };
 

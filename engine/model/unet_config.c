@@ -2,38 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/model/config_keys.h"
 #include "engine/model/unet.h"
 
 enum { CHANNELS_LIMIT = 65536, LAYERS_LIMIT = 64 };
-
-/* What other members of the family set and this builder does not write: only these values pass. */
-static const struct {
-    const char *key, *supported;
-} only_supported[] = {
-    {"_class_name", "\"UNet2DConditionModel\""},
-    {"mid_block_type", "\"UNetMidBlock2DCrossAttn\""},
-    {"resnet_time_scale_shift", "\"default\""},
-    {"attention_type", "\"default\""},
-    {"time_embedding_type", "\"positional\""},
-    {"center_input_sample", "false"},
-    {"dual_cross_attention", "false"},
-    {"resnet_skip_time_act", "false"},
-    {"class_embeddings_concat", "false"},
-    {"mid_block_only_cross_attention", "false"},
-    {"downsample_padding", "1"},
-    {"mid_block_scale_factor", "1"},
-    {"resnet_out_scale_factor", "1"},
-    {"class_embed_type", "null"},
-    {"num_class_embeds", "null"},
-    {"addition_embed_type", "null"},
-    {"encoder_hid_dim", "null"},
-    {"encoder_hid_dim_type", "null"},
-    {"time_embedding_act_fn", "null"},
-    {"timestep_post_act", "null"},
-    {"time_cond_proj_dim", "null"},
-    {"cross_attention_norm", "null"},
-    {"reverse_transformer_layers_per_block", "null"},
-};
 
 static const char *const activations[] = {"silu", "swish"};
 static const char *const down_types[] = {"DownBlock2D", "CrossAttnDownBlock2D"};
@@ -134,8 +106,7 @@ status unet_config_read(const struct config *config, struct unet_config *unet)
                                  .in_window = 3,
                                  .out_window = 3};
     int activation = 0;
-    for (size_t i = 0; i < sizeof only_supported / sizeof only_supported[0]; i++)
-        TRY(config_only(config, only_supported[i].key, only_supported[i].supported));
+    TRY(config_check_keys(config, &unet_keys));
     TRY(config_choice(config, "act_fn", activations, 2, &activation));
     TRY(read_blocks(config, unet));
     TRY(read_context_width(config, unet));

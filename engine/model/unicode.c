@@ -26,6 +26,11 @@ bool unicode_is_number(uint32_t code)
     return in_ranges(unicode_numbers, unicode_numbers_count, code);
 }
 
+bool unicode_is_word(uint32_t code)
+{
+    return in_ranges(unicode_words, unicode_words_count, code);
+}
+
 bool unicode_is_space(uint32_t code)
 {
     return (code >= 0x09 && code <= 0x0D) || code == 0x20 || code == 0x85 || code == 0xA0 || code == 0x1680 ||

@@ -28,16 +28,18 @@ struct unicode_composition {
 };
 
 extern const struct unicode_range unicode_letters[], unicode_numbers[]; /* categories L and N */
+extern const struct unicode_range unicode_words[];                      /* \w of regular expressions */
 extern const struct unicode_case unicode_lower[];
 extern const struct unicode_class unicode_combining[];
 extern const struct unicode_decomposition unicode_decompositions[];
 extern const struct unicode_composition unicode_compositions[]; /* sorted by first, then second */
-extern const int unicode_letters_count, unicode_numbers_count, unicode_lower_count, unicode_combining_count,
-    unicode_decompositions_count, unicode_compositions_count;
+extern const int unicode_letters_count, unicode_numbers_count, unicode_words_count, unicode_lower_count,
+    unicode_combining_count, unicode_decompositions_count, unicode_compositions_count;
 
 bool unicode_is_letter(uint32_t code);
 bool unicode_is_number(uint32_t code);
 bool unicode_is_space(uint32_t code); /* the property White_Space */
+bool unicode_is_word(uint32_t code);  /* stands in words: letters, marks, digits, connectors */
 
 enum { UNICODE_LONGEST_LOWER = 2, UNICODE_LONGEST_DECOMPOSITION = 4 };
 

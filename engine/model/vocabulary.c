@@ -25,7 +25,8 @@ struct vocabulary {
     struct token *tokens; /* hash tables of a power of two of slots, at most half full */
     struct merge *merges;
     size_t token_slots, merge_slots;
-    int32_t highest_id;
+    int32_t highest_id, token_count;
+    int merge_count;
     int32_t byte_id[BYTES], byte_end_id[BYTES];
 };
 
@@ -69,6 +70,7 @@ static bool add_token(struct vocabulary *vocabulary, const char *name, int32_t i
     memcpy(copy, name, length);
     vocabulary->names_used += length;
     *token = (struct token){copy, id};
+    vocabulary->token_count++;
     if (id > vocabulary->highest_id) vocabulary->highest_id = id;
     return true;
 }
@@ -146,6 +148,7 @@ static status add_merge(struct vocabulary *vocabulary, const char *left, const c
                             origin, number, absent);
     struct merge *slot = merge_slot(vocabulary, left_id, right_id);
     if (slot->left == VOCABULARY_NO_TOKEN) *slot = (struct merge){left_id, right_id, number, merged_id};
+    vocabulary->merge_count = number;
     return status_ok();
 }
 
@@ -316,6 +319,49 @@ int32_t vocabulary_byte(const struct vocabulary *vocabulary, unsigned char byte,
 int32_t vocabulary_highest_id(const struct vocabulary *vocabulary)
 {
     return vocabulary->highest_id;
+}
+
+int32_t vocabulary_count(const struct vocabulary *vocabulary)
+{
+    return vocabulary->token_count;
+}
+
+int vocabulary_merges(const struct vocabulary *vocabulary)
+{
+    return vocabulary->merge_count;
+}
+
+/* One character, with or without the mark of a word's end. */
+static bool is_character(const char *name)
+{
+    size_t length = strlen(name), ending = strlen("</w>");
+    if (length > ending && strcmp(name + length - ending, "</w>") == 0) length -= ending;
+    for (size_t i = 1; i < length; i++)
+        if (((unsigned char)name[i] & 0xC0) != 0x80) return false;
+    return true;
+}
+
+int vocabulary_unmade(const struct vocabulary *vocabulary, bool (*is_known)(const void *context, const char *name),
+                      const void *context, const char **first)
+{
+    int count = 0;
+    int32_t first_id = vocabulary->highest_id;
+    bool *made = calloc((size_t)vocabulary->highest_id + 1, sizeof made[0]);
+    *first = NULL;
+    if (!made) return 0;
+    for (size_t i = 0; i < vocabulary->merge_slots; i++)
+        if (vocabulary->merges[i].left != VOCABULARY_NO_TOKEN) made[vocabulary->merges[i].merged] = true;
+    for (size_t i = 0; i < vocabulary->token_slots; i++) {
+        const struct token *token = &vocabulary->tokens[i];
+        if (!token->name || made[token->id] || is_character(token->name) || is_known(context, token->name)) continue;
+        count++;
+        if (token->id <= first_id) {
+            first_id = token->id;
+            *first = token->name;
+        }
+    }
+    free(made);
+    return count;
 }
 
 /* ---- merging a word ---- */

@@ -30,6 +30,13 @@ int32_t vocabulary_find(const struct vocabulary *vocabulary, const char *name);
 /* Id of one byte, standing inside a word or at its end. */
 int32_t vocabulary_byte(const struct vocabulary *vocabulary, unsigned char byte, bool at_end);
 int32_t vocabulary_highest_id(const struct vocabulary *vocabulary);
+/* Tokens, and merges. */
+int32_t vocabulary_count(const struct vocabulary *vocabulary);
+int vocabulary_merges(const struct vocabulary *vocabulary);
+/* Counts the tokens of several characters that no merge makes, but for those that `is_known` takes; `*first` is the
+ * one of the lowest id, or NULL. Less memory than it needs counts as none. */
+int vocabulary_unmade(const struct vocabulary *vocabulary, bool (*is_known)(const void *context, const char *name),
+                      const void *context, const char **first);
 
 /* Room that vocabulary_encode_word needs for a word of `length` bytes. */
 size_t vocabulary_workspace(size_t length);

@@ -4,17 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Timestep number i of n, from noise to picture, before the sampler rounds it. */
-static double spaced_timestep(const struct noise_schedule *noise, int n, int i)
+/* What a sampler fills: `count` steps, of which `eta` adds noise, for `noise`. */
+struct request {
+    const struct noise_schedule *noise;
+    enum timestep_spacing spacing;
+    int count;
+    double eta;
+};
+
+/* Timestep number i, from noise to picture, before the sampler rounds it. */
+static double spaced_timestep(const struct request *request, int i)
 {
-    int total = noise->train_timesteps, step = total / n;
-    switch (noise->spacing) {
-    case SPACING_LEADING: return step * (n - 1 - i) + noise->steps_offset;
+    int total = request->noise->train_timesteps, n = request->count, step = total / n;
+    switch (request->spacing) {
+    case SPACING_LEADING: return step * (n - 1 - i) + request->noise->steps_offset;
     case SPACING_TRAILING: return nearbyint(total - i * ((double)total / n)) - 1.0;
-    case SPACING_LINSPACE: return n == 1 ? 0.0 : (double)(total - 1) * (n - 1 - i) / (n - 1);
+    default: return n == 1 ? 0.0 : (double)(total - 1) * (n - 1 - i) / (n - 1);
     }
-    return 0.0;
 }
+
+/* ---- DDIM ---- */
 
 static double alpha_bar_at(const struct noise_schedule *noise, int timestep)
 {
@@ -26,14 +35,15 @@ static double alpha_bar_at(const struct noise_schedule *noise, int timestep)
 /* With a = alpha_bar, the clean latent and the noise are linear in latent x and prediction p (Salimans and Ho 2022 for
  * v): epsilon: clean = (x - sqrt(1-a) p)/sqrt(a), noise = p; v: clean = sqrt(a) x - sqrt(1-a) p,
  * noise = sqrt(a) p + sqrt(1-a) x. */
-static void ddim_step(const struct noise_schedule *noise, int n, int i, double eta, struct sampler_step *step)
+static void ddim_step(const struct request *request, int i, struct sampler_step *step)
 {
-    int timestep = (int)nearbyint(spaced_timestep(noise, n, i));
-    int previous = timestep - noise->train_timesteps / n;
+    const struct noise_schedule *noise = request->noise;
+    int timestep = (int)nearbyint(spaced_timestep(request, i));
+    int previous = timestep - noise->train_timesteps / request->count;
     double now = alpha_bar_at(noise, timestep), next = alpha_bar_at(noise, previous);
     double signal = sqrt(now), spread = sqrt(1.0 - now);
     double variance = (1.0 - next) / (1.0 - now) * (1.0 - now / next);
-    double sigma = eta * sqrt(variance > 0.0 ? variance : 0.0);
+    double sigma = request->eta * sqrt(variance > 0.0 ? variance : 0.0);
     double direction = sqrt(fmax(0.0, 1.0 - next - sigma * sigma));
     double noise_latent, noise_prediction;
     if (noise->prediction == PREDICTION_EPSILON) {
@@ -56,26 +66,99 @@ static void ddim_step(const struct noise_schedule *noise, int n, int i, double e
     step->renoise_noise = spread;
 }
 
-/* sigma = sqrt((1 - alpha_bar) / alpha_bar), interpolated linearly between whole timesteps. */
+static status ddim_fill(const struct request *request, struct sampler_schedule *schedule)
+{
+    for (int i = 0; i < request->count; i++) {
+        ddim_step(request, i, &schedule->steps[i]);
+        if (!isfinite(schedule->steps[i].latent_gain))
+            return status_error(STATUS_BAD_INPUT,
+                                "the model's scheduler_config.json: rescale_betas_zero_snr is true and prediction_type "
+                                "\"epsilon\", so the prediction at timestep %g says nothing about the picture; expected "
+                                "\"v_prediction\", or a timestep_spacing that leaves the last timestep out",
+                                schedule->steps[i].timestep);
+    }
+    schedule->initial_scale = 1.0;
+    return status_ok();
+}
+
+/* ---- Euler ---- */
+
+/* sigma = sqrt((1 - alpha_bar) / alpha_bar). The least alpha_bar keeps a last timestep of pure noise finite. */
+static double train_sigma(const struct noise_schedule *noise, int timestep)
+{
+    double alpha_bar = fmax(noise->alpha_bar[timestep], 0x1p-24);
+    return sqrt((1.0 - alpha_bar) / alpha_bar);
+}
+
+/* Interpolated linearly between whole timesteps. */
 static double sigma_at(const struct noise_schedule *noise, double timestep)
 {
     int low = (int)floor(timestep), last = noise->train_timesteps - 1;
     low = low < 0 ? 0 : low > last ? last : low;
     int high = low < last ? low + 1 : last;
     double fraction = timestep - low;
-    double a = noise->alpha_bar[low], b = noise->alpha_bar[high];
-    return (1.0 - fraction) * sqrt((1.0 - a) / a) + fraction * sqrt((1.0 - b) / b);
+    return (1.0 - fraction) * train_sigma(noise, low) + fraction * train_sigma(noise, high);
+}
+
+/* The timestep of a noise level: linear in log(sigma) between whole timesteps, within the first and the last. */
+static double timestep_of_sigma(const struct noise_schedule *noise, double sigma)
+{
+    int low = 0, last = noise->train_timesteps - 1;
+    if (last == 0) return 0.0;
+    while (low < last - 1 && train_sigma(noise, low + 1) <= sigma) low++;
+    double below = log(train_sigma(noise, low)), above = log(train_sigma(noise, low + 1));
+    double fraction = (log(fmax(sigma, 1e-10)) - below) / (above - below);
+    return low + fmin(fmax(fraction, 0.0), 1.0);
+}
+
+/* Place i of n, evenly in sigma^(1/7) (Karras et al. 2022, equation 5). */
+static double karras_sigma(double maximum, double minimum, int i, int n)
+{
+    const double rho = 7.0;
+    double place = n > 1 ? (double)i / (n - 1) : 0.0, high = pow(maximum, 1.0 / rho), low = pow(minimum, 1.0 / rho);
+    return pow(high + place * (low - high), rho);
+}
+
+/* Place i of n, evenly in log(sigma). */
+static double exponential_sigma(double maximum, double minimum, int i, int n)
+{
+    double place = n > 1 ? (double)i / (n - 1) : 0.0;
+    return exp(log(maximum) + place * (log(minimum) - log(maximum)));
+}
+
+/* The noise level in front of step i; of step `count`, the one that the last step leaves. */
+static double euler_sigma(const struct request *request, int i)
+{
+    const struct noise_schedule *noise = request->noise;
+    const struct sigma_options *options = &noise->sigmas;
+    int n = request->count, last = noise->train_timesteps - 1;
+    double minimum = options->log_linear ? train_sigma(noise, 0) : sigma_at(noise, spaced_timestep(request, n - 1));
+    double maximum = options->log_linear ? train_sigma(noise, last) : sigma_at(noise, spaced_timestep(request, 0));
+    if (options->spacing == SIGMAS_OF_TIMESTEPS) {
+        /* Evenly in the logarithm there is one level more, so that the last step ends at the least one. */
+        if (options->log_linear) return exponential_sigma(maximum, minimum, i, n + 1);
+        if (i < n) return sigma_at(noise, spaced_timestep(request, i));
+    }
+    if (i == n) return options->ends_at_minimum ? train_sigma(noise, 0) : 0.0;
+    if (options->minimum > 0.0) minimum = options->minimum;
+    if (options->maximum > 0.0) maximum = options->maximum;
+    return options->spacing == SIGMAS_KARRAS ? karras_sigma(maximum, minimum, i, n)
+                                             : exponential_sigma(maximum, minimum, i, n);
+}
+
+static double euler_timestep(const struct request *request, int i, double sigma)
+{
+    const struct noise_schedule *noise = request->noise;
+    if (noise->sigmas.continuous && noise->prediction == PREDICTION_V) return 0.25 * log(sigma);
+    if (noise->sigmas.spacing != SIGMAS_OF_TIMESTEPS) return timestep_of_sigma(noise, sigma);
+    return spaced_timestep(request, i);
 }
 
 /* x' = x + (sigma' - sigma) (x - clean)/sigma, where the model sees x / sqrt(sigma^2 + 1). */
-static void euler_step(const struct noise_schedule *noise, int n, int i, double eta, struct sampler_step *step)
+static void euler_step(const struct request *request, int i, struct sampler_step *step)
 {
-    (void)eta;
-    double timestep = spaced_timestep(noise, n, i);
-    double sigma = sigma_at(noise, timestep);
-    double next = i + 1 < n ? sigma_at(noise, spaced_timestep(noise, n, i + 1)) : 0.0;
-    double square = sigma * sigma + 1.0;
-    if (noise->prediction == PREDICTION_EPSILON) {
+    double sigma = euler_sigma(request, i), next = euler_sigma(request, i + 1), square = sigma * sigma + 1.0;
+    if (request->noise->prediction == PREDICTION_EPSILON) {
         step->clean_latent_gain = 1.0;
         step->clean_prediction_gain = -sigma;
     } else {
@@ -83,7 +166,7 @@ static void euler_step(const struct noise_schedule *noise, int n, int i, double 
         step->clean_prediction_gain = -sigma / sqrt(square);
     }
     double rate = (next - sigma) / sigma;
-    step->timestep = timestep;
+    step->timestep = euler_timestep(request, i, sigma);
     step->input_scale = 1.0 / sqrt(square);
     step->latent_gain = 1.0 + rate * (1.0 - step->clean_latent_gain);
     step->prediction_gain = -rate * step->clean_prediction_gain;
@@ -92,29 +175,33 @@ static void euler_step(const struct noise_schedule *noise, int n, int i, double 
     step->renoise_noise = sigma;
 }
 
-static double unit_scale(const struct noise_schedule *noise, int n)
+static status euler_fill(const struct request *request, struct sampler_schedule *schedule)
 {
-    (void)noise;
-    (void)n;
-    return 1.0;
+    if (request->noise->sigmas.spacing == SIGMAS_BETA)
+        return status_error(STATUS_BAD_INPUT,
+                            "the model's scheduler_config.json: use_beta_sigmas is true; sampler \"euler\" needs false "
+                            "(sampler \"ddim\" passes it over)");
+    double largest = 0.0;
+    for (int i = 0; i < request->count; i++) {
+        euler_step(request, i, &schedule->steps[i]);
+        largest = fmax(largest, schedule->steps[i].renoise_noise);
+    }
+    schedule->initial_scale = request->spacing == SPACING_LEADING ? sqrt(largest * largest + 1.0) : largest;
+    return status_ok();
 }
 
-static double euler_scale(const struct noise_schedule *noise, int n)
-{
-    double sigma = sigma_at(noise, spaced_timestep(noise, n, 0));
-    return noise->spacing == SPACING_LEADING ? sqrt(sigma * sigma + 1.0) : sigma;
-}
+/* ---- the samplers ---- */
 
 struct sampler {
     const char *name;
     bool takes_eta;
-    void (*step)(const struct noise_schedule *noise, int n, int i, double eta, struct sampler_step *step);
-    double (*initial_scale)(const struct noise_schedule *noise, int n);
+    enum timestep_spacing spacing; /* where the model's config says nothing */
+    status (*fill)(const struct request *request, struct sampler_schedule *schedule);
 };
 
 static const struct sampler samplers[] = {
-    {"ddim", true, ddim_step, unit_scale},
-    {"euler", false, euler_step, euler_scale},
+    {"ddim", true, SPACING_LEADING, ddim_fill},
+    {"euler", false, SPACING_LINSPACE, euler_fill},
 };
 
 static const char *const names[] = {"ddim", "euler", NULL};
@@ -144,9 +231,12 @@ status schedule_create(const struct noise_schedule *noise, const char *name, int
                             sampler->takes_eta ? "0 to 1" : "only 0");
     struct sampler_step *steps = calloc((size_t)count, sizeof *steps);
     if (!steps) return status_error(STATUS_NO_MEMORY, "no memory for %d sampler steps", count);
-    for (int i = 0; i < count; i++) sampler->step(noise, count, i, eta, &steps[i]);
-    *schedule = (struct sampler_schedule){count, steps, sampler->initial_scale(noise, count)};
-    return status_ok();
+    const struct request request = {
+        noise, noise->spacing == SPACING_OF_SAMPLER ? sampler->spacing : noise->spacing, count, eta};
+    *schedule = (struct sampler_schedule){.count = count, .steps = steps};
+    status result = sampler->fill(&request, schedule);
+    if (result.code != STATUS_OK) schedule_clear(schedule);
+    return result;
 }
 
 void schedule_clear(struct sampler_schedule *schedule)

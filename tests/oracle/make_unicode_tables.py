@@ -77,6 +77,15 @@ def compositions(pairs):
     return sorted(joined)
 
 
+def is_word(code):
+    """\\w of regular expressions (UTS 18, annex C): alphabetic, marks, decimal digits, connectors, joiners. Circled
+    letters are the alphabetic characters that no category tells."""
+    category = unicodedata.category(chr(code))
+    circled = 0x24B6 <= code <= 0x24E9 or 0x1F130 <= code <= 0x1F149 or 0x1F150 <= code <= 0x1F169 or \
+        0x1F170 <= code <= 0x1F189
+    return category[0] in "LM" or category in ("Nd", "Nl", "Pc") or circled or code in (0x200C, 0x200D)
+
+
 def table(declaration, rows):
     print(f"const {declaration} = {{")
     line = "   "
@@ -96,6 +105,7 @@ def main():
     tables = [
         ("unicode_letters", "struct unicode_range", ranges(lambda c: unicodedata.category(chr(c))[0] == "L")),
         ("unicode_numbers", "struct unicode_range", ranges(lambda c: unicodedata.category(chr(c))[0] == "N")),
+        ("unicode_words", "struct unicode_range", ranges(is_word)),
         ("unicode_lower", "struct unicode_case", lower_runs()),
         ("unicode_combining", "struct unicode_class", combining_runs()),
         ("unicode_decompositions", "struct unicode_decomposition", pairs),

@@ -148,6 +148,8 @@ static void test_text_encoder_values(void **state)
         {"vocab_size", "1e99", "vocab_size is"},
         {"max_position_embeddings", "true", "max_position_embeddings is true"},
         {"layer_norm_eps", "-1", "layer_norm_eps is -1"},
+        {"use_attention_mask", "true", "use_attention_mask is true; expected false"},
+        {"quantization_config", "{\"bits\":4}", "quantization_config is {\"bits\":4}; expected null"},
     };
     CHECK_ALL("text_encoder/config.json", rows, read_text);
 }
@@ -166,7 +168,14 @@ static void test_scheduler_values(void **state)
         {"timestep_spacing", "\"karras\"", "timestep_spacing is \"karras\""},
         {"trained_betas", "[0.1,2]", "trained_betas[1]"},
         {"trained_betas", "[]", "trained_betas is []"},
-        {"rescale_betas_zero_snr", "true", "rescale_betas_zero_snr is true"},
+        {"rescale_betas_zero_snr", "1", "rescale_betas_zero_snr is 1"},
+        {"thresholding", "true", "thresholding is true"},
+        {"use_flow_sigmas", "true", "use_flow_sigmas is true"},
+        {"interpolation_type", "\"cubic\"", "interpolation_type is \"cubic\""},
+        {"final_sigmas_type", "\"half\"", "final_sigmas_type is \"half\""},
+        {"timestep_type", "\"other\"", "timestep_type is \"other\""},
+        {"sigma_min", "0", "sigma_min is 0"},
+        {"use_karras_sigmas", "\"yes\"", "use_karras_sigmas is \"yes\""},
         {"clip_sample", "true", "clip_sample is true"},
     };
     CHECK_ALL("scheduler/scheduler_config.json", rows, read_scheduler);
