@@ -1,9 +1,12 @@
 #include "engine/base/json.h"
 #include "engine/cli/work.h"
 #include "engine/model/check.h"
+#include "engine/sampling/schedule.h"
 
 #include <stdio.h>
 #include <string.h>
+
+enum { TRIED_STEPS = 20 };
 
 static cJSON *describe_entry(const struct model_entry *entry)
 {
@@ -80,10 +83,35 @@ static void print_report(const char *path, const struct model_report *report)
         printf("  and %d more\n", report->problem_count - MODEL_REPORT_PROBLEMS);
 }
 
+/* Remarks on the samplers that a text-to-image model's own options leave out. */
+static status try_samplers(const char *path, struct model_report *report)
+{
+    struct model *model;
+    if (report->kind != MODEL_KIND_DIFFUSION || report->problem_count > 0) return status_ok();
+    TRY(model_open(path, &model));
+    const struct noise_schedule *noise = &model_facts(model)->schedule;
+    for (const char *const *name = schedule_names(); *name; name++) {
+        struct sampler_schedule schedule;
+        int steps = noise->train_timesteps < TRIED_STEPS ? noise->train_timesteps : TRIED_STEPS;
+        status result = schedule_create(noise, *name, steps, 0.0, &schedule);
+        if (result.code == STATUS_OK)
+            schedule_clear(&schedule);
+        else
+            remarks_add(&report->remarks, "sampler %s cannot be used: %s", *name, result.message);
+    }
+    model_close(model);
+    return status_ok();
+}
+
 static status report_on(const struct invocation *invocation, const char *path)
 {
     struct model_report report;
     TRY(model_check(path, &report));
+    status tried = try_samplers(path, &report);
+    if (tried.code != STATUS_OK) {
+        model_report_clear(&report);
+        return tried;
+    }
     if (invocation->json) {
         cJSON *object = describe_report(path, &report);
         print_json(object);

@@ -194,6 +194,7 @@ static status score(struct score_job *job)
     TRY(reward_models_create(found.code == STATUS_OK ? job->model_path : NULL,
                              (const char *const *)job->work.library.folders, &job->models));
     TRY(add_rewards(job));
+    work_say_remarks(job->invocation, reward_models_remarks(job->models));
     TRY(work_open_device(job->invocation, "auto", 0, &job->work));
     return score_all(job);
 }

@@ -22,14 +22,20 @@ status work_open_library(const struct invocation *invocation, struct work *work)
     return result;
 }
 
-status work_read_facts(const char *model_path, struct model_facts *facts)
+status work_read_facts(const char *model_path, struct model_facts *facts, struct remarks *remarks)
 {
     struct model *model;
     TRY(model_open(model_path, &model));
     *facts = *model_facts(model);
+    *remarks = *model_remarks(model);
     facts->schedule.alpha_bar = NULL;
     model_close(model);
     return status_ok();
+}
+
+void work_say_remarks(const struct invocation *invocation, const struct remarks *remarks)
+{
+    for (int i = 0; i < remarks_kept(remarks); i++) say(invocation, "warning: %s", remarks->lines[i]);
 }
 
 static status unknown_reward(const struct reward_setting *setting)
@@ -84,7 +90,7 @@ status work_resolve(const struct invocation *invocation, struct work *work)
     TRY(model_library_find(&work->library, work->preset.model, MODEL_KIND_DIFFUSION, work->preset.model_path));
     TRY(note_model_path(work));
     work->preset.model_folders = (const char *const *)work->library.folders;
-    TRY(work_read_facts(work->preset.model_path, &work->facts));
+    TRY(work_read_facts(work->preset.model_path, &work->facts, &work->remarks));
     TRY(preset_fill_size(&work->preset, work->facts.default_size));
     return model_check_size(&work->facts, work->preset.width, work->preset.height);
 }
@@ -189,6 +195,7 @@ static bool parse_ordinal(const char *device, int *ordinal)
 status work_open_device(const struct invocation *invocation, const char *device, int threads, struct work *work)
 {
     const char *wanted = option_value(invocation, "device");
+    work_say_remarks(invocation, &work->remarks);
     if (!wanted) wanted = device;
     TRY(option_int(invocation, "threads", 0, 1024, threads, &work->threads));
     int ordinal;

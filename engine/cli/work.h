@@ -5,6 +5,7 @@
 #include "engine/cli/command.h"
 #include "engine/model/library.h"
 #include "engine/model/model.h"
+#include "engine/model/remarks.h"
 #include "engine/preset/preset.h"
 #include "engine/run/run_folder.h"
 #include "kernels/backend.h"
@@ -14,6 +15,7 @@ struct work {
     bool has_preset;
     struct model_library library;
     struct model_facts facts; /* of the preset's model; its schedule's values are not kept (alpha_bar is NULL) */
+    struct remarks remarks;   /* what opening that model noticed and went on from */
     struct backend *backend;
     char device[32]; /* "cpu", "cuda:0" */
     int threads;     /* of the CPU engine */
@@ -32,10 +34,13 @@ status work_resolve(const struct invocation *invocation, struct work *work);
  * the command line. */
 status work_warn_of_cut_prompts(const struct invocation *invocation, const struct work *work,
                                 const char *const *prompts, int count);
-/* Reads the facts of a model. */
-status work_read_facts(const char *model_path, struct model_facts *facts);
+/* Reads the facts of a model, and what opening it noticed. */
+status work_read_facts(const char *model_path, struct model_facts *facts, struct remarks *remarks);
+/* Each line as a warning. */
+void work_say_remarks(const struct invocation *invocation, const struct remarks *remarks);
 
-/* Opens --device with --threads; `device` and `threads` hold where these were not given ("auto" and 0: free choice). */
+/* Opens --device with --threads; `device` and `threads` hold where these were not given ("auto" and 0: free choice). Says
+ * what opening the model noticed. */
 status work_open_device(const struct invocation *invocation, const char *device, int threads, struct work *work);
 
 /* What "auto" opens: "cuda:0" where a usable GPU is there, else "cpu". */

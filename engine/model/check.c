@@ -97,6 +97,7 @@ static status check_clip(struct model_report *report, const char *path)
                                graph_input(graph, "ends", SHAPE2((int64_t)1, (int64_t)1), ELEMENT_I32), "");
         result = check_graph(report, path, graph, clip_model_weights(model));
     }
+    report->remarks = *clip_model_remarks(model);
     clip_model_close(model);
     return result;
 }
@@ -118,6 +119,7 @@ static status check_detector(struct model_report *report, const char *path)
             graph_input(graph, "queries", SHAPE3(one, one, owlvit_model_projection(model)), ELEMENT_F32), "");
         result = check_graph(report, path, graph, owlvit_model_weights(model));
     }
+    report->remarks = *owlvit_model_remarks(model);
     owlvit_model_close(model);
     return result;
 }

@@ -327,6 +327,7 @@ static const struct config_key tokenizer[] = {
     {"local_files_only", KEY_WITHOUT_EFFECT, NULL},
     {"max_len", KEY_READ, NULL},
     {"max_length", KEY_WITHOUT_EFFECT, NULL}, /* the caller says to which length */
+    {"merges", KEY_ONLY, "null"}, /* are in files of their own */
     {"model_input_names", KEY_WITHOUT_EFFECT, NULL},
     {"model_max_length", KEY_READ, NULL},
     {"name_or_path", KEY_WITHOUT_EFFECT, NULL},
@@ -347,6 +348,8 @@ static const struct config_key tokenizer[] = {
     {"truncation_strategy", KEY_WITHOUT_EFFECT, NULL},
     {"use_fast", KEY_WITHOUT_EFFECT, NULL},
     {"verbose", KEY_WITHOUT_EFFECT, NULL},
+    {"vocab", KEY_ONLY, "null"},
+    {"vocab_file", KEY_WITHOUT_EFFECT, NULL},
     {"vocab_size", KEY_WITHOUT_EFFECT, NULL},
 };
 TABLE(tokenizer, &special_tokens_keys, NULL);

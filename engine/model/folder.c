@@ -64,7 +64,7 @@ static status open_config(struct model *model, const char *component, const char
     char path[PATH_SIZE];
     TRY(path_format(path, "%s/%s%s%s", model->facts.path, component, component[0] ? "/" : "", name));
     TRY(config_open(path, config));
-    config->remarks = &model->facts.remarks;
+    config->remarks = &model->remarks;
     return status_ok();
 }
 

@@ -204,7 +204,7 @@ static status open_all(struct model *model)
 {
     TRY(open_parts(model));
     TRY(check_agreement(model));
-    remarks_add_all(&model->facts.remarks, tokenizer_remarks(model->tokenizer));
+    remarks_add_all(&model->remarks, tokenizer_remarks(model->tokenizer));
     fill_facts(model);
     return status_ok();
 }

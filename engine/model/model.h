@@ -10,7 +10,6 @@
 #include "engine/graph/graph.h"
 #include "engine/graph/weights.h"
 #include "engine/model/adapter.h"
-#include "engine/model/remarks.h"
 
 struct model;
 struct remarks;
@@ -54,7 +53,6 @@ struct model_facts {
     bool has_preview;
     float preview_factors[4][3], preview_bias[3]; /* latent (scaled space) to RGB in [0,1] */
     struct noise_schedule schedule;
-    struct remarks remarks; /* keys of its files that nothing here knows */
 };
 
 /* Opens and checks configs and weight headers (not the weights). STATUS_BAD_INPUT names file, key or tensor,
@@ -62,7 +60,7 @@ struct model_facts {
 status model_open(const char *path, struct model **model);
 void model_close(struct model *model);
 const struct model_facts *model_facts(const struct model *model);
-/* What opening it noticed and went on from, such as tensors that nothing uses. */
+/* What opening it noticed and went on from, such as tensors that nothing uses and keys that nothing here knows. */
 const struct remarks *model_remarks(const struct model *model);
 /* STATUS_BAD_INPUT where the model makes no pictures of that size: sides are multiples of its latent_factor. */
 status model_check_size(const struct model_facts *facts, int width, int height);

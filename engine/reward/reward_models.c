@@ -18,6 +18,7 @@ struct reward_models {
     bool listed;
     struct model_library library;
     struct opened_model *opened;
+    struct remarks remarks;
 };
 
 status reward_models_create(const char *model_path, const char *const *search_paths, struct reward_models **models)
@@ -126,6 +127,7 @@ status reward_models_open_clip(struct reward_models *models, const char *given, 
     struct opened_model *entry;
     TRY(find_entry(models, given, MODEL_KIND_CLIP, path, &entry));
     if (!entry->clip) TRY(clip_model_open(path, &entry->clip));
+    remarks_add_all(&models->remarks, clip_model_remarks(entry->clip));
     *model = entry->clip;
     return status_ok();
 }
@@ -136,6 +138,12 @@ status reward_models_open_detector(struct reward_models *models, const char *giv
     struct opened_model *entry;
     TRY(find_entry(models, given, MODEL_KIND_DETECTOR, path, &entry));
     if (!entry->detector) TRY(owlvit_model_open(path, &entry->detector));
+    remarks_add_all(&models->remarks, owlvit_model_remarks(entry->detector));
     *model = entry->detector;
     return status_ok();
+}
+
+const struct remarks *reward_models_remarks(const struct reward_models *models)
+{
+    return &models->remarks;
 }

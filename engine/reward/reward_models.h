@@ -31,4 +31,7 @@ status reward_models_open_clip(struct reward_models *models, const char *given, 
 status reward_models_open_detector(struct reward_models *models, const char *given, char path[PATH_SIZE],
                                    struct owlvit_model **model);
 
+/* What opening them noticed and went on from. */
+const struct remarks *reward_models_remarks(const struct reward_models *models);
+
 #endif

@@ -54,6 +54,11 @@ def processor_keys(kind):
     return keys
 
 
+# What the tokenizer's own code hands on from one function to the next.
+INTERNAL = ["_json_padding", "_json_truncation", "_spm_precompiled_charsmap", "model_specific_special_tokens",
+            "post_processor", "tokenizer", "tokenizer_object", "tokenizer_padding", "tokenizer_truncation", "unk_id"]
+
+
 def tokenizer_keys():
     """Of the class and of what it is built on, which takes its keys one by one."""
     keys = parameters(transformers.CLIPTokenizer.__init__)
@@ -64,7 +69,7 @@ def tokenizer_keys():
             keys.setdefault(piece.split('"')[1], None)
     for key in PreTrainedTokenizerBase.SPECIAL_TOKENS_ATTRIBUTES:
         keys.setdefault(key, None)
-    return keys
+    return {key: value for key, value in keys.items() if key not in INTERNAL}
 
 
 def main():
