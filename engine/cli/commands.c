@@ -29,7 +29,7 @@ static const struct option sample_options[] = {
     {"count", 'n', "N", "pictures; by default one a prompt", COMPLETE_NOTHING, NULL},
     {"seed", 0, "S", "seed of the first picture", COMPLETE_NOTHING, NULL},
     {"steps", 0, "N", "denoising steps", COMPLETE_NOTHING, NULL},
-    {"guidance", 0, "G", "how strongly the prompt leads", COMPLETE_NOTHING, NULL},
+    {"guidance", 0, "G", "how strongly the prompt leads; 1: no guidance", COMPLETE_NOTHING, NULL},
     {"sampler", 0, "NAME", "ddim or euler", COMPLETE_NOTHING, "ddim euler"},
     {"lora", 0, "FILE[:SCALE]", "an adapter and its strength (repeatable)", COMPLETE_FILE, NULL},
     {"size", 0, "WxH", "picture size in pixels", COMPLETE_NOTHING, NULL},

@@ -40,7 +40,7 @@ static const struct preset_key keys[] = {
     {"sampler.name", KEY_CHOICE, 0, 0, "\"ddim\"", sampler_names, false, FIELD(sampler), "how noise becomes a picture"},
     {"sampler.steps", KEY_INTEGER, 1, 1000, "20", NULL, false, FIELD(sampler_steps), "denoising steps a picture"},
     {"sampler.guidance", KEY_NUMBER, 0, 100, "5", NULL, false, FIELD(guidance),
-     "how strongly the prompt leads; 1 is without guidance"},
+     "how strongly the prompt leads: 1 is without guidance, 0 without prompt"},
     {"sampler.eta", KEY_NUMBER, 0, 1, "0", NULL, false, FIELD(eta), "fresh noise a step; 0 is deterministic"},
     {"sampler.width", KEY_SIZE, 8, 4096, "null", NULL, false, FIELD(width),
      "picture width in pixels; by default the model's own; most models need multiples of 8"},

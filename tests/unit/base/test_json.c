@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -126,6 +127,51 @@ static void printing_is_exact(void **state)
     cJSON_Delete(value);
 }
 
+static void pythons_numbers_are_words(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\": -Infinity, \"b\": [NaN, Infinity], \"c\": \"NaN \\\" Infinity\", \"d\": 1e300}";
+    cJSON *value;
+    assert_int_equal(json_parse_python(text, strlen(text), "x.json", &value).code, STATUS_OK);
+    char *printed = cJSON_PrintUnformatted(value);
+    assert_string_equal(
+        printed, "{\"a\":\"-Infinity\",\"b\":[\"NaN\",\"Infinity\"],\"c\":\"NaN \\\" Infinity\",\"d\":1e+300}");
+    cJSON_free(printed);
+    cJSON_Delete(value);
+    static const char *const wrong[] = {"{NaN: 1}",     "[NaN Infinity]",          "[nan]",   "[--Infinity]",
+                                        "[Infinity1]",  "{\"a\": NaN, \"a\": 1}", "[1e400]", "[-NaN]",
+                                        "[NaN, 1e400]", "NaN Infinity"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        status result = json_parse_python(wrong[i], strlen(wrong[i]), "x.json", &value);
+        if (result.code != STATUS_BAD_INPUT) fail_msg("%s is taken", wrong[i]);
+        assert_null(value);
+    }
+}
+
+static void byte_order_marks_are_skipped(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/json-test-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    static const char good[] = "\xEF\xBB\xBF{\"a\": 1}", twice[] = "\xEF\xBB\xBF\xEF\xBB\xBF{}", late[] = "\xEF\xBB\xBF{\"a\":\n x}";
+    cJSON *value;
+    assert_int_equal(write(file, good, sizeof good - 1), sizeof good - 1);
+    assert_int_equal(json_read_file(path, 100, &value).code, STATUS_OK);
+    assert_true(cJSON_GetObjectItemCaseSensitive(value, "a")->valuedouble == 1.0);
+    cJSON_Delete(value);
+    assert_int_equal(pwrite(file, twice, sizeof twice - 1, 0), sizeof twice - 1);
+    assert_int_equal(json_read_file(path, 100, &value).code, STATUS_BAD_INPUT);
+    assert_int_equal(ftruncate(file, 0), 0);
+    assert_int_equal(pwrite(file, late, sizeof late - 1, 0), sizeof late - 1);
+    status result = json_read_python_file(path, 100, &value);
+    assert_int_equal(result.code, STATUS_BAD_INPUT);
+    assert_non_null(strstr(result.message, "line 2, column 2")); /* places count without the mark */
+    assert_int_equal(json_parse(good, sizeof good - 1, "message", &value).code, STATUS_BAD_INPUT);
+    close(file);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +179,8 @@ int main(void)
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(members_are_read_with_their_range),
         cmocka_unit_test(printing_is_exact),
+        cmocka_unit_test(pythons_numbers_are_words),
+        cmocka_unit_test(byte_order_marks_are_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
