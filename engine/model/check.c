@@ -72,7 +72,7 @@ static status check_diffusion(struct model_report *report, const char *path)
     if (!good(report, model_open_without_weights(path, &model))) return status_ok();
     const struct model_facts *facts = &model->facts;
     snprintf(report->summary, sizeof report->summary, "%s %s, %dx%d pictures, %s prediction", facts->architecture,
-             model_kind_words(MODEL_KIND_DIFFUSION), facts->default_size, facts->default_size,
+             model_kind_words(MODEL_KIND_DIFFUSION), facts->default_size.width, facts->default_size.height,
              facts->schedule.prediction == PREDICTION_V ? "v" : "epsilon");
     status result = status_ok();
     for (int part = 0; part < MODEL_PART_COUNT && result.code == STATUS_OK; part++)

@@ -55,6 +55,15 @@ static void name_of_path(const char *path, char *name, size_t size)
     memmove(separator + 1, separator + 2, strlen(separator + 2) + 1);
 }
 
+/* Stable Diffusion's own size where the config does not say. */
+static struct picture_size default_size(const struct unet_config *unet, int factor)
+{
+    enum { USUAL_SIDE = 64 };
+    int64_t width = unet->sample_width ? unet->sample_width : USUAL_SIDE;
+    int64_t height = unet->sample_height ? unet->sample_height : USUAL_SIDE;
+    return (struct picture_size){(int)width * factor, (int)height * factor};
+}
+
 static void fill_facts(struct model *model)
 {
     struct model_facts *facts = &model->facts;
@@ -62,7 +71,7 @@ static void fill_facts(struct model *model)
     snprintf(facts->architecture, sizeof facts->architecture, "%s", architecture_name(model));
     facts->latent_channels = (int)model->unet.in_channels;
     facts->latent_factor = 1 << (model->autoencoder.block_count - 1);
-    facts->default_size = (int)(model->unet.sample_size ? model->unet.sample_size : 64) * facts->latent_factor;
+    facts->default_size = default_size(&model->unet, facts->latent_factor);
     facts->scaling_factor = model->autoencoder.scaling_factor;
     facts->context_length = longest < model->text.positions ? longest : (int)model->text.positions;
     facts->context_width = (int)model->unet.context_width;

@@ -7,6 +7,7 @@
 #ifndef ALIGNPROP_MODEL_MODEL_H
 #define ALIGNPROP_MODEL_MODEL_H
 
+#include "engine/base/picture_size.h"
 #include "engine/graph/graph.h"
 #include "engine/graph/weights.h"
 #include "engine/model/adapter.h"
@@ -45,7 +46,7 @@ struct model_facts {
     char architecture[64]; /* "stable-diffusion-v1" and so on, as modelspec names it */
     int latent_channels;
     int latent_factor;     /* picture side / latent side, 8 */
-    int default_size;      /* picture side the model was trained for */
+    struct picture_size default_size; /* the one the model was trained for */
     double scaling_factor; /* decoder input = latent / scaling_factor */
     int context_length;    /* tokens per prompt, 77 */
     int context_width;     /* width of the text states */

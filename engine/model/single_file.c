@@ -133,7 +133,8 @@ static status deduce_unet(struct model *model)
     static const char middle[] = "model.diffusion_model.middle_block.1";
     struct unet_config *unet = &model->unet;
     int layers;
-    *unet = (struct unet_config){.sample_size = SAMPLE_SIZE,
+    *unet = (struct unet_config){.sample_width = SAMPLE_SIZE,
+                                 .sample_height = SAMPLE_SIZE,
                                  .norm_groups = NORM_GROUPS,
                                  .norm_epsilon = 1e-5,
                                  .flip_sin_to_cos = true,

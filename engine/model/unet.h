@@ -17,7 +17,7 @@ struct unet_block {
 };
 
 struct unet_config {
-    int64_t sample_size; /* latent side it was trained at; 0: unknown */
+    int64_t sample_width, sample_height; /* sides of the latents it was trained at; 0: unknown */
     int64_t in_channels, out_channels;
     int block_count;
     struct unet_block blocks[UNET_MAXIMUM_BLOCKS]; /* in the order of the way down; the way up takes them backward */

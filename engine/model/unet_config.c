@@ -87,12 +87,13 @@ static status read_window(const struct config *config, const char *key, int64_t 
     return *window % 2 == 1 ? status_ok() : config_wrong(config, key, "an odd integer");
 }
 
-/* A side or [side, side]. */
+/* A side or [height, width]. */
 static status read_sample_size(const struct config *config, struct unet_config *unet)
 {
     int64_t sides[2] = {0, 0};
     TRY(config_integers(config, "sample_size", 1, 65536, 2, sides));
-    unet->sample_size = sides[0];
+    unet->sample_height = sides[0];
+    unet->sample_width = sides[1];
     return status_ok();
 }
 

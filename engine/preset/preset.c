@@ -253,10 +253,10 @@ void preset_clear(struct preset *preset)
     *preset = (struct preset){0};
 }
 
-status preset_fill_size(struct preset *preset, int default_size)
+status preset_fill_size(struct preset *preset, struct picture_size size)
 {
-    if (preset->width == 0) preset->width = default_size;
-    if (preset->height == 0) preset->height = default_size;
+    if (preset->width == 0) preset->width = size.width;
+    if (preset->height == 0) preset->height = size.height;
     TRY(put_number(preset->resolved, "sampler.width", preset->width));
     return put_number(preset->resolved, "sampler.height", preset->height);
 }

@@ -2,6 +2,7 @@
 #ifndef ALIGNPROP_PRESET_PRESET_H
 #define ALIGNPROP_PRESET_PRESET_H
 
+#include "engine/base/picture_size.h"
 #include "engine/base/status.h"
 
 #include <stddef.h>
@@ -93,7 +94,7 @@ status preset_from_json(const struct cJSON *value, const char *origin, const cha
 void preset_clear(struct preset *preset);
 
 /* Gives a preset that leaves width or height open (0) the size the model was trained for, also in `resolved`. */
-status preset_fill_size(struct preset *preset, int default_size);
+status preset_fill_size(struct preset *preset, struct picture_size size);
 
 /* The value a dotted key has at present in `written`; NULL if there is none. Rewards by id. */
 const struct cJSON *preset_value(const struct preset *preset, const char *key);

@@ -89,11 +89,11 @@ static bool same_key(const struct chain_key *a, const struct chain_key *b)
 static status open_chain(struct picture_maker *maker, const struct chain_key *key)
 {
     TRY(model_open(key->model, &maker->model));
-    int side = model_facts(maker->model)->default_size;
+    struct picture_size size = model_facts(maker->model)->default_size;
     struct chain_settings settings = {.sampler = sampler_words(key->sampler),
                                       .steps = key->steps,
-                                      .width = key->width ? key->width : side,
-                                      .height = key->height ? key->height : side,
+                                      .width = key->width ? key->width : size.width,
+                                      .height = key->height ? key->height : size.height,
                                       .guidance = key->guidance,
                                       .eta = key->eta,
                                       .batch = 1,

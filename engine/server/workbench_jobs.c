@@ -106,9 +106,9 @@ static status take_model_size(struct preset *preset)
     if (preset->width && preset->height) return status_ok();
     struct model *model;
     TRY(model_open(preset->model_path, &model));
-    int side = model_facts(model)->default_size;
+    struct picture_size size = model_facts(model)->default_size;
     model_close(model);
-    return preset_fill_size(preset, side);
+    return preset_fill_size(preset, size);
 }
 
 /* The caller clears it, also after a failure. */

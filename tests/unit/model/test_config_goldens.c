@@ -175,7 +175,8 @@ static void test_single_file(void **state)
     write_single_file(layout, path, NULL);
     printf("single-file\n");
     assert_success(model_open(path, &fixture.model));
-    assert_int_equal(model_facts(fixture.model)->default_size, 64 * 2);
+    assert_int_equal(model_facts(fixture.model)->default_size.width, 64 * 2);
+    assert_int_equal(model_facts(fixture.model)->default_size.height, 64 * 2);
     assert_true(model_facts(fixture.model)->scaling_factor == 0.18215);
     check_everything(&fixture);
     close_fixture(&fixture);

@@ -154,12 +154,31 @@ static void test_absent_keys(void **state)
     config_close(&empty);
 }
 
+static void test_sample_size(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        int64_t height, width;
+    } rows[] = {{"32", 32, 32}, {"[16, 24]", 16, 24}, {"null", 0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct config config = {.path = "FILE"};
+        struct unet_config unet;
+        config.root = cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(golden.root, "UNet2DConditionModel"), true);
+        cJSON_ReplaceItemInObjectCaseSensitive(config.root, "sample_size", cJSON_Parse(rows[i].value));
+        assert_success(unet_config_read(&config, &unet));
+        assert_int_equal(unet.sample_height, rows[i].height);
+        assert_int_equal(unet.sample_width, rows[i].width);
+        config_close(&config);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_key_is_missing),        cmocka_unit_test(test_defaults_are_taken),
         cmocka_unit_test(test_other_values_are_refused), cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_absent_keys),
+        cmocka_unit_test(test_absent_keys),              cmocka_unit_test(test_sample_size),
     };
     if (argc != 2 || config_open(argv[1], &golden).code != STATUS_OK) {
         fprintf(stderr, "usage: %s GOLDEN_FILE\n", argv[0]);

@@ -57,8 +57,9 @@ static void defaults_fill_what_is_absent(void **state)
     assert_string_equal(preset.rewards[0].id, "jpeg");
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(preset.sources, "steps")->valuestring, "default");
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(preset.sources, "prompts.train")->valuestring, "preset");
-    assert_int_equal(preset_fill_size(&preset, 128).code, STATUS_OK);
+    assert_int_equal(preset_fill_size(&preset, (struct picture_size){128, 96}).code, STATUS_OK);
     assert_int_equal(preset.width, 128);
+    assert_int_equal(preset.height, 96);
     preset_clear(&preset);
 }
 
