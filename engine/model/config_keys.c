@@ -14,6 +14,7 @@ static const struct config_key library[] = {
     {"_diffusers_version", KEY_WITHOUT_EFFECT, NULL},
     {"_name_or_path", KEY_WITHOUT_EFFECT, NULL},
     {"_commit_hash", KEY_WITHOUT_EFFECT, NULL},
+    {"_use_default_values", KEY_READ, NULL}, /* of a network, its own class's, the same; of a scheduler, see there */
     /* Of the moving average of a training that saved the network with it. */
     {"decay", KEY_WITHOUT_EFFECT, NULL},
     {"inv_gamma", KEY_WITHOUT_EFFECT, NULL},

@@ -182,10 +182,30 @@ void noise_schedule_rescale_to_zero_snr(struct noise_schedule *schedule)
     }
 }
 
+/* A config may list the keys whose values are only the defaults of the class that wrote it. Another class does not take
+ * these over, so they count as absent. Caller closes `own`. */
+static status without_defaults(const struct config *config, struct config *own)
+{
+    static const char key[] = "_use_default_values";
+    const cJSON *name;
+    *own = *config;
+    own->root = cJSON_Duplicate(config->root, true);
+    if (!own->root) return status_error(STATUS_NO_MEMORY, "%s: no memory to read it", config->path);
+    cJSON_ArrayForEach(name, config_find(config, key))
+    {
+        if (!cJSON_IsString(name)) return config_wrong(config, key, "a list of keys");
+        cJSON_DeleteItemFromObjectCaseSensitive(own->root, name->valuestring);
+    }
+    return status_ok();
+}
+
 status noise_schedule_read(const struct config *config, struct noise_schedule *schedule)
 {
+    struct config own;
     memset(schedule, 0, sizeof *schedule);
-    status result = read_schedule(config, schedule);
+    status result = without_defaults(config, &own);
+    if (result.code == STATUS_OK) result = read_schedule(&own, schedule);
+    config_close(&own);
     if (result.code != STATUS_OK) noise_schedule_clear(schedule);
     return result;
 }

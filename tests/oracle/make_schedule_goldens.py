@@ -79,6 +79,10 @@ FILES = [
     ("HeunDiscreteScheduler", dict(SD), "ddim euler"),
     ("LMSDiscreteScheduler", dict(SD), "ddim euler"),
     ("KDPM2AncestralDiscreteScheduler", dict(SD), "ddim euler"),
+    ("dump of DDIMScheduler", dict(SD, prediction_type="v_prediction"), "ddim euler"),
+    ("dump of PNDMScheduler", dict(SD, set_alpha_to_one=False), "ddim euler"),
+    ("dump of EulerDiscreteScheduler", dict(SD, use_karras_sigmas=True), "ddim euler"),
+    ("dump of DPMSolverMultistepScheduler", dict(SD, steps_offset=1), "ddim euler"),
     (None, dict(SD, _class_name="PNDMScheduler", clip_sample=False, set_alpha_to_one=False, skip_prk_steps=True,
                 steps_offset=1, num_train_timesteps=1000), "ddim euler"),
     (None, dict(SD, _class_name="PNDMScheduler", clip_sample=False), "ddim euler"),
@@ -92,7 +96,11 @@ def file_cases():
     for kind, options, readers in FILES:
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "scheduler_config.json"
-            if kind:
+            if kind and kind.startswith("dump of "):
+                # With "_use_default_values", as a script writes a config out.
+                kind = kind.removeprefix("dump of ")
+                path.write_text(json.dumps({"_class_name": kind, **dict(getattr(diffusers, kind)(**options).config)}))
+            elif kind:
                 getattr(diffusers, kind)(**options).save_pretrained(folder)
             else:
                 path.write_text(json.dumps(options))

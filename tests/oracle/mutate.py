@@ -1,7 +1,7 @@
 """Proves that the tests against the reference libraries notice wrong formulas: applies one small change at a time to a
 copy of the source, builds it and runs the golden tests, which must fail.
 
-    python tests/oracle/mutate.py [chain|reward [WORD]]
+    python tests/oracle/mutate.py [chain|reward|files [WORD]]
 
 Prints one line a mutation, with the test that noticed it first, and exits 1 if any goes unnoticed. WORD: only mutations
 whose names hold it. The copy is kept in
@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TREE = ROOT / "build-mutate"
 
 REWARD_MUTATIONS = (
-    ("CLIP mean of red", "engine/model/picture_processor.c", "-processor->mean[channel] * scale", "-0.99 * processor->mean[channel] * scale"),
+    ("CLIP mean of red", "engine/model/picture_processor.c", "-processor->mean[channel] / deviation", "-0.99 * processor->mean[channel] / deviation"),
     ("no antialiasing", "engine/model/picture_processor.c", "processor->filter, true)", "processor->filter, false)"),
     ("crop off by one", "engine/model/picture_processor.c", "(width - processor->crop_width) / 2", "(width - processor->crop_width + 1) / 2"),
     ("no post norm of CLIP", "engine/model/clip_model.c", 'token = layer_layer_norm(graph, token, model->pair.vision.tower.epsilon, "%s.post_layernorm", tower);', ""),
@@ -80,15 +80,48 @@ CHAIN_MUTATIONS = (
     ]),
     ("direction without the noise kept", "engine/sampling/schedule.c", "sqrt(fmax(0.0, 1.0 - next - sigma * sigma))", "sqrt(fmax(0.0, 1.0 - next))"),
     ("v-prediction's sign", "engine/sampling/schedule.c", "step->clean_prediction_gain = -spread;", "step->clean_prediction_gain = spread;"),
-    ("timesteps without their offset", "engine/sampling/schedule.c", "(n - 1 - i) + noise->steps_offset", "(n - 1 - i)"),
+    ("timesteps without their offset", "engine/sampling/schedule.c", "(n - 1 - i) + request->noise->steps_offset", "(n - 1 - i)"),
     ("time features swapped", "engine/model/unet_config.c", [
         ("flip_sin_to_cos ? i : half + i", "flip_sin_to_cos == 0 ? i : half + i"),
         ("flip_sin_to_cos ? half + i : i", "flip_sin_to_cos == 0 ? half + i : i"),
     ]),
 )
 
+FILE_MUTATIONS = (
+    ("Karras' exponent", "engine/sampling/schedule.c", "const double rho = 7.0;", "const double rho = 6.9;"),
+    ("sigma_min passed over", "engine/sampling/schedule.c", "if (options->minimum > 0.0) minimum = options->minimum;", ""),
+    ("exponential as Karras", "engine/sampling/schedule.c", "options->spacing == SIGMAS_KARRAS ?", "options->spacing != SIGMAS_BETA ?"),
+    ("log_linear with as many levels as steps", "engine/sampling/schedule.c", "exponential_sigma(maximum, minimum, i, n + 1)", "exponential_sigma(maximum, minimum, i, n)"),
+    ("last level of zero", "engine/sampling/schedule.c", "options->ends_at_minimum ? train_sigma(noise, 0) : 0.0", "0.0"),
+    ("timestep of a level evenly in sigma", "engine/sampling/schedule.c", "(log(fmax(sigma, 1e-10)) - below) / (above - below)", "(sigma - exp(below)) / (exp(above) - exp(below))"),
+    ("continuous timesteps for epsilon too", "engine/sampling/schedule.c", "noise->sigmas.continuous && noise->prediction == PREDICTION_V", "noise->sigmas.continuous"),
+    ("Euler's timesteps leading", "engine/sampling/schedule.c", '"euler", false, SPACING_LINSPACE', '"euler", false, SPACING_LEADING'),
+    ("DDIM's timesteps evenly to both ends", "engine/sampling/schedule.c", '"ddim", true, SPACING_LEADING', '"ddim", true, SPACING_LINSPACE'),
+    ("last alpha of the file's class", "engine/model/schedule.c", "schedule->set_alpha_to_one = true;", "schedule->set_alpha_to_one = false;"),
+    ("zero SNR without keeping the first timestep", "engine/model/schedule.c", "* first_root / (first_root - last_root)", ""),
+    ("config before map", "engine/model/tokenizer_files.c", "!files->listed && files->map.root && config_find(&files->map, key)", "!files->listed && files->map.root && config_find(&files->map, key) && !config_find(&files->settings, key)"),
+    ("map before a list", "engine/model/tokenizer_files.c", "if (!files->listed && files->map.root &&", "if (files->map.root &&"),
+    ("added tokens are special", "engine/model/tokenizer_files.c", ".normalized = !is_special_content(files, item->string)", ".normalized = false"),
+    ("rules of absent flags", "engine/model/tokenizer_files.c", 'read_flag(value, "normalized", !special)', 'read_flag(value, "normalized", false)'),
+    ("single words anywhere", "engine/model/tokenizer.c", "if (!token->single_word || stands_alone(codes, count, i, end)) {", "{"),
+    ("words without marks", "engine/model/unicode.c", "in_ranges(unicode_words, unicode_words_count, code)", "unicode_is_letter(code)"),
+    ("first token instead of the longest", "engine/model/added_tokens.c", "return a->length > b->length ? -1 : 1", "return a->length < b->length ? -1 : 1"),
+    ("one vector of several", "engine/model/tokenizer.c", "for (int number = 1; (further", "for (int number = 2; (further"),
+    ("rescale_factor passed over", "engine/model/picture_processor.c", "255.0 * (rescale ? factor : 1.0)", "255.0 * (rescale ? 1.0 / 255.0 : 1.0)"),
+    ("crop by default for detectors", "engine/model/picture_processor.c", ".crop = !square", ".crop = true"),
+    ("older sections passed over", "engine/model/text_image_model.c", "class->has_older_sections && config_find", "!class->has_older_sections && config_find"),
+    ("a key without its row", "engine/model/config_keys.c", '    {"use_karras_sigmas", KEY_READ, NULL},\n', ""),
+    ("another only value", "engine/model/config_keys.c", '{"resnet_out_scale_factor", KEY_ONLY, "1"}', '{"resnet_out_scale_factor", KEY_ONLY, "2"}'),
+)
+
 # The quick ones first.
 TESTS = {
+    "files": {
+        "schedule": "tests/unit/sampling/test_sampling_schedule",
+        "model_tokenizer_files": "tests/unit/model/test_tokenizer_files",
+        "model_reward_configs": "tests/unit/model/test_reward_configs",
+        "model_config_keys": "tests/unit/model/test_config_keys",
+    },
     "chain": {
         "schedule": "tests/unit/sampling/test_sampling_schedule",
         "model_config_goldens": "tests/unit/model/test_config_goldens",
@@ -101,7 +134,7 @@ TESTS = {
         "reward_jpeg": "tests/unit/reward/test_reward_jpeg",
     },
 }
-MUTATIONS = {"chain": CHAIN_MUTATIONS, "reward": REWARD_MUTATIONS}
+MUTATIONS = {"chain": CHAIN_MUTATIONS, "reward": REWARD_MUTATIONS, "files": FILE_MUTATIONS}
 
 
 def run(*command, cwd):

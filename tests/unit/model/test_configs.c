@@ -17,6 +17,7 @@
 #include "engine/model/clip_tower.h"
 #include "engine/model/config.h"
 #include "engine/model/library.h"
+#include "engine/model/remarks.h"
 #include "engine/model/safetensors.h"
 #include "engine/model/schedule.h"
 #include "engine/model/unet.h"
@@ -69,6 +70,7 @@ static void check_wrong_value(const char *file, const struct wrong_value *wrong,
     assert_success(path_format(path, "%s/linear-v-prediction/%s", config_folder, file));
     assert_success(config_open(path, &config));
     assert_success(read(&config));
+    cJSON_DeleteItemFromObjectCaseSensitive(config.root, "_use_default_values"); /* what it lists is passed over */
     cJSON_DeleteItemFromObjectCaseSensitive(config.root, wrong->key);
     if (wrong->value) cJSON_AddItemToObject(config.root, wrong->key, cJSON_Parse(wrong->value));
     status result = read(&config);
@@ -435,6 +437,56 @@ static void test_parts_that_disagree(void **state)
     }
 }
 
+static void write_in_copy(const char *file, const char *text)
+{
+    assert_success(file_write_atomic(in_copy(file), text, strlen(text)));
+}
+
+/* Tokens without a row in the text encoder's table, and merges that were cut, whether vocab.json tells or the table. */
+static void test_tokenizer_and_table(void **state)
+{
+    (void)state;
+    fresh_copy("linear-v-prediction");
+    write_in_copy("tokenizer/added_tokens.json", "{\"<cat>\": 522}");
+    expect_failure("highest id is 522; expected less than 522", copy);
+    fresh_copy("linear-v-prediction");
+    write_in_copy("tokenizer/merges.txt", "#version: 0.2\nc a\nca t</w>\n");
+    expect_failure("merges.txt has 2 merges; expected 8", copy);
+    fresh_copy("plain-decoder");
+    write_in_copy("tokenizer/merges.txt", "#version: 0.2\nc a\nca t</w>\n");
+    expect_failure("the ids that merges.txt gives end at 515; expected 521", copy);
+}
+
+/* A byte-order mark and Python's numbers in every config; unknown keys are remarked on, once each file. */
+static void test_marks_and_remarks(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"model_index.json", "unet/config.json", "vae/config.json",
+                                        "text_encoder/config.json", "scheduler/scheduler_config.json",
+                                        "tokenizer/tokenizer_config.json"};
+    struct model *model;
+    fresh_copy("linear-v-prediction");
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char *text, *marked = NULL;
+        size_t length;
+        assert_success(file_read(in_copy(files[i]), 1 << 20, &text, &length));
+        assert_true(asprintf(&marked, "\xEF\xBB\xBF{\"half_life\": -Infinity,%s", strchr(text, '{') + 1) > 0);
+        write_in_copy(files[i], marked);
+        free(marked);
+        free(text);
+    }
+    assert_success(model_open(copy, &model));
+    const struct remarks *remarks = model_remarks(model);
+    assert_int_equal(remarks->count, 5); /* the index is no config */
+    assert_non_null(strstr(remarks->lines[0], "unet/config.json: passes over a key that is not known: half_life"));
+    model_close(model);
+    struct model_report report;
+    assert_success(model_check(copy, &report));
+    assert_int_equal(report.problem_count, 0);
+    assert_int_equal(report.remarks.count, 5);
+    model_report_clear(&report);
+}
+
 static void test_preview(void **state)
 {
     (void)state;
@@ -529,6 +581,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_wrong_tensors),
         cmocka_unit_test(test_check_finds_what_is_not_finite),
         cmocka_unit_test(test_parts_that_disagree),
+        cmocka_unit_test(test_tokenizer_and_table),
+        cmocka_unit_test(test_marks_and_remarks),
         cmocka_unit_test(test_preview),
         cmocka_unit_test(test_library),
     };
