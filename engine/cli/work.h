@@ -39,8 +39,8 @@ status work_read_facts(const char *model_path, struct model_facts *facts, struct
 /* Each line as a warning. */
 void work_say_remarks(const struct invocation *invocation, const struct remarks *remarks);
 
-/* Opens --device with --threads; `device` and `threads` hold where these were not given ("auto" and 0: free choice). Says
- * what opening the model noticed. */
+/* Opens --device with --threads; `device` and `threads` hold where these were not given ("auto" and 0: free choice).
+ * Says what opening the model noticed. */
 status work_open_device(const struct invocation *invocation, const char *device, int threads, struct work *work);
 
 /* What "auto" opens: "cuda:0" where a usable GPU is there, else "cpu". */

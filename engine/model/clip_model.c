@@ -12,8 +12,11 @@ struct clip_model {
     struct text_image_model pair;
 };
 
-static const struct text_image_class defaults = {
-    .class = &clip_model_class, .picture_size = 224, .patch_size = 32, .text_positions = 77, .has_older_sections = true};
+static const struct text_image_class defaults = {.class = &clip_model_class,
+                                                 .picture_size = 224,
+                                                 .patch_size = 32,
+                                                 .text_positions = 77,
+                                                 .has_older_sections = true};
 
 status clip_model_open(const char *folder, struct clip_model **model)
 {

@@ -10,12 +10,11 @@
 enum { LAYERS_LIMIT = 256, WIDTH_LIMIT = 65536, TABLE_LIMIT = 10000000 };
 
 /* The library has several names for one function. */
-static const char *const activation_names[] = {"quick_gelu", "gelu", "gelu_python",       "gelu_new",
-                                               "gelu_fast",  "relu", "gelu_pytorch_tanh", "silu",
-                                               "swish"};
-static const enum unary_kind activations[] = {UNARY_QUICK_GELU, UNARY_GELU_ERF, UNARY_GELU_ERF,  UNARY_GELU_TANH,
-                                              UNARY_GELU_TANH,  UNARY_RELU,     UNARY_GELU_TANH, UNARY_SILU,
-                                              UNARY_SILU};
+static const char *const activation_names[] = {
+    "quick_gelu", "gelu", "gelu_python", "gelu_new", "gelu_fast", "relu", "gelu_pytorch_tanh", "silu", "swish"};
+static const enum unary_kind activations[] = {UNARY_QUICK_GELU, UNARY_GELU_ERF,  UNARY_GELU_ERF,
+                                              UNARY_GELU_TANH,  UNARY_GELU_TANH, UNARY_RELU,
+                                              UNARY_GELU_TANH,  UNARY_SILU,      UNARY_SILU};
 
 /* Defaults: the CLIPTextConfig and CLIPVisionConfig pages of the transformers documentation. */
 status clip_tower_read(const struct config *config, bool vision, struct clip_tower *tower)

@@ -231,41 +231,27 @@ static const struct config_key pretrained[] = {
 static TABLE(pretrained, NULL, NULL);
 
 static const struct config_key text_tower[] = {
-    {"eos_token_id", KEY_READ, NULL},
-    {"hidden_act", KEY_READ, NULL},
-    {"hidden_size", KEY_READ, NULL},
-    {"intermediate_size", KEY_READ, NULL},
-    {"layer_norm_eps", KEY_READ, NULL},
-    {"max_position_embeddings", KEY_READ, NULL},
-    {"num_attention_heads", KEY_READ, NULL},
-    {"num_hidden_layers", KEY_READ, NULL},
-    {"pad_token_id", KEY_READ, NULL},
-    {"projection_dim", KEY_READ, NULL},
-    {"use_attention_mask", KEY_ONLY, "false"},
-    {"vocab_size", KEY_READ, NULL},
+    {"eos_token_id", KEY_READ, NULL},          {"hidden_act", KEY_READ, NULL},
+    {"hidden_size", KEY_READ, NULL},           {"intermediate_size", KEY_READ, NULL},
+    {"layer_norm_eps", KEY_READ, NULL},        {"max_position_embeddings", KEY_READ, NULL},
+    {"num_attention_heads", KEY_READ, NULL},   {"num_hidden_layers", KEY_READ, NULL},
+    {"pad_token_id", KEY_READ, NULL},          {"projection_dim", KEY_READ, NULL},
+    {"use_attention_mask", KEY_ONLY, "false"}, {"vocab_size", KEY_READ, NULL},
 };
 TABLE(text_tower, &pretrained_keys, NULL);
 
 static const struct config_key vision_tower[] = {
-    {"hidden_act", KEY_READ, NULL},
-    {"hidden_size", KEY_READ, NULL},
-    {"image_size", KEY_READ, NULL},
-    {"intermediate_size", KEY_READ, NULL},
-    {"layer_norm_eps", KEY_READ, NULL},
-    {"num_attention_heads", KEY_READ, NULL},
-    {"num_channels", KEY_ONLY, "3"},
-    {"num_hidden_layers", KEY_READ, NULL},
-    {"patch_size", KEY_READ, NULL},
-    {"projection_dim", KEY_WITHOUT_EFFECT, NULL}, /* the joint model's own counts */
+    {"hidden_act", KEY_READ, NULL},     {"hidden_size", KEY_READ, NULL},
+    {"image_size", KEY_READ, NULL},     {"intermediate_size", KEY_READ, NULL},
+    {"layer_norm_eps", KEY_READ, NULL}, {"num_attention_heads", KEY_READ, NULL},
+    {"num_channels", KEY_ONLY, "3"},    {"num_hidden_layers", KEY_READ, NULL},
+    {"patch_size", KEY_READ, NULL},     {"projection_dim", KEY_WITHOUT_EFFECT, NULL}, /* the joint model's own counts */
 };
 TABLE(vision_tower, &pretrained_keys, NULL);
 
 static const struct config_key text_image[] = {
-    {"projection_dim", KEY_READ, NULL},
-    {"text_config", KEY_READ, NULL},
-    {"text_config_dict", KEY_READ, NULL},
-    {"vision_config", KEY_READ, NULL},
-    {"vision_config_dict", KEY_READ, NULL},
+    {"projection_dim", KEY_READ, NULL}, {"text_config", KEY_READ, NULL},        {"text_config_dict", KEY_READ, NULL},
+    {"vision_config", KEY_READ, NULL},  {"vision_config_dict", KEY_READ, NULL},
 };
 TABLE(text_image, &pretrained_keys, NULL);
 
@@ -328,7 +314,7 @@ static const struct config_key tokenizer[] = {
     {"local_files_only", KEY_WITHOUT_EFFECT, NULL},
     {"max_len", KEY_READ, NULL},
     {"max_length", KEY_WITHOUT_EFFECT, NULL}, /* the caller says to which length */
-    {"merges", KEY_ONLY, "null"}, /* are in files of their own */
+    {"merges", KEY_ONLY, "null"},             /* are in files of their own */
     {"model_input_names", KEY_WITHOUT_EFFECT, NULL},
     {"model_max_length", KEY_READ, NULL},
     {"name_or_path", KEY_WITHOUT_EFFECT, NULL},

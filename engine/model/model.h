@@ -45,12 +45,12 @@ struct model_facts {
     char name[256];        /* folder or file name */
     char architecture[64]; /* "stable-diffusion-v1" and so on, as modelspec names it */
     int latent_channels;
-    int latent_factor;     /* picture side / latent side, 8 */
+    int latent_factor;                /* picture side / latent side, 8 */
     struct picture_size default_size; /* the one the model was trained for */
-    double scaling_factor; /* decoder input = latent / scaling_factor */
-    int context_length;    /* tokens per prompt, 77 */
-    int context_width;     /* width of the text states */
-    int time_features;     /* length of the timestep embedding's sinusoid */
+    double scaling_factor;            /* decoder input = latent / scaling_factor */
+    int context_length;               /* tokens per prompt, 77 */
+    int context_width;                /* width of the text states */
+    int time_features;                /* length of the timestep embedding's sinusoid */
     bool has_preview;
     float preview_factors[4][3], preview_bias[3]; /* latent (scaled space) to RGB in [0,1] */
     struct noise_schedule schedule;

@@ -263,8 +263,7 @@ static bool has_several_vectors(const struct added_tokens *added)
     return false;
 }
 
-status tokenizer_encode_prompt(const struct tokenizer *tokenizer, const char *text, int32_t *ids, int length,
-                               bool *cut)
+status tokenizer_encode_prompt(const struct tokenizer *tokenizer, const char *text, int32_t *ids, int length, bool *cut)
 {
     if (strlen(text) > TEXT_LIMIT || !has_several_vectors(&tokenizer->added))
         return tokenizer_encode(tokenizer, text, ids, length, cut);

@@ -20,7 +20,7 @@ struct tokenizer_facts {
     int32_t begin, end, padding, unknown; /* token ids */
     int32_t highest;                      /* the highest id that can come out */
     int maximum_length;                   /* model_max_length; INT_MAX where the files set none */
-    bool derived;                         /* ids follow from merges.txt alone, without a vocab.json to hold it against */
+    bool derived; /* ids follow from merges.txt alone, without a vocab.json to hold it against */
 };
 
 /* Reads the files in `folder`. STATUS_BAD_INPUT names file, key or line. Caller closes. */

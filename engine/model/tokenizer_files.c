@@ -73,8 +73,16 @@ static status check_length(const char *origin, const struct token_rules *rules)
 /* ---- special tokens ---- */
 
 /* In the order in which transformers adds them. */
-enum special_kind { SPECIAL_BEGIN, SPECIAL_END, SPECIAL_UNKNOWN, SPECIAL_SEPARATOR, SPECIAL_PADDING, SPECIAL_CLASS,
-                    SPECIAL_MASK, SPECIAL_COUNT };
+enum special_kind {
+    SPECIAL_BEGIN,
+    SPECIAL_END,
+    SPECIAL_UNKNOWN,
+    SPECIAL_SEPARATOR,
+    SPECIAL_PADDING,
+    SPECIAL_CLASS,
+    SPECIAL_MASK,
+    SPECIAL_COUNT
+};
 
 static const struct {
     const char *key, *content; /* content NULL: none unless the files name one */
@@ -116,7 +124,8 @@ static bool is_special_content(const struct tokenizer_files *files, const char *
             return true;
     const cJSON *extra, *list = files->settings.root ? config_find(&files->settings, "extra_special_tokens") : NULL;
     if (!list && files->settings.root) list = config_find(&files->settings, "additional_special_tokens");
-    cJSON_ArrayForEach(extra, list) if (read_rules(extra, true, &rules) && strcmp(rules.content, content) == 0) return true;
+    cJSON_ArrayForEach(extra,
+                       list) if (read_rules(extra, true, &rules) && strcmp(rules.content, content) == 0) return true;
     return false;
 }
 
@@ -177,8 +186,7 @@ static status list_added_file(const struct tokenizer_files *files, struct token_
     const cJSON *item;
     cJSON_ArrayForEach(item, files->added.root)
     {
-        struct token_rules rules = {.content = item->string,
-                                    .normalized = !is_special_content(files, item->string)};
+        struct token_rules rules = {.content = item->string, .normalized = !is_special_content(files, item->string)};
         if (item->string[0] == '\0' || !read_id(item, &rules.id))
             return status_error(STATUS_BAD_INPUT, "%s: the id of token \"%.60s\" is no integer from 0 to %d",
                                 files->added.path, item->string, VOCABULARY_MAXIMUM_ID);
@@ -221,8 +229,8 @@ static status list_added(const struct tokenizer_files *files, struct token_list 
         if (files->combined.root) TRY(list_combined(&files->combined, list));
     }
     if (list->count > ADDED_LIMIT)
-        return status_error(STATUS_BAD_INPUT, "%s: has %zu added tokens; at most %d are read", files->label, list->count,
-                            ADDED_LIMIT);
+        return status_error(STATUS_BAD_INPUT, "%s: has %zu added tokens; at most %d are read", files->label,
+                            list->count, ADDED_LIMIT);
     if (list->count) qsort(list->tokens, list->count, sizeof list->tokens[0], compare_ids);
     return status_ok();
 }
@@ -245,11 +253,11 @@ static status add(struct tokenizer *tokenizer, const char *label, const struct t
 {
     int32_t id = id_for(tokenizer, rules->content);
     if (rules->id >= 0 && rules->id != id)
-        return status_error(STATUS_BAD_INPUT,
-                            "%s: the added token \"%.60s\" has the id %lld; expected %d, %s", label, rules->content,
-                            (long long)rules->id, (int)id,
-                            vocabulary_find(tokenizer->vocabulary, rules->content) == id ? "which the vocabulary gives it"
-                                                                                         : "the next that is free");
+        return status_error(STATUS_BAD_INPUT, "%s: the added token \"%.60s\" has the id %lld; expected %d, %s", label,
+                            rules->content, (long long)rules->id, (int)id,
+                            vocabulary_find(tokenizer->vocabulary, rules->content) == id
+                                ? "which the vocabulary gives it"
+                                : "the next that is free");
     if (id > tokenizer->facts.highest) tokenizer->facts.highest = id;
     return added_tokens_add(&tokenizer->added, rules->content, id, rules->normalized, rules->single_word);
 }
@@ -293,8 +301,8 @@ static bool is_standard(const char *key)
 }
 
 /* Whatever else a file calls "SOMETHING_token" is a special token too. */
-static status add_named(struct tokenizer *tokenizer, const struct tokenizer_files *files,
-                        const struct token_list *list, const struct config *config)
+static status add_named(struct tokenizer *tokenizer, const struct tokenizer_files *files, const struct token_list *list,
+                        const struct config *config)
 {
     static const char ending[] = "_token";
     const cJSON *item;
@@ -312,8 +320,8 @@ static status add_named(struct tokenizer *tokenizer, const struct tokenizer_file
     return status_ok();
 }
 
-static status add_extra(struct tokenizer *tokenizer, const struct tokenizer_files *files,
-                        const struct token_list *list, const struct config *config)
+static status add_extra(struct tokenizer *tokenizer, const struct tokenizer_files *files, const struct token_list *list,
+                        const struct config *config)
 {
     static const char *const keys[] = {"extra_special_tokens", "additional_special_tokens"};
     if (!config->root) return status_ok();
@@ -366,7 +374,7 @@ static status read_settings(struct tokenizer *tokenizer, const struct tokenizer_
     if (settings->root) {
         TRY(config_choice(settings, "tokenizer_class", classes, 2, &class_index));
         TRY(config_check_keys(settings, &tokenizer_keys));
-        TRY(config_number(settings, "max_len", 2, 1e300, &length)); /* the older name */
+        TRY(config_number(settings, "max_len", 2, 1e300, &length));          /* the older name */
         TRY(config_number(settings, "model_max_length", 2, 1e300, &length)); /* 1e30 stands for no limit */
     }
     tokenizer->facts.maximum_length = length > INT_MAX ? INT_MAX : (int)length;
@@ -377,7 +385,8 @@ static status read_settings(struct tokenizer *tokenizer, const struct tokenizer_
  * does not say. */
 static status check_sides(const struct tokenizer_files *files)
 {
-    static const char *const keys[] = {"truncation", "padding"}, *const settings[] = {"truncation_side", "padding_side"};
+    static const char *const keys[] = {"truncation", "padding"}, *const settings[] = {"truncation_side",
+                                                                                      "padding_side"};
     for (int i = 0; i < 2 && files->combined.root; i++) {
         struct config section;
         if (!config_find(&files->combined, keys[i])) continue;
@@ -489,8 +498,9 @@ static status read_optional(const char *folder, const char *name, char **text)
 
 status tokenizer_open(const char *folder, struct tokenizer **tokenizer)
 {
-    static const char *const names[] = {"vocab.json",       "merges.txt", "tokenizer.json", "tokenizer_config.json",
-                                        "special_tokens_map.json", "added_tokens.json"};
+    static const char *const names[] = {
+        "vocab.json",       "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json"};
     enum { COUNT = sizeof names / sizeof names[0] };
     char *texts[COUNT] = {NULL};
     status result = status_ok();

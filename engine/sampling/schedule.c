@@ -71,11 +71,12 @@ static status ddim_fill(const struct request *request, struct sampler_schedule *
     for (int i = 0; i < request->count; i++) {
         ddim_step(request, i, &schedule->steps[i]);
         if (!isfinite(schedule->steps[i].latent_gain))
-            return status_error(STATUS_BAD_INPUT,
-                                "the model's scheduler_config.json: rescale_betas_zero_snr is true and prediction_type "
-                                "\"epsilon\", so the prediction at timestep %g says nothing about the picture; expected "
-                                "\"v_prediction\", or a timestep_spacing that leaves the last timestep out",
-                                schedule->steps[i].timestep);
+            return status_error(
+                STATUS_BAD_INPUT,
+                "the model's scheduler_config.json: rescale_betas_zero_snr is true and prediction_type "
+                "\"epsilon\", so the prediction at timestep %g says nothing about the picture; expected "
+                "\"v_prediction\", or a timestep_spacing that leaves the last timestep out",
+                schedule->steps[i].timestep);
     }
     schedule->initial_scale = 1.0;
     return status_ok();
@@ -231,8 +232,8 @@ status schedule_create(const struct noise_schedule *noise, const char *name, int
                             sampler->takes_eta ? "0 to 1" : "only 0");
     struct sampler_step *steps = calloc((size_t)count, sizeof *steps);
     if (!steps) return status_error(STATUS_NO_MEMORY, "no memory for %d sampler steps", count);
-    const struct request request = {
-        noise, noise->spacing == SPACING_OF_SAMPLER ? sampler->spacing : noise->spacing, count, eta};
+    const struct request request = {noise, noise->spacing == SPACING_OF_SAMPLER ? sampler->spacing : noise->spacing,
+                                    count, eta};
     *schedule = (struct sampler_schedule){.count = count, .steps = steps};
     status result = sampler->fill(&request, schedule);
     if (result.code != STATUS_OK) schedule_clear(schedule);

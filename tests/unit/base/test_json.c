@@ -134,13 +134,13 @@ static void pythons_numbers_are_words(void **state)
     cJSON *value;
     assert_int_equal(json_parse_python(text, strlen(text), "x.json", &value).code, STATUS_OK);
     char *printed = cJSON_PrintUnformatted(value);
-    assert_string_equal(
-        printed, "{\"a\":\"-Infinity\",\"b\":[\"NaN\",\"Infinity\"],\"c\":\"NaN \\\" Infinity\",\"d\":1e+300}");
+    assert_string_equal(printed,
+                        "{\"a\":\"-Infinity\",\"b\":[\"NaN\",\"Infinity\"],\"c\":\"NaN \\\" Infinity\",\"d\":1e+300}");
     cJSON_free(printed);
     cJSON_Delete(value);
-    static const char *const wrong[] = {"{NaN: 1}",     "[NaN Infinity]",          "[nan]",   "[--Infinity]",
-                                        "[Infinity1]",  "{\"a\": NaN, \"a\": 1}", "[1e400]", "[-NaN]",
-                                        "[NaN, 1e400]", "NaN Infinity"};
+    static const char *const wrong[] = {
+        "{NaN: 1}", "[NaN Infinity]", "[nan]",        "[--Infinity]", "[Infinity1]", "{\"a\": NaN, \"a\": 1}",
+        "[1e400]",  "[-NaN]",         "[NaN, 1e400]", "NaN Infinity"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         status result = json_parse_python(wrong[i], strlen(wrong[i]), "x.json", &value);
         if (result.code != STATUS_BAD_INPUT) fail_msg("%s is taken", wrong[i]);
@@ -154,7 +154,8 @@ static void byte_order_marks_are_skipped(void **state)
     char path[] = "/tmp/json-test-XXXXXX";
     int file = mkstemp(path);
     assert_true(file >= 0);
-    static const char good[] = "\xEF\xBB\xBF{\"a\": 1}", twice[] = "\xEF\xBB\xBF\xEF\xBB\xBF{}", late[] = "\xEF\xBB\xBF{\"a\":\n x}";
+    static const char good[] = "\xEF\xBB\xBF{\"a\": 1}", twice[] = "\xEF\xBB\xBF\xEF\xBB\xBF{}",
+                      late[] = "\xEF\xBB\xBF{\"a\":\n x}";
     cJSON *value;
     assert_int_equal(write(file, good, sizeof good - 1), sizeof good - 1);
     assert_int_equal(json_read_file(path, 100, &value).code, STATUS_OK);
@@ -175,12 +176,9 @@ static void byte_order_marks_are_skipped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wrong_texts_are_refused),
-        cmocka_unit_test(depth_is_bounded),
-        cmocka_unit_test(members_are_read_with_their_range),
-        cmocka_unit_test(printing_is_exact),
-        cmocka_unit_test(pythons_numbers_are_words),
-        cmocka_unit_test(byte_order_marks_are_skipped),
+        cmocka_unit_test(wrong_texts_are_refused),           cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(members_are_read_with_their_range), cmocka_unit_test(printing_is_exact),
+        cmocka_unit_test(pythons_numbers_are_words),         cmocka_unit_test(byte_order_marks_are_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,9 +176,12 @@ static void test_sample_size(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_key_is_missing),        cmocka_unit_test(test_defaults_are_taken),
-        cmocka_unit_test(test_other_values_are_refused), cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_absent_keys),              cmocka_unit_test(test_sample_size),
+        cmocka_unit_test(test_no_key_is_missing),
+        cmocka_unit_test(test_defaults_are_taken),
+        cmocka_unit_test(test_other_values_are_refused),
+        cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_absent_keys),
+        cmocka_unit_test(test_sample_size),
     };
     if (argc != 2 || config_open(argv[1], &golden).code != STATUS_OK) {
         fprintf(stderr, "usage: %s GOLDEN_FILE\n", argv[0]);

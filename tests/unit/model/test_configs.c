@@ -461,8 +461,11 @@ static void test_tokenizer_and_table(void **state)
 static void test_marks_and_remarks(void **state)
 {
     (void)state;
-    static const char *const files[] = {"model_index.json", "unet/config.json", "vae/config.json",
-                                        "text_encoder/config.json", "scheduler/scheduler_config.json",
+    static const char *const files[] = {"model_index.json",
+                                        "unet/config.json",
+                                        "vae/config.json",
+                                        "text_encoder/config.json",
+                                        "scheduler/scheduler_config.json",
                                         "tokenizer/tokenizer_config.json"};
     struct model *model;
     fresh_copy("linear-v-prediction");

@@ -76,10 +76,12 @@ static void check_values(const cJSON *entry, const float *found, const struct sh
     int i = 0;
     cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(entry, "values"))
     {
-        double difference = (double)found[i] - value->valuedouble, size = 1.0 + (value->valuedouble > 0 ? value->valuedouble : -value->valuedouble);
+        double difference = (double)found[i] - value->valuedouble,
+               size = 1.0 + (value->valuedouble > 0 ? value->valuedouble : -value->valuedouble);
         if (difference > 2e-6 * size || difference < -2e-6 * size)
-            fail_msg("%s: value %d is %.8g; expected %.8g", cJSON_GetObjectItemCaseSensitive(entry, "file")->valuestring,
-                     i, (double)found[i], value->valuedouble);
+            fail_msg("%s: value %d is %.8g; expected %.8g",
+                     cJSON_GetObjectItemCaseSensitive(entry, "file")->valuestring, i, (double)found[i],
+                     value->valuedouble);
         i++;
     }
     assert_int_equal(i, shape_elements(shape));
@@ -160,8 +162,12 @@ static void test_processor_settings(void **state)
 /* A folder with the files of a golden model but its config. */
 static void link_model(const char *name)
 {
-    static const char *const files[] = {"merges.txt",        "model.safetensors",       "preprocessor_config.json",
-                                        "special_tokens_map.json", "tokenizer_config.json", "vocab.json"};
+    static const char *const files[] = {"merges.txt",
+                                        "model.safetensors",
+                                        "preprocessor_config.json",
+                                        "special_tokens_map.json",
+                                        "tokenizer_config.json",
+                                        "vocab.json"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char target[PATH_SIZE];
         assert_success(path_format(target, "%s/%s/%s", reward_folder, name, files[i]));

@@ -63,7 +63,8 @@ static void test_files(void **state)
                                               .settings = file_of(entry, "tokenizer_config.json"),
                                               .special_tokens_map = file_of(entry, "special_tokens_map.json"),
                                               .added_tokens = file_of(entry, "added_tokens.json")};
-        status result = tokenizer_parse(&texts, cJSON_GetObjectItemCaseSensitive(entry, "name")->valuestring, &tokenizer);
+        status result =
+            tokenizer_parse(&texts, cJSON_GetObjectItemCaseSensitive(entry, "name")->valuestring, &tokenizer);
         assert_string_equal(result.message, "");
         assert_int_equal(tokenizer_facts(tokenizer)->highest,
                          cJSON_GetObjectItemCaseSensitive(entry, "highest")->valuedouble);
@@ -107,7 +108,8 @@ static void test_contradictions(void **state)
     static const struct {
         const char *settings, *added, *combined, *words;
     } rows[] = {
-        {NULL, "{\"<cat>\": 530}", NULL, "the added token \"<cat>\" has the id 530; expected 523, the next that is free"},
+        {NULL, "{\"<cat>\": 530}", NULL,
+         "the added token \"<cat>\" has the id 530; expected 523, the next that is free"},
         {NULL, "{\"cat</w>\": 3}", NULL, "has the id 3; expected 513, which the vocabulary gives it"},
         {NULL, "{\"<cat>\": -1}", NULL, "FOLDER/added_tokens.json: the id of token \"<cat>\""},
         {NULL, "{\"<cat>\": \"523\"}", NULL, "the id of token \"<cat>\""},
@@ -139,7 +141,8 @@ static void test_unknown_keys(void **state)
     (void)state;
     struct tokenizer *tokenizer;
     const struct tokenizer_texts texts = {.merges = merges_text(),
-                                          .settings = "{\"frobnicate\": 1, \"do_other\": true, \"image_token\": \"<i>\"}",
+                                          .settings =
+                                              "{\"frobnicate\": 1, \"do_other\": true, \"image_token\": \"<i>\"}",
                                           .special_tokens_map = "{\"pad_tokens\": \"!\"}"};
     assert_success(tokenizer_parse(&texts, "FOLDER", &tokenizer));
     const struct remarks *remarks = tokenizer_remarks(tokenizer);
@@ -172,8 +175,9 @@ static void test_cut_merges(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files),        cmocka_unit_test(test_byte_order_marks), cmocka_unit_test(test_contradictions),
-        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_cut_merges),
+        cmocka_unit_test(test_files),          cmocka_unit_test(test_byte_order_marks),
+        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_cut_merges),
     };
     if (argc != 2 || config_open(argv[1], &golden).code != STATUS_OK) {
         fprintf(stderr, "usage: %s GOLDEN_FILE\n", argv[0]);

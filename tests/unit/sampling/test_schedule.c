@@ -204,10 +204,8 @@ static void test_bad_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_diffusers),
-        cmocka_unit_test(test_scheduler_files),
-        cmocka_unit_test(test_refused_options),
-        cmocka_unit_test(test_stable_diffusion),
+        cmocka_unit_test(test_against_diffusers), cmocka_unit_test(test_scheduler_files),
+        cmocka_unit_test(test_refused_options),   cmocka_unit_test(test_stable_diffusion),
         cmocka_unit_test(test_bad_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
