@@ -85,6 +85,18 @@ run bench --help
 check "the help names it" has "$out" "--kernels"
 run models check "$source/tests/golden/config/deep-sharded" --json
 check "a model is described" has "$out" '"problem_count":0'
+cp -r "$source/tests/golden/config/plain-decoder" "$work/other-sigmas"
+sed -i 's/"use_beta_sigmas": false/"use_beta_sigmas": true, "frobnicate": -Infinity/; s/"_use_default_values"/"_"/' \
+    "$work/other-sigmas/scheduler/scheduler_config.json"
+run models check "$work/other-sigmas"
+check "a model with another sampler's options is good" is "$code" 0
+check "a sampler that they leave out is named" has "$out" "warning: sampler euler cannot be used: the model's scheduler_config.json: use_beta_sigmas is true"
+check "and a key that nobody knows" has "$out" "scheduler_config.json: passes over keys that are not known: "
+run sample --model "$work/other-sigmas" -p cats --steps 2 --size 8x8 --sampler euler -o "$work/sigmas.png"
+check "that sampler is refused" is "$code" 3
+run sample --model "$work/other-sigmas" -p cats --steps 2 --size 8x8 --sampler ddim -o "$work/sigmas.png"
+check "another one is not" is "$code" 0
+check "the unknown key is said once" is "$(printf '%s\n' "$err" | grep -c frobnicate)" 1
 run models check "$source/presets/models/emoji/vae"
 check "what is no model is bad input, and it is said why" has "$err" "is a VAE alone, as diffusers saves it; put it into vae/"
 run models check "$work"
