@@ -87,7 +87,8 @@ static void print_report(const char *path, const struct model_report *report)
 static status try_samplers(const char *path, struct model_report *report)
 {
     struct model *model;
-    if (report->kind != MODEL_KIND_DIFFUSION || report->problem_count > 0) return status_ok();
+    enum model_kind kind;
+    if (!model_kind_of(path, &kind) || kind != MODEL_KIND_DIFFUSION || report->problem_count > 0) return status_ok();
     TRY(model_open(path, &model));
     const struct noise_schedule *noise = &model_facts(model)->schedule;
     for (const char *const *name = schedule_names(); *name; name++) {
