@@ -1,0 +1,48 @@
+#!/bin/sh
+# Both calls on the emulated device, from a clean folder that holds only what travels: the files of the tree that git does
+# not ignore, and carried.tar.gz. Neither a compiler nor a build is within reach there.
+#
+#   tests/bench/rehearse.sh BUILD [FOLDER]
+#
+# BUILD: a build folder with the emulation. FOLDER: where the results go (default: none are kept). Without numpy in
+# PYTHON=python3 Stable Diffusion's weights cannot be made, and what needs them is left out.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+build=$(cd "$1" && pwd)
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+results=${2:-$place/results}
+mkdir -p "$place/tree" "$results"
+results=$(cd "$results" && pwd)
+
+EMULATED=$build PACKAGES="" sh "$root/tests/bench/carry.sh" "$place/carried"
+(cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T -) | tar -xf - -C "$place/tree"
+
+# Only what a bare machine has: no compiler, no build tool.
+mkdir "$place/bin"
+for tool in sh awk basename cat cut date df dirname env find free grep gzip head kill ldconfig ls mkdir mktemp mv nproc rm sed \
+    sleep sort tail tar tee timeout touch tr uname uniq wc cmp printf ldconfig "${PYTHON:-python3}"; do
+    path=$(command -v "$tool") && [ -x "$path" ] && ln -sf "$path" "$place/bin/$(basename "$tool")"
+done
+
+call() { # script, OUT, then the environment
+    script=$1
+    shift
+    (cd "$place/tree" && env -i PATH="$place/bin" HOME="$place" CARRIED="$place/carried/carried.tar.gz" WORK="$place/work" \
+        SD15="$place/models" PYTHON="$(basename "${PYTHON:-python3}")" MODEL_SIZE=--tiny TINY=--tiny SIZE=32 STEPS=2 K=1 LARGE=1 \
+        TIMED=3 MOST_K=2 SMALL=1GB LITTLE=1GB SUITE="--to ${SUITE_CASES:-12}" SECONDS_LEFT="${SECONDS_LEFT:-540}" \
+        EMOJI="tests/bench/step.json --set sampler.steps=1 --set backprop.k=1 --set batch=1 --set sampler.width=32 --set sampler.height=32" \
+        sh "tests/bench/$script" "$@")
+}
+
+has_numpy=no
+! "${PYTHON:-python3}" -c 'import numpy' 2> /dev/null || has_numpy=yes
+if [ $has_numpy = yes ]; then
+    call gpu.sh "$results/first"
+    call gpu_warm.sh "$results/second"
+else
+    call gpu.sh "$results/first" families suite emoji counters peer
+fi
+for file in summary.txt families.txt machine.txt results.tar.gz; do
+    [ -s "$results/first/$file" ] || { echo "the first call left no $file" >&2; exit 1; }
+done
