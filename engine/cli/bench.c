@@ -153,8 +153,8 @@ static void print_words(const struct bench_result *result, const char *device)
     format_bytes((double)result->ready_bytes, ready);
     format_bytes((double)result->peak_bytes, peak);
     printf("%d steps on %s, mean K %.1f\n", result->steps, device, result->mean_kept);
-    printf("memory planned %s; the process held %s with the device open, %s when all was planned, at most %s\n", planned,
-           start, ready, peak);
+    printf("memory planned %s; the process held %s with the device open, %s when all was planned, at most %s\n",
+           planned, start, ready, peak);
     if (!result->has_device_memory) return;
     format_bytes((double)(result->device_start_free - result->device_least_free), peak);
     printf("of the device's memory at most %s, from when it was open\n", peak);

@@ -18,7 +18,7 @@
 #   peer      the same steps in PyTorch at its best, with what time is left
 # Where something is wrong, the same case runs again with launches blocking and memory checked.
 # The environment may say SECONDS_LEFT=540, WORK, CARRIED, SD15, PYTHON (gpu_common.sh), and to rehearse on an emulated
-# device TINY=--tiny, MODEL_SIZE=--tiny, SIZE, STEPS, K, LARGE, TIMED, SUITE ("--to 5"), EMOJI (settings), PEER (arguments).
+# device PATIENCE (all limits times it), TINY=--tiny, MODEL_SIZE=--tiny, SIZE, STEPS, K, LARGE, TIMED, SUITE ("--to 5"), EMOJI (settings), PEER (arguments).
 set -u
 [ $# -ge 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 . "$(dirname "$0")/gpu_common.sh"
@@ -47,12 +47,14 @@ wrong_cases() {
 
 # cases NAME LIMIT COMMAND...: a row of cases, going on after one that hangs or takes the device with it.
 cases() {
-    cases_name=$1 cases_ends=$(($(date +%s) + $2)) cases_from=1
+    cases_name=$1 cases_ends=$(($(date +%s) + $2 * patience)) cases_from=1
     shift 2
+    rm -f "$work/$cases_name"-[0-9].txt "$work/$cases_name"-case-*
     for round in 1 2 3 4 5; do
         position=$work/$cases_name.position
         rm -f "$position"
-        bounded "$cases_name-$round" $((cases_ends - $(date +%s))) "$@" --from "$cases_from" --position "$position" --limit 40
+        bounded "$cases_name-$round" $(((cases_ends - $(date +%s)) / patience)) "$@" --from "$cases_from" --position "$position" \
+            --limit $((40 * patience))
         cases_code=$?
         tell "$cases_name: exit $cases_code; $(grep -h -e wrong "$work/$cases_name-$round.txt" | tail -n 3 | cut -c 1-300)"
         [ $cases_code -eq 0 ] || fail "$cases_name"

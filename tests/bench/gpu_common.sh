@@ -8,7 +8,8 @@ open_call() {
     work=${WORK:-$root/build-gpu-work}
     mkdir -p "$work" && work=$(cd "$work" && pwd) || exit 1
     began=$(date +%s)
-    deadline=$((began + ${SECONDS_LEFT:-$2}))
+    patience=${PATIENCE:-1}
+    deadline=$((began + ${SECONDS_LEFT:-$2} * patience))
     carried=${CARRIED:-$root/build-carried/carried.tar.gz}
     programs=$work/programs
     mkdir -p "$programs"
@@ -45,17 +46,18 @@ fail() {
 
 # What the steps said so far, for home; written aside first, since a call may be cut off at any time.
 pack_results() {
-    (cd "$work" && find . -maxdepth 1 -type f \( -name '*.txt' -o -name '*.err' \) | tar -czf results.new -T -) &&
-        mv "$work/results.new" "$out/results.tar.gz"
+    packed=$(mktemp "$work/results.XXXXXX")
+    (cd "$work" && find . -maxdepth 1 -type f \( -name '*.txt' -o -name '*.err' \) | tar -czf "$packed" -T - 2> /dev/null)
+    mv "$packed" "$out/results.tar.gz"
 }
 
 seconds_left() {
     echo $((deadline - $(date +%s)))
 }
 
-# bounded NAME LIMIT COMMAND...: within LIMIT seconds and within what is left, output to WORK/NAME.txt and NAME.err.
+# bounded NAME LIMIT COMMAND...: within LIMIT seconds (times PATIENCE, for slow machines) and within what is left, output to WORK/NAME.txt and NAME.err.
 bounded() {
-    bounded_name=$1 bounded_limit=$2
+    bounded_name=$1 bounded_limit=$(($2 * patience))
     shift 2
     left=$(seconds_left)
     [ "$left" -ge "$bounded_limit" ] || bounded_limit=$left
@@ -183,7 +185,7 @@ wait_for_weights() {
 
 # sd15_settings BATCH K GUIDANCE: as arguments
 sd15_settings() {
-    for setting in accumulate=1 backprop.method=last-k sample.every=0 "sampler.width=$size" "sampler.height=$size" \
+    for setting in accumulate=1 backprop.method=last-k sample.every=0 sample.count=1 "sampler.width=$size" "sampler.height=$size" \
         "sampler.steps=$steps" "batch=$1" "backprop.k=$2" "sampler.guidance=$3"; do
         printf '%s\n' --set "$setting"
     done

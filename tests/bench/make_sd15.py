@@ -23,12 +23,12 @@ import numpy
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CROSS_GAIN = 0.33  # of the output projection of every attention over the text
 FULL = types.SimpleNamespace(
-    widths=(320, 640, 1280, 1280), time=1280, decoder=(512, 512, 256, 128), heads=8, sample=64, picture=512,
+    widths=(320, 640, 1280, 1280), time=1280, decoder=(512, 512, 256, 128), groups=32, heads=8, sample=64, picture=512,
     text=types.SimpleNamespace(width=768, layers=12, heads=12),
     vision=types.SimpleNamespace(width=1024, layers=24, heads=16, side=224, patch=14), projection=768,
     head=(768, 1024, 128, 64, 16, 1))
 TINY = types.SimpleNamespace(
-    widths=(32, 32, 64, 64), time=128, decoder=(64, 64, 32, 32), heads=4, sample=4, picture=32,
+    widths=(16, 16, 32, 32), time=64, decoder=(16, 16, 8, 8), groups=4, heads=4, sample=4, picture=32,
     text=types.SimpleNamespace(width=32, layers=2, heads=4),
     vision=types.SimpleNamespace(width=32, layers=2, heads=4, side=28, patch=14), projection=24,
     head=(24, 16, 8, 8, 8, 1))
@@ -199,8 +199,8 @@ def write_json(path, value):
 TEXT_CONFIG = {"model_type": "clip_text_model", "vocab_size": 49408, "hidden_size": SIZE.text.width,
                "intermediate_size": 4 * SIZE.text.width, "num_hidden_layers": SIZE.text.layers,
                "num_attention_heads": SIZE.text.heads, "max_position_embeddings": 77,
-               "hidden_act": "quick_gelu", "layer_norm_eps": 1e-05, "projection_dim": SIZE.projection, "bos_token_id": 49406,
-               "eos_token_id": 49407}
+               "hidden_act": "quick_gelu", "layer_norm_eps": 1e-05, "projection_dim": SIZE.projection,
+               "bos_token_id": 49406, "eos_token_id": 49407}
 VISION_CONFIG = {"model_type": "clip_vision_model", "hidden_size": SIZE.vision.width,
                  "intermediate_size": 4 * SIZE.vision.width, "num_hidden_layers": SIZE.vision.layers,
                  "num_attention_heads": SIZE.vision.heads, "image_size": SIZE.vision.side,
@@ -210,14 +210,14 @@ CONFIGS = {
     "unet": {"_class_name": "UNet2DConditionModel", "sample_size": SIZE.sample, "in_channels": 4,
              "out_channels": 4, "cross_attention_dim": SIZE.text.width, "attention_head_dim": SIZE.heads,
              "block_out_channels": list(SIZE.widths),
-             "layers_per_block": 2, "norm_num_groups": 32, "norm_eps": 1e-05, "act_fn": "silu",
+             "layers_per_block": 2, "norm_num_groups": SIZE.groups, "norm_eps": 1e-05, "act_fn": "silu",
              "center_input_sample": False, "downsample_padding": 1, "flip_sin_to_cos": True, "freq_shift": 0,
              "mid_block_scale_factor": 1,
              "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
              "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3},
     "vae": {"_class_name": "AutoencoderKL", "sample_size": SIZE.picture, "in_channels": 3,
-            "out_channels": 3, "latent_channels": 4, "block_out_channels": list(reversed(SIZE.decoder)), "layers_per_block": 2,
-            "norm_num_groups": 32, "act_fn": "silu", "scaling_factor": 0.18215,
+            "out_channels": 3, "latent_channels": 4, "block_out_channels": list(reversed(SIZE.decoder)),
+            "layers_per_block": 2, "norm_num_groups": SIZE.groups, "act_fn": "silu", "scaling_factor": 0.18215,
             "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4},
     "text_encoder": {"architectures": ["CLIPTextModel"], **TEXT_CONFIG},
 }

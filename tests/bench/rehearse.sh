@@ -21,7 +21,7 @@ EMULATED=$build PACKAGES="" sh "$root/tests/bench/carry.sh" "$place/carried"
 # Only what a bare machine has: no compiler, no build tool.
 mkdir "$place/bin"
 for tool in sh awk basename cat cut date df dirname env find free grep gzip head kill ldconfig ls mkdir mktemp mv nproc rm sed \
-    sleep sort tail tar tee timeout touch tr uname uniq wc cmp printf ldconfig "${PYTHON:-python3}"; do
+    sleep sort tail tar tee timeout touch tr uname uniq wc cmp printf; do
     path=$(command -v "$tool") && [ -x "$path" ] && ln -sf "$path" "$place/bin/$(basename "$tool")"
 done
 
@@ -29,9 +29,9 @@ call() { # script, OUT, then the environment
     script=$1
     shift
     (cd "$place/tree" && env -i PATH="$place/bin" HOME="$place" CARRIED="$place/carried/carried.tar.gz" WORK="$place/work" \
-        SD15="$place/models" PYTHON="$(basename "${PYTHON:-python3}")" MODEL_SIZE=--tiny TINY=--tiny SIZE=32 STEPS=2 K=1 LARGE=1 \
-        TIMED=3 MOST_K=2 SMALL=1GB LITTLE=1GB SUITE="--to ${SUITE_CASES:-12}" SECONDS_LEFT="${SECONDS_LEFT:-540}" \
-        EMOJI="tests/bench/step.json --set sampler.steps=1 --set backprop.k=1 --set batch=1 --set sampler.width=32 --set sampler.height=32" \
+        SD15="$place/models" PYTHON="$(command -v "${PYTHON:-python3}")" PATIENCE="${PATIENCE:-20}" MODEL_SIZE=--tiny TINY=--tiny SIZE=16 STEPS=2 K=1 LARGE=1 \
+        TIMED=3 MOST_K=2 SMALL=1GB LITTLE=1GB SUITE="--to ${SUITE_CASES:-12}" \
+        EMOJI="tests/bench/step.json --set model=tests/golden/config/deep-sharded --set rewards=[{\"name\":\"brightness\"}] --set sampler.width=null --set sampler.height=null --set sampler.steps=2 --set backprop.k=1 --set batch=1" \
         sh "tests/bench/$script" "$@")
 }
 

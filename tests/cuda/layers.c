@@ -106,10 +106,10 @@ static void convolution(struct list *list, int64_t batch, int64_t full_side, int
         .output_count = 1,
         .output = {map(batch, rows, out)}};
     add(list, operation, "convolution %dx%d%s [%lld,%lld,%lld,%lld>%lld]", window.size, window.size,
-        window.doubled                                  ? " doubled"
-        : window.stride == 2                            ? " stride 2"
-        : window.stride == window.size                  ? " patches"
-                                                        : "",
+        window.doubled                 ? " doubled"
+        : window.stride == 2           ? " stride 2"
+        : window.stride == window.size ? " patches"
+                                       : "",
         (long long)batch, (long long)height, (long long)height, (long long)in, (long long)out);
 }
 

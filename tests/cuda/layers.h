@@ -13,8 +13,8 @@ struct layer {
 enum { MAXIMUM_LAYERS = 64 };
 
 /* The layers of a U-Net call of `pictures` pictures with guidance (two samples each), of a decoder call of one picture
- * and of the CLIP tower for `pictures`. `tiny`: the same with sides an eighth or less and channels a fifth or less, for an
- * emulated device. `main_only`: only those that take most of a step's time. Returns how many. */
+ * and of the CLIP tower for `pictures`. `tiny`: the same with sides an eighth or less and channels a fifth or less, for
+ * an emulated device. `main_only`: only those that take most of a step's time. Returns how many. */
 int layers_list(int pictures, bool tiny, bool main_only, struct layer layers[MAXIMUM_LAYERS]);
 
 #endif

@@ -14,7 +14,8 @@ struct position {
 
 enum { EXIT_HANGS = 3 }; /* the exit status after a case that outlasted its limit */
 
-/* Takes --from N, --to N, --position FILE and --limit SECONDS out of the arguments; false where one of them is wrong. */
+/* Takes --from N, --to N, --position FILE and --limit SECONDS out of the arguments; false where one of them is wrong.
+ */
 bool position_read(int *count, char **arguments, struct position *position);
 
 /* Whether the next case is wanted; from now on it is under way. `name` stays valid until the next call. */
