@@ -98,7 +98,7 @@ part_suite() {
 part_emoji() {
     # shellcheck disable=SC2086 # settings are words
     step emoji 30 "$program" bench ${EMOJI:-emoji-closer-to-prompt} --device "$device" --json --steps "$timed" &&
-        tell "  step $(number emoji step) s, own peak $(number emoji device_peak_bytes) bytes"
+        tell "  step $(short emoji step) s, own peak $(number emoji device_peak_bytes) bytes"
 }
 
 part_steps() {

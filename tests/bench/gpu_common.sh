@@ -87,6 +87,11 @@ number() {
     grep -o "\"$2\":[-+.0-9e]*" "$work/$1.txt" | tail -n 1 | cut -d: -f2
 }
 
+# The same in four digits.
+short() {
+    number "$1" "$2" | awk '{ printf "%.4g", $1 }'
+}
+
 # watched NAME LIMIT COMMAND...: a step, and the most device memory in use meanwhile as nvidia-smi polls it, to
 # WORK/NAME.memory (MiB; the driver's and other programs' with it).
 watched() {
@@ -152,7 +157,7 @@ probe() {
         "$python" --version
     } > "$out/machine.txt" 2>&1
     if find_matrix_library; then
-        tell "cuBLASLt: ${ALIGNPROP_CUBLASLT:-the emulated device'\''s}"
+        tell "cuBLASLt: ${ALIGNPROP_CUBLASLT:-found by its name}"
     else
         tell "cuBLASLt: NOT FOUND, so all products are own ones (looked for at: $(tr '\n' ' ' < "$work/matrix_libraries"))"
         fail "cuBLASLt"
@@ -201,8 +206,8 @@ bench_row() {
     watched "$row" "$row_limit" env "$@" "$program" bench sd15-alignprop-paper --device "$device" --model-path "$model" \
         --json --steps "$row_steps" --set precision=bf16 $(sd15_settings "$row_batch" "$row_k" 7.5) \
         $row_settings || return 1
-    tell "  step $(number "$row" step) s (sampling $(number "$row" sampling), decoding $(number "$row" decoding)," \
-        "rewards $(number "$row" reward), backward $(number "$row" backward)), planned $(number "$row" planned_bytes)," \
+    tell "  step $(short "$row" step) s (sampling $(short "$row" sampling), decoding $(short "$row" decoding)," \
+        "rewards $(short "$row" reward), backward $(short "$row" backward)), planned $(number "$row" planned_bytes)," \
         "own peak $(number "$row" device_peak_bytes) bytes, nvidia-smi $(cat "$work/$row.memory") MiB"
 }
 
