@@ -18,7 +18,8 @@
 #   peer      the same steps in PyTorch at its best, with what time is left
 # Where something is wrong, the same case runs again with launches blocking and memory checked.
 # The environment may say SECONDS_LEFT=540, WORK, CARRIED, SD15, PYTHON (gpu_common.sh), and to rehearse on an emulated
-# device PATIENCE (all limits times it), TINY=--tiny, MODEL_SIZE=--tiny, SIZE, STEPS, K, LARGE, TIMED, SUITE ("--to 5"), EMOJI (settings), PEER (arguments).
+# device PATIENCE (all limits times it), TINY=--tiny, MODEL_SIZE=--tiny, SIZE, STEPS, K, LARGE (the large batch), TIMED
+# (steps), SUITE ("--to 5"), EMOJI (settings), PEER and PEER_VARIANTS (arguments of peer.py).
 set -u
 [ $# -ge 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 . "$(dirname "$0")/gpu_common.sh"
@@ -82,7 +83,7 @@ part_families() {
 # The peer's compiler fills its caches meanwhile, since nothing is timed here.
 part_suite() {
     # shellcheck disable=SC2046 # arguments are words
-    peer_is_there && bounded peer-caches 90 "$python" tests/bench/peer.py $(peer_arguments 1) --compile default --warm-up 1 \
+    [ -z "${PEER:-}" ] && peer_is_there && bounded peer-caches 90 "$python" tests/bench/peer.py $(peer_arguments 1) --compile default --warm-up 1 \
         --repeat 0 &
     caches=$!
     # shellcheck disable=SC2086 # options
@@ -176,8 +177,8 @@ part_peer() {
     peer_is_there || { tell "peer: left out, $python has no torch, diffusers or transformers: $(tail -n 1 "$work/peer-versions.err")"; return 0; }
     half=$((($(seconds_left) - 10) / 2))
     [ $half -ge 15 ] || { tell "peer: no time left"; return 0; }
-    peer_row 1 $half eager,default,reduce-overhead,max-autotune
-    [ "$large" -eq 1 ] || peer_row "$large" $(($(seconds_left) - 10)) eager,default,reduce-overhead
+    peer_row 1 $half "${PEER_VARIANTS:-eager,default,reduce-overhead,max-autotune}"
+    [ "$large" -eq 1 ] || peer_row "$large" $(($(seconds_left) - 10)) "${PEER_VARIANTS:-eager,default,reduce-overhead}"
 }
 
 # ---- the table ----

@@ -46,7 +46,7 @@ fail() {
 
 # What the steps said so far, for home; written aside first, since a call may be cut off at any time.
 pack_results() {
-    packed=$(mktemp "$work/results.XXXXXX")
+    packed=$(mktemp "$work/results.XXXXXX") && chmod 644 "$packed"
     (cd "$work" && find . -maxdepth 1 -type f \( -name '*.txt' -o -name '*.err' \) | tar -czf "$packed" -T - 2> /dev/null)
     mv "$packed" "$out/results.tar.gz"
 }
@@ -117,33 +117,46 @@ watched() {
 # ---- what is there ----
 
 # Files that may be cuBLASLt, the likeliest first: one a line.
-matrix_libraries() {
-    name=libcublasLt.so.$1
+likely_matrix_libraries() { # name
     [ -z "${ALIGNPROP_CUBLASLT:-}" ] || echo "$ALIGNPROP_CUBLASLT"
-    echo "${LD_LIBRARY_PATH:-}" | tr : '\n' | sed -n "s,..*,&/$name,p"
-    ls /usr/local/cuda*/lib64/"$name" /usr/local/cuda*/targets/*/lib/"$name" /usr/lib/*/"$name" 2> /dev/null
-    ldconfig -p 2> /dev/null | sed -n "s/.*$name.* => //p"
+    echo "${LD_LIBRARY_PATH:-}" | tr : '\n' | sed -n "s,..*,&/$1,p"
+    ls /usr/local/cuda*/lib64/"$1" /usr/local/cuda*/targets/*/lib/"$1" /usr/lib/*/"$1" 2> /dev/null
+    ldconfig -p 2> /dev/null | sed -n "s/.*$1.* => //p"
     "$python" -c '
 import glob, os, sys
 for folder in sys.path:
     for path in glob.glob(os.path.join(folder, "nvidia", "*", "lib", sys.argv[1])):
-        print(path)' "$name" 2> /dev/null
-    timeout 15 find /opt /usr /home /root -xdev -name "$name" 2> /dev/null
+        print(path)' "$1" 2> /dev/null
 }
 
-# Sets ALIGNPROP_CUBLASLT to the first that the program can load. The emulated device has its own.
-find_matrix_library() {
-    bounded doctor 30 "$program" doctor --json
-    runtime=$(number doctor runtime)
-    matrix_libraries $((${runtime:-13000} / 1000)) > "$work/matrix_libraries"
+anywhere_on_disk() { # name
+    timeout -k 1 15 find /opt /usr /home /root -xdev -name "$1" 2> /dev/null
+}
+
+# Sets ALIGNPROP_CUBLASLT to the first file on standard input that the program can load.
+take_matrix_library() {
     while read -r library; do
+        echo "$library" >> "$work/matrix_libraries"
         [ -e "$library" ] || continue
         ALIGNPROP_CUBLASLT=$library bounded doctor 30 "$program" doctor --json
         grep -q '"matrix_library":true' "$work/doctor.txt" || continue
         export ALIGNPROP_CUBLASLT="$library"
         return 0
-    done < "$work/matrix_libraries"
-    grep -q '"matrix_library":true' "$work/doctor.txt"
+    done
+    return 1
+}
+
+# The emulated device has its own.
+find_matrix_library() {
+    bounded doctor 30 "$program" doctor --json
+    runtime=$(number doctor runtime)
+    name=libcublasLt.so.$((${runtime:-13000} / 1000))
+    : > "$work/matrix_libraries"
+    likely_matrix_libraries "$name" > "$work/likely"
+    take_matrix_library < "$work/likely" && return 0
+    ! grep -q '"matrix_library":true' "$work/doctor.txt" || return 0
+    anywhere_on_disk "$name" > "$work/likely"
+    take_matrix_library < "$work/likely"
 }
 
 probe() {

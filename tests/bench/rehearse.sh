@@ -20,7 +20,7 @@ EMULATED=$build PACKAGES="" sh "$root/tests/bench/carry.sh" "$place/carried"
 
 # Only what a bare machine has: no compiler, no build tool.
 mkdir "$place/bin"
-for tool in sh awk basename cat cut date df dirname env find free grep gzip head kill ldconfig ls mkdir mktemp mv nproc rm sed \
+for tool in sh awk basename cat chmod cut date df dirname env find free grep gzip head kill ldconfig ls mkdir mktemp mv nproc rm sed \
     sleep sort tail tar tee timeout touch tr uname uniq wc cmp printf; do
     path=$(command -v "$tool") && [ -x "$path" ] && ln -sf "$path" "$place/bin/$(basename "$tool")"
 done
@@ -31,17 +31,19 @@ call() { # script, OUT, then the environment
     (cd "$place/tree" && env -i PATH="$place/bin" HOME="$place" CARRIED="$place/carried/carried.tar.gz" WORK="$place/work" \
         SD15="$place/models" PYTHON="$(command -v "${PYTHON:-python3}")" PATIENCE="${PATIENCE:-20}" MODEL_SIZE=--tiny TINY=--tiny SIZE=16 STEPS=2 K=1 LARGE=1 \
         TIMED=3 MOST_K=2 SMALL=1GB LITTLE=1GB SUITE="--to ${SUITE_CASES:-12}" \
+        PEER="--model presets/models/emoji --size 32 --steps 1 --keep 1 --reward brightness --threads 1" PEER_VARIANTS=eager \
         EMOJI="tests/bench/step.json --set model=tests/golden/config/deep-sharded --set rewards=[{\"name\":\"brightness\"}] --set sampler.width=null --set sampler.height=null --set sampler.steps=2 --set backprop.k=1 --set batch=1" \
         ${lost:+"ALIGNPROP_EMULATION_LOST=$lost"} sh "tests/bench/$script" "$@")
 }
 
 has_numpy=no
 ! "${PYTHON:-python3}" -c 'import numpy' 2> /dev/null || has_numpy=yes
+failed=0
 if [ $has_numpy = yes ]; then
-    call gpu.sh "$results/first"
-    call gpu_warm.sh "$results/second"
+    call gpu.sh "$results/first" || failed=1
+    call gpu_warm.sh "$results/second" || failed=1
 else
-    call gpu.sh "$results/first" families suite emoji counters peer
+    call gpu.sh "$results/first" families suite emoji counters peer || failed=1
 fi
 # A device that is lost after a while (error 719, a launch failure): that is told, the case runs again, the row goes on.
 lost=${LOST:-150,719}
@@ -52,3 +54,4 @@ done
 for file in summary.txt families.txt machine.txt results.tar.gz; do
     [ -s "$results/first/$file" ] || { echo "the first call left no $file" >&2; exit 1; }
 done
+exit $failed
