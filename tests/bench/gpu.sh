@@ -169,12 +169,15 @@ peer_row() {
     # shellcheck disable=SC2046 # arguments are words
     step "peer-$1" $(($2 + 5)) "$python" tests/bench/peer.py $(peer_arguments "$1") --warm-up 2 --repeat 3 --best \
         --variants "$3" --seconds "$2"
-    tell "  $(grep -o '"fastest": *"[^"]*"' "$work/peer-$1.txt" | tail -n 1), $(grep -o '"seconds_median": *[0-9.e-]*, *"seconds_minimum"' \
-        "$work/peer-$1.txt" | tail -n 1 | grep -o '[0-9.]*, ') s a step"
+    tell "  $(tail -n 1 "$work/peer-$1.txt" | grep -o '"fastest": *"[^"]*"\|"seconds_median": *[0-9.e-]*' | head -n 2 |
+        tr '\n' ' ')s a step"
 }
 
 part_peer() {
-    peer_is_there || { tell "peer: left out, $python has no torch, diffusers or transformers: $(tail -n 1 "$work/peer-versions.err")"; return 0; }
+    peer_is_there || {
+        tell "peer: left out, $python has no torch, diffusers or transformers: $(tail -n 1 "$work/peer-versions.err")"
+        return 0
+    }
     half=$((($(seconds_left) - 10) / 2))
     [ $half -ge 15 ] || { tell "peer: no time left"; return 0; }
     peer_row 1 $half "${PEER_VARIANTS:-eager,default,reduce-overhead,max-autotune}"
@@ -185,8 +188,17 @@ part_peer() {
 
 step_line() { # name of the step, words
     [ -n "$(number "$1" step 2> /dev/null)" ] || return 0
-    awk -v words="$2" -v seconds="$(number "$1" step)" -v flops="$(number "$1" flops_per_step)" -v peak="$(number "$1" device_peak_bytes)" \
+    awk -v words="$2" -v seconds="$(number "$1" step)" -v flops="$(number "$1" flops_per_step)" \
+        -v peak="$(number "$1" device_peak_bytes)" \
         'BEGIN { printf "%-34s %9.4f s %8.1f TFLOP/s %8.2f GB\n", words, seconds, flops / seconds * 1e-12, peak * 1e-9 }'
+}
+
+# Of the last line, which holds the fastest first and then every variant.
+peer_line() { # batch
+    [ -s "$work/peer-$1.txt" ] || return 0
+    facts='"seconds_median": *[0-9.e-]*\|"compiled": *"[^"]*"\|"checkpoint": *[a-z]*\|"peak_bytes": *[0-9]*\|"attention": *"[a-z]*"'
+    printf 'PyTorch, batch %s, the fastest and each: %s\n' "$1" \
+        "$(tail -n 1 "$work/peer-$1.txt" | grep -o "$facts" | tr -d '"' | tr '\n' ' ')"
 }
 
 print_table() {
@@ -210,10 +222,8 @@ print_table() {
     step_line warps-1 "batch 1, warps"
     step_line own-products-4 "batch 4, own products"
     step_line warps-4 "batch 4, warps"
-    for file in "$work"/peer-*.txt; do
-        grep -o '"seconds_median": *[0-9.e-]*\|"compiled": *"[^"]*"\|"checkpoint": *[a-z]*\|"peak_bytes": *[0-9]*\|"attention": *"[a-z]*"' "$file" 2> /dev/null |
-            tr '\n' ' ' | sed "s,^,$(basename "$file" .txt): ,; s/$/\n/"
-    done
+    peer_line 1
+    [ "$large" -eq 1 ] || peer_line "$large"
 }
 
 probe
@@ -229,5 +239,5 @@ for part in "$@"; do
     pack_results
 done
 [ -z "$weights" ] || kill "$weights" 2> /dev/null
-print_table | cut -c 1-160 | tail -c 10000 | tee -a "$out/summary.txt"
+print_table | cut -c 1-900 | tail -c 10000 | tee -a "$out/summary.txt"
 close_call

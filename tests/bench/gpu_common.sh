@@ -13,7 +13,10 @@ open_call() {
     carried=${CARRIED:-$root/build-carried/carried.tar.gz}
     programs=$work/programs
     mkdir -p "$programs"
-    tar -xzf "$carried" -C "$programs" || { echo "$carried is missing or broken: run tests/bench/carry.sh first" >&2; exit 1; }
+    tar -xzf "$carried" -C "$programs" || {
+        echo "$carried is missing or broken: run tests/bench/carry.sh first" >&2
+        exit 1
+    }
     program=$programs/alignprop device=cuda
     export ALIGNPROP_DATA="${ALIGNPROP_DATA:-$root}" XDG_STATE_HOME="$work/state" XDG_CONFIG_HOME="$work/config"
     export XDG_DATA_HOME="$work/data" PYTHONUNBUFFERED=1
@@ -77,7 +80,8 @@ step() {
     124 | 137) tell "$step_name: STOPPED after $(($(date +%s) - step_began)) s" ;;
     *) tell "$step_name: FAILED ($step_code) after $(($(date +%s) - step_began)) s" ;;
     esac
-    [ $step_code -eq 0 ] || { fail "$step_name"; [ $step_code -eq 125 ] || tell "$(tail -n 2 "$work/$step_name.err" | cut -c 1-400)"; }
+    [ $step_code -eq 0 ] || fail "$step_name"
+    [ $step_code -eq 0 ] || [ $step_code -eq 125 ] || tell "$(tail -n 2 "$work/$step_name.err" | cut -c 1-400)"
     pack_results
     return $step_code
 }
@@ -162,7 +166,8 @@ find_matrix_library() {
 probe() {
     {
         echo "commit $(cat "$programs/commit.txt")"
-        timeout -k 5 20 nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm,clocks.sm,power.limit --format=csv
+        timeout -k 5 20 nvidia-smi --format=csv \
+            --query-gpu=name,driver_version,memory.total,clocks.max.sm,clocks.sm,power.limit
         uname -a
         nproc
         free -g | head -n 2

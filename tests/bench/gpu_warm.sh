@@ -9,7 +9,7 @@
 #   repeat     the same seed gives the same bits; one step resumed to two equals two; neither recording nor recomputed
 #              blocks change a bit
 #   memory     K = 50 at batch 1 in 5.5 GB, and as the program chooses: its peak as nvidia-smi sees it
-# The environment may say what it may for gpu.sh; SECONDS_LEFT=240.
+# The environment may say what it may for gpu.sh; SECONDS_LEFT=240, and to rehearse COSINE (the least), MOST_K, SMALL, LITTLE.
 set -u
 [ $# -ge 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 . "$(dirname "$0")/gpu_common.sh"
@@ -43,7 +43,8 @@ part_gradients() {
     for guidance in 7.5 1; do
         tune "bf16-$guidance" 40 1 bf16 "$guidance"
         tune "fp32-$guidance" 100 1 fp32 "$guidance"
-        step "cosine-$guidance" 30 "$python" tests/bench/cosine.py "$work/run-bf16-$guidance" "$work/run-fp32-$guidance" &&
+        step "cosine-$guidance" 30 "$python" tests/bench/cosine.py "$work/run-bf16-$guidance" "$work/run-fp32-$guidance" \
+            "${COSINE:-0.99}" &&
             tell "  guidance $guidance: $(cat "$work/cosine-$guidance.txt")"
     done
 }
