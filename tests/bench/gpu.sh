@@ -110,12 +110,16 @@ part_steps() {
     }
 }
 
+# Name, batch and what chooses the way.
+ways="graphs-off:1:ALIGNPROP_CUDA_GRAPHS=off own-products:1:ALIGNPROP_CUBLASLT=none warps:1:ALIGNPROP_WARPGROUPS=off
+    own-products:4:ALIGNPROP_CUBLASLT=none warps:4:ALIGNPROP_WARPGROUPS=off"
+
 part_ways() {
-    bench_row graphs-off-1 40 1 "$kept" "$timed" ALIGNPROP_CUDA_GRAPHS=off
-    bench_row own-products-1 40 1 "$kept" "$timed" ALIGNPROP_CUBLASLT=none
-    bench_row warps-1 40 1 "$kept" "$timed" ALIGNPROP_WARPGROUPS=off
-    [ "$large" -eq 1 ] || bench_row own-products-4 40 4 "$kept" 5 ALIGNPROP_CUBLASLT=none
-    [ "$large" -eq 1 ] || bench_row warps-4 40 4 "$kept" 5 ALIGNPROP_WARPGROUPS=off
+    for way in $ways; do
+        batch=$(echo "$way" | cut -d: -f2)
+        [ "$batch" -le "$large" ] || continue
+        bench_row "$(echo "$way" | cut -d: -f1)-$batch" 40 "$batch" "$kept" "$timed" "$(echo "$way" | cut -d: -f3)"
+    done
 }
 
 # Steps with every call waited for: the first of the two loads code and is not in the table.
@@ -217,11 +221,10 @@ print_table() {
     step_line steps-1 "Stable Diffusion 1.5, batch 1"
     step_line steps-4 "batch 4"
     [ "$large" -eq 1 ] || step_line "steps-$large" "batch $large"
-    step_line graphs-off-1 "batch 1, nothing recorded"
-    step_line own-products-1 "batch 1, own products"
-    step_line warps-1 "batch 1, warps"
-    step_line own-products-4 "batch 4, own products"
-    step_line warps-4 "batch 4, warps"
+    for way in $ways; do
+        name=$(echo "$way" | cut -d: -f1,2 | tr : -)
+        step_line "$name" "$name"
+    done
     peer_line 1
     [ "$large" -eq 1 ] || peer_line "$large"
 }

@@ -9,7 +9,8 @@
 #   repeat     the same seed gives the same bits; one step resumed to two equals two; neither recording nor recomputed
 #              blocks change a bit
 #   memory     K = 50 at batch 1 in 5.5 GB, and as the program chooses: its peak as nvidia-smi sees it
-# The environment may say what it may for gpu.sh; SECONDS_LEFT=240, and to rehearse COSINE (the least), MOST_K, SMALL, LITTLE.
+# The environment may say what it may for gpu.sh; SECONDS_LEFT=240, and to rehearse COSINE (the least), MOST_K, SMALL and
+# LITTLE.
 set -u
 [ $# -ge 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 . "$(dirname "$0")/gpu_common.sh"

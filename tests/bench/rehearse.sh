@@ -26,11 +26,18 @@ for tool in sh awk basename cat chmod cmp cut date df dirname env find free grep
     path=$(command -v "$tool") && [ -x "$path" ] && ln -sf "$path" "$place/bin/$(basename "$tool")"
 done
 
+# NVIDIA's tools, in name: one that tells of memory in use, and two that run the program behind their own arguments.
+printf '#!/bin/sh\necho 1234\n' > "$place/bin/nvidia-smi"
+printf '#!/bin/sh\nwhile [ "${1#/}" = "$1" ]; do shift; done\nexec "$@"\n' > "$place/bin/ncu"
+cp "$place/bin/ncu" "$place/bin/compute-sanitizer"
+chmod +x "$place/bin/nvidia-smi" "$place/bin/ncu" "$place/bin/compute-sanitizer"
+
 small_model='tests/bench/step.json --set model=tests/golden/config/deep-sharded --set rewards=[{"name":"brightness"}]
     --set sampler.width=null --set sampler.height=null --set sampler.steps=2 --set backprop.k=1 --set batch=1'
 small_peer="--model presets/models/emoji --size 32 --steps 1 --keep 1 --reward brightness --threads 1"
 
-call() { # script, OUT, parts; lost: the device is, after so many things queued and with which error
+# call SCRIPT OUT PART...; lost: the device is, after so many things queued and with which error
+call() {
     script=$1
     shift
     (cd "$place/tree" && env -i PATH="$place/bin" HOME="$place" CARRIED="$place/carried/carried.tar.gz" WORK="$place/work" \
