@@ -50,14 +50,14 @@ wrong_cases() {
 cases() {
     cases_name=$1 cases_ends=$(($(date +%s) + $2 * patience)) cases_from=1
     shift 2
-    rm -f "$work/$cases_name"-[0-9].txt "$work/$cases_name"-case-*
     for round in 1 2 3 4 5; do
         position=$work/$cases_name.position
         rm -f "$position"
         bounded "$cases_name-$round" $(((cases_ends - $(date +%s)) / patience)) "$@" --from "$cases_from" --position "$position" \
             --limit $((40 * patience))
         cases_code=$?
-        tell "$cases_name: exit $cases_code; $(grep -h -e wrong "$work/$cases_name-$round.txt" | tail -n 3 | cut -c 1-300)"
+        tell "$cases_name: exit $cases_code; $(grep -h -e wrong -e 'is lost' "$work/$cases_name-$round.txt" \
+            "$work/$cases_name-$round.err" | tail -n 4 | cut -c 1-300)"
         [ $cases_code -eq 0 ] || fail "$cases_name"
         for each in $(wrong_cases "$cases_name-$round" | head -n 2); do again "$cases_name" "$each" "$@"; done
         pack_results

@@ -26,6 +26,7 @@ open_call() {
     size=${SIZE:-512} steps=${STEPS:-50} timed=${TIMED:-8} kept=${K:-8} large=${LARGE:-16}
     settle_model_folder
     : >> "$out/summary.txt"
+    rm -f "$work"/*.txt "$work"/*.err # an earlier call's, which it has taken home
     : > "$work/failed"
     tell "$(basename "$0") of $(cat "$programs/commit.txt"), $(date -u '+%Y-%m-%d %H:%M:%S') UTC"
 }
