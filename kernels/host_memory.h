@@ -14,8 +14,11 @@ status host_memory_allocate(size_t bytes, void **memory);
  * estimate, or what the control group of this process leaves where that is less. */
 status host_memory_free(size_t *free_bytes, size_t *total_bytes);
 
-/* Bytes of memory that this process holds now, and the most that it has ever held; 0 where the system does not say. */
+/* Bytes of memory that this process holds now, and the most that it has held since its start or the last
+ * host_memory_forget_peak; 0 where the system does not say. */
 size_t host_memory_resident(void);
 size_t host_memory_peak(void);
+/* Counts the peak anew from what is held now. Where the system has no such thing, the peak stays that of the start. */
+void host_memory_forget_peak(void);
 
 #endif

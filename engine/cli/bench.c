@@ -6,18 +6,26 @@
 #include "engine/tuning/tuner.h"
 #include "kernels/host_memory.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+/* Steps that are not counted where there are more: the first encodes prompts and loads code, the second records what
+ * later ones replay. */
+enum { WARM_UP_STEPS = 2 };
+
 struct bench_result {
     int steps;
-    double start, sampling, decoding, reward, backward, total, evaluation; /* seconds; steps: the mean */
+    double start, sampling, decoding, reward, backward, total, evaluation; /* seconds; of steps the median */
     double mean_kept;
     double *each, *processor; /* seconds of each step: by the clock, and of the processor */
     size_t planned_bytes, peak_bytes;
-    size_t start_bytes, ready_bytes; /* what the process held before it loaded anything, and when all was planned */
+    size_t start_bytes, ready_bytes; /* what the process held once the device was open, and when all was planned */
+    /* A device that has memory of its own: what was free once it was open, and the least that was free afterwards. */
+    bool has_device_memory;
+    size_t device_start_free, device_least_free;
     double flops_per_step;
 };
 
@@ -36,38 +44,83 @@ static double processor_now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-static status measure_steps(struct tuner *tuner, struct bench_result *result)
+static status look_at_device_memory(struct backend *backend, struct bench_result *result)
 {
-    for (int i = 0; i < result->steps; i++) {
-        struct step_report report;
-        double begin = processor_now();
-        TRY(tuner_step(tuner, &report));
-        result->each[i] = report.seconds;
-        result->processor[i] = processor_now() - begin;
-        result->sampling += report.seconds_sampling / result->steps;
-        result->decoding += report.seconds_decoding / result->steps;
-        result->reward += report.seconds_reward / result->steps;
-        result->backward += report.seconds_backward / result->steps;
-        result->total += report.seconds / result->steps;
-        result->mean_kept += (double)report.kept_steps / result->steps;
+    size_t available;
+    if (!result->has_device_memory) return status_ok();
+    TRY(backend->interface->memory_free(backend, &available, NULL));
+    if (available < result->device_least_free) result->device_least_free = available;
+    return status_ok();
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of what the member at `offset` of the reports says: of one step; of the second of two; of all after the warm-up. */
+static double median_of(const struct step_report *reports, int steps, size_t offset, double *sorted)
+{
+    int first = steps > WARM_UP_STEPS ? WARM_UP_STEPS : steps - 1, count = steps - first;
+    for (int i = 0; i < count; i++) memcpy(&sorted[i], (const char *)&reports[first + i] + offset, sizeof *sorted);
+    qsort(sorted, (size_t)count, sizeof *sorted, by_size);
+    return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
+}
+
+static status summarise_steps(const struct step_report *reports, struct bench_result *result)
+{
+    int steps = result->steps;
+    double *sorted = calloc((size_t)steps, sizeof *sorted);
+    if (!sorted) return status_error(STATUS_NO_MEMORY, "no memory for the measurements");
+    result->sampling = median_of(reports, steps, offsetof(struct step_report, seconds_sampling), sorted);
+    result->decoding = median_of(reports, steps, offsetof(struct step_report, seconds_decoding), sorted);
+    result->reward = median_of(reports, steps, offsetof(struct step_report, seconds_reward), sorted);
+    result->backward = median_of(reports, steps, offsetof(struct step_report, seconds_backward), sorted);
+    result->total = median_of(reports, steps, offsetof(struct step_report, seconds), sorted);
+    free(sorted);
+    for (int i = 0; i < steps; i++) {
+        result->each[i] = reports[i].seconds;
+        result->mean_kept += (double)reports[i].kept_steps / steps;
     }
     return status_ok();
 }
 
-static status measure(struct tuner *tuner, struct bench_result *result)
+static status run_steps(struct tuner *tuner, struct backend *backend, struct step_report *reports,
+                        struct bench_result *result)
+{
+    for (int i = 0; i < result->steps; i++) {
+        double begin = processor_now();
+        TRY(tuner_step(tuner, &reports[i]));
+        result->processor[i] = processor_now() - begin;
+        TRY(look_at_device_memory(backend, result));
+    }
+    return summarise_steps(reports, result);
+}
+
+static status measure_steps(struct tuner *tuner, struct backend *backend, struct bench_result *result)
+{
+    struct step_report *reports = calloc((size_t)result->steps, sizeof *reports);
+    if (!reports) return status_error(STATUS_NO_MEMORY, "no memory for the measurements");
+    status outcome = run_steps(tuner, backend, reports, result);
+    free(reports);
+    return outcome;
+}
+
+static status measure(struct tuner *tuner, struct backend *backend, struct bench_result *result)
 {
     double begin = now(), rewards[MAXIMUM_REWARDS], total;
     result->ready_bytes = host_memory_resident();
     TRY(tuner_start(tuner));
     result->start = now() - begin;
-    TRY(measure_steps(tuner, result));
+    TRY(measure_steps(tuner, backend, result));
     begin = now();
     TRY(tuner_evaluate(tuner, 1, rewards, &total));
     result->evaluation = now() - begin;
     result->planned_bytes = tuner_plan(tuner)->total_bytes;
     result->flops_per_step = tuner_plan(tuner)->flops_per_step;
     result->peak_bytes = host_memory_peak();
-    return status_ok();
+    return look_at_device_memory(backend, result);
 }
 
 enum { PHASES = 7 };
@@ -100,8 +153,11 @@ static void print_words(const struct bench_result *result, const char *device)
     format_bytes((double)result->ready_bytes, ready);
     format_bytes((double)result->peak_bytes, peak);
     printf("%d steps on %s, mean K %.1f\n", result->steps, device, result->mean_kept);
-    printf("memory planned %s; the process held %s at its start, %s when all was planned, at most %s\n", planned, start,
-           ready, peak);
+    printf("memory planned %s; the process held %s with the device open, %s when all was planned, at most %s\n",
+           planned, start, ready, peak);
+    if (!result->has_device_memory) return;
+    format_bytes((double)(result->device_start_free - result->device_least_free), peak);
+    printf("of the device's memory at most %s, from when it was open\n", peak);
 }
 
 static cJSON *describe(const struct bench_result *result, const char *device)
@@ -120,6 +176,9 @@ static cJSON *describe(const struct bench_result *result, const char *device)
     cJSON_AddNumberToObject(object, "start_bytes", (double)result->start_bytes);
     cJSON_AddNumberToObject(object, "ready_bytes", (double)result->ready_bytes);
     cJSON_AddNumberToObject(object, "peak_bytes", (double)result->peak_bytes);
+    if (result->has_device_memory)
+        cJSON_AddNumberToObject(object, "device_peak_bytes",
+                                (double)(result->device_start_free - result->device_least_free));
     cJSON_AddNumberToObject(object, "flops_per_step", result->flops_per_step);
     return object;
 }
@@ -128,7 +187,7 @@ static status bench_tuner(struct work *work, struct bench_result *result)
 {
     struct tuner *tuner;
     TRY(tuner_create(&work->preset, work->backend, (struct tuner_callbacks){0}, &tuner));
-    status outcome = measure(tuner, result);
+    status outcome = measure(tuner, work->backend, result);
     tuner_destroy(tuner);
     return outcome;
 }
@@ -137,7 +196,7 @@ static status bench_tuner(struct work *work, struct bench_result *result)
 static status report_kernels(const struct work *work, const struct bench_result *result, cJSON *object)
 {
     struct bench_kernels kernels;
-    TRY(bench_kernels_measure(&work->preset, work->backend, result->each, result->steps, &kernels));
+    TRY(bench_kernels_measure(&work->preset, work->backend, result->total, result->steps, &kernels));
     if (object)
         cJSON_AddItemToObject(object, "kernels", bench_kernels_describe(&kernels));
     else
@@ -158,13 +217,25 @@ static status bench_preset(const struct invocation *invocation, struct work *wor
     return outcome;
 }
 
+/* What opening a device takes is the driver's, not this program's: from here on counts what the program takes. */
+static status begin_to_count(const struct work *work, struct bench_result *result)
+{
+    host_memory_forget_peak();
+    result->start_bytes = host_memory_resident();
+    result->has_device_memory = strcmp(work->device, "cpu") != 0;
+    if (!result->has_device_memory) return status_ok();
+    TRY(work->backend->interface->memory_free(work->backend, &result->device_start_free, NULL));
+    result->device_least_free = result->device_start_free;
+    return status_ok();
+}
+
 static status bench(const struct invocation *invocation, struct work *work)
 {
     struct bench_result result = {0};
     TRY(option_int(invocation, "steps", 1, 1000, 2, &result.steps));
-    result.start_bytes = host_memory_resident();
     TRY(work_load_preset(invocation, invocation->arguments[0], NULL, 0, work));
     TRY(work_open_device(invocation, "auto", 0, work));
+    TRY(begin_to_count(work, &result));
     result.each = calloc(2 * (size_t)result.steps, sizeof *result.each);
     if (!result.each) return status_error(STATUS_NO_MEMORY, "no memory for the measurements");
     result.processor = result.each + result.steps;

@@ -33,18 +33,16 @@ static status profile_steps(const struct preset *preset, struct backend *timed, 
     return outcome;
 }
 
-status bench_kernels_measure(const struct preset *preset, struct backend *backend, const double *ordinary, int steps,
+status bench_kernels_measure(const struct preset *preset, struct backend *backend, double ordinary_seconds, int steps,
                              struct bench_kernels *result)
 {
     struct timed_hooks hooks = {&result->profile, timed_wall_clock, kernel_profile_add};
     struct backend *timed;
-    *result = (struct bench_kernels){0};
+    *result = (struct bench_kernels){.ordinary_seconds = ordinary_seconds};
     TRY(machine_peaks_measure(backend, timed_wall_clock, NULL, &result->profile.peaks));
     TRY(timed_backend_create(backend, hooks, &timed));
     status outcome = profile_steps(preset, timed, steps, result);
     timed->interface->destroy(timed);
-    for (int i = result->first - 1; i < steps && outcome.code == STATUS_OK; i++)
-        result->ordinary_seconds += ordinary[i] / result->steps;
     return outcome;
 }
 

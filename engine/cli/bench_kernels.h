@@ -11,13 +11,13 @@ struct bench_kernels {
     struct kernel_profile profile; /* of a mean step */
     int first, steps;              /* the steps measured: numbers first .. first + steps - 1 */
     double seconds;                /* of a mean step with every call waited for */
-    double ordinary_seconds;       /* of the same steps without */
+    double ordinary_seconds;       /* of a step without */
 };
 
 /* Measures the machine, then steps 1 .. `steps` of the preset on a tuner of its own, one call after the other. Of
- * several steps the first, which encodes the prompts and loads code, is not counted. ordinary[i] is what step i + 1
- * takes in seconds when it is not measured so. Borrows all. */
-status bench_kernels_measure(const struct preset *preset, struct backend *backend, const double *ordinary, int steps,
+ * several steps the first, which encodes the prompts and loads code, is not counted. `ordinary_seconds` is what a step
+ * takes when it is not measured so. Borrows all. */
+status bench_kernels_measure(const struct preset *preset, struct backend *backend, double ordinary_seconds, int steps,
                              struct bench_kernels *result);
 
 /* The table on stdout. */

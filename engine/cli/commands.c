@@ -119,6 +119,7 @@ const struct command commands[] = {
      "In double precision, with batch 1, 4 denoising steps and 3 that carry gradient.", 1, 1, COMPLETE_PRESET,
      GROUP_JSON | GROUP_SET | GROUP_MODELS, gradcheck_options, command_gradcheck},
     {"bench", "PRESET", "seconds and peak memory by phase",
+     "Medians; of more than two steps without the first two, which load code and record.\n"
      "With --kernels the steps are made a second time, every operation waited for: calls, seconds, operations and "
      "bytes\n"
      "by class of kernel, and their floor at the rates of a large product and a large copy, measured then and there.",

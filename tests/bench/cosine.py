@@ -2,7 +2,7 @@
 """The cosine between the adapter gradients of two runs of one step, from their checkpoints: after the first step of
 AdamW the first moment is the gradient times a constant.
 
-    cosine.py RUN RUN       prints the cosine and the ratio of the norms; fails below 0.99
+    cosine.py RUN RUN [LEAST]       prints the cosine and the norms; fails below LEAST (0.99)
 """
 import array
 import json
@@ -34,7 +34,7 @@ def main():
         other += math.fsum(b * b for b in right[name])
     cosine = product / math.sqrt(squares * other)
     print(f"cosine {cosine:.6f}, norms {math.sqrt(squares):.6g} and {math.sqrt(other):.6g}")
-    sys.exit(not cosine > 0.99)
+    sys.exit(not cosine > float(sys.argv[3] if len(sys.argv) > 3 else 0.99))
 
 
 if __name__ == "__main__":

@@ -9,15 +9,19 @@ What makes it PyTorch at its best:
   - the steps before the cut run under no_grad, with the adapter merged into the weights (--no-merge: unmerged),
     both guidance halves in one batch;
   - base weights frozen, so autograd computes no gradient for them; only the factors (fp32) are trained;
-  - channels-last layout, scaled-dot-product attention (the diffusers default), `--compile` for the compiled variant;
-  - kept steps store their activations, or are recomputed one by one with --checkpoint (less memory).
-Run it with and without --compile and take the faster; `--best` does both, each in its own process.
+  - channels-last layout, cuDNN free to try its algorithms, a fused optimiser;
+  - scaled-dot-product attention (the diffusers default) by the fastest of its backends for the largest attention of the
+    model, cuDNN's among them, measured forward and backward (--attention);
+  - `--compile MODE` for torch.compile, with or without CUDA graphs (reduce-overhead, max-autotune);
+  - kept steps store their activations; where these do not fit on the device they are recomputed one by one, as with
+    --checkpoint (less memory).
+`--best` runs one variant after the other (--variants), each in its own process, and tells the fastest so far after each.
 
 MODEL is a diffusers folder (unet, vae, text_encoder, tokenizer, scheduler, rewards/clip, rewards/aesthetic), or
 `sd15-random`: Stable Diffusion 1.5's shapes with random weights, and CLIP-L's vision tower for the aesthetic reward.
 
   peer.py --model presets/models/emoji --batch 4 --steps 20 --keep 5 --reward clip --threads 2 --best
-  peer.py --model sd15-random --device cuda --dtype bf16 --size 512 --steps 50 --keep 8 --reward aesthetic --compile
+  peer.py --model sd15-random --device cuda --dtype bf16 --size 512 --steps 50 --keep 8 --reward aesthetic --best
 
 Prints one JSON object on stdout: seconds per step (median, minimum, each one), peak memory in bytes above what was
 in use after the imports (CPU: resident set; CUDA: the allocator's reserved bytes), the last score and gradient norm.
@@ -33,6 +37,14 @@ import statistics
 import subprocess
 import sys
 import time
+
+# CUDA graphs are used where no other call's backward sweep is pending, which is so with recomputed steps only.
+VARIANTS = {
+    "eager": [],
+    "default": ["--compile", "default"],
+    "reduce-overhead": ["--compile", "reduce-overhead", "--checkpoint"],
+    "max-autotune": ["--compile", "max-autotune", "--checkpoint"],
+}
 
 
 def parse_arguments():
@@ -50,31 +62,58 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--repeat", type=int, default=5, help="timed steps, after two that are not")
     parser.add_argument("--warm-up", type=int, default=2)
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--compile", nargs="?", const="default", default="",
+                        choices=["default", "reduce-overhead", "max-autotune"])
+    parser.add_argument("--attention", choices=["fastest", "cudnn", "flash", "efficient"], default="fastest",
+                        help="on CUDA: the backend of scaled-dot-product attention that comes first")
     parser.add_argument("--checkpoint", action="store_true", help="recompute each kept step and the decoder")
     parser.add_argument("--no-merge", action="store_true", help="do not merge the adapter before the cut")
     parser.add_argument("--dtype", choices=["fp32", "bf16", "fp16"], default="fp32")
     parser.add_argument("--prompt", default="cats on a blue background")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--best", action="store_true", help="eager and compiled, each in its own process")
+    parser.add_argument("--best", action="store_true", help="the variants, each in its own process")
+    parser.add_argument("--variants", default="eager,default", help="of --best: " + ",".join(VARIANTS))
+    parser.add_argument("--seconds", type=float, default=math.inf, help="of --best: no variant runs past them")
     return parser.parse_args()
 
 
+def own_arguments(argv):
+    """The command line without what is meant for --best alone."""
+    kept, skip = [], False
+    for word in argv:
+        if skip:
+            skip = False
+        elif word in ("--variants", "--seconds"):
+            skip = True
+        elif word != "--best":
+            kept.append(word)
+    return kept
+
+
+def run_variant(extra, seconds):
+    command = [sys.executable, os.path.abspath(__file__), *own_arguments(sys.argv[1:]), *extra]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=seconds if seconds < math.inf else None)
+    except subprocess.TimeoutExpired:
+        return {"failed": "no time left"}
+    if done.returncode != 0:
+        return {"failed": done.returncode}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
 def run_best(arguments):
-    """Both variants in processes of their own, so that neither's memory or caches touch the other's."""
-    command = [sys.executable, os.path.abspath(__file__)] + [a for a in sys.argv[1:] if a not in ("--best", "--compile")]
-    results = {}
-    for name, extra in (("eager", []), ("compiled", ["--compile"])):
-        done = subprocess.run(command + extra, stdout=subprocess.PIPE, text=True)
-        if done.returncode == 0:
-            results[name] = json.loads(done.stdout.strip().splitlines()[-1])
-        else:
-            results[name] = {"failed": done.returncode}
-    timed = {name: result for name, result in results.items() if "seconds_median" in result}
+    """Variants in processes of their own, so that no variant's memory or caches touch another's. What is known is told
+    after each, since a later one may take all the time there is."""
+    results, ends = {}, time.monotonic() + arguments.seconds
+    for name in arguments.variants.split(","):
+        left = ends - time.monotonic()
+        results[name] = run_variant(VARIANTS[name], left) if left > 0 else {"failed": "no time left"}
+        timed = {name: result for name, result in results.items() if "seconds_median" in result}
+        if timed:
+            fastest = min(timed, key=lambda name: timed[name]["seconds_median"])
+            print(json.dumps({"fastest": fastest, **timed[fastest], "variants": results}), flush=True)
     if not timed:
-        sys.exit("peer.py: neither variant ran")
-    fastest = min(timed, key=lambda name: timed[name]["seconds_median"])
-    print(json.dumps({"fastest": fastest, **timed[fastest], "variants": results}))
+        sys.exit("peer.py: no variant ran")
 
 
 arguments = parse_arguments()
@@ -110,6 +149,44 @@ def reset_peak():
     """Sets VmHWM back to the present resident set."""
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as clear:
         clear.write("5")
+
+
+def seconds_of_attention(backend, samples, tokens, heads, width):
+    """Forward and backward of self-attention by one backend, in bf16 or as it is set; infinite where it cannot."""
+    from torch.nn.attention import sdpa_kernel
+    shape = (samples, heads, tokens, width)
+    query, key, value = (torch.randn(shape, device=arguments.device, dtype=DTYPES[arguments.dtype], requires_grad=True)
+                         for _ in range(3))
+    best = math.inf
+    try:
+        for _ in range(5):
+            torch.cuda.synchronize()
+            start = time.perf_counter()
+            with sdpa_kernel(backend):
+                functional.scaled_dot_product_attention(query, key, value).sum().backward()
+            torch.cuda.synchronize()
+            best = min(best, time.perf_counter() - start)
+    except RuntimeError:
+        return math.inf
+    return best
+
+
+def choose_attention(unet, side):
+    """Puts one backend first for the whole process; the others take what it cannot. Returns the order's first name."""
+    from torch.nn.attention import SDPBackend
+    backends = {"cudnn": SDPBackend.CUDNN_ATTENTION, "flash": SDPBackend.FLASH_ATTENTION,
+                "efficient": SDPBackend.EFFICIENT_ATTENTION}
+    heads = unet.config.attention_head_dim
+    heads = heads if isinstance(heads, int) else heads[0]
+    width = unet.config.block_out_channels[0] // heads
+    chosen, seconds = arguments.attention, {}
+    if chosen == "fastest":
+        seconds = {name: seconds_of_attention(backend, 2 * arguments.batch, side * side, heads, width)
+                   for name, backend in backends.items()}
+        chosen = min(seconds, key=seconds.get)
+    order = [chosen, *(name for name in ("flash", "efficient", "cudnn") if name != chosen)]
+    torch._C._set_sdp_priority_order([int(backends[name]) for name in order] + [int(SDPBackend.MATH)])
+    return chosen, {name: value for name, value in seconds.items() if value < math.inf}
 
 
 class LowRankLinear(torch.nn.Module):
@@ -153,21 +230,24 @@ def merged(adapters, kept_weights, enabled):
             delta = adapter.up @ adapter.down
             adapter.base.weight.copy_(adapter.base.weight.float() + delta)
             adapter.merged = True
-    yield
-    with torch.no_grad():
-        for adapter, kept in zip(adapters, kept_weights):
-            adapter.base.weight.copy_(kept)
-            adapter.merged = False
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for adapter, kept in zip(adapters, kept_weights):
+                adapter.base.weight.copy_(kept)
+                adapter.merged = False
 
 
 def load_model(path):
     """unet, vae, text states of (prompt, empty prompt) as a function, alpha bars, timestep settings."""
     if path == "sd15-random":
         torch.manual_seed(1)
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
-        vae = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4, sample_size=512)
+        with torch.device(arguments.device):  # random numbers are made much faster there
+            unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+            vae = AutoencoderKL(
+                down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+                block_out_channels=(128, 256, 512, 512), layers_per_block=2, latent_channels=4, sample_size=512)
         schedule = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012,
                     "beta_schedule": "scaled_linear", "steps_offset": 1, "set_alpha_to_one": False,
                     "prediction_type": "epsilon"}
@@ -246,9 +326,10 @@ def load_reward(name, path, prompt, batch, prepare):
     if name == "brightness":
         return lambda pictures: pictures.mean(dim=(1, 2, 3))
     if path == "sd15-random":
-        tower = CLIPVisionModelWithProjection(CLIPVisionConfig(
-            hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=224,
-            patch_size=14, projection_dim=768))
+        with torch.device(arguments.device):
+            tower = CLIPVisionModelWithProjection(CLIPVisionConfig(
+                hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=224,
+                patch_size=14, projection_dim=768))
         side = 224
 
         def embed(pixels):
@@ -305,6 +386,7 @@ def main():
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.zeros(1, device=device)
+        torch.backends.cudnn.benchmark = True
         if dtype == torch.float32:
             torch.set_float32_matmul_precision("highest")
     gc.collect()
@@ -335,14 +417,17 @@ def main():
     parameters = [p for adapter in adapters for p in (adapter.down, adapter.up)]
     for parameter in parameters:
         parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(parameters, lr=arguments.lr, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(parameters, lr=arguments.lr, weight_decay=1e-4, fused=on_gpu)
     kept_weights = [torch.empty_like(a.base.weight) for a in adapters] if not arguments.no_merge else []
     reward = load_reward(arguments.reward, arguments.model, arguments.prompt, arguments.batch, prepare)
     coefficients = ddim_coefficients(schedule, arguments.steps)
-    call_unet = torch.compile(unet) if arguments.compile else unet
-    decode = torch.compile(vae.decode) if arguments.compile else vae.decode
-    score_pictures = torch.compile(reward) if arguments.compile else reward
     side = size // factor
+    attention, attention_seconds = choose_attention(unet, side) if on_gpu else ("default", {})
+
+    def compiled(function):
+        return torch.compile(function, mode=arguments.compile) if arguments.compile else function
+
+    call_unet, decode, score_pictures = compiled(unet), compiled(vae.decode), compiled(reward)
     generator = torch.Generator().manual_seed(arguments.seed)
     timesteps = [torch.tensor(row[0], device=device) for row in coefficients]
 
@@ -355,7 +440,7 @@ def main():
 
     def score_latents(latents):
         pictures = decode((latents / scaling).to(dtype), return_dict=False)[0].float()
-        return score_pictures((pictures / 2 + 0.5).clamp(0, 1))
+        return score_pictures((pictures / 2 + 0.5).clamp(0, 1)).clone()  # a CUDA graph's output is its next call's
 
     def step():
         latents = torch.randn(arguments.batch, unet.config.in_channels, side, side, generator=generator)
@@ -376,6 +461,15 @@ def main():
         optimizer.zero_grad(set_to_none=True)
         return scores.detach().mean().item(), norm.item()
 
+    if on_gpu and not arguments.checkpoint:
+        try:
+            step()
+        except torch.OutOfMemoryError:
+            arguments.checkpoint = True
+            optimizer.zero_grad(set_to_none=True)
+        if arguments.checkpoint:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
     seconds, processor = [], []
     for repeat in range(arguments.warm_up + arguments.repeat):
         if on_gpu:
@@ -387,12 +481,15 @@ def main():
         if repeat >= arguments.warm_up:
             seconds.append(time.perf_counter() - start)
             processor.append(time.process_time() - processor_start)
+    if not seconds:  # only to fill the compiler's caches
+        return
     peak = torch.cuda.max_memory_reserved() if on_gpu else resident_bytes("VmHWM") - before
     print(json.dumps({
         "seconds_median": statistics.median(seconds), "seconds_minimum": min(seconds), "seconds": seconds,
         "processor_seconds": processor, "peak_bytes": peak, "score": score, "gradient_norm": norm, "device": arguments.device,
         "device_name": torch.cuda.get_device_name() if on_gpu else "cpu", "threads": torch.get_num_threads(),
-        "dtype": arguments.dtype, "compiled": arguments.compile, "checkpoint": arguments.checkpoint,
+        "dtype": arguments.dtype, "compiled": arguments.compile, "attention": attention,
+        "attention_seconds": attention_seconds, "checkpoint": arguments.checkpoint,
         "merged": not arguments.no_merge, "batch": arguments.batch, "steps": arguments.steps, "keep": arguments.keep,
         "guidance": arguments.guidance, "size": size, "rank": arguments.rank, "reward": arguments.reward,
         "model": os.path.basename(os.path.normpath(arguments.model)), "torch": torch.__version__,

@@ -1,6 +1,10 @@
 /* Every operation of the CUDA backend, and every product that belongs to it, against the reference backend, with and
- * without cuBLASLt. Built twice: for the emulated device, forwards and backwards through threads and blocks; and, with
- * ON_DEVICE, for a real one, where the suite is skipped on machines without. */
+ * without cuBLASLt. A wrong one is told, and the next one follows. Built twice: for the emulated device, forwards and
+ * backwards through threads and blocks; and, with ON_DEVICE, for a real one, where the suite is skipped on machines
+ * without.
+ *
+ * usage: test_kernels [--from N] [--to N] [--position FILE] [--limit SECONDS] [test_fp32|test_bf16|test_fp16]
+ * Cases of a test are numbered from 1; position.h says what the options mean. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +18,8 @@
 #include "kernels/cuda/probe.h"
 #include "tests/cuda/cases.h"
 #include "tests/cuda/emulation/control.h"
+#include "tests/cuda/position.h"
+#include "tests/cuda/product_way.h"
 #include "tests/unit/kernels/harness.h"
 
 static void require(status state)
@@ -42,43 +48,66 @@ static const struct precision precisions[] = {
 };
 enum { EXIT_SKIPPED = 77 };
 
-static void require_no_fault(const char *name)
-{
-    const char *fault = emulation_fault();
-    if (fault) fail_msg("%s: %s", name, fault);
-}
-
 struct run {
     struct backend *cuda;
     const struct precision *precision;
+    enum product_way way;
     double worst;
-    int compared;
+    int compared, wrong;
+    bool failed; /* the device's last call did, so that it may be lost */
 };
+
+static struct position position;
+
+__attribute__((format(printf, 2, 3))) static void tell_wrong(struct run *run, const char *format, ...)
+{
+    va_list arguments;
+    printf("wrong: case %d, %s by %s, ", position.number, run->precision->name, product_way_name(run->way));
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    printf("\n");
+    run->wrong++;
+}
+
+static void run_on_cuda(struct run *run, const char *name, const struct operation *operation, struct tensors *tensors,
+                        bool in_place)
+{
+    status state = harness_run(run->cuda, operation, tensors, in_place);
+    const char *fault = emulation_fault();
+    run->failed = run->failed || state.code != STATUS_OK;
+    if (state.code != STATUS_OK) tell_wrong(run, "%s: %s", name, state.message);
+    if (fault) tell_wrong(run, "%s: %s", name, fault);
+}
+
+static void compare_output(struct run *run, const char *name, const struct operation *operation, int output,
+                           const double *found, const double *reversed, const double *expected)
+{
+    int64_t count = harness_elements(&operation->output[output]);
+    double distance = harness_distance(found, expected, count);
+    if (!(distance < run->precision->tolerance))
+        tell_wrong(run, "%s: output %d is off by %.3g", name, output, distance);
+    if (memcmp(found, reversed, (size_t)count * sizeof(double)) != 0)
+        tell_wrong(run, "%s: output %d depends on the order of threads", name, output);
+    run->worst = fmax(run->worst, distance);
+}
 
 /* Both orders of threads must give the same bits, near the reference's values. */
 static void compare(struct run *run, const char *name, const struct operation *operation, const struct tensors *from)
 {
     struct tensors expected, found, reversed;
+    if (run->failed) return;
     harness_copy(operation, from, ELEMENT_BF16, &expected);
     harness_copy(operation, from, ELEMENT_BF16, &found);
     harness_copy(operation, from, ELEMENT_BF16, &reversed);
     require(harness_run(harness_reference, operation, &expected, false));
-    require(harness_run(run->cuda, operation, &found, false));
-    require_no_fault(name);
+    run_on_cuda(run, name, operation, &found, false);
     emulation_reverse(true);
-    require(harness_run(run->cuda, operation, &reversed, true));
+    if (!run->failed) run_on_cuda(run, name, operation, &reversed, true);
     emulation_reverse(false);
-    require_no_fault(name);
-    for (int i = 0; i < operation->output_count; i++) {
-        if (!operation->output[i].present) continue;
-        int64_t count = harness_elements(&operation->output[i]);
-        double distance = harness_distance(found.output[i], expected.output[i], count);
-        if (!(distance < run->precision->tolerance))
-            fail_msg("%s in %s: output %d is off by %.3g", name, run->precision->name, i, distance);
-        if (memcmp(found.output[i], reversed.output[i], (size_t)count * sizeof(double)) != 0)
-            fail_msg("%s in %s: output %d depends on the order of threads", name, run->precision->name, i);
-        run->worst = fmax(run->worst, distance);
-    }
+    for (int i = 0; i < operation->output_count && !run->failed; i++)
+        if (operation->output[i].present)
+            compare_output(run, name, operation, i, found.output[i], reversed.output[i], expected.output[i]);
     run->compared++;
     harness_release(&expected);
     harness_release(&found);
@@ -125,10 +154,9 @@ static double cost(const struct operation *operation)
     return flops + 50.0 * (double)harness_elements(&operation->output[0]);
 }
 
-static void compare_case(struct run *run, const struct kernel_case *test, double most_flops, uint64_t seed)
+static void compare_case(struct run *run, const struct kernel_case *test, uint64_t seed)
 {
     struct tensors forward;
-    if (cost(&test->operation) > most_flops) return;
     harness_allocate(&test->operation, &forward);
     harness_fill(&test->operation, run->precision->type, seed, &forward);
     compare(run, test->name, &test->operation, &forward);
@@ -138,9 +166,6 @@ static void compare_case(struct run *run, const struct kernel_case *test, double
     harness_release(&forward);
 }
 
-/* How products are computed: by cuBLASLt where it can; else by warpgroups where there are any; else by warps. */
-enum way { BY_LIBRARY, BY_WARPGROUPS, BY_WARPS };
-
 static bool is_product(enum operation_kind kind)
 {
     return kind == OPERATION_LINEAR || kind == OPERATION_CONVOLUTION || kind == OPERATION_MATMUL;
@@ -148,7 +173,7 @@ static bool is_product(enum operation_kind kind)
 
 /* By warps and by the library, what would be computed by other kernels otherwise. Kernels for fp16 of their own have
  * products, attention and layer norm alone; the others read every type through the same few functions. */
-static bool is_wanted(const struct precision *precision, enum way way, const struct kernel_case *test)
+static bool is_wanted(const struct precision *precision, enum product_way way, const struct kernel_case *test)
 {
     enum operation_kind kind = test->operation.kind;
     if (way == BY_WARPS) return is_product(kind) && strstr(test->name, "warpgroup") != NULL;
@@ -158,57 +183,72 @@ static bool is_wanted(const struct precision *precision, enum way way, const str
            kind == OPERATION_LAYER_NORM || kind == OPERATION_UNARY;
 }
 
-static void open_backend(const struct precision *precision, enum way way, struct backend **cuda)
+/* After a call that failed: where not even that is possible any more, the process has lost the device. */
+static void open_anew(struct run *run)
 {
-    struct emulation_machine machine = emulation_present_machine();
-    machine.has_matrix_library = way == BY_LIBRARY;
-    emulation_set_machine(machine);
-    if ((way == BY_WARPS ? setenv("ALIGNPROP_WARPGROUPS", "off", 1) : unsetenv("ALIGNPROP_WARPGROUPS")) != 0)
-        fail_msg("the environment cannot be changed");
-    require(backend_cuda_create(0, precision->precision, cuda));
+    run->cuda->interface->destroy(run->cuda);
+    status opened = product_way_open(run->way, run->precision->precision, &run->cuda);
+    if (opened.code != STATUS_OK) fail_msg("the device is lost after case %d: %s", position.number, opened.message);
+    run->failed = false;
 }
 
-static void compare_all(const struct precision *precision, enum way way)
+static void compare_cases(struct run *run, const struct kernel_case *cases, int count, double most_flops, uint64_t seed)
 {
-    static const char *const words[] = {
-        [BY_LIBRARY] = " with cuBLASLt", [BY_WARPGROUPS] = "", [BY_WARPS] = " by warps"};
-    struct run run = {.precision = precision};
-    open_backend(precision, way, &run.cuda);
-    for (int i = 0; i < kernel_case_count; i++)
-        if (is_wanted(precision, way, &kernel_cases[i]))
-            compare_case(&run, &kernel_cases[i], precision->most_flops / 4, (uint64_t)i);
-    for (int i = 0; i < cuda_case_count; i++)
-        if (is_wanted(precision, way, &cuda_cases[i]))
-            compare_case(&run, &cuda_cases[i], precision->most_flops, (uint64_t)i + 500);
+    for (int i = 0; i < count; i++) {
+        if (!is_wanted(run->precision, run->way, &cases[i]) || cost(&cases[i].operation) > most_flops) continue;
+        if (!position_next(&position, cases[i].name)) continue;
+        compare_case(run, &cases[i], seed + (uint64_t)i);
+        if (run->failed) open_anew(run);
+    }
+}
+
+/* Returns how many are wrong. */
+static int compare_all(const struct precision *precision, enum product_way way)
+{
+    struct run run = {.precision = precision, .way = way};
+    require(product_way_open(way, precision->precision, &run.cuda));
+    compare_cases(&run, kernel_cases, kernel_case_count, precision->most_flops / 4, 0);
+    compare_cases(&run, cuda_cases, cuda_case_count, precision->most_flops, 500);
     run.cuda->interface->destroy(run.cuda);
-    print_message("%s%s: %d operations, worst relative distance %.2g\n", precision->name, words[way], run.compared,
-                  run.worst);
+    print_message("%s by %s: %d operations, %d wrong, worst relative distance %.2g\n", precision->name,
+                  product_way_name(way), run.compared, run.wrong, run.worst);
+    return run.wrong;
+}
+
+static void test_precision(const struct precision *precision, const enum product_way *ways, int count)
+{
+    int wrong = 0;
+    position.number = 0;
+    for (int i = 0; i < count; i++) wrong += compare_all(precision, ways[i]);
+    position_end(&position);
+    if (wrong > 0) fail_msg("%d wrong in %s", wrong, precision->name);
 }
 
 static void test_fp32(void **unused)
 {
     (void)unused;
-    compare_all(&precisions[0], BY_WARPGROUPS);
-    compare_all(&precisions[0], BY_LIBRARY);
+    test_precision(&precisions[0], (const enum product_way[]){BY_WARPGROUPS, BY_LIBRARY}, 2);
 }
 
 static void test_bf16(void **unused)
 {
     (void)unused;
-    compare_all(&precisions[1], BY_WARPGROUPS);
-    compare_all(&precisions[1], BY_WARPS);
-    compare_all(&precisions[1], BY_LIBRARY);
+    test_precision(&precisions[1], (const enum product_way[]){BY_WARPGROUPS, BY_WARPS, BY_LIBRARY}, 3);
 }
 
 static void test_fp16(void **unused)
 {
     (void)unused;
-    compare_all(&precisions[2], BY_WARPGROUPS);
+    test_precision(&precisions[2], (const enum product_way[]){BY_WARPGROUPS}, 1);
 }
 
 int main(int count, char **arguments)
 {
     struct cuda_probe probe;
+    if (!position_read(&count, arguments, &position)) {
+        fprintf(stderr, "usage: %s [--from N] [--to N] [--position FILE] [--limit SECONDS] [TEST]\n", arguments[0]);
+        return 2;
+    }
     if (count > 1) cmocka_set_test_filter(arguments[1]);
     cuda_probe(&probe);
     if (probe.missing[0] != '\0') {

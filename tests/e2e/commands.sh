@@ -63,7 +63,11 @@ check "and it is not tuned" is "$code" 4
 check "which is said once" is "$(printf '%s\n' "$err" | grep -c 'memory.limit allows')" 1
 run bench "$work/small.json" --steps 1 --device cpu --json
 check "a step is measured" has "$out" '"backward":'
+check "on the CPU without a device's memory" is "$(printf '%s' "$out" | grep -c '"device_peak_bytes"')" 0
 check "without its kernels unless asked" is "$(printf '%s' "$out" | grep -c '"kernels"')" 0
+run bench "$work/small.json" --steps 5 --device cpu --json
+middle=$(grep -o '"step_seconds":\[[^]]*' "$work/out" | tr '[,' '\n\n' | sed 1,3d | sort -g | sed -n 2p)
+check "of five steps the median of the last three" has "$out" "\"step\":$middle,"
 keys() { grep -o '"[a-z_0-9]*":\("[a-z_]*"\)\{0,1\}' "$work/out" | sed '1,/"kernels":/d; s/"class":"\(.*\)"/class \1/'; }
 run bench "$work/small.json" --steps 2 --kernels --device cpu --json
 check "a step is measured by class of kernel" has "$out" '"class":"attention_backward","calls":'

@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/host_memory.h"
 #include "tests/unit/kernels/cases.h"
 #include "tests/unit/kernels/harness.h"
 #include "tests/unit/kernels/operands.h"
@@ -408,6 +411,22 @@ static void test_memory_free(void **unused)
     cpu->interface->destroy(cpu);
 }
 
+/* What was given back before the peak was forgotten is not in it any more. */
+static void test_memory_peak(void **unused)
+{
+    (void)unused;
+    enum { BYTES = 64 << 20, NOISE = 16 << 20 };
+    if (access("/proc/self/clear_refs", W_OK) != 0) skip();
+    size_t before = host_memory_resident();
+    void *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    memset(memory, 1, BYTES);
+    assert_int_equal(munmap(memory, BYTES), 0);
+    assert_true(host_memory_peak() + NOISE > before + BYTES);
+    host_memory_forget_peak();
+    assert_true(host_memory_peak() < before + NOISE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,7 +435,7 @@ int main(void)
         cmocka_unit_test(test_instruction_sets), cmocka_unit_test(test_attention_memory),
         cmocka_unit_test(test_extremes),         cmocka_unit_test(test_wrong_formulas),
         cmocka_unit_test(test_refusals),         cmocka_unit_test(test_bad_id),
-        cmocka_unit_test(test_memory_free),
+        cmocka_unit_test(test_memory_free),      cmocka_unit_test(test_memory_peak),
     };
     return cmocka_run_group_tests(tests, harness_open_reference, harness_close_reference);
 }

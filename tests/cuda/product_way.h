@@ -1,0 +1,16 @@
+/* How products are computed: by cuBLASLt where it can; else by warpgroups where there are any; else by warps. */
+#ifndef ALIGNPROP_TESTS_CUDA_PRODUCT_WAY_H
+#define ALIGNPROP_TESTS_CUDA_PRODUCT_WAY_H
+
+#include "kernels/backend.h"
+
+enum product_way { BY_LIBRARY, BY_WARPGROUPS, BY_WARPS, PRODUCT_WAY_COUNT };
+
+/* "cuBLASLt", "warpgroups", "warps" */
+const char *product_way_name(enum product_way way);
+
+/* A backend on the first device that computes its products in this way, to be destroyed by the caller. Changes the
+ * environment variables that choose the way. A machine without cuBLASLt or warpgroups takes the next way. */
+status product_way_open(enum product_way way, enum cuda_precision precision, struct backend **backend);
+
+#endif
