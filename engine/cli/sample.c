@@ -36,7 +36,7 @@ struct sample_job {
 static status parse_adapter(const char *text, char path[PATH_SIZE], double *scale)
 {
     *scale = 1;
-    if (path_is_file(text)) return path_format(path, "%s", text);
+    if (path_is_file(text) || path_is_directory(text)) return path_format(path, "%s", text);
     const char *colon = strrchr(text, ':');
     bool scaled = colon && text_to_double(colon + 1, scale);
     if (colon && !scaled) {
@@ -309,6 +309,12 @@ static status report(const struct sample_job *job)
     return status_ok();
 }
 
+static void on_warning(void *context, const char *words)
+{
+    const struct sample_job *job = context;
+    say(job->invocation, "warning: %s", words);
+}
+
 static status make_pictures(struct sample_job *job)
 {
     struct picture_maker *maker = picture_maker_create(job->work.backend);
@@ -321,7 +327,8 @@ static status make_pictures(struct sample_job *job)
                                   .adapter_count = job->adapter_count,
                                   .context = job,
                                   .picture = on_picture,
-                                  .abandon = on_abandon};
+                                  .abandon = on_abandon,
+                                  .warn = on_warning};
     status result = picture_maker_make(maker, &order);
     picture_maker_destroy(maker);
     return job->failure.code != STATUS_OK ? job->failure : result;

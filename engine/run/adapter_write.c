@@ -79,7 +79,7 @@ static status list_items(struct item_list *list, const struct adapter_set *set, 
         const struct adapter_factors *module = &set->modules[i];
         double rank = (double)module->down_shape.dimension[0];
         bool kohya = format == ADAPTER_KOHYA;
-        double factor = kohya || module->folded ? scale : scale * module->alpha / rank;
+        double factor = kohya ? scale : scale * module->alpha / rank;
         const float *up = scaled(module->up, (size_t)shape_elements(&module->up_shape), factor, &storage);
         char name[200];
         snprintf(name, sizeof name, kohya ? "%s" : "unet.%s", kohya ? module->kohya : module->module);
