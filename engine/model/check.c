@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/model/adapter_set.h"
 #include "engine/model/aesthetic_head.h"
 #include "engine/model/clip_model.h"
 #include "engine/model/internal.h"
@@ -142,6 +143,21 @@ static status check_aesthetic(struct model_report *report, const char *path)
     return status_ok();
 }
 
+/* An adapter is no model, but it is what many such files are. */
+static status check_adapter(struct model_report *report, const char *path)
+{
+    struct adapter_set set;
+    report->recognised = report->adapter = true;
+    snprintf(report->summary, sizeof report->summary, "LoRA adapter");
+    if (!good(report, adapter_file_read(path, &set))) return status_ok();
+    adapter_set_words(&set, report->summary, sizeof report->summary);
+    report->tensors = 2 * (int64_t)set.count;
+    for (int i = 0; i < set.count; i++)
+        report->parameters += shape_elements(&set.modules[i].down_shape) + shape_elements(&set.modules[i].up_shape);
+    adapter_set_clear(&set);
+    return status_ok();
+}
+
 status model_check(const char *path, struct model_report *report)
 {
     static status (*const checks[MODEL_KIND_COUNT])(struct model_report *, const char *) = {
@@ -153,6 +169,7 @@ status model_check(const char *path, struct model_report *report)
     *report = (struct model_report){.kind = MODEL_KIND_DIFFUSION};
     report->problems = calloc(MODEL_REPORT_PROBLEMS, sizeof report->problems[0]);
     if (!report->problems) return status_error(STATUS_NO_MEMORY, "no memory to check %s", path);
+    if (adapter_is_at(path)) return check_adapter(report, path);
     report->recognised = model_kind_of(path, &report->kind);
     snprintf(report->summary, sizeof report->summary, "%s",
              report->recognised ? model_kind_words(report->kind) : "not recognised as a model");

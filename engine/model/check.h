@@ -11,7 +11,8 @@ enum { MODEL_REPORT_PROBLEMS = 50 };
 
 struct model_report {
     bool recognised;
-    enum model_kind kind;  /* when recognised */
+    bool adapter;          /* a LoRA adapter, which is of no model kind */
+    enum model_kind kind;  /* when recognised and no adapter */
     char summary[300];     /* what it is, one line */
     int64_t tensors;       /* that the program uses */
     int64_t parameters;    /* numbers in them */

@@ -21,9 +21,16 @@ struct adapter_facts {
     const char *architecture; /* "stable-diffusion-v1"; NULL: that */
     const char *prediction;   /* "epsilon", "v"; NULL: unknown */
     const char *run_id;
-    int step;
-    double started, finished; /* seconds since 1970 */
+    int step;                 /* negative: unknown */
+    double started, finished; /* seconds since 1970; 0: unknown */
 };
+
+/* Facts that a file of ours tells of itself; the texts lie in it. */
+struct told_facts {
+    struct adapter_facts facts;
+    char architecture[64], prediction[16], run_id[100];
+};
+status adapter_file_facts(const char *path, struct told_facts *told);
 
 /* Writes the factors whole or not at all. `scale` multiplies the product (folded into the up factor). */
 status adapter_file_write(const char *path, const struct adapter_set *set, enum adapter_format format, double scale,

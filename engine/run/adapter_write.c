@@ -1,8 +1,9 @@
-#include "engine/base/json.h"
 #include "engine/base/sha256.h"
+#include "engine/base/text.h"
 #include "engine/base/version.h"
 #include "engine/model/safetensors.h"
 #include "engine/run/adapter_file.h"
+#include "engine/run/adapter_preset.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -159,14 +160,14 @@ static void put_network(struct metadata *metadata, const struct preset *preset, 
     put(metadata, "ss_network_dim", "%d", preset->rank);
     put(metadata, "ss_network_alpha", "%.17g", preset->alpha);
     put(metadata, "ss_output_name", "%s", preset->name);
-    put(metadata, "ss_steps", "%d", facts->step);
+    if (facts->step >= 0) put(metadata, "ss_steps", "%d", facts->step);
     put(metadata, "ss_seed", "%llu", (unsigned long long)preset->seed);
     put(metadata, "ss_learning_rate", "%.17g", preset->learning_rate);
     const char *slash = strrchr(preset->model, '/');
     put(metadata, "ss_sd_model_name", "%s", slash && slash[1] ? slash + 1 : preset->model);
     put(metadata, "ss_session_id", "%s", facts->run_id ? facts->run_id : preset->name);
-    put(metadata, "ss_training_started_at", "%.3f", facts->started);
-    put(metadata, "ss_training_finished_at", "%.3f", facts->finished);
+    if (facts->started > 0) put(metadata, "ss_training_started_at", "%.3f", facts->started);
+    if (facts->finished > 0) put(metadata, "ss_training_finished_at", "%.3f", facts->finished);
     put(metadata, "ss_training_comment", "%s", preset->notes ? preset->notes : "");
 }
 
@@ -176,29 +177,16 @@ static void put_modelspec(struct metadata *metadata, const struct preset *preset
     char date[32] = "";
     time_t finished = (time_t)facts->finished;
     struct tm parts;
-    if (gmtime_r(&finished, &parts)) strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (facts->finished > 0 && gmtime_r(&finished, &parts)) strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &parts);
     put(metadata, "modelspec.sai_model_spec", "1.0.1");
     put(metadata, "modelspec.architecture", "%s/lora", architecture);
     put(metadata, "modelspec.implementation", "diffusers");
     put(metadata, "modelspec.title", "%s", preset->name);
     put(metadata, "modelspec.description", "%s", preset->notes ? preset->notes : "");
-    put(metadata, "modelspec.date", "%s", date);
+    if (date[0]) put(metadata, "modelspec.date", "%s", date);
     put(metadata, "modelspec.hash_sha256", "%s", hash);
     put(metadata, "modelspec.usage_hint", "strength 0.5 to 1");
     if (facts->prediction) put(metadata, "modelspec.prediction_type", "%s", facts->prediction);
-}
-
-/* A model given by path is named by its last part only: no path of the machine goes into a file that is passed on. */
-static char *preset_text(const struct preset *preset)
-{
-    cJSON *copy = cJSON_Duplicate(preset->resolved, true);
-    const char *slash = strrchr(preset->model, '/');
-    if (copy && slash && slash[1]) {
-        cJSON_ReplaceItemInObjectCaseSensitive(copy, "model", cJSON_CreateString(slash + 1));
-    }
-    char *text = copy ? json_print(copy, false) : NULL;
-    cJSON_Delete(copy);
-    return text;
 }
 
 static char *module_names(const struct adapter_set *set)
@@ -224,7 +212,7 @@ static void fill_metadata(struct metadata *metadata, const struct adapter_set *s
     put(metadata, "format", "%s", format == ADAPTER_PEFT ? "pt" : "kohya");
     put(metadata, "alignprop.version", "%s", ALIGNPROP_VERSION);
     put_owned(metadata, "alignprop.modules", module_names(set));
-    put_owned(metadata, "alignprop.preset", preset_text(preset));
+    put_owned(metadata, "alignprop.preset", adapter_preset_text(preset));
 }
 
 status adapter_file_write(const char *path, const struct adapter_set *set, enum adapter_format format, double scale,
