@@ -8,22 +8,24 @@
 
 enum { PATTERN_LIMIT = 1000 };
 
-/* Patterns are nearly always a path or its end, in which only '.' means more than itself. */
+/* Patterns are nearly always a path (diffusers writes "^PATH") or its end, in which only '.' means more than itself. */
 bool adapter_pattern_is_path(const char *pattern)
 {
-    for (const char *p = pattern; *p; p++)
+    for (const char *p = pattern + (pattern[0] == '^'); *p; p++)
         if (!isalnum((unsigned char)*p) && *p != '.' && *p != '_' && *p != '-') return false;
     return true;
 }
 
 static bool path_fits(const char *pattern, const char *path)
 {
+    bool whole = pattern[0] == '^';
+    if (whole) pattern++;
     size_t length = strlen(path), size = strlen(pattern);
     if (size > length) return false;
     const char *end = path + length - size;
     for (size_t i = 0; i < size; i++)
         if (pattern[i] != '.' && pattern[i] != end[i]) return false;
-    return end == path || end[-1] == '.';
+    return end == path || (!whole && end[-1] == '.');
 }
 
 static status refuse(const char *pattern, const char *what)

@@ -2,8 +2,8 @@
 """Writes tests/golden/adapters/: adapters of the emoji model in the namings that programs use, and what they do.
 
 Every file holds a few modules of random factors in half precision. `updates.json` has for each file and module three
-figures of the update that diffusers or peft makes of it (their own get_delta_weight; the convolution in three factors of
-LyCORIS, which they do not read, by its formula): its sums with cos(0.37 i) and sin(0.11 i + 1) over the elements in
+figures of the update that diffusers or peft makes of it (their own get_delta_weight; what they read wrong or not at all,
+by the formula of the program that writes it): its sums with cos(0.37 i) and sin(0.11 i + 1) over the elements in
 order, and its Euclidean norm. `chain.safetensors` has the first and the last latents of a guided chain of four steps with
 the adapter `kohya.safetensors` in U-Net and text encoder.
 
@@ -123,8 +123,8 @@ def make_files(out):
         readers[form] = reader
 
     write("kohya", kohya(factors(every), 4))
-    # Of the U-Net alone: where a text encoder's modules differ in alpha, diffusers 0.42 gives all of them the commonest.
-    write("kohya-alphas", kohya(factors({**UNET, **LAYERS}, rank=lambda n: 1 + n % 3), lambda n: 1 + n))
+    # Where attention's modules differ in alpha, diffusers 0.42 gives all of them the commonest.
+    write("kohya-alphas", kohya(factors(small, rank=lambda n: 1 + n % 3), lambda n: 1 + n), reader="formula")
     write("kohya-zero-alpha", kohya(factors(UNET), 0))
     write("kohya-no-alpha", kohya(factors(UNET), None))
     write("processors", named(factors(small), ".down.weight", ".up.weight", processor))
@@ -202,15 +202,17 @@ def by_peft(pipeline, folder):
 
 
 def by_formula(path):
-    """LyCORIS, Tucker decomposition: W[o, i, y, x] = alpha / r * sum over a, b of up[o, a] mid[a, b, y, x] down[b, i]."""
+    """kohya's alpha / r * up down (sd-scripts, networks/lora.py), and LyCORIS' Tucker decomposition of a convolution:
+    W[o, i, y, x] = alpha / r * sum over a, b of up[o, a] mid[a, b, y, x] down[b, i]."""
     tensors, found = load_file(path), {}
     for name in tensors:
-        if not name.endswith(".lora_mid.weight"):
+        if not name.endswith(".lora_down.weight"):
             continue
-        module = name.removesuffix(".lora_mid.weight")
-        up, middle, down = (tensors[f"{module}.lora_{part}.weight"].double() for part in ("up", "mid", "down"))
-        scale = float(tensors[module + ".alpha"]) / down.shape[0]
-        found[module] = figures(scale * torch.einsum("oa,abyx,bi->oiyx", up.flatten(1), middle, down.flatten(1)))
+        module = name.removesuffix(".lora_down.weight")
+        down, up = tensors[name].double().flatten(1), tensors[module + ".lora_up.weight"].double().flatten(1)
+        middle = tensors.get(module + ".lora_mid.weight")
+        update = up @ down if middle is None else torch.einsum("oa,abyx,bi->oiyx", up, middle.double(), down)
+        found[module] = figures(float(tensors[module + ".alpha"]) / len(down) * update)
     return found
 
 

@@ -427,6 +427,7 @@ static void patterns_fit_as_in_python(void **state)
         {"to_(q|k)", "a.to_k", true},                     {"to_(?:q|k)", "a.to_v", false},
         {"to_[qk]", "a.to_k", true},                      {"to_[^qk]", "a.to_k", false},
         {"to_q|to_k", "a.to_k", true},                    {".*", "a.b", true},
+        {"^a.to_k", "a.to_k", true},                      {"^to_k", "a.to_k", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool fits;
