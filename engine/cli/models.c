@@ -50,7 +50,9 @@ static cJSON *describe_report(const char *path, const struct model_report *repor
 {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "path", path);
-    const char *kind = report->adapter ? "LoRA adapter" : report->recognised ? model_kind_words(report->kind) : "unknown";
+    const char *kind = report->adapter      ? "LoRA adapter"
+                       : report->recognised ? model_kind_words(report->kind)
+                                            : "unknown";
     cJSON_AddStringToObject(object, "kind", kind);
     cJSON_AddStringToObject(object, "summary", report->summary);
     cJSON_AddNumberToObject(object, "tensors", (double)report->tensors);

@@ -201,8 +201,7 @@ status weight_set_renew(struct weight_set *set, const char *name)
 {
     for (int i = 0; i < set->count; i++) {
         const struct weight *weight = &set->weights[i];
-        if (strcmp(weight->name, name) == 0)
-            TRY(load(set, name, &weight->shape, weight->type, weight->memory));
+        if (strcmp(weight->name, name) == 0) TRY(load(set, name, &weight->shape, weight->type, weight->memory));
     }
     return status_ok();
 }

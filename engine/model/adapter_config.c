@@ -141,14 +141,16 @@ static status read_patterns(const struct adapter_config *config, const cJSON *va
         char place[JSON_PATH_SIZE];
         bool wrong = !cJSON_IsNumber(item) || !isfinite(item->valuedouble);
         if (!wrong && ranks)
-            wrong = item->valuedouble < 1 || item->valuedouble > RANK_LIMIT || item->valuedouble != floor(item->valuedouble);
+            wrong = item->valuedouble < 1 || item->valuedouble > RANK_LIMIT ||
+                    item->valuedouble != floor(item->valuedouble);
         snprintf(place, sizeof place, "%s.%s", key, item->string);
         if (wrong) return json_wrong_value(config->origin, place, ranks ? "a rank" : "a number", item);
         if (!adapter_pattern_is_path(item->string)) expressions++;
         count++;
     }
     if (count > PATTERN_COUNT_LIMIT || expressions > EXPRESSION_LIMIT)
-        return status_error(STATUS_BAD_INPUT, "%s: %s: has %d patterns, %d of them expressions; at most %d and %d are read",
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: %s: has %d patterns, %d of them expressions; at most %d and %d are read",
                             config->origin, key, count, expressions, (int)PATTERN_COUNT_LIMIT, (int)EXPRESSION_LIMIT);
     *patterns = value;
     return status_ok();

@@ -45,8 +45,9 @@ static status find_in_folder(const char *folder, char factors[PATH_SIZE])
 {
     if (has_file(folder, peft_factors)) return path_format(factors, "%s/%s", folder, peft_factors);
     if (has_file(folder, "adapter_model.bin"))
-        return status_error(STATUS_BAD_INPUT, "%s/adapter_model.bin: pickled weights are programs and are not read; expected %s",
-                            folder, peft_factors);
+        return status_error(STATUS_BAD_INPUT,
+                            "%s/adapter_model.bin: pickled weights are programs and are not read; expected %s", folder,
+                            peft_factors);
     if (has_file(folder, diffusers_factors)) return path_format(factors, "%s/%s", folder, diffusers_factors);
     return find_only(folder, factors);
 }

@@ -2,12 +2,11 @@
  *
  * A name is made of a prefix for the network, the module's path and an ending for the tensor's part in the update. The
  * three vary independently between the programs that write such files:
- *   kohya (sd-scripts, LyCORIS)   lora_unet_ / lora_te_ / lora_te1_, '_' for '.', .lora_down.weight .lora_up.weight .alpha
- *   OneTrainer, OMI               lora_unet. / unet. / lora_te. / clip_l., dots, kohya's endings
- *   peft                          base_model.model., .lora_A.weight or .lora_A.NAME.weight
- *   diffusers                     unet. / text_encoder., peft's endings, before them .lora.down.weight,
- *                                 .lora_linear_layer.down.weight and .processor.to_q_lora.down.weight
- * Paths are those of diffusers, or of the original Stable Diffusion checkpoints. */
+ *   kohya (sd-scripts, LyCORIS)   lora_unet_ / lora_te_ / lora_te1_, '_' for '.', .lora_down.weight .lora_up.weight
+ * .alpha OneTrainer, OMI               lora_unet. / unet. / lora_te. / clip_l., dots, kohya's endings peft
+ * base_model.model., .lora_A.weight or .lora_A.NAME.weight diffusers                     unet. / text_encoder., peft's
+ * endings, before them .lora.down.weight, .lora_linear_layer.down.weight and .processor.to_q_lora.down.weight Paths are
+ * those of diffusers, or of the original Stable Diffusion checkpoints. */
 #ifndef ALIGNPROP_MODEL_ADAPTER_NAMES_H
 #define ALIGNPROP_MODEL_ADAPTER_NAMES_H
 
@@ -26,12 +25,12 @@ enum { ADAPTER_MODULE_SIZE = 140, ADAPTER_KEY_SIZE = 160 };
 
 struct adapter_tensor_name {
     enum adapter_network network;
-    enum adapter_role role;             /* where the network is another: of no meaning */
-    bool dotted;                        /* the path is told with its dots */
-    char module[ADAPTER_MODULE_SIZE];   /* path in the network, as the file writes it; older names of attention as
-                                           today's */
-    const char *written_module;         /* in the name that was split: the path with the network's prefix... */
-    size_t written_length;              /* ...and its length */
+    enum adapter_role role;           /* where the network is another: of no meaning */
+    bool dotted;                      /* the path is told with its dots */
+    char module[ADAPTER_MODULE_SIZE]; /* path in the network, as the file writes it; older names of attention as
+                                         today's */
+    const char *written_module;       /* in the name that was split: the path with the network's prefix... */
+    size_t written_length;            /* ...and its length */
 };
 
 /* False where the name is no part of a LoRA update that can be applied; `*kind` then says whose it is ("DoRA"), or is

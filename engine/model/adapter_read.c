@@ -38,7 +38,8 @@ static const char *path_of(const struct reading *reading)
 static status refuse_name(const struct reading *reading, const char *name, const char *kind)
 {
     if (kind)
-        return status_error(STATUS_BAD_INPUT, "%s: %s: belongs to %s, which is not supported; expected the factors of a LoRA",
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: %s: belongs to %s, which is not supported; expected the factors of a LoRA",
                             path_of(reading), name, kind);
     return status_error(STATUS_BAD_INPUT,
                         "%s: %s: is no part of a LoRA adapter (expected names that end in "
@@ -139,7 +140,10 @@ static status collect(const struct reading *reading, size_t first, size_t past, 
     bool down = tensors->role[ADAPTER_ROLE_DOWN], up = tensors->role[ADAPTER_ROLE_UP];
     if (!down || !up)
         return status_error(STATUS_BAD_INPUT, "%s: %s: the %s factor is missing", path_of(reading),
-                            reading->tensors[first].key, down ? "up" : up ? "down" : "down and the up");
+                            reading->tensors[first].key,
+                            down ? "up"
+                            : up ? "down"
+                                 : "down and the up");
     return status_ok();
 }
 
@@ -225,8 +229,9 @@ static status tell_by_config(const struct reading *reading, const struct adapter
     char whole[SAFETENSORS_MAXIMUM_NAME + 1];
     if (!config->given) return status_ok();
     if (!name->dotted && adapter_config_has_patterns(config))
-        return status_error(STATUS_BAD_INPUT, "%s: has patterns for dotted module names, but %s is written without dots",
-                            config->origin, module->kohya);
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: has patterns for dotted module names, but %s is written without dots", config->origin,
+                            module->kohya);
     snprintf(whole, sizeof whole, "%.*s", (int)name->written_length, name->written_module);
     TRY(adapter_config_alpha(config, name->module, whole, module->down_shape.dimension[0], &alpha));
     return tell_alpha(reading, module, told, alpha, config->origin);
@@ -260,7 +265,8 @@ static status read_module(struct reading *reading, size_t first, size_t past)
     snprintf(module->kohya, sizeof module->kohya, "%s", reading->tensors[first].key);
     struct adapter_tensor_name name;
     const char *kind;
-    if (!adapter_name_split(tensors.role[ADAPTER_ROLE_DOWN]->name, &name, &kind)) return status_ok(); /* was split before */
+    if (!adapter_name_split(tensors.role[ADAPTER_ROLE_DOWN]->name, &name, &kind))
+        return status_ok(); /* was split before */
     if (name.dotted) snprintf(module->module, sizeof module->module, "%s", name.module);
     TRY(read_factor(reading, tensors.role[ADAPTER_ROLE_DOWN], &module->down_shape, &module->down));
     TRY(read_factor(reading, tensors.role[ADAPTER_ROLE_UP], &module->up_shape, &module->up));
@@ -310,9 +316,9 @@ static void name_modules(struct reading *reading)
 /* Keys of a file's metadata that say nothing of the factors: by their beginning, or (without '.' or '_' at the end)
  * whole. */
 static const char *const known_metadata[] = {
-    "ss_",     "sshs_",    "modelspec.", "ot_",        "alignprop.",    "format",        "lora_adapter_metadata",
-    "name",    "version",  "software",   "author",     "training_info", "description",   "license",
-    "tags",    "title",    "date",       "thumbnail",  "prompt",        "workflow",      "base_model",
+    "ss_",     "sshs_",    "modelspec.", "ot_",        "alignprop.",    "format",         "lora_adapter_metadata",
+    "name",    "version",  "software",   "author",     "training_info", "description",    "license",
+    "tags",    "title",    "date",       "thumbnail",  "prompt",        "workflow",       "base_model",
     "trigger", "creation", "framework",  "user_meta.", "civitai_",      "instance_prompt"};
 
 static bool is_known_metadata(const char *key)
@@ -362,10 +368,25 @@ static status read_metadata(struct reading *reading)
     return status_ok();
 }
 
+/* A file that peft saved has its strength beside it. */
+static void warn_of_missing_config(struct reading *reading)
+{
+    const char *slash = strrchr(path_of(reading), '/'), *name = slash ? slash + 1 : path_of(reading);
+    if (strcmp(name, "adapter_model.safetensors") != 0 || reading->metadata[0].given || reading->metadata[1].given)
+        return;
+    adapter_warn(
+        &reading->set->warnings,
+        "%.250s: there is no adapter_config.json beside it, which tells the strength: alpha is taken for the rank",
+        path_of(reading));
+}
+
 static status read_config(struct reading *reading, const char *path)
 {
     struct json_object root;
-    if (!path[0]) return status_ok();
+    if (!path[0]) {
+        warn_of_missing_config(reading);
+        return status_ok();
+    }
     TRY(json_read_file(path, CONFIG_LIMIT, &reading->config_tree));
     TRY(json_root(path, reading->config_tree, &root));
     return adapter_config_read(&root, "", &reading->config, &reading->set->warnings);

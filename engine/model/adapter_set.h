@@ -2,8 +2,9 @@
  *
  * Read are safetensors files in every naming of adapter_names.h, and folders as peft and diffusers save them
  * (adapter_model.safetensors with adapter_config.json, pytorch_lora_weights.safetensors). The update of a module is
- * (alpha / rank) * up down; alpha comes from a tensor, from peft's config or from diffusers' metadata (adapter_config.h),
- * and is the rank where none of them says it. An alpha of 0 makes the update nothing, as it does in diffusers. */
+ * (alpha / rank) * up down; alpha comes from a tensor, from peft's config or from diffusers' metadata
+ * (adapter_config.h), and is the rank where none of them says it. An alpha of 0 makes the update nothing, as it does in
+ * diffusers. */
 #ifndef ALIGNPROP_MODEL_ADAPTER_SET_H
 #define ALIGNPROP_MODEL_ADAPTER_SET_H
 
@@ -14,13 +15,13 @@
 
 /* One adapted module with its two factors, fp32. */
 struct adapter_factors {
-    enum adapter_network network;     /* UNET or TEXT */
-    char module[ADAPTER_MODULE_SIZE]; /* dotted path, or "" when only the next is known (files of others) */
-    char kohya[ADAPTER_KEY_SIZE];     /* "lora_unet_..." or "lora_te_..." */
+    enum adapter_network network;      /* UNET or TEXT */
+    char module[ADAPTER_MODULE_SIZE];  /* dotted path, or "" when only the next is known (files of others) */
+    char kohya[ADAPTER_KEY_SIZE];      /* "lora_unet_..." or "lora_te_..." */
     struct shape down_shape, up_shape; /* [rank, in] or [rank, in, k, k]; [out, rank] or [out, rank, 1, 1] */
-    float *down, *up;                 /* owned, finite */
-    double alpha;                     /* the product is scaled by alpha / rank */
-    bool folded;                      /* no alpha was told: it is the rank */
+    float *down, *up;                  /* owned, finite */
+    double alpha;                      /* the product is scaled by alpha / rank */
+    bool folded;                       /* no alpha was told: it is the rank */
 };
 
 struct adapter_set {
@@ -39,8 +40,8 @@ struct adapter_files {
 status adapter_files_find(const char *path, struct adapter_files *files);
 
 /* STATUS_BAD_INPUT names file and tensor or key: a factor without its partner, ranks that do not fit, a value that is
- * not a finite number, two tensors that are the same part of one module, a tensor that belongs to no LoRA, a config that
- * is not supported. */
+ * not a finite number, two tensors that are the same part of one module, a tensor that belongs to no LoRA, a config
+ * that is not supported. */
 status adapter_file_read(const char *path, struct adapter_set *set);
 
 /* The module of that key ("lora_unet_..."), or NULL. */

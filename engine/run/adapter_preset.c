@@ -83,8 +83,8 @@ static void cut_list(cJSON *prompts, const char *key, struct text *notes)
     char hash[65];
     hash_of_list(list, hash);
     keep_first(list, kept);
-    text_append(notes, "%sprompts.%s: the first %d of %d prompts (sha256 of all: %s).", notes->length ? " " : "", key, kept,
-                count, hash);
+    text_append(notes, "%sprompts.%s: the first %d of %d prompts (sha256 of all: %s).", notes->length ? " " : "", key,
+                kept, count, hash);
 }
 
 static void cut_prompts(cJSON *preset)

@@ -121,10 +121,11 @@ static status check_module(const struct origin *origin, const struct adapter_fac
                             "lora.targets that hold it",
                             origin->path, factors->module[0] ? factors->module : factors->kohya);
     if (factors->down_shape.dimension[0] > down->shape.dimension[0])
-        return status_error(STATUS_BAD_INPUT,
-                            "%s: has rank %lld, the new run %lld: a part would be lost; expected lora.rank=%lld or more",
-                            origin->path, (long long)factors->down_shape.dimension[0],
-                            (long long)down->shape.dimension[0], (long long)factors->down_shape.dimension[0]);
+        return status_error(
+            STATUS_BAD_INPUT,
+            "%s: has rank %lld, the new run %lld: a part would be lost; expected lora.rank=%lld or more", origin->path,
+            (long long)factors->down_shape.dimension[0], (long long)down->shape.dimension[0],
+            (long long)factors->down_shape.dimension[0]);
     if (same_module(factors, &down->shape, &up->shape)) return status_ok();
     return status_error(STATUS_BAD_INPUT, "%s: %s is of another size in this model; expected the model it was tuned on",
                         origin->path, factors->kohya);
@@ -139,10 +140,11 @@ static status check_adapter(const struct origin *origin)
     for (int i = 0; i < adapter->count; i++) {
         const struct adapter_factors *factors = &adapter->modules[i];
         if (factors->network == ADAPTER_NETWORK_TEXT)
-            return status_error(STATUS_BAD_INPUT,
-                                "%s: changes the text encoder (%s), which is not tuned: its part would be lost; expected "
-                                "an adapter of the U-Net alone",
-                                origin->path, factors->kohya);
+            return status_error(
+                STATUS_BAD_INPUT,
+                "%s: changes the text encoder (%s), which is not tuned: its part would be lost; expected "
+                "an adapter of the U-Net alone",
+                origin->path, factors->kohya);
         TRY(check_module(origin, factors));
     }
     return status_ok();

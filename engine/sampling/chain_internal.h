@@ -60,7 +60,7 @@ struct chain {
 
     struct adapter_plan modules, text_modules;
     struct text_merge text_merge;
-    bool *text_changed; /* by module of the text encoder: its weight is not the model's */
+    bool *text_changed;       /* by module of the text encoder: its weight is not the model's */
     size_t *parameter_offset; /* by parameter, from layout.parameters; gradients lie alike */
     size_t *merged_offset;    /* by module, from layout.merged */
     size_t parameter_bytes, merged_bytes;

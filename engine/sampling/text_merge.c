@@ -63,8 +63,8 @@ static status add_updates(const struct text_merge *merge, int module, const stru
     merging.sums = malloc((size_t)(parallel_threads(threads) * merging.columns) * sizeof *merging.sums);
     if (merging.sums)
         parallel_for(threads, shape_elements(shape) / merging.columns, ROWS_A_THREAD, merge_rows, &merging);
-    status result =
-        merging.sums ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory to merge adapters into the text encoder");
+    status result = merging.sums ? status_ok()
+                                 : status_error(STATUS_NO_MEMORY, "no memory to merge adapters into the text encoder");
     free(merging.sums);
     parallel_destroy(threads);
     return result;

@@ -1,5 +1,5 @@
-/* The text encoder's weights with adapters merged in: a weight source over the model's, that adds to each weight what its
- * updates say. Updates are few and change seldom, so they are computed on the host when a weight is read. */
+/* The text encoder's weights with adapters merged in: a weight source over the model's, that adds to each weight what
+ * its updates say. Updates are few and change seldom, so they are computed on the host when a weight is read. */
 #ifndef ALIGNPROP_SAMPLING_TEXT_MERGE_H
 #define ALIGNPROP_SAMPLING_TEXT_MERGE_H
 

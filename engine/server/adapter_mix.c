@@ -90,8 +90,8 @@ static int find_module(const struct network *network, const struct adapter_facto
 
 /* ---- one module's update ---- */
 
-/* Inputs and window of a down factor [rank, in] or [rank, in, k, k], as a module of inputs and window has it. A window of
- * one pixel and none are the same. */
+/* Inputs and window of a down factor [rank, in] or [rank, in, k, k], as a module of inputs and window has it. A window
+ * of one pixel and none are the same. */
 static bool down_fits(const struct adapter_module *module, const struct shape *down)
 {
     int64_t window = module->kernel ? module->kernel : 1;
@@ -203,8 +203,8 @@ static status report_left_out(const struct mixed_adapter *adapter, const struct 
     if (left_out->count == 0) return status_ok();
     if (left_out->count > 1) snprintf(more, sizeof more, " (and %d more)", left_out->count - 1);
     if (left_out->count - adapter->set->foreign_count == adapter->set->count)
-        return status_error(STATUS_BAD_INPUT, "%s: the model has none of the adapter's modules: no %s%s", adapter->words,
-                            left_out->first, more);
+        return status_error(STATUS_BAD_INPUT, "%s: the model has none of the adapter's modules: no %s%s",
+                            adapter->words, left_out->first, more);
     adapter_warn(warnings, "%.200s: the model has no %.120s%s: this part of the adapter is left out", adapter->words,
                  left_out->first, more);
     return status_ok();

@@ -159,8 +159,8 @@ static struct stamp stamp_of(const char *path)
 
 static bool same_stamp(const struct stamp *a, const struct stamp *b)
 {
-    return a->bytes == b->bytes && (a->bytes < 0 || (a->modified.tv_sec == b->modified.tv_sec &&
-                                                     a->modified.tv_nsec == b->modified.tv_nsec));
+    return a->bytes == b->bytes &&
+           (a->bytes < 0 || (a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec));
 }
 
 static status load_adapter(struct picture_maker *maker, const char *path, struct kept_adapter **found)

@@ -1,5 +1,5 @@
-/* Adapters merged into the default model: latents of a guided chain as diffusers makes them with the same adapter in U-Net
- * and text encoder, and the base model given back afterwards. Usage: test_adapters MODEL GOLDENS */
+/* Adapters merged into the default model: latents of a guided chain as diffusers makes them with the same adapter in
+ * U-Net and text encoder, and the base model given back afterwards. Usage: test_adapters MODEL GOLDENS */
 #include "engine/model/safetensors.h"
 #include "engine/server/adapter_mix.h"
 #include "kernels/backend.h"
@@ -172,7 +172,8 @@ static void parts_that_cannot_be_are_named(void **state)
          "mlp.fc1 has 768 inputs, 512 outputs and a window of 1; the model's has 128, 512 and 1: the adapter's text "
          "encoder part is left out"},
         {"unet.input_blocks.0.0", 4, 48, STATUS_BAD_INPUT, "are the same module of the model"},
-        {"unet.time_embedding.linear_1", 48, 191, STATUS_BAD_INPUT, "time_embedding.linear_1 has 48 inputs, 191 outputs"},
+        {"unet.time_embedding.linear_1", 48, 191, STATUS_BAD_INPUT,
+         "time_embedding.linear_1 has 48 inputs, 191 outputs"},
     };
     char path[] = "/tmp/alignprop-mix-XXXXXX";
     int descriptor = mkstemp(path);

@@ -1,5 +1,5 @@
-/* Adapter files of other programs: the updates that diffusers and peft make of them (tests/golden/adapters), the names of
- * their tensors, and what is refused. Usage: test_adapters GOLDENS */
+/* Adapter files of other programs: the updates that diffusers and peft make of them (tests/golden/adapters), the names
+ * of their tensors, and what is refused. Usage: test_adapters GOLDENS */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,10 +83,10 @@ static void check_form(const cJSON *form)
     must(adapter_file_read(path, &set));
     assert_int_equal(set.count, cJSON_GetArraySize(form));
     for (int i = 0; i < set.count; i++)
-        check_module(form->string, &set.modules[i],
-                     cJSON_GetObjectItemCaseSensitive(form, set.modules[i].kohya));
+        check_module(form->string, &set.modules[i], cJSON_GetObjectItemCaseSensitive(form, set.modules[i].kohya));
     bool zero = strcmp(form->string, "kohya-zero-alpha") == 0;
-    if (set.warnings.count != (zero ? 1 : 0)) fail_msg("%s: %d warnings: %s", path, set.warnings.count, set.warnings.lines[0]);
+    if (set.warnings.count != (zero ? 1 : 0))
+        fail_msg("%s: %d warnings: %s", path, set.warnings.count, set.warnings.lines[0]);
     assert_true(adapter_is_at(path));
     adapter_set_clear(&set);
 }
@@ -121,9 +121,11 @@ static void every_naming_leads_to_the_module(void **state)
         const char *name, *key;
         enum adapter_role role;
     } cases[] = {
-        {"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight", query, ADAPTER_ROLE_DOWN},
+        {"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight", query,
+         ADAPTER_ROLE_DOWN},
         {"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.alpha", query, ADAPTER_ROLE_ALPHA},
-        {"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_A.weight", query, ADAPTER_ROLE_DOWN},
+        {"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_A.weight", query,
+         ADAPTER_ROLE_DOWN},
         {"lora_unet." QUERY ".lora_up.weight", query, ADAPTER_ROLE_UP},
         {"unet." QUERY ".lora_up.weight", query, ADAPTER_ROLE_UP},
         {"unet." QUERY ".lora_mid.weight", query, ADAPTER_ROLE_MIDDLE},
@@ -141,7 +143,8 @@ static void every_naming_leads_to_the_module(void **state)
         {"unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.processor.to_q_lora.alpha", query,
          ADAPTER_ROLE_ALPHA},
         {"unet." QUERY ".alpha", query, ADAPTER_ROLE_ALPHA},
-        {"unet.mid_block.attentions.0.transformer_blocks.0.attn2.processor.to_out_lora.up.weight", out, ADAPTER_ROLE_UP},
+        {"unet.mid_block.attentions.0.transformer_blocks.0.attn2.processor.to_out_lora.up.weight", out,
+         ADAPTER_ROLE_UP},
         {"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_out.0.lora.up.weight", out, ADAPTER_ROLE_UP},
         {"lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight", text, ADAPTER_ROLE_UP},
         {"lora_te1_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight", text, ADAPTER_ROLE_UP},
@@ -403,7 +406,8 @@ static void every_key_of_peft_is_in_the_table(void **state)
     assert_true(cJSON_GetArraySize(keys) > 35);
     cJSON_ArrayForEach(member, keys)
     {
-        if (adapter_config_key_use(member->string) == ADAPTER_KEY_UNKNOWN) fail_msg("%s is not in the table", member->string);
+        if (adapter_config_key_use(member->string) == ADAPTER_KEY_UNKNOWN)
+            fail_msg("%s is not in the table", member->string);
     }
     must(json_root("keys", keys, &root));
     must(adapter_config_read(&root, "", &config, &warnings)); /* peft's defaults change nothing */
@@ -419,15 +423,24 @@ static void patterns_fit_as_in_python(void **state)
         const char *pattern, *path;
         bool fits;
     } cases[] = {
-        {"to_q", "down_blocks.0.attn1.to_q", true},       {"to_q", "to_q", true},
-        {"o_q", "attn1.to_q", false},                     {"attn1.to_q", "down_blocks.0.attn1.to_q", true},
-        {"attn1.to_q", "down_blocks.0.attn1xto_q", true}, {"attn1.to_q", "attn1.to_q.x", false},
-        {"attn\\d.to_q", "a.attn2.to_q", true},           {"attn\\d\\.to_q", "a.attn2xto_q", false},
-        {"^a.*to_q", "a.b.to_q", true},                   {"^b.*to_q", "a.b.to_q", false},
-        {"to_(q|k)", "a.to_k", true},                     {"to_(?:q|k)", "a.to_v", false},
-        {"to_[qk]", "a.to_k", true},                      {"to_[^qk]", "a.to_k", false},
-        {"to_q|to_k", "a.to_k", true},                    {".*", "a.b", true},
-        {"^a.to_k", "a.to_k", true},                      {"^to_k", "a.to_k", false},
+        {"to_q", "down_blocks.0.attn1.to_q", true},
+        {"to_q", "to_q", true},
+        {"o_q", "attn1.to_q", false},
+        {"attn1.to_q", "down_blocks.0.attn1.to_q", true},
+        {"attn1.to_q", "down_blocks.0.attn1xto_q", true},
+        {"attn1.to_q", "attn1.to_q.x", false},
+        {"attn\\d.to_q", "a.attn2.to_q", true},
+        {"attn\\d\\.to_q", "a.attn2xto_q", false},
+        {"^a.*to_q", "a.b.to_q", true},
+        {"^b.*to_q", "a.b.to_q", false},
+        {"to_(q|k)", "a.to_k", true},
+        {"to_(?:q|k)", "a.to_v", false},
+        {"to_[qk]", "a.to_k", true},
+        {"to_[^qk]", "a.to_k", false},
+        {"to_q|to_k", "a.to_k", true},
+        {".*", "a.b", true},
+        {"^a.to_k", "a.to_k", true},
+        {"^to_k", "a.to_k", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool fits;
