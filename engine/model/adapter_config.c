@@ -257,5 +257,7 @@ status adapter_config_alpha(const struct adapter_config *config, const char *pat
         return status_error(STATUS_BAD_INPUT, "%s: %s: expected factors of rank %.0f, as the config says, found %lld",
                             config->origin, whole, told, (long long)rank);
     if (config->rank_stabilized) *alpha *= sqrt((double)rank);
-    return status_ok();
+    if (isfinite(*alpha)) return status_ok();
+    return status_error(STATUS_BAD_INPUT, "%s: %s: alpha times the root of the rank is beyond all numbers",
+                        config->origin, whole);
 }

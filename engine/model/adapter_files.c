@@ -41,13 +41,20 @@ static status find_only(const char *folder, char factors[PATH_SIZE])
     return result;
 }
 
+static status refuse_pickle(const char *path)
+{
+    return status_error(STATUS_BAD_INPUT,
+                        "%s: pickled weights are programs and are not read; expected a .safetensors file", path);
+}
+
 static status find_in_folder(const char *folder, char factors[PATH_SIZE])
 {
     if (has_file(folder, peft_factors)) return path_format(factors, "%s/%s", folder, peft_factors);
-    if (has_file(folder, "adapter_model.bin"))
-        return status_error(STATUS_BAD_INPUT,
-                            "%s/adapter_model.bin: pickled weights are programs and are not read; expected %s", folder,
-                            peft_factors);
+    if (has_file(folder, "adapter_model.bin")) {
+        char pickle[PATH_SIZE];
+        TRY(path_format(pickle, "%s/adapter_model.bin", folder));
+        return refuse_pickle(pickle);
+    }
     if (has_file(folder, diffusers_factors)) return path_format(factors, "%s/%s", folder, diffusers_factors);
     return find_only(folder, factors);
 }
@@ -63,12 +70,19 @@ static status find_config(const char *factors, char config[PATH_SIZE])
     return status_ok();
 }
 
+static bool is_pickle(const char *path)
+{
+    return ends_with(path, ".bin") || ends_with(path, ".pt") || ends_with(path, ".pth") || ends_with(path, ".ckpt");
+}
+
 status adapter_files_find(const char *path, struct adapter_files *files)
 {
-    if (path_is_directory(path))
+    if (path_is_directory(path)) {
         TRY(find_in_folder(path, files->factors));
-    else
+    } else {
+        if (is_pickle(path)) return refuse_pickle(path);
         TRY(path_format(files->factors, "%s", path));
+    }
     return find_config(files->factors, files->config);
 }
 

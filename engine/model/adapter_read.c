@@ -392,18 +392,31 @@ static status read_config(struct reading *reading, const char *path)
     return adapter_config_read(&root, "", &reading->config, &reading->set->warnings);
 }
 
-static status read_all(struct reading *reading, const struct adapter_files *files)
+/* `config` is the path of peft's config, or "". */
+static status read_all(struct reading *reading, const char *config)
 {
     struct adapter_set *set = reading->set;
     TRY(name_tensors(reading));
     TRY(read_metadata(reading));
-    TRY(read_config(reading, files->config));
+    TRY(read_config(reading, config));
     TRY(read_modules(reading));
     name_modules(reading);
     if (reading->zero_alphas > 0)
-        adapter_warn(&set->warnings, "%.250s: alpha is 0 in %d of %d modules: their update is nothing", files->factors,
-                     reading->zero_alphas, set->count);
+        adapter_warn(&set->warnings, "%.250s: alpha is 0 in %d of %d modules: their update is nothing",
+                     path_of(reading), reading->zero_alphas, set->count);
     return status_ok();
+}
+
+static status read_and_close(struct safetensors *file, const char *config, struct adapter_set *set)
+{
+    struct reading reading = {.file = file, .set = set};
+    status result = read_all(&reading, config);
+    free(reading.tensors);
+    cJSON_Delete(reading.metadata_tree);
+    cJSON_Delete(reading.config_tree);
+    safetensors_close(file);
+    if (result.code != STATUS_OK) adapter_set_clear(set);
+    return result;
 }
 
 status adapter_file_read(const char *path, struct adapter_set *set)
@@ -413,12 +426,13 @@ status adapter_file_read(const char *path, struct adapter_set *set)
     struct safetensors *file;
     TRY(adapter_files_find(path, &files));
     TRY(safetensors_open(files.factors, &file));
-    struct reading reading = {.file = file, .set = set};
-    status result = read_all(&reading, &files);
-    free(reading.tensors);
-    cJSON_Delete(reading.metadata_tree);
-    cJSON_Delete(reading.config_tree);
-    safetensors_close(file);
-    if (result.code != STATUS_OK) adapter_set_clear(set);
-    return result;
+    return read_and_close(file, files.config, set);
+}
+
+status adapter_parse(const void *bytes, size_t size, const char *label, struct adapter_set *set)
+{
+    *set = (struct adapter_set){0};
+    struct safetensors *file;
+    TRY(safetensors_parse(bytes, size, label, &file));
+    return read_and_close(file, "", set);
 }

@@ -43,6 +43,8 @@ status adapter_files_find(const char *path, struct adapter_files *files);
  * not a finite number, two tensors that are the same part of one module, a tensor that belongs to no LoRA, a config
  * that is not supported. */
 status adapter_file_read(const char *path, struct adapter_set *set);
+/* The same over the `size` bytes of one file in memory; `label` stands for the path in messages. */
+status adapter_parse(const void *bytes, size_t size, const char *label, struct adapter_set *set);
 
 /* The module of that key ("lora_unet_..."), or NULL. */
 const struct adapter_factors *adapter_set_module(const struct adapter_set *set, const char *key);
