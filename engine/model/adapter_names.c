@@ -223,13 +223,13 @@ bool adapter_name_split(const char *name, struct adapter_tensor_name *split, con
     *kind = NULL;
     size_t ending_length = 0;
     const struct ending *ending = find_ending(start, &ending_length);
-    if (!ending && split->network != ADAPTER_NETWORK_OTHER) {
+    split->written_length = strlen(start) - (ending ? ending_length : 0);
+    if (split->network == ADAPTER_NETWORK_OTHER) return true;
+    if (!ending) {
         *kind = find_other(start);
         return false;
     }
-    split->written_length = strlen(start) - ending_length;
-    if (ending) split->role = ending->role;
-    if (split->network == ADAPTER_NETWORK_OTHER) return true;
+    split->role = ending->role;
     const char *path = prefix ? start + strlen(prefix->text) : start;
     int length = (int)(start + split->written_length - path);
     if (length <= 0 || length >= (int)sizeof split->module) return false;

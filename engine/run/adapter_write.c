@@ -76,6 +76,7 @@ static status list_items(struct item_list *list, const struct adapter_set *set, 
 {
     TRY(allocate_items(list, set));
     float *storage = list->scaled;
+    /* Items borrow list->scaled, which the list frees. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     for (int i = 0; i < set->count; i++) {
         const struct adapter_factors *module = &set->modules[i];
         double rank = (double)module->down_shape.dimension[0];
@@ -90,8 +91,7 @@ static status list_items(struct item_list *list, const struct adapter_set *set, 
         list->alphas[i] = (float)module->alpha;
         add_item(list, name, ".alpha", NULL, &list->alphas[i]);
     }
-    /* Items borrow list->scaled, which the list frees. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-    return status_ok();
+    return status_ok(); /* NOLINT(clang-analyzer-unix.Malloc) */
 }
 
 /* modelspec.hash_sha256: of the tensors' bytes in the order of the file. */

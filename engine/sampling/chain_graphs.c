@@ -184,7 +184,7 @@ status chain_build_merge(struct chain *chain, const int64_t *ranks, struct part 
 /* The merge of the factors that are tuned. */
 static status build_own_merge(struct chain *chain)
 {
-    int64_t *ranks = malloc(((size_t)chain->modules.module_count + 1) * sizeof *ranks);
+    int64_t *ranks = calloc((size_t)chain->modules.module_count + 1, sizeof *ranks);
     if (!ranks) return status_error(STATUS_NO_MEMORY, "no memory for %d adapters", chain->modules.module_count);
     for (int i = 0; i < chain->modules.module_count; i++) ranks[i] = chain->settings.rank;
     status result = chain_build_merge(chain, ranks, &chain->merge);

@@ -13,6 +13,11 @@ struct known_name {
     int module;
 };
 
+/* What the adapter at hand has for a module; NULL: nothing yet. */
+struct taken {
+    const struct adapter_factors *factors;
+};
+
 /* One network of the chain: its modules, and what is merged into them. */
 struct network {
     const struct adapter_module *(*module)(const struct chain *chain, int index);
@@ -20,9 +25,9 @@ struct network {
     int module_count;
     struct known_name *names; /* sorted */
     int name_count;
-    const struct adapter_factors **taken; /* by module: what the adapter at hand has for it */
-    struct low_rank_update *updates;
-    int update_count, update_capacity;
+    struct taken *taken;             /* by module */
+    struct low_rank_update *updates; /* room for every module of every adapter */
+    int update_count;
 };
 
 struct mix {
@@ -42,12 +47,15 @@ static void add_name(struct network *network, enum adapter_network kind, const c
 }
 
 /* Every module by its diffusers name, the U-Net's by those of the original layout too. */
-static status open_network(struct network *network, enum adapter_network kind, const struct model *model)
+static status open_network(struct network *network, enum adapter_network kind, const struct model *model,
+                           size_t update_limit)
 {
     size_t count = (size_t)network->module_count;
     network->names = calloc(2 * count + 1, sizeof *network->names);
     network->taken = calloc(count + 1, sizeof *network->taken);
-    if (!network->names || !network->taken) return status_error(STATUS_NO_MEMORY, "no memory to merge adapters");
+    network->updates = calloc(update_limit + 1, sizeof *network->updates);
+    if (!network->names || !network->taken || !network->updates)
+        return status_error(STATUS_NO_MEMORY, "no memory to merge adapters");
     for (int i = 0; i < network->module_count; i++) {
         const char *name = network->module(network->chain, i)->name;
         char original[ADAPTER_MODULE_SIZE];
@@ -60,14 +68,14 @@ static status open_network(struct network *network, enum adapter_network kind, c
     return status_ok();
 }
 
-static status open_networks(struct mix *mix, const struct model *model, const struct chain *chain)
+static status open_networks(struct mix *mix, const struct model *model, const struct chain *chain, size_t update_limit)
 {
     mix->networks[ADAPTER_NETWORK_UNET] =
         (struct network){.module = chain_module, .chain = chain, .module_count = chain_module_count(chain)};
     mix->networks[ADAPTER_NETWORK_TEXT] =
         (struct network){.module = chain_text_module, .chain = chain, .module_count = chain_text_module_count(chain)};
-    TRY(open_network(&mix->networks[ADAPTER_NETWORK_UNET], ADAPTER_NETWORK_UNET, model));
-    return open_network(&mix->networks[ADAPTER_NETWORK_TEXT], ADAPTER_NETWORK_TEXT, model);
+    TRY(open_network(&mix->networks[ADAPTER_NETWORK_UNET], ADAPTER_NETWORK_UNET, model, update_limit));
+    return open_network(&mix->networks[ADAPTER_NETWORK_TEXT], ADAPTER_NETWORK_TEXT, model, update_limit);
 }
 
 static void mix_clear(struct mix *mix)
@@ -116,7 +124,7 @@ static double largest(const float *values, const struct shape *shape)
 {
     double most = 0;
     for (int64_t i = 0; i < shape_elements(shape); i++)
-        if (fabs(values[i]) > most) most = fabs(values[i]);
+        if (fabsf(values[i]) > most) most = fabsf(values[i]);
     return most;
 }
 
@@ -129,19 +137,6 @@ static status check_range(const struct low_rank_update *update, const struct ada
     if (up <= FLT_MAX && most <= FLT_MAX) return status_ok();
     return status_error(STATUS_BAD_INPUT, "%s: %s: the update may reach %g at this scale; expected numbers below %g",
                         words, factors->kohya, most, (double)FLT_MAX);
-}
-
-static status add_update(struct network *network, const struct low_rank_update *update)
-{
-    if (network->update_count == network->update_capacity) {
-        int capacity = network->update_capacity ? 2 * network->update_capacity : 256;
-        struct low_rank_update *grown = realloc(network->updates, (size_t)capacity * sizeof *grown);
-        if (!grown) return status_error(STATUS_NO_MEMORY, "no memory to merge adapters");
-        network->updates = grown;
-        network->update_capacity = capacity;
-    }
-    network->updates[network->update_count++] = *update;
-    return status_ok();
 }
 
 /* ---- an adapter ---- */
@@ -166,11 +161,11 @@ static status add_module(struct network *network, const struct mixed_adapter *ad
         leave_out(left_out, 1, factors->module[0] ? factors->module : factors->kohya);
         return status_ok();
     }
-    const struct adapter_factors *before = network->taken[module];
+    const struct adapter_factors *before = network->taken[module].factors;
     if (before)
         return status_error(STATUS_BAD_INPUT, "%s: %s and %s are the same module of the model; expected it once",
                             adapter->words, before->kohya, factors->kohya);
-    network->taken[module] = factors;
+    network->taken[module].factors = factors;
     TRY(check_sizes(network->module(network->chain, module), factors, adapter->words));
     int64_t rank = factors->down_shape.dimension[0];
     struct low_rank_update update = {.module = module,
@@ -180,7 +175,9 @@ static status add_module(struct network *network, const struct mixed_adapter *ad
                                      .up = factors->up};
     if (update.scale == 0) return status_ok();
     TRY(check_range(&update, factors, adapter->words));
-    return add_update(network, &update);
+    /* The mix owns them. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+    network->updates[network->update_count++] = update;
+    return status_ok();
 }
 
 /* Whether every module of the adapter's text encoder that the model has too is as large there; one that is not tells
@@ -246,7 +243,9 @@ status adapter_mix(const struct model *model, struct chain *chain, const struct 
                    struct adapter_warnings *warnings)
 {
     struct mix mix = {0};
-    status result = open_networks(&mix, model, chain);
+    size_t modules = 0;
+    for (int i = 0; i < count; i++) modules += (size_t)adapters[i].set->count;
+    status result = open_networks(&mix, model, chain, modules);
     for (int i = 0; i < count && result.code == STATUS_OK; i++) {
         if (adapters[i].scale == 0) continue; /* linear: nothing of it is left */
         result = add_adapter(&mix, &adapters[i], warnings);
