@@ -32,17 +32,19 @@ struct sample_job {
 
 /* ---- what to sample ---- */
 
-/* "FILE" or "FILE:SCALE". Where a file has the whole text as its name, a colon in it is the name's. */
+/* "PATH" or "PATH:SCALE" of a file or folder. Where one has the whole text as its name, a colon in it is the name's. */
 static status parse_adapter(const char *text, char path[PATH_SIZE], double *scale)
 {
     *scale = 1;
-    if (path_is_file(text)) return path_format(path, "%s", text);
-    const char *colon = strrchr(text, ':');
+    bool whole = path_is_file(text) || path_is_directory(text);
+    const char *colon = whole ? NULL : strrchr(text, ':');
     bool scaled = colon && text_to_double(colon + 1, scale);
     if (colon && !scaled) {
         return status_error(STATUS_USAGE, "--lora %.200s: expected FILE or FILE:SCALE with a number", text);
     }
-    return path_format(path, "%.*s", scaled ? (int)(colon - text) : (int)strlen(text), text);
+    int length = scaled ? (int)(colon - text) : (int)strlen(text);
+    while (length > 1 && text[length - 1] == '/') length--; /* of a folder: pictures name its last part */
+    return path_format(path, "%.*s", length, text);
 }
 
 static status add_adapter(struct sample_job *job, const char *path, double scale)
@@ -309,6 +311,12 @@ static status report(const struct sample_job *job)
     return status_ok();
 }
 
+static void on_warning(void *context, const char *words)
+{
+    const struct sample_job *job = context;
+    say(job->invocation, "warning: %s", words);
+}
+
 static status make_pictures(struct sample_job *job)
 {
     struct picture_maker *maker = picture_maker_create(job->work.backend);
@@ -321,7 +329,8 @@ static status make_pictures(struct sample_job *job)
                                   .adapter_count = job->adapter_count,
                                   .context = job,
                                   .picture = on_picture,
-                                  .abandon = on_abandon};
+                                  .abandon = on_abandon,
+                                  .warn = on_warning};
     status result = picture_maker_make(maker, &order);
     picture_maker_destroy(maker);
     return job->failure.code != STATUS_OK ? job->failure : result;

@@ -273,6 +273,15 @@ status weight_set_get(struct weight_set *set, const char *name, const struct sha
     return status_ok();
 }
 
+status weight_set_renew(struct weight_set *set, const char *name)
+{
+    for (int i = 0; i < set->count; i++) {
+        const struct weight *weight = &set->weights[i];
+        if (strcmp(weight->name, name) == 0) TRY(load(set, name, &weight->shape, weight->type, weight->memory));
+    }
+    return status_ok();
+}
+
 status weight_set_read(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
                        void *memory)
 {

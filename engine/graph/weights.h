@@ -42,6 +42,8 @@ void weight_set_destroy(struct weight_set *set);
  * type. */
 status weight_set_get(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
                       void **memory);
+/* Reads weight `name` again from the source, whose values have changed, wherever the set holds it. */
+status weight_set_renew(struct weight_set *set, const char *name);
 /* Reads weight `name` to `memory` and does not keep it: from the set where it is held, else from the source. */
 status weight_set_read(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
                        void *memory);

@@ -33,7 +33,7 @@ unsigned adapter_target_of(const char *module_name)
         if (length >= ending && strcmp(module_name + length - ending, endings[i].ending) == 0)
             return endings[i].targets;
     }
-    return 0;
+    return ADAPTER_TARGET_REST;
 }
 
 void adapter_plan_clear(struct adapter_plan *plan)

@@ -13,7 +13,10 @@ enum adapter_target {
     ADAPTER_TARGET_ATTENTION = 1,    /* to_q, to_k, to_v, to_out.0 of every attention: the default */
     ADAPTER_TARGET_FEED_FORWARD = 2, /* ff.net.0.proj, ff.net.2 */
     ADAPTER_TARGET_CONVOLUTION = 4,  /* conv1, conv2, conv_shortcut, samplers' conv, proj_in, proj_out */
-    ADAPTER_TARGET_PROMPT = 8        /* to_k, to_v of cross-attention (attn2) alone: how the prompt is read */
+    ADAPTER_TARGET_PROMPT = 8,       /* to_k, to_v of cross-attention (attn2) alone: how the prompt is read */
+    ADAPTER_TARGET_REST = 16,        /* every other layer: time embeddings, conv_in, conv_out. Never tuned here, but
+                                        other programs' adapters change them */
+    ADAPTER_TARGET_ALL = 31
 };
 
 struct adapter_module {
@@ -34,7 +37,7 @@ struct adapter_plan {
 };
 void adapter_plan_clear(struct adapter_plan *plan);
 
-/* The kinds that `module_name` is of: ADAPTER_TARGET_ bits, or 0 if nothing can be attached there. */
+/* The kinds that the linear layer or convolution `module_name` is of: ADAPTER_TARGET_ bits. */
 unsigned adapter_target_of(const char *module_name);
 
 #endif

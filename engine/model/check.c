@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/model/adapter_set.h"
 #include "engine/model/aesthetic_head.h"
 #include "engine/model/clip_model.h"
 #include "engine/model/internal.h"
@@ -169,6 +170,22 @@ static status check_recognised(struct model_report *report, const char *path, co
     return recognised->usable && !path_is_directory(path) ? check_all_tensors(report, path) : status_ok();
 }
 
+/* An adapter is no model, but it is what many such files are. */
+static status check_adapter(struct model_report *report, const char *path)
+{
+    struct adapter_set set;
+    report->recognised = true;
+    snprintf(report->kind_words, sizeof report->kind_words, "LoRA adapter");
+    snprintf(report->summary, sizeof report->summary, "LoRA adapter");
+    if (!good(report, adapter_file_read(path, &set))) return status_ok();
+    adapter_set_words(&set, report->summary, sizeof report->summary);
+    report->tensors = 2 * (int64_t)set.count;
+    for (int i = 0; i < set.count; i++)
+        report->parameters += shape_elements(&set.modules[i].down_shape) + shape_elements(&set.modules[i].up_shape);
+    adapter_set_clear(&set);
+    return status_ok();
+}
+
 status model_check(const char *path, struct model_report *report)
 {
     static status (*const checks[MODEL_KIND_COUNT])(struct model_report *, const char *) = {
@@ -181,6 +198,7 @@ status model_check(const char *path, struct model_report *report)
     *report = (struct model_report){.kind = MODEL_KIND_DIFFUSION, .kind_words = "unknown"};
     report->problems = calloc(MODEL_REPORT_PROBLEMS, sizeof report->problems[0]);
     if (!report->problems) return status_error(STATUS_NO_MEMORY, "no memory to check %s", path);
+    if (adapter_is_at(path)) return check_adapter(report, path);
     report->recognised = model_kind_of(path, &report->kind);
     if (report->recognised) {
         name_kind(report, model_kind_words(report->kind), model_kind_words(report->kind));

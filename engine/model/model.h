@@ -66,6 +66,10 @@ const struct remarks *model_remarks(const struct model *model);
 /* STATUS_BAD_INPUT where the model makes no pictures of that size: sides are multiples of its latent_factor. */
 status model_check_size(const struct model_facts *facts, int width, int height);
 
+/* What the original Stable Diffusion layout calls the U-Net's module of diffusers name `module`: "input_blocks.1.1..."
+ * for "down_blocks.0.attentions.0...". False where that is too long. */
+bool model_original_module(const struct model *model, const char *module, char *original, size_t size);
+
 /* Weight sources of the three parts, valid while the model is open. */
 struct weight_source model_unet_weights(struct model *model);
 struct weight_source model_decoder_weights(struct model *model);

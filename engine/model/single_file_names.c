@@ -168,3 +168,13 @@ bool naming_of_single_text(const void *layout, const char *name, int attempt, ch
         name += sizeof model_prefix - 1;
     return snprintf(file_name, TENSOR_NAME_LIMIT, "%s%s", single->text_prefix, name) < TENSOR_NAME_LIMIT;
 }
+
+bool model_original_module(const struct model *model, const char *module, char *original, size_t size)
+{
+    static const char weight[] = ".weight";
+    char name[TENSOR_NAME_LIMIT], renamed[TENSOR_NAME_LIMIT];
+    if (snprintf(name, sizeof name, "%s%s", module, weight) >= (int)sizeof name) return false;
+    unet_name(&model->unet, name, renamed, sizeof renamed);
+    int length = (int)strlen(renamed) - (int)(sizeof weight - 1);
+    return length > 0 && snprintf(original, size, "%.*s", length, renamed) < (int)size;
+}

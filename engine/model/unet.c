@@ -24,9 +24,9 @@ static tensor_id build_time_embedding(struct unet_builder *builder, tensor_id fe
 {
     struct graph *graph = builder->blocks.graph;
     int64_t width = builder->config->time_width;
-    tensor_id embedding = layer_linear(graph, features, width, true, "time_embedding.linear_1");
+    tensor_id embedding = block_linear(&builder->blocks, features, width, true, "time_embedding.linear_1");
     embedding = graph_unary(graph, UNARY_SILU, embedding);
-    embedding = layer_linear(graph, embedding, width, true, "time_embedding.linear_2");
+    embedding = block_linear(&builder->blocks, embedding, width, true, "time_embedding.linear_2");
     return graph_unary(graph, UNARY_SILU, embedding);
 }
 

@@ -1,8 +1,9 @@
-#include "engine/base/json.h"
 #include "engine/base/sha256.h"
+#include "engine/base/text.h"
 #include "engine/base/version.h"
 #include "engine/model/safetensors.h"
 #include "engine/run/adapter_file.h"
+#include "engine/run/adapter_preset.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -75,11 +76,12 @@ static status list_items(struct item_list *list, const struct adapter_set *set, 
 {
     TRY(allocate_items(list, set));
     float *storage = list->scaled;
+    /* Items borrow list->scaled, which the list frees. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     for (int i = 0; i < set->count; i++) {
         const struct adapter_factors *module = &set->modules[i];
         double rank = (double)module->down_shape.dimension[0];
         bool kohya = format == ADAPTER_KOHYA;
-        double factor = kohya || module->folded ? scale : scale * module->alpha / rank;
+        double factor = kohya ? scale : scale * module->alpha / rank;
         const float *up = scaled(module->up, (size_t)shape_elements(&module->up_shape), factor, &storage);
         char name[200];
         snprintf(name, sizeof name, kohya ? "%s" : "unet.%s", kohya ? module->kohya : module->module);
@@ -89,8 +91,7 @@ static status list_items(struct item_list *list, const struct adapter_set *set, 
         list->alphas[i] = (float)module->alpha;
         add_item(list, name, ".alpha", NULL, &list->alphas[i]);
     }
-    /* Items borrow list->scaled, which the list frees. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-    return status_ok();
+    return status_ok(); /* NOLINT(clang-analyzer-unix.Malloc) */
 }
 
 /* modelspec.hash_sha256: of the tensors' bytes in the order of the file. */
@@ -159,14 +160,14 @@ static void put_network(struct metadata *metadata, const struct preset *preset, 
     put(metadata, "ss_network_dim", "%d", preset->rank);
     put(metadata, "ss_network_alpha", "%.17g", preset->alpha);
     put(metadata, "ss_output_name", "%s", preset->name);
-    put(metadata, "ss_steps", "%d", facts->step);
+    if (facts->step >= 0) put(metadata, "ss_steps", "%d", facts->step);
     put(metadata, "ss_seed", "%llu", (unsigned long long)preset->seed);
     put(metadata, "ss_learning_rate", "%.17g", preset->learning_rate);
     const char *slash = strrchr(preset->model, '/');
     put(metadata, "ss_sd_model_name", "%s", slash && slash[1] ? slash + 1 : preset->model);
     put(metadata, "ss_session_id", "%s", facts->run_id ? facts->run_id : preset->name);
-    put(metadata, "ss_training_started_at", "%.3f", facts->started);
-    put(metadata, "ss_training_finished_at", "%.3f", facts->finished);
+    if (facts->started > 0) put(metadata, "ss_training_started_at", "%.3f", facts->started);
+    if (facts->finished > 0) put(metadata, "ss_training_finished_at", "%.3f", facts->finished);
     put(metadata, "ss_training_comment", "%s", preset->notes ? preset->notes : "");
 }
 
@@ -176,29 +177,16 @@ static void put_modelspec(struct metadata *metadata, const struct preset *preset
     char date[32] = "";
     time_t finished = (time_t)facts->finished;
     struct tm parts;
-    if (gmtime_r(&finished, &parts)) strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (facts->finished > 0 && gmtime_r(&finished, &parts)) strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &parts);
     put(metadata, "modelspec.sai_model_spec", "1.0.1");
     put(metadata, "modelspec.architecture", "%s/lora", architecture);
     put(metadata, "modelspec.implementation", "diffusers");
     put(metadata, "modelspec.title", "%s", preset->name);
     put(metadata, "modelspec.description", "%s", preset->notes ? preset->notes : "");
-    put(metadata, "modelspec.date", "%s", date);
+    if (date[0]) put(metadata, "modelspec.date", "%s", date);
     put(metadata, "modelspec.hash_sha256", "%s", hash);
     put(metadata, "modelspec.usage_hint", "strength 0.5 to 1");
     if (facts->prediction) put(metadata, "modelspec.prediction_type", "%s", facts->prediction);
-}
-
-/* A model given by path is named by its last part only: no path of the machine goes into a file that is passed on. */
-static char *preset_text(const struct preset *preset)
-{
-    cJSON *copy = cJSON_Duplicate(preset->resolved, true);
-    const char *slash = strrchr(preset->model, '/');
-    if (copy && slash && slash[1]) {
-        cJSON_ReplaceItemInObjectCaseSensitive(copy, "model", cJSON_CreateString(slash + 1));
-    }
-    char *text = copy ? json_print(copy, false) : NULL;
-    cJSON_Delete(copy);
-    return text;
 }
 
 static char *module_names(const struct adapter_set *set)
@@ -224,7 +212,7 @@ static void fill_metadata(struct metadata *metadata, const struct adapter_set *s
     put(metadata, "format", "%s", format == ADAPTER_PEFT ? "pt" : "kohya");
     put(metadata, "alignprop.version", "%s", ALIGNPROP_VERSION);
     put_owned(metadata, "alignprop.modules", module_names(set));
-    put_owned(metadata, "alignprop.preset", preset_text(preset));
+    put_owned(metadata, "alignprop.preset", adapter_preset_text(preset));
 }
 
 status adapter_file_write(const char *path, const struct adapter_set *set, enum adapter_format format, double scale,

@@ -4,7 +4,6 @@
 #include "engine/run/run_output.h"
 
 #include <stdio.h>
-#include <time.h>
 
 static status check_names(const struct adapter_set *set, const char *path)
 {
@@ -16,12 +15,13 @@ static status check_names(const struct adapter_set *set, const char *path)
     return status_ok();
 }
 
-static status write_and_verify(const struct export_order *order, const struct preset *preset,
+/* The file says of its making what the run's own file says. */
+static status write_and_verify(const struct export_order *order, const struct preset *preset, const char *source,
                                const struct adapter_set *set, struct export_report *report)
 {
-    double now = (double)time(NULL);
-    struct adapter_facts facts = {.run_id = order->folder->id, .step = order->step, .started = now, .finished = now};
-    TRY(adapter_file_write(report->path, set, order->format, order->scale, preset, &facts));
+    struct told_facts told;
+    TRY(adapter_file_facts(source, &told));
+    TRY(adapter_file_write(report->path, set, order->format, order->scale, preset, &told.facts));
     TRY(adapter_file_verify(report->path, set, order->scale, &report->matching, &report->total));
     if (report->matching == report->total) return status_ok();
     return status_error(STATUS_FAILED, "%s: %d of %d tensors do not match what was written", report->path,
@@ -42,7 +42,7 @@ static status export_with_preset(const struct export_order *order, const struct 
     struct adapter_set set;
     TRY(adapter_file_read(source, &set));
     status result = order->format == ADAPTER_PEFT ? check_names(&set, source) : status_ok();
-    if (result.code == STATUS_OK) result = write_and_verify(order, preset, &set, report);
+    if (result.code == STATUS_OK) result = write_and_verify(order, preset, source, &set, report);
     adapter_set_clear(&set);
     return result;
 }

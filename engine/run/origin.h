@@ -1,5 +1,9 @@
 /* The adapter that a new run begins with in place of a fresh one: a checkpoint's of another run, kept in the new run's
- * folder as origin.safetensors, so that the run stays whole when the other is gone. */
+ * folder as origin.safetensors, so that the run stays whole when the other is gone.
+ *
+ * The new run may have another rank, alpha or more targets: factors are brought to its own so that the update stays
+ * what it was. Its up factors take the quotient of the strengths alpha / rank; where it has a higher rank, the rows
+ * that are added begin as a fresh adapter's, which change nothing. */
 #ifndef ALIGNPROP_RUN_ORIGIN_H
 #define ALIGNPROP_RUN_ORIGIN_H
 
@@ -9,8 +13,8 @@
 /* Copies the adapter file of the other run's checkpoint into the new run's folder. */
 status origin_keep(const char *adapter_path, const struct run_folder *folder);
 
-/* Puts the origin, where the folder has one, into a tuner that has made no step. STATUS_BAD_INPUT when its tensors are
- * not those of the run's preset: rank and targets must be the same. */
-status origin_apply(const struct run_folder *folder, struct tuner *tuner);
+/* Puts the origin, where the folder has one, into a tuner of `preset` that has made no step. STATUS_BAD_INPUT where a
+ * part of its update would be lost: a higher rank than the preset's, a module that it does not tune, a text encoder. */
+status origin_apply(const struct run_folder *folder, const struct preset *preset, struct tuner *tuner);
 
 #endif

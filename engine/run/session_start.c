@@ -142,7 +142,7 @@ static status go_on(struct session *session, const struct metrics_history *histo
     if (step >= 0)
         TRY(restore(session, step));
     else
-        TRY(origin_apply(session->folder, session->tuner));
+        TRY(origin_apply(session->folder, session->preset, session->tuner));
     session->rollbacks = history->rollback_count;
     TRY(session_push_settings(session));
     TRY(restore_measured(session, history));

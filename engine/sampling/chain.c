@@ -312,6 +312,8 @@ void chain_destroy(struct chain *chain)
     free(chain->host_gradients);
     free(chain->merged_offset);
     adapter_plan_clear(&chain->modules);
+    adapter_plan_clear(&chain->text_modules);
+    free(chain->text_changed);
     schedule_clear(&chain->schedule);
     free(chain);
 }
@@ -399,7 +401,7 @@ status chain_allocate(struct chain *chain)
     struct backend *backend = chain->backend;
     TRY(backend->interface->allocate(backend, chain->layout.total, (void **)&chain->arena));
     TRY(backend->interface->clear(backend, chain->arena, chain->layout.total));
-    TRY(weight_set_create(backend, model_text_weights(chain->model), &chain->text_weights));
+    TRY(chain_open_text_weights(chain));
     TRY(weight_set_create(backend, model_unet_weights(chain->model), &chain->unet_weights));
     TRY(weight_set_create(backend, model_decoder_weights(chain->model), &chain->decoder_weights));
     TRY(write_step_constants(chain));

@@ -15,6 +15,7 @@
 #include "engine/model/model.h"
 #include "engine/sampling/noise.h"
 #include "engine/sampling/schedule.h"
+#include "engine/sampling/text_merge.h"
 
 struct chain;
 
@@ -79,18 +80,18 @@ status chain_clear_gradients(struct chain *chain);
 int chain_module_count(const struct chain *chain);
 const struct adapter_module *chain_module(const struct chain *chain, int index);
 
-/* Rebuilds the plain step's weights as base + sum of scale_i * (alpha_i / rank_i) up_i down_i. */
-struct merged_adapter {
-    double scale; /* already times alpha / rank */
-    int rank;
-    /* Factor of module `index` (down or up) or NULL where the adapter has none. */
-    const float *(*factor)(void *context, int module, bool up);
-    void *context;
-};
-/* Merges the factors written with chain_write_parameter, times `scale`. */
+/* The text encoder's linear layers, which adapters may change too. */
+int chain_text_module_count(const struct chain *chain);
+const struct adapter_module *chain_text_module(const struct chain *chain, int index);
+
+/* Rebuilds the plain step's weights: base + `scale` * (alpha / rank) up down of the factors that were written with
+ * chain_write_parameter. */
 status chain_merge_parameters(struct chain *chain, double scale);
-/* Merges any adapters of any rank. */
-status chain_merge(struct chain *chain, const struct merged_adapter *adapters, int count);
+/* Rebuilds them as base + the sum of the updates of chain_module's modules, of any ranks. Returns to the base where
+ * there is none. */
+status chain_merge(struct chain *chain, const struct low_rank_update *updates, int count);
+/* The same for the text encoder, chain_text_module's modules. Prompts must be set again afterwards. */
+status chain_merge_text(struct chain *chain, const struct low_rank_update *updates, int count);
 
 /* Encodes the prompts (batch of them) and the negative prompt into the chain's context; results are cached. */
 status chain_set_prompts(struct chain *chain, const char *const *prompts, const char *negative);

@@ -1,4 +1,4 @@
-/* The chain's adapters: factors, gradients, and the weights with adapters merged in. */
+/* The chain's adapters: factors, gradients, and what the parts are bound to. */
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
 #include "kernels/convert.h"
@@ -120,11 +120,6 @@ static status bind_parameters(struct chain *chain)
     return status_ok();
 }
 
-static void *merged_at(const struct chain *chain, int module)
-{
-    return chain_at(chain, chain->layout.merged + chain->merged_offset[module]);
-}
-
 /* The plain step reads the merged weights instead of the frozen ones. */
 static status bind_merged(struct chain *chain)
 {
@@ -132,34 +127,16 @@ static status bind_merged(struct chain *chain)
         char name[200];
         module_weight_name(&chain->modules.modules[i], true, name, sizeof name);
         TRY(program_bind(chain->plain.program, graph_find(chain->plain.graph, TENSOR_CONSTANT, name),
-                         merged_at(chain, i)));
+                         chain_merged_at(chain, i)));
     }
     return status_ok();
 }
 
-static status bind_merge_part(struct chain *chain, struct part *part, void *scale)
-{
-    char name[200];
-    TRY(program_bind(part->program, graph_find(part->graph, TENSOR_INPUT, "scale"), scale));
-    for (int i = 0; i < chain->modules.module_count; i++) {
-        snprintf(name, sizeof name, "merged/%d", i);
-        TRY(program_bind(part->program, graph_find(part->graph, TENSOR_COMPUTED, name), merged_at(chain, i)));
-    }
-    return program_bind_weights(part->program, chain->unet_weights);
-}
-
-static status bind_factor(struct part *part, int module, bool up, void *memory)
-{
-    char name[32];
-    snprintf(name, sizeof name, "%s/%d", up ? "up" : "down", module);
-    return program_bind(part->program, graph_find(part->graph, TENSOR_INPUT, name), memory);
-}
-
 static status bind_own_merge(struct chain *chain)
 {
-    TRY(bind_merge_part(chain, &chain->merge, chain_at(chain, chain->layout.merge_scale)));
+    TRY(chain_bind_merge(chain, &chain->merge, chain_at(chain, chain->layout.merge_scale)));
     for (int i = 0; i < chain_parameter_count(chain); i++)
-        TRY(bind_factor(&chain->merge, i / 2, i % 2 == 1, parameter_at(chain, i)));
+        TRY(chain_bind_factor(&chain->merge, i / 2, i % 2 == 1, parameter_at(chain, i)));
     return status_ok();
 }
 
@@ -203,37 +180,6 @@ static status pack(struct chain *chain, struct part *part)
     return program_pack(part->program, NULL, chain_packed(chain, part), chain_work(chain), chain_scratch(chain));
 }
 
-/* The base weights where nothing is merged. */
-static status merge_nothing(struct chain *chain)
-{
-    for (int i = 0; i < chain->modules.module_count; i++) {
-        const struct adapter_module *module = &chain->modules.modules[i];
-        int64_t rows, columns;
-        module_matrix(module, &rows, &columns);
-        struct shape shape =
-            module->kernel ? SHAPE4(rows, module->inputs, module->kernel, module->kernel) : SHAPE2(rows, columns);
-        char name[200];
-        void *base;
-        module_weight_name(module, false, name, sizeof name);
-        TRY(weight_set_get(chain->unet_weights, name, &shape, chain_compute(chain), &base));
-        TRY(chain->backend->interface->copy(chain->backend, merged_at(chain, i), base,
-                                            (size_t)shape_elements(&shape) * element_size(chain_compute(chain))));
-    }
-    return status_ok();
-}
-
-status chain_pack_merged(struct chain *chain)
-{
-    TRY(chain_close_step(chain));
-    for (int i = 0; i < chain->modules.module_count; i++) {
-        char name[200];
-        module_weight_name(&chain->modules.modules[i], true, name, sizeof name);
-        TRY(program_pack(chain->plain.program, name, chain_packed(chain, &chain->plain), chain_work(chain),
-                         chain_scratch(chain)));
-    }
-    return status_ok();
-}
-
 status chain_bind_parts(struct chain *chain)
 {
     TRY(program_bind(chain->text.program, chain->text_ids, chain_at(chain, chain->layout.text_ids)));
@@ -242,7 +188,7 @@ status chain_bind_parts(struct chain *chain)
     program_bind_standing(chain->plain.program, chain_at(chain, chain->layout.standing));
     if (chain->settings.trainable) program_bind_standing(chain->kept.program, chain_at(chain, chain->layout.standing));
     TRY(bind_merged(chain));
-    TRY(merge_nothing(chain));
+    TRY(chain_merge_nothing(chain));
     TRY(bind_step(chain, &chain->plain, &chain->plain_tensors));
     TRY(bind_decoder(chain));
     TRY(pack(chain, &chain->text));
@@ -256,115 +202,4 @@ status chain_bind_parts(struct chain *chain)
         TRY(pack(chain, &chain->kept)); /* before the plain step, which shares its layouts: it needs more of them */
     }
     return pack(chain, &chain->plain);
-}
-
-status chain_merge_parameters(struct chain *chain, double scale)
-{
-    double scaled = scale * chain->settings.alpha / chain->settings.rank;
-    TRY(transfer_write_double(chain->backend, chain_exact(chain), chain_at(chain, chain->layout.merge_scale), &scaled,
-                              1));
-    TRY(program_forward(chain->merge.program, (struct memory_region){NULL, 0}, chain_work(chain),
-                        chain_scratch(chain)));
-    return chain_pack_merged(chain);
-}
-
-/* All adapters as one of the summed rank: factors side by side, each up factor times its scale. */
-struct joined {
-    float *down, *up;
-};
-
-static status join(const struct chain *chain, const struct merged_adapter *adapters, int count, int rank, int module,
-                   struct joined *joined)
-{
-    int64_t rows, columns;
-    module_matrix(&chain->modules.modules[module], &rows, &columns);
-    joined->down = calloc((size_t)(rank * columns), sizeof(float));
-    joined->up = calloc((size_t)(rank * rows), sizeof(float));
-    if (!joined->down || !joined->up) return status_error(STATUS_NO_MEMORY, "no memory to merge adapters");
-    int first = 0;
-    for (int a = 0; a < count; first += adapters[a++].rank) {
-        const float *down = adapters[a].factor(adapters[a].context, module, false);
-        const float *up = adapters[a].factor(adapters[a].context, module, true);
-        if (!down || !up) continue;
-        memcpy(joined->down + first * columns, down, (size_t)(adapters[a].rank * columns) * sizeof(float));
-        for (int64_t row = 0; row < rows; row++)
-            for (int r = 0; r < adapters[a].rank; r++)
-                joined->up[row * rank + first + r] = (float)(adapters[a].scale * up[row * adapters[a].rank + r]);
-    }
-    return status_ok();
-}
-
-static status write_joined(struct chain *chain, struct part *part, const struct merged_adapter *adapters, int count,
-                           int rank, char *memory)
-{
-    enum element_type exact = chain_exact(chain);
-    for (int i = 0; i < chain->modules.module_count; i++) {
-        struct joined joined = {0};
-        int64_t rows, columns;
-        module_matrix(&chain->modules.modules[i], &rows, &columns);
-        status result = join(chain, adapters, count, rank, i, &joined);
-        char *up = memory + align_up((size_t)(rank * columns) * element_size(exact));
-        if (result.code == STATUS_OK)
-            result = transfer_write(chain->backend, exact, memory, joined.down, rank * columns);
-        if (result.code == STATUS_OK) result = transfer_write(chain->backend, exact, up, joined.up, rank * rows);
-        if (result.code == STATUS_OK) result = bind_factor(part, i, false, memory);
-        if (result.code == STATUS_OK) result = bind_factor(part, i, true, up);
-        free(joined.down);
-        free(joined.up);
-        if (result.code != STATUS_OK) return result;
-        memory = up + align_up((size_t)(rank * rows) * element_size(exact));
-    }
-    return status_ok();
-}
-
-static size_t joined_bytes(const struct chain *chain, int rank)
-{
-    size_t bytes = 0, exact = element_size(chain_exact(chain));
-    for (int i = 0; i < chain->modules.module_count; i++) {
-        int64_t rows, columns;
-        module_matrix(&chain->modules.modules[i], &rows, &columns);
-        bytes += align_up((size_t)(rank * columns) * exact) + align_up((size_t)(rank * rows) * exact);
-    }
-    return bytes;
-}
-
-static status run_joined(struct chain *chain, struct part *part, const struct merged_adapter *adapters, int count,
-                         int rank, char *memory)
-{
-    struct program_sizes sizes = program_sizes(part->program);
-    size_t factors = joined_bytes(chain, rank);
-    void *scale = memory + factors;
-    struct memory_region packed = {(char *)scale + ARENA_ALIGNMENT, sizes.packed_bytes};
-    struct memory_region work = {(char *)packed.base + align_up(sizes.packed_bytes), sizes.work_bytes};
-    struct memory_region scratch = {(char *)work.base + align_up(sizes.work_bytes), sizes.scratch_bytes};
-    double one = 1.0;
-    TRY(transfer_write_double(chain->backend, chain_exact(chain), scale, &one, 1));
-    TRY(write_joined(chain, part, adapters, count, rank, memory));
-    TRY(bind_merge_part(chain, part, scale));
-    TRY(program_pack(part->program, NULL, packed, work, scratch));
-    TRY(program_forward(part->program, (struct memory_region){NULL, 0}, work, scratch));
-    return chain->backend->interface->synchronize(chain->backend);
-}
-
-status chain_merge(struct chain *chain, const struct merged_adapter *adapters, int count)
-{
-    int rank = 0;
-    for (int a = 0; a < count; a++) rank += adapters[a].rank;
-    if (rank == 0) {
-        TRY(merge_nothing(chain));
-        return chain_pack_merged(chain);
-    }
-    struct part part = {0};
-    void *memory = NULL;
-    status result = chain_build_merge(chain, rank, &part);
-    if (result.code == STATUS_OK) {
-        struct program_sizes sizes = program_sizes(part.program);
-        size_t bytes = joined_bytes(chain, rank) + ARENA_ALIGNMENT + align_up(sizes.packed_bytes) +
-                       align_up(sizes.work_bytes) + align_up(sizes.scratch_bytes) + ARENA_ALIGNMENT;
-        result = chain->backend->interface->allocate(chain->backend, bytes, &memory);
-    }
-    if (result.code == STATUS_OK) result = run_joined(chain, &part, adapters, count, rank, memory);
-    if (memory) chain->backend->interface->release(chain->backend, memory);
-    chain_discard_part(&part);
-    return result.code == STATUS_OK ? chain_pack_merged(chain) : result;
 }

@@ -2,6 +2,7 @@
 #include "engine/sampling/chain_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static status part_begin(struct chain *chain, struct part *part)
 {
@@ -40,6 +41,7 @@ static status build_text(struct chain *chain)
     tensor_id states = model_build_text_encoder(chain->model, graph, chain->text_ids);
     chain->text_states = graph_output(graph, states, "states");
     TRY(fold_additions(chain, graph));
+    TRY(chain_list_text_modules(chain));
     return part_end(chain, &chain->text);
 }
 
@@ -149,8 +151,9 @@ void module_matrix(const struct adapter_module *module, int64_t *rows, int64_t *
     *columns = module->inputs * (module->kernel ? (int64_t)module->kernel * module->kernel : 1);
 }
 
-/* merged = base + scale * up down, for every module; the sum is exact before it is rounded to the weight's type. */
-status chain_build_merge(struct chain *chain, int rank, struct part *part)
+/* merged = base + scale * up down, for every module of a rank; the sum is exact before it is rounded to the weight's
+ * type. */
+status chain_build_merge(struct chain *chain, const int64_t *ranks, struct part *part)
 {
     TRY(part_begin(chain, part));
     struct graph *graph = part->graph;
@@ -158,8 +161,9 @@ status chain_build_merge(struct chain *chain, int rank, struct part *part)
     tensor_id scale = graph_input(graph, "scale", SHAPE3(1, 1, 1), exact);
     for (int i = 0; i < chain->modules.module_count; i++) {
         const struct adapter_module *module = &chain->modules.modules[i];
-        int64_t rows, columns;
+        int64_t rows, columns, rank = ranks[i];
         char name[200];
+        if (rank == 0) continue;
         module_matrix(module, &rows, &columns);
         module_weight_name(module, false, name, sizeof name);
         struct shape shape =
@@ -177,6 +181,17 @@ status chain_build_merge(struct chain *chain, int rank, struct part *part)
     return part_end(chain, part);
 }
 
+/* The merge of the factors that are tuned. */
+static status build_own_merge(struct chain *chain)
+{
+    int64_t *ranks = calloc((size_t)chain->modules.module_count + 1, sizeof *ranks);
+    if (!ranks) return status_error(STATUS_NO_MEMORY, "no memory for %d adapters", chain->modules.module_count);
+    for (int i = 0; i < chain->modules.module_count; i++) ranks[i] = chain->settings.rank;
+    status result = chain_build_merge(chain, ranks, &chain->merge);
+    free(ranks);
+    return result;
+}
+
 status chain_build_parts(struct chain *chain)
 {
     TRY(status_context(build_text(chain), "text encoder"));
@@ -186,6 +201,6 @@ status chain_build_parts(struct chain *chain)
     if (chain->settings.trainable)
         TRY(status_context(build_step(chain, &chain->kept, &chain->kept_tensors, true), "U-Net with adapters"));
     TRY(status_context(build_decoder(chain), "decoder"));
-    if (chain->settings.trainable) TRY(chain_build_merge(chain, chain->settings.rank, &chain->merge));
+    if (chain->settings.trainable) TRY(build_own_merge(chain));
     return status_ok();
 }

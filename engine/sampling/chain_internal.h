@@ -58,7 +58,9 @@ struct chain {
     struct step_tensors plain_tensors, kept_tensors;
     tensor_id decoder_latents, decoder_pictures, decoder_cotangent, decoder_gradient;
 
-    struct adapter_plan modules;
+    struct adapter_plan modules, text_modules;
+    struct text_merge text_merge;
+    bool *text_changed;       /* by module of the text encoder: its weight is not the model's */
     size_t *parameter_offset; /* by parameter, from layout.parameters; gradients lie alike */
     size_t *merged_offset;    /* by module, from layout.merged */
     size_t parameter_bytes, merged_bytes;
@@ -84,10 +86,20 @@ status chain_settle(struct chain *chain);
 status chain_close_step(struct chain *chain);
 status chain_build_parts(struct chain *chain);
 void chain_discard_part(struct part *part);
-status chain_build_merge(struct chain *chain, int rank, struct part *part);
+/* Lists the text encoder's linear layers, once its graph is built. */
+status chain_list_text_modules(struct chain *chain);
+status chain_open_text_weights(struct chain *chain);
+/* The merge of updates whose ranks are given by module; one of rank 0 is left out. */
+status chain_build_merge(struct chain *chain, const int64_t *ranks, struct part *part);
+/* Binds a merge's scale, base weights and results; and one of its factors. */
+status chain_bind_merge(struct chain *chain, struct part *part, void *scale);
+status chain_bind_factor(struct part *part, int module, bool up, void *memory);
+/* Where the merged weight of a module lies. */
+void *chain_merged_at(const struct chain *chain, int module);
+/* The base weights where nothing is merged. */
+status chain_merge_nothing(struct chain *chain);
 /* Binds everything that never moves. */
 status chain_bind_parts(struct chain *chain);
-status chain_pack_merged(struct chain *chain);
 
 size_t chain_latent_bytes(const struct chain *chain);     /* of one set of latents, aligned */
 int64_t chain_latent_elements(const struct chain *chain); /* batch * h * w * channels */

@@ -10,11 +10,16 @@
 
 enum { KEPT_ADAPTERS = 16 };
 
-/* An adapter file in memory, read again when the file has changed. */
+/* How a file was when it was read. */
+struct stamp {
+    struct timespec modified;
+    off_t bytes; /* -1: there is none */
+};
+
+/* An adapter in memory, read again when one of its files has changed. */
 struct kept_adapter {
     char path[PATH_SIZE];
-    struct timespec modified;
-    off_t bytes;
+    struct stamp factors, config;
     struct adapter_set set;
     unsigned long long used; /* larger: later */
 };
@@ -99,8 +104,7 @@ static status open_chain(struct picture_maker *maker, const struct chain_key *ke
                                       .batch = 1,
                                       .rank = 1,
                                       .alpha = 1,
-                                      .targets = ADAPTER_TARGET_ATTENTION | ADAPTER_TARGET_FEED_FORWARD |
-                                                 ADAPTER_TARGET_CONVOLUTION};
+                                      .targets = ADAPTER_TARGET_ALL};
     TRY(chain_create(maker->model, maker->backend, &settings, &maker->chain));
     size_t needed = chain_total_bytes(maker->chain), available;
     TRY(maker->backend->interface->memory_free(maker->backend, &available, NULL));
@@ -146,33 +150,48 @@ static struct kept_adapter *place_for(struct picture_maker *maker)
     return oldest;
 }
 
-static bool unchanged(const struct kept_adapter *kept, const struct stat *facts)
+static struct stamp stamp_of(const char *path)
 {
-    return kept->bytes == facts->st_size && kept->modified.tv_sec == facts->st_mtim.tv_sec &&
-           kept->modified.tv_nsec == facts->st_mtim.tv_nsec;
+    struct stat facts;
+    if (!path[0] || stat(path, &facts) != 0) return (struct stamp){.bytes = -1};
+    return (struct stamp){.modified = facts.st_mtim, .bytes = facts.st_size};
+}
+
+static bool same_stamp(const struct stamp *a, const struct stamp *b)
+{
+    return a->bytes == b->bytes &&
+           (a->bytes < 0 || (a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec));
 }
 
 static status load_adapter(struct picture_maker *maker, const char *path, struct kept_adapter **found)
 {
-    struct stat facts;
-    if (stat(path, &facts) != 0) return status_error(STATUS_BAD_INPUT, "%s: there is no such adapter file", path);
+    struct adapter_files files;
+    if (!path_is_file(path) && !path_is_directory(path))
+        return status_error(STATUS_BAD_INPUT, "%s: there is no such adapter file or folder", path);
+    TRY(adapter_files_find(path, &files));
+    const struct stamp factors = stamp_of(files.factors), config = stamp_of(files.config);
     struct kept_adapter *kept = NULL;
     for (int i = 0; i < maker->adapter_count && !kept; i++)
         if (strcmp(maker->adapters[i].path, path) == 0) kept = &maker->adapters[i];
-    if (!kept || !unchanged(kept, &facts)) {
+    if (!kept || !same_stamp(&kept->factors, &factors) || !same_stamp(&kept->config, &config)) {
         if (kept)
             adapter_set_clear(&kept->set);
         else
             kept = place_for(maker);
         snprintf(kept->path, sizeof kept->path, "%s", path);
-        kept->bytes = -1; /* not to be taken for whole if reading fails */
+        kept->factors.bytes = -1; /* not to be taken for whole if reading fails */
         TRY(adapter_file_read(path, &kept->set));
-        kept->bytes = facts.st_size;
-        kept->modified = facts.st_mtim;
+        kept->factors = factors;
+        kept->config = config;
     }
     kept->used = ++maker->uses;
     *found = kept;
     return status_ok();
+}
+
+static void warn(const struct picture_order *order, const struct adapter_warnings *warnings)
+{
+    for (int i = 0; order->warn && i < warnings->count; i++) order->warn(order->context, warnings->lines[i]);
 }
 
 static status merge_adapters(struct picture_maker *maker, const struct picture_order *order)
@@ -189,8 +208,12 @@ static status merge_adapters(struct picture_maker *maker, const struct picture_o
         TRY(load_adapter(maker, adapter->path, &kept));
         mixed[i].set = &kept->set;
         mixed[i].words = adapter->path;
+        warn(order, &kept->set.warnings);
     }
-    return adapter_mix(maker->chain, mixed, order->adapter_count);
+    struct adapter_warnings warnings = {.count = 0};
+    status result = adapter_mix(maker->model, maker->chain, mixed, order->adapter_count, &warnings);
+    warn(order, &warnings);
+    return result;
 }
 
 /* ---- pictures ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@
 struct picture_maker;
 
 struct picture_adapter {
-    const char *path;              /* of a file; NULL: `set` */
+    const char *path;              /* of a file or folder; NULL: `set` */
     const struct adapter_set *set; /* borrowed for the call */
     double scale;
 };
@@ -26,6 +26,8 @@ struct picture_order {
     void *context;
     void (*picture)(void *context, const struct sampled_picture *picture);
     bool (*abandon)(void *context);
+    /* What is said of an adapter that is used but not as a whole; may be NULL. */
+    void (*warn)(void *context, const char *words);
 };
 
 /* Borrows the backend. NULL when memory is short. */

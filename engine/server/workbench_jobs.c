@@ -306,7 +306,17 @@ struct sample_context {
     const struct work_means *means;
     const struct workbench_job *job;
     int width, height;
+    cJSON *answer;
 };
+
+/* What is said of the adapters goes into the answer. */
+static void note_warning(void *context, const char *words)
+{
+    const struct sample_context *sample = context;
+    cJSON *warnings = cJSON_GetObjectItemCaseSensitive(sample->answer, "warnings");
+    if (!warnings) warnings = cJSON_AddArrayToObject(sample->answer, "warnings");
+    cJSON_AddItemToArray(warnings, cJSON_CreateString(words));
+}
 
 static void send_sample(void *context, const struct sampled_picture *picture)
 {
@@ -339,11 +349,12 @@ static bool sample_unwanted(void *context)
 }
 
 static status make_sample(const struct work_means *means, const struct workbench_job *job, const struct preset *preset,
-                          struct order_texts *texts)
+                          struct order_texts *texts, cJSON *answer)
 {
     const cJSON *request = job->request.message;
     TRY(read_order(means, request, preset, texts));
-    struct sample_context context = {.means = means, .job = job, .width = preset->width, .height = preset->height};
+    struct sample_context context = {
+        .means = means, .job = job, .width = preset->width, .height = preset->height, .answer = answer};
     struct picture_order order = {.preset = preset,
                                   .prompts = texts->prompts,
                                   .seeds = texts->seeds,
@@ -353,7 +364,8 @@ static status make_sample(const struct work_means *means, const struct workbench
                                   .previews = message_flag(request, "previews", false),
                                   .context = &context,
                                   .picture = send_sample,
-                                  .abandon = sample_unwanted};
+                                  .abandon = sample_unwanted,
+                                  .warn = note_warning};
     return picture_maker_make(means->maker, &order);
 }
 
@@ -363,7 +375,7 @@ static status do_sample(const struct work_means *means, const struct workbench_j
     struct job_preset wanted = {.library = {0}};
     struct order_texts texts = {.count = 0};
     status result = prepare_job(means, job->request.message, &wanted);
-    if (result.code == STATUS_OK) result = make_sample(means, job, &wanted.preset, &texts);
+    if (result.code == STATUS_OK) result = make_sample(means, job, &wanted.preset, &texts, answer);
     adapter_set_release(&texts.current);
     job_preset_clear(&wanted);
     message_add_number(answer, "seconds", server_clock() - begun);

@@ -105,6 +105,9 @@ run models check "$source/presets/models/emoji/vae"
 check "what is no model is bad input, and it is said why" has "$err" "is a VAE alone, as diffusers saves it; put it into vae/"
 run models check "$work"
 check "a folder that is no model is bad input" is "$code" 3
+run models check "$source/tests/golden/adapters/peft-folder" --json
+check "an adapter's folder is told" has "$out" '"kind":"LoRA adapter"'
+check "with its rank and strength" has "$out" 'U-Net, rank 2 to 3, strength (alpha / rank) 0.70'
 
 run tune "$work/small.json" --run "$work/run" --threads 1 --json
 check "a run is tuned" is "$code" 0

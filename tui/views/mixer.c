@@ -355,6 +355,8 @@ static void take_answer(struct studio *studio, const char *type, const cJSON *me
     struct mixer_view *view = view_of(studio);
     if (strcmp(type, "sampled") != 0 || message_integer(message, "re", 0) != view->request) return;
     view->request = 0;
+    const cJSON *warning = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(message, "warnings"), 0);
+    if (cJSON_IsString(warning)) studio_say(studio, MESSAGE_WARNING, "%s", warning->valuestring);
     if (!message_flag(message, "ok", false) && !message_flag(message, "superseded", false))
         snprintf(view->error, sizeof view->error, "%s",
                  message_text(message, "error", "the picture could not be made"));

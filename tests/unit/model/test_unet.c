@@ -124,10 +124,10 @@ static void test_adapter_targets(void **state)
         {"up_blocks.1.resnets.2.conv_shortcut", ADAPTER_TARGET_CONVOLUTION},
         {"down_blocks.0.downsamplers.0.conv", ADAPTER_TARGET_CONVOLUTION},
         {"down_blocks.0.attentions.0.proj_out", ADAPTER_TARGET_CONVOLUTION},
-        {"conv_in", 0},
-        {"conv_out", 0},
-        {"time_embedding.linear_1", 0},
-        {"down_blocks.0.resnets.0.time_emb_proj", 0},
+        {"conv_in", ADAPTER_TARGET_REST},
+        {"conv_out", ADAPTER_TARGET_REST},
+        {"time_embedding.linear_1", ADAPTER_TARGET_REST},
+        {"down_blocks.0.resnets.0.time_emb_proj", ADAPTER_TARGET_REST},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_int_equal(adapter_target_of(cases[i].name), cases[i].targets);

@@ -147,7 +147,7 @@ static struct adapter_set example_set(struct adapter_factors *module)
                                        .down = down,
                                        .up = up,
                                        .alpha = 4};
-    return (struct adapter_set){module, 1};
+    return (struct adapter_set){.modules = module, .count = 1};
 }
 
 static void write_example(const char *path, enum adapter_format format, double scale)
@@ -232,8 +232,8 @@ static void wrong_adapters_are_refused(void **state)
     assert_adapter_refused(ranks, 2, "ranks differ: down has 2, up has 1");
     struct safetensors_item other = {"conv_in.weight", SAFETENSORS_F32, 2, {2, 3}, down};
     assert_adapter_refused(&other, 1, "conv_in.weight: is no part of a LoRA adapter");
-    struct safetensors_item flat = {"lora_unet_x.lora_down.weight", SAFETENSORS_F32, 1, {6}, down};
-    assert_adapter_refused(&flat, 1, "2 or 4 dimensions, found 1");
+    struct safetensors_item flat[] = {{"lora_unet_x.lora_down.weight", SAFETENSORS_F32, 1, {6}, down}, ranks[1]};
+    assert_adapter_refused(flat, 2, "2 or 4 dimensions, found 1");
 }
 
 int main(void)

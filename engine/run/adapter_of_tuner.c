@@ -1,30 +1,14 @@
+/* The factors that a tuner has at present, as an adapter. */
 #include "engine/run/adapter_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void adapter_set_clear(struct adapter_set *set)
-{
-    for (int i = 0; i < set->count; i++) {
-        free(set->modules[i].down);
-        free(set->modules[i].up);
-    }
-    adapter_set_release(set);
-}
-
 void adapter_set_release(struct adapter_set *set)
 {
     free(set->modules);
     *set = (struct adapter_set){0};
-}
-
-void adapter_kohya_name(const char *module, char name[160])
-{
-    snprintf(name, 160, "lora_unet_%s", module);
-    for (char *p = name; *p; p++) {
-        if (*p == '.') *p = '_';
-    }
 }
 
 static bool same_shape(const struct shape *left, const struct shape *right)
@@ -40,16 +24,12 @@ const float *adapter_set_find(const struct adapter_set *set, const char *name, c
     if (!dot) return NULL;
     bool down = strcmp(dot, ".lora_down") == 0;
     if (!down && strcmp(dot, ".lora_up") != 0) return NULL;
-    char module[140], kohya[160];
+    char module[ADAPTER_MODULE_SIZE], key[ADAPTER_KEY_SIZE];
     snprintf(module, sizeof module, "%.*s", (int)(dot - name), name);
-    adapter_kohya_name(module, kohya);
-    for (int i = 0; i < set->count; i++) {
-        const struct adapter_factors *factors = &set->modules[i];
-        if (strcmp(factors->kohya, kohya) != 0) continue;
-        if (!same_shape(down ? &factors->down_shape : &factors->up_shape, shape)) return NULL;
-        return down ? factors->down : factors->up;
-    }
-    return NULL;
+    adapter_key(ADAPTER_NETWORK_UNET, module, key);
+    const struct adapter_factors *factors = adapter_set_module(set, key);
+    if (!factors || !same_shape(down ? &factors->down_shape : &factors->up_shape, shape)) return NULL;
+    return down ? factors->down : factors->up;
 }
 
 static bool ends_with(const char *name, const char *ending)
@@ -90,7 +70,7 @@ static status add_tensor(struct adapter_set *set, const struct tuner_tensor *ten
         module = &set->modules[set->count++];
         *module = (struct adapter_factors){.alpha = alpha};
         snprintf(module->module, sizeof module->module, "%.*s", (int)length, tensor->name);
-        adapter_kohya_name(module->module, module->kohya);
+        adapter_key(ADAPTER_NETWORK_UNET, module->module, module->kohya);
     }
     if (is_down) {
         module->down_shape = tensor->shape;

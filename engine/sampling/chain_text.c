@@ -1,0 +1,109 @@
+/* The text encoder's modules that adapters change, and its weights with adapters merged in. */
+#include "engine/sampling/chain_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char weight[] = ".weight", embeddings[] = ".embeddings.";
+
+/* Linear layers: weights of two dimensions that are no tables of embeddings. */
+static bool is_linear(const struct tensor *tensor)
+{
+    size_t length = strlen(tensor->name);
+    return tensor->role == TENSOR_CONSTANT && tensor->shape.rank == 2 && length > sizeof weight &&
+           strcmp(tensor->name + length - (sizeof weight - 1), weight) == 0 && !strstr(tensor->name, embeddings);
+}
+
+static status add_module(struct chain *chain, const struct tensor *tensor)
+{
+    int index = chain->text_modules.module_count;
+    struct adapter_module *modules =
+        realloc(chain->text_modules.modules, (size_t)(index + 1) * sizeof *chain->text_modules.modules);
+    if (!modules) return status_error(STATUS_NO_MEMORY, "no memory to list the text encoder's modules");
+    chain->text_modules.modules = modules;
+    struct adapter_module *module = &modules[index];
+    *module = (struct adapter_module){.inputs = tensor->shape.dimension[1], .outputs = tensor->shape.dimension[0]};
+    snprintf(module->name, sizeof module->name, "%.*s", (int)(strlen(tensor->name) - (sizeof weight - 1)),
+             tensor->name);
+    chain->text_modules.module_count++;
+    return status_ok();
+}
+
+status chain_list_text_modules(struct chain *chain)
+{
+    for (tensor_id id = 0; id < graph_tensor_count(chain->text.graph); id++) {
+        const struct tensor *tensor = graph_tensor(chain->text.graph, id);
+        if (tensor->storage == id && is_linear(tensor)) TRY(add_module(chain, tensor));
+    }
+    return status_ok();
+}
+
+int chain_text_module_count(const struct chain *chain)
+{
+    return chain->text_modules.module_count;
+}
+
+const struct adapter_module *chain_text_module(const struct chain *chain, int index)
+{
+    return &chain->text_modules.modules[index];
+}
+
+status chain_open_text_weights(struct chain *chain)
+{
+    chain->text_merge = (struct text_merge){.base = model_text_weights(chain->model),
+                                            .modules = chain->text_modules.modules,
+                                            .module_count = chain->text_modules.module_count};
+    chain->text_changed = calloc((size_t)chain->text_modules.module_count + 1, sizeof *chain->text_changed);
+    if (!chain->text_changed) return status_error(STATUS_NO_MEMORY, "no memory to list the text encoder's modules");
+    return weight_set_create(chain->backend, text_merge_source(&chain->text_merge), &chain->text_weights);
+}
+
+/* Reads a module's weight again, wherever the program has it. */
+static status renew(struct chain *chain, int module)
+{
+    char name[200];
+    module_weight_name(&chain->text_modules.modules[module], false, name, sizeof name);
+    TRY(weight_set_renew(chain->text_weights, name));
+    return program_pack(chain->text.program, name, chain_packed(chain, &chain->text), chain_work(chain),
+                        chain_scratch(chain));
+}
+
+static void forget_prompts(struct chain *chain)
+{
+    for (int i = 0; i < chain->cache_count; i++) {
+        free(chain->cache[i].prompt);
+        free(chain->cache[i].states);
+        chain->cache[i] = (struct cached_text){NULL, NULL};
+    }
+    chain->cache_count = chain->cache_next = 0;
+}
+
+/* Modules that have an update now, or had one that the program still holds, are read again. */
+static status renew_changed(struct chain *chain)
+{
+    bool any = false;
+    for (int i = 0; i < chain->text_merge.update_count; i++)
+        chain->text_changed[chain->text_merge.updates[i].module] = true;
+    for (int i = 0; i < chain->text_modules.module_count; i++) {
+        if (!chain->text_changed[i]) continue;
+        any = true;
+        TRY(renew(chain, i));
+    }
+    if (any) forget_prompts(chain);
+    memset(chain->text_changed, 0, (size_t)chain->text_modules.module_count * sizeof *chain->text_changed);
+    for (int i = 0; i < chain->text_merge.update_count; i++)
+        chain->text_changed[chain->text_merge.updates[i].module] = true;
+    return status_ok();
+}
+
+status chain_merge_text(struct chain *chain, const struct low_rank_update *updates, int count)
+{
+    TRY(chain_close_step(chain));
+    chain->text_merge.updates = updates;
+    chain->text_merge.update_count = count;
+    status result = renew_changed(chain);
+    chain->text_merge.updates = NULL;
+    chain->text_merge.update_count = 0;
+    return result;
+}
