@@ -25,47 +25,6 @@ status path_format(char target[PATH_SIZE], const char *format, ...)
     return status_ok();
 }
 
-static status read_descriptor(int descriptor, const char *path, size_t limit, char **data, size_t *length)
-{
-    struct stat facts;
-    if (fstat(descriptor, &facts) != 0) return status_errno(STATUS_BAD_INPUT, errno, "%s", path);
-    if (S_ISDIR(facts.st_mode)) return status_error(STATUS_BAD_INPUT, "%s: is a folder, expected a file", path);
-    if (!S_ISREG(facts.st_mode)) return status_error(STATUS_BAD_INPUT, "%s: is not a regular file", path);
-    if ((unsigned long long)facts.st_size > limit) {
-        return status_error(STATUS_BAD_INPUT, "%s: has %lld bytes, more than the %zu allowed here", path,
-                            (long long)facts.st_size, limit);
-    }
-    size_t size = (size_t)facts.st_size;
-    char *buffer = malloc(size + 1);
-    if (!buffer) return status_error(STATUS_NO_MEMORY, "%s: no memory for its %zu bytes", path, size);
-    size_t filled = 0;
-    while (filled < size) {
-        ssize_t got = read(descriptor, buffer + filled, size - filled);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) {
-            int error_number = errno;
-            free(buffer);
-            return status_errno(STATUS_BAD_INPUT, error_number, "%s", path);
-        }
-        if (got == 0) break;
-        filled += (size_t)got;
-    }
-    buffer[filled] = '\0';
-    *data = buffer;
-    *length = filled;
-    return status_ok();
-}
-
-status file_read(const char *path, size_t limit, char **data, size_t *length)
-{
-    /* Without O_NONBLOCK, opening a pipe would wait for its writer before it can be refused. */
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) return status_errno(STATUS_BAD_INPUT, errno, "%s", path);
-    status result = read_descriptor(descriptor, path, limit, data, length);
-    close(descriptor);
-    return result;
-}
-
 status file_write_all(int descriptor, const char *path, const void *data, size_t length)
 {
     const char *bytes = data;

@@ -1,20 +1,17 @@
-/* Files that are either whole or absent: bounded reading, and writing by temporary file, sync and rename.
+/* Files that are either whole or absent: writing by temporary file, sync and rename. Reading is in input_file.h.
  *
  * Messages name the path. A path that cannot be read is STATUS_BAD_INPUT; one that cannot be written is STATUS_FAILED.
  */
 #ifndef ALIGNPROP_BASE_FILES_H
 #define ALIGNPROP_BASE_FILES_H
 
+#include "engine/base/input_file.h"
 #include "engine/base/status.h"
 
 #include <stddef.h>
 #include <sys/types.h>
 
 enum { PATH_SIZE = 4096 };
-
-/* Reads a whole regular file of at most `limit` bytes. `*data` gets a NUL after its `*length` bytes; the caller frees
- * it. */
-status file_read(const char *path, size_t limit, char **data, size_t *length);
 
 /* The one rule of where output goes: a new name or a regular file. A link is followed to the regular file that it leads
  * to, and stays. Devices, pipes, sockets, folders and links that lead nowhere are STATUS_BAD_INPUT. `target` is the

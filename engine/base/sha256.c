@@ -1,6 +1,7 @@
 #include "engine/base/sha256.h"
 
-#include <errno.h>
+#include "engine/base/input_file.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,8 +98,8 @@ void sha256_end(struct sha256 *hash, char digits[65])
 
 status sha256_file(const char *path, char digits[65])
 {
-    FILE *file = fopen(path, "rb");
-    if (!file) return status_errno(STATUS_BAD_INPUT, errno, "%s", path);
+    FILE *file;
+    TRY(input_stream_open(path, &file));
     struct sha256 hash;
     sha256_begin(&hash);
     unsigned char buffer[16384];

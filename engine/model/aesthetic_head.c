@@ -138,8 +138,7 @@ static status open_file(const char *path, struct aesthetic_head *head)
     return result;
 }
 
-/* The only .safetensors or .pth file of a folder. */
-static status find_file(const char *folder, char path[PATH_SIZE])
+static status find_in_folder(const char *folder, char path[PATH_SIZE])
 {
     struct name_list list;
     TRY(directory_list(folder, &list));
@@ -159,12 +158,16 @@ static status find_file(const char *folder, char path[PATH_SIZE])
     return result;
 }
 
+status aesthetic_head_find(const char *path, char file[PATH_SIZE])
+{
+    return path_is_directory(path) ? find_in_folder(path, file) : path_format(file, "%s", path);
+}
+
 status aesthetic_head_open(const char *path, struct aesthetic_head *head)
 {
-    *head = (struct aesthetic_head){0};
-    if (!path_is_directory(path)) return open_file(path, head);
     char file[PATH_SIZE];
-    TRY(find_file(path, file));
+    *head = (struct aesthetic_head){0};
+    TRY(aesthetic_head_find(path, file));
     return open_file(file, head);
 }
 

@@ -4,7 +4,7 @@
 #ifndef ALIGNPROP_MODEL_AESTHETIC_HEAD_H
 #define ALIGNPROP_MODEL_AESTHETIC_HEAD_H
 
-#include "engine/base/status.h"
+#include "engine/base/files.h"
 
 #include <stdint.h>
 
@@ -14,6 +14,8 @@ struct aesthetic_head {
     int64_t width; /* of the embedding */
 };
 
+/* The file that holds the head: `path` itself, or the only .safetensors or .pth file of a folder. */
+status aesthetic_head_find(const char *path, char file[PATH_SIZE]);
 /* Reads a .safetensors file, or what torch.save wrote (any other ending); of a folder the only such file in it.
  * score = weight . embedding + bias for the normalised embedding. STATUS_BAD_INPUT names file, tensor, expected and
  * found. */

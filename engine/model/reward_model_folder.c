@@ -25,7 +25,7 @@ static status check_class(const struct config *config, const struct model_class 
     return config_wrong(config, "model_type", expected);
 }
 
-static status open_weights(const char *path, struct tensor_files **weights)
+status reward_model_weights_open(const char *path, struct tensor_files **weights)
 {
     static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
     char file[PATH_SIZE];
@@ -42,7 +42,7 @@ status reward_model_folder_open(const char *path, const struct model_class *clas
     TRY(path_format(file, "%s/config.json", path));
     TRY(config_open(file, &folder->config));
     TRY(check_class(&folder->config, class));
-    TRY(open_weights(path, &folder->weights));
+    TRY(reward_model_weights_open(path, &folder->weights));
     return tokenizer_open(path, &folder->tokenizer);
 }
 

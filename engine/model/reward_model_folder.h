@@ -14,6 +14,9 @@ struct model_class {
 };
 bool model_class_matches(const struct model_class *class, const struct config *config);
 
+/* The weights alone: model.safetensors, or the shards of its index. */
+status reward_model_weights_open(const char *path, struct tensor_files **weights);
+
 struct reward_model_folder {
     struct config config;         /* config.json */
     struct tensor_files *weights; /* model.safetensors, or the shards of model.safetensors.index.json */

@@ -103,6 +103,9 @@ status tensor_files_open(const char *path, struct tensor_files **files);
 void tensor_files_close(struct tensor_files *files);
 /* The path given to open. */
 const char *tensor_files_path(const struct tensor_files *files);
+/* The safetensors files behind it: one, or all shards. */
+size_t tensor_files_shard_count(const struct tensor_files *files);
+const char *tensor_files_shard_path(const struct tensor_files *files, size_t index);
 size_t tensor_files_count(const struct tensor_files *files);
 const struct safetensors_entry *tensor_files_entry_at(const struct tensor_files *files, size_t index);
 const struct safetensors_entry *tensor_files_find(const struct tensor_files *files, const char *name);

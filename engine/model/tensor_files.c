@@ -143,6 +143,16 @@ const char *tensor_files_path(const struct tensor_files *files)
     return files->path;
 }
 
+size_t tensor_files_shard_count(const struct tensor_files *files)
+{
+    return files->shard_count;
+}
+
+const char *tensor_files_shard_path(const struct tensor_files *files, size_t index)
+{
+    return safetensors_path(files->shards[index]);
+}
+
 size_t tensor_files_count(const struct tensor_files *files)
 {
     return files->tensor_count;

@@ -207,10 +207,10 @@ bool run_folder_is_alive(const struct run_folder *folder)
     if (folder->lock >= 0) return true;
     char path[PATH_SIZE];
     if (lock_path(folder, path).code != STATUS_OK) return false;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return false;
-    bool held = flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(descriptor);
+    struct input_file lock;
+    if (input_file_open(path, &lock).code != STATUS_OK) return false;
+    bool held = flock(lock.descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    input_file_close(&lock);
     return held;
 }
 

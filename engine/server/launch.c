@@ -81,16 +81,16 @@ static void read_last_words(const struct run_folder *folder, off_t from, char wo
 {
     words[0] = '\0';
     char path[PATH_SIZE];
-    struct stat facts;
+    struct input_file log;
     if (path_format(path, "%s/engine.log", folder->path).code != STATUS_OK) return;
-    int log = open(path, O_RDONLY | O_CLOEXEC);
-    if (log < 0) return;
-    if (fstat(log, &facts) == 0 && facts.st_size > from) {
-        off_t at = facts.st_size - from > LAST_WORDS - 1 ? facts.st_size - (LAST_WORDS - 1) : from;
-        ssize_t length = pread(log, words, LAST_WORDS - 1, at);
+    if (input_file_open(path, &log).code != STATUS_OK) return;
+    off_t size = (off_t)log.size;
+    if (size > from) {
+        off_t at = size - from > LAST_WORDS - 1 ? size - (LAST_WORDS - 1) : from;
+        ssize_t length = pread(log.descriptor, words, LAST_WORDS - 1, at);
         words[length > 0 ? length : 0] = '\0';
     }
-    close(log);
+    input_file_close(&log);
     size_t end = strlen(words);
     while (end > 0 && strchr("\r\n ", words[end - 1])) words[--end] = '\0';
     static const char own_name[] = "alignprop: "; /* which a program says of itself on the way to a person */
