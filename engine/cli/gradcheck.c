@@ -42,7 +42,7 @@ static status check(const struct invocation *invocation, struct work *work)
     TRY(work_load_preset(invocation, invocation->arguments[0], NULL, 0, work));
     say(invocation, "reduced to batch 1, T = %d and K = %d, in double precision", steps, kept);
     struct gradcheck_report report;
-    TRY(gradcheck_run(&work->preset, steps, kept, &report));
+    TRY(work_name_preset(work, gradcheck_run(&work->preset, steps, kept, &report)));
     print_report(invocation, &report);
     if (report.worst <= tolerance) return status_ok();
     return status_error(STATUS_FAILED, "the gradient is wrong: relative error %.2e, allowed %.0e", report.worst,

@@ -118,6 +118,7 @@ static status check_preset(const struct invocation *invocation, const char *name
 {
     struct work work = {0};
     status result = work_load_preset(invocation, name, NULL, 0, &work);
+    if (result.code == STATUS_OK) result = work_check_tuning(&work);
     if (result.code == STATUS_OK) result = work_warn_of_cut_prompts(invocation, &work, NULL, 0);
     if (result.code == STATUS_OK && !invocation->json) {
         print_line("%s: good; %d training and %d held-out prompts, %d reward%s", work.preset.name,

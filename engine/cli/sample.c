@@ -82,7 +82,7 @@ static status load_run(struct sample_job *job, const char *argument)
     job->work.has_preset = true;
     TRY(checkpoint_find_adapter(&folder, step, path));
     TRY(add_adapter(job, path, 1));
-    return work_resolve(job->invocation, &job->work);
+    return work_find_model(job->invocation, &job->work);
 }
 
 static status load_model(struct sample_job *job, const char *model)
@@ -99,7 +99,7 @@ static status load_model(struct sample_job *job, const char *model)
     cJSON_Delete(tree);
     TRY(result);
     job->work.has_preset = true;
-    return work_resolve(job->invocation, &job->work);
+    return work_find_model(job->invocation, &job->work);
 }
 
 static status load_source(struct sample_job *job)
@@ -111,7 +111,7 @@ static status load_source(struct sample_job *job)
         return status_error(STATUS_USAGE, "alignprop sample: expected one of --preset, --model and --run");
     }
     if (run) return load_run(job, run);
-    if (preset) return work_load_preset(invocation, preset, NULL, 0, &job->work);
+    if (preset) return work_load_preset_to_sample(invocation, preset, &job->work);
     return load_model(job, model ? model : "emoji");
 }
 

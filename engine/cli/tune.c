@@ -249,6 +249,7 @@ static status load_tune(const struct invocation *invocation, struct run_job *job
         extra[count++] = seed;
     }
     TRY(work_load_preset(invocation, invocation->arguments[0], extra, count, &job->work));
+    TRY(work_check_tuning(&job->work));
     return work_warn_of_cut_prompts(invocation, &job->work, NULL, 0);
 }
 
@@ -321,6 +322,7 @@ static status resume(const struct invocation *invocation, struct run_job *job)
     TRY(run_folder_preset(&job->folder, &job->work.preset));
     job->work.has_preset = true;
     TRY(work_resolve(invocation, &job->work));
+    TRY(work_check_tuning(&job->work));
     struct run_state state;
     earlier_device(&job->folder, &job->work.preset, &state);
     if (job->steps > 0 && job->steps < state.step)

@@ -22,8 +22,8 @@ struct work {
 /* Lists the models, with --model-path. */
 status work_open_library(const struct invocation *invocation, struct work *work);
 
-/* Loads the preset with --set and `extra` settings (extra_count of them), prints its warnings, finds its model and
- * gives it the model's size where it leaves that open. */
+/* Loads the preset with --set and `extra` settings (extra_count of them), prints its warnings, finds its model and those of
+ * its rewards, and gives it the model's size where it leaves that open. */
 status work_load_preset(const struct invocation *invocation, const char *name, const char *const *extra,
                         int extra_count, struct work *work);
 /* The same for a preset that is loaded already. */
@@ -32,6 +32,15 @@ status work_resolve(const struct invocation *invocation, struct work *work);
  * the command line. */
 status work_warn_of_cut_prompts(const struct invocation *invocation, const struct work *work,
                                 const char *const *prompts, int count);
+/* Both without the models of the rewards. */
+status work_load_preset_to_sample(const struct invocation *invocation, const char *name, struct work *work);
+status work_find_model(const struct invocation *invocation, struct work *work);
+
+/* Whether the preset can be tuned, as tuner_check says it, naming its file. */
+status work_check_tuning(const struct work *work);
+/* The same result, naming the preset's file where the input is wrong. */
+status work_name_preset(const struct work *work, status result);
+
 /* Reads the facts of a model. */
 status work_read_facts(const char *model_path, struct model_facts *facts);
 
