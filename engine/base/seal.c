@@ -42,6 +42,5 @@ status seal_take(cJSON *object, const char *origin, bool *sealed)
     cJSON_Delete(member);
     TRY(result);
     if (same) return status_ok();
-    return status_error(STATUS_BAD_INPUT, "%s: was changed after it was written: expected the seal %.23s..., found another",
-                        origin, seal);
+    return status_error(STATUS_BAD_INPUT, "%s: was changed after it was written: it does not fit its seal", origin);
 }

@@ -78,11 +78,13 @@ static status load_run(struct sample_job *job, const char *argument)
     int step;
     struct run_folder folder;
     TRY(open_run_step(argument, &folder, &step));
-    TRY(run_folder_preset(&folder, &job->work.preset));
+    TRY(run_folder_preset(&folder, &job->work.preset, NULL));
     job->work.has_preset = true;
     TRY(checkpoint_find_adapter(&folder, step, path));
     TRY(add_adapter(job, path, 1));
-    return work_find_model(job->invocation, &job->work);
+    TRY(work_find_model(job->invocation, &job->work));
+    work_warn_of_other_weights(job->invocation, &folder, &job->work);
+    return status_ok();
 }
 
 static status load_model(struct sample_job *job, const char *model)

@@ -3,6 +3,7 @@
 #include "engine/base/json.h"
 #include "engine/model/prompt_fit.h"
 #include "engine/reward/reward.h"
+#include "engine/run/run_weights.h"
 #include "engine/tuning/preset_models.h"
 #include "engine/tuning/tuner.h"
 #include "kernels/cuda/probe.h"
@@ -243,6 +244,21 @@ void work_close(struct work *work)
 }
 
 /* ---- runs ---- */
+
+void work_warn_of_other_weights(const struct invocation *invocation, const struct run_folder *folder,
+                                const struct work *work)
+{
+    struct model_uses models;
+    struct run_weights_report report = {0};
+    status result = preset_list_models(&work->preset, false, &models);
+    if (result.code == STATUS_OK) result = run_weights_compare(folder, &models, &report);
+    if (result.code != STATUS_OK) {
+        say(invocation, "warning: %s", result.message);
+    } else if (report.other > 0) {
+        say(invocation, "warning: the weights of %s are not those that the run %s began with", report.path, folder->id);
+    }
+    model_uses_clear(&models);
+}
 
 status open_run_step(const char *argument, struct run_folder *folder, int *step)
 {

@@ -52,6 +52,10 @@ const char *work_default_device(void);
 
 void work_close(struct work *work);
 
+/* Warns where the weights of the work's diffusion model are not those the run began with: its adapter was made for these. */
+void work_warn_of_other_weights(const struct invocation *invocation, const struct run_folder *folder,
+                                const struct work *work);
+
 /* Opens the run that "RUN" or "RUN@STEP" means; step -1: not given. Where a run has the whole argument as its name, an
  * @ in it is the name's. STATUS_USAGE for a step that is no number. */
 status open_run_step(const char *argument, struct run_folder *folder, int *step);

@@ -194,40 +194,52 @@ status preset_find_models(struct preset *preset, const struct model_library *lib
 
 /* ---- listing ---- */
 
-static status add_path(struct name_list *paths, const char *path)
+static status add_use(struct model_uses *models, const char *key, const char *path)
 {
-    for (int i = 0; i < paths->count; i++)
-        if (strcmp(paths->names[i], path) == 0) return status_ok();
-    char **names = realloc(paths->names, ((size_t)paths->count + 1) * sizeof *names);
-    if (!names) return no_memory();
-    paths->names = names;
-    names[paths->count] = strdup(path);
-    return names[paths->count++] ? status_ok() : no_memory();
+    struct model_use *uses = realloc(models->uses, ((size_t)models->count + 1) * sizeof *uses);
+    if (!uses) return no_memory();
+    models->uses = uses;
+    struct model_use *use = &uses[models->count++];
+    snprintf(use->key, sizeof use->key, "%s", key);
+    return path_format(use->path, "%s", path);
 }
 
 struct listing {
     const struct preset *preset;
     struct reward_models *models;
-    struct name_list *paths;
+    struct model_uses *uses;
 };
 
 static status list_reward_model(void *context, int index, const struct reward_parameter *parameter)
 {
     struct listing *listing = context;
-    const char *given = model_of(&listing->preset->rewards[index], parameter);
-    char path[PATH_SIZE];
-    TRY(reward_models_find(listing->models, given, parameter->model_kind, path));
-    return add_path(listing->paths, path);
+    const struct reward_setting *reward = &listing->preset->rewards[index];
+    char path[PATH_SIZE], key[160];
+    TRY(reward_models_find(listing->models, model_of(reward, parameter), parameter->model_kind, path));
+    snprintf(key, sizeof key, "rewards.%s.params.%s", reward->id, parameter->name);
+    return add_use(listing->uses, key, path);
 }
 
-status preset_list_models(const struct preset *preset, struct name_list *paths)
+static status list_reward_models(const struct preset *preset, struct model_uses *models)
 {
-    *paths = (struct name_list){0};
-    struct listing listing = {.preset = preset, .paths = paths};
+    struct listing listing = {.preset = preset, .uses = models};
     TRY(reward_models_create(preset->model_path, preset->model_folders, &listing.models));
-    status result = add_path(paths, preset->model_path);
-    if (result.code == STATUS_OK) result = visit_models(preset, list_reward_model, &listing);
+    status result = visit_models(preset, list_reward_model, &listing);
     reward_models_release(listing.models);
-    if (result.code != STATUS_OK) name_list_clear(paths);
     return result;
+}
+
+status preset_list_models(const struct preset *preset, bool rewards, struct model_uses *models)
+{
+    *models = (struct model_uses){0};
+    status result = add_use(models, "model", preset->model_path);
+    if (result.code == STATUS_OK && rewards) result = list_reward_models(preset, models);
+    if (result.code != STATUS_OK) model_uses_clear(models);
+    return result;
+}
+
+void model_uses_clear(struct model_uses *models)
+{
+    free(models->uses);
+    *models = (struct model_uses){0};
 }

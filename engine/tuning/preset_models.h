@@ -20,8 +20,19 @@ status preset_find_diffusion_model(struct preset *preset, const struct model_lib
  * borrowed by the preset. STATUS_BAD_INPUT names the preset's file, the key and what is missing. */
 status preset_find_models(struct preset *preset, const struct model_library *library);
 
-/* The models that a run of the preset computes with, each path once, after preset_find_models. The caller clears the list
- * with name_list_clear. */
-status preset_list_models(const struct preset *preset, struct name_list *paths);
+/* A model that a run of a preset computes with. */
+struct model_use {
+    char key[160]; /* of the preset: "model", "rewards.ID.params.NAME" */
+    char path[PATH_SIZE];
+};
+struct model_uses {
+    struct model_use *uses;
+    int count;
+};
+
+/* The diffusion model first, after preset_find_models; without `rewards` it alone, after preset_find_diffusion_model. The
+ * caller clears them. */
+status preset_list_models(const struct preset *preset, bool rewards, struct model_uses *models);
+void model_uses_clear(struct model_uses *models);
 
 #endif
