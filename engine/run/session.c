@@ -415,7 +415,7 @@ static status check_some_step_counted(const struct session *session)
     if (session->step == 0 || session->skipped < session->step) return status_ok();
     const char *what = session->skipped_what ? session->skipped_what : "a value";
     return status_error(STATUS_FAILED,
-                        "nothing was tuned: each of the %d steps was skipped, because %s was not finite (a number); "
+                        "nothing was tuned: each of the %d steps was skipped, because %s was not a finite number; "
                         "`alignprop models check` looks for such values in the model's weights",
                         session->step, what);
 }
