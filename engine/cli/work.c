@@ -7,6 +7,7 @@
 #include "engine/tuning/preset_models.h"
 #include "engine/tuning/tuner.h"
 #include "kernels/cuda/probe.h"
+#include "kernels/host_memory.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -187,6 +188,7 @@ static status open_cpu(struct work *work)
 {
     snprintf(work->device, sizeof work->device, "cpu");
     if (work->threads == 0) work->threads = core_count();
+    host_memory_share_reserves();
     return backend_cpu_create(work->threads, &work->backend);
 }
 
