@@ -150,16 +150,35 @@ static size_t read_own_status(const char *root, const char *format)
     return (size_t)kib * 1024;
 }
 
-static void apply_process_limits(struct room *room)
+static const struct {
+    int resource;
+    const char *used, *words;
+} limits[] = {{RLIMIT_AS, "VmSize: %" SCNu64, "address space (ulimit -v)"},
+              {RLIMIT_DATA, "VmData: %" SCNu64, "data (ulimit -d)"}};
+
+status host_memory_check_room(void)
 {
-    static const struct {
-        int resource;
-        const char *used;
-    } limits[] = {{RLIMIT_AS, "VmSize: %" SCNu64}, {RLIMIT_DATA, "VmData: %" SCNu64}};
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
         struct rlimit limit;
         if (getrlimit(limits[i].resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
-        apply_limit(room, limit.rlim_cur, read_own_status(room->root, limits[i].used));
+        size_t used = read_own_status("", limits[i].used);
+        if (used + HOST_MEMORY_UNPLANNED <= limit.rlim_cur) continue;
+        return status_error(STATUS_NO_MEMORY,
+                            "needs at least %.2f GB more, %.2f GB are free: the process is limited to %.2f GB of %s; a "
+                            "higher limit or a smaller model would fit",
+                            (double)HOST_MEMORY_UNPLANNED / 1e9,
+                            limit.rlim_cur > used ? (double)(limit.rlim_cur - used) / 1e9 : 0.0,
+                            (double)limit.rlim_cur / 1e9, limits[i].words);
+    }
+    return status_ok();
+}
+
+static void apply_process_limits(struct room *room)
+{
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct rlimit limit;
+        if (getrlimit(limits[i].resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
+        apply_limit(room, limit.rlim_cur, read_own_status(room->root, limits[i].used) + HOST_MEMORY_UNPLANNED);
     }
 }
 
