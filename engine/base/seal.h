@@ -1,5 +1,5 @@
-/* A JSON object that tells when it was changed: its member "seal" is "sha256:" and the hash of the object's other members
- * as this program prints them on one line, so that blanks and line ends do not count. */
+/* A JSON object that tells when it was changed: its member "seal" is "sha256:" and the hash of the object's other
+ * members as this program prints them on one line, so that blanks and line ends do not count. */
 #ifndef ALIGNPROP_BASE_SEAL_H
 #define ALIGNPROP_BASE_SEAL_H
 

@@ -16,7 +16,8 @@ static const struct option tune_options[] = {
 
 static const struct option resume_options[] = {
     {"steps", 0, "N", "the new total of optimiser steps", COMPLETE_NOTHING, NULL},
-    {"other-weights", 0, NULL, "go on though a model's weights are not those the run began with", COMPLETE_NOTHING, NULL},
+    {"other-weights", 0, NULL, "go on though a model's weights are not those the run began with", COMPLETE_NOTHING,
+     NULL},
     {"detach", 0, NULL, "go on in the background", COMPLETE_NOTHING, NULL},
     {"queue", 0, NULL, "wait until no other run works on the device", COMPLETE_NOTHING, NULL},
     END};

@@ -1,7 +1,7 @@
+#include "engine/tuning/gradcheck.h"
 #include "engine/base/json.h"
 #include "engine/cli/work.h"
 #include "engine/preset/keys.h"
-#include "engine/tuning/gradcheck.h"
 
 #include <stdio.h>
 
@@ -47,8 +47,9 @@ static void print_report(const struct invocation *invocation, const struct prese
 static void say_method(const struct invocation *invocation, const struct preset *preset)
 {
     if (preset->method == BACKPROP_LOW_VARIANCE)
-        say(invocation, "%s: the mean of the gradients through the last K steps, from the sampled latents and from %d "
-                        "renoised pictures",
+        say(invocation,
+            "%s: the mean of the gradients through the last K steps, from the sampled latents and from %d "
+            "renoised pictures",
             method_name(preset), preset->n);
     else
         say(invocation, "%s: the gradient through the last K steps", method_name(preset));
@@ -66,7 +67,8 @@ static status check(const struct invocation *invocation, struct work *work)
     TRY(work_name_preset(work, gradcheck_run(&work->preset, steps, kept, &report)));
     print_report(invocation, &work->preset, &report);
     if (report.directions[0].analytic == 0 && report.directions[0].numeric == 0)
-        say(invocation, "warning: the gradient is 0, so that little was checked; --kept %d takes in one step more", kept + 1);
+        say(invocation, "warning: the gradient is 0, so that little was checked; --kept %d takes in one step more",
+            kept + 1);
     if (report.worst <= tolerance) return status_ok();
     return status_error(STATUS_FAILED, "the gradient is wrong: relative error %.2e, allowed %.0e", report.worst,
                         tolerance);

@@ -115,7 +115,8 @@ static status show_preset(const struct invocation *invocation, const char *name)
 
 /* ---- check ---- */
 
-/* A limit of the preset's own that it cannot keep is its fault; what this machine has free is not, and `plan` tells it. */
+/* A limit of the preset's own that it cannot keep is its fault; what this machine has free is not, and `plan` tells it.
+ */
 static status check_memory_limit(const struct invocation *invocation, struct work *work)
 {
     struct tuner *tuner;

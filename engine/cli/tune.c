@@ -347,10 +347,11 @@ static status check_weights(const struct invocation *invocation, struct run_job 
         say(invocation, "the run was begun before weights were noted: those found now are taken for the run's");
     if (job->weights.other == 0) return status_ok();
     if (!accepted)
-        return status_error(STATUS_BAD_INPUT,
-                            "%.150s: %.100s: the weights of %.150s are not those that the run began with; put these back, or "
-                            "accept the others with --other-weights",
-                            job->folder.path, job->weights.keys, job->weights.path);
+        return status_error(
+            STATUS_BAD_INPUT,
+            "%.150s: %.100s: the weights of %.150s are not those that the run began with; put these back, or "
+            "accept the others with --other-weights",
+            job->folder.path, job->weights.keys, job->weights.path);
     say(invocation, "going on with other weights than before: %s", job->weights.keys);
     return status_ok();
 }

@@ -22,8 +22,8 @@ struct work {
 /* Lists the models, with --model-path. */
 status work_open_library(const struct invocation *invocation, struct work *work);
 
-/* Loads the preset with --set and `extra` settings (extra_count of them), prints its warnings, finds its model and those of
- * its rewards, and gives it the model's size where it leaves that open. */
+/* Loads the preset with --set and `extra` settings (extra_count of them), prints its warnings, finds its model and
+ * those of its rewards, and gives it the model's size where it leaves that open. */
 status work_load_preset(const struct invocation *invocation, const char *name, const char *const *extra,
                         int extra_count, struct work *work);
 /* The same for a preset that is loaded already. */
@@ -52,7 +52,8 @@ const char *work_default_device(void);
 
 void work_close(struct work *work);
 
-/* Warns where the weights of the work's diffusion model are not those the run began with: its adapter was made for these. */
+/* Warns where the weights of the work's diffusion model are not those the run began with: its adapter was made for
+ * these. */
 void work_warn_of_other_weights(const struct invocation *invocation, const struct run_folder *folder,
                                 const struct work *work);
 

@@ -25,8 +25,8 @@ struct preset_entries {
 status preset_list(struct preset_entries *list);
 void preset_entries_clear(struct preset_entries *list);
 
-/* The prompt list of that name for all presets: in the own prompts/ folder, else in the program's presets/prompts/. False
- * where there is none. */
+/* The prompt list of that name for all presets: in the own prompts/ folder, else in the program's presets/prompts/.
+ * False where there is none. */
 bool preset_find_shared_prompts(const char *name, char found[PATH_SIZE]);
 
 #endif

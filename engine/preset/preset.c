@@ -203,10 +203,11 @@ bool preset_find_path_elsewhere(const struct preset *preset, const char *key, co
     if (!find_in(given ? preset->folder : "", value, found)) return false;
     if (given) return true;
     char words[PATH_SIZE];
-    snprintf(words, sizeof words,
-             "%.300s: %s: %.300s is not beside the preset's file, which its paths are relative to; the one in the current "
-             "folder is taken",
-             preset->origin, key, value);
+    snprintf(
+        words, sizeof words,
+        "%.300s: %s: %.300s is not beside the preset's file, which its paths are relative to; the one in the current "
+        "folder is taken",
+        preset->origin, key, value);
     return preset_warn(warnings, words).code == STATUS_OK;
 }
 

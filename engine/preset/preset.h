@@ -32,7 +32,8 @@ enum truncation_draw { DRAW_UNIFORM, DRAW_GAUSSIAN };
 enum sampler_name { SAMPLER_DDIM, SAMPLER_EULER };
 enum precision_choice { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16, PRECISION_F16 };
 
-/* The most bytes of a run's own preset: all that a preset's file and its prompt files may hold, each character escaped. */
+/* The most bytes of a run's own preset: all that a preset's file and its prompt files may hold, each character escaped.
+ */
 #define RESOLVED_PRESET_LIMIT ((size_t)256 << 20)
 
 struct preset {
@@ -86,8 +87,8 @@ void preset_warnings_clear(struct preset_warnings *warnings);
 status preset_load(const char *name_or_path, const char *const *settings, int setting_count, struct preset *preset,
                    struct preset_warnings *warnings);
 
-/* As preset_load for a tree in memory. `origin` names it in messages; the paths in it are relative to `folder` (NULL: the
- * current one). */
+/* As preset_load for a tree in memory. `origin` names it in messages; the paths in it are relative to `folder` (NULL:
+ * the current one). */
 status preset_from_json(const struct cJSON *value, const char *origin, const char *folder, const char *const *settings,
                         int setting_count, struct preset *preset, struct preset_warnings *warnings);
 

@@ -35,8 +35,8 @@ static status note_file(struct preset *preset, const char *key, const char *file
     return preset_tree_put(preset->written, key, cJSON_CreateString(file));
 }
 
-/* A list of the preset's own becomes an absolute path, so that the preset means the same wherever it is taken; one for all
- * presets stays a name. */
+/* A list of the preset's own becomes an absolute path, so that the preset means the same wherever it is taken; one for
+ * all presets stays a name. */
 static status find_file(struct preset *preset, const char *key, const char *file, char path[PATH_SIZE],
                         struct preset_warnings *warnings)
 {

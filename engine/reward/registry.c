@@ -23,16 +23,16 @@ static const struct reward_parameter count_parameters[] = {
     {"object", "what to count, in words", PARAMETER_TEXT, 0, 0, 0, NULL, NO_MODEL},
     {"target", "how many there should be", PARAMETER_INTEGER, 1, 10, 2, NULL, NO_MODEL},
     {"beyond", "how many further detections are pushed down", PARAMETER_INTEGER, 1, 10, 2, NULL, NO_MODEL},
-    {"overlap", "intersection over union above which two boxes are one object", PARAMETER_NUMBER, 0.05, 0.95, 0.3,
-     NULL, NO_MODEL},
+    {"overlap", "intersection over union above which two boxes are one object", PARAMETER_NUMBER, 0.05, 0.95, 0.3, NULL,
+     NO_MODEL},
     {"model", "detector: folder or name", PARAMETER_MODEL, 0, 0, 0, "", MODEL_KIND_DETECTOR},
 };
 
 static const struct reward_parameter remove_parameters[] = {
     {"object", "what should not be there, in words", PARAMETER_TEXT, 0, 0, 0, NULL, NO_MODEL},
     {"boxes", "how many of the strongest detections are pushed down", PARAMETER_INTEGER, 1, 10, 2, NULL, NO_MODEL},
-    {"overlap", "intersection over union above which two boxes are one object", PARAMETER_NUMBER, 0.05, 0.95, 0.3,
-     NULL, NO_MODEL},
+    {"overlap", "intersection over union above which two boxes are one object", PARAMETER_NUMBER, 0.05, 0.95, 0.3, NULL,
+     NO_MODEL},
     {"model", "detector: folder or name", PARAMETER_MODEL, 0, 0, 0, "", MODEL_KIND_DETECTOR},
 };
 

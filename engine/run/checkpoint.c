@@ -393,8 +393,8 @@ static status restore_with(struct tuner *tuner, const char *scalars, struct tens
 
 /* ---- checking and opening ---- */
 
-static status check_state(const struct json_object *root, const struct preset *preset, int step, struct run_state *state,
-                          const char **scalars)
+static status check_state(const struct json_object *root, const struct preset *preset, int step,
+                          struct run_state *state, const char **scalars)
 {
     TRY(read_state(root, preset, state, scalars));
     if (state->step == step) return status_ok();

@@ -2,8 +2,8 @@
  *
  *   checkpoints/step-000010/  lora.safetensors optimizer.safetensors state.json
  *
- * state.json holds the hashes of the two others and is sealed itself (engine/base/seal.h); those of programs before there
- * were seals have none and are taken as they are. */
+ * state.json holds the hashes of the two others and is sealed itself (engine/base/seal.h); those of programs before
+ * there were seals have none and are taken as they are. */
 #ifndef ALIGNPROP_RUN_CHECKPOINT_H
 #define ALIGNPROP_RUN_CHECKPOINT_H
 
@@ -45,9 +45,9 @@ status checkpoint_save(const struct run_folder *folder, const struct tuner *tune
 /* Steps that have a checkpoint, ascending. `*steps` is freed by the caller. */
 status checkpoint_list(const struct run_folder *folder, int **steps, int *count);
 
-/* Reads and checks a checkpoint's state, and that its tensors are those that were saved. STATUS_BAD_INPUT names the file, and
- * the key where a value is wrong; `*whole` (may be NULL) is then true for a state that is whole and says something else
- * than was saved or can be, false for files that are missing or damaged. */
+/* Reads and checks a checkpoint's state, and that its tensors are those that were saved. STATUS_BAD_INPUT names the
+ * file, and the key where a value is wrong; `*whole` (may be NULL) is then true for a state that is whole and says
+ * something else than was saved or can be, false for files that are missing or damaged. */
 status checkpoint_check(const struct run_folder *folder, int step, const struct preset *preset, struct run_state *state,
                         bool *whole);
 

@@ -41,7 +41,8 @@ void run_folder_unlock(struct run_folder *folder);
 /* True while some process holds the lock. */
 bool run_folder_is_alive(const struct run_folder *folder);
 
-/* Where the folder of a run that this process is the engine of is now; `path` receives the new place of one that moved. */
+/* Where the folder of a run that this process is the engine of is now; `path` receives the new place of one that moved.
+ */
 enum run_folder_place { RUN_FOLDER_HERE, RUN_FOLDER_MOVED, RUN_FOLDER_REMOVED };
 enum run_folder_place run_folder_place(const struct run_folder *folder, char path[PATH_SIZE]);
 
@@ -56,7 +57,8 @@ struct engine_facts {
 };
 status run_folder_engine(const struct run_folder *folder, struct engine_facts *facts);
 
-/* The preset as started, which is sealed (engine/base/seal.h). The caller clears it. STATUS_BAD_INPUT when it was changed;
+/* The preset as started, which is sealed (engine/base/seal.h). The caller clears it. STATUS_BAD_INPUT when it was
+ * changed;
  * `*sealed` (may be NULL) is false for a run of a program before there were seals. */
 status run_folder_preset(const struct run_folder *folder, struct preset *preset, bool *sealed);
 

@@ -1,5 +1,6 @@
-/* Which weights a run computes with: RUN/weights.json holds the identity (engine/model/identity.h) of each of its models by
- * the preset's key, never by time or path, so that a copied model is the same. Sealed as engine/base/seal.h says.
+/* Which weights a run computes with: RUN/weights.json holds the identity (engine/model/identity.h) of each of its
+ * models by the preset's key, never by time or path, so that a copied model is the same. Sealed as engine/base/seal.h
+ * says.
  *
  *   {"schema": 1, "weights": {"model": "HASH", "rewards.clip.params.model": "HASH"}, "seal": "sha256:..."} */
 #ifndef ALIGNPROP_RUN_RUN_WEIGHTS_H
@@ -12,8 +13,8 @@
 status run_weights_write(const struct run_folder *folder, const struct model_uses *models);
 
 struct run_weights_report {
-    bool known; /* false: nothing is noted, as in runs of programs before there were notes */
-    int other;  /* models whose weights are not those that are noted */
+    bool known;                      /* false: nothing is noted, as in runs of programs before there were notes */
+    int other;                       /* models whose weights are not those that are noted */
     char keys[300], path[PATH_SIZE]; /* their keys, with commas between; the first one's path */
 };
 

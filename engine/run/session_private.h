@@ -66,8 +66,8 @@ double session_time(void);
 
 /* ---- session_record.c: what is written ---- */
 
-/* STATUS_FAILED once the run's folder was removed or moved: nothing is to be made where it was. Of one that was moved the
- * session knows the new place then. */
+/* STATUS_FAILED once the run's folder was removed or moved: nothing is to be made where it was. Of one that was moved
+ * the session knows the new place then. */
 status session_check_folder(struct session *session);
 
 /* Appends an event line, syncs it, and tells the watchers. `members` is the JSON after "event" and "step", such as

@@ -253,7 +253,8 @@ static void tidy_after(struct session *session, int step)
     if (published.code != STATUS_OK) session_say(session, published.message);
 }
 
-/* What fails before the tuner is touched is `*refused` and leaves the run as it was; a failure afterwards is the run's. */
+/* What fails before the tuner is touched is `*refused` and leaves the run as it was; a failure afterwards is the run's.
+ */
 static status go_back(struct session *session, int to, status *refused)
 {
     struct run_state state;

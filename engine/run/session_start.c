@@ -46,8 +46,8 @@ static bool is_superseded(const struct run_state *state, const struct metrics_hi
     return false;
 }
 
-/* A damaged checkpoint is passed over, and the words are kept. One that was changed, or says what cannot be, is not: to go
- * on from another would lose work in silence, to go on from this one would go on with other numbers. */
+/* A damaged checkpoint is passed over, and the words are kept. One that was changed, or says what cannot be, is not: to
+ * go on from another would lose work in silence, to go on from this one would go on with other numbers. */
 static status try_checkpoint(struct session *session, const struct metrics_history *history, int step, bool *usable,
                              status *damage)
 {
@@ -65,7 +65,8 @@ static status try_checkpoint(struct session *session, const struct metrics_histo
     return status_ok();
 }
 
-/* The newest whole checkpoint that still counts; -1 if there is none. Where all are damaged there is nothing to go on from. */
+/* The newest whole checkpoint that still counts; -1 if there is none. Where all are damaged there is nothing to go on
+ * from. */
 static status find_checkpoint(struct session *session, const struct metrics_history *history, int *found)
 {
     *found = -1;
@@ -204,7 +205,8 @@ static status begin(struct session *session)
     metrics_history_clear(&history);
     if (damaged > 0) session_say(session, "metrics.jsonl has lines that cannot be read; they are left out");
     if (faulty > 0)
-        session_say(session, "metrics.jsonl has changes of settings without a step, a key or a number; they are left out");
+        session_say(session,
+                    "metrics.jsonl has changes of settings without a step, a key or a number; they are left out");
     return result;
 }
 

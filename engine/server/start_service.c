@@ -43,7 +43,8 @@ static status read_origin(const cJSON *request, char path[PATH_SIZE])
     return checkpoint_find_adapter(&other, (int)message_integer_in(from, "step", 0, 1 << 30, -1), path);
 }
 
-/* So that the run's own preset means the same models wherever it is opened. The run itself says which it does not find. */
+/* So that the run's own preset means the same models wherever it is opened. The run itself says which it does not find.
+ */
 static status find_models(struct preset *preset)
 {
     struct model_library library;

@@ -14,8 +14,8 @@ struct check {
     struct chain *chain;
     int steps, kept, parameters;
     int passes;
-    int64_t latents;  /* values of a picture's latents */
-    float **entering; /* by pass: the latents that enter the kept steps */
+    int64_t latents;              /* values of a picture's latents */
+    float **entering;             /* by pass: the latents that enter the kept steps */
     double **factors, **gradient; /* by parameter */
     int64_t *counts;
 };
@@ -106,8 +106,8 @@ static status objective_value(struct check *check, double *value)
     return status_ok();
 }
 
-/* The latents that enter the kept steps: sampled, and, as DRaFT-LV has it (Clark et al. 2023), from the finished picture
- * with fresh noise. */
+/* The latents that enter the kept steps: sampled, and, as DRaFT-LV has it (Clark et al. 2023), from the finished
+ * picture with fresh noise. */
 static status find_entering_latents(struct check *check, uint64_t seed)
 {
     check->entering = calloc((size_t)check->passes, sizeof *check->entering);

@@ -6,9 +6,12 @@
 #include "engine/reward/reward.h"
 #include "engine/reward/reward_models.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static status no_memory(void)
 {
@@ -86,8 +89,7 @@ static status visit_models(const struct preset *preset, model_visitor visit, voi
     for (int i = 0; i < preset->reward_count; i++) {
         const struct reward_kind *kind = reward_kind_find(preset->rewards[i].name);
         for (int p = 0; kind && p < kind->parameter_count; p++)
-            if (kind->parameters[p].kind == PARAMETER_MODEL)
-                TRY(visit(context, i, &kind->parameters[p]));
+            if (kind->parameters[p].kind == PARAMETER_MODEL) TRY(visit(context, i, &kind->parameters[p]));
     }
     return status_ok();
 }
@@ -108,7 +110,8 @@ static status make_reward_path_absolute(void *context, int index, const struct r
     return path[0] ? put_model(reward, parameter, path) : status_ok();
 }
 
-/* The parameters as they are in preset->rewards, into the list that is shown and saved: its other members stay as written. */
+/* The parameters as they are in preset->rewards, into the list that is shown and saved: its other members stay as
+ * written. */
 static status write_parameters(struct preset *preset)
 {
     cJSON *row = cJSON_GetArrayItem(preset_tree_at(preset->written, "rewards"), 0);
@@ -147,11 +150,22 @@ static bool is_name_for_everybody(const struct model_library *library, const cha
     return false;
 }
 
+/* What --model-path found is as relative as the option was. */
+static status make_absolute(char path[PATH_SIZE])
+{
+    char here[PATH_MAX], relative[PATH_SIZE];
+    if (path[0] == '/') return status_ok();
+    if (!getcwd(here, sizeof here)) return status_errno(STATUS_FAILED, errno, "the current folder");
+    TRY(path_format(relative, "%s", path));
+    return path_format(path, "%s/%s", here, relative);
+}
+
 status preset_find_diffusion_model(struct preset *preset, const struct model_library *library)
 {
-    TRY(status_context(model_library_find(library, preset->model, MODEL_KIND_DIFFUSION, preset->model_path), "%s: model",
-                       preset->origin));
+    TRY(status_context(model_library_find(library, preset->model, MODEL_KIND_DIFFUSION, preset->model_path),
+                       "%s: model", preset->origin));
     if (is_name_for_everybody(library, preset->model, preset->model_path)) return status_ok();
+    TRY(make_absolute(preset->model_path));
     return preset_tree_put(preset->resolved, "model", cJSON_CreateString(preset->model_path));
 }
 
@@ -178,7 +192,9 @@ static status find_reward_model(void *context, int index, const struct reward_pa
     TRY(status_context(reward_models_find(finding->models, given, parameter->model_kind, path),
                        "%s: rewards.%s.params.%s", preset->origin, reward->id, parameter->name));
     bool stays = given[0] ? is_name_for_everybody(finding->library, given, path) : goes_with_the_model(preset, path);
-    return stays ? status_ok() : put_model(reward, parameter, path);
+    if (stays) return status_ok();
+    TRY(make_absolute(path));
+    return put_model(reward, parameter, path);
 }
 
 status preset_find_models(struct preset *preset, const struct model_library *library)

@@ -6,9 +6,9 @@
 #include "engine/model/library.h"
 #include "engine/preset/preset.h"
 
-/* Makes paths to models absolute, of the diffusion model and of the rewards': relative ones are relative to the preset's
- * file (preset_find_path). A name that `library` lists stays a name; so does what is found nowhere. `library` NULL: the
- * one without --model-path, opened only where a value could be either. */
+/* Makes paths to models absolute, of the diffusion model and of the rewards': relative ones are relative to the
+ * preset's file (preset_find_path). A name that `library` lists stays a name; so does what is found nowhere. `library`
+ * NULL: the one without --model-path, opened only where a value could be either. */
 status preset_make_model_paths_absolute(struct preset *preset, const struct model_library *library,
                                         struct preset_warnings *warnings);
 
@@ -30,8 +30,8 @@ struct model_uses {
     int count;
 };
 
-/* The diffusion model first, after preset_find_models; without `rewards` it alone, after preset_find_diffusion_model. The
- * caller clears them. */
+/* The diffusion model first, after preset_find_models; without `rewards` it alone, after preset_find_diffusion_model.
+ * The caller clears them. */
 status preset_list_models(const struct preset *preset, bool rewards, struct model_uses *models);
 void model_uses_clear(struct model_uses *models);
 

@@ -191,10 +191,8 @@ static status check_values(const struct preset *preset)
 static status open_objective(const struct preset *preset, struct backend *backend, bool recompute_blocks,
                              struct objective **objective)
 {
-    struct objective_settings settings = {.batch = preset->batch,
-                                          .steps = preset->sampler_steps,
-                                          .kept_calls = 1,
-                                          .recompute_blocks = recompute_blocks};
+    struct objective_settings settings = {
+        .batch = preset->batch, .steps = preset->sampler_steps, .kept_calls = 1, .recompute_blocks = recompute_blocks};
     *objective = NULL;
     TRY(objective_create(preset, backend, &settings, objective));
     if (chain_parameter_count(objective_chain(*objective)) > 0) return status_ok();

@@ -464,7 +464,8 @@ status onednn_prepare(struct onednn *onednn, const struct operation *operation, 
     int parts = product_parts(&whole, parallel_threads(onednn->parallel));
     struct part *array = calloc((size_t)parts, sizeof *array);
     *result = NULL;
-    status room = !product || !array ? status_error(STATUS_NO_MEMORY, "no memory for a kernel") : host_memory_check_room();
+    status room =
+        !product || !array ? status_error(STATUS_NO_MEMORY, "no memory for a kernel") : host_memory_check_room();
     if (room.code != STATUS_OK) {
         free(product);
         free(array);

@@ -2,6 +2,7 @@
 # What is checked, what is sealed: a preset that is found good runs from any folder, and a run goes on with what it began with.
 . "$(dirname "$0")/common.sh"
 small_preset small
+case $program in /*) ;; *) program=$PWD/$program ;; esac # it is called from several folders
 
 # Check and tune agree: what tuning refuses is not found good.
 agree() { # words, then the arguments of both
@@ -56,6 +57,14 @@ check "with a warning for the model" has "$err" "model: desk/models/mine is not 
 check "and one for the prompts" has "$err" "prompts.train_file: desk/train.txt is not beside the preset's file"
 run presets check "$work/desk/mine.json" --set model=desk/models/mine
 check "a path on the command line is relative to the current folder" is "$code$(printf '%s' "$err" | grep -c beside)" 00
+
+sed 's|"models/mine"|"mine"|' "$work/desk/mine.json" >"$work/desk/named.json"
+cd "$work/desk" || exit 1
+run tune named.json --model-path models --steps 1 --run "$work/named" --quiet
+cd "$work" || exit 1
+check "a name of --model-path is a path in the run" has "$(cat "$work/named/preset.json")" "\"$work/desk/models/mine\""
+run resume "$work/named" --steps 2 --quiet
+check "which goes on without it" is "$code" 0
 
 # Other weights at the model's path.
 unet=$work/desk/models/mine/unet/diffusion_pytorch_model-00001-of-00002.safetensors

@@ -36,7 +36,8 @@ static status check(const char *text, bool *sealed)
     return result;
 }
 
-#define SEALED(members) "{" members ",\"seal\":\"sha256:63e8063d9dc6f0fd5a24b4706818a165fd57c3531b74466cf5dea62bff09b0b6\"}"
+#define SEALED(members)                                                                                                \
+    "{" members ",\"seal\":\"sha256:63e8063d9dc6f0fd5a24b4706818a165fd57c3531b74466cf5dea62bff09b0b6\"}"
 
 static void a_change_is_told_and_a_layout_is_not(void **state)
 {
@@ -45,9 +46,12 @@ static void a_change_is_told_and_a_layout_is_not(void **state)
     assert_string_equal(check(SEALED("\"a\":1,\"b\":[true,\"x\"]"), &sealed).message, "");
     assert_true(sealed);
     assert_string_equal(check(SEALED(" \"a\" : 1.0 ,\n\"b\":[true,\t\"\\u0078\"]"), &sealed).message, "");
-    const char *const changed[] = {SEALED("\"a\":2,\"b\":[true,\"x\"]"), SEALED("\"a\":1,\"b\":[true,\"y\"]"),
-                                   SEALED("\"a\":1,\"b\":[true,\"x\"],\"c\":null"), SEALED("\"b\":[true,\"x\"]"),
-                                   "{\"a\":1,\"seal\":7}", "{\"a\":1,\"seal\":\"sha256:\"}"};
+    const char *const changed[] = {SEALED("\"a\":2,\"b\":[true,\"x\"]"),
+                                   SEALED("\"a\":1,\"b\":[true,\"y\"]"),
+                                   SEALED("\"a\":1,\"b\":[true,\"x\"],\"c\":null"),
+                                   SEALED("\"b\":[true,\"x\"]"),
+                                   "{\"a\":1,\"seal\":7}",
+                                   "{\"a\":1,\"seal\":\"sha256:\"}"};
     for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
         status result = check(changed[i], &sealed);
         assert_int_equal(result.code, STATUS_BAD_INPUT);

@@ -1,4 +1,5 @@
-/* What is free: the machine's, less what control groups and the process's own limits leave. The kernel's files are made. */
+/* What is free: the machine's, less what control groups and the process's own limits leave. The kernel's files are
+ * made. */
 #include "kernels/host_memory.h"
 
 #include "engine/base/files.h"

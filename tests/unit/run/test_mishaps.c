@@ -117,7 +117,8 @@ static void a_removed_folder_is_not_made_anew(void **state)
     preset_clear(&preset);
 }
 
-/* Step 5 is due for nothing, step 6 for a checkpoint: both must notice. Another folder where the run's was is not the run's. */
+/* Step 5 is due for nothing, step 6 for a checkpoint: both must notice. Another folder where the run's was is not the
+ * run's. */
 static int moved_after;
 
 static void move_the_folder(int step)

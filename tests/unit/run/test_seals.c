@@ -61,9 +61,10 @@ static void a_value_that_cannot_be_names_file_and_key(void **state)
         const char *key;
         double value;
         const char *words;
-    } cases[] = {{"step", 6, "step: expected 7, as its folder says, found 6"},
-                 {"skipped", -1, "skipped: expected a whole number from 0 to"},
-                 {"settings.weights.a", 1e6, "settings.weights.a: expected a number from -1000 to 1000, found 1000000"}};
+    } cases[] = {
+        {"step", 6, "step: expected 7, as its folder says, found 6"},
+        {"skipped", -1, "skipped: expected a whole number from 0 to"},
+        {"settings.weights.a", 1e6, "settings.weights.a: expected a number from -1000 to 1000, found 1000000"}};
     struct preset preset;
     make_run("impossible", &preset);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
