@@ -1,6 +1,7 @@
 /* The folder of one run, as the contract lays it out: who holds it, its metrics file, its checkpoints by step.
  *
- *   preset.json  metrics.jsonl  samples/  checkpoints/  lora.safetensors  engine.json  engine.lock  engine.log */
+ *   preset.json  weights.json  metrics.jsonl  samples/  checkpoints/  lora.safetensors
+ *   engine.json  engine.lock  engine.log */
 #ifndef ALIGNPROP_RUN_RUN_FOLDER_H
 #define ALIGNPROP_RUN_RUN_FOLDER_H
 
