@@ -283,8 +283,8 @@ static status tune(const struct invocation *invocation, struct run_job *job)
     TRY(run_folder_create(option_value(invocation, "run"), &job->work.preset, job->work.device, job->work.threads,
                           &job->folder));
     say(invocation, "tuning %s on %s into %s", job->work.preset.name, job->work.device, job->folder.path);
-    status result = run_weights_write(&job->folder, &job->models);
-    if (result.code == STATUS_OK && job->origin[0]) result = origin_keep(job->origin, &job->folder);
+    status result = job->origin[0] ? origin_keep(job->origin, &job->folder) : status_ok();
+    if (result.code == STATUS_OK) result = run_weights_write(&job->folder, &job->models);
     if (result.code == STATUS_OK) result = run_engine(invocation, job);
     if (result.code != STATUS_OK && result.code != STATUS_INTERRUPTED) remove_unstarted(&job->folder);
     report_end(invocation, job, result);

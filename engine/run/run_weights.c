@@ -3,11 +3,13 @@
 #include "engine/base/json.h"
 #include "engine/base/seal.h"
 #include "engine/model/identity.h"
+#include "engine/run/origin.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { NOTE_LIMIT = 1 << 20, SCHEMA = 1 };
+static const char origin_key[] = "origin";
 
 static status no_memory(void)
 {
@@ -29,12 +31,20 @@ static status add_identities(cJSON *weights, const struct model_uses *models)
     return status_ok();
 }
 
-static status fill_note(cJSON *note, const struct model_uses *models)
+static status add_origin(cJSON *weights, const struct run_folder *folder)
+{
+    char digits[65];
+    TRY(origin_hash(folder, digits));
+    return !digits[0] || cJSON_AddStringToObject(weights, origin_key, digits) ? status_ok() : no_memory();
+}
+
+static status fill_note(cJSON *note, const struct run_folder *folder, const struct model_uses *models)
 {
     cJSON_AddNumberToObject(note, "schema", SCHEMA);
     cJSON *weights = cJSON_AddObjectToObject(note, "weights");
     if (!weights) return no_memory();
     TRY(add_identities(weights, models));
+    TRY(add_origin(weights, folder));
     return seal_add(note);
 }
 
@@ -43,17 +53,17 @@ status run_weights_write(const struct run_folder *folder, const struct model_use
     char path[PATH_SIZE];
     TRY(note_path(folder, path));
     cJSON *note = cJSON_CreateObject();
-    status result = note ? fill_note(note, models) : no_memory();
+    status result = note ? fill_note(note, folder, models) : no_memory();
     if (result.code == STATUS_OK) result = json_write_file(path, note);
     cJSON_Delete(note);
     return result;
 }
 
-static void note_other(struct run_weights_report *report, const struct model_use *use)
+static void note_other(struct run_weights_report *report, const char *key, const char *path)
 {
     size_t length = strlen(report->keys);
-    snprintf(report->keys + length, sizeof report->keys - length, "%s%s", length ? ", " : "", use->key);
-    if (report->other++ == 0) snprintf(report->path, sizeof report->path, "%s", use->path);
+    snprintf(report->keys + length, sizeof report->keys - length, "%s%s", length ? ", " : "", key);
+    if (report->other++ == 0) snprintf(report->path, sizeof report->path, "%s", path);
 }
 
 /* A model that the note does not know is another than the run began with. */
@@ -65,13 +75,25 @@ static status compare_models(const struct json_object *weights, const struct mod
         const char *noted;
         TRY(model_identity(models->uses[i].path, digits));
         TRY(json_text_or(weights, models->uses[i].key, "", &noted));
-        if (strcmp(noted, digits) != 0) note_other(report, &models->uses[i]);
+        if (strcmp(noted, digits) != 0) note_other(report, models->uses[i].key, models->uses[i].path);
     }
     return status_ok();
 }
 
-static status compare_note(const char *path, cJSON *note, const struct model_uses *models,
-                           struct run_weights_report *report)
+static status compare_origin(const struct json_object *weights, const struct run_folder *folder,
+                             struct run_weights_report *report)
+{
+    char digits[65], path[PATH_SIZE];
+    const char *noted;
+    TRY(origin_hash(folder, digits));
+    TRY(json_text_or(weights, origin_key, "", &noted));
+    TRY(path_format(path, "%s/origin.safetensors", folder->path));
+    if (strcmp(noted, digits) != 0) note_other(report, origin_key, path);
+    return status_ok();
+}
+
+static status compare_note(const char *path, cJSON *note, const struct run_folder *folder,
+                           const struct model_uses *models, struct run_weights_report *report)
 {
     struct json_object root, weights;
     int schema;
@@ -80,7 +102,8 @@ static status compare_note(const char *path, cJSON *note, const struct model_use
     TRY(seal_take(note, path, &sealed));
     TRY(json_int(&root, "schema", SCHEMA, SCHEMA, &schema));
     TRY(json_child(&root, "weights", &weights));
-    return compare_models(&weights, models, report);
+    TRY(compare_models(&weights, models, report));
+    return compare_origin(&weights, folder, report);
 }
 
 status run_weights_compare(const struct run_folder *folder, const struct model_uses *models,
@@ -93,7 +116,7 @@ status run_weights_compare(const struct run_folder *folder, const struct model_u
     if (!report->known) return status_ok();
     cJSON *note;
     TRY(json_read_file(path, NOTE_LIMIT, &note));
-    status result = compare_note(path, note, models, report);
+    status result = compare_note(path, note, folder, models, report);
     cJSON_Delete(note);
     return result;
 }

@@ -1,6 +1,6 @@
-/* Which weights a run computes with: RUN/weights.json holds the identity (engine/model/identity.h) of each of its
- * models by the preset's key, never by time or path, so that a copied model is the same. Sealed as engine/base/seal.h
- * says.
+/* Which weights a run computes with: RUN/weights.json holds the hash of the adapter that it began with, where it began
+ * with one (origin.h; key "origin"), and the identity (engine/model/identity.h) of each of its models by the preset's
+ * key, never by time or path, so that a copied model is the same. Sealed as engine/base/seal.h says.
  *
  *   {"schema": 1, "weights": {"model": "HASH", "rewards.clip.params.model": "HASH"}, "seal": "sha256:..."} */
 #ifndef ALIGNPROP_RUN_RUN_WEIGHTS_H

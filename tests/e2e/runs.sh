@@ -91,6 +91,14 @@ check "which is an event" has "$(cat "$work/mine/metrics.jsonl")" '"event":"othe
 run resume "$work/mine" --steps 6 --quiet
 check "once" is "$code" 0
 
+# The adapter that a run began with.
+run tune "$work/desk/mine.json" --from "$work/mine@6" --steps 1 --run "$work/after" --quiet
+check "a run begins with an adapter" is "$code" 0
+cp "$work/mine/checkpoints/step-000004/lora.safetensors" "$work/after/origin.safetensors"
+run resume "$work/after" --steps 2 --quiet
+check "another in its place is noticed" is "$code" 3
+check "and named" has "$err" "after/origin.safetensors are not those"
+
 # Files that were changed.
 cp "$work/mine/preset.json" "$work/preset"
 sed 's|"batch": 2|"batch": 1|' "$work/preset" >"$work/mine/preset.json"

@@ -133,6 +133,34 @@ static void a_changed_preset_is_refused(void **state)
     preset_clear(&read);
 }
 
+/* 35 MB of prompts: what a preset and its files may hold, a run can be opened with again. */
+static void a_run_with_long_lists_of_prompts_opens_again(void **state)
+{
+    (void)state;
+    enum { COUNT = 80000 };
+    struct text tree = {0};
+    struct preset preset, read;
+    struct run_folder folder;
+    cJSON *value;
+    text_append(&tree, "{\"schema\":1,\"name\":\"long\",\"prompts\":{");
+    for (int list = 0; list < 2; list++) {
+        text_append(&tree, list ? "],\"eval\":[" : "\"train\":[");
+        for (int i = 0; i < COUNT; i++) text_append(&tree, "%s\"prompt %d %0200d\"", i ? "," : "", i, list);
+    }
+    text_append(&tree, "]}}");
+    assert_string_equal(json_parse(tree.data, tree.length, "long", &value).message, "");
+    text_clear(&tree);
+    assert_string_equal(preset_from_json(value, "long", NULL, NULL, 0, &preset, NULL).message, "");
+    cJSON_Delete(value);
+    assert_string_equal(run_folder_create(fixture_path("long"), &preset, "cpu", 1, &folder).message, "");
+    run_folder_unlock(&folder);
+    preset_clear(&preset);
+    assert_string_equal(run_folder_preset(&folder, &read, NULL).message, "");
+    assert_int_equal(read.train.count, COUNT);
+    assert_int_equal(read.evaluation.count, COUNT);
+    preset_clear(&read);
+}
+
 static void append_line(const char *path, const char *line)
 {
     FILE *file = fopen(path, "a");
@@ -176,6 +204,7 @@ int main(void)
         cmocka_unit_test(a_state_without_a_seal_is_taken_as_it_is),
         cmocka_unit_test(a_run_whose_checkpoints_are_all_damaged_is_not_begun_again),
         cmocka_unit_test(a_changed_preset_is_refused),
+        cmocka_unit_test(a_run_with_long_lists_of_prompts_opens_again),
         cmocka_unit_test(changes_that_cannot_be_made_are_told),
     };
     return cmocka_run_group_tests(tests, make_fixture, remove_fixture);
