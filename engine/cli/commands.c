@@ -16,6 +16,8 @@ static const struct option tune_options[] = {
 
 static const struct option resume_options[] = {
     {"steps", 0, "N", "the new total of optimiser steps", COMPLETE_NOTHING, NULL},
+    {"other-weights", 0, NULL, "go on though a model's weights are not those the run began with", COMPLETE_NOTHING,
+     NULL},
     {"detach", 0, NULL, "go on in the background", COMPLETE_NOTHING, NULL},
     {"queue", 0, NULL, "wait until no other run works on the device", COMPLETE_NOTHING, NULL},
     END};
@@ -80,8 +82,9 @@ const struct command commands[] = {
      "status 130; a second one gives up at once, losing nothing already saved.",
      1, 1, COMPLETE_PRESET, GROUP_JSON | GROUP_DEVICE | GROUP_SET | GROUP_MODELS, tune_options, command_tune},
     {"resume", "RUN", "go on with a run from its newest whole checkpoint",
-     "Threads and device are as the run had them unless given.", 1, 1, COMPLETE_RUN,
-     GROUP_JSON | GROUP_DEVICE | GROUP_MODELS, resume_options, command_resume},
+     "Threads and device are as the run had them unless given. A preset or state that was changed, or a model with\n"
+     "other weights than the run began with, ends it with status 3.",
+     1, 1, COMPLETE_RUN, GROUP_JSON | GROUP_DEVICE | GROUP_MODELS, resume_options, command_resume},
     {"studio", "", "open the studio, as the program without a command does", NULL, 0, 0, COMPLETE_NOTHING, 0,
      studio_options, command_studio},
     {"attach", "[RUN]", "open the studio on a live engine", NULL, 0, 1, COMPLETE_RUN, 0, studio_options,
@@ -111,13 +114,15 @@ const struct command commands[] = {
     {"models", "[check PATH]", "list the models found, or say what a path holds and what is wrong with it", NULL, 0, 2,
      COMPLETE_FILE, GROUP_JSON | GROUP_MODELS, NULL, command_models},
     {"presets", "[list | show NAME | check FILE | path]", "list, show and check presets",
-     "`show` prints every key with its value and where it came from.", 0, 2, COMPLETE_PRESET,
-     GROUP_JSON | GROUP_SET | GROUP_MODELS, NULL, command_presets},
+     "`show` prints every key with its value and where it came from. `check` makes the check that tuning begins with.\n"
+     "Paths in a preset are relative to its file, those of --set to the current folder.",
+     0, 2, COMPLETE_PRESET, GROUP_JSON | GROUP_SET | GROUP_MODELS, NULL, command_presets},
     {"plan", "PRESET", "memory and work of a preset on this device, before anything runs", NULL, 1, 1, COMPLETE_PRESET,
      GROUP_JSON | GROUP_DEVICE | GROUP_SET | GROUP_MODELS, NULL, command_plan},
     {"gradcheck", "PRESET", "check the chain's gradient against central differences",
-     "In double precision, with batch 1, 4 denoising steps and 3 that carry gradient.", 1, 1, COMPLETE_PRESET,
-     GROUP_JSON | GROUP_SET | GROUP_MODELS, gradcheck_options, command_gradcheck},
+     "In double precision, with batch 1, 4 denoising steps and 3 that carry gradient, whatever number the preset's\n"
+     "method draws; of low-variance the mean over all its passes.",
+     1, 1, COMPLETE_PRESET, GROUP_JSON | GROUP_SET | GROUP_MODELS, gradcheck_options, command_gradcheck},
     {"bench", "PRESET", "seconds and peak memory by phase",
      "Medians; of more than two steps without the first two, which load code and record.\n"
      "With --kernels the steps are made a second time, every operation waited for: calls, seconds, operations and "

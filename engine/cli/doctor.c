@@ -8,6 +8,7 @@
 #include "engine/preset/library.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cuda/probe.h"
+#include "kernels/host_memory.h"
 
 #include <stdio.h>
 
@@ -89,7 +90,10 @@ static void add_processor(cJSON *report)
     cJSON *processor = cJSON_AddObjectToObject(report, "processor");
     cJSON_AddStringToObject(processor, "name", name);
     cJSON_AddNumberToObject(processor, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN));
-    cJSON_AddNumberToObject(processor, "memory_bytes", (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE));
+    size_t free_bytes, total_bytes;
+    if (host_memory_free(&free_bytes, &total_bytes).code != STATUS_OK) return;
+    cJSON_AddNumberToObject(processor, "memory_bytes", (double)total_bytes);
+    cJSON_AddNumberToObject(processor, "memory_free_bytes", (double)free_bytes);
 }
 
 static void add_libraries(cJSON *report)

@@ -32,6 +32,17 @@ static void print_report(const struct invocation *invocation, const struct expor
     cJSON_Delete(object);
 }
 
+/* The model need not be there to export an adapter; where it is, it is looked at. */
+static status look_at_model(const struct invocation *invocation, const struct run_folder *folder)
+{
+    struct work work = {0};
+    TRY(run_folder_preset(folder, &work.preset, NULL));
+    work.has_preset = true;
+    if (work_find_model(invocation, &work).code == STATUS_OK) work_warn_of_other_weights(invocation, folder, &work);
+    work_close(&work);
+    return status_ok();
+}
+
 status command_export(const struct invocation *invocation)
 {
     struct run_folder folder;
@@ -40,6 +51,7 @@ status command_export(const struct invocation *invocation)
     TRY(parse_format(invocation, &order.format));
     TRY(option_number(invocation, "scale", -100, 100, 1, &order.scale));
     TRY(open_run_step(invocation->arguments[0], &folder, &order.step));
+    TRY(look_at_model(invocation, &folder));
     status exported = export_adapter(&order, &report);
     if (report.total > 0) print_report(invocation, &order, &report);
     return exported;

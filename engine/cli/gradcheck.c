@@ -1,12 +1,19 @@
 #include "engine/tuning/gradcheck.h"
 #include "engine/base/json.h"
 #include "engine/cli/work.h"
+#include "engine/preset/keys.h"
 
 #include <stdio.h>
 
 static const double tolerance = 1e-4;
 
-static void print_report(const struct invocation *invocation, const struct gradcheck_report *report)
+static const char *method_name(const struct preset *preset)
+{
+    return preset_key_find("backprop.method")->choices[preset->method];
+}
+
+static void print_report(const struct invocation *invocation, const struct preset *preset,
+                         const struct gradcheck_report *report)
 {
     if (!invocation->json) {
         for (int i = 0; i < GRADCHECK_DIRECTIONS; i++) {
@@ -17,6 +24,8 @@ static void print_report(const struct invocation *invocation, const struct gradc
         return;
     }
     cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "method", method_name(preset));
+    cJSON_AddNumberToObject(object, "passes", report->passes);
     cJSON_AddNumberToObject(object, "batch", report->batch);
     cJSON_AddNumberToObject(object, "timesteps", report->steps);
     cJSON_AddNumberToObject(object, "kept", report->kept);
@@ -34,6 +43,18 @@ static void print_report(const struct invocation *invocation, const struct gradc
     cJSON_Delete(object);
 }
 
+/* What of the method is checked: K is given, whatever the method draws. */
+static void say_method(const struct invocation *invocation, const struct preset *preset)
+{
+    if (preset->method == BACKPROP_LOW_VARIANCE)
+        say(invocation,
+            "%s: the mean of the gradients through the last K steps, from the sampled latents and from %d "
+            "renoised pictures",
+            method_name(preset), preset->n);
+    else
+        say(invocation, "%s: the gradient through the last K steps", method_name(preset));
+}
+
 static status check(const struct invocation *invocation, struct work *work)
 {
     int steps, kept;
@@ -41,9 +62,13 @@ static status check(const struct invocation *invocation, struct work *work)
     TRY(option_int(invocation, "kept", 1, steps, steps < 3 ? steps : 3, &kept));
     TRY(work_load_preset(invocation, invocation->arguments[0], NULL, 0, work));
     say(invocation, "reduced to batch 1, T = %d and K = %d, in double precision", steps, kept);
+    say_method(invocation, &work->preset);
     struct gradcheck_report report;
-    TRY(gradcheck_run(&work->preset, steps, kept, &report));
-    print_report(invocation, &report);
+    TRY(work_name_preset(work, gradcheck_run(&work->preset, steps, kept, &report)));
+    print_report(invocation, &work->preset, &report);
+    if (report.directions[0].analytic == 0 && report.directions[0].numeric == 0)
+        say(invocation, "warning: the gradient is 0, so that little was checked; --kept %d takes in one step more",
+            kept + 1);
     if (report.worst <= tolerance) return status_ok();
     return status_error(STATUS_FAILED, "the gradient is wrong: relative error %.2e, allowed %.0e", report.worst,
                         tolerance);

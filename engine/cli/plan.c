@@ -39,7 +39,7 @@ static status plan_preset(const struct invocation *invocation, struct work *work
     TRY(work_load_preset(invocation, invocation->arguments[0], NULL, 0, work));
     TRY(work_open_device(invocation, "auto", 0, work));
     struct tuner *tuner;
-    TRY(tuner_create(&work->preset, work->backend, (struct tuner_callbacks){0}, &tuner));
+    TRY(work_name_preset(work, tuner_create(&work->preset, work->backend, (struct tuner_callbacks){0}, &tuner)));
     const struct memory_plan *plan = tuner_plan(tuner);
     status fits = tuner_check_memory(tuner);
     if (fits.code != STATUS_OK) say(invocation, "does not fit: %s", fits.message);

@@ -2,6 +2,7 @@
 #include "engine/cli/work.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/library.h"
+#include "engine/tuning/tuner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,10 +115,26 @@ static status show_preset(const struct invocation *invocation, const char *name)
 
 /* ---- check ---- */
 
+/* A limit of the preset's own that it cannot keep is its fault; what this machine has free is not, and `plan` tells it.
+ */
+static status check_memory_limit(const struct invocation *invocation, struct work *work)
+{
+    struct tuner *tuner;
+    if (work->preset.memory_limit == 0) return status_ok();
+    TRY(work_open_device(invocation, "auto", 0, work));
+    TRY(tuner_create(&work->preset, work->backend, (struct tuner_callbacks){0}, &tuner));
+    bool fits = tuner_plan(tuner)->total_bytes <= work->preset.memory_limit;
+    status result = fits ? status_ok() : tuner_check_memory(tuner);
+    tuner_destroy(tuner);
+    return status_context(result, "%s: memory.limit", work->preset.origin);
+}
+
 static status check_preset(const struct invocation *invocation, const char *name)
 {
     struct work work = {0};
     status result = work_load_preset(invocation, name, NULL, 0, &work);
+    if (result.code == STATUS_OK) result = work_check_tuning(&work);
+    if (result.code == STATUS_OK) result = check_memory_limit(invocation, &work);
     if (result.code == STATUS_OK) result = work_warn_of_cut_prompts(invocation, &work, NULL, 0);
     if (result.code == STATUS_OK && !invocation->json) {
         print_line("%s: good; %d training and %d held-out prompts, %d reward%s", work.preset.name,

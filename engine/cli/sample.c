@@ -80,11 +80,13 @@ static status load_run(struct sample_job *job, const char *argument)
     int step;
     struct run_folder folder;
     TRY(open_run_step(argument, &folder, &step));
-    TRY(run_folder_preset(&folder, &job->work.preset));
+    TRY(run_folder_preset(&folder, &job->work.preset, NULL));
     job->work.has_preset = true;
     TRY(checkpoint_find_adapter(&folder, step, path));
     TRY(add_adapter(job, path, 1));
-    return work_resolve(job->invocation, &job->work);
+    TRY(work_find_model(job->invocation, &job->work));
+    work_warn_of_other_weights(job->invocation, &folder, &job->work);
+    return status_ok();
 }
 
 static status load_model(struct sample_job *job, const char *model)
@@ -101,7 +103,7 @@ static status load_model(struct sample_job *job, const char *model)
     cJSON_Delete(tree);
     TRY(result);
     job->work.has_preset = true;
-    return work_resolve(job->invocation, &job->work);
+    return work_find_model(job->invocation, &job->work);
 }
 
 static status load_source(struct sample_job *job)
@@ -113,7 +115,7 @@ static status load_source(struct sample_job *job)
         return status_error(STATUS_USAGE, "alignprop sample: expected one of --preset, --model and --run");
     }
     if (run) return load_run(job, run);
-    if (preset) return work_load_preset(invocation, preset, NULL, 0, &job->work);
+    if (preset) return work_load_preset_to_sample(invocation, preset, &job->work);
     return load_model(job, model ? model : "emoji");
 }
 

@@ -4,6 +4,7 @@
 #include "engine/cli/work.h"
 #include "engine/run/checkpoint.h"
 #include "engine/run/origin.h"
+#include "engine/run/run_weights.h"
 #include "engine/run/session.h"
 #include "engine/server/device_queue.h"
 #include "engine/server/launch.h"
@@ -46,6 +47,9 @@ struct run_job {
     int step;               /* done already: the checkpoint's that it goes on from */
     char origin[PATH_SIZE]; /* adapter file that the run begins with; "": none */
     int place;              /* held on the device; -1: none */
+    struct model_uses models;
+    struct run_weights_report weights; /* of a run that goes on */
+    bool note_weights;                 /* those of `models` are to be the run's */
 };
 
 /* Waits in phase `waiting` until nobody else works on the device and nobody who came earlier waits for it, or a client
@@ -104,11 +108,13 @@ static status run_session(struct run_job *job)
         .architecture = job->work.facts.architecture,
         .prediction = job->work.facts.schedule.prediction == PREDICTION_V ? "v" : "epsilon",
         .hooks = run_service_hooks(job->service),
+        .other_weights = job->weights.other > 0 ? job->weights.keys : NULL,
         .interrupts = &interrupts,
     };
     struct session *session;
     TRY(session_create(&job->work.preset, &job->folder, &options, &session));
-    status result = session_run(session);
+    status result = job->note_weights ? run_weights_write(&job->folder, &job->models) : status_ok();
+    if (result.code == STATUS_OK) result = session_run(session);
     session_destroy(session);
     return result;
 }
@@ -152,6 +158,7 @@ static void close_job(struct run_job *job)
 {
     if (job->place >= 0) close(job->place);
     run_folder_unlock(&job->folder);
+    model_uses_clear(&job->models);
     work_close(&job->work);
 }
 
@@ -190,6 +197,7 @@ static status detach_old(const struct invocation *invocation, struct run_job *jo
     int threads;
     TRY(option_int(invocation, "threads", 0, 1024, 0, &threads));
     struct launch_options options = launch_options_of(invocation, threads, job->steps);
+    options.other_weights = option_given(invocation, "other-weights");
     TRY(launch_run(&job->folder, &options, &launched));
     return report_launch(invocation, &job->folder);
 }
@@ -205,9 +213,11 @@ static bool is_unstarted(const struct run_folder *folder)
     return stat(path, &facts) != 0 || facts.st_size == 0;
 }
 
+/* Not what somebody has put where the folder was. */
 static void remove_unstarted(const struct run_folder *folder)
 {
-    if (is_unstarted(folder)) directory_remove(folder->path);
+    char path[PATH_SIZE];
+    if (run_folder_place(folder, path) == RUN_FOLDER_HERE && is_unstarted(folder)) directory_remove(folder->path);
 }
 
 /* A run that was stopped while it waited for its device has none. */
@@ -249,6 +259,7 @@ static status load_tune(const struct invocation *invocation, struct run_job *job
         extra[count++] = seed;
     }
     TRY(work_load_preset(invocation, invocation->arguments[0], extra, count, &job->work));
+    TRY(work_check_tuning(&job->work));
     return work_warn_of_cut_prompts(invocation, &job->work, NULL, 0);
 }
 
@@ -268,10 +279,12 @@ static status tune(const struct invocation *invocation, struct run_job *job)
     TRY(find_origin(invocation, job));
     if (option_given(invocation, "detach")) return detach_new(invocation, job);
     TRY(work_open_device(invocation, "auto", 0, &job->work));
+    TRY(preset_list_models(&job->work.preset, true, &job->models));
     TRY(run_folder_create(option_value(invocation, "run"), &job->work.preset, job->work.device, job->work.threads,
                           &job->folder));
     say(invocation, "tuning %s on %s into %s", job->work.preset.name, job->work.device, job->folder.path);
     status result = job->origin[0] ? origin_keep(job->origin, &job->folder) : status_ok();
+    if (result.code == STATUS_OK) result = run_weights_write(&job->folder, &job->models);
     if (result.code == STATUS_OK) result = run_engine(invocation, job);
     if (result.code != STATUS_OK && result.code != STATUS_INTERRUPTED) remove_unstarted(&job->folder);
     report_end(invocation, job, result);
@@ -306,10 +319,41 @@ static void earlier_device(const struct run_folder *folder, const struct preset 
     device_of_engine(folder, state);
     if (checkpoint_list(folder, &steps, &count).code != STATUS_OK) return;
     for (int i = count - 1; i >= 0; i--) {
-        if (checkpoint_load(folder, steps[i], preset, NULL, state).code == STATUS_OK) break;
+        if (checkpoint_check(folder, steps[i], preset, state, NULL).code == STATUS_OK) break;
         device_of_engine(folder, state);
     }
     free(steps);
+}
+
+static status open_run(const struct invocation *invocation, struct run_job *job)
+{
+    bool sealed;
+    TRY(run_folder_preset(&job->folder, &job->work.preset, &sealed));
+    job->work.has_preset = true;
+    if (!sealed)
+        say(invocation, "the run was begun before runs were sealed: a change of its preset would go unnoticed");
+    TRY(work_resolve(invocation, &job->work));
+    return work_check_tuning(&job->work);
+}
+
+/* Other weights than the run began with end the matter unless they are accepted. */
+static status check_weights(const struct invocation *invocation, struct run_job *job)
+{
+    TRY(preset_list_models(&job->work.preset, true, &job->models));
+    TRY(run_weights_compare(&job->folder, &job->models, &job->weights));
+    bool accepted = option_given(invocation, "other-weights");
+    job->note_weights = !job->weights.known || job->weights.other > 0;
+    if (!job->weights.known && !is_unstarted(&job->folder))
+        say(invocation, "the run was begun before weights were noted: those found now are taken for the run's");
+    if (job->weights.other == 0) return status_ok();
+    if (!accepted)
+        return status_error(
+            STATUS_BAD_INPUT,
+            "%.150s: %.100s: the weights of %.150s are not those that the run began with; put these back, or "
+            "accept the others with --other-weights",
+            job->folder.path, job->weights.keys, job->weights.path);
+    say(invocation, "going on with other weights than before: %s", job->weights.keys);
+    return status_ok();
 }
 
 static status resume(const struct invocation *invocation, struct run_job *job)
@@ -318,9 +362,8 @@ static status resume(const struct invocation *invocation, struct run_job *job)
     TRY(run_folder_open(invocation->arguments[0], &job->folder));
     if (option_given(invocation, "detach")) return detach_old(invocation, job);
     TRY(run_folder_lock(&job->folder));
-    TRY(run_folder_preset(&job->folder, &job->work.preset));
-    job->work.has_preset = true;
-    TRY(work_resolve(invocation, &job->work));
+    TRY(open_run(invocation, job));
+    TRY(check_weights(invocation, job));
     struct run_state state;
     earlier_device(&job->folder, &job->work.preset, &state);
     if (job->steps > 0 && job->steps < state.step)

@@ -3,7 +3,11 @@
 #include "engine/base/json.h"
 #include "engine/model/prompt_fit.h"
 #include "engine/reward/reward.h"
+#include "engine/run/run_weights.h"
+#include "engine/tuning/preset_models.h"
+#include "engine/tuning/tuner.h"
 #include "kernels/cuda/probe.h"
+#include "kernels/host_memory.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -38,7 +42,7 @@ void work_say_remarks(const struct invocation *invocation, const struct remarks 
     for (int i = 0; i < remarks_kept(remarks); i++) say(invocation, "warning: %s", remarks->lines[i]);
 }
 
-static status unknown_reward(const struct reward_setting *setting)
+static status unknown_reward(const struct preset *preset, const struct reward_setting *setting)
 {
     int count;
     const struct reward_kind *kinds = reward_kinds(&count);
@@ -49,11 +53,11 @@ static status unknown_reward(const struct reward_setting *setting)
         text_append(&all, "%s%s", i ? ", " : "", kinds[i].name);
     }
     const char *nearest = text_nearest(setting->name, names, count < 64 ? count : 64);
-    status result = nearest
-                        ? status_error(STATUS_BAD_INPUT, "rewards: no reward is called \"%s\"; did you mean \"%s\"?",
-                                       setting->name, nearest)
-                        : status_error(STATUS_BAD_INPUT, "rewards: no reward is called \"%s\"; there are: %s",
-                                       setting->name, all.data ? all.data : "none");
+    status result =
+        nearest ? status_error(STATUS_BAD_INPUT, "%s: rewards: no reward is called \"%s\"; did you mean \"%s\"?",
+                               preset->origin, setting->name, nearest)
+                : status_error(STATUS_BAD_INPUT, "%s: rewards: no reward is called \"%s\"; there are: %s",
+                               preset->origin, setting->name, all.data ? all.data : "none");
     text_clear(&all);
     return result;
 }
@@ -61,38 +65,48 @@ static status unknown_reward(const struct reward_setting *setting)
 static status check_rewards(const struct preset *preset)
 {
     for (int i = 0; i < preset->reward_count; i++) {
-        if (!reward_kind_find(preset->rewards[i].name)) return unknown_reward(&preset->rewards[i]);
+        if (!reward_kind_find(preset->rewards[i].name)) return unknown_reward(preset, &preset->rewards[i]);
     }
     return status_ok();
 }
 
-/* A model that is no name for everybody is written into the run by its whole path, so that it is found from any folder.
- */
-static status note_model_path(struct work *work)
+static void say_warnings(const struct invocation *invocation, struct preset_warnings *warnings)
 {
-    for (int i = 0; i < work->library.count; i++) {
-        const struct model_entry *entry = &work->library.entries[i];
-        if (entry->place != MODEL_GIVEN && strcmp(entry->path, work->preset.model_path) == 0 &&
-            strcmp(entry->name, work->preset.model) == 0) {
-            return status_ok();
-        }
-    }
-    cJSON *path = cJSON_CreateString(work->preset.model_path);
-    if (path && cJSON_ReplaceItemInObjectCaseSensitive(work->preset.resolved, "model", path)) return status_ok();
-    cJSON_Delete(path);
-    return status_error(STATUS_NO_MEMORY, "no memory for a preset");
+    for (int i = 0; i < warnings->count; i++) say(invocation, "warning: %s", warnings->lines[i]);
+    preset_warnings_clear(warnings);
+}
+
+static status make_paths_absolute(const struct invocation *invocation, struct work *work)
+{
+    struct preset_warnings warnings = {0};
+    status result = preset_make_model_paths_absolute(&work->preset, &work->library, &warnings);
+    say_warnings(invocation, &warnings);
+    return result;
+}
+
+static status use_model(struct work *work)
+{
+    TRY(work_read_facts(work->preset.model_path, &work->facts, &work->remarks));
+    TRY(preset_fill_size(&work->preset, work->facts.default_size));
+    return status_context(model_check_size(&work->facts, work->preset.width, work->preset.height), "%s",
+                          work->preset.origin);
+}
+
+status work_find_model(const struct invocation *invocation, struct work *work)
+{
+    TRY(work_open_library(invocation, work));
+    TRY(make_paths_absolute(invocation, work));
+    TRY(preset_find_diffusion_model(&work->preset, &work->library));
+    return use_model(work);
 }
 
 status work_resolve(const struct invocation *invocation, struct work *work)
 {
     TRY(check_rewards(&work->preset));
     TRY(work_open_library(invocation, work));
-    TRY(model_library_find(&work->library, work->preset.model, MODEL_KIND_DIFFUSION, work->preset.model_path));
-    TRY(note_model_path(work));
-    work->preset.model_folders = (const char *const *)work->library.folders;
-    TRY(work_read_facts(work->preset.model_path, &work->facts, &work->remarks));
-    TRY(preset_fill_size(&work->preset, work->facts.default_size));
-    return model_check_size(&work->facts, work->preset.width, work->preset.height);
+    TRY(make_paths_absolute(invocation, work));
+    TRY(preset_find_models(&work->preset, &work->library));
+    return use_model(work);
 }
 
 static status check_preset_prompts(const struct model *model, const struct preset *preset, char words[PROMPT_FIT_WORDS])
@@ -128,8 +142,20 @@ status work_warn_of_cut_prompts(const struct invocation *invocation, const struc
     return result;
 }
 
-status work_load_preset(const struct invocation *invocation, const char *name, const char *const *extra,
-                        int extra_count, struct work *work)
+status work_name_preset(const struct work *work, status result)
+{
+    return result.code == STATUS_BAD_INPUT ? status_context(result, "%s", work->preset.origin) : result;
+}
+
+status work_check_tuning(const struct work *work)
+{
+    return work_name_preset(work, tuner_check(&work->preset));
+}
+
+/* ---- loading ---- */
+
+static status load(const struct invocation *invocation, const char *name, const char *const *extra, int extra_count,
+                   struct work *work)
 {
     const char **settings = calloc((size_t)(invocation->given_count + extra_count) + 1, sizeof *settings);
     if (!settings) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
@@ -137,12 +163,23 @@ status work_load_preset(const struct invocation *invocation, const char *name, c
     for (int i = 0; i < extra_count; i++) settings[count++] = extra[i];
     struct preset_warnings warnings = {0};
     status result = preset_load(name, settings, count, &work->preset, &warnings);
-    for (int i = 0; i < warnings.count; i++) say(invocation, "warning: %s", warnings.lines[i]);
-    preset_warnings_clear(&warnings);
+    say_warnings(invocation, &warnings);
     free(settings);
-    TRY(result);
-    work->has_preset = true;
+    work->has_preset = result.code == STATUS_OK;
+    return result;
+}
+
+status work_load_preset(const struct invocation *invocation, const char *name, const char *const *extra,
+                        int extra_count, struct work *work)
+{
+    TRY(load(invocation, name, extra, extra_count, work));
     return work_resolve(invocation, work);
+}
+
+status work_load_preset_to_sample(const struct invocation *invocation, const char *name, struct work *work)
+{
+    TRY(load(invocation, name, NULL, 0, work));
+    return work_find_model(invocation, work);
 }
 
 /* ---- devices ---- */
@@ -157,6 +194,7 @@ static status open_cpu(struct work *work)
 {
     snprintf(work->device, sizeof work->device, "cpu");
     if (work->threads == 0) work->threads = core_count();
+    host_memory_share_reserves();
     return backend_cpu_create(work->threads, &work->backend);
 }
 
@@ -215,6 +253,21 @@ void work_close(struct work *work)
 }
 
 /* ---- runs ---- */
+
+void work_warn_of_other_weights(const struct invocation *invocation, const struct run_folder *folder,
+                                const struct work *work)
+{
+    struct model_uses models;
+    struct run_weights_report report = {0};
+    status result = preset_list_models(&work->preset, false, &models);
+    if (result.code == STATUS_OK) result = run_weights_compare(folder, &models, &report);
+    if (result.code != STATUS_OK) {
+        say(invocation, "warning: %s", result.message);
+    } else if (report.other > 0) {
+        say(invocation, "warning: the weights of %s are not those that the run %s began with", report.path, folder->id);
+    }
+    model_uses_clear(&models);
+}
 
 status open_run_step(const char *argument, struct run_folder *folder, int *step)
 {

@@ -110,6 +110,22 @@ status weight_source_read(struct weight_source source, const char *name, const s
     return source.read(source.context, name, shape, (struct weight_sink){take_floats, &floats});
 }
 
+static status take_nothing(void *context, const struct weight_elements *elements)
+{
+    (void)context, (void)elements;
+    return status_ok();
+}
+
+status weight_source_check(struct weight_source source, const struct graph *graph)
+{
+    for (tensor_id id = 0; id < graph_tensor_count(graph); id++) {
+        const struct tensor *tensor = graph_tensor(graph, id);
+        if (tensor->role != TENSOR_CONSTANT || tensor->storage != id) continue;
+        TRY(source.read(source.context, tensor->name, &tensor->shape, (struct weight_sink){take_nothing, NULL}));
+    }
+    return status_ok();
+}
+
 /* ---- the set ---- */
 
 status weight_set_create(struct backend *backend, struct weight_source source, struct weight_set **set)

@@ -4,6 +4,7 @@
 #ifndef ALIGNPROP_GRAPH_WEIGHTS_H
 #define ALIGNPROP_GRAPH_WEIGHTS_H
 
+#include "engine/graph/graph.h"
 #include "kernels/backend.h"
 
 /* The elements of one tensor, to be read piece by piece, as F32, F16 or BF16. `read` fills elements[count] from element
@@ -32,6 +33,9 @@ struct weight_source {
 /* Tensor `name` as fp32: values[shape_elements(shape)]. STATUS_BAD_INPUT naming tensor and element where one is an
  * infinity or not a number. */
 status weight_source_read(struct weight_source source, const char *name, const struct shape *shape, float *values);
+
+/* Whether the source has every constant of the graph in its shape; reads none of them. */
+status weight_source_check(struct weight_source source, const struct graph *graph);
 
 struct weight_set;
 /* `backend` must outlive the set; so must what `source` refers to. */

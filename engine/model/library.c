@@ -226,6 +226,13 @@ static bool is_called(const struct model_entry *entry, const char *name)
     return strcmp(entry->name, name) == 0 || (slash && strcmp(slash + 1, name) == 0);
 }
 
+bool model_library_lists(const struct model_library *library, const char *name, enum model_kind kind)
+{
+    for (int i = 0; i < library->count; i++)
+        if (library->entries[i].kind == kind && is_called(&library->entries[i], name)) return true;
+    return false;
+}
+
 static status take_path(const char *given, enum model_kind kind, char path[PATH_SIZE])
 {
     enum model_kind found;

@@ -33,6 +33,8 @@ void model_library_close(struct model_library *library);
  * existing path that holds none of another kind. STATUS_BAD_INPUT names the nearest, or says where models belong. */
 status model_library_find(const struct model_library *library, const char *name_or_path, enum model_kind kind,
                           char path[PATH_SIZE]);
+/* True if a listed model of that kind is called so. */
+bool model_library_lists(const struct model_library *library, const char *name, enum model_kind kind);
 /* The first listed model of that kind; NULL if there is none. */
 const struct model_entry *model_library_first(const struct model_library *library, enum model_kind kind);
 

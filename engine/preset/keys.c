@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const method_names[] = {"alignprop", "full",   "last-k", "low-variance",
-                                           "refl",      "drtune", "ddpo",   NULL};
+static const char *const method_names[] = {"alignprop", "full", "last-k", "low-variance", NULL};
 static const char *const draw_names[] = {"uniform", "gaussian", NULL};
 static const char *const sampler_names[] = {"ddim", "euler", NULL};
 static const char *const precision_names[] = {"auto", "fp32", "bf16", "fp16", NULL};
@@ -97,6 +96,25 @@ const struct preset_key *preset_key_find(const char *path)
         if (strcmp(keys[i].path, path) == 0) return &keys[i];
     }
     return NULL;
+}
+
+enum { PREVIEW_RATE_LIMIT = 60 };
+
+static bool is_weight(const char *key)
+{
+    static const char first[] = "rewards.", last[] = ".weight";
+    size_t length = strlen(key), ends = sizeof first + sizeof last - 2;
+    return length > ends && strncmp(key, first, sizeof first - 1) == 0 &&
+           strcmp(key + length - (sizeof last - 1), last) == 0;
+}
+
+struct key_range preset_live_range(const char *key)
+{
+    const struct preset_key *row = preset_key_find(key);
+    if (row && row->live) return (struct key_range){row->low, row->high, row->kind == KEY_INTEGER};
+    if (is_weight(key)) return (struct key_range){-REWARD_WEIGHT_LIMIT, REWARD_WEIGHT_LIMIT, false};
+    if (strcmp(key, "preview.rate") == 0) return (struct key_range){0, PREVIEW_RATE_LIMIT, false};
+    return (struct key_range){1, 0, false};
 }
 
 const char *preset_kind_name(enum preset_kind kind)

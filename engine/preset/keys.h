@@ -53,4 +53,13 @@ cJSON *preset_catalogue(void);
 /* Range of a reward's weight. */
 #define REWARD_WEIGHT_LIMIT 1000.0
 
+/* The one range of a number that may change while a run goes on, both ends allowed: of a live key of the table, of
+ * "rewards.ID.weight", or of "preview.rate" (denoising pictures a second that a run shows, which no preset has). */
+struct key_range {
+    double low, high;
+    bool whole;
+};
+/* An empty range (low > high) for other keys. */
+struct key_range preset_live_range(const char *key);
+
 #endif

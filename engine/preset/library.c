@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char suffix[] = ".json";
 
@@ -123,23 +122,15 @@ status preset_find(const char *name_or_path, char path[PATH_SIZE])
     return result;
 }
 
-status preset_find_prompts(const char *path, const char *folder, char found[PATH_SIZE])
+static bool holds_prompts(const char *base, const char *name, char found[PATH_SIZE])
 {
-    if (path[0] == '/') return path_format(found, "%s", path);
-    if (folder) {
-        TRY(path_format(found, "%s/%s", folder, path));
-        if (path_is_file(found)) return status_ok();
-    }
+    return path_format(found, "%s/prompts/%s", base, name).code == STATUS_OK && path_is_file(found);
+}
+
+bool preset_find_shared_prompts(const char *name, char found[PATH_SIZE])
+{
     char base[PATH_SIZE];
-    if (paths_config(base).code == STATUS_OK) {
-        TRY(path_format(found, "%s/prompts/%s", base, path));
-        if (path_is_file(found)) return status_ok();
-    }
-    if (preset_folder_program(base).code == STATUS_OK) {
-        TRY(path_format(found, "%s/prompts/%s", base, path));
-        if (path_is_file(found)) return status_ok();
-    }
-    if (access(path, F_OK) == 0) return path_format(found, "%s", path);
-    return status_error(STATUS_BAD_INPUT, "%.200s: there is no such file beside the preset, in %.250s/prompts or here",
-                        path, paths_config(base).code == STATUS_OK ? base : "the own folder");
+    if (name[0] == '/') return false;
+    if (paths_config(base).code == STATUS_OK && holds_prompts(base, name, found)) return true;
+    return preset_folder_program(base).code == STATUS_OK && holds_prompts(base, name, found);
 }

@@ -25,9 +25,8 @@ struct preset_entries {
 status preset_list(struct preset_entries *list);
 void preset_entries_clear(struct preset_entries *list);
 
-/* The file that a prompt list's path means: as it is when absolute, else beside the preset (`folder`, may be NULL), in
- * the own prompts/ folder, in the program's presets/prompts/, or in the current folder. STATUS_BAD_INPUT when it is in
- * none of them. */
-status preset_find_prompts(const char *path, const char *folder, char found[PATH_SIZE]);
+/* The prompt list of that name for all presets: in the own prompts/ folder, else in the program's presets/prompts/.
+ * False where there is none. */
+bool preset_find_shared_prompts(const char *name, char found[PATH_SIZE]);
 
 #endif

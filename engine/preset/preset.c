@@ -2,6 +2,7 @@
  */
 #include "engine/preset/preset.h"
 
+#include "engine/base/seal.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/library.h"
 #include "engine/preset/migrate.h"
@@ -11,9 +12,12 @@
 #include "engine/preset/settings.h"
 #include "engine/preset/warnings.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PRESET_FILE_LIMIT = 32 << 20 };
 
@@ -170,6 +174,43 @@ static status check_truncation(const struct preset *preset, const char *origin)
     return status_ok();
 }
 
+/* ---- paths ---- */
+
+static bool is_from_command_line(const struct preset *preset, const char *key)
+{
+    return strcmp(origin_of(preset, key, ""), "--set") == 0;
+}
+
+/* What is at `value` in `folder` ("": the current one). Links keep their names: the end of a name can tell a format. */
+static bool find_in(const char *folder, const char *value, char found[PATH_SIZE])
+{
+    char here[PATH_MAX];
+    if (value[0] == '/') return access(value, F_OK) == 0 && path_format(found, "%s", value).code == STATUS_OK;
+    if (!folder[0]) folder = getcwd(here, sizeof here);
+    while (strncmp(value, "./", 2) == 0) value += 2;
+    return folder && path_format(found, "%s/%s", folder, value).code == STATUS_OK && access(found, F_OK) == 0;
+}
+
+bool preset_find_path(const struct preset *preset, const char *key, const char *value, char found[4096])
+{
+    return find_in(is_from_command_line(preset, key) ? "" : preset->folder, value, found);
+}
+
+bool preset_find_path_elsewhere(const struct preset *preset, const char *key, const char *value, char found[4096],
+                                struct preset_warnings *warnings)
+{
+    bool given = is_from_command_line(preset, key);
+    if (!find_in(given ? preset->folder : "", value, found)) return false;
+    if (given) return true;
+    char words[PATH_SIZE];
+    snprintf(
+        words, sizeof words,
+        "%.300s: %s: %.300s is not beside the preset's file, which its paths are relative to; the one in the current "
+        "folder is taken",
+        preset->origin, key, value);
+    return preset_warn(warnings, words).code == STATUS_OK;
+}
+
 /* ---- the whole ---- */
 
 static status put_number(cJSON *tree, const char *path, double value)
@@ -189,9 +230,18 @@ static status resolve(struct preset *preset)
     return preset_resolve_prompts(preset);
 }
 
+static status note_origin(struct preset *preset, const char *origin, const char *folder)
+{
+    snprintf(preset->origin, sizeof preset->origin, "%s", origin);
+    return folder ? path_format(preset->folder, "%s", folder) : status_ok();
+}
+
 static status build(cJSON *tree, const char *origin, const char *folder, const char *const *settings, int setting_count,
                     struct preset *preset, struct preset_warnings *warnings)
 {
+    TRY(note_origin(preset, origin, folder));
+    /* Of a run's own preset; who goes on with the run looks at it. */
+    cJSON_DeleteItemFromObjectCaseSensitive(tree, SEAL_MEMBER);
     TRY(preset_migrate(tree, origin));
     cJSON *set = cJSON_CreateObject();
     if (!set) return no_memory();
@@ -207,7 +257,7 @@ static status build(cJSON *tree, const char *origin, const char *folder, const c
     fill_dependent(preset);
     TRY(check_truncation(preset, origin));
     TRY(preset_read_rewards(preset, origin_of(preset, "rewards", origin), warnings));
-    TRY(preset_read_prompts(preset, origin, folder, warnings));
+    TRY(preset_read_prompts(preset, origin, warnings));
     return resolve(preset);
 }
 
@@ -223,6 +273,17 @@ status preset_from_json(const struct cJSON *value, const char *origin, const cha
     return result;
 }
 
+/* The absolute path of the folder that a file is in. */
+static status folder_of(const char *path, char folder[PATH_SIZE])
+{
+    char resolved[PATH_MAX];
+    TRY(path_format(folder, "%s", path));
+    char *slash = strrchr(folder, '/');
+    if (slash) slash[slash == folder] = '\0';
+    if (!realpath(slash ? folder : ".", resolved)) return status_errno(STATUS_BAD_INPUT, errno, "%s", path);
+    return path_format(folder, "%s", resolved);
+}
+
 status preset_load(const char *name_or_path, const char *const *settings, int setting_count, struct preset *preset,
                    struct preset_warnings *warnings)
 {
@@ -231,10 +292,9 @@ status preset_load(const char *name_or_path, const char *const *settings, int se
     TRY(preset_find(name_or_path, path));
     cJSON *tree;
     TRY(json_read_file(path, PRESET_FILE_LIMIT, &tree));
-    TRY(path_format(folder, "%s", path));
-    char *slash = strrchr(folder, '/');
-    if (slash) *slash = '\0';
-    status result = preset_from_json(tree, path, slash ? folder : ".", settings, setting_count, preset, warnings);
+    status result = folder_of(path, folder);
+    if (result.code == STATUS_OK)
+        result = preset_from_json(tree, path, folder, settings, setting_count, preset, warnings);
     cJSON_Delete(tree);
     return result;
 }

@@ -27,19 +27,22 @@ enum backprop_method {
     BACKPROP_FULL,
     BACKPROP_LAST_K,
     BACKPROP_LOW_VARIANCE,
-    BACKPROP_REFL,
-    BACKPROP_DRTUNE,
-    BACKPROP_DDPO,
     BACKPROP_METHOD_COUNT
 };
 enum truncation_draw { DRAW_UNIFORM, DRAW_GAUSSIAN };
 enum sampler_name { SAMPLER_DDIM, SAMPLER_EULER };
 enum precision_choice { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16, PRECISION_F16 };
 
+/* The most bytes of a run's own preset: all that a preset's file and its prompt files may hold, each character escaped.
+ */
+#define RESOLVED_PRESET_LIMIT ((size_t)256 << 20)
+
 struct preset {
     char name[128];
+    char origin[4096]; /* names it in messages: its file, or words */
+    char folder[4096]; /* absolute: what the paths in it are relative to; "": the current folder */
     char *notes;
-    char model[4096];                 /* as written: name or path */
+    char model[4096];                 /* name or path; absolute once the paths are resolved */
     char model_path[4096];            /* resolved; empty until preset_resolve_model */
     const char *const *model_folders; /* where reward models are looked for by name, NULL-terminated; borrowed; NULL:
                                          only in the model's own folder */
@@ -85,8 +88,8 @@ void preset_warnings_clear(struct preset_warnings *warnings);
 status preset_load(const char *name_or_path, const char *const *settings, int setting_count, struct preset *preset,
                    struct preset_warnings *warnings);
 
-/* As preset_load for a tree in memory. `origin` names it in messages; prompt files are looked for in `folder` too
- * (NULL: only in the usual places). */
+/* As preset_load for a tree in memory. `origin` names it in messages; the paths in it are relative to `folder` (NULL:
+ * the current one). */
 status preset_from_json(const struct cJSON *value, const char *origin, const char *folder, const char *const *settings,
                         int setting_count, struct preset *preset, struct preset_warnings *warnings);
 
@@ -98,6 +101,14 @@ status preset_fill_size(struct preset *preset, struct picture_size size);
 
 /* The value a dotted key has at present in `written`; NULL if there is none. Rewards by id. */
 const struct cJSON *preset_value(const struct preset *preset, const char *key);
+
+/* What the path `value` of a key means, absolute: relative to the preset's file, or, given on the command
+ * line, to the current folder. False where nothing is there. */
+bool preset_find_path(const struct preset *preset, const char *key, const char *value, char found[4096]);
+/* The same with the two folders exchanged, for values that the right one does not have. Of one from the preset's file
+ * `warnings` (may be NULL) says so. */
+bool preset_find_path_elsewhere(const struct preset *preset, const char *key, const char *value, char found[4096],
+                                struct preset_warnings *warnings);
 
 /* Writes a preset object to `path` whole or not at all. */
 status preset_save(const struct cJSON *value, const char *path);

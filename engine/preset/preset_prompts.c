@@ -1,6 +1,7 @@
 #include "engine/preset/preset_prompts.h"
 
 #include "engine/base/json.h"
+#include "engine/base/paths.h"
 #include "engine/preset/library.h"
 #include "engine/preset/prompts.h"
 #include "engine/preset/settings.h"
@@ -29,11 +30,29 @@ static status append_written(struct prompt_list *list, const cJSON *prompts, con
     return status_ok();
 }
 
-static status append_file(struct prompt_list *list, const char *file, const char *origin, const char *folder,
+static status note_file(struct preset *preset, const char *key, const char *file)
+{
+    return preset_tree_put(preset->written, key, cJSON_CreateString(file));
+}
+
+/* A list of the preset's own becomes an absolute path, so that the preset means the same wherever it is taken; one for
+ * all presets stays a name. */
+static status find_file(struct preset *preset, const char *key, const char *file, char path[PATH_SIZE],
+                        struct preset_warnings *warnings)
+{
+    if (preset_find_path(preset, key, file, path)) return note_file(preset, key, path);
+    if (preset_find_shared_prompts(file, path)) return status_ok();
+    if (preset_find_path_elsewhere(preset, key, file, path, warnings)) return note_file(preset, key, path);
+    char own[PATH_SIZE];
+    return status_error(STATUS_BAD_INPUT, "%.200s: there is no such file beside the preset or in %.250s/prompts", file,
+                        paths_config(own).code == STATUS_OK ? own : "the own folder");
+}
+
+static status append_file(struct preset *preset, struct prompt_list *list, const char *file, const char *origin,
                           const char *key, struct preset_warnings *warnings)
 {
     char path[PATH_SIZE];
-    TRY(status_context(preset_find_prompts(file, folder, path), "%s: %s", origin, key));
+    TRY(status_context(find_file(preset, key, file, path, warnings), "%s: %s", origin, key));
     int flags_cut = 0;
     TRY(status_context(prompt_list_read(list, path, &flags_cut), "%s: %s", origin, key));
     if (flags_cut == 0) return status_ok();
@@ -43,12 +62,14 @@ static status append_file(struct prompt_list *list, const char *file, const char
 }
 
 static status read_list(struct preset *preset, struct prompt_list *list, const char *key, const char *file_key,
-                        const char *origin, const char *folder, struct preset_warnings *warnings)
+                        const char *origin, struct preset_warnings *warnings)
 {
     TRY(append_written(list, preset_tree_at(preset->written, key), origin, key));
     const cJSON *file = preset_tree_at(preset->written, file_key);
     if (!cJSON_IsString(file)) return status_ok();
-    return append_file(list, file->valuestring, origin, folder, file_key, warnings);
+    char name[PATH_SIZE]; /* the value is replaced where it is a path */
+    TRY(path_format(name, "%s", file->valuestring));
+    return append_file(preset, list, name, origin, file_key, warnings);
 }
 
 /* Moves the held-out eighth from the training list to the evaluation list. */
@@ -124,23 +145,24 @@ static status hold_out(struct preset *preset, const char *origin, struct preset_
     return status_ok();
 }
 
-static status note_file(struct preset *preset, const char *key, const char *file)
+static status append_default(struct preset *preset, struct prompt_list *list, const char *file, const char *origin,
+                             const char *key)
 {
-    return preset_tree_put(preset->written, key, cJSON_CreateString(file));
+    char path[PATH_SIZE];
+    if (!preset_find_shared_prompts(file, path))
+        return status_error(STATUS_BAD_INPUT, "%s: %s: the program's own list %s is missing", origin, key, file);
+    TRY(prompt_list_read(list, path, NULL));
+    return note_file(preset, key, file);
 }
 
-status preset_read_prompts(struct preset *preset, const char *origin, const char *folder,
-                           struct preset_warnings *warnings)
+status preset_read_prompts(struct preset *preset, const char *origin, struct preset_warnings *warnings)
 {
-    TRY(read_list(preset, &preset->train, "prompts.train", "prompts.train_file", origin, folder, warnings));
-    TRY(read_list(preset, &preset->evaluation, "prompts.eval", "prompts.eval_file", origin, folder, warnings));
+    TRY(read_list(preset, &preset->train, "prompts.train", "prompts.train_file", origin, warnings));
+    TRY(read_list(preset, &preset->evaluation, "prompts.eval", "prompts.eval_file", origin, warnings));
     if (preset->train.count == 0) {
-        TRY(append_file(&preset->train, default_train_file, origin, NULL, "prompts.train_file", warnings));
-        TRY(note_file(preset, "prompts.train_file", default_train_file));
-        if (preset->evaluation.count == 0) {
-            TRY(append_file(&preset->evaluation, default_eval_file, origin, NULL, "prompts.eval_file", warnings));
-            TRY(note_file(preset, "prompts.eval_file", default_eval_file));
-        }
+        TRY(append_default(preset, &preset->train, default_train_file, origin, "prompts.train_file"));
+        if (preset->evaluation.count == 0)
+            TRY(append_default(preset, &preset->evaluation, default_eval_file, origin, "prompts.eval_file"));
     }
     return preset->evaluation.count ? warn_of_shared(preset, origin, warnings) : hold_out(preset, origin, warnings);
 }

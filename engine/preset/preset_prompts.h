@@ -5,8 +5,7 @@
 #include "engine/preset/preset.h"
 
 /* Fills preset->train and preset->evaluation from preset->written. */
-status preset_read_prompts(struct preset *preset, const char *origin, const char *folder,
-                           struct preset_warnings *warnings);
+status preset_read_prompts(struct preset *preset, const char *origin, struct preset_warnings *warnings);
 
 /* Puts the prompts as read into preset->resolved, in place of the files. */
 status preset_resolve_prompts(struct preset *preset);

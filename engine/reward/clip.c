@@ -80,5 +80,10 @@ status clip_reward_create(const struct reward_kind *kind, const struct reward_re
     clip->reward.fill_input = fill_input;
     clip->reward.prepare_prompts = prepare_prompts;
     clip->reward.release = release;
-    return status_ok();
+    status result = text_tower_check(&clip->tower);
+    if (result.code != STATUS_OK) {
+        reward_destroy(*reward);
+        *reward = NULL;
+    }
+    return result;
 }

@@ -117,7 +117,7 @@ static status fill_in(struct detection_reward *detection, const struct reward_re
                                            .width = owlvit_model_projection(detection->model),
                                            .tokenize = tokenize,
                                            .build = build_texts};
-    return status_ok();
+    return text_tower_check(&detection->tower);
 }
 
 status detection_reward_create(const struct reward_kind *kind, const struct reward_request *request, int wanted,

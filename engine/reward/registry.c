@@ -4,38 +4,40 @@
 #include <stddef.h>
 #include <string.h>
 
+#define NO_MODEL MODEL_KIND_COUNT
+
 static const struct reward_parameter jpeg_parameters[] = {
-    {"quality", "quality setting of the JPEG file", PARAMETER_INTEGER, 1, 100, 95, NULL},
+    {"quality", "quality setting of the JPEG file", PARAMETER_INTEGER, 1, 100, 95, NULL, NO_MODEL},
 };
 
 static const struct reward_parameter clip_parameters[] = {
-    {"model", "CLIP model: folder or name", PARAMETER_MODEL, 0, 0, 0, ""},
+    {"model", "CLIP model: folder or name", PARAMETER_MODEL, 0, 0, 0, "", MODEL_KIND_CLIP},
 };
 
 static const struct reward_parameter aesthetic_parameters[] = {
-    {"model", "head: folder, .safetensors or .pth file, or name", PARAMETER_MODEL, 0, 0, 0, ""},
-    {"clip", "CLIP model that the head was trained on: folder or name", PARAMETER_MODEL, 0, 0, 0, ""},
+    {"model", "head: folder, .safetensors or .pth file, or name", PARAMETER_MODEL, 0, 0, 0, "", MODEL_KIND_AESTHETIC},
+    {"clip", "CLIP model that the head was trained on: folder or name", PARAMETER_MODEL, 0, 0, 0, "", MODEL_KIND_CLIP},
 };
 
 static const struct reward_parameter count_parameters[] = {
-    {"object", "what to count, in words", PARAMETER_TEXT, 0, 0, 0, NULL},
-    {"target", "how many there should be", PARAMETER_INTEGER, 1, 10, 2, NULL},
-    {"beyond", "how many further detections are pushed down", PARAMETER_INTEGER, 1, 10, 2, NULL},
-    {"overlap", "intersection over union above which two boxes are one object", PARAMETER_NUMBER, 0.05, 0.95, 0.3,
-     NULL},
-    {"model", "detector: folder or name", PARAMETER_MODEL, 0, 0, 0, ""},
+    {"object", "what to count, in words", PARAMETER_TEXT, 0, 0, 0, NULL, NO_MODEL},
+    {"target", "how many there should be", PARAMETER_INTEGER, 1, 10, 2, NULL, NO_MODEL},
+    {"beyond", "how many further detections are pushed down", PARAMETER_INTEGER, 1, 10, 2, NULL, NO_MODEL},
+    {"overlap", "intersection over union above which two boxes are one object", PARAMETER_NUMBER, 0.05, 0.95, 0.3, NULL,
+     NO_MODEL},
+    {"model", "detector: folder or name", PARAMETER_MODEL, 0, 0, 0, "", MODEL_KIND_DETECTOR},
 };
 
 static const struct reward_parameter remove_parameters[] = {
-    {"object", "what should not be there, in words", PARAMETER_TEXT, 0, 0, 0, NULL},
-    {"boxes", "how many of the strongest detections are pushed down", PARAMETER_INTEGER, 1, 10, 2, NULL},
-    {"overlap", "intersection over union above which two boxes are one object", PARAMETER_NUMBER, 0.05, 0.95, 0.3,
-     NULL},
-    {"model", "detector: folder or name", PARAMETER_MODEL, 0, 0, 0, ""},
+    {"object", "what should not be there, in words", PARAMETER_TEXT, 0, 0, 0, NULL, NO_MODEL},
+    {"boxes", "how many of the strongest detections are pushed down", PARAMETER_INTEGER, 1, 10, 2, NULL, NO_MODEL},
+    {"overlap", "intersection over union above which two boxes are one object", PARAMETER_NUMBER, 0.05, 0.95, 0.3, NULL,
+     NO_MODEL},
+    {"model", "detector: folder or name", PARAMETER_MODEL, 0, 0, 0, "", MODEL_KIND_DETECTOR},
 };
 
 static const struct reward_parameter color_parameters[] = {
-    {"color", "the colour to move to, #rrggbb", PARAMETER_COLOR, 0, 0, 0, NULL},
+    {"color", "the colour to move to, #rrggbb", PARAMETER_COLOR, 0, 0, 0, NULL, NO_MODEL},
 };
 
 #define PARAMETERS(table) (table), (int)(sizeof(table) / sizeof(table)[0])

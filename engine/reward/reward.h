@@ -10,6 +10,7 @@
 
 #include "engine/graph/graph.h"
 #include "engine/graph/weights.h"
+#include "engine/model/model_kind.h"
 
 struct reward;
 struct reward_models;
@@ -23,6 +24,7 @@ struct reward_parameter {
     enum reward_parameter_kind kind;
     double low, high, fallback; /* numbers and integers */
     const char *text_fallback;  /* texts, colours ("#rrggbb"), models; NULL: required */
+    enum model_kind model_kind; /* of models */
 };
 
 struct reward_request {

@@ -6,6 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+status text_tower_check(const struct text_tower *tower)
+{
+    struct graph *graph;
+    TRY(graph_create(ELEMENT_F32, ELEMENT_F32, &graph));
+    tensor_id ids = graph_input(graph, "ids", SHAPE2(1, tower->context), ELEMENT_I32);
+    tower->build(tower->model, graph, ids, graph_input(graph, "end", SHAPE2(1, 1), ELEMENT_I32));
+    status result = graph_state(graph);
+    if (result.code == STATUS_OK) result = weight_source_check(tower->weights, graph);
+    graph_destroy(graph);
+    return result;
+}
+
 /* ---- one tower on a backend ---- */
 
 struct encoder {

@@ -16,6 +16,9 @@ struct text_tower {
     tensor_id (*build)(const void *model, struct graph *graph, tensor_id ids, tensor_id ends);
 };
 
+/* Whether the tower's weights are all there, in their shapes; reads none. */
+status text_tower_check(const struct text_tower *tower);
+
 /* Embeddings by text; starts zeroed. */
 struct text_embeddings {
     char **texts;

@@ -1,9 +1,11 @@
 #include "engine/run/checkpoint.h"
 
 #include "engine/base/json.h"
+#include "engine/base/seal.h"
 #include "engine/base/sha256.h"
 #include "engine/base/text.h"
 #include "engine/model/safetensors.h"
+#include "engine/preset/keys.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 enum { STATE_LIMIT = 64 << 20 };
+static const double preview_rate_before_it_was_saved = 4;
 static const char adapter_name[] = "lora.safetensors";
 static const char optimizer_name[] = "optimizer.safetensors";
 static const char state_name[] = "state.json";
@@ -116,7 +119,7 @@ static status fill_state(cJSON *object, const char *aside, const struct tuner *t
     /* As a text, so that it comes back to the tuner byte for byte. */
     bool added = cJSON_AddStringToObject(object, "tuner", scalars) != NULL;
     free(scalars);
-    return added ? status_ok() : no_memory();
+    return added ? seal_add(object) : no_memory();
 }
 
 static status write_state(const char *aside, const struct tuner *tuner, const struct preset *preset,
@@ -271,7 +274,7 @@ static status remove_step(const struct run_folder *folder, int step)
     return directory_remove(path);
 }
 
-status checkpoint_prune(const struct run_folder *folder, int keep)
+status checkpoint_prune(const struct run_folder *folder, int keep, int spared)
 {
     char parent[PATH_SIZE];
     TRY(folder_path(folder, parent));
@@ -280,7 +283,9 @@ status checkpoint_prune(const struct run_folder *folder, int keep)
     int *steps, count;
     TRY(checkpoint_list(folder, &steps, &count));
     status result = status_ok();
-    for (int i = 0; i + keep < count && result.code == STATUS_OK; i++) result = remove_step(folder, steps[i]);
+    for (int i = 0; i + keep < count && result.code == STATUS_OK; i++) {
+        if (steps[i] != spared) result = remove_step(folder, steps[i]);
+    }
     free(steps);
     return result;
 }
@@ -311,18 +316,27 @@ static status check_hash(const struct json_object *hashes, const char *checkpoin
                         expected);
 }
 
+static status read_live(const struct json_object *group, const char *key, double *value)
+{
+    struct key_range range = preset_live_range(key);
+    return json_number(group, key, range.low, range.high, value);
+}
+
 static status read_settings(const struct json_object *root, const struct preset *preset, struct live_settings *settings)
 {
     struct json_object group, weights;
+    struct key_range every = preset_live_range("sample.every");
     TRY(json_child(root, "settings", &group));
     TRY(json_child(&group, "weights", &weights));
     for (int i = 0; i < preset->reward_count; i++) {
-        TRY(json_number(&weights, preset->rewards[i].id, -1e300, 1e300, &settings->weights[i]));
+        TRY(json_number(&weights, preset->rewards[i].id, -REWARD_WEIGHT_LIMIT, REWARD_WEIGHT_LIMIT,
+                        &settings->weights[i]));
     }
-    TRY(json_number(&group, "optimizer.lr", 0, 1e300, &settings->learning_rate));
-    TRY(json_number(&group, "optimizer.clip", 0, 1e300, &settings->clip));
-    TRY(json_int(&group, "sample.every", 0, INT_MAX, &settings->sample_every));
-    return json_number_or(&group, "preview.rate", 0, 1000, 4, &settings->preview_rate);
+    TRY(read_live(&group, "optimizer.lr", &settings->learning_rate));
+    TRY(read_live(&group, "optimizer.clip", &settings->clip));
+    TRY(json_int(&group, "sample.every", (int)every.low, (int)every.high, &settings->sample_every));
+    settings->preview_rate = preview_rate_before_it_was_saved;
+    return json_has(&group, "preview.rate") ? read_live(&group, "preview.rate", &settings->preview_rate) : status_ok();
 }
 
 static status read_state(const struct json_object *root, const struct preset *preset, struct run_state *state,
@@ -377,48 +391,115 @@ static status restore_with(struct tuner *tuner, const char *scalars, struct tens
     return result;
 }
 
-static status restore(const char *checkpoint, const char *scalars, struct tuner *tuner)
+/* ---- checking and opening ---- */
+
+static status check_state(const struct json_object *root, const struct preset *preset, int step,
+                          struct run_state *state, const char **scalars)
 {
-    char path[PATH_SIZE];
-    struct adapter_set adapter;
-    struct safetensors *optimizer;
-    TRY(path_format(path, "%s/%s", checkpoint, adapter_name));
-    TRY(adapter_file_read(path, &adapter));
-    status result = path_format(path, "%s/%s", checkpoint, optimizer_name);
-    if (result.code == STATUS_OK) result = safetensors_open(path, &optimizer);
-    if (result.code == STATUS_OK) {
-        struct tensor_lookup lookup = {.adapter = &adapter, .optimizer = optimizer};
-        result = status_context(restore_with(tuner, scalars, &lookup), "%s", checkpoint);
-        safetensors_close(optimizer);
-    }
-    adapter_set_clear(&adapter);
-    return result;
+    TRY(read_state(root, preset, state, scalars));
+    if (state->step == step) return status_ok();
+    return status_error(STATUS_BAD_INPUT, "%s: step: expected %d, as its folder says, found %d", root->origin, step,
+                        state->step);
 }
 
-static status load_from(const struct json_object *root, const char *checkpoint, const struct preset *preset,
-                        struct tuner *tuner, struct run_state *state)
+static status check_tensors(const struct json_object *root, const char *checkpoint)
 {
     struct json_object hashes;
-    const char *scalars;
-    TRY(read_state(root, preset, state, &scalars));
     TRY(json_child(root, "sha256", &hashes));
     TRY(check_hash(&hashes, checkpoint, adapter_name));
-    TRY(check_hash(&hashes, checkpoint, optimizer_name));
-    return tuner ? restore(checkpoint, scalars, tuner) : status_ok();
+    return check_hash(&hashes, checkpoint, optimizer_name);
 }
 
-status checkpoint_load(const struct run_folder *folder, int step, const struct preset *preset, struct tuner *tuner,
-                       struct run_state *state)
+/* `*tree` is the caller's to delete, `*scalars` lies in it. */
+static status load(const char *checkpoint, int step, const struct preset *preset, cJSON **tree, struct run_state *state,
+                   const char **scalars, bool *whole)
 {
-    *state = (struct run_state){0};
-    char checkpoint[PATH_SIZE], path[PATH_SIZE];
-    TRY(checkpoint_path(folder, step, checkpoint));
-    TRY(path_format(path, "%s/%s", checkpoint, state_name));
-    cJSON *tree;
-    TRY(json_read_file(path, STATE_LIMIT, &tree));
+    char path[PATH_SIZE];
     struct json_object root;
-    status result = json_root(path, tree, &root);
-    if (result.code == STATUS_OK) result = load_from(&root, checkpoint, preset, tuner, state);
+    bool sealed;
+    *state = (struct run_state){0};
+    *whole = false;
+    TRY(path_format(path, "%s/%s", checkpoint, state_name));
+    TRY(json_read_file(path, STATE_LIMIT, tree));
+    *whole = true;
+    TRY(json_root(path, *tree, &root));
+    TRY(seal_take(*tree, path, &sealed));
+    TRY(check_state(&root, preset, step, state, scalars));
+    *whole = false;
+    return check_tensors(&root, checkpoint);
+}
+
+status checkpoint_check(const struct run_folder *folder, int step, const struct preset *preset, struct run_state *state,
+                        bool *whole)
+{
+    char checkpoint[PATH_SIZE];
+    const char *scalars;
+    cJSON *tree = NULL;
+    bool ignored;
+    TRY(checkpoint_path(folder, step, checkpoint));
+    status result = load(checkpoint, step, preset, &tree, state, &scalars, whole ? whole : &ignored);
     cJSON_Delete(tree);
     return result;
+}
+
+struct checkpoint {
+    char path[PATH_SIZE];
+    char *scalars;
+    struct adapter_set adapter;
+    struct safetensors *optimizer;
+};
+
+static status open_tensors(struct checkpoint *checkpoint)
+{
+    char path[PATH_SIZE];
+    TRY(path_format(path, "%s/%s", checkpoint->path, adapter_name));
+    TRY(adapter_file_read(path, &checkpoint->adapter));
+    TRY(path_format(path, "%s/%s", checkpoint->path, optimizer_name));
+    return safetensors_open(path, &checkpoint->optimizer);
+}
+
+static status open_checkpoint(struct checkpoint *checkpoint, int step, const struct preset *preset,
+                              struct run_state *state)
+{
+    const char *scalars;
+    cJSON *tree = NULL;
+    bool whole;
+    status result = load(checkpoint->path, step, preset, &tree, state, &scalars, &whole);
+    if (result.code == STATUS_OK) {
+        checkpoint->scalars = strdup(scalars);
+        if (!checkpoint->scalars) result = no_memory();
+    }
+    cJSON_Delete(tree);
+    return result.code == STATUS_OK ? open_tensors(checkpoint) : result;
+}
+
+status checkpoint_open(const struct run_folder *folder, int step, const struct preset *preset,
+                       struct checkpoint **checkpoint, struct run_state *state)
+{
+    *checkpoint = NULL;
+    struct checkpoint *opened = calloc(1, sizeof *opened);
+    if (!opened) return no_memory();
+    status result = checkpoint_path(folder, step, opened->path);
+    if (result.code == STATUS_OK) result = open_checkpoint(opened, step, preset, state);
+    if (result.code != STATUS_OK) {
+        checkpoint_close(opened);
+        return result;
+    }
+    *checkpoint = opened;
+    return status_ok();
+}
+
+status checkpoint_restore(const struct checkpoint *checkpoint, struct tuner *tuner)
+{
+    struct tensor_lookup lookup = {.adapter = &checkpoint->adapter, .optimizer = checkpoint->optimizer};
+    return status_context(restore_with(tuner, checkpoint->scalars, &lookup), "%s", checkpoint->path);
+}
+
+void checkpoint_close(struct checkpoint *checkpoint)
+{
+    if (!checkpoint) return;
+    adapter_set_clear(&checkpoint->adapter);
+    if (checkpoint->optimizer) safetensors_close(checkpoint->optimizer);
+    free(checkpoint->scalars);
+    free(checkpoint);
 }

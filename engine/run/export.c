@@ -53,7 +53,7 @@ status export_adapter(const struct export_order *order, struct export_report *re
     char source[PATH_SIZE];
     struct preset preset;
     TRY(checkpoint_find_adapter(order->folder, order->step, source));
-    TRY(run_folder_preset(order->folder, &preset));
+    TRY(run_folder_preset(order->folder, &preset, NULL));
     status result = export_with_preset(order, &preset, source, report);
     preset_clear(&preset);
     return result;

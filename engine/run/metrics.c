@@ -137,9 +137,12 @@ static status add_change(struct metrics_history *history, const struct json_obje
 {
     const char *key;
     struct metrics_change change = {0};
-    if (json_int(line, "step", 0, INT_MAX, &change.step).code != STATUS_OK) return status_ok();
-    if (json_text(line, "key", &key).code != STATUS_OK || strlen(key) >= sizeof change.key) return status_ok();
-    if (json_number(line, "to", -1e300, 1e300, &change.value).code != STATUS_OK) return status_ok();
+    if (json_int(line, "step", 0, INT_MAX, &change.step).code != STATUS_OK ||
+        json_text(line, "key", &key).code != STATUS_OK || strlen(key) >= sizeof change.key ||
+        json_number(line, "to", -1e300, 1e300, &change.value).code != STATUS_OK) {
+        history->faulty_changes++;
+        return status_ok();
+    }
     snprintf(change.key, sizeof change.key, "%s", key);
     if (!grow((void **)&history->changes, history->change_count, sizeof *history->changes)) return no_memory();
     history->changes[history->change_count++] = change;

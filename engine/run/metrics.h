@@ -42,7 +42,8 @@ struct metrics_history {
     int record_count;
     struct metrics_change *changes; /* in the order of the file, those before a rollback left out */
     int change_count;
-    int *rollbacks; /* the step each rollback went back to, in order */
+    int faulty_changes; /* "set" events without a step, a key or a number: left out */
+    int *rollbacks;     /* the step each rollback went back to, in order */
     int rollback_count;
     cJSON *evaluation_0; /* the step-0 evaluation event; NULL without one */
 };

@@ -1,5 +1,6 @@
 #include "engine/run/origin.h"
 
+#include "engine/base/sha256.h"
 #include "engine/run/adapter_file.h"
 #include "engine/run/checkpoint.h"
 
@@ -23,6 +24,14 @@ status origin_keep(const char *adapter_path, const struct run_folder *folder)
     status result = file_write_atomic(target, data, length);
     free(data);
     return result;
+}
+
+status origin_hash(const struct run_folder *folder, char digits[65])
+{
+    char path[PATH_SIZE];
+    digits[0] = '\0';
+    TRY(origin_path(folder, path));
+    return path_is_file(path) ? sha256_file(path, digits) : status_ok();
 }
 
 /* ---- into the new run's factors ---- */

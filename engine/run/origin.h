@@ -13,6 +13,9 @@
 /* Copies the adapter file of the other run's checkpoint into the new run's folder. */
 status origin_keep(const char *adapter_path, const struct run_folder *folder);
 
+/* The hash of the origin; "" where the folder has none. */
+status origin_hash(const struct run_folder *folder, char digits[65]);
+
 /* Puts the origin, where the folder has one, into a tuner of `preset` that has made no step. STATUS_BAD_INPUT where a
  * part of its update would be lost: a higher rank than the preset's, a module that it does not tune, a text encoder. */
 status origin_apply(const struct run_folder *folder, const struct preset *preset, struct tuner *tuner);

@@ -2,6 +2,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/paths.h"
+#include "engine/base/seal.h"
 #include "engine/base/text.h"
 #include "engine/base/version.h"
 #include "engine/run/run_register.h"
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PRESET_LIMIT = 32 << 20, ENGINE_LIMIT = 1 << 16 };
+enum { ENGINE_LIMIT = 1 << 16 };
 
 status run_folder_home(char path[PATH_SIZE])
 {
@@ -183,12 +184,15 @@ status run_folder_lock(struct run_folder *folder)
     TRY(lock_path(folder, path));
     int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor < 0) return status_errno(STATUS_FAILED, errno, "cannot write %s", path);
-    if (lock_soon(descriptor)) {
+    int directory = open(folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory >= 0 && lock_soon(descriptor)) {
         folder->lock = descriptor;
+        folder->directory = directory;
         return status_ok();
     }
     int error_number = errno;
     close(descriptor);
+    if (directory >= 0) close(directory);
     if (error_number != EWOULDBLOCK) return status_errno(STATUS_FAILED, error_number, "cannot lock %s", path);
     struct engine_facts facts;
     if (run_folder_engine(folder, &facts).code != STATUS_OK) facts.pid = 0;
@@ -198,8 +202,36 @@ status run_folder_lock(struct run_folder *folder)
 
 void run_folder_unlock(struct run_folder *folder)
 {
-    if (folder->lock >= 0) close(folder->lock);
+    if (folder->lock >= 0) {
+        close(folder->lock);
+        close(folder->directory);
+    }
     folder->lock = -1;
+}
+
+static bool is_same(const struct stat *left, const struct stat *right)
+{
+    return left->st_dev == right->st_dev && left->st_ino == right->st_ino;
+}
+
+/* Where the system says that the open folder is. */
+static bool find_moved(const struct run_folder *folder, const struct stat *held, char path[PATH_SIZE])
+{
+    char link[64];
+    struct stat facts;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", folder->directory);
+    ssize_t length = readlink(link, path, PATH_SIZE - 1);
+    if (length <= 0) return false;
+    path[length] = '\0';
+    return stat(path, &facts) == 0 && is_same(&facts, held);
+}
+
+enum run_folder_place run_folder_place(const struct run_folder *folder, char path[PATH_SIZE])
+{
+    struct stat held, named;
+    if (folder->lock < 0 || fstat(folder->directory, &held) != 0) return RUN_FOLDER_HERE;
+    if (stat(folder->path, &named) == 0 && is_same(&held, &named)) return RUN_FOLDER_HERE;
+    return find_moved(folder, &held, path) ? RUN_FOLDER_MOVED : RUN_FOLDER_REMOVED;
 }
 
 bool run_folder_is_alive(const struct run_folder *folder)
@@ -238,7 +270,11 @@ static status fill_new(struct run_folder *folder, const struct preset *preset, c
     TRY(run_folder_announce(folder, NULL, device, threads));
     char file[PATH_SIZE];
     TRY(path_format(file, "%s/preset.json", folder->path));
-    return json_write_file(file, preset->resolved);
+    cJSON *sealed = cJSON_Duplicate(preset->resolved, true);
+    status result = sealed ? seal_add(sealed) : status_error(STATUS_NO_MEMORY, "no memory for a preset");
+    if (result.code == STATUS_OK) result = json_write_file(file, sealed);
+    cJSON_Delete(sealed);
+    return result;
 }
 
 status run_folder_create(const char *path, const struct preset *preset, const char *device, int threads,
@@ -294,14 +330,17 @@ status run_folder_engine(const struct run_folder *folder, struct engine_facts *f
     return result;
 }
 
-status run_folder_preset(const struct run_folder *folder, struct preset *preset)
+status run_folder_preset(const struct run_folder *folder, struct preset *preset, bool *sealed)
 {
     *preset = (struct preset){0};
     char path[PATH_SIZE];
     TRY(path_format(path, "%s/preset.json", folder->path));
     cJSON *tree;
-    TRY(json_read_file(path, PRESET_LIMIT, &tree));
-    status result = preset_from_json(tree, path, folder->path, NULL, 0, preset, NULL);
+    bool known;
+    TRY(json_read_file(path, RESOLVED_PRESET_LIMIT, &tree));
+    status result = seal_take(tree, path, &known);
+    if (sealed) *sealed = known;
+    if (result.code == STATUS_OK) result = preset_from_json(tree, path, folder->path, NULL, 0, preset, NULL);
     cJSON_Delete(tree);
     return result;
 }

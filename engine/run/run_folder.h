@@ -1,6 +1,7 @@
 /* The folder of one run, as the contract lays it out: who holds it, its metrics file, its checkpoints by step.
  *
- *   preset.json  metrics.jsonl  samples/  checkpoints/  lora.safetensors  engine.json  engine.lock  engine.log */
+ *   preset.json  weights.json  metrics.jsonl  samples/  checkpoints/  lora.safetensors
+ *   engine.json  engine.lock  engine.log */
 #ifndef ALIGNPROP_RUN_RUN_FOLDER_H
 #define ALIGNPROP_RUN_RUN_FOLDER_H
 
@@ -14,6 +15,7 @@ struct run_folder {
     char path[PATH_SIZE]; /* absolute */
     char id[RUN_ID_SIZE]; /* names the run and its socket: letters, digits, '-', '_', '.' */
     int lock;             /* descriptor of engine.lock while this process is the run's engine, else -1 */
+    int directory;        /* descriptor of the folder, open while `lock` is */
 };
 
 /* Where runs are kept: $XDG_DATA_HOME/alignprop/runs. */
@@ -40,6 +42,11 @@ void run_folder_unlock(struct run_folder *folder);
 /* True while some process holds the lock. */
 bool run_folder_is_alive(const struct run_folder *folder);
 
+/* Where the folder of a run that this process is the engine of is now; `path` receives the new place of one that moved.
+ */
+enum run_folder_place { RUN_FOLDER_HERE, RUN_FOLDER_MOVED, RUN_FOLDER_REMOVED };
+enum run_folder_place run_folder_place(const struct run_folder *folder, char path[PATH_SIZE]);
+
 /* engine.json: pid, socket path (NULL: none yet), version, and what a resumed run takes up again. */
 status run_folder_announce(const struct run_folder *folder, const char *socket_path, const char *device, int threads);
 
@@ -51,7 +58,9 @@ struct engine_facts {
 };
 status run_folder_engine(const struct run_folder *folder, struct engine_facts *facts);
 
-/* The preset as started. The caller clears it. */
-status run_folder_preset(const struct run_folder *folder, struct preset *preset);
+/* The preset as started, which is sealed (engine/base/seal.h). The caller clears it. STATUS_BAD_INPUT when it was
+ * changed;
+ * `*sealed` (may be NULL) is false for a run of a program before there were seals. */
+status run_folder_preset(const struct run_folder *folder, struct preset *preset, bool *sealed);
 
 #endif

@@ -205,7 +205,7 @@ static bool is_due(int step, int every)
 
 static bool sample_is_due(const struct session *session)
 {
-    return session->sample_now || is_due(session->step, session->settings.sample_every) ||
+    return is_due(session->step, session->settings.sample_every) ||
            (session->settings.sample_every > 0 && session->step == session->steps);
 }
 
@@ -214,19 +214,36 @@ static bool is_ending(const struct session *session)
     return session->stop || session_interrupted(session, 1) || session->step >= session->steps;
 }
 
+/* Adds the member that `text` holds as JSON. */
+static status add_parsed(cJSON *object, const char *key, const struct text *text)
+{
+    cJSON *value;
+    TRY(text_status(text));
+    TRY(json_parse(text->data, text->length, key, &value));
+    if (cJSON_AddItemToObject(object, key, value)) return status_ok();
+    cJSON_Delete(value);
+    return status_error(STATUS_NO_MEMORY, "no memory for a line of metrics");
+}
+
+static status add_evaluation(struct session *session, const double *rewards, double total)
+{
+    struct text object = {0}, looks = {0};
+    session_append_rewards(session, &object, rewards, total);
+    session_append_looks(session, &looks);
+    status result = add_parsed(session->unfinished, "eval_reward", &object);
+    if (result.code == STATUS_OK) result = add_parsed(session->unfinished, "eval_extra", &looks);
+    text_clear(&object);
+    text_clear(&looks);
+    return result;
+}
+
 /* Measures what was still to be measured when the run was cut off. */
 static status finish_unfinished(struct session *session)
 {
     if (!session->unfinished) return status_ok();
     double rewards[MAXIMUM_REWARDS], total;
     TRY(evaluate(session, rewards, &total));
-    struct text object = {0}, looks = {0};
-    session_append_rewards(session, &object, rewards, total);
-    session_append_looks(session, &looks);
-    cJSON_AddItemToObject(session->unfinished, "eval_reward", object.data ? cJSON_Parse(object.data) : NULL);
-    cJSON_AddItemToObject(session->unfinished, "eval_extra", looks.data ? cJSON_Parse(looks.data) : NULL);
-    text_clear(&object);
-    text_clear(&looks);
+    TRY(add_evaluation(session, rewards, total));
     char *line = json_print(session->unfinished, false);
     cJSON_Delete(session->unfinished);
     session->unfinished = NULL;
@@ -237,21 +254,40 @@ static status finish_unfinished(struct session *session)
     return result;
 }
 
+/* A failure to save is the run's when the run needs the checkpoint, else that of who asked for it. */
+static status save(struct session *session, bool needed)
+{
+    session->save_now = false;
+    status result = session_save(session);
+    if (result.code == STATUS_OK || needed || session->folder_trouble.code != STATUS_OK) return result;
+    session_say(session, result.message);
+    return status_ok();
+}
+
+/* Likewise for pictures that cannot be kept. */
+static status sample(struct session *session, bool needed, double *rewards, double *total)
+{
+    session->sample_now = false;
+    status result = evaluate(session, rewards, total);
+    bool unkept = result.code != STATUS_OK && session->picture_result.code != STATUS_OK;
+    if (!unkept || needed || session->folder_trouble.code != STATUS_OK) return result;
+    session_say(session, result.message);
+    return status_error(STATUS_INTERRUPTED, "no pictures");
+}
+
 /* The line of a finished step is written at once, so that a checkpoint never lacks it, and once more with the held-out
  * rewards when there are some: of repeated steps the later line counts. */
 static status record_step(struct session *session, const struct step_report *report)
 {
     char *line = session_metrics_line(session, report, NULL, 0);
     status result = append_line(session, line);
-    if (result.code == STATUS_OK &&
-        (session->save_now || is_ending(session) || is_due(session->step, session->preset->checkpoint_every))) {
-        session->save_now = false;
-        result = session_save(session);
-    }
-    if (result.code == STATUS_OK && sample_is_due(session) && !session->stop && !session_interrupted(session, 1)) {
+    bool save_is_due = is_ending(session) || is_due(session->step, session->preset->checkpoint_every);
+    if (result.code == STATUS_OK && (session->save_now || save_is_due)) result = save(session, save_is_due);
+    bool asked = session->sample_now;
+    if (result.code == STATUS_OK && (asked || sample_is_due(session)) && !session->stop &&
+        !session_interrupted(session, 1)) {
         double rewards[MAXIMUM_REWARDS], total;
-        session->sample_now = false;
-        result = evaluate(session, rewards, &total);
+        result = sample(session, sample_is_due(session), rewards, &total);
         if (result.code == STATUS_INTERRUPTED) {
             result = status_ok();
         } else if (result.code == STATUS_OK) {
@@ -282,6 +318,7 @@ static status note_counted_step(struct session *session, const struct step_repor
 
 static status one_step(struct session *session)
 {
+    TRY(session_check_folder(session));
     TRY(session_apply_changes(session, session->step + 1));
     struct step_report report = {0};
     double start = session_clock();
@@ -292,6 +329,7 @@ static status one_step(struct session *session)
     session->step = report.step;
     if (report.skipped) {
         session->skipped++;
+        session->skipped_what = report.skipped_what;
         char words[200];
         snprintf(words, sizeof words, "step %d was skipped: %s is not finite", report.step,
                  report.skipped_what ? report.skipped_what : "a value");
@@ -322,14 +360,11 @@ static void let_watchers_work(struct session *session)
 /* What can be asked for without a step: pictures and a checkpoint of the present state. */
 static status serve_while_paused(struct session *session)
 {
-    if (session->save_now) {
-        session->save_now = false;
-        TRY(session_save(session));
-    }
+    TRY(session_check_folder(session));
+    if (session->save_now) TRY(save(session, false));
     if (session->sample_now) {
         double rewards[MAXIMUM_REWARDS], total;
-        session->sample_now = false;
-        status result = evaluate(session, rewards, &total);
+        status result = sample(session, false, rewards, &total);
         if (result.code != STATUS_INTERRUPTED) TRY(result);
     }
     return session_do_rollback(session);
@@ -374,10 +409,22 @@ static status run_steps(struct session *session)
     }
 }
 
+/* A run that changed nothing has not done what was asked of it. */
+static status check_some_step_counted(const struct session *session)
+{
+    if (session->step == 0 || session->skipped < session->step) return status_ok();
+    const char *what = session->skipped_what ? session->skipped_what : "a value";
+    return status_error(STATUS_FAILED,
+                        "nothing was tuned: each of the %d steps was skipped, because %s was not a finite number; "
+                        "`alignprop models check` looks for such values in the model's weights",
+                        session->step, what);
+}
+
 /* Nothing is to be saved when the user gave up at once, or when there is no room to save. */
 static status finish(struct session *session, status result)
 {
     bool abandoned = session_interrupted(session, 2);
+    if (session->folder_moved) session->folder_trouble = status_ok(); /* its new place is known */
     if (!abandoned && tuner_step_number(session->tuner) == session->step && session->step > 0) {
         status saved = session_save(session);
         if (result.code == STATUS_OK) result = saved;
@@ -389,7 +436,7 @@ static status finish(struct session *session, status result)
                      ? status_error(STATUS_INTERRUPTED, "interrupted before the first step")
                      : status_error(STATUS_INTERRUPTED, "interrupted; saved at step %d", session->step);
     }
-    return result;
+    return result.code == STATUS_OK ? check_some_step_counted(session) : result;
 }
 
 static const char *ending_words(const struct session *session, status result)
@@ -411,15 +458,27 @@ static status measure_start(struct session *session)
     return finish_first ? status_ok() : result;
 }
 
+static status tell_end(struct session *session, status result)
+{
+    struct text members = {0};
+    text_append(&members, ",\"status\":\"%s\"", ending_words(session, result));
+    if (result.code != STATUS_OK && result.code != STATUS_INTERRUPTED) {
+        text_append(&members, ",\"reason\":");
+        text_append_json_string(&members, result.message);
+    }
+    status told = text_status(&members);
+    if (told.code == STATUS_OK) told = session_event(session, "end", session->step, members.data);
+    text_clear(&members);
+    return told;
+}
+
 status session_run(struct session *session)
 {
     status result = measure_start(session);
     if (result.code == STATUS_OK) result = run_steps(session);
     result = finish(session, result);
     session->phase = SESSION_ENDED;
-    char members[80];
-    snprintf(members, sizeof members, ",\"status\":\"%s\"", ending_words(session, result));
-    status told = session_event(session, "end", session->step, members);
+    status told = tell_end(session, result);
     if (result.code == STATUS_OK) result = told;
     if (result.code != STATUS_OK) session_say(session, result.message);
     publish_words(session, result.message);

@@ -85,13 +85,15 @@ struct session_hooks {
 };
 
 struct session_options {
-    struct backend *backend;  /* borrowed */
-    const char *device;       /* for engine.json and state: "cpu", "cuda:0" */
-    int threads;              /* for state.json, so that resume takes the same; 0: all cores */
-    int steps;                /* new total; 0: the preset's */
-    const char *architecture; /* of the model, for the adapter's metadata; NULL: "stable-diffusion-v1" */
-    const char *prediction;   /* "epsilon", "v"; NULL: unknown */
-    bool keep_alive;          /* pause at the end instead of ending, until a stop request (a watching studio) */
+    struct backend *backend;   /* borrowed */
+    const char *device;        /* for engine.json and state: "cpu", "cuda:0" */
+    int threads;               /* for state.json, so that resume takes the same; 0: all cores */
+    int steps;                 /* new total; 0: the preset's */
+    const char *architecture;  /* of the model, for the adapter's metadata; NULL: "stable-diffusion-v1" */
+    const char *prediction;    /* "epsilon", "v"; NULL: unknown */
+    const char *other_weights; /* keys of the models whose weights are not those the run began with, which is accepted:
+                                  noted in an event; NULL: none */
+    bool keep_alive;           /* pause at the end instead of ending, until a stop request (a watching studio) */
     struct session_hooks hooks;
     /* Counts Ctrl-C: at 1 the step is finished and saved, at 2 the session gives up at once. Borrowed; may be NULL. */
     const volatile sig_atomic_t *interrupts;

@@ -38,6 +38,7 @@ struct session {
     double started; /* seconds since 1970 */
 
     bool pause, stop, sample_now, save_now;
+    const char *skipped_what; /* of the last skipped step of this process; static; NULL: none */
     bool rollback_waits;
     struct session_request rollback;
 
@@ -49,6 +50,9 @@ struct session {
     bool evaluating;
     status picture_result;
     double last_preview;
+
+    status folder_trouble; /* what became of the run's folder while the run went on */
+    bool folder_moved;
 
     cJSON *unfinished; /* metrics line of the step resumed from, when its held-out rewards are still to be measured */
 
@@ -62,6 +66,10 @@ double session_time(void);
 
 /* ---- session_record.c: what is written ---- */
 
+/* STATUS_FAILED once the run's folder was removed or moved: nothing is to be made where it was. Of one that was moved
+ * the session knows the new place then. */
+status session_check_folder(struct session *session);
+
 /* Appends an event line, syncs it, and tells the watchers. `members` is the JSON after "event" and "step", such as
  * ",\"to\":3", or "". */
 status session_event(struct session *session, const char *event, int step, const char *members);
@@ -73,7 +81,7 @@ void session_append_rewards(const struct session *session, struct text *text, co
 /* {"dark": share, "edges": share, "saturation": mean, "diversity": mean} of the newest evaluation's pictures */
 void session_append_looks(const struct session *session, struct text *text);
 /* Keeps a picture of an evaluation in samples/. */
-status session_keep_picture(const struct session *session, const struct tuner_picture *picture);
+status session_keep_picture(struct session *session, const struct tuner_picture *picture);
 status session_save(struct session *session);
 
 /* ---- session_requests.c: what watchers ask for ---- */

@@ -5,6 +5,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+status session_check_folder(struct session *session)
+{
+    if (session->folder_trouble.code != STATUS_OK) return session->folder_trouble;
+    char now[PATH_SIZE];
+    switch (run_folder_place(session->folder, now)) {
+    case RUN_FOLDER_HERE: return status_ok();
+    case RUN_FOLDER_REMOVED:
+        session->folder_trouble = status_error(
+            STATUS_FAILED, "%.400s: the run's folder was removed while the run went on", session->folder->path);
+        break;
+    case RUN_FOLDER_MOVED:
+        session->folder_trouble =
+            status_error(STATUS_FAILED, "%.200s: the run's folder was moved to %.200s while the run went on",
+                         session->folder->path, now);
+        snprintf(session->folder->path, sizeof session->folder->path, "%s", now);
+        session->folder_moved = true;
+        (void)run_folder_register(session->folder); /* a run that is not listed can still be named by its path */
+        break;
+    }
+    return session->folder_trouble;
+}
+
 status session_event(struct session *session, const char *event, int step, const char *members)
 {
     struct text line = {0};
@@ -142,9 +164,10 @@ static status write_picture(const struct session *session, const char *path, con
     return result;
 }
 
-status session_keep_picture(const struct session *session, const struct tuner_picture *picture)
+status session_keep_picture(struct session *session, const struct tuner_picture *picture)
 {
     char folder[PATH_SIZE], path[PATH_SIZE];
+    TRY(session_check_folder(session));
     TRY(path_format(folder, "%s/samples/step-%06d", session->folder->path, session->step));
     TRY(directory_make(folder));
     TRY(path_format(path, "%s/%02d-%llu.png", folder, picture->index, picture->seed));
@@ -153,6 +176,7 @@ status session_keep_picture(const struct session *session, const struct tuner_pi
 
 status session_save(struct session *session)
 {
+    TRY(session_check_folder(session));
     if (session->checkpoint_step == session->step) return status_ok();
     struct run_state state = {.step = session->step,
                               .settings = session->settings,
@@ -170,7 +194,8 @@ status session_save(struct session *session)
     TRY(metrics_sync(&session->metrics));
     TRY(checkpoint_save(session->folder, session->tuner, session->preset, &state, &facts));
     session->checkpoint_step = session->step;
-    TRY(checkpoint_prune(session->folder, session->preset->checkpoint_keep));
+    TRY(checkpoint_prune(session->folder, session->preset->checkpoint_keep,
+                         session->rollback_waits ? session->rollback.step : -1));
     session_publish(session);
     return status_ok();
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREVIEW_RATE_LIMIT = 60 };
 static const char preview_key[] = "preview.rate";
 
 /* ---- live settings by key ---- */
@@ -71,29 +70,19 @@ status session_push_settings(struct session *session)
     return tuner_set(session->tuner, "optimizer.clip", session->settings.clip);
 }
 
-static status range_error(const char *key, double low, double high, double value)
-{
-    return status_error(STATUS_BAD_INPUT, "%s: expected a number from %g to %g, found %g", key, low, high, value);
-}
-
 status session_check_setting(const struct preset *preset, const char *key, double value)
 {
     const struct preset_key *row = preset_key_find(key);
     if (row && !row->live) return status_error(STATUS_BAD_INPUT, "%s: is fixed while a run goes on", key);
-    if (row) {
-        if (!(value >= row->low && value <= row->high)) return range_error(key, row->low, row->high, value);
-        if (row->kind == KEY_INTEGER && value != floor(value))
-            return status_error(STATUS_BAD_INPUT, "%s: expected a whole number, found %g", key, value);
-        return status_ok();
-    }
-    bool weight = weight_index(preset, key) >= 0;
-    if (!weight && strcmp(key, preview_key) != 0)
+    if (!row && weight_index(preset, key) < 0 && strcmp(key, preview_key) != 0)
         return status_error(STATUS_BAD_INPUT,
                             "%s: no such setting; expected rewards.ID.weight, optimizer.lr, "
                             "optimizer.clip, sample.every or preview.rate",
                             key);
-    double low = weight ? -REWARD_WEIGHT_LIMIT : 0, high = weight ? REWARD_WEIGHT_LIMIT : PREVIEW_RATE_LIMIT;
-    return value >= low && value <= high ? status_ok() : range_error(key, low, high, value);
+    struct key_range range = preset_live_range(key);
+    if (value >= range.low && value <= range.high && (!range.whole || value == floor(value))) return status_ok();
+    return status_error(STATUS_BAD_INPUT, "%s: expected a %snumber from %g to %g, found %g", key,
+                        range.whole ? "whole " : "", range.low, range.high, value);
 }
 
 /* ---- changes that wait for their step ---- */
@@ -194,7 +183,7 @@ static status accept_rollback(struct session *session, const struct session_requ
                             request->step, session->step);
     }
     struct run_state state;
-    TRY(checkpoint_load(session->folder, request->step, session->preset, NULL, &state));
+    TRY(checkpoint_check(session->folder, request->step, session->preset, &state, NULL));
     session->rollback = *request;
     session->rollback_waits = true;
     return status_ok();
@@ -255,26 +244,41 @@ static void take_over(struct session *session, const struct run_state *state)
     session_forget_after(session, state->step);
 }
 
-static status go_back(struct session *session, int to)
+/* With the run's line on the disk, the files after the checkpoint count no more, whether or not they can be removed. */
+static void tidy_after(struct session *session, int step)
+{
+    status removed = checkpoint_remove_after(session->folder, step);
+    if (removed.code != STATUS_OK) session_say(session, removed.message);
+    status published = checkpoint_publish(session->folder, step);
+    if (published.code != STATUS_OK) session_say(session, published.message);
+}
+
+/* What fails before the tuner is touched is `*refused` and leaves the run as it was; a failure afterwards is the run's.
+ */
+static status go_back(struct session *session, int to, status *refused)
 {
     struct run_state state;
-    TRY(checkpoint_load(session->folder, to, session->preset, NULL, &state));
+    struct checkpoint *checkpoint = NULL;
     char members[80];
     snprintf(members, sizeof members, ",\"to\":%d", to);
-    TRY(session_event(session, "rollback", session->step, members));
-    TRY(checkpoint_load(session->folder, to, session->preset, session->tuner, &state));
+    *refused = checkpoint_open(session->folder, to, session->preset, &checkpoint, &state);
+    if (refused->code == STATUS_OK) *refused = session_event(session, "rollback", session->step, members);
+    status result = refused->code == STATUS_OK ? checkpoint_restore(checkpoint, session->tuner) : status_ok();
+    checkpoint_close(checkpoint);
+    if (refused->code != STATUS_OK || result.code != STATUS_OK) return result;
     take_over(session, &state);
     TRY(session_push_settings(session));
-    TRY(checkpoint_remove_after(session->folder, to));
-    return checkpoint_publish(session->folder, to);
+    tidy_after(session, to);
+    return status_ok();
 }
 
 status session_do_rollback(struct session *session)
 {
     if (!session->rollback_waits) return status_ok();
     session->rollback_waits = false;
-    status result = go_back(session, session->rollback.step);
-    answer(session, &session->rollback, result, session->step);
+    status refused, result = go_back(session, session->rollback.step, &refused);
+    if (refused.code != STATUS_OK) session_say(session, refused.message);
+    answer(session, &session->rollback, result.code != STATUS_OK ? result : refused, session->step);
     session_publish(session);
     return result;
 }

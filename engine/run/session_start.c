@@ -46,34 +46,51 @@ static bool is_superseded(const struct run_state *state, const struct metrics_hi
     return false;
 }
 
-static bool is_usable(struct session *session, const struct metrics_history *history, int step)
+/* A damaged checkpoint is passed over, and the words are kept. One that was changed, or says what cannot be, is not: to
+ * go on from another would lose work in silence, to go on from this one would go on with other numbers. */
+static status try_checkpoint(struct session *session, const struct metrics_history *history, int step, bool *usable,
+                             status *damage)
 {
     struct run_state state;
-    status result = checkpoint_load(session->folder, step, session->preset, NULL, &state);
-    if (result.code != STATUS_OK) {
-        session_say(session, result.message);
-        return false;
+    bool whole;
+    *usable = false;
+    status result = checkpoint_check(session->folder, step, session->preset, &state, &whole);
+    if (result.code == STATUS_OK) {
+        *usable = !is_superseded(&state, history);
+        return status_ok();
     }
-    return state.step == step && !is_superseded(&state, history);
+    if (whole) return result;
+    session_say(session, result.message);
+    if (damage->code == STATUS_OK) *damage = result;
+    return status_ok();
 }
 
-/* The newest whole checkpoint that still counts; -1 if there is none. */
+/* The newest whole checkpoint that still counts; -1 if there is none. Where all are damaged there is nothing to go on
+ * from. */
 static status find_checkpoint(struct session *session, const struct metrics_history *history, int *found)
 {
     *found = -1;
     int *steps, count;
     TRY(checkpoint_list(session->folder, &steps, &count));
-    for (int i = count - 1; i >= 0 && *found < 0; i--) {
-        if (is_usable(session, history, steps[i])) *found = steps[i];
+    status result = status_ok(), damage = status_ok();
+    for (int i = count - 1; i >= 0 && *found < 0 && result.code == STATUS_OK; i--) {
+        bool usable;
+        result = try_checkpoint(session, history, steps[i], &usable, &damage);
+        if (usable) *found = steps[i];
     }
     free(steps);
-    return status_ok();
+    if (result.code != STATUS_OK || *found >= 0) return result;
+    return status_context(damage, "no checkpoint is whole");
 }
 
 static status restore(struct session *session, int step)
 {
     struct run_state state;
-    TRY(checkpoint_load(session->folder, step, session->preset, session->tuner, &state));
+    struct checkpoint *checkpoint;
+    TRY(checkpoint_open(session->folder, step, session->preset, &checkpoint, &state));
+    status result = checkpoint_restore(checkpoint, session->tuner);
+    checkpoint_close(checkpoint);
+    TRY(result);
     session->step = state.step;
     session->checkpoint_step = state.step;
     session->settings = state.settings;
@@ -106,12 +123,23 @@ static status restore_measured(struct session *session, const struct metrics_his
     return status_ok();
 }
 
-/* Changes that were ordered for steps that come again. */
+static void report_change(struct session *session, const struct metrics_change *change, status wrong)
+{
+    struct text words = {0};
+    text_append(&words, "%s: the change ordered for step %d is left out: %s", session->metrics.path, change->step,
+                wrong.message);
+    if (words.data) session_say(session, words.data);
+    text_clear(&words);
+}
+
+/* Changes that were ordered for steps that come again; of all it is said what this program cannot take. */
 static status restore_changes(struct session *session, const struct metrics_history *history)
 {
     for (int i = 0; i < history->change_count; i++) {
         const struct metrics_change *change = &history->changes[i];
-        if (change->step <= session->step) continue;
+        status wrong = session_check_setting(session->preset, change->key, change->value);
+        if (wrong.code != STATUS_OK) report_change(session, change, wrong);
+        if (wrong.code != STATUS_OK || change->step <= session->step) continue;
         TRY(session_add_change(session, change->step, change->key, change->value));
     }
     return status_ok();
@@ -135,6 +163,18 @@ static bool is_new(const struct metrics_history *history)
            history->change_count == 0;
 }
 
+static status note_other_weights(struct session *session)
+{
+    if (!session->options.other_weights) return status_ok();
+    struct text members = {0};
+    text_append(&members, ",\"models\":");
+    text_append_json_string(&members, session->options.other_weights);
+    status result = text_status(&members);
+    if (result.code == STATUS_OK) result = session_event(session, "other-weights", session->step + 1, members.data);
+    text_clear(&members);
+    return result;
+}
+
 static status go_on(struct session *session, const struct metrics_history *history)
 {
     int step;
@@ -148,6 +188,7 @@ static status go_on(struct session *session, const struct metrics_history *histo
     TRY(restore_measured(session, history));
     TRY(restore_changes(session, history));
     find_unfinished(session, history);
+    TRY(note_other_weights(session));
     if (step < 0 && is_new(history)) return session_event(session, "start", 0, "");
     return session_event(session, "resume", session->step + 1, "");
 }
@@ -160,8 +201,12 @@ static status begin(struct session *session)
     TRY(metrics_read(session->metrics.path, &history, &damaged));
     status result = start_tuner(session);
     if (result.code == STATUS_OK) result = go_on(session, &history);
+    int faulty = history.faulty_changes;
     metrics_history_clear(&history);
     if (damaged > 0) session_say(session, "metrics.jsonl has lines that cannot be read; they are left out");
+    if (faulty > 0)
+        session_say(session,
+                    "metrics.jsonl has changes of settings without a step, a key or a number; they are left out");
     return result;
 }
 

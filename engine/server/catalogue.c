@@ -12,13 +12,13 @@
 #include "engine/server/plan_cache.h"
 #include "engine/server/preset_message.h"
 #include "engine/server/speed.h"
+#include "kernels/host_memory.h"
 
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 /* ---- device --------------------------------------------------------------------------------------------------------
@@ -45,13 +45,6 @@ static bool kernel_value(const char *path, const char *key, char *value, size_t 
     return found;
 }
 
-/* In bytes; -1 when unknown. */
-static double memory_value(const char *key)
-{
-    char value[64];
-    return kernel_value("/proc/meminfo", key, value, sizeof value) ? strtod(value, NULL) * 1024 : -1;
-}
-
 static void add_device_facts(cJSON *answer, const struct desk_facts *facts)
 {
     cJSON *device = cJSON_AddObjectToObject(answer, "device");
@@ -61,8 +54,10 @@ static void add_device_facts(cJSON *answer, const struct desk_facts *facts)
     char words[256];
     if (kernel_value("/proc/cpuinfo", "model name", words, sizeof words))
         cJSON_AddStringToObject(device, "words", words);
-    cJSON_AddNumberToObject(device, "memory_total", memory_value("MemTotal"));
-    cJSON_AddNumberToObject(device, "memory_free", memory_value("MemAvailable"));
+    size_t free_bytes, total_bytes;
+    bool known = host_memory_free(&free_bytes, &total_bytes).code == STATUS_OK;
+    cJSON_AddNumberToObject(device, "memory_total", known ? (double)total_bytes : -1);
+    cJSON_AddNumberToObject(device, "memory_free", known ? (double)free_bytes : -1);
     struct device_holder holder;
     bool busy = device_is_busy(facts->device, &holder) &&
                 !(facts->run_folder && strcmp(holder.run_folder, facts->run_folder) == 0);

@@ -43,6 +43,7 @@ static void write_arguments(struct arguments *arguments, const struct run_folder
         arguments->words[count++] = "--steps";
         arguments->words[count++] = arguments->steps;
     }
+    if (options->other_weights) arguments->words[count++] = "--other-weights";
     if (!options->share) arguments->words[count++] = "--queue";
     arguments->words[count] = NULL;
 }

@@ -14,6 +14,7 @@ struct launch_options {
     const char *device;  /* NULL: as the run had it, or by itself */
     int threads;         /* 0: likewise */
     int steps;           /* the new total; 0: as it stands in the run */
+    bool other_weights;  /* go on though the weights are not those the run began with */
     bool share;          /* work beside others on a busy device instead of waiting for it */
     const char *origin;  /* adapter file that a new run begins with; NULL: a fresh adapter */
 };

@@ -1,6 +1,7 @@
 /* `check` and the keeping of own presets. */
 #include "engine/base/files.h"
 #include "engine/base/json.h"
+#include "engine/model/model.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/library.h"
 #include "engine/protocol/message.h"
@@ -8,6 +9,8 @@
 #include "engine/run/run_folder.h"
 #include "engine/server/desk_services.h"
 #include "engine/server/preset_message.h"
+#include "engine/tuning/preset_models.h"
+#include "engine/tuning/tuner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +82,8 @@ status request_preset(const cJSON *request, struct preset *preset, struct preset
     struct settings settings = {.count = 0};
     status result = read_settings(request, &settings);
     if (result.code == STATUS_OK) result = load(request, &settings, preset, warnings);
+    /* What the preset is sent on as has no file that its paths could be relative to. */
+    if (result.code == STATUS_OK) result = preset_make_model_paths_absolute(preset, NULL, warnings);
     clear_settings(&settings);
     return result;
 }
@@ -133,6 +138,37 @@ static void add_prompts(cJSON *answer, const struct preset *preset)
     }
 }
 
+static status use_size_of_model(struct preset *preset)
+{
+    struct model *model;
+    TRY(model_open(preset->model_path, &model));
+    const struct model_facts *facts = model_facts(model);
+    status result = preset_fill_size(preset, facts->default_size);
+    if (result.code == STATUS_OK) result = model_check_size(facts, preset->width, preset->height);
+    model_close(model);
+    return result;
+}
+
+/* What tuning would refuse, by the check that it makes itself. A model that is not on this machine is no fault of the
+ * preset's and only a warning: what depends on it cannot be looked at. */
+static status check_tuning(struct preset *preset, cJSON *problems)
+{
+    struct model_library library;
+    TRY(model_library_open(NULL, 0, &library));
+    status missing = preset_find_diffusion_model(preset, &library);
+    status result = status_ok();
+    if (missing.code == STATUS_OK) {
+        result = preset_find_models(preset, &library);
+        if (result.code == STATUS_OK) result = use_size_of_model(preset);
+        if (result.code == STATUS_OK) result = tuner_check(preset);
+    }
+    preset->model_folders = NULL;
+    model_library_close(&library);
+    if (missing.code != STATUS_OK) add_problem(problems, missing.message, "warning");
+    if (result.code != STATUS_OK) add_problem(problems, result.message, "error");
+    return result;
+}
+
 status answer_check(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
@@ -143,7 +179,8 @@ status answer_check(const struct desk_facts *facts, const cJSON *request, cJSON 
     cJSON *problems = cJSON_AddArrayToObject(answer, "problems");
     if (loaded.code != STATUS_OK) add_problem(problems, loaded.message, "error");
     for (int i = 0; i < warnings.count; i++) add_problem(problems, warnings.lines[i], "warning");
-    cJSON_AddBoolToObject(answer, "valid", loaded.code == STATUS_OK);
+    status tunable = loaded.code == STATUS_OK ? check_tuning(&preset, problems) : loaded;
+    cJSON_AddBoolToObject(answer, "valid", tunable.code == STATUS_OK);
     if (loaded.code == STATUS_OK) {
         preset_message_add(answer, preset.written);
         cJSON_AddItemToObject(answer, "sources", cJSON_Duplicate(preset.sources, true));

@@ -5,6 +5,7 @@
 #include "engine/run/checkpoint.h"
 #include "engine/server/device_queue.h"
 #include "engine/server/launch.h"
+#include "engine/tuning/preset_models.h"
 
 #include <string.h>
 
@@ -42,6 +43,19 @@ static status read_origin(const cJSON *request, char path[PATH_SIZE])
     return checkpoint_find_adapter(&other, (int)message_integer_in(from, "step", 0, 1 << 30, -1), path);
 }
 
+/* So that the run's own preset means the same models wherever it is opened. The run itself says which it does not find.
+ */
+static status find_models(struct preset *preset)
+{
+    struct model_library library;
+    TRY(model_library_open(NULL, 0, &library));
+    bool there = preset_find_diffusion_model(preset, &library).code == STATUS_OK;
+    status result = there ? preset_find_models(preset, &library) : status_ok();
+    preset->model_folders = NULL;
+    model_library_close(&library);
+    return result;
+}
+
 static status start_new(const cJSON *request, const struct launch_options *given, struct run_folder *folder,
                         struct launched *launched)
 {
@@ -55,6 +69,7 @@ static status start_new(const cJSON *request, const struct launch_options *given
     status result = cJSON_GetObjectItemCaseSensitive(request, "preset")
                         ? request_preset(request, &preset, NULL)
                         : status_error(STATUS_USAGE, "a 'preset' or a run to 'resume' is needed");
+    if (result.code == STATUS_OK) result = find_models(&preset);
     if (result.code == STATUS_OK) result = launch_new_run(path, &preset, options, folder, launched);
     preset_clear(&preset);
     return result;

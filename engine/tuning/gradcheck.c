@@ -2,6 +2,7 @@
 
 #include "engine/sampling/noise.h"
 #include "engine/tuning/objective.h"
+#include "engine/tuning/truncation.h"
 #include "engine/tuning/tuner.h"
 
 #include <math.h>
@@ -12,6 +13,9 @@ struct check {
     struct objective *objective;
     struct chain *chain;
     int steps, kept, parameters;
+    int passes;
+    int64_t latents;              /* values of a picture's latents */
+    float **entering;             /* by pass: the latents that enter the kept steps */
     double **factors, **gradient; /* by parameter */
     int64_t *counts;
 };
@@ -25,6 +29,8 @@ static void release(struct check *check)
     free(check->factors);
     free(check->gradient);
     free(check->counts);
+    for (int pass = 0; check->entering && pass < check->passes; pass++) free(check->entering[pass]);
+    free(check->entering);
     objective_destroy(check->objective);
 }
 
@@ -69,29 +75,68 @@ static status write_factors(struct check *check, double *const *direction, doubl
     return status_ok();
 }
 
-/* The weighted reward of the kept steps from the fixed latents. */
-static status objective_value(struct check *check, double *value)
+static int first_kept(const struct check *check)
+{
+    return check->steps - check->kept;
+}
+
+static status run_kept_steps(struct check *check)
+{
+    for (int i = first_kept(check); i < check->steps; i++) TRY(chain_step(check->chain, i, true, -1));
+    return status_ok();
+}
+
+/* Adds the weighted reward of the kept steps from the fixed latents of a pass, as its share of the mean. */
+static status add_pass(struct check *check, int pass, double *value)
 {
     double scores[MAXIMUM_REWARDS];
-    for (int i = check->steps - check->kept; i < check->steps; i++) TRY(chain_step(check->chain, i, true, -1));
+    TRY(chain_write_latents(check->chain, first_kept(check), check->entering[pass]));
+    TRY(run_kept_steps(check));
     TRY(chain_decode(check->chain, 0));
     TRY(objective_score(check->objective, 0, scores));
-    *value = 0.0;
     for (int r = 0; r < objective_reward_count(check->objective); r++)
-        *value += check->preset->rewards[r].weight * scores[r];
+        *value += check->preset->rewards[r].weight * scores[r] / check->passes;
+    return status_ok();
+}
+
+static status objective_value(struct check *check, double *value)
+{
+    *value = 0.0;
+    for (int pass = 0; pass < check->passes; pass++) TRY(add_pass(check, pass, value));
+    return status_ok();
+}
+
+/* The latents that enter the kept steps: sampled, and, as DRaFT-LV has it (Clark et al. 2023), from the finished
+ * picture with fresh noise. */
+static status find_entering_latents(struct check *check, uint64_t seed)
+{
+    check->entering = calloc((size_t)check->passes, sizeof *check->entering);
+    if (!check->entering) return status_error(STATUS_NO_MEMORY, "no memory for latents");
+    for (int i = 0; i < first_kept(check); i++) TRY(chain_step(check->chain, i, true, -1));
+    for (int pass = 0; pass < check->passes; pass++) {
+        float *latents = check->entering[pass] = malloc((size_t)check->latents * sizeof *latents);
+        if (!latents) return status_error(STATUS_NO_MEMORY, "no memory for latents");
+        uint64_t number = (uint64_t)pass;
+        if (pass > 0) TRY(chain_renoise(check->chain, first_kept(check), &seed, &number));
+        TRY(chain_read_latents(check->chain, first_kept(check), latents));
+        if (pass == 0 && check->passes > 1) TRY(run_kept_steps(check));
+    }
     return status_ok();
 }
 
 static status analytic_gradient(struct check *check)
 {
-    double value, factors[MAXIMUM_REWARDS];
-    for (int r = 0; r < objective_reward_count(check->objective); r++) factors[r] = check->preset->rewards[r].weight;
+    double value = 0.0, factors[MAXIMUM_REWARDS];
+    for (int r = 0; r < objective_reward_count(check->objective); r++)
+        factors[r] = check->preset->rewards[r].weight / check->passes;
     TRY(write_factors(check, NULL, 0.0));
     TRY(chain_clear_gradients(check->chain));
-    TRY(objective_value(check, &value));
-    TRY(objective_score_back(check->objective, factors));
-    TRY(chain_decode_back(check->chain, 0));
-    for (int i = check->steps - 1; i >= check->steps - check->kept; i--) TRY(chain_step_back(check->chain, i, -1));
+    for (int pass = 0; pass < check->passes; pass++) {
+        TRY(add_pass(check, pass, &value));
+        TRY(objective_score_back(check->objective, factors));
+        TRY(chain_decode_back(check->chain, 0));
+        for (int i = check->steps - 1; i >= first_kept(check); i--) TRY(chain_step_back(check->chain, i, -1));
+    }
     for (int i = 0; i < check->parameters; i++) TRY(chain_read_gradient(check->chain, i, check->gradient[i]));
     return status_ok();
 }
@@ -158,12 +203,15 @@ static status run(struct check *check, struct backend *backend, struct gradcheck
     const char *prompt = check->preset->train.texts[0];
     TRY(objective_create(check->preset, backend, &settings, &check->objective));
     check->chain = objective_chain(check->objective);
+    const struct model_facts *facts = model_facts(objective_model(check->objective));
+    check->latents = (int64_t)(check->preset->width / facts->latent_factor) *
+                     (check->preset->height / facts->latent_factor) * facts->latent_channels;
     TRY(objective_allocate(check->objective));
     TRY(begin_factors(check));
     TRY(write_factors(check, NULL, 0.0));
     TRY(objective_set_prompts(check->objective, &prompt, check->preset->negative));
     TRY(chain_start(check->chain, &seed, &number));
-    for (int i = 0; i < check->steps - check->kept; i++) TRY(chain_step(check->chain, i, true, -1));
+    TRY(find_entering_latents(check, seed));
     TRY(analytic_gradient(check));
     double **direction = calloc((size_t)check->parameters, sizeof *direction);
     status result = direction ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for a direction");
@@ -179,10 +227,11 @@ static status run(struct check *check, struct backend *backend, struct gradcheck
 
 status gradcheck_run(const struct preset *preset, int steps, int kept, struct gradcheck_report *report)
 {
-    struct check check = {.preset = preset, .steps = steps, .kept = kept};
+    int passes = 1 + truncation_draw(preset, steps, 1).renoisings;
+    struct check check = {.preset = preset, .steps = steps, .kept = kept, .passes = passes};
     struct backend *backend;
     if (preset->train.count < 1) return status_error(STATUS_BAD_INPUT, "prompts.train: no prompt to check with");
-    *report = (struct gradcheck_report){.batch = 1, .steps = steps, .kept = kept};
+    *report = (struct gradcheck_report){.batch = 1, .steps = steps, .kept = kept, .passes = passes};
     TRY(backend_reference_create(&backend));
     status result = run(&check, backend, report);
     release(&check);

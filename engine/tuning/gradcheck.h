@@ -1,8 +1,10 @@
 /* The chain's gradient against central differences, in double precision on the reference backend.
  *
- * Reduced to batch 1, T steps of which the last K carry gradient. The latents that enter the kept part are computed
- * once and held fixed, as every stop-gradient value is, so the two sides differentiate the same function. The adapter
- * gets random non-zero factors: at the usual start (up = 0) half of the gradient vanishes. */
+ * Reduced to batch 1, T steps of which the last K carry gradient, whatever K the preset's method draws. Of low-variance
+ * the estimator is checked: the mean over a pass from the sampled latents and `n` from the renoised picture. The
+ * latents that enter the kept part of each pass are computed once and held fixed, as every stop-gradient value is, so
+ * the two sides differentiate the same function. The adapter gets random non-zero factors: at the usual start (up = 0)
+ * half of the gradient vanishes. */
 #ifndef ALIGNPROP_TUNING_GRADCHECK_H
 #define ALIGNPROP_TUNING_GRADCHECK_H
 
@@ -17,6 +19,7 @@ struct gradcheck_direction {
 
 struct gradcheck_report {
     int batch, steps, kept;
+    int passes; /* over the kept steps: 1, and n more for low-variance */
     struct gradcheck_direction directions[GRADCHECK_DIRECTIONS];
     double worst; /* largest relative error */
 };

@@ -113,6 +113,20 @@ static status build_graph(struct objective *objective)
     return program_create(objective->backend, objective->graph, NULL, &objective->program);
 }
 
+/* Constants are prefixed with the reward's id: hands the request to the reward whose prefix it has. */
+static status read_weight(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
+{
+    const struct objective *objective = context;
+    for (int i = 0; i < objective->reward_count; i++) {
+        const char *id = objective->preset->rewards[i].id;
+        size_t length = strlen(id);
+        struct weight_source source = reward_weights(objective->rewards[i]);
+        if (source.read && strncmp(name, id, length) == 0 && name[length] == '/')
+            return source.read(source.context, name, shape, sink);
+    }
+    return status_error(STATUS_FAILED, "rewards: no reward has weight %s", name);
+}
+
 static size_t tensor_bytes(const struct objective *objective, tensor_id id)
 {
     const struct tensor *tensor = graph_tensor(objective->graph, id);
@@ -135,6 +149,7 @@ static status create(struct objective *objective, const struct objective_setting
     if (objective->reward_count == 0)
         return status_error(STATUS_BAD_INPUT, "rewards: none given; tuning needs at least one");
     TRY(build_graph(objective));
+    TRY(weight_source_check((struct weight_source){read_weight, objective}, objective->graph));
     chain_reserve(objective->chain, program_sizes(objective->program));
     measure_buffers(objective);
     objective->prompts = calloc((size_t)settings->batch, sizeof *objective->prompts);
@@ -172,20 +187,6 @@ void objective_destroy(struct objective *objective)
     model_close(objective->model);
     free(objective->prompts);
     free(objective);
-}
-
-/* Constants are prefixed with the reward's id: hands the request to the reward whose prefix it has. */
-static status read_weight(void *context, const char *name, const struct shape *shape, struct weight_sink sink)
-{
-    const struct objective *objective = context;
-    for (int i = 0; i < objective->reward_count; i++) {
-        const char *id = objective->preset->rewards[i].id;
-        size_t length = strlen(id);
-        struct weight_source source = reward_weights(objective->rewards[i]);
-        if (source.read && strncmp(name, id, length) == 0 && name[length] == '/')
-            return source.read(source.context, name, shape, sink);
-    }
-    return status_error(STATUS_FAILED, "rewards: no reward has weight %s", name);
 }
 
 static void *take(char **end, size_t bytes)

@@ -88,9 +88,6 @@ static const struct method methods[BACKPROP_METHOD_COUNT] = {
 
 status truncation_check(const struct preset *preset, int steps)
 {
-    if (!methods[preset->method].draw)
-        return status_error(STATUS_BAD_INPUT,
-                            "backprop.method: this version tunes with alignprop, full, last-k and low-variance");
     bool counted = preset->method == BACKPROP_LAST_K || preset->method == BACKPROP_LOW_VARIANCE;
     if (counted && (preset->k < 1 || preset->k > steps))
         return status_error(STATUS_BAD_INPUT, "backprop.k: %d is not in 1..%d, the sampler's steps", preset->k, steps);

@@ -13,7 +13,7 @@ struct truncation {
     int renoisings; /* DRaFT-LV: further passes over the last K steps from a renoised picture */
 };
 
-/* STATUS_BAD_INPUT when the preset's method is unknown or its numbers do not fit `steps`. */
+/* STATUS_BAD_INPUT when the method's numbers do not fit `steps`. */
 status truncation_check(const struct preset *preset, int steps);
 /* The draw for optimiser step `step` (1..); a pure function of its arguments. */
 struct truncation truncation_draw(const struct preset *preset, int steps, int step);

@@ -265,6 +265,12 @@ static status count_skip(struct tuner *tuner, const struct step_report *report)
 {
     tuner->skipped_in_a_row = report->skipped ? tuner->skipped_in_a_row + 1 : 0;
     if (tuner->skipped_in_a_row < MOST_SKIPPED_IN_A_ROW) return status_ok();
+    if (tuner->updates == 0)
+        return status_error(
+            STATUS_FAILED,
+            "nothing was tuned: the first %d steps were not finite (the last one: %s); `alignprop models "
+            "check` looks for such values in the model's weights",
+            tuner->skipped_in_a_row, report->skipped_what);
     return status_error(
         STATUS_FAILED,
         "%d steps in a row were not finite (the last one: %s); lower optimizer.lr or the reward's weight",

@@ -67,6 +67,10 @@ struct memory_plan {
     size_t adapter_bytes;
 };
 
+/* Whether the preset, with its models found and its size filled in, can be tuned: all that tuner_create looks at but
+ * the device and its memory, without weights and in double precision. STATUS_BAD_INPUT names the key. */
+status tuner_check(const struct preset *preset);
+
 /* Builds and plans everything for the preset without allocating the arenas. The tuner borrows `preset` and `backend`.
  */
 status tuner_create(const struct preset *preset, struct backend *backend, struct tuner_callbacks callbacks,

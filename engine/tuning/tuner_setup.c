@@ -146,8 +146,6 @@ static status create_norm(struct tuner *tuner)
 static status create_parameters(struct tuner *tuner)
 {
     tuner->parameter_count = chain_parameter_count(tuner->chain);
-    if (tuner->parameter_count == 0)
-        return status_error(STATUS_BAD_INPUT, "lora.targets: the model has no module of these kinds");
     tuner->parameters = calloc((size_t)tuner->parameter_count, sizeof *tuner->parameters);
     tuner->gradients = calloc((size_t)tuner->parameter_count, sizeof *tuner->gradients);
     if (!tuner->parameters || !tuner->gradients) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
@@ -183,20 +181,41 @@ static status create_host_buffers(struct tuner *tuner)
     return status_ok();
 }
 
-static status check_prompts(const struct preset *preset)
+static status check_values(const struct preset *preset)
 {
     if (preset->train.count < 1) return status_error(STATUS_BAD_INPUT, "prompts.train: no prompt to tune on");
-    return status_ok();
+    return truncation_check(preset, preset->sampler_steps);
+}
+
+/* What is tuned toward, with modules to tune. */
+static status open_objective(const struct preset *preset, struct backend *backend, bool recompute_blocks,
+                             struct objective **objective)
+{
+    struct objective_settings settings = {
+        .batch = preset->batch, .steps = preset->sampler_steps, .kept_calls = 1, .recompute_blocks = recompute_blocks};
+    *objective = NULL;
+    TRY(objective_create(preset, backend, &settings, objective));
+    if (chain_parameter_count(objective_chain(*objective)) > 0) return status_ok();
+    objective_destroy(*objective);
+    *objective = NULL;
+    return status_error(STATUS_BAD_INPUT, "lora.targets: the model has no module of these kinds");
+}
+
+status tuner_check(const struct preset *preset)
+{
+    struct backend *backend;
+    struct objective *objective;
+    TRY(check_values(preset));
+    TRY(backend_reference_create(&backend));
+    status result = open_objective(preset, backend, false, &objective);
+    objective_destroy(objective);
+    backend->interface->destroy(backend);
+    return result;
 }
 
 static status create_objective(struct tuner *tuner, bool recompute_blocks)
 {
-    struct objective_settings settings = {.batch = tuner->preset->batch,
-                                          .steps = tuner->preset->sampler_steps,
-                                          .kept_calls = 1,
-                                          .recompute_blocks = recompute_blocks};
-    tuner->objective = NULL;
-    TRY(objective_create(tuner->preset, tuner->backend, &settings, &tuner->objective));
+    TRY(open_objective(tuner->preset, tuner->backend, recompute_blocks, &tuner->objective));
     tuner->chain = objective_chain(tuner->objective);
     tuner->plan.recompute_blocks = recompute_blocks;
     return status_ok();
@@ -205,8 +224,7 @@ static status create_objective(struct tuner *tuner, bool recompute_blocks)
 static status create(struct tuner *tuner)
 {
     const struct preset *preset = tuner->preset;
-    TRY(check_prompts(preset));
-    TRY(truncation_check(preset, preset->sampler_steps));
+    TRY(check_values(preset));
     TRY(create_objective(tuner, false));
     tuner->reward_count = preset->reward_count;
     for (int r = 0; r < preset->reward_count; r++) {

@@ -1,6 +1,7 @@
 /* The tuner's settings that move while it runs, and what a resumed run needs. Noise, prompts and truncation are pure
  * functions of seed and step number, so the step number stands for every random stream. */
 #include "engine/base/json.h"
+#include "engine/preset/keys.h"
 #include "engine/tuning/tuner_internal.h"
 
 #include <math.h>
@@ -8,15 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The setting's place and its range; NULL for an unknown key. */
-static double *setting(struct tuner *tuner, const char *key, double *low, double *high)
+static const char learning_rate_key[] = "optimizer.lr", clip_key[] = "optimizer.clip";
+
+/* The setting's place; NULL for an unknown key. */
+static double *setting(struct tuner *tuner, const char *key)
 {
-    *low = 0.0;
-    *high = 1.0;
-    if (strcmp(key, "optimizer.lr") == 0) return &tuner->learning_rate;
-    *high = 1e6;
-    if (strcmp(key, "optimizer.clip") == 0) return &tuner->clip;
-    *low = -1e6;
+    if (strcmp(key, learning_rate_key) == 0) return &tuner->learning_rate;
+    if (strcmp(key, clip_key) == 0) return &tuner->clip;
     for (int r = 0; r < tuner->reward_count; r++) {
         char name[96];
         snprintf(name, sizeof name, "rewards.%s.weight", tuner->preset->rewards[r].id);
@@ -27,23 +26,22 @@ static double *setting(struct tuner *tuner, const char *key, double *low, double
 
 status tuner_set(struct tuner *tuner, const char *key, double value)
 {
-    double low, high;
-    double *place = setting(tuner, key, &low, &high);
+    double *place = setting(tuner, key);
     if (!place)
         return status_error(STATUS_BAD_INPUT,
                             "%s cannot be changed during a run; optimizer.lr, optimizer.clip and "
                             "rewards.ID.weight can",
                             key);
-    if (!(value >= low && value <= high))
-        return status_error(STATUS_BAD_INPUT, "%s: %g is not in %g..%g", key, value, low, high);
+    struct key_range range = preset_live_range(key);
+    if (!(value >= range.low && value <= range.high))
+        return status_error(STATUS_BAD_INPUT, "%s: %g is not in %g..%g", key, value, range.low, range.high);
     *place = value;
     return status_ok();
 }
 
 status tuner_get(struct tuner *tuner, const char *key, double *value)
 {
-    double low, high;
-    const double *place = setting(tuner, key, &low, &high);
+    const double *place = setting(tuner, key);
     if (!place) return status_error(STATUS_BAD_INPUT, "%s is no setting of a run", key);
     *value = *place;
     return status_ok();
@@ -98,12 +96,14 @@ static status restore_scalars(struct tuner *tuner, const cJSON *value)
     TRY(json_int(&object, "step", 0, INT32_MAX, &tuner->step));
     TRY(json_int(&object, "updates", 0, INT32_MAX, &tuner->updates));
     TRY(json_int(&object, "skipped_in_a_row", 0, INT32_MAX, &tuner->skipped_in_a_row));
-    TRY(json_number(&object, "learning_rate", 0.0, 1.0, &tuner->learning_rate));
-    TRY(json_number(&object, "clip", 0.0, 1e6, &tuner->clip));
+    struct key_range rate = preset_live_range(learning_rate_key), clip = preset_live_range(clip_key);
+    TRY(json_number(&object, "learning_rate", rate.low, rate.high, &tuner->learning_rate));
+    TRY(json_number(&object, "clip", clip.low, clip.high, &tuner->clip));
     if (json_has(&object, "drift")) TRY(json_number(&object, "drift", 0.0, 1e300, &tuner->drift));
     TRY(json_child(&object, "weights", &weights));
     for (int r = 0; r < tuner->reward_count; r++)
-        TRY(json_number(&weights, tuner->preset->rewards[r].id, -1e6, 1e6, &tuner->weights[r]));
+        TRY(json_number(&weights, tuner->preset->rewards[r].id, -REWARD_WEIGHT_LIMIT, REWARD_WEIGHT_LIMIT,
+                        &tuner->weights[r]));
     return status_ok();
 }
 

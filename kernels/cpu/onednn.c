@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/cpu/onednn_parts.h"
+#include "kernels/host_memory.h"
 #include "kernels/operation_check.h"
 
 /* oneDNN's loops run on OpenMP's threads, as many as this says, for the calling thread: one, since each of our threads
@@ -463,10 +464,12 @@ status onednn_prepare(struct onednn *onednn, const struct operation *operation, 
     int parts = product_parts(&whole, parallel_threads(onednn->parallel));
     struct part *array = calloc((size_t)parts, sizeof *array);
     *result = NULL;
-    if (!product || !array) {
+    status room =
+        !product || !array ? status_error(STATUS_NO_MEMORY, "no memory for a kernel") : host_memory_check_room();
+    if (room.code != STATUS_OK) {
         free(product);
         free(array);
-        return status_error(STATUS_NO_MEMORY, "no memory for a kernel");
+        return room;
     }
     *product = (struct onednn_product){.onednn = onednn, .part_count = parts, .parts = array};
     dnnl_status_t state = prepare(product, &whole, requirements);

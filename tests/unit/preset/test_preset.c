@@ -1,5 +1,6 @@
 #include "engine/preset/preset.h"
 
+#include "engine/base/files.h"
 #include "engine/base/json.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/migrate.h"
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -153,6 +156,78 @@ static void held_out_prompts_that_are_trained_on_are_told(void **state)
     }
 }
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* The same path means the same file from every folder; what is beside the preset comes before what is here. */
+static void paths_are_relative_to_the_presets_file(void **state)
+{
+    (void)state;
+    char base[] = "/tmp/alignprop-paths-XXXXXX", old[4096], path[4200], expected[4200];
+    struct preset preset;
+    struct preset_warnings warnings = {0};
+    assert_non_null(mkdtemp(base));
+    assert_non_null(getcwd(old, sizeof old));
+    assert_int_equal(chdir(base), 0);
+    assert_int_equal(mkdir("desk", 0700) | mkdir("here", 0700), 0);
+    write_file("desk/p.json",
+               "{\"schema\":1,\"name\":\"x\",\"prompts\":{\"train_file\":\"./t.txt\",\"eval_file\":\"e.txt\"}}");
+    write_file("desk/t.txt", "beside\n");
+    write_file("here/t.txt", "here\n");
+    write_file("here/e.txt", "also here\n");
+    assert_int_equal(chdir("here"), 0);
+    assert_string_equal(preset_load("../desk/p.json", NULL, 0, &preset, &warnings).message, "");
+    assert_string_equal(preset.train.texts[0], "beside");
+    assert_string_equal(preset.evaluation.texts[0], "also here");
+    assert_int_equal(warnings.count, 1);
+    assert_non_null(strstr(warnings.lines[0], "prompts.eval_file: e.txt is not beside the preset's file"));
+    snprintf(expected, sizeof expected, "%s/desk/t.txt", base);
+    assert_string_equal(preset_value(&preset, "prompts.train_file")->valuestring, expected);
+    assert_true(preset_find_path(&preset, "model", "t.txt", path));
+    assert_string_equal(path, expected);
+    assert_false(preset_find_path(&preset, "model", "nothing", path));
+    preset_warnings_clear(&warnings);
+    preset_clear(&preset);
+    const char *const set[] = {"prompts.train_file=t.txt"}; /* of the command line: here */
+    assert_string_equal(preset_load("../desk/p.json", set, 1, &preset, NULL).message, "");
+    assert_string_equal(preset.train.texts[0], "here");
+    preset_clear(&preset);
+    assert_int_equal(chdir(old), 0);
+    assert_string_equal(directory_remove(base).message, "");
+}
+
+/* A preset, a change while the run goes on and a run that goes on have the same range. */
+static void a_live_key_has_one_range(void **state)
+{
+    (void)state;
+    struct key_range clip = preset_live_range("optimizer.clip"), weight = preset_live_range("rewards.a.b.weight");
+    const struct preset_key *row = preset_key_find("optimizer.clip");
+    assert_true(clip.low == row->low && clip.high == row->high && !clip.whole);
+    assert_true(weight.low == -REWARD_WEIGHT_LIMIT && weight.high == REWARD_WEIGHT_LIMIT);
+    assert_true(preset_live_range("sample.every").whole);
+    const char *const none[] = {"lora.rank", "rewards.weight", "rewards..weigh", "preview", "xrewards.a.weight", ""};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_true(preset_live_range(none[i]).low > preset_live_range(none[i]).high);
+}
+
+/* What methods there are is said; one that is known elsewhere is none. */
+static void methods_that_are_not_there_are_refused(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"ddpo", "refl", "drtune", "", "Full"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        char text[300];
+        snprintf(text, sizeof text, "{\"schema\":1,\"name\":\"x\",\"backprop\":{\"method\":\"%s\"}," PROMPTS "}",
+                 methods[i]);
+        assert_wrong(text, "one of \"alignprop\", \"full\", \"last-k\", \"low-variance\"");
+    }
+}
+
 static void unknown_keys_are_warnings_with_the_nearest(void **state)
 {
     (void)state;
@@ -291,6 +366,9 @@ int main(void)
         cmocka_unit_test(the_resolved_preset_reads_back_the_same),
         cmocka_unit_test(wrong_values_name_key_and_range),
         cmocka_unit_test(held_out_prompts_that_are_trained_on_are_told),
+        cmocka_unit_test(paths_are_relative_to_the_presets_file),
+        cmocka_unit_test(a_live_key_has_one_range),
+        cmocka_unit_test(methods_that_are_not_there_are_refused),
         cmocka_unit_test(unknown_keys_are_warnings_with_the_nearest),
         cmocka_unit_test(settings_win_over_the_preset),
         cmocka_unit_test(wrong_settings_are_refused),

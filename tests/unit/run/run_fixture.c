@@ -60,13 +60,25 @@ static void on_state(void *context, const struct session_state *state)
 static void on_metrics(void *context, const char *line, int step)
 {
     (void)line;
+    struct script *script = context;
+    script->metrics_lines++;
+    script->in_step = false;
+    if (script->mishap) script->mishap(step);
+}
+
+static void on_progress(void *context, const char *phase, int step, int done, int total)
+{
+    (void)phase;
     (void)step;
-    ((struct script *)context)->metrics_lines++;
+    (void)done;
+    (void)total;
+    ((struct script *)context)->in_step = true;
 }
 
 static bool take_request(void *context, struct session_request *request)
 {
     struct script *script = context;
+    if (script->within_steps && !script->in_step) return false;
     /* One a poll, so that what stands later in the script comes later. */
     script->gave_one = !script->gave_one;
     for (int i = 0; script->gave_one && i < script->count; i++) {
@@ -100,6 +112,7 @@ static status run_session(const struct preset *preset, struct run_folder *run, s
     options.hooks = (struct session_hooks){.context = script,
                                            .state = on_state,
                                            .metrics = on_metrics,
+                                           .progress = on_progress,
                                            .take_request = take_request,
                                            .wait_request = wait_request,
                                            .answer = on_answer};

@@ -24,8 +24,10 @@ struct script {
     int count;
     int kill_after_step;      /* the process ends there as by kill -9; 0: never */
     int interrupt_after_step; /* Ctrl-C there; 0: never */
+    bool within_steps;        /* requests arrive while a step is being made */
+    void (*mishap)(int step); /* what happens outside when a step's line is told; NULL: nothing */
     volatile sig_atomic_t interrupts;
-    bool gave_one;
+    bool gave_one, in_step;
     /* what was seen */
     int last_step, metrics_lines;
     enum session_phase last_phase;
