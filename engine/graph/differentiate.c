@@ -233,26 +233,26 @@ struct vjp_rule {
 };
 
 static const struct vjp_rule rules[OPERATION_KIND_COUNT] = {
-    [OPERATION_LINEAR] = {linear_vjp},
-    [OPERATION_CONVOLUTION] = {convolution_vjp},
-    [OPERATION_MATMUL] = {matmul_vjp},
+    [OPERATION_LINEAR] = {.function = linear_vjp},
+    [OPERATION_CONVOLUTION] = {.function = convolution_vjp},
+    [OPERATION_MATMUL] = {.function = matmul_vjp},
     [OPERATION_GROUP_NORM] = {.kind = OPERATION_GROUP_NORM_VJP,
                               .reads = {DY, INPUT, INPUT + 1, INPUT + 2, OUTPUT + 1, OUTPUT + 2}},
     [OPERATION_LAYER_NORM] = {.kind = OPERATION_LAYER_NORM_VJP,
                               .reads = {DY, INPUT, INPUT + 1, OUTPUT + 1, OUTPUT + 2}},
-    [OPERATION_ATTENTION] = {attention_vjp},
-    [OPERATION_UNARY] = {unary_vjp},
+    [OPERATION_ATTENTION] = {.function = attention_vjp},
+    [OPERATION_UNARY] = {.function = unary_vjp},
     [OPERATION_GEGLU] = {.kind = OPERATION_GEGLU_VJP, .reads = {DY, INPUT}},
-    [OPERATION_BINARY] = {binary_vjp},
+    [OPERATION_BINARY] = {.function = binary_vjp},
     [OPERATION_REDUCE] = {.kind = OPERATION_BROADCAST, .reads = {DY}},
     [OPERATION_BROADCAST] = {.kind = OPERATION_REDUCE, .reads = {DY}},
-    [OPERATION_CONCATENATE] = {concatenate_vjp},
+    [OPERATION_CONCATENATE] = {.function = concatenate_vjp},
     [OPERATION_SLICE] = {.kind = OPERATION_PLACE, .reads = {DY}},
     [OPERATION_UPSAMPLE] = {.kind = OPERATION_UPSAMPLE_VJP, .reads = {DY}},
     [OPERATION_RESIZE] = {.kind = OPERATION_RESIZE_VJP, .reads = {DY}},
     [OPERATION_GATHER] = {.kind = OPERATION_GATHER_VJP, .reads = {DY, INPUT + 1}},
     [OPERATION_NORMALIZE] = {.kind = OPERATION_NORMALIZE_VJP, .reads = {DY, INPUT}},
-    [OPERATION_TRANSPOSE] = {transpose_vjp},
+    [OPERATION_TRANSPOSE] = {.function = transpose_vjp},
 };
 
 static bool has_gradient(enum operation_kind kind)

@@ -69,7 +69,8 @@ static void test_files_of_tensors(void **state)
     } rows[] = {
         {{"lora_unet_x.lora_down.weight", "lora_unet_x.lora_up.weight"}, "LoRA adapter", NULL},
         {{"base_model.model.x.lora_A.weight", "base_model.model.x.lora_B.weight"}, "LoRA adapter", NULL},
-        {{"unet.x.processor.to_q_lora.down.weight"}, "LoRA adapter", NULL},
+        {{"unet.x.processor.to_q_lora.down.weight", "unet.x.processor.to_q_lora.up.weight"}, "LoRA adapter", NULL},
+        {{"lora_unet_x.lora_down.weight"}, "LoRA adapter", "the up factor is missing"},
         {{"lora_unet_x.hada_w1_a"}, "adapter", "is an adapter of LyCORIS (LoHa); only LoRA is read"},
         {{"conv_in.weight", "down_blocks.0.resnets.0.norm1.weight", "time_embedding.linear_1.weight"},
          "U-Net",
@@ -97,7 +98,8 @@ static void test_files_of_tensors(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         write_tensors("file.safetensors", rows[i].tensors);
         check_report("file.safetensors", rows[i].kind, rows[i].words);
-        check_opening("file.safetensors", rows[i].words ? rows[i].words : "is an adapter (LoRA");
+        bool lora = strcmp(rows[i].kind, "LoRA adapter") == 0;
+        check_opening("file.safetensors", lora ? "is an adapter (LoRA" : rows[i].words);
     }
 }
 
@@ -105,8 +107,11 @@ static void test_adapters_are_looked_through(void **state)
 {
     (void)state;
     static const float broken[4] = {1, 1, 1, -INFINITY};
-    const struct safetensors_item item = {"lora_unet_x.lora_down.weight", SAFETENSORS_F32, 2, {2, 2}, broken};
-    assert_success(safetensors_write(copy_path("file.safetensors"), &item, 1, NULL, 0));
+    const struct safetensors_item items[2] = {
+        {"lora_unet_x.lora_down.weight", SAFETENSORS_F32, 2, {2, 2}, broken},
+        {"lora_unet_x.lora_up.weight", SAFETENSORS_F32, 2, {2, 2}, broken},
+    };
+    assert_success(safetensors_write(copy_path("file.safetensors"), items, 2, NULL, 0));
     check_report("file.safetensors", "LoRA adapter",
                  "lora_unet_x.lora_down.weight holds an infinity or NaN, at element 3");
 }
@@ -164,7 +169,7 @@ static void test_folders(void **state)
         {"vae", "config.json", "{\"_class_name\":\"AutoencoderKL\"}", "VAE", "is a VAE alone"},
         {"text", "config.json", "{\"architectures\":[\"CLIPTextModel\"]}", "text encoder", "is a text encoder alone"},
         {"bert", "config.json", "{\"architectures\":[\"BertModel\"]}", "other model", "is a BertModel"},
-        {"peft", "adapter_config.json", "{}", "LoRA adapter", NULL},
+        {"peft", "adapter_config.json", "{}", "LoRA adapter", "expected an adapter's folder with"},
         {"pointer", "model.safetensors", "version https://git-lfs.github.com/spec/v1\n", "foreign file",
          "is a Git LFS pointer"},
     };
@@ -174,7 +179,8 @@ static void test_folders(void **state)
         assert_success(path_format(file, "%s/%s", copy_path(rows[i].name), rows[i].file));
         assert_success(file_write_atomic(file, rows[i].text, strlen(rows[i].text)));
         check_report(rows[i].name, rows[i].kind, rows[i].words);
-        if (rows[i].words) check_opening(rows[i].name, rows[i].words);
+        bool lora = strcmp(rows[i].kind, "LoRA adapter") == 0;
+        check_opening(rows[i].name, lora ? "is the folder of an adapter" : rows[i].words);
     }
     /* A pointer inside a whole folder. */
     static const char pointer[] = "version https://git-lfs.github.com/spec/v1\n";
