@@ -140,8 +140,8 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
             {
                 float lse_pair[2] = {}, delta_pair[2] = {};
                 if (by_key) {
-                    load_pair(lse_pair, statistics, step + 8 * j + lane_index() % 4 * 2);
-                    load_pair(delta_pair, statistics, rows + step + 8 * j + lane_index() % 4 * 2);
+                    load_neighbours<2>(lse_pair, statistics, step + 8 * j + lane_index() % 4 * 2);
+                    load_neighbours<2>(delta_pair, statistics, rows + step + 8 * j + lane_index() % 4 * 2);
                 }
                 float offset[2] = {lse_pair[0] * -LOG2_E, lse_pair[1] * -LOG2_E};
                 UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int i = 0; i < 4; i++)

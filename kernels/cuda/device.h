@@ -172,13 +172,20 @@ template <class T> DEVICE uint32_t shared_address(shared_array<T> array, int ind
     return (uint32_t)__cvta_generic_to_shared(array.data + index);
 }
 
-/* value[0..1] = from[index], from[index + 1]; `index` even, from an even number of words of shared memory on. */
-DEVICE void load_pair(float value[2], shared_array<float> from, int index)
+template <int count> struct alignas(count * sizeof(float)) neighbours {
+    float value[count];
+};
+/* value[i] = from[index + i] in one access; count is 2 or 4, and divides `index` and the words of shared memory before
+ * `from`. */
+template <int count> DEVICE void load_neighbours(float value[count], shared_array<float> from, int index)
 {
-    asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];"
-                 : "=f"(value[0]), "=f"(value[1])
-                 : "r"(shared_address(from, index))
-                 : "memory");
+    neighbours<count> loaded = *reinterpret_cast<const neighbours<count> *>(from.data + index);
+    UNROLL for (int i = 0; i < count; i++) value[i] = loaded.value[i];
+}
+/* to[index] = first and to[index + 1] = second, as above. */
+DEVICE void store_pair(shared_array<float> to, int index, float first, float second)
+{
+    *reinterpret_cast<neighbours<2> *>(to.data + index) = neighbours<2>{{first, second}};
 }
 
 /* Starts copying 16 bytes of device memory to shared memory; zeros where `valid` is false (`from` is not read then and

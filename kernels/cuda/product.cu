@@ -5,8 +5,7 @@
  *
  * A block computes a square tile of the result. Tiles of both operands pass through shared memory in STAGES stages:
  * while one is multiplied, the copies of the next two are under way. A convolution's windows are gathered by the
- * copies; no column matrix is ever written. Rows of a tile are PAD elements longer than they need be, so that the eight
- * rows that a matrix load reads at once lie in different banks. */
+ * copies; no column matrix is ever written. */
 
 enum { DEPTH = 32, STAGES = 3, PAD = 8, FINE = 16 };
 
@@ -17,13 +16,25 @@ template <int tile> struct tiling {
     static const int row_blocks = warp_rows / 16, column_blocks = warp_columns / 8;
 };
 
-/* Pitch, size and places of an operand's tile: [tile][DEPTH], or [DEPTH][tile] where rows are neighbours in memory. */
+/* Size and places of an operand's tile. The eight chunks that a copy writes or a matrix load reads at once lie in
+ * different banks: of [tile][DEPTH], in lines of 64 bytes, chunk i of row r is found at i xor r / 2 % 4; of
+ * [DEPTH][tile], where rows are neighbours in memory, lines are PAD elements longer than they need be. */
 template <int tile, bool columns> struct tile_shape {
-    static const int pitch = (columns ? tile : DEPTH) + PAD;
-    static const int elements = (columns ? (int)DEPTH : tile) * pitch;
+    static const int elements = tile * DEPTH;
     DEVICE_MEMBER static int at(int row, int depth)
     {
-        return columns ? depth * pitch + row : row * pitch + depth;
+        return row * DEPTH + ((depth / CHUNK ^ (row >> 1 & 3)) * CHUNK);
+    }
+};
+template <int tile> struct tile_shape<tile, true> {
+    static const int pitch = tile + PAD, elements = DEPTH * pitch;
+    DEVICE_MEMBER static int at(int row, int depth)
+    {
+        return depth * pitch + row;
+    }
+    DEVICE_MEMBER static struct chunk chunk(int index)
+    {
+        return {index % (tile / CHUNK) * CHUNK, index / (tile / CHUNK)};
     }
 };
 
@@ -41,23 +52,23 @@ template <int tile> struct gather<tile, false, true> {
 /* The fragments of 16 rows of a at depth k. */
 template <int tile, bool columns> DEVICE void load_a(uint32_t fragment[4], shared_array<uint16_t> a, int row, int k)
 {
-    const int pitch = tile_shape<tile, columns>::pitch;
+    typedef tile_shape<tile, columns> place;
     int lane = lane_index();
     if (columns)
-        load_matrices_transposed(fragment, a, (k + lane / 16 * 8 + lane % 8) * pitch + row + lane / 8 % 2 * 8);
+        load_matrices_transposed(fragment, a, place::at(row + lane / 8 % 2 * 8, k + lane / 16 * 8 + lane % 8));
     else
-        load_matrices(fragment, a, (row + lane % 16) * pitch + k + lane / 16 * 8);
+        load_matrices(fragment, a, place::at(row + lane % 16, k + lane / 16 * 8));
 }
 
 /* The fragments of 16 rows of b (columns of the result) at depth k: two for each block of 8. */
 template <int tile, bool columns> DEVICE void load_b(uint32_t fragment[4], shared_array<uint16_t> b, int row, int k)
 {
-    const int pitch = tile_shape<tile, columns>::pitch;
+    typedef tile_shape<tile, columns> place;
     int lane = lane_index();
     if (columns)
-        load_matrices_transposed(fragment, b, (k + lane / 8 % 2 * 8 + lane % 8) * pitch + row + lane / 16 * 8);
+        load_matrices_transposed(fragment, b, place::at(row + lane / 16 * 8, k + lane / 8 % 2 * 8 + lane % 8));
     else
-        load_matrices(fragment, b, (row + lane / 16 * 8 + lane % 8) * pitch + k + lane / 8 % 2 * 8);
+        load_matrices(fragment, b, place::at(row + lane / 16 * 8 + lane % 8, k + lane / 8 % 2 * 8));
 }
 
 template <class Format, int tile, bool a_columns, bool b_columns>
@@ -115,9 +126,9 @@ product_kernel(struct product product, float *partial, bool wide)
         synchronize_block();
         if (warp_index() % shape::warps_along_m == round) {
             UNROLL for (int i = 0; i < shape::row_blocks; i++) UNROLL for (int j = 0; j < shape::column_blocks; j++)
-                UNROLL for (int e = 0; e < 4; e++)
-                    sums[(own_row + 16 * i + e / 2 * 8) * (tile + STORE_PAD) + own_column + 8 * j + e % 2] =
-                        sum[i][j][e];
+                UNROLL for (int half = 0; half < 2; half++)
+                    store_pair(sums, tile_sums<tile>::at(own_row + 16 * i + half * 8, own_column + 8 * j),
+                               sum[i][j][2 * half], sum[i][j][2 * half + 1]);
         }
         synchronize_block();
         store_tile<shape::warp_rows, tile, shape::threads>(product, part, partial,

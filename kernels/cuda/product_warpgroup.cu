@@ -27,6 +27,12 @@ template <int tile> struct swizzled_columns {
         return depth / 8 * layer + row / block_rows * block + depth % 8 * block_rows +
                ((row % block_rows / CHUNK ^ depth % 8 / 2) * CHUNK);
     }
+    /* Eight at a time are two depths of a block, which lie in different banks. */
+    DEVICE_MEMBER static struct chunk chunk(int index)
+    {
+        int eight = index / 8, blocks = tile / block_rows;
+        return {eight % blocks * block_rows + index % 4 * CHUNK, eight / blocks * 2 + index / 4 % 2};
+    }
 };
 
 template <int width, bool by_columns> struct second_operand {
@@ -50,7 +56,8 @@ enum { A_BYTES = ROWS * DEPTH * (int)sizeof(uint16_t), ALIGNMENT = 1024 };
 template <int width> struct stage {
     static const int bytes = A_BYTES + width * DEPTH * (int)sizeof(uint16_t);
     static_assert(bytes % ALIGNMENT == 0, "swizzled lines begin at multiples of eight of them");
-    static_assert(STAGES * bytes >= ROWS * (width + STORE_PAD) * (int)sizeof(float), "the sums fit into the stages");
+    static_assert(STAGES * bytes >= ROWS * tile_sums<width>::pitch * (int)sizeof(float),
+                  "the sums fit into the stages");
 };
 
 template <class Format, int width, bool b_columns>
@@ -104,8 +111,8 @@ product_warpgroup_kernel(struct product product, float *partial, bool wide)
     synchronize_block();
     shared_array<float> sums = shared_memory<float>(base);
     int row = warp_index() * 16 + lane_index() / 4, column = lane_index() % 4 * 2;
-    UNROLL for (int i = 0; i < width / 2; i++)
-        sums[(row + i / 2 % 2 * 8) * (width + STORE_PAD) + i / 4 * 8 + column + i % 2] = sum[i];
+    UNROLL for (int i = 0; i < width / 2; i += 2)
+        store_pair(sums, tile_sums<width>::at(row + i / 2 % 2 * 8, i / 4 * 8 + column), sum[i], sum[i + 1]);
     synchronize_block();
     store_tile<ROWS, width, THREADS>(product, part, partial, (int64_t)block_x() * ROWS, (int64_t)block_y() * width,
                                      sums, wide);

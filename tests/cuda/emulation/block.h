@@ -98,6 +98,9 @@ void shared_memory_begin(block &block, size_t bytes);
 void shared_memory_barrier(block &block);
 /* False, and a fault: not inside the block's shared memory. */
 bool in_shared(const void *address, size_t bytes);
+/* Reads or writes shared memory in a way that is checked, but no access of a thread's own. */
+bool note_read(const void *address, size_t bytes);
+bool note_write(const void *address, size_t bytes);
 /* A write to shared memory, counted over all blocks; thread -1: none. */
 struct last_write {
     long number;
@@ -107,6 +110,13 @@ struct last_write {
 last_write last_write_to(const void *address);
 /* Number of the last write of all. */
 long write_number();
+
+/* What is moved while it is measured: an access of the thread's from a place in the code; what is left of a block that
+ * has ended. */
+extern bool traffic_is_measured;
+extern emulation_traffic traffic;
+void note_traffic(enum emulation_access kind, const void *code, const void *address, size_t bytes);
+void traffic_of_block_ends();
 
 /* Tells of a mistake of the kernel's; the first one's text is kept. */
 void fault(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -186,6 +186,7 @@ void run_block(indices base, int threads, size_t shared_bytes, const std::functi
     for (int thread = 0; thread < threads; thread++) start_fiber(block.fibers[(size_t)thread], thread);
     counters.blocks++;
     if (!run_threads()) fault("%d threads of a block wait for each other for ever", block.alive);
+    if (traffic_is_measured) traffic_of_block_ends();
     if (shared_bytes > SHARED_EVERYWHERE && block.warpgroup_products[0].empty())
         fault("a launch with %zu bytes of shared memory, more than every device has", shared_bytes);
     running = nullptr;

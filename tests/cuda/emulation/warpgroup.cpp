@@ -64,7 +64,10 @@ void warpgroup_multiply(const warpgroup_product &product)
     if (current.block_threads % WARPGROUP != 0) fault("a warpgroup in a block of %d threads", current.block_threads);
     auto &issued = running->warpgroup_products[(size_t)current.thread / WARPGROUP];
     size_t number = (size_t)own.products_issued++;
-    if (number == issued.size()) issued.push_back({product.a, product.b});
+    if (number == issued.size()) {
+        issued.push_back({product.a, product.b});
+        traffic.product_bytes += (64 + product.columns) * 16 * (long)sizeof(uint16_t);
+    }
     if (number > issued.size() || issued[number] != std::make_pair(product.a, product.b))
         fault("threads of a warpgroup begin different products");
     for (int depth = 0; depth < 16; depth += 8)
