@@ -154,6 +154,7 @@ enum operand_layout {
  * such a window, i / 2 rows and i % 2 columns further. */
 struct window {
     int height, width, channels, padded, pixel_rows, pixel_columns;
+    int packed_channels; /* OPERAND_TAPS: channels that the packed weight has, of `padded` */
     int kernel_rows, kernel_columns, multiply, row_offset, column_offset, sign, divide;
     int doubled;        /* 1: the map is seen doubled */
     int phases;         /* 1 or 4 */
@@ -210,9 +211,9 @@ size_t product_scratch(const struct product *product);
 bool product_reads_columns(const struct operand_view *view, bool is_b);
 void launch_product(cudaStream_t stream, const struct product *product, void *scratch);
 /* For product.cu alone: the last pass of a product in several parts; and two kinds of kernels. */
-void launch_product_finish(cudaStream_t stream, const struct product *product, const float *partial);
 void launch_product_plain(cudaStream_t stream, const struct product *product, float *partial);
-/* product_warpgroup.cu; `wide`: eight neighbours of the result can be written at once. */
+/* `wide`: eight neighbours of the result can be written at once. */
+void launch_product_finish(cudaStream_t stream, const struct product *product, float *partial, bool wide);
 void launch_product_warpgroup(cudaStream_t stream, const struct product *product, float *partial, bool wide);
 
 /* weight[out, in, taps] -> packed[out, taps, padded], zeros past the end. */

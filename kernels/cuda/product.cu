@@ -164,10 +164,15 @@ static void launch_format(cudaStream_t stream, const struct product &product, fl
         launch_tiles<Format, PRODUCT_SMALL_TILE, false, false>(stream, product, partial, wide);
 }
 
-static void launch_matrix(cudaStream_t stream, const struct product &product, float *partial)
+/* Whether eight neighbours of the result can be written at once. */
+static bool stores_eight(const struct product &product)
 {
-    bool wide = product.n % STORED == 0 && product.taps <= 1 && product.patches.size == 0 && is_aligned(product.c) &&
-                is_aligned(product.bias) && is_aligned(product.residual);
+    return product.n % STORED == 0 && product.taps <= 1 && product.patches.size == 0 && is_aligned(product.c) &&
+           is_aligned(product.bias) && is_aligned(product.residual);
+}
+
+static void launch_matrix(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+{
     if (product.kernel == PRODUCT_WARPGROUP)
         launch_product_warpgroup(stream, &product, partial, wide);
     else if (product.a.array.type == ELEMENT_BF16)
@@ -179,10 +184,11 @@ static void launch_matrix(cudaStream_t stream, const struct product &product, fl
 extern "C" void launch_product(cudaStream_t stream, const struct product *product, void *scratch)
 {
     float *partial = (float *)scratch;
+    bool wide = stores_eight(*product);
     /* The other kernels copy sixteen bytes at a time. */
     if (product->kernel == PRODUCT_PLAIN || !is_aligned(product->a.array) || !is_aligned(product->b.array))
         launch_product_plain(stream, product, partial);
     else
-        launch_matrix(stream, *product, partial);
-    if (product->splits > 1) launch_product_finish(stream, product, partial);
+        launch_matrix(stream, *product, partial, wide);
+    if (product->splits > 1) launch_product_finish(stream, product, partial, wide);
 }

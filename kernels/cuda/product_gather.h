@@ -167,7 +167,7 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
         const struct operand_view &view = view_of(product);
         bool taps = view.layout == OPERAND_TAPS;
         int tap_count = taps ? product.window.kernel_rows * product.window.kernel_columns : 1;
-        int channels = taps ? product.window.channels : (int)end;
+        int channels = taps ? product.window.packed_channels : (int)end;
         const uint16_t *from =
             data + phase * product.window.phase_step + ((int64_t)channel * tap_count + tap) * view.leading + first_row;
         UNROLL for (int i = 0; i < count; i++)

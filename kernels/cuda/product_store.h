@@ -1,5 +1,5 @@
-/* How a product's tile leaves a block: its sums pass through shared memory, from where every thread writes eight
- * neighbours at a time. */
+/* How a product's sums leave a kernel: eight neighbours of a row at a time where the result allows it. Those of a
+ * block's tile pass through shared memory before. */
 #ifndef ALIGNPROP_KERNELS_CUDA_PRODUCT_STORE_H
 #define ALIGNPROP_KERNELS_CUDA_PRODUCT_STORE_H
 
@@ -26,14 +26,10 @@ DEVICE void add8(const struct array &array, int64_t index, float value[STORED])
 }
 
 /* Eight neighbours of a row, one access to each array. */
-DEVICE void store_eight_results(const struct product &product, const struct block_part &part, float *partial,
-                                int64_t row, int64_t column, float value[STORED])
+DEVICE void store_eight_results(const struct product &product, int64_t item, int64_t row, int64_t column,
+                                float value[STORED])
 {
-    if (product.splits > 1) {
-        store8(array{partial, ELEMENT_F32}, partial_place(product, part, row, column), value);
-        return;
-    }
-    int64_t place = result_place(product, part.item, row, column);
+    int64_t place = result_place(product, item, row, column);
     UNROLL for (int i = 0; i < STORED; i++) value[i] *= product.alpha;
     if (product.bias.data) add8(product.bias, column, value);
     if (product.residual.data) add8(product.residual, place, value);
@@ -41,8 +37,18 @@ DEVICE void store_eight_results(const struct product &product, const struct bloc
     store8(product.c, place, value);
 }
 
-DEVICE void store_one_result(const struct product &product, const struct block_part &part, float *partial, int64_t row,
-                             int64_t column, float value)
+/* The same of a block's sums, which are results or, of a product in several parts, a part of them. */
+DEVICE void store_eight(const struct product &product, const struct block_part &part, float *partial, int64_t row,
+                        int64_t column, float value[STORED])
+{
+    if (product.splits > 1)
+        store8(array{partial, ELEMENT_F32}, partial_place(product, part, row, column), value);
+    else
+        store_eight_results(product, part.item, row, column, value);
+}
+
+DEVICE void store_one(const struct product &product, const struct block_part &part, float *partial, int64_t row,
+                      int64_t column, float value)
 {
     if (product.splits > 1)
         partial[partial_place(product, part, row, column)] = value;
@@ -63,8 +69,7 @@ DEVICE void store_tile(const struct product &product, const struct block_part &p
         {
             int row = i / width, column = i % width;
             if (first_row + row < product.m && first_column + column < product.n)
-                store_one_result(product, part, partial, first_row + row, first_column + column,
-                                 sums[place::at(row, column)]);
+                store_one(product, part, partial, first_row + row, first_column + column, sums[place::at(row, column)]);
         }
         return;
     }
@@ -75,7 +80,7 @@ DEVICE void store_tile(const struct product &product, const struct block_part &p
         float value[STORED];
         UNROLL for (int half = 0; half < 2; half++)
             load_neighbours<4>(value + 4 * half, sums, place::at(row, column + 4 * half));
-        store_eight_results(product, part, partial, first_row + row, first_column + column, value);
+        store_eight(product, part, partial, first_row + row, first_column + column, value);
     }
 }
 

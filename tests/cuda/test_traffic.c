@@ -141,11 +141,48 @@ static void test_bytes_of_a_tile(void **unused)
     measurement.cuda->interface->destroy(measurement.cuda);
 }
 
+/* Latents and pictures have fewer channels than are gathered at once: their convolutions, and the derivatives of those
+ * that make them, are still products of matrices. */
+static void test_few_channels(void **unused)
+{
+    (void)unused;
+    static const struct operation forward = {
+        .kind = OPERATION_CONVOLUTION,
+        .attributes = {.stride = 1, .padding_top = 1, .padding_left = 1, .padding_bottom = 1, .padding_right = 1},
+        .input_count = 2,
+        .input = {S4(1, 9, 8, 4), S4(16, 4, 3, 3)},
+        .output_count = 1,
+        .output = {S4(1, 9, 8, 16)},
+    };
+    static const struct operation backward = {
+        .kind = OPERATION_CONVOLUTION_VJP_INPUT,
+        .attributes = {.stride = 1, .padding_top = 1, .padding_left = 1, .padding_bottom = 1, .padding_right = 1},
+        .input_count = 2,
+        .input = {S4(1, 9, 8, 3), S4(3, 16, 3, 3)},
+        .output_count = 1,
+        .output = {S4(1, 9, 8, 16)},
+    };
+    struct measurement measurement;
+    open_backend(false, &measurement.cuda);
+    for (int i = 0; i < 2; i++) {
+        const struct operation *operation = i ? &backward : &forward;
+        struct tensors tensors;
+        harness_allocate(operation, &tensors);
+        harness_fill(operation, ELEMENT_BF16, 1, &tensors);
+        measure(&measurement, i ? "convolution to 3 channels, backward" : "convolution of 4 channels", operation,
+                &tensors);
+        assert_true(uses_matrices(&measurement.traffic));
+        harness_release(&tensors);
+    }
+    measurement.cuda->interface->destroy(measurement.cuda);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wavefronts),
         cmocka_unit_test(test_bytes_of_a_tile),
+        cmocka_unit_test(test_few_channels),
     };
     return cmocka_run_group_tests(tests, harness_open_reference, harness_close_reference);
 }
