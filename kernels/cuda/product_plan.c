@@ -96,7 +96,8 @@ static int64_t warpgroup_time(const struct product *product, int width, int mult
 
 static void plan_warpgroups(struct product *product, int multiprocessors)
 {
-    bool wider = warpgroup_time(product, 160, multiprocessors) < warpgroup_time(product, 128, multiprocessors);
+    /* In the same time, wider tiles read fewer bytes. */
+    bool wider = warpgroup_time(product, 160, multiprocessors) <= warpgroup_time(product, 128, multiprocessors);
     product->kernel = PRODUCT_WARPGROUP;
     product->width = wider ? 160 : 128;
     product->splits = splits_for(product, blocks_of(product, PRODUCT_WARPGROUP_ROWS, product->width), WARPGROUP_DEPTH,

@@ -95,6 +95,117 @@ static void test_recorded_sequence(void **unused)
     interface->destroy(backend);
 }
 
+/* ---- what cannot be part of a recorded sequence ---- */
+
+struct recording {
+    cudaStream_t stream, other;
+    cudaEvent_t event; /* recorded on the other stream beforehand */
+    void *device;
+    char host[16];
+};
+
+static cudaError_t wait_for_stream(struct recording *r)
+{
+    return cudaStreamSynchronize(r->stream);
+}
+static cudaError_t wait_for_other_stream(struct recording *r)
+{
+    return cudaStreamSynchronize(r->other);
+}
+static cudaError_t wait_for_event(struct recording *r)
+{
+    return cudaEventSynchronize(r->event);
+}
+static cudaError_t ask_event(struct recording *r)
+{
+    return cudaEventQuery(r->event);
+}
+static cudaError_t depend_on_outside(struct recording *r)
+{
+    return cudaStreamWaitEvent(r->stream, r->event, 0);
+}
+static cudaError_t branch(struct recording *r)
+{
+    cudaError_t error = cudaEventRecord(r->event, r->stream);
+    return error == cudaSuccess ? cudaStreamWaitEvent(r->other, r->event, 0) : cudaSuccess;
+}
+static cudaError_t wait_for_recorded_event(struct recording *r)
+{
+    cudaError_t error = cudaEventRecord(r->event, r->stream);
+    return error == cudaSuccess ? cudaEventSynchronize(r->event) : cudaSuccess;
+}
+static cudaError_t allocate_memory(struct recording *r)
+{
+    void *memory;
+    (void)r;
+    return cudaMalloc(&memory, 16);
+}
+static cudaError_t allocate_host_memory(struct recording *r)
+{
+    void *memory;
+    (void)r;
+    return cudaMallocHost(&memory, 16);
+}
+static cudaError_t free_memory(struct recording *r)
+{
+    return cudaFree(r->device);
+}
+static cudaError_t copy_from_host(struct recording *r)
+{
+    return cudaMemcpyAsync(r->device, r->host, sizeof r->host, cudaMemcpyHostToDevice, r->stream);
+}
+static cudaError_t copy_to_host(struct recording *r)
+{
+    return cudaMemcpyAsync(r->host, r->device, sizeof r->host, cudaMemcpyDeviceToHost, r->stream);
+}
+
+/* Each fails at once and spoils what is recorded; afterwards the stream can be used, and recorded, again. */
+static void test_spoiled_recording(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *name;
+        cudaError_t (*act)(struct recording *recording);
+    } cases[] = {
+        {"waiting for the stream", wait_for_stream},
+        {"waiting for another stream", wait_for_other_stream},
+        {"waiting for an event", wait_for_event},
+        {"asking for an event", ask_event},
+        {"depending on an event outside", depend_on_outside},
+        {"a branch", branch},
+        {"waiting for an event inside", wait_for_recorded_event},
+        {"allocating", allocate_memory},
+        {"allocating page-locked memory", allocate_host_memory},
+        {"freeing", free_memory},
+        {"a copy from the host", copy_from_host},
+        {"a copy to the host", copy_to_host},
+    };
+    struct recording r;
+    emulation_set_machine(usual);
+    assert_int_equal(cudaStreamCreateWithFlags(&r.stream, cudaStreamNonBlocking), cudaSuccess);
+    assert_int_equal(cudaStreamCreateWithFlags(&r.other, cudaStreamNonBlocking), cudaSuccess);
+    assert_int_equal(cudaEventCreateWithFlags(&r.event, cudaEventDisableTiming), cudaSuccess);
+    assert_int_equal(cudaMalloc(&r.device, sizeof r.host), cudaSuccess);
+    for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++) {
+        cudaGraph_t graph;
+        bool spoils = i < sizeof cases / sizeof *cases;
+        assert_int_equal(cudaEventRecord(r.event, r.other), cudaSuccess);
+        assert_int_equal(cudaStreamBeginCapture(r.stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+        assert_int_equal(cudaMemsetAsync(r.device, 0, sizeof r.host, r.stream), cudaSuccess);
+        if (spoils && cases[i].act(&r) == cudaSuccess) fail_msg("%s was recorded", cases[i].name);
+        cudaError_t ended = cudaStreamEndCapture(r.stream, &graph);
+        if (ended != (spoils ? cudaErrorStreamCaptureInvalidated : cudaSuccess))
+            fail_msg("%s: recording ended with %d", spoils ? cases[i].name : "nothing", ended);
+        assert_int_equal(cudaStreamSynchronize(r.stream), cudaSuccess);
+        if (!spoils) cudaGraphDestroy(graph);
+    }
+    cudaFree(r.device);
+    cudaEventDestroy(r.event);
+    cudaStreamDestroy(r.other);
+    cudaStreamDestroy(r.stream);
+    (void)cudaGetLastError();
+}
+
 /* Many small uploads pass through page-locked memory and must not overtake each other; large ones go straight. */
 static void test_uploads(void **unused)
 {
@@ -444,6 +555,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recorded_sequence),
+        cmocka_unit_test(test_spoiled_recording),
         cmocka_unit_test(test_uploads),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_what_is_missing),
