@@ -369,9 +369,9 @@ static status pack(struct cuda_backend *backend, const struct kernel *kernel, co
     const int64_t *w = operand->shape.dimension;
     struct array from = {(void *)(uintptr_t)weight, operand->type}, to = {packed, operand->type};
     if (sees_phases(&kernel->operation))
-        launch_pack_phases(backend->stream, from, to, w[0], w[1], padded(w[1], operand->type));
+        launch_pack_phases(backend->queue, from, to, w[0], w[1], padded(w[1], operand->type));
     else
-        launch_pack_convolution(backend->stream, from, to, w[0], w[1], tap_count(operand), padded(w[1], operand->type));
+        launch_pack_convolution(backend->queue, from, to, w[0], w[1], tap_count(operand), padded(w[1], operand->type));
     return status_ok();
 }
 
@@ -385,7 +385,7 @@ static status run(struct cuda_backend *backend, const struct kernel *kernel, con
     if (copies_map(&kernel->operation)) {
         const struct operand *map = gathered_map(&kernel->operation);
         struct array copied = {call->scratch, map->type};
-        launch_copy_blocks(backend->stream, input_array(kernel, call, 0), copied, map_copy(map));
+        launch_copy_blocks(backend->queue, input_array(kernel, call, 0), copied, map_copy(map));
         factors.a = copied.data;
     }
     return multiplication_run(backend, kernel->plan, factors, (char *)call->scratch + copied_bytes(&kernel->operation));

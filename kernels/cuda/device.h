@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "kernels/cuda/queue.h"
+
 /* 16 bytes: the widest access of one thread. */
 struct alignas(16) vector16 {
     uint32_t word[4];
@@ -61,16 +63,37 @@ DEVICE int grid_x()
     return (int)gridDim.x;
 }
 
-/* Queues `kernel` on the stream; failures are seen by cudaGetLastError. */
+/* Queues `kernel`, which calls await_earlier_kernels first; failures are seen by cudaGetLastError. */
 template <class... Parameters, class... Arguments>
-static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream,
+static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, struct queue queue,
                    Arguments... arguments)
 {
     /* More than 48 KiB of shared memory must be asked for; a refusal shows as the launch's error. */
     if (shared_bytes > 48 * 1024)
         (void)cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    (int)shared_bytes);
-    kernel<<<grid, threads, shared_bytes, stream>>>(Parameters(arguments)...);
+    cudaLaunchAttribute overlap = {};
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t configuration = {};
+    configuration.gridDim = grid;
+    configuration.blockDim = dim3((unsigned)threads);
+    configuration.dynamicSmemBytes = shared_bytes;
+    configuration.stream = queue.stream;
+    configuration.attrs = &overlap;
+    configuration.numAttrs = queue.overlaps ? 1 : 0;
+    (void)cudaLaunchKernelEx(&configuration, kernel, Parameters(arguments)...);
+}
+
+/* Lets the next kernel be brought onto the device, where it waits in turn, and waits until the earlier ones have ended
+ * and what they wrote can be read: before anything else in every kernel, since each reads or overwrites what others
+ * before it touched. Without overlapping launches it does nothing. */
+DEVICE void await_earlier_kernels()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
 }
 
 /* A typed window on the block's shared memory. */

@@ -75,6 +75,7 @@ template <class Format, int tile, bool a_columns, bool b_columns>
 KERNEL(tiling<tile>::threads)
 product_kernel(struct product product, float *partial, bool wide)
 {
+    await_earlier_kernels();
     typedef tiling<tile> shape;
     const int a_elements = tile_shape<tile, a_columns>::elements, b_elements = tile_shape<tile, b_columns>::elements;
     const int stage_bytes = (a_elements + b_elements) * (int)sizeof(uint16_t);
@@ -140,28 +141,28 @@ product_kernel(struct product product, float *partial, bool wide)
 /* ---- launching ---- */
 
 template <class Format, int tile, bool a_columns, bool b_columns>
-static void launch_tiles(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+static void launch_tiles(struct queue queue, const struct product &product, float *partial, bool wide)
 {
     size_t stage = (size_t)(tile_shape<tile, a_columns>::elements + tile_shape<tile, b_columns>::elements);
     dim3 grid(blocks_for(product.m, tile), blocks_for(product.n, tile), (unsigned)(product.batch * product.splits));
     launch(product_kernel<Format, tile, a_columns, b_columns>, grid, tiling<tile>::threads,
-           STAGES * stage * sizeof(uint16_t), stream, product, partial, wide);
+           STAGES * stage * sizeof(uint16_t), queue, product, partial, wide);
 }
 
 template <class Format>
-static void launch_format(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+static void launch_format(struct queue queue, const struct product &product, float *partial, bool wide)
 {
     bool a_columns = product_reads_columns(&product.a, false), b_columns = product_reads_columns(&product.b, true);
     if (product.kernel == PRODUCT_LARGE && b_columns)
-        launch_tiles<Format, PRODUCT_LARGE_TILE, false, true>(stream, product, partial, wide);
+        launch_tiles<Format, PRODUCT_LARGE_TILE, false, true>(queue, product, partial, wide);
     else if (product.kernel == PRODUCT_LARGE)
-        launch_tiles<Format, PRODUCT_LARGE_TILE, false, false>(stream, product, partial, wide);
+        launch_tiles<Format, PRODUCT_LARGE_TILE, false, false>(queue, product, partial, wide);
     else if (a_columns)
-        launch_tiles<Format, PRODUCT_SMALL_TILE, true, true>(stream, product, partial, wide);
+        launch_tiles<Format, PRODUCT_SMALL_TILE, true, true>(queue, product, partial, wide);
     else if (b_columns)
-        launch_tiles<Format, PRODUCT_SMALL_TILE, false, true>(stream, product, partial, wide);
+        launch_tiles<Format, PRODUCT_SMALL_TILE, false, true>(queue, product, partial, wide);
     else
-        launch_tiles<Format, PRODUCT_SMALL_TILE, false, false>(stream, product, partial, wide);
+        launch_tiles<Format, PRODUCT_SMALL_TILE, false, false>(queue, product, partial, wide);
 }
 
 /* Whether eight neighbours of the result can be written at once. */
@@ -171,24 +172,24 @@ static bool stores_eight(const struct product &product)
            is_aligned(product.bias) && is_aligned(product.residual);
 }
 
-static void launch_matrix(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+static void launch_matrix(struct queue queue, const struct product &product, float *partial, bool wide)
 {
     if (product.kernel == PRODUCT_WARPGROUP)
-        launch_product_warpgroup(stream, &product, partial, wide);
+        launch_product_warpgroup(queue, &product, partial, wide);
     else if (product.a.array.type == ELEMENT_BF16)
-        launch_format<bfloat16_format>(stream, product, partial, wide);
+        launch_format<bfloat16_format>(queue, product, partial, wide);
     else
-        launch_format<float16_format>(stream, product, partial, wide);
+        launch_format<float16_format>(queue, product, partial, wide);
 }
 
-extern "C" void launch_product(cudaStream_t stream, const struct product *product, void *scratch)
+extern "C" void launch_product(struct queue queue, const struct product *product, void *scratch)
 {
     float *partial = (float *)scratch;
     bool wide = stores_eight(*product);
     /* The other kernels copy sixteen bytes at a time. */
     if (product->kernel == PRODUCT_PLAIN || !is_aligned(product->a.array) || !is_aligned(product->b.array))
-        launch_product_plain(stream, product, partial);
+        launch_product_plain(queue, product, partial);
     else
-        launch_matrix(stream, *product, partial, wide);
-    if (product->splits > 1) launch_product_finish(stream, product, partial, wide);
+        launch_matrix(queue, *product, partial, wide);
+    if (product->splits > 1) launch_product_finish(queue, product, partial, wide);
 }

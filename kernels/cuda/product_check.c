@@ -98,7 +98,7 @@ static status compare(struct cuda_backend *backend, struct operands *operands, c
     lay_out_b(operands, type, columns, by_columns);
     TRY(interface->upload(&backend->base, places->b, operands->b_bits, (size_t)(columns * DEPTH) * sizeof(uint16_t)));
     struct product product = product_of(places, type, columns, by_columns);
-    launch_product(backend->stream, &product, NULL);
+    launch_product(backend->queue, &product, NULL);
     TRY(cuda_status(cudaGetLastError(), "starting a product"));
     TRY(interface->download(&backend->base, operands->found, places->c, bytes));
     *equal = is_expected(operands, columns);

@@ -29,6 +29,7 @@ DEVICE void load_tile(const struct product &product, const struct operand_view &
 
 KERNEL(THREADS) product_plain_kernel(struct product product, float *partial)
 {
+    await_earlier_kernels();
     shared_array<float> a_tile = shared_memory<float>(0);
     shared_array<float> b_tile = shared_memory<float>(DEPTH * PITCH * (int)sizeof(float));
     struct block_part part = own_part(product, DEPTH);
@@ -66,6 +67,7 @@ KERNEL(FINISH_THREADS)
 product_finish_kernel(struct product product, struct array partial, int64_t count, struct divisor item_elements,
                       struct divisor row_elements)
 {
+    await_earlier_kernels();
     int64_t index = global_thread() * width;
     if (index >= count) return;
     float sum[width] = {};
@@ -84,6 +86,7 @@ product_finish_kernel(struct product product, struct array partial, int64_t coun
 KERNEL(THREADS)
 pack_convolution_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t taps, int64_t padded)
 {
+    await_earlier_kernels();
     int64_t index = global_thread();
     if (index >= out * taps * padded) return;
     int64_t channel = index % padded, tap = index / padded % taps, row = index / padded / taps;
@@ -95,6 +98,7 @@ pack_convolution_kernel(struct array weight, struct array packed, int64_t out, i
 KERNEL(THREADS)
 pack_phases_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t padded)
 {
+    await_earlier_kernels();
     int64_t index = global_thread();
     if (index >= 16 * out * padded) return;
     int64_t channel = index % padded, row = index / padded / 4 % out;
@@ -108,35 +112,35 @@ pack_phases_kernel(struct array weight, struct array packed, int64_t out, int64_
     store(packed, index, sum);
 }
 
-extern "C" void launch_product_plain(cudaStream_t stream, const struct product *product, float *partial)
+extern "C" void launch_product_plain(struct queue queue, const struct product *product, float *partial)
 {
     dim3 grid(blocks_for(product->m, TILE), blocks_for(product->n, TILE), (unsigned)(product->batch * product->splits));
-    launch(product_plain_kernel, grid, THREADS, 2 * DEPTH * PITCH * sizeof(float), stream, *product, partial);
+    launch(product_plain_kernel, grid, THREADS, 2 * DEPTH * PITCH * sizeof(float), queue, *product, partial);
 }
 
-template <int width> static void launch_finish(cudaStream_t stream, const struct product &product, float *partial)
+template <int width> static void launch_finish(struct queue queue, const struct product &product, float *partial)
 {
     int64_t count = product.batch * product.m * product.n;
     struct array parts = {partial, ELEMENT_F32};
-    launch(product_finish_kernel<width>, dim3(blocks_for(count / width, FINISH_THREADS)), FINISH_THREADS, 0, stream,
+    launch(product_finish_kernel<width>, dim3(blocks_for(count / width, FINISH_THREADS)), FINISH_THREADS, 0, queue,
            product, parts, count, divisor_of(product.m * product.n), divisor_of(product.n));
 }
 
-extern "C" void launch_product_finish(cudaStream_t stream, const struct product *product, float *partial, bool wide)
+extern "C" void launch_product_finish(struct queue queue, const struct product *product, float *partial, bool wide)
 {
-    (wide ? launch_finish<STORED> : launch_finish<1>)(stream, *product, partial);
+    (wide ? launch_finish<STORED> : launch_finish<1>)(queue, *product, partial);
 }
 
-extern "C" void launch_pack_convolution(cudaStream_t stream, struct array weight, struct array packed, int64_t out,
+extern "C" void launch_pack_convolution(struct queue queue, struct array weight, struct array packed, int64_t out,
                                         int64_t in, int64_t taps, int64_t padded)
 {
-    launch(pack_convolution_kernel, dim3(blocks_for(out * taps * padded, THREADS)), THREADS, 0, stream, weight, packed,
+    launch(pack_convolution_kernel, dim3(blocks_for(out * taps * padded, THREADS)), THREADS, 0, queue, weight, packed,
            out, in, taps, padded);
 }
 
-extern "C" void launch_pack_phases(cudaStream_t stream, struct array weight, struct array packed, int64_t out,
+extern "C" void launch_pack_phases(struct queue queue, struct array weight, struct array packed, int64_t out,
                                    int64_t in, int64_t padded)
 {
-    launch(pack_phases_kernel, dim3(blocks_for(16 * out * padded, THREADS)), THREADS, 0, stream, weight, packed, out,
-           in, padded);
+    launch(pack_phases_kernel, dim3(blocks_for(16 * out * padded, THREADS)), THREADS, 0, queue, weight, packed, out, in,
+           padded);
 }

@@ -64,6 +64,7 @@ template <class Format, int width, bool b_columns>
 KERNEL(THREADS)
 product_warpgroup_kernel(struct product product, float *partial, bool wide)
 {
+    await_earlier_kernels();
 #if HAS_WARPGROUPS
     typedef second_operand<width, b_columns> second;
     struct block_part part = own_part(product, DEPTH);
@@ -120,29 +121,27 @@ product_warpgroup_kernel(struct product product, float *partial, bool wide)
 }
 
 template <class Format, int width, bool b_columns>
-static void launch_width(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+static void launch_width(struct queue queue, const struct product &product, float *partial, bool wide)
 {
     dim3 grid(blocks_for(product.m, ROWS), blocks_for(product.n, width), (unsigned)(product.batch * product.splits));
     launch(product_warpgroup_kernel<Format, width, b_columns>, grid, THREADS,
-           STAGES * (size_t)stage<width>::bytes + ALIGNMENT, stream, product, partial, wide);
+           STAGES * (size_t)stage<width>::bytes + ALIGNMENT, queue, product, partial, wide);
 }
 
 template <class Format>
-static void launch_format(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+static void launch_format(struct queue queue, const struct product &product, float *partial, bool wide)
 {
     bool b_columns = product.b.layout != OPERAND_ROWS;
     if (product.width == 160)
-        (b_columns ? launch_width<Format, 160, true> : launch_width<Format, 160, false>)(stream, product, partial,
-                                                                                         wide);
+        (b_columns ? launch_width<Format, 160, true> : launch_width<Format, 160, false>)(queue, product, partial, wide);
     else
-        (b_columns ? launch_width<Format, 128, true> : launch_width<Format, 128, false>)(stream, product, partial,
-                                                                                         wide);
+        (b_columns ? launch_width<Format, 128, true> : launch_width<Format, 128, false>)(queue, product, partial, wide);
 }
 
-extern "C" void launch_product_warpgroup(cudaStream_t stream, const struct product *product, float *partial, bool wide)
+extern "C" void launch_product_warpgroup(struct queue queue, const struct product *product, float *partial, bool wide)
 {
     if (product->a.array.type == ELEMENT_BF16)
-        launch_format<bfloat16_format>(stream, *product, partial, wide);
+        launch_format<bfloat16_format>(queue, *product, partial, wide);
     else
-        launch_format<float16_format>(stream, *product, partial, wide);
+        launch_format<float16_format>(queue, *product, partial, wide);
 }

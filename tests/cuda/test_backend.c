@@ -18,7 +18,7 @@
 #include "tests/cuda/emulation/control.h"
 #include "tests/cuda/faulty.h"
 
-static const struct emulation_machine usual = {13000, 1, 9, 0, (size_t)1 << 30, true};
+static const struct emulation_machine usual = {13000, 1, 9, 0, (size_t)1 << 30, true, 0};
 
 static void require(status state)
 {
@@ -267,13 +267,13 @@ static void test_what_is_missing(void **unused)
         int ordinal;
         const char *words;
     } cases[] = {
-        {{0, 0, 0, 0, 0, false}, 0, "no NVIDIA driver is installed; this build (CUDA 13.0) needs driver 580.65.06"},
-        {{12040, 1, 9, 0, 1, true}, 0, "supports CUDA 12.4 at most; this build (CUDA 13.0) needs driver 580.65.06"},
-        {{13000, 0, 0, 0, 0, true}, 0, "the NVIDIA driver finds no GPU"},
-        {{12040, 1, 9, 0, 1, true}, 0, "driver 580.65.06 or later"},
-        {{13000, 1, 7, 5, 1, true}, 0, "compute capability 7.5; this build needs 8.0 (Ampere)"},
-        {{13000, 2, 8, 6, 1, true}, 2, "there is no GPU 2: this machine has 2, numbered from 0"},
-        {{13000, 1, 8, 6, 1, true}, -1, "there is no GPU -1"},
+        {{0, 0, 0, 0, 0, false, 0}, 0, "no NVIDIA driver is installed; this build (CUDA 13.0) needs driver 580.65.06"},
+        {{12040, 1, 9, 0, 1, true, 0}, 0, "supports CUDA 12.4 at most; this build (CUDA 13.0) needs driver 580.65.06"},
+        {{13000, 0, 0, 0, 0, true, 0}, 0, "the NVIDIA driver finds no GPU"},
+        {{12040, 1, 9, 0, 1, true, 0}, 0, "driver 580.65.06 or later"},
+        {{13000, 1, 7, 5, 1, true, 0}, 0, "compute capability 7.5; this build needs 8.0 (Ampere)"},
+        {{13000, 2, 8, 6, 1, true, 0}, 2, "there is no GPU 2: this machine has 2, numbered from 0"},
+        {{13000, 1, 8, 6, 1, true, 0}, -1, "there is no GPU -1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct backend *backend;
@@ -297,7 +297,7 @@ static void test_probe(void **unused)
     assert_true(probe.device[0].usable);
     assert_string_equal(probe.device[0].name, "emulated device");
     assert_string_equal(probe.missing, "");
-    emulation_set_machine((struct emulation_machine){0, 0, 0, 0, 0, false});
+    emulation_set_machine((struct emulation_machine){0, 0, 0, 0, 0, false, 0});
     cuda_probe(&probe);
     assert_true(probe.built && !probe.matrix_library);
     assert_int_equal(probe.device_count, 0);
@@ -516,6 +516,7 @@ static void test_emulation_sees_mistakes(void **unused)
         [FAULT_DIVERGED_SHUFFLE] = "wait for each other",
         [FAULT_OUTSIDE] = "an access to shared memory",
         [FAULT_COPY_NOT_WAITED] = "race",
+        [FAULT_NOT_AWAITED] = "does not await the earlier kernels",
         [FAULT_PRODUCT_NOT_ORDERED] = "did not order before it",
         [FAULT_PRODUCT_NOT_BEGUN] = "without warpgroup_begin",
         [FAULT_PRODUCT_NOT_WAITED] = "products under way",

@@ -138,12 +138,22 @@ static void compare_case(struct run *run, const struct kernel_case *test, double
     harness_release(&forward);
 }
 
-/* How products are computed: by cuBLASLt where it can; else by warpgroups where there are any; else by warps. */
-enum way { BY_LIBRARY, BY_WARPGROUPS, BY_WARPS };
+/* How products are computed: by cuBLASLt where it can; else by warpgroups where there are any; else by warps. An H200's
+ * 132 multiprocessors divide even small products into many parts. */
+enum way { BY_LIBRARY, BY_WARPGROUPS, BY_WARPS, FOR_MANY_MULTIPROCESSORS };
+enum { MANY_MULTIPROCESSORS = 132 };
 
 static bool is_product(enum operation_kind kind)
 {
     return kind == OPERATION_LINEAR || kind == OPERATION_CONVOLUTION || kind == OPERATION_MATMUL;
+}
+
+/* Whether its depth is enough for more parts than a device of few multiprocessors makes. */
+static bool divides_more(const struct kernel_case *test)
+{
+    enum { FEWEST_TERMS = 512, MOST_RESULTS = 9000 };
+    int64_t results = harness_elements(&test->operation.output[0]);
+    return results <= MOST_RESULTS && operation_flops(&test->operation) >= 2.0 * FEWEST_TERMS * (double)results;
 }
 
 /* By warps and by the library, what would be computed by other kernels otherwise. Kernels for fp16 of their own have
@@ -152,6 +162,7 @@ static bool is_wanted(const struct precision *precision, enum way way, const str
 {
     enum operation_kind kind = test->operation.kind;
     if (way == BY_WARPS) return is_product(kind) && strstr(test->name, "warpgroup") != NULL;
+    if (way == FOR_MANY_MULTIPROCESSORS) return is_product(kind) && divides_more(test);
     if (way == BY_LIBRARY)
         return kind == OPERATION_LINEAR || kind == OPERATION_MATMUL || strstr(test->name, "1x1") != NULL;
     return IS_DEVICE || precision->precision != CUDA_PRECISION_F16 || is_product(kind) || kind == OPERATION_ATTENTION ||
@@ -162,6 +173,7 @@ static void open_backend(const struct precision *precision, enum way way, struct
 {
     struct emulation_machine machine = emulation_present_machine();
     machine.has_matrix_library = way == BY_LIBRARY;
+    machine.multiprocessors = way == FOR_MANY_MULTIPROCESSORS ? MANY_MULTIPROCESSORS : 0;
     emulation_set_machine(machine);
     if ((way == BY_WARPS ? setenv("ALIGNPROP_WARPGROUPS", "off", 1) : unsetenv("ALIGNPROP_WARPGROUPS")) != 0)
         fail_msg("the environment cannot be changed");
@@ -171,7 +183,11 @@ static void open_backend(const struct precision *precision, enum way way, struct
 static void compare_all(const struct precision *precision, enum way way)
 {
     static const char *const words[] = {
-        [BY_LIBRARY] = " with cuBLASLt", [BY_WARPGROUPS] = "", [BY_WARPS] = " by warps"};
+        [BY_LIBRARY] = " with cuBLASLt",
+        [BY_WARPGROUPS] = "",
+        [BY_WARPS] = " by warps",
+        [FOR_MANY_MULTIPROCESSORS] = " for 132 multiprocessors",
+    };
     struct run run = {.precision = precision};
     open_backend(precision, way, &run.cuda);
     for (int i = 0; i < kernel_case_count; i++)
@@ -198,6 +214,7 @@ static void test_bf16(void **unused)
     compare_all(&precisions[1], BY_WARPGROUPS);
     compare_all(&precisions[1], BY_WARPS);
     compare_all(&precisions[1], BY_LIBRARY);
+    if (!IS_DEVICE) compare_all(&precisions[1], FOR_MANY_MULTIPROCESSORS);
 }
 
 static void test_fp16(void **unused)

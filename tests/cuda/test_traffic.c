@@ -88,7 +88,7 @@ static void measure_all(struct measurement *measurement, const char *name, const
 
 static void open_backend(bool by_warps, struct backend **cuda)
 {
-    emulation_set_machine((struct emulation_machine){13000, 1, 9, 0, (size_t)1 << 30, false});
+    emulation_set_machine((struct emulation_machine){13000, 1, 9, 0, (size_t)1 << 30, false, 0});
     if ((by_warps ? setenv("ALIGNPROP_WARPGROUPS", "off", 1) : unsetenv("ALIGNPROP_WARPGROUPS")) != 0)
         fail_msg("the environment cannot be changed");
     require(backend_cuda_create(0, CUDA_PRECISION_BF16, cuda));

@@ -50,6 +50,7 @@ struct fiber {
     std::vector<std::vector<warpgroup_product>> product_groups;
     bool products_begun;
     long products_issued, ordered_writes;
+    bool awaited; /* the earlier kernels' end */
 };
 
 /* What the lanes of a warp bring to a collective and take from it; two, because a fast lane may bring its next value

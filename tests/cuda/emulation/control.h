@@ -51,6 +51,7 @@ struct emulation_machine {
     int major, minor;
     size_t memory_bytes;
     bool has_matrix_library;
+    int multiprocessors; /* 0: 4 */
 };
 /* Begins as CUDA 13.0's driver with one device of capability 9.0 and 1 GiB, or as the environment variable
  * ALIGNPROP_EMULATION_MACHINE says: driver_version,devices,major,minor,memory_bytes. */

@@ -7,6 +7,8 @@
 #include <functional>
 #include <string.h>
 
+#include "kernels/cuda/queue.h"
+
 #define KERNEL(threads) static void
 #define KERNEL_RESIDENT(threads, blocks) static void
 #define DEVICE [[maybe_unused]] static inline
@@ -23,6 +25,7 @@ struct indices {
 extern indices current;
 
 void launch(dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream, std::function<void()> body);
+void await_earlier_kernels();
 char *shared_base();
 /* A thread reads or writes shared memory, in one access of `bytes`. False: outside of it, and not to be touched. */
 bool note_access_read(const void *address, size_t bytes);
@@ -69,10 +72,15 @@ DEVICE int grid_x()
 }
 
 template <class... Parameters, class... Arguments>
-static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream,
+static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, struct queue queue,
                    Arguments... arguments)
 {
-    emulation::launch(grid, threads, shared_bytes, stream, [=] { kernel(Parameters(arguments)...); });
+    emulation::launch(grid, threads, shared_bytes, queue.stream, [=] { kernel(Parameters(arguments)...); });
+}
+
+DEVICE void await_earlier_kernels()
+{
+    emulation::await_earlier_kernels();
 }
 
 /* Accesses are told apart by the place in the code from where they are noted (traffic.cpp). */

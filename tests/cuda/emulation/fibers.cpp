@@ -98,6 +98,7 @@ void fiber_main()
     if (!own.open.empty() || !own.groups.empty()) fault("thread %d ends with copies under way", current.thread);
     if (!own.open_products.empty() || !own.product_groups.empty())
         fault("thread %d ends with a warpgroup's products under way", current.thread);
+    if (!own.awaited) fault("thread %d does not await the earlier kernels", current.thread);
     own.waits = ENDED;
     running->alive--;
     switch_to_scheduler(true);
@@ -220,6 +221,11 @@ void launch(dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream, st
     recorder_queue(stream, [=] {
         if (!idle) run_grid(grid, threads, shared_bytes, body);
     });
+}
+
+void await_earlier_kernels()
+{
+    own_fiber().awaited = true;
 }
 
 void barrier()

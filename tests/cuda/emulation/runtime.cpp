@@ -31,7 +31,7 @@ namespace
 {
 struct emulation_machine machine_at_start()
 {
-    struct emulation_machine machine = {13000, 1, 9, 0, (size_t)1 << 30, true};
+    struct emulation_machine machine = {13000, 1, 9, 0, (size_t)1 << 30, true, 0};
     const char *text = getenv("ALIGNPROP_EMULATION_MACHINE");
     if (text && sscanf(text, "%d,%d,%d,%d,%zu", &machine.driver_version, &machine.devices, &machine.major,
                        &machine.minor, &machine.memory_bytes) != 5)
@@ -149,7 +149,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
     properties->sharedMemPerBlockOptin = 99 * 1024;
     properties->major = machine.major;
     properties->minor = machine.minor;
-    properties->multiProcessorCount = 4;
+    properties->multiProcessorCount = machine.multiprocessors > 0 ? machine.multiprocessors : 4;
     return cudaSuccess;
 }
 
