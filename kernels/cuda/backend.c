@@ -372,11 +372,17 @@ static status check_device(int ordinal)
                         device->major >= 8 ? ": configure it with this GPU's -Dgpu_architectures" : "");
 }
 
-/* ALIGNPROP_WARPGROUPS=off leaves products to the instructions of a warp. */
-static bool use_warpgroups(int major, int minor)
+/* ALIGNPROP_WARPGROUPS=off leaves products to the instructions of a warp; =divided has a warpgroup of its own copy what
+ * the others multiply. */
+static bool is_choice_of_warpgroups(const char *word)
 {
     const char *choice = getenv("ALIGNPROP_WARPGROUPS");
-    if (choice && strcmp(choice, "off") == 0) return false;
+    return choice && strcmp(choice, word) == 0;
+}
+
+static bool use_warpgroups(int major, int minor)
+{
+    if (is_choice_of_warpgroups("off")) return false;
     return cuda_code_has_warpgroups(CUDA_ARCHITECTURES, major, minor);
 }
 
@@ -396,6 +402,7 @@ static status open_device(struct cuda_backend *cuda)
     cuda->product_device.multiprocessors = properties.multiProcessorCount;
     cuda->product_device.warpgroups =
         cuda->interface.compute_type != ELEMENT_F32 && use_warpgroups(properties.major, properties.minor);
+    cuda->product_device.divided = is_choice_of_warpgroups("divided");
     cuda->queue.overlaps = overlap_kernels(properties.major);
     cuda->memory_bytes = properties.totalGlobalMem;
     TRY(cuda_status(cudaStreamCreateWithFlags(&cuda->queue.stream, cudaStreamNonBlocking), "creating a stream"));

@@ -195,14 +195,16 @@ struct product {
                     (2 y + i / 2, 2 x + i % 2) of a map of twice the size */
     int taps;    /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */
     struct patches patches;
-    int kernel; /* enum product_kernel */
-    int width;  /* columns of a block's tile, PRODUCT_WARPGROUP: 128 or 160 */
-    int splits; /* k is summed in so many parts, then the parts in order */
+    int kernel;   /* enum product_kernel */
+    int width;    /* columns of a block's tile, PRODUCT_WARPGROUP: 128 or 160 */
+    bool divided; /* PRODUCT_WARPGROUP: one warpgroup more copies what the others multiply */
+    int splits;   /* k is summed in so many parts, then the parts in order */
 };
 /* What the choice of a kernel depends on. */
 struct product_device {
     int multiprocessors;
     bool warpgroups; /* compute capability 9.0, and the build holds code for 9.0a */
+    bool divided;    /* product.divided, where warpgroups multiply */
 };
 /* Chooses kernel and splits; the arrays' types must be set, their data need not. (product_plan.c) */
 void plan_product(struct product *product, const struct product_device *device);

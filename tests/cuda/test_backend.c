@@ -369,20 +369,28 @@ static void require_product_of_ones(struct backend *backend)
 }
 
 /* A device whose warpgroups multiply wrongly is told of and computes without them. */
+/* In both ways to keep warpgroups supplied, and both orders of threads. */
 static void test_wrong_warpgroups(void **unused)
 {
     (void)unused;
     struct emulation_machine machine = usual;
     machine.has_matrix_library = false;
     emulation_set_machine(machine);
-    for (int broken = 0; broken < 2; broken++) {
+    for (int i = 0; i < 8; i++) {
+        bool broken = i % 2, reversed = i / 2 % 2, divided = i / 4;
         struct backend *backend;
+        assert_int_equal(setenv("ALIGNPROP_WARPGROUPS", divided ? "divided" : "", 1), 0);
         emulation_break_warpgroups(broken);
+        emulation_reverse(reversed);
         require(backend_cuda_create(0, CUDA_PRECISION_BF16, &backend));
+        emulation_reverse(false);
+        const char *fault = emulation_fault();
+        if (fault) fail_msg("%s", fault);
         assert_int_equal(backend->interface->remark != NULL, broken);
         require_product_of_ones(backend);
         backend->interface->destroy(backend);
     }
+    assert_int_equal(unsetenv("ALIGNPROP_WARPGROUPS"), 0);
     emulation_break_warpgroups(false);
     emulation_set_machine(usual);
 }

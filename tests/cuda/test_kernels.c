@@ -140,7 +140,7 @@ static void compare_case(struct run *run, const struct kernel_case *test, double
 
 /* How products are computed: by cuBLASLt where it can; else by warpgroups where there are any; else by warps. An H200's
  * 132 multiprocessors divide even small products into many parts. */
-enum way { BY_LIBRARY, BY_WARPGROUPS, BY_WARPS, FOR_MANY_MULTIPROCESSORS };
+enum way { BY_LIBRARY, BY_WARPGROUPS, BY_DIVIDED_WARPGROUPS, BY_WARPS, FOR_MANY_MULTIPROCESSORS };
 enum { MANY_MULTIPROCESSORS = 132 };
 
 static bool is_product(enum operation_kind kind)
@@ -162,6 +162,7 @@ static bool is_wanted(const struct precision *precision, enum way way, const str
 {
     enum operation_kind kind = test->operation.kind;
     if (way == BY_WARPS) return is_product(kind) && strstr(test->name, "warpgroup") != NULL;
+    if (way == BY_DIVIDED_WARPGROUPS) return kind == OPERATION_CONVOLUTION && strstr(test->name, "warpgroup") != NULL;
     if (way == FOR_MANY_MULTIPROCESSORS) return is_product(kind) && divides_more(test);
     if (way == BY_LIBRARY)
         return kind == OPERATION_LINEAR || kind == OPERATION_MATMUL || strstr(test->name, "1x1") != NULL;
@@ -175,8 +176,8 @@ static void open_backend(const struct precision *precision, enum way way, struct
     machine.has_matrix_library = way == BY_LIBRARY;
     machine.multiprocessors = way == FOR_MANY_MULTIPROCESSORS ? MANY_MULTIPROCESSORS : 0;
     emulation_set_machine(machine);
-    if ((way == BY_WARPS ? setenv("ALIGNPROP_WARPGROUPS", "off", 1) : unsetenv("ALIGNPROP_WARPGROUPS")) != 0)
-        fail_msg("the environment cannot be changed");
+    const char *warpgroups = way == BY_WARPS ? "off" : way == BY_DIVIDED_WARPGROUPS ? "divided" : "";
+    if (setenv("ALIGNPROP_WARPGROUPS", warpgroups, 1) != 0) fail_msg("the environment cannot be changed");
     require(backend_cuda_create(0, precision->precision, cuda));
 }
 
@@ -185,6 +186,7 @@ static void compare_all(const struct precision *precision, enum way way)
     static const char *const words[] = {
         [BY_LIBRARY] = " with cuBLASLt",
         [BY_WARPGROUPS] = "",
+        [BY_DIVIDED_WARPGROUPS] = " by divided warpgroups",
         [BY_WARPS] = " by warps",
         [FOR_MANY_MULTIPROCESSORS] = " for 132 multiprocessors",
     };
@@ -212,6 +214,7 @@ static void test_bf16(void **unused)
 {
     (void)unused;
     compare_all(&precisions[1], BY_WARPGROUPS);
+    compare_all(&precisions[1], BY_DIVIDED_WARPGROUPS);
     compare_all(&precisions[1], BY_WARPS);
     compare_all(&precisions[1], BY_LIBRARY);
     if (!IS_DEVICE) compare_all(&precisions[1], FOR_MANY_MULTIPROCESSORS);

@@ -144,6 +144,7 @@ bool is_ready(const fiber &fiber, int thread)
 {
     switch (fiber.waits) {
     case RUNS: return true;
+    case AT_SHARED_BARRIER: return fiber.awaits->phase > fiber.phase;
     case AT_BARRIER: return running->generation != fiber.generation;
     case IN_COLLECTIVE: return running->warps[(size_t)thread / WARP].generation != fiber.generation;
     case ENDED: return false;

@@ -36,7 +36,7 @@ bool races_with_writer(const shadow &entry)
 shadow &shadow_of(size_t grain)
 {
     shadow &entry = shadows[grain];
-    if (entry.epoch != running->generation) entry = shadow{running->generation, 0, 0, -1, -1, -1};
+    if (entry.epoch != running->ordered) entry = shadow{running->ordered, 0, 0, -1, -1, -1};
     return entry;
 }
 
@@ -75,7 +75,12 @@ void shared_memory_begin(block &block, size_t bytes)
 
 void shared_memory_barrier(block &block)
 {
-    block.generation = ++barrier_count;
+    block.generation = block.ordered = ++barrier_count;
+}
+
+void shared_memory_ordered(block &block)
+{
+    block.ordered = ++barrier_count;
 }
 
 bool in_shared(const void *address, size_t bytes)
@@ -181,6 +186,13 @@ void start_copy(void *to, const void *from, size_t bytes, bool valid)
     if (!note_write(to, bytes)) return;
     memset(to, 0xff, bytes);
     own_fiber().open.push_back(copy);
+}
+
+void land(const copy &copy, int thread)
+{
+    grains range = grains_of(copy.to, copy.bytes);
+    for (size_t grain = range.first; grain <= range.last; grain++) writes[grain] = last_write{++write_count, thread};
+    memcpy(copy.to, &copy.value, copy.bytes);
 }
 
 void commit_copies()
