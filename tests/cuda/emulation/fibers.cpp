@@ -189,7 +189,9 @@ void run_block(indices base, int threads, size_t shared_bytes, const std::functi
     counters.blocks++;
     if (!run_threads()) fault("%d threads of a block wait for each other for ever", block.alive);
     if (traffic_is_measured) traffic_of_block_ends();
-    if (shared_bytes > SHARED_EVERYWHERE && block.warpgroup_products[0].empty())
+    bool multiplies = false;
+    for (const auto &products : block.warpgroup_products) multiplies = multiplies || !products.empty();
+    if (shared_bytes > SHARED_EVERYWHERE && !multiplies)
         fault("a launch with %zu bytes of shared memory, more than every device has", shared_bytes);
     running = nullptr;
 }

@@ -166,5 +166,7 @@ void warpgroup_wait(int groups)
         for (const warpgroup_product &product : own.product_groups.front()) carry_out(product);
         own.product_groups.erase(own.product_groups.begin());
     }
+    /* The instruction waits for the warp's other lanes as well, though it orders nothing that they wrote. */
+    (void)any(false);
 }
 } // namespace emulation
