@@ -151,7 +151,7 @@ static bool is_product(enum operation_kind kind)
 /* Whether its depth is enough for more parts than a device of few multiprocessors makes. */
 static bool divides_more(const struct kernel_case *test)
 {
-    enum { FEWEST_TERMS = 512, MOST_RESULTS = 9000 };
+    enum { FEWEST_TERMS = 512, MOST_RESULTS = 3000 };
     int64_t results = harness_elements(&test->operation.output[0]);
     return results <= MOST_RESULTS && operation_flops(&test->operation) >= 2.0 * FEWEST_TERMS * (double)results;
 }
@@ -162,7 +162,9 @@ static bool is_wanted(const struct precision *precision, enum way way, const str
 {
     enum operation_kind kind = test->operation.kind;
     if (way == BY_WARPS) return is_product(kind) && strstr(test->name, "warpgroup") != NULL;
-    if (way == BY_DIVIDED_WARPGROUPS) return kind == OPERATION_CONVOLUTION && strstr(test->name, "warpgroup") != NULL;
+    if (way == BY_DIVIDED_WARPGROUPS)
+        return strstr(test->name, "warpgroup's tiles, crossing taps") != NULL ||
+               strstr(test->name, "wide tiles") != NULL;
     if (way == FOR_MANY_MULTIPROCESSORS) return is_product(kind) && divides_more(test);
     if (way == BY_LIBRARY)
         return kind == OPERATION_LINEAR || kind == OPERATION_MATMUL || strstr(test->name, "1x1") != NULL;
