@@ -61,7 +61,7 @@ static status run(struct cuda_backend *backend, const struct kernel *kernel, con
         .o = output_array(kernel, call, 0),
         .lse = output_array(kernel, call, 1).data,
     };
-    launch_attention(backend->stream, kernel->plan, arrays);
+    launch_attention(backend->queue, kernel->plan, arrays);
     return status_ok();
 }
 
@@ -79,7 +79,7 @@ static status run_vjp(struct cuda_backend *backend, const struct kernel *kernel,
         .dv = output_array(kernel, call, 2),
         .delta = call->scratch,
     };
-    launch_attention_vjp(backend->stream, kernel->plan, arrays);
+    launch_attention_vjp(backend->queue, kernel->plan, arrays);
     return status_ok();
 }
 

@@ -114,6 +114,7 @@ template <class Format, int columns, int own_blocks, int at_once, int resident>
 KERNEL_RESIDENT(ATTENTION_THREADS, resident)
 attention_kernel(struct attention attention, struct attention_arrays arrays)
 {
+    await_earlier_kernels();
     const int rows = tile<columns>::rows, bytes = tile<columns>::bytes, warp_rows = 16 * own_blocks;
     struct head_rows q = rows_of(attention, arrays.q, attention.queries);
     struct head_rows k = rows_of(attention, arrays.k, attention.keys);
@@ -167,6 +168,7 @@ template <class Format>
 KERNEL(ATTENTION_THREADS)
 wide_attention_kernel(struct attention attention, struct attention_arrays arrays)
 {
+    await_earlier_kernels();
     const int rows = tile<CHUNK>::rows, bytes = tile<CHUNK>::bytes, own_rows = 16 * ATTENTION_WARPS;
     const int own_bytes = own_rows / rows * bytes;
     int chunks = (attention.width + CHUNK - 1) / CHUNK, first_column = block_x() % chunks * CHUNK;
@@ -245,24 +247,24 @@ template <> struct forward_shape<160> {
 };
 
 template <class Format, int columns> struct forward_launcher {
-    static void run(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+    static void run(struct queue queue, const struct attention &attention, struct attention_arrays arrays)
     {
         typedef forward_shape<columns> shape;
         dim3 grid(blocks_for(attention.queries, ATTENTION_WARPS * 16 * shape::own_blocks), (unsigned)attention.heads,
                   (unsigned)attention.batch);
         launch(attention_kernel<Format, columns, shape::own_blocks, shape::at_once, shape::resident>, grid,
-               ATTENTION_THREADS, 4 * tile<columns>::bytes, stream, attention, arrays);
+               ATTENTION_THREADS, 4 * tile<columns>::bytes, queue, attention, arrays);
     }
 };
 
 template <class Format> struct forward_launcher<Format, CHUNK> {
-    static void run(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+    static void run(struct queue queue, const struct attention &attention, struct attention_arrays arrays)
     {
         const int own_rows = 16 * ATTENTION_WARPS, chunks = blocks_for(attention.width, CHUNK);
         dim3 grid(blocks_for(attention.queries, own_rows) * chunks, (unsigned)attention.heads,
                   (unsigned)attention.batch);
         launch(wide_attention_kernel<Format>, grid, ATTENTION_THREADS,
-               (chunks * own_rows / tile<CHUNK>::rows + 2) * tile<CHUNK>::bytes, stream, attention, arrays);
+               (chunks * own_rows / tile<CHUNK>::rows + 2) * tile<CHUNK>::bytes, queue, attention, arrays);
     }
 };
 
@@ -286,10 +288,10 @@ static bool can_use_matrices(const struct attention *attention, const struct att
            is_aligned(arrays.o);
 }
 
-extern "C" void launch_attention(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays)
+extern "C" void launch_attention(struct queue queue, const struct attention *attention, struct attention_arrays arrays)
 {
     if (can_use_matrices(attention, arrays))
-        dispatch<forward_launcher>(stream, *attention, arrays);
+        dispatch<forward_launcher>(queue, *attention, arrays);
     else
-        launch_attention_plain(stream, attention, arrays);
+        launch_attention_plain(queue, attention, arrays);
 }

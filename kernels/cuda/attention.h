@@ -258,26 +258,26 @@ DEVICE void store_rows(const struct head_rows &to, int first_row, int first_colu
 
 /* Calls launcher<Format, columns>::run for the planned columns and the arrays' type. */
 template <template <class, int> class launcher, class Format>
-static void dispatch_columns(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+static void dispatch_columns(struct queue queue, const struct attention &attention, struct attention_arrays arrays)
 {
     switch (attention.columns) {
-    case 32: launcher<Format, 32>::run(stream, attention, arrays); break;
-    case 40: launcher<Format, 40>::run(stream, attention, arrays); break;
-    case 64: launcher<Format, 64>::run(stream, attention, arrays); break;
-    case 80: launcher<Format, 80>::run(stream, attention, arrays); break;
-    case 128: launcher<Format, 128>::run(stream, attention, arrays); break;
-    case 160: launcher<Format, 160>::run(stream, attention, arrays); break;
-    default: launcher<Format, CHUNK>::run(stream, attention, arrays); break;
+    case 32: launcher<Format, 32>::run(queue, attention, arrays); break;
+    case 40: launcher<Format, 40>::run(queue, attention, arrays); break;
+    case 64: launcher<Format, 64>::run(queue, attention, arrays); break;
+    case 80: launcher<Format, 80>::run(queue, attention, arrays); break;
+    case 128: launcher<Format, 128>::run(queue, attention, arrays); break;
+    case 160: launcher<Format, 160>::run(queue, attention, arrays); break;
+    default: launcher<Format, CHUNK>::run(queue, attention, arrays); break;
     }
 }
 
 template <template <class, int> class launcher>
-static void dispatch(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+static void dispatch(struct queue queue, const struct attention &attention, struct attention_arrays arrays)
 {
     if (arrays.q.type == ELEMENT_BF16)
-        dispatch_columns<launcher, bfloat16_format>(stream, attention, arrays);
+        dispatch_columns<launcher, bfloat16_format>(queue, attention, arrays);
     else
-        dispatch_columns<launcher, float16_format>(stream, attention, arrays);
+        dispatch_columns<launcher, float16_format>(queue, attention, arrays);
 }
 
 #endif

@@ -76,6 +76,7 @@ DEVICE int rows_left(int64_t first, int64_t count)
 
 KERNEL(WARPS *WARP_THREADS) attention_plain_kernel(struct attention attention, struct attention_arrays arrays)
 {
+    await_earlier_kernels();
     shared_array<float> query = shared_memory<float>(warp_index() * MAXIMUM_HEAD_WIDTH * (int)sizeof(float));
     struct row row = own_row(attention, attention.queries);
     if (!row.exists) return;
@@ -107,6 +108,7 @@ template <bool by_key>
 KERNEL(WARPS *WARP_THREADS)
 attention_vjp_plain_kernel(struct attention attention, struct attention_arrays arrays)
 {
+    await_earlier_kernels();
     shared_array<float> own = shared_memory<float>(2 * warp_index() * MAXIMUM_HEAD_WIDTH * (int)sizeof(float));
     shared_array<float> own_other =
         shared_memory<float>((2 * warp_index() + 1) * MAXIMUM_HEAD_WIDTH * (int)sizeof(float));
@@ -142,6 +144,7 @@ attention_vjp_plain_kernel(struct attention attention, struct attention_arrays a
 
 KERNEL(WARPS *WARP_THREADS) attention_delta_kernel(struct attention attention, struct attention_arrays arrays)
 {
+    await_earlier_kernels();
     struct row row = own_row(attention, attention.queries);
     if (!row.exists) return;
     int64_t start = row_start(attention, row, attention.queries, row.index);
@@ -157,28 +160,28 @@ static dim3 blocks_over(const struct attention *attention, int64_t rows)
     return dim3(blocks_for(attention->batch * attention->heads * rows, WARPS));
 }
 
-extern "C" void launch_attention_plain(cudaStream_t stream, const struct attention *attention,
+extern "C" void launch_attention_plain(struct queue queue, const struct attention *attention,
                                        struct attention_arrays arrays)
 {
     launch(attention_plain_kernel, blocks_over(attention, attention->queries), WARPS * WARP_THREADS,
-           WARPS * MAXIMUM_HEAD_WIDTH * sizeof(float), stream, *attention, arrays);
+           WARPS * MAXIMUM_HEAD_WIDTH * sizeof(float), queue, *attention, arrays);
 }
 
-extern "C" void launch_attention_delta(cudaStream_t stream, const struct attention *attention,
+extern "C" void launch_attention_delta(struct queue queue, const struct attention *attention,
                                        struct attention_arrays arrays)
 {
-    launch(attention_delta_kernel, blocks_over(attention, attention->queries), WARPS * WARP_THREADS, 0, stream,
+    launch(attention_delta_kernel, blocks_over(attention, attention->queries), WARPS * WARP_THREADS, 0, queue,
            *attention, arrays);
 }
 
-extern "C" void launch_attention_vjp_plain(cudaStream_t stream, const struct attention *attention,
+extern "C" void launch_attention_vjp_plain(struct queue queue, const struct attention *attention,
                                            struct attention_arrays arrays)
 {
     size_t shared_bytes = 2 * WARPS * MAXIMUM_HEAD_WIDTH * sizeof(float);
     if (arrays.dq.data)
         launch(attention_vjp_plain_kernel<false>, blocks_over(attention, attention->queries), WARPS * WARP_THREADS,
-               shared_bytes, stream, *attention, arrays);
+               shared_bytes, queue, *attention, arrays);
     if (arrays.dk.data || arrays.dv.data)
         launch(attention_vjp_plain_kernel<true>, blocks_over(attention, attention->keys), WARPS * WARP_THREADS,
-               shared_bytes, stream, *attention, arrays);
+               shared_bytes, queue, *attention, arrays);
 }

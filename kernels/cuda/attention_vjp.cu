@@ -74,6 +74,7 @@ template <class Format, int columns, bool by_key, int own_blocks, int at_once, i
 KERNEL_RESIDENT(ATTENTION_THREADS, resident)
 attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
 {
+    await_earlier_kernels();
     const int rows = tile<columns>::rows, bytes = tile<columns>::bytes, blocks = at_once / 8, slices = columns / slice;
     const int stage_bytes = 2 * bytes + (by_key ? 2 * rows * (int)sizeof(float) : 0);
     const int row_warps = ATTENTION_WARPS / groups, own_rows = 16 * own_blocks;
@@ -140,8 +141,8 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
             {
                 float lse_pair[2] = {}, delta_pair[2] = {};
                 if (by_key) {
-                    load_pair(lse_pair, statistics, step + 8 * j + lane_index() % 4 * 2);
-                    load_pair(delta_pair, statistics, rows + step + 8 * j + lane_index() % 4 * 2);
+                    load_neighbours<2>(lse_pair, statistics, step + 8 * j + lane_index() % 4 * 2);
+                    load_neighbours<2>(delta_pair, statistics, rows + step + 8 * j + lane_index() % 4 * 2);
                 }
                 float offset[2] = {lse_pair[0] * -LOG2_E, lse_pair[1] * -LOG2_E};
                 UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int i = 0; i < 4; i++)
@@ -187,6 +188,7 @@ template <class Format, int gradient>
 KERNEL(ATTENTION_THREADS)
 wide_attention_vjp_kernel(struct attention attention, struct attention_arrays arrays, struct array to)
 {
+    await_earlier_kernels();
     const bool by_key = gradient != OF_QUERIES, has_products = gradient != OF_VALUES;
     const int rows = tile<CHUNK>::rows, bytes = tile<CHUNK>::bytes, groups = 2, row_warps = ATTENTION_WARPS / groups;
     const int own_rows = 16 * row_warps, blocks = 2;
@@ -323,7 +325,7 @@ template <> struct backward_shape<160, true> {
 };
 
 template <class Format, int columns, bool by_key, int groups>
-static void launch_side(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+static void launch_side(struct queue queue, const struct attention &attention, struct attention_arrays arrays)
 {
     typedef backward_shape<columns, by_key> shape;
     const int own_rows = ATTENTION_WARPS / groups * 16 * shape::own_blocks, slices = columns / shape::slice;
@@ -334,7 +336,7 @@ static void launch_side(cudaStream_t stream, const struct attention &attention, 
               (unsigned)attention.batch);
     launch(attention_vjp_kernel<Format, columns, by_key, shape::own_blocks, shape::at_once, shape::slice, groups,
                                 shape::resident>,
-           grid, ATTENTION_THREADS, passed > stages ? passed : stages, stream, attention, arrays);
+           grid, ATTENTION_THREADS, passed > stages ? passed : stages, queue, attention, arrays);
 }
 
 /* So few keys make too few blocks to fill a device, if each goes over all queries with all of its warps: the prompt's
@@ -342,19 +344,19 @@ static void launch_side(cudaStream_t stream, const struct attention &attention, 
 enum { FEW_KEYS = 128 };
 
 template <class Format, int columns> struct backward_launcher {
-    static void run(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+    static void run(struct queue queue, const struct attention &attention, struct attention_arrays arrays)
     {
-        if (arrays.dq.data) launch_side<Format, columns, false, 1>(stream, attention, arrays);
+        if (arrays.dq.data) launch_side<Format, columns, false, 1>(queue, attention, arrays);
         if (!arrays.dk.data && !arrays.dv.data) return;
         if (attention.keys <= FEW_KEYS)
-            launch_side<Format, columns, true, ATTENTION_WARPS>(stream, attention, arrays);
+            launch_side<Format, columns, true, ATTENTION_WARPS>(queue, attention, arrays);
         else
-            launch_side<Format, columns, true, 1>(stream, attention, arrays);
+            launch_side<Format, columns, true, 1>(queue, attention, arrays);
     }
 };
 
 template <class Format, int gradient>
-static void launch_wide(cudaStream_t stream, const struct attention &attention, const struct attention_arrays &arrays,
+static void launch_wide(struct queue queue, const struct attention &attention, const struct attention_arrays &arrays,
                         const struct array &to)
 {
     const int own_rows = 32, chunks = blocks_for(attention.width, CHUNK);
@@ -362,15 +364,15 @@ static void launch_wide(cudaStream_t stream, const struct attention &attention, 
     dim3 grid(blocks_for(gradient == OF_QUERIES ? attention.queries : attention.keys, own_rows) * chunks,
               (unsigned)attention.heads, (unsigned)attention.batch);
     launch(wide_attention_vjp_kernel<Format, gradient>, grid, ATTENTION_THREADS,
-           ((gradient == OF_VALUES ? 1 : 2) * chunks + 2) * tile<CHUNK>::bytes, stream, attention, arrays, to);
+           ((gradient == OF_VALUES ? 1 : 2) * chunks + 2) * tile<CHUNK>::bytes, queue, attention, arrays, to);
 }
 
 template <class Format> struct backward_launcher<Format, CHUNK> {
-    static void run(cudaStream_t stream, const struct attention &attention, struct attention_arrays arrays)
+    static void run(struct queue queue, const struct attention &attention, struct attention_arrays arrays)
     {
-        launch_wide<Format, OF_QUERIES>(stream, attention, arrays, arrays.dq);
-        launch_wide<Format, OF_KEYS>(stream, attention, arrays, arrays.dk);
-        launch_wide<Format, OF_VALUES>(stream, attention, arrays, arrays.dv);
+        launch_wide<Format, OF_QUERIES>(queue, attention, arrays, arrays.dq);
+        launch_wide<Format, OF_KEYS>(queue, attention, arrays, arrays.dk);
+        launch_wide<Format, OF_VALUES>(queue, attention, arrays, arrays.dv);
     }
 };
 
@@ -380,12 +382,12 @@ static bool can_use_matrices(const struct attention *attention, const struct att
            is_aligned(arrays.cotangent) && is_aligned(arrays.dq) && is_aligned(arrays.dk) && is_aligned(arrays.dv);
 }
 
-extern "C" void launch_attention_vjp(cudaStream_t stream, const struct attention *attention,
+extern "C" void launch_attention_vjp(struct queue queue, const struct attention *attention,
                                      struct attention_arrays arrays)
 {
-    launch_attention_delta(stream, attention, arrays);
+    launch_attention_delta(queue, attention, arrays);
     if (can_use_matrices(attention, arrays))
-        dispatch<backward_launcher>(stream, *attention, arrays);
+        dispatch<backward_launcher>(queue, *attention, arrays);
     else
-        launch_attention_vjp_plain(stream, attention, arrays);
+        launch_attention_vjp_plain(queue, attention, arrays);
 }

@@ -82,8 +82,8 @@ static status synchronize(struct backend *backend)
     struct cuda_backend *cuda = own(backend);
     TRY(enter(backend));
     if (cuda->fetching.under_way)
-        TRY(cuda_status(cudaStreamWaitEvent(cuda->stream, cuda->fetching.end, 0), "copying to the host"));
-    return cuda_status(cudaStreamSynchronize(cuda->stream), "computing");
+        TRY(cuda_status(cudaStreamWaitEvent(cuda->queue.stream, cuda->fetching.end, 0), "copying to the host"));
+    return cuda_status(cudaStreamSynchronize(cuda->queue.stream), "computing");
 }
 
 /* Takes `bytes` of the staging memory, waiting for the device only when it is a whole half behind. */
@@ -91,7 +91,7 @@ static status stage(struct cuda_backend *backend, size_t bytes, char **place)
 {
     struct staging *staging = &backend->staging;
     if (staging->used + bytes > staging->half_bytes) {
-        TRY(cuda_status(cudaEventRecord(staging->read[staging->half], backend->stream), "uploading"));
+        TRY(cuda_status(cudaEventRecord(staging->read[staging->half], backend->queue.stream), "uploading"));
         staging->waiting[staging->half] = true;
         staging->half = 1 - staging->half;
         staging->used = 0;
@@ -113,9 +113,10 @@ static status upload(struct backend *backend, void *device, const void *host, si
         char *place;
         TRY(stage(cuda, bytes, &place));
         memcpy(place, host, bytes);
-        return cuda_status(cudaMemcpyAsync(device, place, bytes, cudaMemcpyHostToDevice, cuda->stream), "uploading");
+        return cuda_status(cudaMemcpyAsync(device, place, bytes, cudaMemcpyHostToDevice, cuda->queue.stream),
+                           "uploading");
     }
-    TRY(cuda_status(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, cuda->stream), "uploading"));
+    TRY(cuda_status(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, cuda->queue.stream), "uploading"));
     return synchronize(backend);
 }
 
@@ -123,20 +124,22 @@ static status download(struct backend *backend, void *host, const void *device, 
 {
     TRY(enter(backend));
     if (own(backend)->capturing) return status_error(STATUS_FAILED, "a download cannot be part of a recorded sequence");
-    TRY(cuda_status(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, own(backend)->stream), "downloading"));
+    TRY(cuda_status(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, own(backend)->queue.stream),
+                    "downloading"));
     return synchronize(backend);
 }
 
 static status copy(struct backend *backend, void *to, const void *from, size_t bytes)
 {
     TRY(enter(backend));
-    return cuda_status(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, own(backend)->stream), "copying");
+    return cuda_status(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, own(backend)->queue.stream),
+                       "copying");
 }
 
 static status clear(struct backend *backend, void *device, size_t bytes)
 {
     TRY(enter(backend));
-    return cuda_status(cudaMemsetAsync(device, 0, bytes, own(backend)->stream), "clearing memory");
+    return cuda_status(cudaMemsetAsync(device, 0, bytes, own(backend)->queue.stream), "clearing memory");
 }
 
 /* ---- copies beside the computation ---- */
@@ -159,7 +162,7 @@ static status fetch(struct backend *backend, const void *device, size_t bytes)
     TRY(enter(backend));
     if (fetching->under_way) return status_error(STATUS_FAILED, "a fetch was begun before the last one was taken");
     TRY(grow_fetching(fetching, bytes));
-    TRY(cuda_status(cudaEventRecord(fetching->begin, cuda->stream), "copying to the host"));
+    TRY(cuda_status(cudaEventRecord(fetching->begin, cuda->queue.stream), "copying to the host"));
     TRY(cuda_status(cudaStreamWaitEvent(fetching->stream, fetching->begin, 0), "copying to the host"));
     TRY(cuda_status(cudaMemcpyAsync(fetching->memory, device, bytes, cudaMemcpyDeviceToHost, fetching->stream),
                     "copying to the host"));
@@ -259,7 +262,7 @@ static status run(struct backend *backend, struct kernel *kernel, const void *co
 static status capture_begin(struct backend *backend)
 {
     TRY(enter(backend));
-    TRY(cuda_status(cudaStreamBeginCapture(own(backend)->stream, cudaStreamCaptureModeThreadLocal),
+    TRY(cuda_status(cudaStreamBeginCapture(own(backend)->queue.stream, cudaStreamCaptureModeThreadLocal),
                     "starting to record"));
     own(backend)->capturing = true;
     return status_ok();
@@ -272,7 +275,7 @@ static status capture_end(struct backend *backend, void **sequence)
     *sequence = NULL;
     TRY(enter(backend));
     own(backend)->capturing = false;
-    TRY(cuda_status(cudaStreamEndCapture(own(backend)->stream, &graph), "recording"));
+    TRY(cuda_status(cudaStreamEndCapture(own(backend)->queue.stream, &graph), "recording"));
     cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
     (void)cudaGraphDestroy(graph);
     TRY(cuda_status(error, "preparing a recorded sequence"));
@@ -283,7 +286,7 @@ static status capture_end(struct backend *backend, void **sequence)
 static status replay(struct backend *backend, void *sequence)
 {
     TRY(enter(backend));
-    return cuda_status(cudaGraphLaunch((cudaGraphExec_t)sequence, own(backend)->stream), "replaying a sequence");
+    return cuda_status(cudaGraphLaunch((cudaGraphExec_t)sequence, own(backend)->queue.stream), "replaying a sequence");
 }
 
 static void sequence_discard(struct backend *backend, void *sequence)
@@ -314,14 +317,14 @@ static void destroy(struct backend *backend)
 {
     struct cuda_backend *cuda = own(backend);
     (void)enter(backend);
-    if (cuda->stream) (void)cudaStreamSynchronize(cuda->stream);
+    if (cuda->queue.stream) (void)cudaStreamSynchronize(cuda->queue.stream);
     if (cuda->library_handle) (void)cuda->library.destroy(cuda->library_handle);
     matrix_library_unload(&cuda->library);
     for (int half = 0; half < 2; half++)
         if (cuda->staging.read[half]) (void)cudaEventDestroy(cuda->staging.read[half]);
     if (cuda->staging.memory) (void)cudaFreeHost(cuda->staging.memory);
     close_fetching(&cuda->fetching);
-    if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
+    if (cuda->queue.stream) (void)cudaStreamDestroy(cuda->queue.stream);
     free(cuda);
 }
 
@@ -369,12 +372,25 @@ static status check_device(int ordinal)
                         device->major >= 8 ? ": configure it with this GPU's -Dgpu_architectures" : "");
 }
 
-/* ALIGNPROP_WARPGROUPS=off leaves products to the instructions of a warp. */
-static bool use_warpgroups(int major, int minor)
+/* ALIGNPROP_WARPGROUPS=off leaves products to the instructions of a warp; =divided has a warpgroup of its own copy what
+ * the others multiply. */
+static bool is_choice_of_warpgroups(const char *word)
 {
     const char *choice = getenv("ALIGNPROP_WARPGROUPS");
-    if (choice && strcmp(choice, "off") == 0) return false;
+    return choice && strcmp(choice, word) == 0;
+}
+
+static bool use_warpgroups(int major, int minor)
+{
+    if (is_choice_of_warpgroups("off")) return false;
     return cuda_code_has_warpgroups(CUDA_ARCHITECTURES, major, minor);
+}
+
+/* ALIGNPROP_KERNEL_OVERLAP=on brings each kernel onto the device while the one before still works. */
+static bool overlap_kernels(int major)
+{
+    const char *choice = getenv("ALIGNPROP_KERNEL_OVERLAP");
+    return major >= 9 && choice && strcmp(choice, "on") == 0;
 }
 
 static status open_device(struct cuda_backend *cuda)
@@ -386,8 +402,10 @@ static status open_device(struct cuda_backend *cuda)
     cuda->product_device.multiprocessors = properties.multiProcessorCount;
     cuda->product_device.warpgroups =
         cuda->interface.compute_type != ELEMENT_F32 && use_warpgroups(properties.major, properties.minor);
+    cuda->product_device.divided = is_choice_of_warpgroups("divided");
+    cuda->queue.overlaps = overlap_kernels(properties.major);
     cuda->memory_bytes = properties.totalGlobalMem;
-    TRY(cuda_status(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking), "creating a stream"));
+    TRY(cuda_status(cudaStreamCreateWithFlags(&cuda->queue.stream, cudaStreamNonBlocking), "creating a stream"));
     cuda->staging.half_bytes = STAGING_HALF_BYTES;
     TRY(cuda_status(cudaMallocHost((void **)&cuda->staging.memory, 2 * (size_t)STAGING_HALF_BYTES),
                     "allocating page-locked memory"));

@@ -76,6 +76,7 @@ DEVICE int best_box(const struct candidates &candidates, const struct array &log
 KERNEL(THREADS)
 select_boxes_kernel(struct array logits, struct array boxes, int32_t *ids, int count, int wanted, float limit)
 {
+    await_earlier_kernels();
     struct candidates candidates = {shared_memory<int>(0), shared_memory<float>(count * (int)sizeof(int)),
                                     shared_memory<int>((count + THREADS) * (int)sizeof(int))};
     int64_t base = (int64_t)block_x() * count;
@@ -102,10 +103,10 @@ select_boxes_kernel(struct array logits, struct array boxes, int32_t *ids, int c
     }
 }
 
-extern "C" void launch_select_boxes(cudaStream_t stream, struct array logits, struct array boxes, int32_t *ids,
+extern "C" void launch_select_boxes(struct queue queue, struct array logits, struct array boxes, int32_t *ids,
                                     int64_t batch, int count, int wanted, float limit)
 {
     size_t shared_bytes = (size_t)(count + 2 * THREADS) * sizeof(int);
-    launch(select_boxes_kernel, dim3((unsigned)batch), THREADS, shared_bytes, stream, logits, boxes, ids, count, wanted,
+    launch(select_boxes_kernel, dim3((unsigned)batch), THREADS, shared_bytes, queue, logits, boxes, ids, count, wanted,
            limit);
 }

@@ -5,7 +5,10 @@
 /* Convolutions as implicit matrix products: a convolution's windows are the rows of one operand (its columns for the
  * weight gradient) and are gathered while the product runs. A 1x1 convolution is a plain product over the pixels. */
 
-enum { CHANNEL_UNIT = 8 }; /* packed weights are padded to it, so that eight channels are read at once */
+enum {
+    CHANNEL_UNIT = 8, /* packed weights are padded to it, so that eight channels are read at once */
+    SCRATCH_ALIGNMENT = 256
+};
 
 static int64_t padded(int64_t channels, enum element_type type)
 {
@@ -49,6 +52,55 @@ static struct operand_view dense(enum element_type type, int layout, int64_t lea
     return (struct operand_view){.array = {NULL, type}, .layout = layout, .leading = leading};
 }
 
+/* Windows that lie side by side and cover the map: each pixel of x is read by one pixel of y. */
+static bool is_of_patches(const struct operation *operation)
+{
+    const struct operation_attributes *a = &operation->attributes;
+    struct convolution c = operands_of(operation);
+    const int64_t *x = c.x->shape.dimension, *w = c.weight->shape.dimension, *y = c.y->shape.dimension;
+    return a->stride > 1 && w[2] == a->stride && w[3] == a->stride && !a->doubled &&
+           !(a->padding_top | a->padding_left | a->padding_bottom | a->padding_right) && x[1] == y[1] * a->stride &&
+           x[2] == y[2] * a->stride;
+}
+
+/* The map that windows are gathered from, where there is one. */
+static const struct operand *gathered_map(const struct operation *operation)
+{
+    struct convolution c = operands_of(operation);
+    if (is_pointwise(operation)) return NULL;
+    switch (operation->kind) {
+    case OPERATION_CONVOLUTION: return c.x;
+    case OPERATION_CONVOLUTION_VJP_INPUT: return is_of_patches(operation) ? NULL : c.y;
+    default: return NULL;
+    }
+}
+
+/* Matrix instructions gather whole units of channels. A map of other channels (latents, pictures) is copied beforehand,
+ * with zeros up to the next unit. */
+static bool copies_map(const struct operation *operation)
+{
+    const struct operand *map = gathered_map(operation);
+    return map && map->type == operation->input[1].type &&
+           padded(last_dimension(&map->shape), map->type) != last_dimension(&map->shape);
+}
+
+/* Channels of the map that is gathered from. */
+static int gathered_channels(const struct operation *operation, const struct operand *map)
+{
+    int64_t channels = last_dimension(&map->shape);
+    return (int)(copies_map(operation) ? padded(channels, map->type) : channels);
+}
+
+static struct block_copy map_copy(const struct operand *map)
+{
+    int64_t channels = last_dimension(&map->shape);
+    return (struct block_copy){.count = pixels(map),
+                               .length = channels,
+                               .from_step = channels,
+                               .to_step = padded(channels, map->type),
+                               .fill = true};
+}
+
 /* The forward window: an output pixel reads x at stride * pixel - padding + tap. */
 static struct window forward_window(const struct operation *operation, int64_t padded_channels)
 {
@@ -57,7 +109,7 @@ static struct window forward_window(const struct operation *operation, int64_t p
     const int64_t *x = c.x->shape.dimension, *w = c.weight->shape.dimension, *y = c.y->shape.dimension;
     return (struct window){.height = (int)x[1],
                            .width = (int)x[2],
-                           .channels = (int)x[3],
+                           .channels = gathered_channels(operation, c.x),
                            .padded = (int)padded_channels,
                            .pixel_rows = (int)y[1],
                            .pixel_columns = (int)y[2],
@@ -70,17 +122,6 @@ static struct window forward_window(const struct operation *operation, int64_t p
                            .divide = 1,
                            .doubled = a->doubled,
                            .phases = 1};
-}
-
-/* Windows that lie side by side and cover the map: each pixel of x is read by one pixel of y. */
-static bool is_of_patches(const struct operation *operation)
-{
-    const struct operation_attributes *a = &operation->attributes;
-    struct convolution c = operands_of(operation);
-    const int64_t *x = c.x->shape.dimension, *w = c.weight->shape.dimension, *y = c.y->shape.dimension;
-    return a->stride > 1 && w[2] == a->stride && w[3] == a->stride && !a->doubled &&
-           !(a->padding_top | a->padding_left | a->padding_bottom | a->padding_right) && x[1] == y[1] * a->stride &&
-           x[2] == y[2] * a->stride;
 }
 
 /* Pixels of a doubled map that are one pixel of x. */
@@ -97,7 +138,8 @@ static struct window backward_window(const struct operation *operation, int64_t 
     const int64_t *x = c.x->shape.dimension, *w = c.weight->shape.dimension, *y = c.y->shape.dimension;
     return (struct window){.height = (int)y[1],
                            .width = (int)y[2],
-                           .channels = (int)y[3],
+                           .channels = gathered_channels(operation, c.y),
+                           .packed_channels = (int)y[3],
                            .padded = (int)padded_channels,
                            .pixel_rows = (int)x[1],
                            .pixel_columns = (int)x[2],
@@ -147,7 +189,7 @@ static void set_phases_forward(const struct operation *operation, struct product
     product->b.step = phase_elements(c.weight);
     product->window = (struct window){.height = (int)x[1],
                                       .width = (int)x[2],
-                                      .channels = (int)x[3],
+                                      .channels = gathered_channels(operation, c.x),
                                       .padded = (int)channels,
                                       .pixel_rows = (int)x[1],
                                       .pixel_columns = (int)x[2],
@@ -175,7 +217,8 @@ static void set_phases_input_gradient(const struct operation *operation, struct 
     product->b = dense(c.weight->type, OPERAND_TAPS, padded(x[3], c.weight->type));
     product->window = (struct window){.height = (int)y[1],
                                       .width = (int)y[2],
-                                      .channels = (int)y[3],
+                                      .channels = gathered_channels(operation, c.y),
+                                      .packed_channels = (int)y[3],
                                       .padded = (int)channels,
                                       .pixel_rows = (int)x[1],
                                       .pixel_columns = (int)x[2],
@@ -294,6 +337,16 @@ static int64_t packed_elements(const struct operation *operation)
     return weight->shape.dimension[0] * tap_count(weight) * padded(weight->shape.dimension[1], weight->type);
 }
 
+/* The copy of the map lies at the beginning of the scratch memory, whole units of its alignment. */
+static size_t copied_bytes(const struct operation *operation)
+{
+    if (!copies_map(operation)) return 0;
+    const struct operand *map = gathered_map(operation);
+    struct block_copy copy = map_copy(map);
+    size_t bytes = (size_t)(copy.count * copy.to_step) * element_size(map->type);
+    return (bytes + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
+}
+
 static status prepare(struct cuda_backend *backend, struct kernel *kernel, struct kernel_requirements *requirements)
 {
     struct multiplication *multiplication = kernel->plan = calloc(1, sizeof *multiplication);
@@ -304,7 +357,9 @@ static status prepare(struct cuda_backend *backend, struct kernel *kernel, struc
             (size_t)packed_elements(&kernel->operation) * element_size(kernel->operation.input[1].type);
         requirements->packing_key = sees_phases(&kernel->operation) ? 2 : 1; /* forward and vjp share one layout */
     }
-    return multiplication_prepare(backend, &product, multiplication, &requirements->scratch_bytes);
+    TRY(multiplication_prepare(backend, &product, multiplication, &requirements->scratch_bytes));
+    requirements->scratch_bytes += copied_bytes(&kernel->operation);
+    return status_ok();
 }
 
 static status pack(struct cuda_backend *backend, const struct kernel *kernel, const void *weight, void *packed)
@@ -314,9 +369,9 @@ static status pack(struct cuda_backend *backend, const struct kernel *kernel, co
     const int64_t *w = operand->shape.dimension;
     struct array from = {(void *)(uintptr_t)weight, operand->type}, to = {packed, operand->type};
     if (sees_phases(&kernel->operation))
-        launch_pack_phases(backend->stream, from, to, w[0], w[1], padded(w[1], operand->type));
+        launch_pack_phases(backend->queue, from, to, w[0], w[1], padded(w[1], operand->type));
     else
-        launch_pack_convolution(backend->stream, from, to, w[0], w[1], tap_count(operand), padded(w[1], operand->type));
+        launch_pack_convolution(backend->queue, from, to, w[0], w[1], tap_count(operand), padded(w[1], operand->type));
     return status_ok();
 }
 
@@ -327,7 +382,13 @@ static status run(struct cuda_backend *backend, const struct kernel *kernel, con
                               .residual = residual_of(kernel, call),
                               .c = call->outputs[0]};
     if (kernel->operation.kind == OPERATION_CONVOLUTION) factors.bias = input_array(kernel, call, 2).data;
-    return multiplication_run(backend, kernel->plan, factors, call->scratch);
+    if (copies_map(&kernel->operation)) {
+        const struct operand *map = gathered_map(&kernel->operation);
+        struct array copied = {call->scratch, map->type};
+        launch_copy_blocks(backend->queue, input_array(kernel, call, 0), copied, map_copy(map));
+        factors.a = copied.data;
+    }
+    return multiplication_run(backend, kernel->plan, factors, (char *)call->scratch + copied_bytes(&kernel->operation));
 }
 
 static void discard(struct cuda_backend *backend, struct kernel *kernel)

@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "kernels/cuda/queue.h"
+
 /* 16 bytes: the widest access of one thread. */
 struct alignas(16) vector16 {
     uint32_t word[4];
@@ -61,16 +63,37 @@ DEVICE int grid_x()
     return (int)gridDim.x;
 }
 
-/* Queues `kernel` on the stream; failures are seen by cudaGetLastError. */
+/* Queues `kernel`, which calls await_earlier_kernels first; failures are seen by cudaGetLastError. */
 template <class... Parameters, class... Arguments>
-static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream,
+static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, struct queue queue,
                    Arguments... arguments)
 {
     /* More than 48 KiB of shared memory must be asked for; a refusal shows as the launch's error. */
     if (shared_bytes > 48 * 1024)
         (void)cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    (int)shared_bytes);
-    kernel<<<grid, threads, shared_bytes, stream>>>(Parameters(arguments)...);
+    cudaLaunchAttribute overlap = {};
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t configuration = {};
+    configuration.gridDim = grid;
+    configuration.blockDim = dim3((unsigned)threads);
+    configuration.dynamicSmemBytes = shared_bytes;
+    configuration.stream = queue.stream;
+    configuration.attrs = &overlap;
+    configuration.numAttrs = queue.overlaps ? 1 : 0;
+    (void)cudaLaunchKernelEx(&configuration, kernel, Parameters(arguments)...);
+}
+
+/* Lets the next kernel be brought onto the device, where it waits in turn, and waits until the earlier ones have ended
+ * and what they wrote can be read: before anything else in every kernel, since each reads or overwrites what others
+ * before it touched. Without overlapping launches it does nothing. */
+DEVICE void await_earlier_kernels()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
 }
 
 /* A typed window on the block's shared memory. */
@@ -172,13 +195,20 @@ template <class T> DEVICE uint32_t shared_address(shared_array<T> array, int ind
     return (uint32_t)__cvta_generic_to_shared(array.data + index);
 }
 
-/* value[0..1] = from[index], from[index + 1]; `index` even, from an even number of words of shared memory on. */
-DEVICE void load_pair(float value[2], shared_array<float> from, int index)
+template <int count> struct alignas(count * sizeof(float)) neighbours {
+    float value[count];
+};
+/* value[i] = from[index + i] in one access; count is 2 or 4, and divides `index` and the words of shared memory before
+ * `from`. */
+template <int count> DEVICE void load_neighbours(float value[count], shared_array<float> from, int index)
 {
-    asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];"
-                 : "=f"(value[0]), "=f"(value[1])
-                 : "r"(shared_address(from, index))
-                 : "memory");
+    neighbours<count> loaded = *reinterpret_cast<const neighbours<count> *>(from.data + index);
+    UNROLL for (int i = 0; i < count; i++) value[i] = loaded.value[i];
+}
+/* to[index] = first and to[index + 1] = second, as above. */
+DEVICE void store_pair(shared_array<float> to, int index, float first, float second)
+{
+    *reinterpret_cast<neighbours<2> *>(to.data + index) = neighbours<2>{{first, second}};
 }
 
 /* Starts copying 16 bytes of device memory to shared memory; zeros where `valid` is false (`from` is not read then and

@@ -142,6 +142,7 @@ DEVICE void load_two(const struct array &a, int64_t a_first, const struct array 
 
 KERNEL(THREADS) unary_kernel(struct function function, struct array x, struct array y, int64_t count, bool aligned)
 {
+    await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
     int own = own_elements(first, count);
     if (own == 0) return;
@@ -155,6 +156,7 @@ KERNEL(THREADS)
 unary_vjp_kernel(struct function function, struct array dy, struct array x, struct array dx, int64_t count,
                  bool aligned)
 {
+    await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
     int own = own_elements(first, count);
     if (own == 0) return;
@@ -171,6 +173,7 @@ unary_vjp_kernel(struct function function, struct array dy, struct array x, stru
 KERNEL(THREADS)
 geglu_kernel(struct array x, struct array y, int64_t rows, int64_t width, struct divisor by_row, bool aligned)
 {
+    await_earlier_kernels();
     struct division place = divide(global_thread(), by_row);
     if (place.quotient >= rows) return;
     int64_t column = place.remainder * WIDTH, to = place.quotient * width + column, from = to + place.quotient * width;
@@ -186,6 +189,7 @@ KERNEL(THREADS)
 geglu_vjp_kernel(struct array dy, struct array x, struct array dx, int64_t rows, int64_t width, struct divisor by_row,
                  bool aligned)
 {
+    await_earlier_kernels();
     struct division place = divide(global_thread(), by_row);
     if (place.quotient >= rows) return;
     int64_t column = place.remainder * WIDTH, to = place.quotient * width + column, from = to + place.quotient * width;
@@ -273,6 +277,7 @@ KERNEL(THREADS)
 binary_kernel(struct function function, struct array a, struct array b, struct array y, struct partner_walk walk,
               int64_t count, bool wide)
 {
+    await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
     int own = own_elements(first, count);
     if (own == 0) return;
@@ -291,6 +296,7 @@ binary_kernel(struct function function, struct array a, struct array b, struct a
 KERNEL(THREADS)
 broadcast_kernel(float alpha, struct array x, struct array y, struct partner_walk walk, int64_t count, bool wide)
 {
+    await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
     int own = own_elements(first, count);
     if (own == 0) return;
@@ -301,17 +307,17 @@ broadcast_kernel(float alpha, struct array x, struct array y, struct partner_wal
     store_some(y, first, own, wide, value);
 }
 
-extern "C" void launch_unary(cudaStream_t stream, struct function function, struct array x, struct array y,
+extern "C" void launch_unary(struct queue queue, struct function function, struct array x, struct array y,
                              int64_t count)
 {
-    launch(unary_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, stream, function, x, y, count,
+    launch(unary_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, queue, function, x, y, count,
            is_aligned(x) && is_aligned(y));
 }
 
-extern "C" void launch_unary_vjp(cudaStream_t stream, struct function function, struct array dy, struct array x,
+extern "C" void launch_unary_vjp(struct queue queue, struct function function, struct array dy, struct array x,
                                  struct array dx, int64_t count)
 {
-    launch(unary_vjp_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, stream, function, dy, x, dx, count,
+    launch(unary_vjp_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, queue, function, dy, x, dx, count,
            is_aligned(dy) && is_aligned(x) && is_aligned(dx));
 }
 
@@ -321,18 +327,18 @@ static int64_t row_threads(int64_t width)
     return (width + WIDTH - 1) / WIDTH;
 }
 
-extern "C" void launch_geglu(cudaStream_t stream, struct array x, struct array y, int64_t rows, int64_t width)
+extern "C" void launch_geglu(struct queue queue, struct array x, struct array y, int64_t rows, int64_t width)
 {
     int64_t threads = row_threads(width);
-    launch(geglu_kernel, dim3(blocks_for(rows * threads, THREADS)), THREADS, 0, stream, x, y, rows, width,
+    launch(geglu_kernel, dim3(blocks_for(rows * threads, THREADS)), THREADS, 0, queue, x, y, rows, width,
            divisor_of(threads), width % WIDTH == 0 && is_aligned(x) && is_aligned(y));
 }
 
-extern "C" void launch_geglu_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx, int64_t rows,
+extern "C" void launch_geglu_vjp(struct queue queue, struct array dy, struct array x, struct array dx, int64_t rows,
                                  int64_t width)
 {
     int64_t threads = row_threads(width);
-    launch(geglu_vjp_kernel, dim3(blocks_for(rows * threads, THREADS)), THREADS, 0, stream, dy, x, dx, rows, width,
+    launch(geglu_vjp_kernel, dim3(blocks_for(rows * threads, THREADS)), THREADS, 0, queue, dy, x, dx, rows, width,
            divisor_of(threads), width % WIDTH == 0 && is_aligned(dy) && is_aligned(x) && is_aligned(dx));
 }
 
@@ -369,20 +375,20 @@ static struct partner_walk plan_walk(const struct partner &partner, bool aligned
     return walk;
 }
 
-extern "C" void launch_binary(cudaStream_t stream, struct function function, struct array a, struct array b,
+extern "C" void launch_binary(struct queue queue, struct function function, struct array a, struct array b,
                               struct array y, struct partner partner, int64_t count)
 {
     bool wide;
     struct partner_walk walk = plan_walk(partner, is_aligned(a) && is_aligned(b) && is_aligned(y), &wide);
-    launch(binary_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, stream, function, a, b, y, walk, count,
+    launch(binary_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, queue, function, a, b, y, walk, count,
            wide);
 }
 
-extern "C" void launch_broadcast(cudaStream_t stream, float alpha, struct array x, struct array y,
+extern "C" void launch_broadcast(struct queue queue, float alpha, struct array x, struct array y,
                                  struct partner partner, int64_t count)
 {
     bool wide;
     struct partner_walk walk = plan_walk(partner, is_aligned(x) && is_aligned(y), &wide);
-    launch(broadcast_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, stream, alpha, x, y, walk, count,
+    launch(broadcast_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, queue, alpha, x, y, walk, count,
            wide);
 }

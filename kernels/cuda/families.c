@@ -26,23 +26,22 @@ static struct function unary_function(const struct kernel *kernel)
 
 static status run_unary(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
-    launch_unary(backend->stream, unary_function(kernel), input_array(kernel, call, 0), output_array(kernel, call, 0),
+    launch_unary(backend->queue, unary_function(kernel), input_array(kernel, call, 0), output_array(kernel, call, 0),
                  shape_elements(input_shape(kernel, 0)));
     return status_ok();
 }
 
 static status run_unary_vjp(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
-    launch_unary_vjp(backend->stream, unary_function(kernel), input_array(kernel, call, 0),
-                     input_array(kernel, call, 1), output_array(kernel, call, 0),
-                     shape_elements(input_shape(kernel, 0)));
+    launch_unary_vjp(backend->queue, unary_function(kernel), input_array(kernel, call, 0), input_array(kernel, call, 1),
+                     output_array(kernel, call, 0), shape_elements(input_shape(kernel, 0)));
     return status_ok();
 }
 
 static status run_geglu(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const struct shape *y = output_shape(kernel, 0);
-    launch_geglu(backend->stream, input_array(kernel, call, 0), output_array(kernel, call, 0), row_count(y),
+    launch_geglu(backend->queue, input_array(kernel, call, 0), output_array(kernel, call, 0), row_count(y),
                  last_dimension(y));
     return status_ok();
 }
@@ -50,7 +49,7 @@ static status run_geglu(struct cuda_backend *backend, const struct kernel *kerne
 static status run_geglu_vjp(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const struct shape *dy = input_shape(kernel, 0);
-    launch_geglu_vjp(backend->stream, input_array(kernel, call, 0), input_array(kernel, call, 1),
+    launch_geglu_vjp(backend->queue, input_array(kernel, call, 0), input_array(kernel, call, 1),
                      output_array(kernel, call, 0), row_count(dy), last_dimension(dy));
     return status_ok();
 }
@@ -73,7 +72,7 @@ static status run_binary(struct cuda_backend *backend, const struct kernel *kern
 {
     const struct operation_attributes *attributes = &kernel->operation.attributes;
     struct function function = {attributes->binary, (float)attributes->alpha, 0};
-    launch_binary(backend->stream, function, input_array(kernel, call, 0), input_array(kernel, call, 1),
+    launch_binary(backend->queue, function, input_array(kernel, call, 0), input_array(kernel, call, 1),
                   output_array(kernel, call, 0), partner_of(input_shape(kernel, 0), input_shape(kernel, 1)),
                   shape_elements(input_shape(kernel, 0)));
     return status_ok();
@@ -81,7 +80,7 @@ static status run_binary(struct cuda_backend *backend, const struct kernel *kern
 
 static status run_broadcast(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
-    launch_broadcast(backend->stream, (float)kernel->operation.attributes.alpha, input_array(kernel, call, 0),
+    launch_broadcast(backend->queue, (float)kernel->operation.attributes.alpha, input_array(kernel, call, 0),
                      output_array(kernel, call, 0), partner_of(output_shape(kernel, 0), input_shape(kernel, 0)),
                      shape_elements(output_shape(kernel, 0)));
     return status_ok();
@@ -104,7 +103,7 @@ static status prepare_reduce(struct cuda_backend *backend, struct kernel *kernel
 
 static status run_reduce(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
-    launch_reduce(backend->stream, reduction_of(kernel), input_array(kernel, call, 0), output_array(kernel, call, 0),
+    launch_reduce(backend->queue, reduction_of(kernel), input_array(kernel, call, 0), output_array(kernel, call, 0),
                   call->scratch);
     return status_ok();
 }
@@ -123,7 +122,7 @@ static status run_concatenate(struct cuda_backend *backend, const struct kernel 
     int64_t inner = product(y, axis + 1, y->rank), step = y->dimension[axis] * inner, first = 0;
     for (int i = 0; i < 2; i++) {
         int64_t length = input_shape(kernel, i)->dimension[axis] * inner;
-        launch_copy_blocks(backend->stream, input_array(kernel, call, i), output_array(kernel, call, 0),
+        launch_copy_blocks(backend->queue, input_array(kernel, call, i), output_array(kernel, call, 0),
                            (struct block_copy){.count = product(y, 0, axis),
                                                .length = length,
                                                .from_step = length,
@@ -151,7 +150,7 @@ static status run_slice(struct cuda_backend *backend, const struct kernel *kerne
         .to_first = place ? attributes->start * inner : 0,
         .fill = place,
     };
-    launch_copy_blocks(backend->stream, input_array(kernel, call, 0), output_array(kernel, call, 0), copy);
+    launch_copy_blocks(backend->queue, input_array(kernel, call, 0), output_array(kernel, call, 0), copy);
     return status_ok();
 }
 
@@ -159,7 +158,7 @@ static status run_upsample(struct cuda_backend *backend, const struct kernel *ke
 {
     bool backward = kernel->operation.kind == OPERATION_UPSAMPLE_VJP;
     const int64_t *small = (backward ? output_shape(kernel, 0) : input_shape(kernel, 0))->dimension;
-    (backward ? launch_upsample_vjp : launch_upsample)(backend->stream, input_array(kernel, call, 0),
+    (backward ? launch_upsample_vjp : launch_upsample)(backend->queue, input_array(kernel, call, 0),
                                                        output_array(kernel, call, 0), small[0], small[1], small[2],
                                                        small[3]);
     return status_ok();
@@ -168,7 +167,7 @@ static status run_upsample(struct cuda_backend *backend, const struct kernel *ke
 static status run_transpose(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const struct shape *x = input_shape(kernel, 0);
-    launch_transpose(backend->stream, input_array(kernel, call, 0), output_array(kernel, call, 0), x->dimension[0],
+    launch_transpose(backend->queue, input_array(kernel, call, 0), output_array(kernel, call, 0), x->dimension[0],
                      x->dimension[1], x->dimension[2], product(x, 3, x->rank));
     return status_ok();
 }
@@ -176,7 +175,7 @@ static status run_transpose(struct cuda_backend *backend, const struct kernel *k
 static status run_embedding(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const struct shape *table = input_shape(kernel, 1);
-    launch_gather(backend->stream, input_array(kernel, call, 1), call->inputs[0], output_array(kernel, call, 0), 1,
+    launch_gather(backend->queue, input_array(kernel, call, 1), call->inputs[0], output_array(kernel, call, 0), 1,
                   table->dimension[0], shape_elements(input_shape(kernel, 0)), table->dimension[1]);
     return status_ok();
 }
@@ -184,7 +183,7 @@ static status run_embedding(struct cuda_backend *backend, const struct kernel *k
 static status run_gather(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const int64_t *x = input_shape(kernel, 0)->dimension;
-    launch_gather(backend->stream, input_array(kernel, call, 0), call->inputs[1], output_array(kernel, call, 0), x[0],
+    launch_gather(backend->queue, input_array(kernel, call, 0), call->inputs[1], output_array(kernel, call, 0), x[0],
                   x[1], input_shape(kernel, 1)->dimension[1], x[2]);
     return status_ok();
 }
@@ -192,7 +191,7 @@ static status run_gather(struct cuda_backend *backend, const struct kernel *kern
 static status run_gather_vjp(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const int64_t *dx = output_shape(kernel, 0)->dimension;
-    launch_gather_vjp(backend->stream, input_array(kernel, call, 0), call->inputs[1], output_array(kernel, call, 0),
+    launch_gather_vjp(backend->queue, input_array(kernel, call, 0), call->inputs[1], output_array(kernel, call, 0),
                       dx[0], dx[1], input_shape(kernel, 1)->dimension[1], dx[2]);
     return status_ok();
 }
@@ -270,7 +269,7 @@ static status run_resize(struct cuda_backend *backend, const struct kernel *kern
 {
     const struct resize_plan *plan = kernel->plan;
     const int64_t *x = input_shape(kernel, 0)->dimension;
-    launch_resample(backend->stream, input_array(kernel, call, 0), output_array(kernel, call, 0), x[0], plan->axis[0],
+    launch_resample(backend->queue, input_array(kernel, call, 0), output_array(kernel, call, 0), x[0], plan->axis[0],
                     plan->axis[1], x[3]);
     return status_ok();
 }
@@ -312,15 +311,15 @@ static status prepare_group_norm(struct cuda_backend *backend, struct kernel *ke
 
 static status run_group_norm(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
-    launch_group_norm(backend->stream, group_norm_of(kernel), input_array(kernel, call, 0),
-                      input_array(kernel, call, 1), input_array(kernel, call, 2), output_array(kernel, call, 0),
-                      output_array(kernel, call, 1).data, output_array(kernel, call, 2).data, call->scratch);
+    launch_group_norm(backend->queue, group_norm_of(kernel), input_array(kernel, call, 0), input_array(kernel, call, 1),
+                      input_array(kernel, call, 2), output_array(kernel, call, 0), output_array(kernel, call, 1).data,
+                      output_array(kernel, call, 2).data, call->scratch);
     return status_ok();
 }
 
 static status run_group_norm_vjp(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
-    launch_group_norm_vjp(backend->stream, group_norm_of(kernel), input_array(kernel, call, 0),
+    launch_group_norm_vjp(backend->queue, group_norm_of(kernel), input_array(kernel, call, 0),
                           input_array(kernel, call, 1), input_array(kernel, call, 2), input_array(kernel, call, 3),
                           call->inputs[4], call->inputs[5], input_array(kernel, call, 6),
                           (float)kernel->operation.attributes.alpha, output_array(kernel, call, 0), call->scratch);
@@ -340,7 +339,7 @@ static status prepare_layer_norm(struct cuda_backend *backend, struct kernel *ke
 static status run_layer_norm(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const struct shape *x = input_shape(kernel, 0);
-    launch_layer_norm(backend->stream, input_array(kernel, call, 0), input_array(kernel, call, 1),
+    launch_layer_norm(backend->queue, input_array(kernel, call, 0), input_array(kernel, call, 1),
                       input_array(kernel, call, 2), output_array(kernel, call, 0), output_array(kernel, call, 1).data,
                       output_array(kernel, call, 2).data, row_count(x), last_dimension(x),
                       (float)kernel->operation.attributes.epsilon);
@@ -350,7 +349,7 @@ static status run_layer_norm(struct cuda_backend *backend, const struct kernel *
 static status run_layer_norm_vjp(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const struct shape *x = input_shape(kernel, 1);
-    launch_layer_norm_vjp(backend->stream, input_array(kernel, call, 0), input_array(kernel, call, 1),
+    launch_layer_norm_vjp(backend->queue, input_array(kernel, call, 0), input_array(kernel, call, 1),
                           input_array(kernel, call, 2), call->inputs[3], call->inputs[4], input_array(kernel, call, 5),
                           (float)kernel->operation.attributes.alpha, output_array(kernel, call, 0), row_count(x),
                           last_dimension(x));
@@ -360,7 +359,7 @@ static status run_layer_norm_vjp(struct cuda_backend *backend, const struct kern
 static status run_normalize(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const struct shape *x = input_shape(kernel, 0);
-    launch_normalize(backend->stream, input_array(kernel, call, 0), output_array(kernel, call, 0), row_count(x),
+    launch_normalize(backend->queue, input_array(kernel, call, 0), output_array(kernel, call, 0), row_count(x),
                      last_dimension(x), (float)kernel->operation.attributes.epsilon);
     return status_ok();
 }
@@ -368,7 +367,7 @@ static status run_normalize(struct cuda_backend *backend, const struct kernel *k
 static status run_normalize_vjp(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const struct shape *x = input_shape(kernel, 1);
-    launch_normalize_vjp(backend->stream, input_array(kernel, call, 0), input_array(kernel, call, 1),
+    launch_normalize_vjp(backend->queue, input_array(kernel, call, 0), input_array(kernel, call, 1),
                          output_array(kernel, call, 0), row_count(x), last_dimension(x),
                          (float)kernel->operation.attributes.epsilon);
     return status_ok();
@@ -388,7 +387,7 @@ static status prepare_select_boxes(struct cuda_backend *backend, struct kernel *
 static status run_select_boxes(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
     const int64_t *logits = input_shape(kernel, 0)->dimension;
-    launch_select_boxes(backend->stream, input_array(kernel, call, 0), input_array(kernel, call, 1), call->outputs[0],
+    launch_select_boxes(backend->queue, input_array(kernel, call, 0), input_array(kernel, call, 1), call->outputs[0],
                         logits[0], (int)logits[1], (int)output_shape(kernel, 0)->dimension[1],
                         (float)kernel->operation.attributes.alpha);
     return status_ok();

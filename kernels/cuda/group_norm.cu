@@ -192,6 +192,7 @@ KERNEL(THREADS)
 group_sums_kernel(struct group_norm norm, struct group_grid grid, struct group_arrays arrays,
                   struct group_results results)
 {
+    await_earlier_kernels();
     struct group_place place = own_place(grid);
     struct group_arrays part = arrays_from(arrays, place.first);
     shared_array<float> first_of = shared_memory<float>(0);
@@ -257,6 +258,7 @@ template <bool backward>
 KERNEL(THREADS)
 group_finish_kernel(struct group_norm norm, struct group_arrays arrays, struct group_results results)
 {
+    await_earlier_kernels();
     int64_t statistic = global_thread() / WARP_THREADS;
     if (statistic >= norm.batch * norm.groups) return;
     int64_t item = (uint32_t)statistic / (uint32_t)norm.groups;
@@ -344,6 +346,7 @@ template <bool backward, int width>
 KERNEL(THREADS)
 group_apply_kernel(struct group_norm norm, struct group_grid grid, struct group_arrays arrays, float *coefficients)
 {
+    await_earlier_kernels();
     struct group_place place = own_place(grid);
     struct group_arrays part = arrays_from(arrays, place.first);
     bool adds = backward && part.addition.residual.data;
@@ -429,44 +432,44 @@ static int applying_steps(const struct group_norm &norm, int rows)
 }
 
 template <bool backward, int width>
-static void launch_group_kernels(cudaStream_t stream, const struct group_norm &norm, const struct group_arrays &arrays,
+static void launch_group_kernels(struct queue queue, const struct group_norm &norm, const struct group_arrays &arrays,
                                  const struct group_results &results)
 {
     struct group_grid grid = plan_grid(norm, width);
     int threads = blocks_for(grid.rows * grid.columns, WARP_THREADS) * WARP_THREADS;
     size_t shared_bytes = 2 * (size_t)grid.rows * (size_t)grid.channels * sizeof(float);
     grid.span = blocks_for(norm.positions, norm.parts);
-    launch(group_sums_kernel<backward, width>, dim3(norm.parts, (unsigned)norm.batch), threads, shared_bytes, stream,
+    launch(group_sums_kernel<backward, width>, dim3(norm.parts, (unsigned)norm.batch), threads, shared_bytes, queue,
            norm, grid, arrays, results);
     launch(group_finish_kernel<backward>, dim3(blocks_for(norm.batch * norm.groups * WARP_THREADS, THREADS)), THREADS,
-           0, stream, norm, arrays, results);
+           0, queue, norm, arrays, results);
     grid.span = grid.rows * applying_steps(norm, grid.rows);
     launch(group_apply_kernel<backward, width>, dim3(blocks_for(norm.positions, grid.span), (unsigned)norm.batch),
-           threads, 0, stream, norm, grid, arrays, results.coefficients);
+           threads, 0, queue, norm, grid, arrays, results.coefficients);
 }
 
 template <bool backward>
-static void run_group_norm(cudaStream_t stream, const struct group_norm &norm, const struct group_arrays &arrays,
+static void run_group_norm(struct queue queue, const struct group_norm &norm, const struct group_arrays &arrays,
                            float *mean, float *rstd, void *scratch)
 {
     float *space = (float *)scratch;
     struct group_results results = {space, space + COEFFICIENTS * norm.batch * norm.channels, mean, rstd};
     bool wide = vector_width(norm) == WIDTH && is_aligned(arrays.x) && is_aligned(arrays.y) && fits(arrays.dy) &&
                 is_aligned(arrays.gamma) && is_aligned(arrays.beta) && fits(arrays.addition.residual);
-    (wide ? launch_group_kernels<backward, WIDTH> : launch_group_kernels<backward, 1>)(stream, norm, arrays, results);
+    (wide ? launch_group_kernels<backward, WIDTH> : launch_group_kernels<backward, 1>)(queue, norm, arrays, results);
 }
 
-extern "C" void launch_group_norm(cudaStream_t stream, struct group_norm norm, struct array x, struct array gamma,
+extern "C" void launch_group_norm(struct queue queue, struct group_norm norm, struct array x, struct array gamma,
                                   struct array beta, struct array y, float *mean, float *rstd, void *scratch)
 {
     struct group_arrays arrays = {{}, x, gamma, beta, y, {}};
-    run_group_norm<false>(stream, norm, arrays, mean, rstd, scratch);
+    run_group_norm<false>(queue, norm, arrays, mean, rstd, scratch);
 }
 
-extern "C" void launch_group_norm_vjp(cudaStream_t stream, struct group_norm norm, struct array dy, struct array x,
+extern "C" void launch_group_norm_vjp(struct queue queue, struct group_norm norm, struct array dy, struct array x,
                                       struct array gamma, struct array beta, const float *mean, const float *rstd,
                                       struct array residual, float factor, struct array dx, void *scratch)
 {
     struct group_arrays arrays = {dy, x, gamma, beta, dx, {residual, factor}};
-    run_group_norm<true>(stream, norm, arrays, (float *)mean, (float *)rstd, scratch);
+    run_group_norm<true>(queue, norm, arrays, (float *)mean, (float *)rstd, scratch);
 }

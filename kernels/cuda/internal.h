@@ -34,7 +34,7 @@ struct cuda_backend {
     struct product_device product_device;
     size_t memory_bytes;
     char device_name[256];
-    cudaStream_t stream;
+    struct queue queue;
     struct staging staging;
     struct fetching fetching;
     bool capturing;

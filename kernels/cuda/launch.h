@@ -1,4 +1,4 @@
-/* The kernels as the C side sees them: each function queues one operation on a stream and returns at once. Failures
+/* The kernels as the C side sees them: each function queues one operation and returns at once. Failures
  * are seen by cudaGetLastError. Shapes are trusted: operation_check has seen them. */
 #ifndef ALIGNPROP_KERNELS_CUDA_LAUNCH_H
 #define ALIGNPROP_KERNELS_CUDA_LAUNCH_H
@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernels/cuda/queue.h"
 #include "kernels/operations.h"
 
 #ifdef __cplusplus
@@ -25,22 +26,22 @@ struct function {
     int kind; /* enum unary_kind or enum binary_kind */
     float alpha, beta;
 };
-void launch_unary(cudaStream_t stream, struct function function, struct array x, struct array y, int64_t count);
-void launch_unary_vjp(cudaStream_t stream, struct function function, struct array dy, struct array x, struct array dx,
+void launch_unary(struct queue queue, struct function function, struct array x, struct array y, int64_t count);
+void launch_unary_vjp(struct queue queue, struct function function, struct array dy, struct array x, struct array dx,
                       int64_t count);
 /* x[rows, 2 width] -> y[rows, width] */
-void launch_geglu(cudaStream_t stream, struct array x, struct array y, int64_t rows, int64_t width);
-void launch_geglu_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx, int64_t rows,
+void launch_geglu(struct queue queue, struct array x, struct array y, int64_t rows, int64_t width);
+void launch_geglu_vjp(struct queue queue, struct array dy, struct array x, struct array dx, int64_t rows,
                       int64_t width);
 
 /* Where the elements of a large tensor find their partner in a small one: `stride` is 0 along repeated dimensions. */
 struct partner {
     int64_t size[MAXIMUM_RANK], stride[MAXIMUM_RANK]; /* of the large tensor; of the small one */
 };
-void launch_binary(cudaStream_t stream, struct function function, struct array a, struct array b, struct array y,
+void launch_binary(struct queue queue, struct function function, struct array a, struct array b, struct array y,
                    struct partner partner, int64_t count);
 /* y = alpha x[partner] */
-void launch_broadcast(cudaStream_t stream, float alpha, struct array x, struct array y, struct partner partner,
+void launch_broadcast(struct queue queue, float alpha, struct array x, struct array y, struct partner partner,
                       int64_t count);
 
 /* layout.cu */
@@ -51,20 +52,20 @@ struct block_copy {
     int64_t count, length, from_step, from_first, to_step, to_first;
     bool fill;
 };
-void launch_copy_blocks(cudaStream_t stream, struct array from, struct array to, struct block_copy copy);
+void launch_copy_blocks(struct queue queue, struct array from, struct array to, struct block_copy copy);
 /* Sizes are those of the small map. */
-void launch_upsample(cudaStream_t stream, struct array x, struct array y, int64_t batch, int64_t height, int64_t width,
+void launch_upsample(struct queue queue, struct array x, struct array y, int64_t batch, int64_t height, int64_t width,
                      int64_t channels);
-void launch_upsample_vjp(cudaStream_t stream, struct array dy, struct array dx, int64_t batch, int64_t height,
+void launch_upsample_vjp(struct queue queue, struct array dy, struct array dx, int64_t batch, int64_t height,
                          int64_t width, int64_t channels);
 /* x[batch, rows, columns, inner] -> y[batch, columns, rows, inner] */
-void launch_transpose(cudaStream_t stream, struct array x, struct array y, int64_t batch, int64_t rows, int64_t columns,
+void launch_transpose(struct queue queue, struct array x, struct array y, int64_t batch, int64_t rows, int64_t columns,
                       int64_t inner);
 /* y[batch, taken, width] = x[batch, ids[batch, taken], width]; an id outside 0..rows-1 gives NaN. */
-void launch_gather(cudaStream_t stream, struct array x, const int32_t *ids, struct array y, int64_t batch, int64_t rows,
+void launch_gather(struct queue queue, struct array x, const int32_t *ids, struct array y, int64_t batch, int64_t rows,
                    int64_t taken, int64_t width);
 /* The transpose: every element of dx sums its readers in the order of the ids. */
-void launch_gather_vjp(cudaStream_t stream, struct array dy, const int32_t *ids, struct array dx, int64_t batch,
+void launch_gather_vjp(struct queue queue, struct array dy, const int32_t *ids, struct array dx, int64_t batch,
                        int64_t rows, int64_t taken, int64_t width);
 
 /* One side of a separable resampling, in device memory: outputs x taps sources and weights. */
@@ -75,7 +76,7 @@ struct resample_axis {
     int64_t inputs, outputs;
 };
 /* x[batch, inputs, inputs', channels] -> y[batch, outputs, outputs', channels] */
-void launch_resample(cudaStream_t stream, struct array x, struct array y, int64_t batch, struct resample_axis vertical,
+void launch_resample(struct queue queue, struct array x, struct array y, int64_t batch, struct resample_axis vertical,
                      struct resample_axis horizontal, int64_t channels);
 
 /* reduce.cu */
@@ -100,7 +101,7 @@ struct reduction {
 /* Fills sizes, strides and the division into parts. */
 struct reduction plan_reduction(const struct shape *x, const struct shape *y, float alpha, bool accumulate);
 /* partial: outputs * parts floats. */
-void launch_reduce(cudaStream_t stream, struct reduction reduction, struct array x, struct array y, float *partial);
+void launch_reduce(struct queue queue, struct reduction reduction, struct array x, struct array y, float *partial);
 
 /* group_norm.cu, row_norm.cu */
 
@@ -115,19 +116,19 @@ struct group_norm plan_group_norm(const struct shape *x, int groups, float epsil
 /* Bytes of `scratch` for the two functions below. */
 size_t group_norm_scratch(const struct group_norm *norm);
 /* mean and rstd [batch, groups] may be NULL. */
-void launch_group_norm(cudaStream_t stream, struct group_norm norm, struct array x, struct array gamma,
+void launch_group_norm(struct queue queue, struct group_norm norm, struct array x, struct array gamma,
                        struct array beta, struct array y, float *mean, float *rstd, void *scratch);
 /* dx = factor times the gradient + residual, where there is one; it may be dx. */
-void launch_group_norm_vjp(cudaStream_t stream, struct group_norm norm, struct array dy, struct array x,
+void launch_group_norm_vjp(struct queue queue, struct group_norm norm, struct array dy, struct array x,
                            struct array gamma, struct array beta, const float *mean, const float *rstd,
                            struct array residual, float factor, struct array dx, void *scratch);
-void launch_layer_norm(cudaStream_t stream, struct array x, struct array gamma, struct array beta, struct array y,
+void launch_layer_norm(struct queue queue, struct array x, struct array gamma, struct array beta, struct array y,
                        float *mean, float *rstd, int64_t rows, int64_t width, float epsilon);
-void launch_layer_norm_vjp(cudaStream_t stream, struct array dy, struct array x, struct array gamma, const float *mean,
+void launch_layer_norm_vjp(struct queue queue, struct array dy, struct array x, struct array gamma, const float *mean,
                            const float *rstd, struct array residual, float factor, struct array dx, int64_t rows,
                            int64_t width);
-void launch_normalize(cudaStream_t stream, struct array x, struct array y, int64_t rows, int64_t width, float epsilon);
-void launch_normalize_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx, int64_t rows,
+void launch_normalize(struct queue queue, struct array x, struct array y, int64_t rows, int64_t width, float epsilon);
+void launch_normalize_vjp(struct queue queue, struct array dy, struct array x, struct array dx, int64_t rows,
                           int64_t width, float epsilon);
 
 /* product.cu, product_plain.cu: c[m, n] = alpha a[m, k] b[n, k]^T (+ bias[n]) (+ residual[m, n]) (+ c) */
@@ -154,6 +155,7 @@ enum operand_layout {
  * such a window, i / 2 rows and i % 2 columns further. */
 struct window {
     int height, width, channels, padded, pixel_rows, pixel_columns;
+    int packed_channels; /* OPERAND_TAPS: channels that the packed weight has, of `padded` */
     int kernel_rows, kernel_columns, multiply, row_offset, column_offset, sign, divide;
     int doubled;        /* 1: the map is seen doubled */
     int phases;         /* 1 or 4 */
@@ -193,14 +195,16 @@ struct product {
                     (2 y + i / 2, 2 x + i % 2) of a map of twice the size */
     int taps;    /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */
     struct patches patches;
-    int kernel; /* enum product_kernel */
-    int width;  /* columns of a block's tile, PRODUCT_WARPGROUP: 128 or 160 */
-    int splits; /* k is summed in so many parts, then the parts in order */
+    int kernel;   /* enum product_kernel */
+    int width;    /* columns of a block's tile, PRODUCT_WARPGROUP: 128 or 160 */
+    bool divided; /* PRODUCT_WARPGROUP: one warpgroup more copies what the others multiply */
+    int splits;   /* k is summed in so many parts, then the parts in order */
 };
 /* What the choice of a kernel depends on. */
 struct product_device {
     int multiprocessors;
     bool warpgroups; /* compute capability 9.0, and the build holds code for 9.0a */
+    bool divided;    /* product.divided, where warpgroups multiply */
 };
 /* Chooses kernel and splits; the arrays' types must be set, their data need not. (product_plan.c) */
 void plan_product(struct product *product, const struct product_device *device);
@@ -208,18 +212,18 @@ void plan_product(struct product *product, const struct product_device *device);
 size_t product_scratch(const struct product *product);
 /* Whether an operand's neighbours in memory are its rows (not its depths). */
 bool product_reads_columns(const struct operand_view *view, bool is_b);
-void launch_product(cudaStream_t stream, const struct product *product, void *scratch);
+void launch_product(struct queue queue, const struct product *product, void *scratch);
 /* For product.cu alone: the last pass of a product in several parts; and two kinds of kernels. */
-void launch_product_finish(cudaStream_t stream, const struct product *product, const float *partial);
-void launch_product_plain(cudaStream_t stream, const struct product *product, float *partial);
-/* product_warpgroup.cu; `wide`: eight neighbours of the result can be written at once. */
-void launch_product_warpgroup(cudaStream_t stream, const struct product *product, float *partial, bool wide);
+void launch_product_plain(struct queue queue, const struct product *product, float *partial);
+/* `wide`: eight neighbours of the result can be written at once. */
+void launch_product_finish(struct queue queue, const struct product *product, float *partial, bool wide);
+void launch_product_warpgroup(struct queue queue, const struct product *product, float *partial, bool wide);
 
 /* weight[out, in, taps] -> packed[out, taps, padded], zeros past the end. */
-void launch_pack_convolution(cudaStream_t stream, struct array weight, struct array packed, int64_t out, int64_t in,
+void launch_pack_convolution(struct queue queue, struct array weight, struct array packed, int64_t out, int64_t in,
                              int64_t taps, int64_t padded);
 /* weight[out, in, 3, 3] of a convolution on a doubled map -> packed[4 phases, out, 2, 2, padded]. */
-void launch_pack_phases(cudaStream_t stream, struct array weight, struct array packed, int64_t out, int64_t in,
+void launch_pack_phases(struct queue queue, struct array weight, struct array packed, int64_t out, int64_t in,
                         int64_t padded);
 
 /* attention.cu, attention_vjp.cu (matrix instructions), attention_plain.cu (every type and width) */
@@ -240,18 +244,18 @@ struct attention_arrays {
 };
 /* Chooses the kernel for operands of `type`; sizes, scale and causal must be set. */
 void plan_attention(struct attention *attention, enum element_type type);
-void launch_attention(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays);
-void launch_attention_vjp(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays);
+void launch_attention(struct queue queue, const struct attention *attention, struct attention_arrays arrays);
+void launch_attention_vjp(struct queue queue, const struct attention *attention, struct attention_arrays arrays);
 /* For the files above: one kernel each. */
-void launch_attention_plain(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays);
-void launch_attention_vjp_plain(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays);
+void launch_attention_plain(struct queue queue, const struct attention *attention, struct attention_arrays arrays);
+void launch_attention_vjp_plain(struct queue queue, const struct attention *attention, struct attention_arrays arrays);
 /* delta = sum of cotangent o over each head's columns */
-void launch_attention_delta(cudaStream_t stream, const struct attention *attention, struct attention_arrays arrays);
+void launch_attention_delta(struct queue queue, const struct attention *attention, struct attention_arrays arrays);
 
 /* boxes.cu */
 
 enum { MAXIMUM_BOXES = 8192 };
-void launch_select_boxes(cudaStream_t stream, struct array logits, struct array boxes, int32_t *ids, int64_t batch,
+void launch_select_boxes(struct queue queue, struct array logits, struct array boxes, int32_t *ids, int64_t batch,
                          int count, int wanted, float limit);
 
 #ifdef __cplusplus

@@ -37,6 +37,7 @@ DEVICE void store_repeated(const struct array &to, int64_t index, int width, flo
 KERNEL(THREADS)
 copy_blocks_kernel(struct array from, struct array to, struct block_copy copy, struct divisor span, int width)
 {
+    await_earlier_kernels();
     struct division place = divide(global_thread(), span);
     if (place.quotient >= copy.count) return;
     int64_t inside = copy.fill ? place.remainder - copy.to_first : place.remainder;
@@ -52,6 +53,7 @@ KERNEL(THREADS)
 upsample_kernel(struct array x, struct array y, int64_t count, struct divisor columns, struct divisor channels,
                 int vector)
 {
+    await_earlier_kernels();
     int64_t item = global_thread();
     if (item >= count) return;
     struct division pixel = divide(item, channels), place = divide(pixel.quotient, columns);
@@ -65,6 +67,7 @@ KERNEL(THREADS)
 upsample_vjp_kernel(struct array dy, struct array dx, int64_t count, struct divisor columns, struct divisor channels,
                     int vector)
 {
+    await_earlier_kernels();
     int64_t item = global_thread();
     if (item >= count) return;
     struct division pixel = divide(item, channels), place = divide(pixel.quotient, columns);
@@ -92,6 +95,7 @@ KERNEL(THREADS)
 transpose_kernel(struct array x, struct array y, int64_t count, struct divisor rows, struct divisor columns,
                  struct divisor inner, int width)
 {
+    await_earlier_kernels();
     int64_t item = global_thread();
     if (item >= count) return;
     struct division place = divide(item, inner), column = divide(place.quotient, rows);
@@ -104,6 +108,7 @@ KERNEL(THREADS)
 gather_kernel(struct array x, const int32_t *ids, struct array y, int64_t count, int64_t rows, struct divisor taken,
               struct divisor width, int vector)
 {
+    await_earlier_kernels();
     int64_t item = global_thread();
     if (item >= count) return;
     struct division place = divide(item, width);
@@ -118,6 +123,7 @@ KERNEL(THREADS)
 gather_vjp_kernel(struct array dy, const int32_t *ids, struct array dx, int64_t count, struct divisor rows,
                   int64_t taken, struct divisor width)
 {
+    await_earlier_kernels();
     int64_t item = global_thread();
     if (item >= count) return;
     struct division place = divide(item, width), image = divide(place.quotient, rows);
@@ -137,6 +143,7 @@ KERNEL(THREADS)
 resample_kernel(struct array x, struct array y, int64_t count, struct resample_axis vertical,
                 struct resample_axis horizontal, struct resample_divisors by)
 {
+    await_earlier_kernels();
     int64_t item = global_thread();
     if (item >= count) return;
     struct division pixel = divide(item, by.channels), place = divide(pixel.quotient, by.columns);
@@ -162,7 +169,7 @@ static int common_width(const struct array &a, const struct array &b, int64_t le
     return lengths % 8 == 0 && is_aligned(a) && is_aligned(b) ? 8 : 1;
 }
 
-extern "C" void launch_copy_blocks(cudaStream_t stream, struct array from, struct array to, struct block_copy copy)
+extern "C" void launch_copy_blocks(struct queue queue, struct array from, struct array to, struct block_copy copy)
 {
     /* A bit below 8 in any of them shows in the union of their bits. */
     int64_t lengths = copy.length | copy.from_step | copy.from_first | copy.to_step | copy.to_first;
@@ -175,59 +182,58 @@ extern "C" void launch_copy_blocks(cudaStream_t stream, struct array from, struc
                                copy.to_step / width,
                                copy.to_first / width,
                                copy.fill};
-    launch(copy_blocks_kernel, dim3(blocks_for(copy.count * span / width, THREADS)), THREADS, 0, stream, from, to,
-           units, divisor_of(span / width), width);
+    launch(copy_blocks_kernel, dim3(blocks_for(copy.count * span / width, THREADS)), THREADS, 0, queue, from, to, units,
+           divisor_of(span / width), width);
 }
 
-extern "C" void launch_upsample(cudaStream_t stream, struct array x, struct array y, int64_t batch, int64_t height,
+extern "C" void launch_upsample(struct queue queue, struct array x, struct array y, int64_t batch, int64_t height,
                                 int64_t width, int64_t channels)
 {
     int vector = common_width(x, y, channels);
     int64_t count = batch * 4 * height * width * channels / vector;
-    launch(upsample_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, x, y, count, divisor_of(2 * width),
+    launch(upsample_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, queue, x, y, count, divisor_of(2 * width),
            divisor_of(channels / vector), vector);
 }
 
-extern "C" void launch_upsample_vjp(cudaStream_t stream, struct array dy, struct array dx, int64_t batch,
-                                    int64_t height, int64_t width, int64_t channels)
+extern "C" void launch_upsample_vjp(struct queue queue, struct array dy, struct array dx, int64_t batch, int64_t height,
+                                    int64_t width, int64_t channels)
 {
     int vector = common_width(dy, dx, channels);
     int64_t count = batch * height * width * channels / vector;
-    launch(upsample_vjp_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, dy, dx, count, divisor_of(width),
+    launch(upsample_vjp_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, queue, dy, dx, count, divisor_of(width),
            divisor_of(channels / vector), vector);
 }
 
-extern "C" void launch_transpose(cudaStream_t stream, struct array x, struct array y, int64_t batch, int64_t rows,
+extern "C" void launch_transpose(struct queue queue, struct array x, struct array y, int64_t batch, int64_t rows,
                                  int64_t columns, int64_t inner)
 {
     int width = common_width(x, y, inner);
     int64_t count = batch * rows * columns * inner / width;
-    launch(transpose_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, x, y, count, divisor_of(rows),
+    launch(transpose_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, queue, x, y, count, divisor_of(rows),
            divisor_of(columns), divisor_of(inner / width), width);
 }
 
-extern "C" void launch_gather(cudaStream_t stream, struct array x, const int32_t *ids, struct array y, int64_t batch,
+extern "C" void launch_gather(struct queue queue, struct array x, const int32_t *ids, struct array y, int64_t batch,
                               int64_t rows, int64_t taken, int64_t width)
 {
     int vector = common_width(x, y, width);
     int64_t count = batch * taken * width / vector;
-    launch(gather_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, x, ids, y, count, rows,
+    launch(gather_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, queue, x, ids, y, count, rows,
            divisor_of(taken), divisor_of(width / vector), vector);
 }
 
-extern "C" void launch_gather_vjp(cudaStream_t stream, struct array dy, const int32_t *ids, struct array dx,
+extern "C" void launch_gather_vjp(struct queue queue, struct array dy, const int32_t *ids, struct array dx,
                                   int64_t batch, int64_t rows, int64_t taken, int64_t width)
 {
     int64_t count = batch * rows * width;
-    launch(gather_vjp_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, dy, ids, dx, count,
-           divisor_of(rows), taken, divisor_of(width));
+    launch(gather_vjp_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, queue, dy, ids, dx, count, divisor_of(rows),
+           taken, divisor_of(width));
 }
 
-extern "C" void launch_resample(cudaStream_t stream, struct array x, struct array y, int64_t batch,
+extern "C" void launch_resample(struct queue queue, struct array x, struct array y, int64_t batch,
                                 struct resample_axis vertical, struct resample_axis horizontal, int64_t channels)
 {
     int64_t count = batch * vertical.outputs * horizontal.outputs * channels;
     struct resample_divisors by = {divisor_of(channels), divisor_of(horizontal.outputs), divisor_of(vertical.outputs)};
-    launch(resample_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, stream, x, y, count, vertical, horizontal,
-           by);
+    launch(resample_kernel, dim3(blocks_for(count, THREADS)), THREADS, 0, queue, x, y, count, vertical, horizontal, by);
 }

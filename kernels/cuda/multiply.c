@@ -133,7 +133,7 @@ static status run_library(struct cuda_backend *backend, const struct multiplicat
         return status_error(STATUS_FAILED, "cuBLASLt refused a bias");
     int failed = library->product(backend->library_handle, m->description, &alpha, factors.b, m->layout_b, factors.a,
                                   m->layout_a, &beta, added, m->layout_c, factors.c, m->layout_c, &m->choice.algorithm,
-                                  scratch, m->choice.workspace_bytes, backend->stream);
+                                  scratch, m->choice.workspace_bytes, backend->queue.stream);
     if (failed) return status_error(STATUS_FAILED, "cuBLASLt failed with status %d", failed);
     return status_ok();
 }
@@ -157,7 +157,7 @@ static void run_own(struct cuda_backend *backend, const struct multiplication *m
         product.c.data = advanced(factors.c, product.c.type, item * product.m * product.n);
         product.residual.data = advanced(factors.residual, product.residual.type, item * product.m * product.n);
         product.bias.data = (void *)(uintptr_t)factors.bias;
-        launch_product(backend->stream, &product, scratch);
+        launch_product(backend->queue, &product, scratch);
     }
 }
 

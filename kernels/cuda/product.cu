@@ -5,8 +5,7 @@
  *
  * A block computes a square tile of the result. Tiles of both operands pass through shared memory in STAGES stages:
  * while one is multiplied, the copies of the next two are under way. A convolution's windows are gathered by the
- * copies; no column matrix is ever written. Rows of a tile are PAD elements longer than they need be, so that the eight
- * rows that a matrix load reads at once lie in different banks. */
+ * copies; no column matrix is ever written. */
 
 enum { DEPTH = 32, STAGES = 3, PAD = 8, FINE = 16 };
 
@@ -17,13 +16,25 @@ template <int tile> struct tiling {
     static const int row_blocks = warp_rows / 16, column_blocks = warp_columns / 8;
 };
 
-/* Pitch, size and places of an operand's tile: [tile][DEPTH], or [DEPTH][tile] where rows are neighbours in memory. */
+/* Size and places of an operand's tile. The eight chunks that a copy writes or a matrix load reads at once lie in
+ * different banks: of [tile][DEPTH], in lines of 64 bytes, chunk i of row r is found at i xor r / 2 % 4; of
+ * [DEPTH][tile], where rows are neighbours in memory, lines are PAD elements longer than they need be. */
 template <int tile, bool columns> struct tile_shape {
-    static const int pitch = (columns ? tile : DEPTH) + PAD;
-    static const int elements = (columns ? (int)DEPTH : tile) * pitch;
+    static const int elements = tile * DEPTH;
     DEVICE_MEMBER static int at(int row, int depth)
     {
-        return columns ? depth * pitch + row : row * pitch + depth;
+        return row * DEPTH + ((depth / CHUNK ^ (row >> 1 & 3)) * CHUNK);
+    }
+};
+template <int tile> struct tile_shape<tile, true> {
+    static const int pitch = tile + PAD, elements = DEPTH * pitch;
+    DEVICE_MEMBER static int at(int row, int depth)
+    {
+        return depth * pitch + row;
+    }
+    DEVICE_MEMBER static struct chunk chunk(int index)
+    {
+        return {index % (tile / CHUNK) * CHUNK, index / (tile / CHUNK)};
     }
 };
 
@@ -41,29 +52,30 @@ template <int tile> struct gather<tile, false, true> {
 /* The fragments of 16 rows of a at depth k. */
 template <int tile, bool columns> DEVICE void load_a(uint32_t fragment[4], shared_array<uint16_t> a, int row, int k)
 {
-    const int pitch = tile_shape<tile, columns>::pitch;
+    typedef tile_shape<tile, columns> place;
     int lane = lane_index();
     if (columns)
-        load_matrices_transposed(fragment, a, (k + lane / 16 * 8 + lane % 8) * pitch + row + lane / 8 % 2 * 8);
+        load_matrices_transposed(fragment, a, place::at(row + lane / 8 % 2 * 8, k + lane / 16 * 8 + lane % 8));
     else
-        load_matrices(fragment, a, (row + lane % 16) * pitch + k + lane / 16 * 8);
+        load_matrices(fragment, a, place::at(row + lane % 16, k + lane / 16 * 8));
 }
 
 /* The fragments of 16 rows of b (columns of the result) at depth k: two for each block of 8. */
 template <int tile, bool columns> DEVICE void load_b(uint32_t fragment[4], shared_array<uint16_t> b, int row, int k)
 {
-    const int pitch = tile_shape<tile, columns>::pitch;
+    typedef tile_shape<tile, columns> place;
     int lane = lane_index();
     if (columns)
-        load_matrices_transposed(fragment, b, (k + lane / 8 % 2 * 8 + lane % 8) * pitch + row + lane / 16 * 8);
+        load_matrices_transposed(fragment, b, place::at(row + lane / 16 * 8, k + lane / 8 % 2 * 8 + lane % 8));
     else
-        load_matrices(fragment, b, (row + lane / 16 * 8 + lane % 8) * pitch + k + lane / 8 % 2 * 8);
+        load_matrices(fragment, b, place::at(row + lane / 16 * 8 + lane % 8, k + lane / 8 % 2 * 8));
 }
 
 template <class Format, int tile, bool a_columns, bool b_columns>
 KERNEL(tiling<tile>::threads)
 product_kernel(struct product product, float *partial, bool wide)
 {
+    await_earlier_kernels();
     typedef tiling<tile> shape;
     const int a_elements = tile_shape<tile, a_columns>::elements, b_elements = tile_shape<tile, b_columns>::elements;
     const int stage_bytes = (a_elements + b_elements) * (int)sizeof(uint16_t);
@@ -115,9 +127,9 @@ product_kernel(struct product product, float *partial, bool wide)
         synchronize_block();
         if (warp_index() % shape::warps_along_m == round) {
             UNROLL for (int i = 0; i < shape::row_blocks; i++) UNROLL for (int j = 0; j < shape::column_blocks; j++)
-                UNROLL for (int e = 0; e < 4; e++)
-                    sums[(own_row + 16 * i + e / 2 * 8) * (tile + STORE_PAD) + own_column + 8 * j + e % 2] =
-                        sum[i][j][e];
+                UNROLL for (int half = 0; half < 2; half++)
+                    store_pair(sums, tile_sums<tile>::at(own_row + 16 * i + half * 8, own_column + 8 * j),
+                               sum[i][j][2 * half], sum[i][j][2 * half + 1]);
         }
         synchronize_block();
         store_tile<shape::warp_rows, tile, shape::threads>(product, part, partial,
@@ -129,49 +141,55 @@ product_kernel(struct product product, float *partial, bool wide)
 /* ---- launching ---- */
 
 template <class Format, int tile, bool a_columns, bool b_columns>
-static void launch_tiles(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+static void launch_tiles(struct queue queue, const struct product &product, float *partial, bool wide)
 {
     size_t stage = (size_t)(tile_shape<tile, a_columns>::elements + tile_shape<tile, b_columns>::elements);
     dim3 grid(blocks_for(product.m, tile), blocks_for(product.n, tile), (unsigned)(product.batch * product.splits));
     launch(product_kernel<Format, tile, a_columns, b_columns>, grid, tiling<tile>::threads,
-           STAGES * stage * sizeof(uint16_t), stream, product, partial, wide);
+           STAGES * stage * sizeof(uint16_t), queue, product, partial, wide);
 }
 
 template <class Format>
-static void launch_format(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+static void launch_format(struct queue queue, const struct product &product, float *partial, bool wide)
 {
     bool a_columns = product_reads_columns(&product.a, false), b_columns = product_reads_columns(&product.b, true);
     if (product.kernel == PRODUCT_LARGE && b_columns)
-        launch_tiles<Format, PRODUCT_LARGE_TILE, false, true>(stream, product, partial, wide);
+        launch_tiles<Format, PRODUCT_LARGE_TILE, false, true>(queue, product, partial, wide);
     else if (product.kernel == PRODUCT_LARGE)
-        launch_tiles<Format, PRODUCT_LARGE_TILE, false, false>(stream, product, partial, wide);
+        launch_tiles<Format, PRODUCT_LARGE_TILE, false, false>(queue, product, partial, wide);
     else if (a_columns)
-        launch_tiles<Format, PRODUCT_SMALL_TILE, true, true>(stream, product, partial, wide);
+        launch_tiles<Format, PRODUCT_SMALL_TILE, true, true>(queue, product, partial, wide);
     else if (b_columns)
-        launch_tiles<Format, PRODUCT_SMALL_TILE, false, true>(stream, product, partial, wide);
+        launch_tiles<Format, PRODUCT_SMALL_TILE, false, true>(queue, product, partial, wide);
     else
-        launch_tiles<Format, PRODUCT_SMALL_TILE, false, false>(stream, product, partial, wide);
+        launch_tiles<Format, PRODUCT_SMALL_TILE, false, false>(queue, product, partial, wide);
 }
 
-static void launch_matrix(cudaStream_t stream, const struct product &product, float *partial)
+/* Whether eight neighbours of the result can be written at once. */
+static bool stores_eight(const struct product &product)
 {
-    bool wide = product.n % STORED == 0 && product.taps <= 1 && product.patches.size == 0 && is_aligned(product.c) &&
-                is_aligned(product.bias) && is_aligned(product.residual);
-    if (product.kernel == PRODUCT_WARPGROUP)
-        launch_product_warpgroup(stream, &product, partial, wide);
-    else if (product.a.array.type == ELEMENT_BF16)
-        launch_format<bfloat16_format>(stream, product, partial, wide);
-    else
-        launch_format<float16_format>(stream, product, partial, wide);
+    return product.n % STORED == 0 && product.taps <= 1 && product.patches.size == 0 && is_aligned(product.c) &&
+           is_aligned(product.bias) && is_aligned(product.residual);
 }
 
-extern "C" void launch_product(cudaStream_t stream, const struct product *product, void *scratch)
+static void launch_matrix(struct queue queue, const struct product &product, float *partial, bool wide)
+{
+    if (product.kernel == PRODUCT_WARPGROUP)
+        launch_product_warpgroup(queue, &product, partial, wide);
+    else if (product.a.array.type == ELEMENT_BF16)
+        launch_format<bfloat16_format>(queue, product, partial, wide);
+    else
+        launch_format<float16_format>(queue, product, partial, wide);
+}
+
+extern "C" void launch_product(struct queue queue, const struct product *product, void *scratch)
 {
     float *partial = (float *)scratch;
+    bool wide = stores_eight(*product);
     /* The other kernels copy sixteen bytes at a time. */
     if (product->kernel == PRODUCT_PLAIN || !is_aligned(product->a.array) || !is_aligned(product->b.array))
-        launch_product_plain(stream, product, partial);
+        launch_product_plain(queue, product, partial);
     else
-        launch_matrix(stream, *product, partial);
-    if (product->splits > 1) launch_product_finish(stream, product, partial);
+        launch_matrix(queue, *product, partial, wide);
+    if (product->splits > 1) launch_product_finish(queue, product, partial, wide);
 }

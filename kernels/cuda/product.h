@@ -49,7 +49,7 @@ DEVICE int64_t window_element(const struct window &window, const struct pixel &p
 DEVICE int64_t tap_element(const struct window &window, int64_t leading, int64_t row, int64_t depth)
 {
     int tap = (int)depth / window.padded, channel = (int)depth - tap * window.padded;
-    if (channel >= window.channels) return -1;
+    if (channel >= window.packed_channels) return -1;
     int phase = phase_of(window, &tap);
     return phase * window.phase_step +
            ((int64_t)channel * (window.kernel_rows * window.kernel_columns) + tap) * leading + row;
@@ -79,18 +79,18 @@ DEVICE int64_t patch_place(const struct patches &patches, int64_t row, int64_t c
     return pixel * patches.channels + channel;
 }
 
-/* The row's place among the pixels of a map of twice the size. */
-DEVICE int64_t doubled_row(int columns, int64_t item, int64_t row)
+/* The row's place among the pixels of a map of twice the size; rows are pixels, which int can count. */
+DEVICE int64_t doubled_row(int columns, int item, int row)
 {
-    int64_t line = row / columns, pixel = row - line * columns;
-    return (2 * line + item / 2) * 2 * columns + 2 * pixel + item % 2;
+    int line = row / columns, pixel = row - line * columns;
+    return ((int64_t)(2 * line + item / 2) * columns + pixel) * 2 + item % 2;
 }
 
 /* Where the result of (row, column) of a batch item goes; -1: nowhere. */
 DEVICE int64_t result_place(const struct product &product, int64_t item, int64_t row, int64_t column)
 {
     if (product.patches.size > 0) return patch_place(product.patches, row, column);
-    if (product.doubled > 0) return doubled_row(product.doubled, item, row) * product.n + column;
+    if (product.doubled > 0) return doubled_row(product.doubled, (int)item, (int)row) * product.n + column;
     if (product.taps <= 1) return (item * product.m + row) * product.n + column;
     int64_t inner = product.n / product.taps;
     return ((item * product.m + row) * inner + column % inner) * product.taps + column / inner;

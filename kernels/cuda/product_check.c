@@ -68,7 +68,8 @@ static bool is_expected(const struct operands *operands, int columns)
     return true;
 }
 
-static struct product product_of(const struct places *places, enum element_type type, int columns, bool by_columns)
+static struct product product_of(const struct places *places, enum element_type type, int columns, bool by_columns,
+                                 bool divided)
 {
     struct product product = {
         .m = ROWS,
@@ -83,7 +84,7 @@ static struct product product_of(const struct places *places, enum element_type 
               .leading = by_columns ? columns : DEPTH},
         .c = {places->c, ELEMENT_F32},
     };
-    plan_product(&product, &(struct product_device){.multiprocessors = 1, .warpgroups = true});
+    plan_product(&product, &(struct product_device){.multiprocessors = 1, .warpgroups = true, .divided = divided});
     product.width = columns;
     product.splits = 1;
     return product;
@@ -97,8 +98,8 @@ static status compare(struct cuda_backend *backend, struct operands *operands, c
     size_t bytes = (size_t)(ROWS * columns) * sizeof(float);
     lay_out_b(operands, type, columns, by_columns);
     TRY(interface->upload(&backend->base, places->b, operands->b_bits, (size_t)(columns * DEPTH) * sizeof(uint16_t)));
-    struct product product = product_of(places, type, columns, by_columns);
-    launch_product(backend->stream, &product, NULL);
+    struct product product = product_of(places, type, columns, by_columns, backend->product_device.divided);
+    launch_product(backend->queue, &product, NULL);
     TRY(cuda_status(cudaGetLastError(), "starting a product"));
     TRY(interface->download(&backend->base, operands->found, places->c, bytes));
     *equal = is_expected(operands, columns);

@@ -2,13 +2,19 @@
  * asynchronous copies, and knows from one tile to the next where its chunks are with a few additions.
  *
  * A tile is `tile` rows by `depth` steps of the sum. `Place::at(row, depth)` says where in shared memory an element of
- * the tile goes; eight neighbours along the rows (or the depth) from a multiple of 8 on must be neighbours there. */
+ * the tile goes; eight neighbours along the rows (or the depth) from a multiple of 8 on must be neighbours there.
+ * Chunks along the rows are copied in the order of `Place::chunk(index)`. */
 #ifndef ALIGNPROP_KERNELS_CUDA_PRODUCT_GATHER_H
 #define ALIGNPROP_KERNELS_CUDA_PRODUCT_GATHER_H
 
 #include "kernels/cuda/product.h"
 
 enum { CHUNK = 8 };
+
+/* Row and depth within a tile at which a chunk begins. */
+struct chunk {
+    int row, depth;
+};
 
 /* Place of a depth within a convolution's window, counted up without divisions. */
 struct tap {
@@ -123,7 +129,7 @@ template <class Place, int tile, int depth, int threads> struct row_gather {
 /* An operand whose rows are neighbours in memory: [depth][row], also with the depth counted by the taps of a window.
  * Each thread has `count` places. `even`: all depths of a tile always belong to one tap. */
 template <class Place, int tile, int depth, int threads, bool is_b, bool even> struct column_gather {
-    static const int columns = tile / CHUNK, count = tile * depth / CHUNK / threads;
+    static const int count = tile * depth / CHUNK / threads;
     static_assert(tile * depth % (CHUNK * threads) == 0, "every thread copies as much");
     const uint16_t *data;
     int64_t item, first_row, position, end;
@@ -131,14 +137,6 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
     bool along; /* all depths of a tile belong to one tap, so channel, tap and phase are counted along */
     int channel, tap, phase;
 
-    DEVICE_MEMBER static int row_of(int i)
-    {
-        return (thread_index() + i * threads) % columns * CHUNK;
-    }
-    DEVICE_MEMBER static int depth_of(int i)
-    {
-        return (thread_index() + i * threads) / columns;
-    }
     DEVICE_MEMBER static const struct operand_view &view_of(const struct product &product)
     {
         return is_b ? product.b : product.a;
@@ -169,12 +167,13 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
         const struct operand_view &view = view_of(product);
         bool taps = view.layout == OPERAND_TAPS;
         int tap_count = taps ? product.window.kernel_rows * product.window.kernel_columns : 1;
-        int channels = taps ? product.window.channels : (int)end;
+        int channels = taps ? product.window.packed_channels : (int)end;
         const uint16_t *from =
             data + phase * product.window.phase_step + ((int64_t)channel * tap_count + tap) * view.leading + first_row;
         UNROLL for (int i = 0; i < count; i++)
         {
-            int row = row_of(i), step = depth_of(i);
+            struct chunk chunk = Place::chunk(thread_index() + i * threads);
+            int row = chunk.row, step = chunk.depth;
             bool valid = row < rows && position + step < end;
             const uint16_t *place = data;
             if (even || along) {

@@ -1,9 +1,10 @@
-#include "kernels/cuda/product.h"
+#include "kernels/cuda/divisor.h"
+#include "kernels/cuda/product_store.h"
 
 /* Matrix products by multiply-adds in fp32 for every mix of types, layouts and windows: the exact fp32 path, and what
  * the matrix instructions cannot do. Also the last pass of split products and the packing of weights. */
 
-enum { THREADS = 256, TILE = 64, DEPTH = 16, OWN = 4, PITCH = TILE + 1 };
+enum { THREADS = 256, FINISH_THREADS = 128, TILE = 64, DEPTH = 16, OWN = 4, PITCH = TILE + 1 };
 
 /* One element as fp32, 0 outside the operand. */
 DEVICE float operand_element(const struct product &product, const struct operand_view &view, int64_t item, int64_t row,
@@ -28,6 +29,7 @@ DEVICE void load_tile(const struct product &product, const struct operand_view &
 
 KERNEL(THREADS) product_plain_kernel(struct product product, float *partial)
 {
+    await_earlier_kernels();
     shared_array<float> a_tile = shared_memory<float>(0);
     shared_array<float> b_tile = shared_memory<float>(DEPTH * PITCH * (int)sizeof(float));
     struct block_part part = own_part(product, DEPTH);
@@ -54,26 +56,37 @@ KERNEL(THREADS) product_plain_kernel(struct product product, float *partial)
     {
         int64_t row = first_row + own_row + i, column = first_column + own_column + j;
         if (row >= product.m || column >= product.n) continue;
-        if (product.splits > 1)
-            partial[partial_place(product, part, row, column)] = sum[i][j];
-        else
-            store_result(product, part.item, row, column, sum[i][j]);
+        store_one(product, part, partial, row, column, sum[i][j]);
     }
 }
 
-KERNEL(THREADS) product_finish_kernel(struct product product, const float *partial)
+/* A thread sums `width` neighbours of a row: STORED or 1. `count`: elements of a part; they are divided by those of an
+ * item and of a row. */
+template <int width>
+KERNEL(FINISH_THREADS)
+product_finish_kernel(struct product product, struct array partial, int64_t count, struct divisor item_elements,
+                      struct divisor row_elements)
 {
-    int64_t count = product.batch * product.m * product.n, index = global_thread();
+    await_earlier_kernels();
+    int64_t index = global_thread() * width;
     if (index >= count) return;
-    float sum = 0.0f;
-    for (int split = 0; split < product.splits; split++) sum += partial[split * count + index];
-    int64_t inside = index % (product.m * product.n);
-    store_result(product, index / (product.m * product.n), inside / product.n, inside % product.n, sum);
+    float sum[width] = {};
+    for (int split = 0; split < product.splits; split++) {
+        float part[width];
+        unpack<width>(partial, fetch<width>(partial, split * count + index), part);
+        UNROLL for (int i = 0; i < width; i++) sum[i] += part[i];
+    }
+    struct division item = divide(index, item_elements), row = divide(item.remainder, row_elements);
+    if constexpr (width == STORED)
+        store_eight_results(product, item.quotient, row.quotient, row.remainder, sum);
+    else
+        store_result(product, item.quotient, row.quotient, row.remainder, sum[0]);
 }
 
 KERNEL(THREADS)
 pack_convolution_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t taps, int64_t padded)
 {
+    await_earlier_kernels();
     int64_t index = global_thread();
     if (index >= out * taps * padded) return;
     int64_t channel = index % padded, tap = index / padded % taps, row = index / padded / taps;
@@ -85,6 +98,7 @@ pack_convolution_kernel(struct array weight, struct array packed, int64_t out, i
 KERNEL(THREADS)
 pack_phases_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t padded)
 {
+    await_earlier_kernels();
     int64_t index = global_thread();
     if (index >= 16 * out * padded) return;
     int64_t channel = index % padded, row = index / padded / 4 % out;
@@ -98,28 +112,35 @@ pack_phases_kernel(struct array weight, struct array packed, int64_t out, int64_
     store(packed, index, sum);
 }
 
-extern "C" void launch_product_plain(cudaStream_t stream, const struct product *product, float *partial)
+extern "C" void launch_product_plain(struct queue queue, const struct product *product, float *partial)
 {
     dim3 grid(blocks_for(product->m, TILE), blocks_for(product->n, TILE), (unsigned)(product->batch * product->splits));
-    launch(product_plain_kernel, grid, THREADS, 2 * DEPTH * PITCH * sizeof(float), stream, *product, partial);
+    launch(product_plain_kernel, grid, THREADS, 2 * DEPTH * PITCH * sizeof(float), queue, *product, partial);
 }
 
-extern "C" void launch_product_finish(cudaStream_t stream, const struct product *product, const float *partial)
+template <int width> static void launch_finish(struct queue queue, const struct product &product, float *partial)
 {
-    launch(product_finish_kernel, dim3(blocks_for(product->batch * product->m * product->n, THREADS)), THREADS, 0,
-           stream, *product, partial);
+    int64_t count = product.batch * product.m * product.n;
+    struct array parts = {partial, ELEMENT_F32};
+    launch(product_finish_kernel<width>, dim3(blocks_for(count / width, FINISH_THREADS)), FINISH_THREADS, 0, queue,
+           product, parts, count, divisor_of(product.m * product.n), divisor_of(product.n));
 }
 
-extern "C" void launch_pack_convolution(cudaStream_t stream, struct array weight, struct array packed, int64_t out,
+extern "C" void launch_product_finish(struct queue queue, const struct product *product, float *partial, bool wide)
+{
+    (wide ? launch_finish<STORED> : launch_finish<1>)(queue, *product, partial);
+}
+
+extern "C" void launch_pack_convolution(struct queue queue, struct array weight, struct array packed, int64_t out,
                                         int64_t in, int64_t taps, int64_t padded)
 {
-    launch(pack_convolution_kernel, dim3(blocks_for(out * taps * padded, THREADS)), THREADS, 0, stream, weight, packed,
+    launch(pack_convolution_kernel, dim3(blocks_for(out * taps * padded, THREADS)), THREADS, 0, queue, weight, packed,
            out, in, taps, padded);
 }
 
-extern "C" void launch_pack_phases(cudaStream_t stream, struct array weight, struct array packed, int64_t out,
+extern "C" void launch_pack_phases(struct queue queue, struct array weight, struct array packed, int64_t out,
                                    int64_t in, int64_t padded)
 {
-    launch(pack_phases_kernel, dim3(blocks_for(16 * out * padded, THREADS)), THREADS, 0, stream, weight, packed, out,
-           in, padded);
+    launch(pack_phases_kernel, dim3(blocks_for(16 * out * padded, THREADS)), THREADS, 0, queue, weight, packed, out, in,
+           padded);
 }

@@ -94,10 +94,13 @@ static int64_t warpgroup_time(const struct product *product, int width, int mult
     return (blocks * splits + multiprocessors - 1) / multiprocessors * width * (product->k / splits);
 }
 
-static void plan_warpgroups(struct product *product, int multiprocessors)
+static void plan_warpgroups(struct product *product, const struct product_device *device)
 {
-    bool wider = warpgroup_time(product, 160, multiprocessors) < warpgroup_time(product, 128, multiprocessors);
+    int multiprocessors = device->multiprocessors;
+    /* In the same time, wider tiles read fewer bytes. */
+    bool wider = warpgroup_time(product, 160, multiprocessors) <= warpgroup_time(product, 128, multiprocessors);
     product->kernel = PRODUCT_WARPGROUP;
+    product->divided = device->divided;
     product->width = wider ? 160 : 128;
     product->splits = splits_for(product, blocks_of(product, PRODUCT_WARPGROUP_ROWS, product->width), WARPGROUP_DEPTH,
                                  multiprocessors);
@@ -121,7 +124,7 @@ void plan_product(struct product *product, const struct product_device *device)
         product->splits = splits_for(product, blocks_of(product, PRODUCT_SMALL_TILE, PRODUCT_SMALL_TILE), WARP_DEPTH,
                                      device->multiprocessors);
     } else if (device->warpgroups && fits_warpgroups(product)) {
-        plan_warpgroups(product, device->multiprocessors);
+        plan_warpgroups(product, device);
     } else {
         plan_warps(product, device->multiprocessors);
     }

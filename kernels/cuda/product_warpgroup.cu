@@ -3,10 +3,20 @@
 #include "kernels/cuda/warpgroup.h"
 
 /* Matrix products and convolutions as implicit matrix products on the instructions of a warpgroup (compute capability
- * 9.0a): two warpgroups make 128 rows and `width` columns of the result, 64 rows each. While the tile in one stage is
- * multiplied, the threads start the copies of the tile two stages on. */
+ * 9.0a): two warpgroups make 128 rows and `width` columns of the result, 64 rows each. There are two ways to keep them
+ * supplied. Either they start the copies themselves, two stages ahead, and meet at a barrier of the block for each
+ * tile; or a third warpgroup copies, and barriers in shared memory say which stages are filled and which are free. In
+ * the first way the order between copies and products (order_before_warpgroup) is made by threads that have later
+ * copies under way, which may wait for those as well; in the second by threads that have none. */
 
 enum { DEPTH = 64, STAGES = 4, THREADS = 2 * WARPGROUP_THREADS, ROWS = PRODUCT_WARPGROUP_ROWS };
+/* Of the second way. */
+enum {
+    COPYING_THREADS = WARPGROUP_THREADS,
+    COPYING_WARPS = COPYING_THREADS / WARP_THREADS,
+    MULTIPLYING_WARPS = THREADS / WARP_THREADS,
+    ALL_THREADS = COPYING_THREADS + THREADS
+};
 
 /* [row][DEPTH] in lines of 128 bytes: SWIZZLE_128. */
 struct swizzled_rows {
@@ -27,18 +37,25 @@ template <int tile> struct swizzled_columns {
         return depth / 8 * layer + row / block_rows * block + depth % 8 * block_rows +
                ((row % block_rows / CHUNK ^ depth % 8 / 2) * CHUNK);
     }
+    /* Eight at a time are two depths of a block, which lie in different banks. */
+    DEVICE_MEMBER static struct chunk chunk(int index)
+    {
+        int eight = index / 8, blocks = tile / block_rows;
+        return {eight % blocks * block_rows + index % 4 * CHUNK, eight / blocks * 2 + index / 4 % 2};
+    }
 };
 
-template <int width, bool by_columns> struct second_operand {
-    typedef row_gather<swizzled_rows, width, DEPTH, THREADS> gather;
+/* `threads` copy. */
+template <int width, bool by_columns, int threads> struct second_operand {
+    typedef row_gather<swizzled_rows, width, DEPTH, threads> gather;
     DEVICE_MEMBER static uint64_t describe(shared_array<uint16_t> tile, int depth)
     {
         return describe_matrix(tile, depth, 0, swizzled_rows::group_bytes, SWIZZLE_128);
     }
 };
-template <int width> struct second_operand<width, true> {
+template <int width, int threads> struct second_operand<width, true, threads> {
     typedef swizzled_columns<width> place;
-    typedef column_gather<place, width, DEPTH, THREADS, true, true> gather;
+    typedef column_gather<place, width, DEPTH, threads, true, true> gather;
     DEVICE_MEMBER static uint64_t describe(shared_array<uint16_t> tile, int depth)
     {
         return describe_matrix(tile, depth / 8 * place::layer, place::block_bytes, place::layer_bytes, SWIZZLE_64);
@@ -50,29 +67,56 @@ enum { A_BYTES = ROWS * DEPTH * (int)sizeof(uint16_t), ALIGNMENT = 1024 };
 template <int width> struct stage {
     static const int bytes = A_BYTES + width * DEPTH * (int)sizeof(uint16_t);
     static_assert(bytes % ALIGNMENT == 0, "swizzled lines begin at multiples of eight of them");
-    static_assert(STAGES * bytes >= ROWS * (width + STORE_PAD) * (int)sizeof(float), "the sums fit into the stages");
+    static_assert(STAGES * bytes >= ROWS * tile_sums<width>::pitch * (int)sizeof(float),
+                  "the sums fit into the stages");
 };
+
+template <int width> DEVICE shared_array<uint16_t> stage_a(int base, int index)
+{
+    return shared_memory<uint16_t>(base + index % STAGES * stage<width>::bytes);
+}
+template <int width> DEVICE shared_array<uint16_t> stage_b(int base, int index)
+{
+    return shared_memory<uint16_t>(base + index % STAGES * stage<width>::bytes + A_BYTES);
+}
+
+#if HAS_WARPGROUPS
+/* Begins the products of a tile: 64 rows from `first_row` on. */
+template <class Format, int width, bool b_columns>
+DEVICE void multiply_tile(float (&sum)[width / 2], shared_array<uint16_t> a, shared_array<uint16_t> b, int first_row)
+{
+    warpgroup_begin();
+    UNROLL for (int k = 0; k < DEPTH; k += WARPGROUP_DEPTH) warpgroup_multiply_add<Format, width, b_columns>(
+        sum, describe_matrix(a, first_row * swizzled_rows::line + k, 0, swizzled_rows::group_bytes, SWIZZLE_128),
+        second_operand<width, b_columns, THREADS>::describe(b, k));
+    warpgroup_commit();
+}
+
+/* Where a warp of the two warpgroups writes its sums. */
+template <int width> DEVICE void write_sums(shared_array<float> sums, int warp, const float (&sum)[width / 2])
+{
+    int row = warp * 16 + lane_index() / 4, column = lane_index() % 4 * 2;
+    UNROLL for (int i = 0; i < width / 2; i += 2)
+        store_pair(sums, tile_sums<width>::at(row + i / 2 % 2 * 8, i / 4 * 8 + column), sum[i], sum[i + 1]);
+}
+#endif
 
 template <class Format, int width, bool b_columns>
 KERNEL(THREADS)
 product_warpgroup_kernel(struct product product, float *partial, bool wide)
 {
+    await_earlier_kernels();
 #if HAS_WARPGROUPS
-    typedef second_operand<width, b_columns> second;
     struct block_part part = own_part(product, DEPTH);
     int tiles = (int)((part.end - part.start + DEPTH - 1) / DEPTH), base = aligned_shared_offset(ALIGNMENT);
     pixel_gather<swizzled_rows, ROWS, DEPTH, THREADS> a_gather;
-    typename second::gather b_gather;
+    typename second_operand<width, b_columns, THREADS>::gather b_gather;
     a_gather.start(product, part);
     b_gather.start(product, part);
-    auto stage_a = [&](int index) { return shared_memory<uint16_t>(base + index % STAGES * stage<width>::bytes); };
-    auto stage_b = [&](int index) {
-        return shared_memory<uint16_t>(base + index % STAGES * stage<width>::bytes + A_BYTES);
-    };
     auto start_tile = [&](int index) {
         if (index < tiles) {
-            a_gather.load(product, stage_a(index));
-            b_gather.load(product, stage_b(index));
+            a_gather.load(product, stage_a<width>(base, index));
+            b_gather.load(product, stage_b<width>(base, index));
         }
         copy_async_commit();
     };
@@ -86,13 +130,8 @@ product_warpgroup_kernel(struct product product, float *partial, bool wide)
         copy_async_wait<1>();
         order_before_warpgroup();
         synchronize_block();
-        warpgroup_begin();
-        UNROLL for (int k = 0; k < DEPTH; k += WARPGROUP_DEPTH) warpgroup_multiply_add<Format, width, b_columns>(
-            sum,
-            describe_matrix(stage_a(index), first_row * swizzled_rows::line + k, 0, swizzled_rows::group_bytes,
-                            SWIZZLE_128),
-            second::describe(stage_b(index), k));
-        warpgroup_commit();
+        multiply_tile<Format, width, b_columns>(sum, stage_a<width>(base, index), stage_b<width>(base, index),
+                                                first_row);
         /* All threads are past the barrier, so the products of the tile before the last have ended in both warpgroups:
          * its stage is free. */
         start_tile(index + 2);
@@ -103,39 +142,94 @@ product_warpgroup_kernel(struct product product, float *partial, bool wide)
 
     synchronize_block();
     shared_array<float> sums = shared_memory<float>(base);
-    int row = warp_index() * 16 + lane_index() / 4, column = lane_index() % 4 * 2;
-    UNROLL for (int i = 0; i < width / 2; i++)
-        sums[(row + i / 2 % 2 * 8) * (width + STORE_PAD) + i / 4 * 8 + column + i % 2] = sum[i];
+    write_sums<width>(sums, warp_index(), sum);
     synchronize_block();
     store_tile<ROWS, width, THREADS>(product, part, partial, (int64_t)block_x() * ROWS, (int64_t)block_y() * width,
                                      sums, wide);
 #endif
 }
 
+/* The second way: the first warpgroup copies, the others multiply. Barrier `stage` says that the stage is filled,
+ * barrier STAGES + stage that it is free again. */
 template <class Format, int width, bool b_columns>
-static void launch_width(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+KERNEL(ALL_THREADS)
+product_divided_kernel(struct product product, float *partial, bool wide)
+{
+    await_earlier_kernels();
+#if HAS_WARPGROUPS
+    struct block_part part = own_part(product, DEPTH);
+    int tiles = (int)((part.end - part.start + DEPTH - 1) / DEPTH), base = aligned_shared_offset(ALIGNMENT);
+    int warp = warp_index() - COPYING_WARPS; /* of those that multiply */
+    shared_array<uint64_t> barriers = shared_memory<uint64_t>(base + STAGES * stage<width>::bytes);
+    float sum[width / 2] = {};
+    if (thread_index() < STAGES) {
+        barrier_begin(barriers, thread_index(), COPYING_THREADS);
+        barrier_begin(barriers, STAGES + thread_index(), MULTIPLYING_WARPS);
+    }
+    synchronize_block();
+    if (warp < 0) {
+        pixel_gather<swizzled_rows, ROWS, DEPTH, COPYING_THREADS> a_gather;
+        typename second_operand<width, b_columns, COPYING_THREADS>::gather b_gather;
+        a_gather.start(product, part);
+        b_gather.start(product, part);
+        ROLLED for (int index = 0; index < tiles; index++)
+        {
+            if (index >= STAGES) barrier_wait(barriers, STAGES + index % STAGES, index / STAGES - 1);
+            a_gather.load(product, stage_a<width>(base, index));
+            b_gather.load(product, stage_b<width>(base, index));
+            barrier_arrive_when_copied(barriers, index % STAGES);
+        }
+        copy_async_commit();
+        copy_async_wait<0>();
+    } else {
+        int first_row = warp / (WARPGROUP_THREADS / WARP_THREADS) * WARPGROUP_ROWS;
+        ROLLED for (int index = 0; index < tiles; index++)
+        {
+            barrier_wait(barriers, index % STAGES, index / STAGES);
+            order_before_warpgroup();
+            multiply_tile<Format, width, b_columns>(sum, stage_a<width>(base, index), stage_b<width>(base, index),
+                                                    first_row);
+            warpgroup_wait<1>();
+            /* The products of the tile before have ended. */
+            if (index > 0 && lane_index() == 0) barrier_arrive(barriers, STAGES + (index - 1) % STAGES);
+        }
+        warpgroup_wait<0>();
+    }
+    synchronize_block();
+    shared_array<float> sums = shared_memory<float>(base);
+    if (warp >= 0) write_sums<width>(sums, warp, sum);
+    synchronize_block();
+    store_tile<ROWS, width, ALL_THREADS>(product, part, partial, (int64_t)block_x() * ROWS, (int64_t)block_y() * width,
+                                         sums, wide);
+#endif
+}
+
+template <class Format, int width, bool b_columns>
+static void launch_width(struct queue queue, const struct product &product, float *partial, bool wide)
 {
     dim3 grid(blocks_for(product.m, ROWS), blocks_for(product.n, width), (unsigned)(product.batch * product.splits));
-    launch(product_warpgroup_kernel<Format, width, b_columns>, grid, THREADS,
-           STAGES * (size_t)stage<width>::bytes + ALIGNMENT, stream, product, partial, wide);
+    size_t bytes = STAGES * (size_t)stage<width>::bytes + ALIGNMENT, barriers = 2 * STAGES * sizeof(uint64_t);
+    if (product.divided)
+        launch(product_divided_kernel<Format, width, b_columns>, grid, ALL_THREADS, bytes + barriers, queue, product,
+               partial, wide);
+    else
+        launch(product_warpgroup_kernel<Format, width, b_columns>, grid, THREADS, bytes, queue, product, partial, wide);
 }
 
 template <class Format>
-static void launch_format(cudaStream_t stream, const struct product &product, float *partial, bool wide)
+static void launch_format(struct queue queue, const struct product &product, float *partial, bool wide)
 {
     bool b_columns = product.b.layout != OPERAND_ROWS;
     if (product.width == 160)
-        (b_columns ? launch_width<Format, 160, true> : launch_width<Format, 160, false>)(stream, product, partial,
-                                                                                         wide);
+        (b_columns ? launch_width<Format, 160, true> : launch_width<Format, 160, false>)(queue, product, partial, wide);
     else
-        (b_columns ? launch_width<Format, 128, true> : launch_width<Format, 128, false>)(stream, product, partial,
-                                                                                         wide);
+        (b_columns ? launch_width<Format, 128, true> : launch_width<Format, 128, false>)(queue, product, partial, wide);
 }
 
-extern "C" void launch_product_warpgroup(cudaStream_t stream, const struct product *product, float *partial, bool wide)
+extern "C" void launch_product_warpgroup(struct queue queue, const struct product *product, float *partial, bool wide)
 {
     if (product->a.array.type == ELEMENT_BF16)
-        launch_format<bfloat16_format>(stream, *product, partial, wide);
+        launch_format<bfloat16_format>(queue, *product, partial, wide);
     else
-        launch_format<float16_format>(stream, *product, partial, wide);
+        launch_format<float16_format>(queue, *product, partial, wide);
 }

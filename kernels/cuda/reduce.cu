@@ -86,6 +86,7 @@ KERNEL(THREADS)
 sum_columns_kernel(struct reduction reduction, struct unit_walk kept, struct unit_walk summed, struct column_grid grid,
                    struct array x, float *partial)
 {
+    await_earlier_kernels();
     shared_array<float> sums = shared_memory<float>(0);
     int columns = (int)grid.columns.value, row = (int)quotient((uint32_t)thread_index(), grid.columns);
     int column = thread_index() - row * columns;
@@ -114,6 +115,7 @@ KERNEL(THREADS)
 sum_block_kernel(struct reduction reduction, struct unit_walk kept, struct unit_walk summed, int64_t terms,
                  int64_t span, struct array x, float *partial)
 {
+    await_earlier_kernels();
     shared_array<float> by_warp = shared_memory<float>(0);
     int64_t output = block_x(), base = offset_of(kept, output), end = span * (block_y() + 1);
     if (end > terms) end = terms;
@@ -137,6 +139,7 @@ sum_block_kernel(struct reduction reduction, struct unit_walk kept, struct unit_
 /* A warp reads one part of 32 outputs; each of the block's warps sums every eighth part, then the warps in order. */
 KERNEL(THREADS) reduce_parts_kernel(struct reduction reduction, const float *partial, struct array y)
 {
+    await_earlier_kernels();
     shared_array<float> by_row = shared_memory<float>(0);
     int64_t output = (int64_t)block_x() * FINISHING_OUTPUTS + lane_index();
     float sum = 0.0f;
@@ -227,32 +230,32 @@ static struct unit_walk walk_of(const struct joined_dimensions &dimensions, int 
 }
 
 template <int width>
-static void sum_columns(cudaStream_t stream, const struct reduction &reduction, const struct array &x, float *partial)
+static void sum_columns(struct queue queue, const struct reduction &reduction, const struct array &x, float *partial)
 {
     struct column_grid grid = plan_columns(reduction, width);
     grid.span = divided_up(reduction.terms, (int64_t)reduction.parts * grid.rows);
     launch(sum_columns_kernel<width>, dim3(blocks_for(grid.units, (int)grid.columns.value), reduction.parts), THREADS,
-           THREADS * width * sizeof(float), stream, reduction, walk_of(reduction.kept, width),
+           THREADS * width * sizeof(float), queue, reduction, walk_of(reduction.kept, width),
            walk_of(reduction.summed, 1), grid, x, partial);
 }
 
 template <int width>
-static void sum_block(cudaStream_t stream, const struct reduction &reduction, const struct array &x, float *partial)
+static void sum_block(struct queue queue, const struct reduction &reduction, const struct array &x, float *partial)
 {
     launch(sum_block_kernel<width>, dim3((unsigned)reduction.outputs, reduction.parts), THREADS,
-           THREADS / WARP_THREADS * sizeof(float), stream, reduction, walk_of(reduction.kept, 1),
+           THREADS / WARP_THREADS * sizeof(float), queue, reduction, walk_of(reduction.kept, 1),
            walk_of(reduction.summed, width), reduction.terms / width,
            divided_up(reduction.terms / width, reduction.parts), x, partial);
 }
 
-extern "C" void launch_reduce(cudaStream_t stream, struct reduction reduction, struct array x, struct array y,
+extern "C" void launch_reduce(struct queue queue, struct reduction reduction, struct array x, struct array y,
                               float *partial)
 {
     bool wide = reduction.wide && is_aligned(x);
     if (reduction.by_column)
-        (wide ? sum_columns<WIDTH> : sum_columns<1>)(stream, reduction, x, partial);
+        (wide ? sum_columns<WIDTH> : sum_columns<1>)(queue, reduction, x, partial);
     else
-        (wide ? sum_block<WIDTH> : sum_block<1>)(stream, reduction, x, partial);
+        (wide ? sum_block<WIDTH> : sum_block<1>)(queue, reduction, x, partial);
     launch(reduce_parts_kernel, dim3(blocks_for(reduction.outputs, FINISHING_OUTPUTS)), THREADS,
-           THREADS * sizeof(float), stream, reduction, partial, y);
+           THREADS * sizeof(float), queue, reduction, partial, y);
 }

@@ -28,6 +28,7 @@ DEVICE int share(const struct rows &rows, int64_t column)
 
 KERNEL(ROW_WARPS *WARP_THREADS) layer_norm_kernel(struct rows rows)
 {
+    await_earlier_kernels();
     int64_t row = own_row();
     if (row >= rows.count) return;
     float value[WIDTH], gamma[WIDTH], beta[WIDTH], sum = 0.0f, squares = 0.0f;
@@ -60,6 +61,7 @@ KERNEL(ROW_WARPS *WARP_THREADS) layer_norm_kernel(struct rows rows)
 /* With n = (x - mean) rstd and g = dy gamma: dx = rstd (g - mean(g) - n mean(g n)). */
 KERNEL(ROW_WARPS *WARP_THREADS) layer_norm_vjp_kernel(struct rows rows)
 {
+    await_earlier_kernels();
     int64_t row = own_row();
     if (row >= rows.count) return;
     float value[WIDTH], gamma[WIDTH], cotangent[WIDTH], sum = 0.0f, product = 0.0f;
@@ -105,6 +107,7 @@ DEVICE float row_product(const struct rows &rows, const struct array &a, const s
 /* y = x / (|x| + epsilon); backward, with n = |x|: dx = dy / (n + epsilon) - x <x, dy> / (n (n + epsilon)^2). */
 template <bool backward> KERNEL(ROW_WARPS *WARP_THREADS) normalize_kernel(struct rows rows)
 {
+    await_earlier_kernels();
     int64_t row = own_row();
     if (row >= rows.count) return;
     float norm = sqrtf(row_product(rows, rows.x, rows.x, row)), factor = 1.0f / (norm + rows.epsilon), along = 0.0f;
@@ -183,6 +186,7 @@ template <enum element_type type> DEVICE struct rows typed(struct rows rows)
 
 template <enum element_type type> KERNEL(ROW_WARPS *WARP_THREADS) kept_layer_norm_kernel(struct rows any)
 {
+    await_earlier_kernels();
     struct rows rows = typed<type>(any);
     struct row_share share = own_share(rows);
     struct packed8 packed[ROW_VECTORS];
@@ -240,6 +244,7 @@ DEVICE void add_row_products(const float gamma[WIDTH], float mean, float rstd, f
 /* As layer_norm_vjp_kernel. */
 template <enum element_type type> KERNEL(ROW_WARPS *WARP_THREADS) kept_layer_norm_vjp_kernel(struct rows any)
 {
+    await_earlier_kernels();
     struct rows rows = typed<type>(any);
     struct row_share share = own_share(rows);
     struct packed8 packed_x[ROW_VECTORS], packed_dy[ROW_VECTORS], packed_residual[ROW_VECTORS];
@@ -284,10 +289,10 @@ static bool allow_vectors(const struct rows &rows)
            fits(rows.addition.residual) && fits(rows.y);
 }
 
-static void launch_rows(cudaStream_t stream, row_kernel *kernel, struct rows rows)
+static void launch_rows(struct queue queue, row_kernel *kernel, struct rows rows)
 {
     rows.wide = allow_vectors(rows);
-    launch(kernel, dim3(blocks_for(rows.count, ROW_WARPS)), ROW_WARPS * WARP_THREADS, 0, stream, rows);
+    launch(kernel, dim3(blocks_for(rows.count, ROW_WARPS)), ROW_WARPS * WARP_THREADS, 0, queue, rows);
 }
 
 /* The type of all arrays that there are; fp32 for a mixture, which the kernels for any types take. */
@@ -300,48 +305,48 @@ static enum element_type common_type(const struct rows &rows)
 }
 
 /* By the kernel that keeps rows in registers where they fit. */
-static void launch_layer(cudaStream_t stream, row_kernel *bfloat16, row_kernel *float16, row_kernel *any,
+static void launch_layer(struct queue queue, row_kernel *bfloat16, row_kernel *float16, row_kernel *any,
                          struct rows rows)
 {
     enum element_type type = common_type(rows);
     if (type == ELEMENT_F32 || rows.width > KEPT_WIDTH || !allow_vectors(rows)) {
-        launch_rows(stream, any, rows);
+        launch_rows(queue, any, rows);
         return;
     }
     while (ROW_VECTORS * WIDTH << rows.lane_bits < rows.width) rows.lane_bits++;
     launch(type == ELEMENT_BF16 ? bfloat16 : float16,
-           dim3(blocks_for(rows.count, ROW_WARPS * WARP_THREADS >> rows.lane_bits)), ROW_WARPS * WARP_THREADS, 0,
-           stream, rows);
+           dim3(blocks_for(rows.count, ROW_WARPS * WARP_THREADS >> rows.lane_bits)), ROW_WARPS * WARP_THREADS, 0, queue,
+           rows);
 }
 
-extern "C" void launch_layer_norm(cudaStream_t stream, struct array x, struct array gamma, struct array beta,
+extern "C" void launch_layer_norm(struct queue queue, struct array x, struct array gamma, struct array beta,
                                   struct array y, float *mean, float *rstd, int64_t rows, int64_t width, float epsilon)
 {
     struct rows arguments = {{}, x, gamma, beta, y, mean, rstd, rows, width, epsilon, {}, false, 0};
-    launch_layer(stream, kept_layer_norm_kernel<ELEMENT_BF16>, kept_layer_norm_kernel<ELEMENT_F16>, layer_norm_kernel,
+    launch_layer(queue, kept_layer_norm_kernel<ELEMENT_BF16>, kept_layer_norm_kernel<ELEMENT_F16>, layer_norm_kernel,
                  arguments);
 }
 
-extern "C" void launch_layer_norm_vjp(cudaStream_t stream, struct array dy, struct array x, struct array gamma,
+extern "C" void launch_layer_norm_vjp(struct queue queue, struct array dy, struct array x, struct array gamma,
                                       const float *mean, const float *rstd, struct array residual, float factor,
                                       struct array dx, int64_t rows, int64_t width)
 {
     struct rows arguments = {
         dy, x, gamma, {}, dx, (float *)mean, (float *)rstd, rows, width, 0.0f, {residual, factor}, false, 0};
-    launch_layer(stream, kept_layer_norm_vjp_kernel<ELEMENT_BF16>, kept_layer_norm_vjp_kernel<ELEMENT_F16>,
+    launch_layer(queue, kept_layer_norm_vjp_kernel<ELEMENT_BF16>, kept_layer_norm_vjp_kernel<ELEMENT_F16>,
                  layer_norm_vjp_kernel, arguments);
 }
 
-extern "C" void launch_normalize(cudaStream_t stream, struct array x, struct array y, int64_t rows, int64_t width,
+extern "C" void launch_normalize(struct queue queue, struct array x, struct array y, int64_t rows, int64_t width,
                                  float epsilon)
 {
     struct rows arguments = {{}, x, {}, {}, y, nullptr, nullptr, rows, width, epsilon, {}, false, 0};
-    launch_rows(stream, normalize_kernel<false>, arguments);
+    launch_rows(queue, normalize_kernel<false>, arguments);
 }
 
-extern "C" void launch_normalize_vjp(cudaStream_t stream, struct array dy, struct array x, struct array dx,
-                                     int64_t rows, int64_t width, float epsilon)
+extern "C" void launch_normalize_vjp(struct queue queue, struct array dy, struct array x, struct array dx, int64_t rows,
+                                     int64_t width, float epsilon)
 {
     struct rows arguments = {dy, x, {}, {}, dx, nullptr, nullptr, rows, width, epsilon, {}, false, 0};
-    launch_rows(stream, normalize_kernel<true>, arguments);
+    launch_rows(queue, normalize_kernel<true>, arguments);
 }

@@ -15,6 +15,15 @@ enum { WARPGROUP_THREADS = 128, WARPGROUP_ROWS = 64, WARPGROUP_DEPTH = 16 };
 /* Bytes from the beginning of shared memory to the first multiple of `alignment` (a power of two). */
 DEVICE int aligned_shared_offset(int alignment);
 
+/* Barriers in shared memory (mbarrier) by which threads that copy and threads that multiply wait for each other. A
+ * barrier goes through phases, the first of which is number 0; one ends when `arrivals` threads have arrived. */
+DEVICE void barrier_begin(shared_array<uint64_t> barriers, int index, int arrivals);
+DEVICE void barrier_arrive(shared_array<uint64_t> barriers, int index);
+/* Arrives once the copies that the thread has started so far have landed, without waiting for them. */
+DEVICE void barrier_arrive_when_copied(shared_array<uint64_t> barriers, int index);
+/* Waits until `phase` has ended, which is the present one or the one before. */
+DEVICE void barrier_wait(shared_array<uint64_t> barriers, int index, int phase);
+
 /* In which order the 16-byte chunks of an operand lie, so that no two that are read at once share a bank:
  * chunk i of line l (of the width in the name) is found at i xor l % 8, or at i xor l / 2 % 4 for lines of 64 bytes. */
 enum swizzle { SWIZZLE_128 = 1, SWIZZLE_64 = 2 };
@@ -47,6 +56,30 @@ DEVICE int aligned_shared_offset(int alignment)
 DEVICE void order_before_warpgroup()
 {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+DEVICE void barrier_begin(shared_array<uint64_t> barriers, int index, int arrivals)
+{
+    asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(shared_address(barriers, index)), "r"(arrivals) : "memory");
+}
+DEVICE void barrier_arrive(shared_array<uint64_t> barriers, int index)
+{
+    asm volatile("{ .reg .b64 state; mbarrier.arrive.shared.b64 state, [%0]; }" ::"r"(shared_address(barriers, index))
+                 : "memory");
+}
+DEVICE void barrier_arrive_when_copied(shared_array<uint64_t> barriers, int index)
+{
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(shared_address(barriers, index)) : "memory");
+}
+DEVICE void barrier_wait(shared_array<uint64_t> barriers, int index, int phase)
+{
+    uint32_t ended;
+    do
+        asm volatile("{ .reg .pred ended; mbarrier.try_wait.parity.shared.b64 ended, [%1], %2; "
+                     "selp.u32 %0, 1, 0, ended; }"
+                     : "=r"(ended)
+                     : "r"(shared_address(barriers, index)), "r"(phase & 1)
+                     : "memory");
+    while (!ended);
 }
 /* Before the first product of a group: the sums are in registers. */
 DEVICE void warpgroup_begin()

@@ -112,6 +112,7 @@ part_steps() {
 
 # Name, batch and what chooses the way.
 ways="graphs-off:1:ALIGNPROP_CUDA_GRAPHS=off own-products:1:ALIGNPROP_CUBLASLT=none warps:1:ALIGNPROP_WARPGROUPS=off
+    divided:1:ALIGNPROP_WARPGROUPS=divided overlap:1:ALIGNPROP_KERNEL_OVERLAP=on
     own-products:4:ALIGNPROP_CUBLASLT=none warps:4:ALIGNPROP_WARPGROUPS=off"
 
 part_ways() {

@@ -145,6 +145,7 @@ const struct kernel_case cuda_cases[] = {
     CONVOLUTION("1x1 of several tiles", 2, 8, 7, 40, 80, 1, 1, 0, 8, 7),
     CONVOLUTION("1x1 stride 2", 1, 8, 8, 16, 8, 1, 2, 0, 4, 4),
     CONVOLUTION("4 channels", 1, 8, 9, 4, 24, 3, 1, 1, 8, 9),
+    CONVOLUTION("to 3 channels", 2, 8, 9, 24, 3, 3, 1, 1, 8, 9),
     CONVOLUTION("patches", 2, 12, 12, 3, 24, 4, 4, 0, 3, 3),
     CONVOLUTION("patches of 8 channels in parts", 2, 12, 8, 8, 1032, 4, 4, 0, 3, 2),
     CONVOLUTION("patches with a rest", 1, 14, 13, 3, 24, 4, 4, 0, 3, 3),

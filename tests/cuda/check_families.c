@@ -364,7 +364,7 @@ static void print_header(const struct check *check)
         printf("floors at %.1f TFLOP/s and %.0f GB/s, reached here by a product of %lldx%lld in bf16 and a copy\n",
                check->peaks.flops_per_second * 1e-12, check->peaks.bytes_per_second * 1e-9,
                (long long)check->peaks.product_side, (long long)check->peaks.product_side);
-    printf("%4s %-64s %-10s %-9s %8s %10s %8s %8s %7s\n", "case", "operation", "products", "right", "distance", "us",
+    printf("%4s %-64s %-18s %-9s %8s %10s %8s %8s %7s\n", "case", "operation", "products", "right", "distance", "us",
            "TFLOP/s", "GB/s", "% floor");
 }
 
@@ -375,7 +375,7 @@ static void print_line(const struct check *check, const char *name, const char *
     bool right = agreement->distance < tolerance && agreement->off == 0;
     char verdict[32] = "yes";
     if (!right) snprintf(verdict, sizeof verdict, "NO:%lld", (long long)agreement->off);
-    printf("%4d %-64s %-10s %-9s %8.1e %10.1f", check->position.number, name, way, verdict, agreement->distance,
+    printf("%4d %-64s %-18s %-9s %8.1e %10.1f", check->position.number, name, way, verdict, agreement->distance,
            seconds * 1e6);
     if (flops > 0)
         printf(" %8.1f", flops / seconds * 1e-12);

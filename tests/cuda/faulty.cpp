@@ -6,6 +6,7 @@ enum { THREADS = 64 };
 
 KERNEL(THREADS) faulty_kernel(int fault, float *values)
 {
+    if (fault != FAULT_NOT_AWAITED) await_earlier_kernels();
     shared_array<float> numbers = shared_memory<float>(0);
     shared_array<uint16_t> copied = shared_memory<uint16_t>(THREADS * (int)sizeof(float));
     int thread = thread_index();
@@ -33,6 +34,7 @@ const int PRODUCT_BYTES = (A_ELEMENTS + COLUMNS * LINE) * (int)sizeof(uint16_t);
 /* a[row][0] = row + 1 and b[column][0] = column, all else 0; column 1 of the product goes to `values`. */
 KERNEL(WARPGROUP_THREADS) faulty_product_kernel(int fault, float *values)
 {
+    await_earlier_kernels();
     int offset = aligned_shared_offset(ALIGNMENT) - (fault == FAULT_PRODUCT_OFF ? 16 : 0), thread = thread_index();
     shared_array<uint16_t> operands = shared_memory<uint16_t>(offset);
     for (int row = thread; row < WARPGROUP_ROWS + COLUMNS; row += WARPGROUP_THREADS)
@@ -56,9 +58,10 @@ KERNEL(WARPGROUP_THREADS) faulty_product_kernel(int fault, float *values)
 
 extern "C" void launch_faulty(cudaStream_t stream, int fault, float *values)
 {
+    struct queue queue = {stream, false};
     if (fault >= FAULT_PRODUCT_NONE) {
-        launch(faulty_product_kernel, dim3(1), WARPGROUP_THREADS, PRODUCT_BYTES + ALIGNMENT, stream, fault, values);
+        launch(faulty_product_kernel, dim3(1), WARPGROUP_THREADS, PRODUCT_BYTES + ALIGNMENT, queue, fault, values);
         return;
     }
-    launch(faulty_kernel, dim3(1), THREADS, 2 * THREADS * sizeof(float), stream, fault, values);
+    launch(faulty_kernel, dim3(1), THREADS, 2 * THREADS * sizeof(float), queue, fault, values);
 }

@@ -16,6 +16,7 @@ enum faulty_kernel {
     FAULT_DIVERGED_SHUFFLE,    /* half of a warp skips a shuffle */
     FAULT_OUTSIDE,             /* an index past shared memory */
     FAULT_COPY_NOT_WAITED,     /* reads before its asynchronous copy has landed: NaN too */
+    FAULT_NOT_AWAITED,         /* may begin before the kernels before it have ended */
     FAULT_PRODUCT_NONE,        /* a warpgroup's product without a mistake */
     FAULT_PRODUCT_NOT_ORDERED, /* its operands were not ordered before it */
     FAULT_PRODUCT_NOT_BEGUN,   /* its sums may not be in registers yet */

@@ -5,10 +5,15 @@
 #include "tests/cuda/emulation/control.h"
 #include "tests/unit/kernels/operands.h"
 
+enum { MANY_MULTIPROCESSORS = 132 };
+
 const char *product_way_name(enum product_way way)
 {
-    static const char *const names[PRODUCT_WAY_COUNT] = {
-        [BY_LIBRARY] = "cuBLASLt", [BY_WARPGROUPS] = "warpgroups", [BY_WARPS] = "warps"};
+    static const char *const names[] = {[BY_LIBRARY] = "cuBLASLt",
+                                        [BY_WARPGROUPS] = "warpgroups",
+                                        [BY_DIVIDED_WARPGROUPS] = "divided warpgroups",
+                                        [BY_WARPS] = "warps",
+                                        [FOR_MANY_MULTIPROCESSORS] = "132 multiprocessors"};
     return names[way];
 }
 
@@ -32,8 +37,10 @@ status product_way_open(enum product_way way, enum cuda_precision precision, str
 {
     struct emulation_machine machine = emulation_present_machine();
     machine.has_matrix_library = way == BY_LIBRARY;
+    machine.multiprocessors = way == FOR_MANY_MULTIPROCESSORS ? MANY_MULTIPROCESSORS : 0;
     emulation_set_machine(machine);
-    if ((way == BY_WARPS ? setenv("ALIGNPROP_WARPGROUPS", "off", 1) : unsetenv("ALIGNPROP_WARPGROUPS")) != 0)
+    const char *warpgroups = way == BY_WARPS ? "off" : way == BY_DIVIDED_WARPGROUPS ? "divided" : "";
+    if (setenv("ALIGNPROP_WARPGROUPS", warpgroups, 1) != 0)
         return status_error(STATUS_FAILED, "the environment cannot be changed");
     TRY(backend_cuda_create(0, precision, backend));
     status prepared = prepare_a_product(*backend);

@@ -18,7 +18,7 @@
 #include "tests/cuda/emulation/control.h"
 #include "tests/cuda/faulty.h"
 
-static const struct emulation_machine usual = {13000, 1, 9, 0, (size_t)1 << 30, true};
+static const struct emulation_machine usual = {13000, 1, 9, 0, (size_t)1 << 30, true, 0};
 
 static void require(status state)
 {
@@ -95,6 +95,117 @@ static void test_recorded_sequence(void **unused)
     interface->destroy(backend);
 }
 
+/* ---- what cannot be part of a recorded sequence ---- */
+
+struct recording {
+    cudaStream_t stream, other;
+    cudaEvent_t event; /* recorded on the other stream beforehand */
+    void *device;
+    char host[16];
+};
+
+static cudaError_t wait_for_stream(struct recording *r)
+{
+    return cudaStreamSynchronize(r->stream);
+}
+static cudaError_t wait_for_other_stream(struct recording *r)
+{
+    return cudaStreamSynchronize(r->other);
+}
+static cudaError_t wait_for_event(struct recording *r)
+{
+    return cudaEventSynchronize(r->event);
+}
+static cudaError_t ask_event(struct recording *r)
+{
+    return cudaEventQuery(r->event);
+}
+static cudaError_t depend_on_outside(struct recording *r)
+{
+    return cudaStreamWaitEvent(r->stream, r->event, 0);
+}
+static cudaError_t branch(struct recording *r)
+{
+    cudaError_t error = cudaEventRecord(r->event, r->stream);
+    return error == cudaSuccess ? cudaStreamWaitEvent(r->other, r->event, 0) : cudaSuccess;
+}
+static cudaError_t wait_for_recorded_event(struct recording *r)
+{
+    cudaError_t error = cudaEventRecord(r->event, r->stream);
+    return error == cudaSuccess ? cudaEventSynchronize(r->event) : cudaSuccess;
+}
+static cudaError_t allocate_memory(struct recording *r)
+{
+    void *memory;
+    (void)r;
+    return cudaMalloc(&memory, 16);
+}
+static cudaError_t allocate_host_memory(struct recording *r)
+{
+    void *memory;
+    (void)r;
+    return cudaMallocHost(&memory, 16);
+}
+static cudaError_t free_memory(struct recording *r)
+{
+    return cudaFree(r->device);
+}
+static cudaError_t copy_from_host(struct recording *r)
+{
+    return cudaMemcpyAsync(r->device, r->host, sizeof r->host, cudaMemcpyHostToDevice, r->stream);
+}
+static cudaError_t copy_to_host(struct recording *r)
+{
+    return cudaMemcpyAsync(r->host, r->device, sizeof r->host, cudaMemcpyDeviceToHost, r->stream);
+}
+
+/* Each fails at once and spoils what is recorded; afterwards the stream can be used, and recorded, again. */
+static void test_spoiled_recording(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *name;
+        cudaError_t (*act)(struct recording *recording);
+    } cases[] = {
+        {"waiting for the stream", wait_for_stream},
+        {"waiting for another stream", wait_for_other_stream},
+        {"waiting for an event", wait_for_event},
+        {"asking for an event", ask_event},
+        {"depending on an event outside", depend_on_outside},
+        {"a branch", branch},
+        {"waiting for an event inside", wait_for_recorded_event},
+        {"allocating", allocate_memory},
+        {"allocating page-locked memory", allocate_host_memory},
+        {"freeing", free_memory},
+        {"a copy from the host", copy_from_host},
+        {"a copy to the host", copy_to_host},
+    };
+    struct recording r;
+    emulation_set_machine(usual);
+    assert_int_equal(cudaStreamCreateWithFlags(&r.stream, cudaStreamNonBlocking), cudaSuccess);
+    assert_int_equal(cudaStreamCreateWithFlags(&r.other, cudaStreamNonBlocking), cudaSuccess);
+    assert_int_equal(cudaEventCreateWithFlags(&r.event, cudaEventDisableTiming), cudaSuccess);
+    assert_int_equal(cudaMalloc(&r.device, sizeof r.host), cudaSuccess);
+    for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++) {
+        cudaGraph_t graph;
+        bool spoils = i < sizeof cases / sizeof *cases;
+        assert_int_equal(cudaEventRecord(r.event, r.other), cudaSuccess);
+        assert_int_equal(cudaStreamBeginCapture(r.stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+        assert_int_equal(cudaMemsetAsync(r.device, 0, sizeof r.host, r.stream), cudaSuccess);
+        if (spoils && cases[i].act(&r) == cudaSuccess) fail_msg("%s was recorded", cases[i].name);
+        cudaError_t ended = cudaStreamEndCapture(r.stream, &graph);
+        if (ended != (spoils ? cudaErrorStreamCaptureInvalidated : cudaSuccess))
+            fail_msg("%s: recording ended with %d", spoils ? cases[i].name : "nothing", ended);
+        assert_int_equal(cudaStreamSynchronize(r.stream), cudaSuccess);
+        if (!spoils) cudaGraphDestroy(graph);
+    }
+    cudaFree(r.device);
+    cudaEventDestroy(r.event);
+    cudaStreamDestroy(r.other);
+    cudaStreamDestroy(r.stream);
+    (void)cudaGetLastError();
+}
+
 /* Many small uploads pass through page-locked memory and must not overtake each other; large ones go straight. */
 static void test_uploads(void **unused)
 {
@@ -156,13 +267,13 @@ static void test_what_is_missing(void **unused)
         int ordinal;
         const char *words;
     } cases[] = {
-        {{0, 0, 0, 0, 0, false}, 0, "no NVIDIA driver is installed; this build (CUDA 13.0) needs driver 580.65.06"},
-        {{12040, 1, 9, 0, 1, true}, 0, "supports CUDA 12.4 at most; this build (CUDA 13.0) needs driver 580.65.06"},
-        {{13000, 0, 0, 0, 0, true}, 0, "the NVIDIA driver finds no GPU"},
-        {{12040, 1, 9, 0, 1, true}, 0, "driver 580.65.06 or later"},
-        {{13000, 1, 7, 5, 1, true}, 0, "compute capability 7.5; this build needs 8.0 (Ampere)"},
-        {{13000, 2, 8, 6, 1, true}, 2, "there is no GPU 2: this machine has 2, numbered from 0"},
-        {{13000, 1, 8, 6, 1, true}, -1, "there is no GPU -1"},
+        {{0, 0, 0, 0, 0, false, 0}, 0, "no NVIDIA driver is installed; this build (CUDA 13.0) needs driver 580.65.06"},
+        {{12040, 1, 9, 0, 1, true, 0}, 0, "supports CUDA 12.4 at most; this build (CUDA 13.0) needs driver 580.65.06"},
+        {{13000, 0, 0, 0, 0, true, 0}, 0, "the NVIDIA driver finds no GPU"},
+        {{12040, 1, 9, 0, 1, true, 0}, 0, "driver 580.65.06 or later"},
+        {{13000, 1, 7, 5, 1, true, 0}, 0, "compute capability 7.5; this build needs 8.0 (Ampere)"},
+        {{13000, 2, 8, 6, 1, true, 0}, 2, "there is no GPU 2: this machine has 2, numbered from 0"},
+        {{13000, 1, 8, 6, 1, true, 0}, -1, "there is no GPU -1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct backend *backend;
@@ -186,7 +297,7 @@ static void test_probe(void **unused)
     assert_true(probe.device[0].usable);
     assert_string_equal(probe.device[0].name, "emulated device");
     assert_string_equal(probe.missing, "");
-    emulation_set_machine((struct emulation_machine){0, 0, 0, 0, 0, false});
+    emulation_set_machine((struct emulation_machine){0, 0, 0, 0, 0, false, 0});
     cuda_probe(&probe);
     assert_true(probe.built && !probe.matrix_library);
     assert_int_equal(probe.device_count, 0);
@@ -258,20 +369,28 @@ static void require_product_of_ones(struct backend *backend)
 }
 
 /* A device whose warpgroups multiply wrongly is told of and computes without them. */
+/* In both ways to keep warpgroups supplied, and both orders of threads. */
 static void test_wrong_warpgroups(void **unused)
 {
     (void)unused;
     struct emulation_machine machine = usual;
     machine.has_matrix_library = false;
     emulation_set_machine(machine);
-    for (int broken = 0; broken < 2; broken++) {
+    for (int i = 0; i < 8; i++) {
+        bool broken = i % 2, reversed = i / 2 % 2, divided = i / 4;
         struct backend *backend;
+        assert_int_equal(setenv("ALIGNPROP_WARPGROUPS", divided ? "divided" : "", 1), 0);
         emulation_break_warpgroups(broken);
+        emulation_reverse(reversed);
         require(backend_cuda_create(0, CUDA_PRECISION_BF16, &backend));
+        emulation_reverse(false);
+        const char *fault = emulation_fault();
+        if (fault) fail_msg("%s", fault);
         assert_int_equal(backend->interface->remark != NULL, broken);
         require_product_of_ones(backend);
         backend->interface->destroy(backend);
     }
+    assert_int_equal(unsetenv("ALIGNPROP_WARPGROUPS"), 0);
     emulation_break_warpgroups(false);
     emulation_set_machine(usual);
 }
@@ -405,6 +524,7 @@ static void test_emulation_sees_mistakes(void **unused)
         [FAULT_DIVERGED_SHUFFLE] = "wait for each other",
         [FAULT_OUTSIDE] = "an access to shared memory",
         [FAULT_COPY_NOT_WAITED] = "race",
+        [FAULT_NOT_AWAITED] = "does not await the earlier kernels",
         [FAULT_PRODUCT_NOT_ORDERED] = "did not order before it",
         [FAULT_PRODUCT_NOT_BEGUN] = "without warpgroup_begin",
         [FAULT_PRODUCT_NOT_WAITED] = "products under way",
@@ -444,6 +564,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recorded_sequence),
+        cmocka_unit_test(test_spoiled_recording),
         cmocka_unit_test(test_uploads),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_what_is_missing),

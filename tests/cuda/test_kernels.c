@@ -171,12 +171,24 @@ static bool is_product(enum operation_kind kind)
     return kind == OPERATION_LINEAR || kind == OPERATION_CONVOLUTION || kind == OPERATION_MATMUL;
 }
 
+/* Whether its depth is enough for more parts than a device of few multiprocessors makes. */
+static bool divides_more(const struct kernel_case *test)
+{
+    enum { FEWEST_TERMS = 512, MOST_RESULTS = 3000 };
+    int64_t results = harness_elements(&test->operation.output[0]);
+    return results <= MOST_RESULTS && operation_flops(&test->operation) >= 2.0 * FEWEST_TERMS * (double)results;
+}
+
 /* By warps and by the library, what would be computed by other kernels otherwise. Kernels for fp16 of their own have
  * products, attention and layer norm alone; the others read every type through the same few functions. */
 static bool is_wanted(const struct precision *precision, enum product_way way, const struct kernel_case *test)
 {
     enum operation_kind kind = test->operation.kind;
     if (way == BY_WARPS) return is_product(kind) && strstr(test->name, "warpgroup") != NULL;
+    if (way == BY_DIVIDED_WARPGROUPS)
+        return strstr(test->name, "warpgroup's tiles, crossing taps") != NULL ||
+               strstr(test->name, "wide tiles") != NULL;
+    if (way == FOR_MANY_MULTIPROCESSORS) return is_product(kind) && divides_more(test);
     if (way == BY_LIBRARY)
         return kind == OPERATION_LINEAR || kind == OPERATION_MATMUL || strstr(test->name, "1x1") != NULL;
     return IS_DEVICE || precision->precision != CUDA_PRECISION_F16 || is_product(kind) || kind == OPERATION_ATTENTION ||
@@ -233,7 +245,9 @@ static void test_fp32(void **unused)
 static void test_bf16(void **unused)
 {
     (void)unused;
-    test_precision(&precisions[1], (const enum product_way[]){BY_WARPGROUPS, BY_WARPS, BY_LIBRARY}, 3);
+    static const enum product_way ways[] = {BY_WARPGROUPS, BY_DIVIDED_WARPGROUPS, BY_WARPS, BY_LIBRARY,
+                                            FOR_MANY_MULTIPROCESSORS};
+    test_precision(&precisions[1], ways, IS_DEVICE ? 4 : 5);
 }
 
 static void test_fp16(void **unused)

@@ -52,7 +52,7 @@ static void unload(struct loaded *loaded)
 static struct backend *device(enum cuda_precision precision)
 {
     struct backend *backend;
-    emulation_set_machine((struct emulation_machine){13000, 1, 9, 0, (size_t)1 << 30, true});
+    emulation_set_machine((struct emulation_machine){13000, 1, 9, 0, (size_t)1 << 30, true, 0});
     require(backend_cuda_create(0, precision, &backend));
     return backend;
 }

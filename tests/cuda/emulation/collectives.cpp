@@ -139,6 +139,7 @@ void load_matrices(uint32_t registers[4], const uint16_t *row, bool transposed)
 {
     unsigned char in[16] = {};
     if ((uintptr_t)row % 16 != 0) fault("a matrix row off a 16-byte boundary");
+    if (traffic_is_measured) note_traffic(EMULATION_MATRICES, __builtin_return_address(0), row, 16);
     if (note_read(row, 16)) memcpy(in, row, 16);
     memcpy(registers, collective(transposed ? LOAD_TRANSPOSED : LOAD, in, sizeof in), 16);
 }

@@ -16,6 +16,10 @@ struct warpgroup_product {
 /* A shared memory address as the device counts it. It begins off a multiple of every swizzle's period. */
 uint32_t shared_address(const void *place);
 void order_before_warpgroup();
+void barrier_begin(uint64_t *barrier, int arrivals);
+void barrier_arrive(uint64_t *barrier);
+void barrier_arrive_when_copied(uint64_t *barrier);
+void barrier_wait(uint64_t *barrier, int phase);
 void warpgroup_begin();
 void warpgroup_multiply(const warpgroup_product &product);
 void warpgroup_commit();
@@ -34,6 +38,22 @@ DEVICE uint64_t describe_matrix(shared_array<uint16_t> from, int index, int lead
 DEVICE void order_before_warpgroup()
 {
     emulation::order_before_warpgroup();
+}
+DEVICE void barrier_begin(shared_array<uint64_t> barriers, int index, int arrivals)
+{
+    emulation::barrier_begin(barriers.data + index, arrivals);
+}
+DEVICE void barrier_arrive(shared_array<uint64_t> barriers, int index)
+{
+    emulation::barrier_arrive(barriers.data + index);
+}
+DEVICE void barrier_arrive_when_copied(shared_array<uint64_t> barriers, int index)
+{
+    emulation::barrier_arrive_when_copied(barriers.data + index);
+}
+DEVICE void barrier_wait(shared_array<uint64_t> barriers, int index, int phase)
+{
+    emulation::barrier_wait(barriers.data + index, phase);
 }
 DEVICE void warpgroup_begin()
 {

@@ -7,6 +7,8 @@
 #include <functional>
 #include <string.h>
 
+#include "kernels/cuda/queue.h"
+
 #define KERNEL(threads) static void
 #define KERNEL_RESIDENT(threads, blocks) static void
 #define DEVICE [[maybe_unused]] static inline
@@ -23,11 +25,11 @@ struct indices {
 extern indices current;
 
 void launch(dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream, std::function<void()> body);
+void await_earlier_kernels();
 char *shared_base();
-/* False: outside shared memory, and not to be touched. */
-bool note_read(const void *address, size_t bytes);
-bool note_write(const void *address, size_t bytes);
-void require_aligned(const void *address, size_t bytes);
+/* A thread reads or writes shared memory, in one access of `bytes`. False: outside of it, and not to be touched. */
+bool note_access_read(const void *address, size_t bytes);
+bool note_access_write(const void *address, size_t bytes);
 void barrier();
 void warp_barrier();
 /* Every lane gives 8 bytes; `combine` turns all lanes' values into results once the last has come. */
@@ -70,25 +72,33 @@ DEVICE int grid_x()
 }
 
 template <class... Parameters, class... Arguments>
-static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream,
+static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, struct queue queue,
                    Arguments... arguments)
 {
-    emulation::launch(grid, threads, shared_bytes, stream, [=] { kernel(Parameters(arguments)...); });
+    emulation::launch(grid, threads, shared_bytes, queue.stream, [=] { kernel(Parameters(arguments)...); });
 }
+
+DEVICE void await_earlier_kernels()
+{
+    emulation::await_earlier_kernels();
+}
+
+/* Accesses are told apart by the place in the code from where they are noted (traffic.cpp). */
+#define AT_ITS_PLACE __attribute__((always_inline)) inline
 
 /* One element of shared memory: reads and writes are noted. */
 template <class T> struct shared_reference {
     T *element;
-    operator T() const
+    AT_ITS_PLACE operator T() const
     {
-        return emulation::note_read(element, sizeof(T)) ? *element : T();
+        return emulation::note_access_read(element, sizeof(T)) ? *element : T();
     }
-    T operator=(T value) const
+    AT_ITS_PLACE T operator=(T value) const
     {
-        if (emulation::note_write(element, sizeof(T))) *element = value;
+        if (emulation::note_access_write(element, sizeof(T))) *element = value;
         return value;
     }
-    T operator+=(T value) const
+    AT_ITS_PLACE T operator+=(T value) const
     {
         return *this = *this + value;
     }
@@ -163,11 +173,15 @@ DEVICE float bits_to_float(uint32_t bits)
     return value;
 }
 
-DEVICE void load_pair(float value[2], shared_array<float> from, int index)
+template <int count> AT_ITS_PLACE static void load_neighbours(float value[count], shared_array<float> from, int index)
 {
-    emulation::require_aligned(from.data + index, 2 * sizeof(float));
-    value[0] = from[index];
-    value[1] = from[index + 1];
+    if (emulation::note_access_read(from.data + index, count * sizeof(float)))
+        memcpy(value, from.data + index, count * sizeof(float));
+}
+AT_ITS_PLACE static void store_pair(shared_array<float> to, int index, float first, float second)
+{
+    const float pair[2] = {first, second};
+    if (emulation::note_access_write(to.data + index, sizeof pair)) memcpy(to.data + index, pair, sizeof pair);
 }
 
 DEVICE void copy_async(shared_array<uint16_t> to, int index, const void *from, bool valid)

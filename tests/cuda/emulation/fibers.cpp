@@ -98,6 +98,7 @@ void fiber_main()
     if (!own.open.empty() || !own.groups.empty()) fault("thread %d ends with copies under way", current.thread);
     if (!own.open_products.empty() || !own.product_groups.empty())
         fault("thread %d ends with a warpgroup's products under way", current.thread);
+    if (!own.awaited) fault("thread %d does not await the earlier kernels", current.thread);
     own.waits = ENDED;
     running->alive--;
     switch_to_scheduler(true);
@@ -143,6 +144,7 @@ bool is_ready(const fiber &fiber, int thread)
 {
     switch (fiber.waits) {
     case RUNS: return true;
+    case AT_SHARED_BARRIER: return fiber.awaits->phase > fiber.phase;
     case AT_BARRIER: return running->generation != fiber.generation;
     case IN_COLLECTIVE: return running->warps[(size_t)thread / WARP].generation != fiber.generation;
     case ENDED: return false;
@@ -186,7 +188,10 @@ void run_block(indices base, int threads, size_t shared_bytes, const std::functi
     for (int thread = 0; thread < threads; thread++) start_fiber(block.fibers[(size_t)thread], thread);
     counters.blocks++;
     if (!run_threads()) fault("%d threads of a block wait for each other for ever", block.alive);
-    if (shared_bytes > SHARED_EVERYWHERE && block.warpgroup_products[0].empty())
+    if (traffic_is_measured) traffic_of_block_ends();
+    bool multiplies = false;
+    for (const auto &products : block.warpgroup_products) multiplies = multiplies || !products.empty();
+    if (shared_bytes > SHARED_EVERYWHERE && !multiplies)
         fault("a launch with %zu bytes of shared memory, more than every device has", shared_bytes);
     running = nullptr;
 }
@@ -219,6 +224,11 @@ void launch(dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream, st
     recorder_queue(stream, [=] {
         if (!idle) run_grid(grid, threads, shared_bytes, body);
     });
+}
+
+void await_earlier_kernels()
+{
+    own_fiber().awaited = true;
 }
 
 void barrier()

@@ -20,16 +20,18 @@ struct emulated_stream {
 struct emulated_event {
     emulated_stream *stream; /* where it was recorded last */
     int asked;
+    bool captured; /* then it was part of a graph: nothing can wait for it */
 };
 struct emulated_graph {
     std::vector<std::function<void()>> work;
+    bool invalid; /* something was done while it was captured that cannot be */
 };
 
 namespace
 {
 struct emulation_machine machine_at_start()
 {
-    struct emulation_machine machine = {13000, 1, 9, 0, (size_t)1 << 30, true};
+    struct emulation_machine machine = {13000, 1, 9, 0, (size_t)1 << 30, true, 0};
     const char *text = getenv("ALIGNPROP_EMULATION_MACHINE");
     if (text && sscanf(text, "%d,%d,%d,%d,%zu", &machine.driver_version, &machine.devices, &machine.major,
                        &machine.minor, &machine.memory_bytes) != 5)
@@ -66,6 +68,22 @@ cudaError_t device_error()
     return answer(lost.left == 0 ? (cudaError_t)lost.error : cudaSuccess);
 }
 
+/* The stream that this thread captures. A capture by one thread forbids it, and only it, what may wait for the device
+ * (cudaStreamCaptureModeThreadLocal): that spoils the graph, whichever stream it was done with. */
+thread_local emulated_stream *captured_stream;
+
+cudaError_t spoil_capture(cudaError_t error)
+{
+    if (captured_stream) captured_stream->capture->invalid = true;
+    return answer(error);
+}
+
+/* Of what cannot be done while the thread captures. */
+cudaError_t capture_error()
+{
+    return captured_stream ? spoil_capture(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+}
+
 cudaError_t missing()
 {
     if (machine.driver_version < 13000) return cudaErrorInsufficientDriver;
@@ -98,6 +116,7 @@ cudaError_t recorder_queue(cudaStream_t stream, std::function<void()> work)
 {
     emulation_count_queued();
     if (device_error() != cudaSuccess) return device_error();
+    if (stream->capture && stream->capture->invalid) return answer(cudaErrorStreamCaptureInvalidated);
     if (lost.left > 0) lost.left--;
     if (stream->capture)
         stream->capture->work.push_back(std::move(work));
@@ -130,7 +149,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
     properties->sharedMemPerBlockOptin = 99 * 1024;
     properties->major = machine.major;
     properties->minor = machine.minor;
-    properties->multiProcessorCount = 4;
+    properties->multiProcessorCount = machine.multiprocessors > 0 ? machine.multiprocessors : 4;
     return cudaSuccess;
 }
 
@@ -157,6 +176,7 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
 {
     emulation_count_allocation();
     if (device_error() != cudaSuccess) return device_error();
+    if (capture_error() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
     if (bytes > machine.memory_bytes - allocated) return answer(cudaErrorMemoryAllocation);
     if (posix_memalign(memory, 256, bytes) != 0) return answer(cudaErrorMemoryAllocation);
     if (!emulation_is_idle()) memset(*memory, 0xff, bytes);
@@ -168,6 +188,7 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
 cudaError_t cudaFree(void *memory)
 {
     if (!memory) return cudaSuccess;
+    if (capture_error() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
     auto found = allocations.find(memory);
     if (found == allocations.end()) return answer(cudaErrorInvalidValue);
     allocated -= found->second;
@@ -179,19 +200,22 @@ cudaError_t cudaFree(void *memory)
 cudaError_t cudaMallocHost(void **memory, size_t bytes)
 {
     emulation_count_allocation();
+    if (capture_error() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
     *memory = malloc(bytes);
     return *memory ? cudaSuccess : answer(cudaErrorMemoryAllocation);
 }
 
 cudaError_t cudaFreeHost(void *memory)
 {
+    if (capture_error() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
     free(memory);
     return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
-    if (stream->capture && kind != cudaMemcpyDeviceToDevice) return answer(cudaErrorStreamCaptureUnsupported);
+    /* The device would let it pass, and read or write the host's memory again at every replay. */
+    if (stream->capture && kind != cudaMemcpyDeviceToDevice) return spoil_capture(cudaErrorStreamCaptureUnsupported);
     bool left_out = emulation_is_idle() && kind != cudaMemcpyDeviceToHost;
     return recorder_queue(stream, [=] {
         if (!left_out) memcpy(to, from, bytes);
@@ -214,6 +238,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
+    if (captured_stream == stream) captured_stream = nullptr;
     delete stream->capture;
     delete stream;
     return cudaSuccess;
@@ -222,14 +247,16 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     emulation_count_synchronization();
-    if (stream->capture) return answer(cudaErrorStreamCaptureUnsupported);
+    if (capture_error() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
     catch_up(stream);
     return device_error();
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
 {
-    if (stream->capture) return answer(cudaErrorStreamCaptureUnsupported);
+    /* A graph waits for nothing outside of it, and branches of one are not emulated. */
+    if (stream->capture && !event->captured) return spoil_capture(cudaErrorStreamCaptureIsolation);
+    if (event->captured) return stream->capture ? cudaSuccess : spoil_capture(cudaErrorStreamCaptureUnsupported);
     if (event->stream && event->stream->late)
         catch_up(event->stream);
     else
@@ -240,7 +267,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
 {
     emulation_count_allocation();
-    *event = new emulated_event{nullptr, 0};
+    *event = new emulated_event{nullptr, 0, false};
     return cudaSuccess;
 }
 
@@ -252,13 +279,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-    *event = {stream, 0};
+    *event = {stream, 0, stream->capture != nullptr};
     return cudaSuccess;
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
     if (device_error() != cudaSuccess) return device_error();
+    if (event->captured) return spoil_capture(cudaErrorCapturedEvent);
+    if (capture_error() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
     if (event->stream && !event->stream->delayed.empty() && event->asked++ == 0) return answer(cudaErrorNotReady);
     if (event->stream) catch_up(event->stream);
     return cudaSuccess;
@@ -267,28 +296,40 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     emulation_count_synchronization();
+    if (event->captured) return spoil_capture(cudaErrorCapturedEvent);
+    if (capture_error() != cudaSuccess) return cudaErrorStreamCaptureUnsupported;
     if (event->stream) catch_up(event->stream);
     return device_error();
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode)
 {
-    if (stream->capture || capture_refused) return answer(cudaErrorStreamCaptureUnsupported);
-    stream->capture = new emulated_graph;
+    if (stream->capture || captured_stream || capture_refused) return answer(cudaErrorStreamCaptureUnsupported);
+    stream->capture = new emulated_graph{{}, false};
+    captured_stream = stream;
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
+    *graph = nullptr;
     if (!stream->capture) return answer(cudaErrorStreamCaptureUnsupported);
-    *graph = stream->capture;
+    if (captured_stream != stream) return answer(cudaErrorStreamCaptureWrongThread);
+    emulated_graph *captured = stream->capture;
     stream->capture = nullptr;
+    captured_stream = nullptr;
+    if (captured->invalid) {
+        delete captured;
+        return answer(cudaErrorStreamCaptureInvalidated);
+    }
+    *graph = captured;
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph, unsigned long long)
 {
     emulation_count_allocation();
+    if (!graph) return answer(cudaErrorInvalidValue);
     *executable = new emulated_graph(*graph);
     return cudaSuccess;
 }

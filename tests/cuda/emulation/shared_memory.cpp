@@ -36,7 +36,7 @@ bool races_with_writer(const shadow &entry)
 shadow &shadow_of(size_t grain)
 {
     shadow &entry = shadows[grain];
-    if (entry.epoch != running->generation) entry = shadow{running->generation, 0, 0, -1, -1, -1};
+    if (entry.epoch != running->ordered) entry = shadow{running->ordered, 0, 0, -1, -1, -1};
     return entry;
 }
 
@@ -75,7 +75,12 @@ void shared_memory_begin(block &block, size_t bytes)
 
 void shared_memory_barrier(block &block)
 {
-    block.generation = ++barrier_count;
+    block.generation = block.ordered = ++barrier_count;
+}
+
+void shared_memory_ordered(block &block)
+{
+    block.ordered = ++barrier_count;
 }
 
 bool in_shared(const void *address, size_t bytes)
@@ -147,9 +152,23 @@ bool note_write(const void *address, size_t bytes)
     return true;
 }
 
-void require_aligned(const void *address, size_t bytes)
+/* As `kind`, from a place in the code; in front of what tells whether it may be touched. */
+static void note_access(enum emulation_access kind, const void *code, const void *address, size_t bytes)
 {
     if ((uintptr_t)address % bytes != 0) fault("an access of %zu bytes off a boundary of its size", bytes);
+    if (traffic_is_measured) note_traffic(kind, code, address, bytes);
+}
+
+bool note_access_read(const void *address, size_t bytes)
+{
+    note_access(EMULATION_READ, __builtin_return_address(0), address, bytes);
+    return note_read(address, bytes);
+}
+
+bool note_access_write(const void *address, size_t bytes)
+{
+    note_access(EMULATION_WRITE, __builtin_return_address(0), address, bytes);
+    return note_write(address, bytes);
 }
 
 /* The copy may land at any time from now to the wait: until then others must not touch the place, and it reads as
@@ -159,10 +178,21 @@ void start_copy(void *to, const void *from, size_t bytes, bool valid)
     copy copy = {(char *)to, bytes, {}};
     if ((uintptr_t)to % bytes != 0 || (uintptr_t)from % bytes != 0)
         fault("an asynchronous copy off a boundary of its size");
+    if (traffic_is_measured) {
+        note_traffic(EMULATION_COPY, __builtin_return_address(0), to, bytes);
+        traffic.copied_bytes += valid ? (long)bytes : 0;
+    }
     if (valid) memcpy(&copy.value, from, bytes);
     if (!note_write(to, bytes)) return;
     memset(to, 0xff, bytes);
     own_fiber().open.push_back(copy);
+}
+
+void land(const copy &copy, int thread)
+{
+    grains range = grains_of(copy.to, copy.bytes);
+    for (size_t grain = range.first; grain <= range.last; grain++) writes[grain] = last_write{++write_count, thread};
+    memcpy(copy.to, &copy.value, copy.bytes);
 }
 
 void commit_copies()

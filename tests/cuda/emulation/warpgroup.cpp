@@ -36,13 +36,65 @@ static void note_product_read(uint64_t descriptor, bool by_columns, int row, int
     const uint16_t *element = operand_element(descriptor, by_columns, row, depth);
     if (!note_read(element, 16)) return;
     last_write write = last_write_to(element);
-    if (write.thread >= 0 && write.number > running->fibers[(size_t)write.thread].ordered_writes)
+    /* Whoever wrote has ordered it before a barrier, or the reader has after one. */
+    if (write.thread >= 0 && write.number > running->fibers[(size_t)write.thread].ordered_writes &&
+        write.number > own_fiber().ordered_writes)
         fault("a warpgroup's product reads what thread %d wrote and did not order before it", write.thread);
 }
 
 void order_before_warpgroup()
 {
     own_fiber().ordered_writes = write_number();
+}
+
+void barrier_begin(uint64_t *barrier, int arrivals)
+{
+    if ((uintptr_t)barrier % sizeof *barrier != 0) fault("a barrier off a boundary of its size");
+    if (in_shared(barrier, sizeof *barrier)) running->barriers[barrier] = {arrivals, arrivals, 0, {}};
+}
+
+static shared_barrier *begun(const uint64_t *barrier)
+{
+    auto found = running->barriers.find(barrier);
+    if (found != running->barriers.end()) return &found->second;
+    fault("a barrier in shared memory that was not begun");
+    return nullptr;
+}
+
+static void arrive(shared_barrier &barrier)
+{
+    if (--barrier.missing > 0) return;
+    for (const auto &copy : barrier.copies) land(copy.second, copy.first);
+    barrier.copies.clear();
+    barrier.missing = barrier.arrivals;
+    barrier.phase++;
+    shared_memory_ordered(*running);
+}
+
+void barrier_arrive(uint64_t *barrier)
+{
+    if (shared_barrier *found = begun(barrier)) arrive(*found);
+}
+
+void barrier_arrive_when_copied(uint64_t *barrier)
+{
+    shared_barrier *found = begun(barrier);
+    if (!found) return;
+    for (const copy &copy : own_fiber().open) found->copies.push_back({current.thread, copy});
+    own_fiber().open.clear();
+    arrive(*found);
+}
+
+void barrier_wait(uint64_t *barrier, int phase)
+{
+    shared_barrier *found = begun(barrier);
+    if (!found || found->phase == phase + 1) return;
+    if (found->phase != phase) fault("a barrier's phase %d is waited for in phase %ld", phase, found->phase);
+    fiber &own = own_fiber();
+    own.waits = AT_SHARED_BARRIER;
+    own.awaits = found;
+    own.phase = phase;
+    switch_to_scheduler(false);
 }
 
 void warpgroup_begin()
@@ -64,7 +116,10 @@ void warpgroup_multiply(const warpgroup_product &product)
     if (current.block_threads % WARPGROUP != 0) fault("a warpgroup in a block of %d threads", current.block_threads);
     auto &issued = running->warpgroup_products[(size_t)current.thread / WARPGROUP];
     size_t number = (size_t)own.products_issued++;
-    if (number == issued.size()) issued.push_back({product.a, product.b});
+    if (number == issued.size()) {
+        issued.push_back({product.a, product.b});
+        traffic.product_bytes += (64 + product.columns) * 16 * (long)sizeof(uint16_t);
+    }
     if (number > issued.size() || issued[number] != std::make_pair(product.a, product.b))
         fault("threads of a warpgroup begin different products");
     for (int depth = 0; depth < 16; depth += 8)
@@ -111,5 +166,7 @@ void warpgroup_wait(int groups)
         for (const warpgroup_product &product : own.product_groups.front()) carry_out(product);
         own.product_groups.erase(own.product_groups.begin());
     }
+    /* The instruction waits for the warp's other lanes as well, though it orders nothing that they wrote. */
+    (void)any(false);
 }
 } // namespace emulation
