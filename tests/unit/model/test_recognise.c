@@ -71,7 +71,7 @@ static void test_files_of_tensors(void **state)
         {{"base_model.model.x.lora_A.weight", "base_model.model.x.lora_B.weight"}, "LoRA adapter", NULL},
         {{"unet.x.processor.to_q_lora.down.weight", "unet.x.processor.to_q_lora.up.weight"}, "LoRA adapter", NULL},
         {{"lora_unet_x.lora_down.weight"}, "LoRA adapter", "the up factor is missing"},
-        {{"lora_unet_x.hada_w1_a"}, "adapter", "is an adapter of LyCORIS (LoHa); only LoRA is read"},
+        {{"lora_unet_x.hada_w1_a"}, "LoRA adapter", "LoHa"},
         {{"conv_in.weight", "down_blocks.0.resnets.0.norm1.weight", "time_embedding.linear_1.weight"},
          "U-Net",
          "is a U-Net alone, in diffusers' layout; put it into unet/"},
@@ -99,7 +99,7 @@ static void test_files_of_tensors(void **state)
         write_tensors("file.safetensors", rows[i].tensors);
         check_report("file.safetensors", rows[i].kind, rows[i].words);
         bool lora = strcmp(rows[i].kind, "LoRA adapter") == 0;
-        check_opening("file.safetensors", lora ? "is an adapter (LoRA" : rows[i].words);
+        check_opening("file.safetensors", lora ? "is an adapter" : rows[i].words);
     }
 }
 
