@@ -188,7 +188,7 @@ void convert_elements(enum element_type type, void *to, enum element_type from_t
 static bool block_is_finite_16(const uint16_t *values, int64_t count, int16_t largest)
 {
     int16_t found = 0;
-    for (int64_t i = 0; i < count; i++) found |= (int16_t) - ((int16_t)(values[i] & 0x7FFF) > largest);
+    for (int64_t i = 0; i < count; i++) found |= (int16_t)(0 - ((int16_t)(values[i] & 0x7FFF) > largest));
     return found == 0;
 }
 

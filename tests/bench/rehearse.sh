@@ -16,8 +16,12 @@ mkdir -p "$place/tree" "$results"
 results=$(cd "$results" && pwd)
 
 EMULATED=$build PACKAGES="" sh "$root/tests/bench/carry.sh" "$place/carried"
-(cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T -) |
-    tar -xf - -C "$place/tree"
+# Where there is no git, everything but build folders and the history.
+list_files() {
+    git ls-files -z --cached --others --exclude-standard 2> /dev/null ||
+        find . \( -path './build*' -o -path ./.git \) -prune -o -type f -print0
+}
+(cd "$root" && list_files | tar --null --ignore-failed-read -cf - -T -) | tar -xf - -C "$place/tree"
 
 # Only what a bare machine has: no compiler, no build tool.
 mkdir "$place/bin"

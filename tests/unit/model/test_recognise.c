@@ -119,34 +119,31 @@ static void test_adapters_are_looked_through(void **state)
 static void test_files_of_other_formats(void **state)
 {
     (void)state;
-#define ROW(name, bytes, words)                                                                                        \
-    {                                                                                                                  \
-        name, bytes, sizeof(bytes) - 1, words                                                                          \
-    }
+#define ROW(name, bytes, words) name, bytes, sizeof(bytes) - 1, words
     static const struct {
         const char *name, *bytes;
         size_t size;
         const char *words;
     } rows[] = {
-        ROW("a.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3438354725\n",
-            "is a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`"),
-        ROW("a.ckpt", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3438354725\n",
-            "is a Git LFS pointer"),
-        ROW("a.safetensors", "<!DOCTYPE html>\n<html></html>", "is a web page (HTML)"),
-        ROW("a.safetensors", "\xef\xbb\xbf\n <HTML><head></head></html>", "is a web page (HTML)"),
-        ROW("a.safetensors", "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "is an XML text"),
-        ROW("a.safetensors", "{\"error\": \"not found\"}", "is a JSON text, not weights"),
-        ROW("a.safetensors", "PK\3\4 and so on", "is a zip archive, such as torch.save writes"),
-        ROW("a.ckpt", "PK\3\4 and so on", "pickled weights are programs and are not read"),
-        ROW("a.bin", "\x80\2}q\0.", "is a pickle"),
-        ROW("a.gguf", "GGUF\3\0\0\0\0\0\0\0", "is a GGUF file"),
-        ROW("a.onnx",
-            "\x8\x7\x12\x7pytorch\x1a\x5"
-            "1.13.1",
-            "is an ONNX model"),
-        ROW("a.safetensors", "\x1f\x8b\x8\0\0\0\0\0\0", "is a gzip archive; unpack it first"),
-        ROW("a.h5", "\x89HDF\r\n\x1a\n\0\0", "is an HDF5 file"),
-        ROW("a.safetensors", "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is a PNG picture"),
+        {ROW("a.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3438354725\n",
+             "is a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`")},
+        {ROW("a.ckpt", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3438354725\n",
+             "is a Git LFS pointer")},
+        {ROW("a.safetensors", "<!DOCTYPE html>\n<html></html>", "is a web page (HTML)")},
+        {ROW("a.safetensors", "\xef\xbb\xbf\n <HTML><head></head></html>", "is a web page (HTML)")},
+        {ROW("a.safetensors", "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "is an XML text")},
+        {ROW("a.safetensors", "{\"error\": \"not found\"}", "is a JSON text, not weights")},
+        {ROW("a.safetensors", "PK\3\4 and so on", "is a zip archive, such as torch.save writes")},
+        {ROW("a.ckpt", "PK\3\4 and so on", "pickled weights are programs and are not read")},
+        {ROW("a.bin", "\x80\2}q\0.", "is a pickle")},
+        {ROW("a.gguf", "GGUF\3\0\0\0\0\0\0\0", "is a GGUF file")},
+        {ROW("a.onnx",
+             "\x8\x7\x12\x7pytorch\x1a\x5"
+             "1.13.1",
+             "is an ONNX model")},
+        {ROW("a.safetensors", "\x1f\x8b\x8\0\0\0\0\0\0", "is a gzip archive; unpack it first")},
+        {ROW("a.h5", "\x89HDF\r\n\x1a\n\0\0", "is an HDF5 file")},
+        {ROW("a.safetensors", "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is a PNG picture")},
     };
 #undef ROW
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
