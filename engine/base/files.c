@@ -289,6 +289,12 @@ bool path_is_file(const char *path)
     return stat(path, &facts) == 0 && !S_ISDIR(facts.st_mode);
 }
 
+bool path_holds_file(const char *folder, const char *name)
+{
+    char path[PATH_SIZE];
+    return path_format(path, "%s/%s", folder, name).code == STATUS_OK && path_is_file(path);
+}
+
 bool path_is_directory(const char *path)
 {
     struct stat facts;

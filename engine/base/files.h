@@ -58,6 +58,8 @@ void name_list_clear(struct name_list *list);
 /* Something is there that is no folder. That it is a regular file shows when it is opened: a pipe in the place of a
  * file is an error, not a file that is missing. */
 bool path_is_file(const char *path);
+/* path_is_file of FOLDER/NAME. */
+bool path_holds_file(const char *folder, const char *name);
 bool path_is_directory(const char *path);
 /* printf into a PATH_SIZE buffer; STATUS_BAD_INPUT if it does not fit. `target` may not be among the arguments. */
 status path_format(char target[PATH_SIZE], const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -258,3 +258,9 @@ const char *text_nearest(const char *given, const char *const *names, int count)
     }
     return nearest;
 }
+
+bool text_ends_with(const char *text, const char *ending)
+{
+    size_t length = strlen(text), size = strlen(ending);
+    return length >= size && strcmp(text + length - size, ending) == 0;
+}

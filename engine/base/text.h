@@ -46,4 +46,7 @@ bool text_to_uint64(const char *string, uint64_t *value);
  * near enough to be what was meant (more than a third of the letters differ). */
 const char *text_nearest(const char *given, const char *const *names, int count);
 
+/* Whether the text has that ending, in the same case. */
+bool text_ends_with(const char *text, const char *ending);
+
 #endif

@@ -1,6 +1,7 @@
 /* What this machine has, for a person who wonders why something does not work. */
 #include "engine/base/json.h"
 #include "engine/base/paths.h"
+#include "engine/base/text.h"
 #include "engine/base/version.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/studio_hook.h"
@@ -146,12 +147,6 @@ static status add_models(const struct invocation *invocation, cJSON *report)
     return result;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), end_length = strlen(end);
-    return length >= end_length && strcmp(text + length - end_length, end) == 0;
-}
-
 static void print_leaf(const cJSON *value, const char *path)
 {
     char bytes[32];
@@ -160,7 +155,7 @@ static void print_leaf(const cJSON *value, const char *path)
     const char *words = text ? text : "";
     if (cJSON_IsString(value)) words = value->valuestring[0] ? value->valuestring : "-";
     if (cJSON_IsBool(value)) words = cJSON_IsTrue(value) ? "yes" : "no";
-    if (cJSON_IsNumber(value) && ends_with(path, "_bytes")) words = bytes;
+    if (cJSON_IsNumber(value) && text_ends_with(path, "_bytes")) words = bytes;
     print_line("%-28s %s", path, words);
     free(text);
 }

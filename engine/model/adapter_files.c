@@ -2,23 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/text.h"
 #include "engine/model/adapter_set.h"
 #include "engine/model/safetensors.h"
 
 static const char peft_factors[] = "adapter_model.safetensors", peft_config[] = "adapter_config.json";
 static const char diffusers_factors[] = "pytorch_lora_weights.safetensors";
-
-static bool ends_with(const char *text, const char *ending)
-{
-    size_t length = strlen(text), size = strlen(ending);
-    return length >= size && strcmp(text + length - size, ending) == 0;
-}
-
-static bool has_file(const char *folder, const char *name)
-{
-    char path[PATH_SIZE];
-    return path_format(path, "%s/%s", folder, name).code == STATUS_OK && path_is_file(path);
-}
 
 /* The only safetensors file of a folder. */
 static status find_only(const char *folder, char factors[PATH_SIZE])
@@ -28,7 +17,7 @@ static status find_only(const char *folder, char factors[PATH_SIZE])
     const char *only = NULL;
     int found = 0;
     for (int i = 0; i < list.count; i++) {
-        if (!ends_with(list.names[i], ".safetensors")) continue;
+        if (!text_ends_with(list.names[i], ".safetensors")) continue;
         only = list.names[i];
         found++;
     }
@@ -49,13 +38,13 @@ static status refuse_pickle(const char *path)
 
 static status find_in_folder(const char *folder, char factors[PATH_SIZE])
 {
-    if (has_file(folder, peft_factors)) return path_format(factors, "%s/%s", folder, peft_factors);
-    if (has_file(folder, "adapter_model.bin")) {
+    if (path_holds_file(folder, peft_factors)) return path_format(factors, "%s/%s", folder, peft_factors);
+    if (path_holds_file(folder, "adapter_model.bin")) {
         char pickle[PATH_SIZE];
         TRY(path_format(pickle, "%s/adapter_model.bin", folder));
         return refuse_pickle(pickle);
     }
-    if (has_file(folder, diffusers_factors)) return path_format(factors, "%s/%s", folder, diffusers_factors);
+    if (path_holds_file(folder, diffusers_factors)) return path_format(factors, "%s/%s", folder, diffusers_factors);
     return find_only(folder, factors);
 }
 
@@ -72,7 +61,8 @@ static status find_config(const char *factors, char config[PATH_SIZE])
 
 static bool is_pickle(const char *path)
 {
-    return ends_with(path, ".bin") || ends_with(path, ".pt") || ends_with(path, ".pth") || ends_with(path, ".ckpt");
+    return text_ends_with(path, ".bin") || text_ends_with(path, ".pt") || text_ends_with(path, ".pth") ||
+           text_ends_with(path, ".ckpt");
 }
 
 status adapter_files_find(const char *path, struct adapter_files *files)
@@ -90,7 +80,7 @@ status adapter_files_find(const char *path, struct adapter_files *files)
 static bool holds_factors(const char *path)
 {
     struct safetensors *file;
-    if (!ends_with(path, ".safetensors") || safetensors_open(path, &file).code != STATUS_OK) return false;
+    if (!text_ends_with(path, ".safetensors") || safetensors_open(path, &file).code != STATUS_OK) return false;
     bool adapter = false;
     for (size_t i = 0; i < safetensors_count(file) && !adapter; i++) {
         const char *name = safetensors_entry_at(file, i)->name;
@@ -106,7 +96,9 @@ bool adapter_is_at(const char *path)
 {
     struct adapter_files files;
     if (!path_is_directory(path)) return holds_factors(path);
-    if (has_file(path, peft_config) || has_file(path, peft_factors) || has_file(path, diffusers_factors)) return true;
-    if (has_file(path, "model_index.json") || has_file(path, "config.json")) return false;
+    if (path_holds_file(path, peft_config) || path_holds_file(path, peft_factors) ||
+        path_holds_file(path, diffusers_factors))
+        return true;
+    if (path_holds_file(path, "model_index.json") || path_holds_file(path, "config.json")) return false;
     return adapter_files_find(path, &files).code == STATUS_OK && holds_factors(files.factors);
 }

@@ -1,4 +1,5 @@
 #include "engine/model/aesthetic_head.h"
+#include "engine/base/text.h"
 
 #include <libgen.h>
 #include <stdio.h>
@@ -30,12 +31,6 @@ struct chain {
     struct layer layers[MAXIMUM_LAYERS]; /* by number */
     int count;
 };
-
-static bool ends_with(const char *text, const char *ending)
-{
-    size_t length = strlen(text), size = strlen(ending);
-    return length >= size && strcmp(text + length - size, ending) == 0;
-}
 
 /* ---- tensors ---- */
 
@@ -284,8 +279,8 @@ static status fold(const struct tensor_store *store, struct aesthetic_head *head
 static status open_store(const char *path, struct tensor_store *store)
 {
     *store = (struct tensor_store){.path = path};
-    return ends_with(path, ".safetensors") ? safetensors_open(path, &store->safetensors)
-                                           : torch_archive_open(path, &store->archive);
+    return text_ends_with(path, ".safetensors") ? safetensors_open(path, &store->safetensors)
+                                                : torch_archive_open(path, &store->archive);
 }
 
 static void close_store(struct tensor_store *store)
@@ -321,7 +316,7 @@ static status find_in_folder(const char *folder, char path[PATH_SIZE])
     const char *found = NULL;
     int count = 0;
     for (int i = 0; i < list.count; i++)
-        if (ends_with(list.names[i], ".safetensors") || ends_with(list.names[i], ".pth")) {
+        if (text_ends_with(list.names[i], ".safetensors") || text_ends_with(list.names[i], ".pth")) {
             found = list.names[i];
             count++;
         }

@@ -358,19 +358,13 @@ TABLE(tokenizer_model, NULL, NULL);
 
 /* ---- checking ---- */
 
-static bool ends_with(const char *name, const char *ending)
-{
-    size_t length = strlen(name), size = strlen(ending);
-    return length > size && strcmp(name + length - size, ending) == 0;
-}
-
 const struct config_key *config_key_find(const struct config_keys *keys, const char *name)
 {
     static const struct config_key by_ending = {"", KEY_READ, NULL};
     for (; keys; keys = keys->shared) {
         for (int i = 0; i < keys->count; i++)
             if (strcmp(keys->keys[i].name, name) == 0) return &keys->keys[i];
-        if (keys->ending && ends_with(name, keys->ending)) return &by_ending;
+        if (keys->ending && text_ends_with(name, keys->ending)) return &by_ending;
     }
     return NULL;
 }

@@ -1,4 +1,5 @@
 #include "engine/model/model.h"
+#include "engine/base/text.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -165,12 +166,6 @@ static status require_weights(struct model *model)
 
 /* ---- opening ---- */
 
-static bool ends_with(const char *text, const char *ending)
-{
-    size_t length = strlen(text), size = strlen(ending);
-    return length >= size && strcmp(text + length - size, ending) == 0;
-}
-
 static status open_folder(struct model *model)
 {
     const char *path = model->facts.path;
@@ -188,8 +183,8 @@ static status open_file(struct model *model)
     struct recognised recognised;
     enum model_kind kind;
     if (!model_kind_of(path, &kind) && model_recognise(path, &recognised)) return recognised_refused(path, &recognised);
-    if (ends_with(path, ".safetensors")) return model_open_single_file(model);
-    if (ends_with(path, ".ckpt") || ends_with(path, ".pt") || ends_with(path, ".bin"))
+    if (text_ends_with(path, ".safetensors")) return model_open_single_file(model);
+    if (text_ends_with(path, ".ckpt") || text_ends_with(path, ".pt") || text_ends_with(path, ".bin"))
         return status_error(STATUS_BAD_INPUT,
                             "%s: pickled weights are programs and are not read; expected a "
                             ".safetensors file or a diffusers folder",

@@ -1,4 +1,5 @@
 #include "engine/model/model_kind.h"
+#include "engine/base/text.h"
 
 #include "engine/base/files.h"
 #include "engine/model/aesthetic_head.h"
@@ -20,18 +21,6 @@ const char *model_kind_words(enum model_kind kind)
     return words[kind];
 }
 
-static bool ends_with(const char *text, const char *ending)
-{
-    size_t length = strlen(text), size = strlen(ending);
-    return length >= size && strcmp(text + length - size, ending) == 0;
-}
-
-static bool has_file(const char *folder, const char *name)
-{
-    char path[PATH_SIZE];
-    return path_format(path, "%s/%s", folder, name).code == STATUS_OK && path_is_file(path);
-}
-
 static bool kind_of_config(const struct config *config, enum model_kind *kind)
 {
     const cJSON *type = config_find(config, "model_type");
@@ -50,7 +39,7 @@ static bool kind_of_folder(const char *path, enum model_kind *kind)
 {
     char file[PATH_SIZE];
     struct config config;
-    if (has_file(path, "model_index.json")) {
+    if (path_holds_file(path, "model_index.json")) {
         *kind = MODEL_KIND_DIFFUSION;
         return true;
     }
@@ -89,8 +78,9 @@ static bool kind_of_safetensors(const char *path, enum model_kind *kind)
 
 static bool kind_of_file(const char *path, enum model_kind *kind)
 {
-    if (ends_with(path, ".safetensors")) return kind_of_safetensors(path, kind);
-    if ((!ends_with(path, ".pth") && !ends_with(path, ".pt")) || !aesthetic_head_recognised(path)) return false;
+    if (text_ends_with(path, ".safetensors")) return kind_of_safetensors(path, kind);
+    if ((!text_ends_with(path, ".pth") && !text_ends_with(path, ".pt")) || !aesthetic_head_recognised(path))
+        return false;
     *kind = MODEL_KIND_AESTHETIC;
     return true;
 }

@@ -1,5 +1,6 @@
 /* Finding a component's weights among the names in its folder, which diffusers and transformers give alike. */
 #include "engine/model/weight_files.h"
+#include "engine/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,12 +75,6 @@ static struct choice choose(const struct name_list *names, const char *base)
     return choice;
 }
 
-static bool ends_with(const char *text, const char *ending)
-{
-    size_t length = strlen(text), size = strlen(ending);
-    return length >= size && strcmp(text + length - size, ending) == 0;
-}
-
 static const struct {
     const char *ending, *words;
 } foreign[] = {
@@ -95,7 +90,7 @@ static status nothing_found(const char *folder, const char *base, const struct n
 {
     for (int i = 0; i < names->count; i++)
         for (size_t j = 0; j < sizeof foreign / sizeof foreign[0]; j++)
-            if (ends_with(names->names[i], foreign[j].ending))
+            if (text_ends_with(names->names[i], foreign[j].ending))
                 return status_error(STATUS_BAD_INPUT, "%.200s/%.100s: holds %s; expected %s.safetensors beside it",
                                     folder, names->names[i], foreign[j].words, base);
     return status_error(

@@ -1,4 +1,5 @@
 /* The factors that a tuner has at present, as an adapter. */
+#include "engine/base/text.h"
 #include "engine/run/adapter_file.h"
 
 #include <stdio.h>
@@ -32,12 +33,6 @@ const float *adapter_set_find(const struct adapter_set *set, const char *name, c
     return down ? factors->down : factors->up;
 }
 
-static bool ends_with(const char *name, const char *ending)
-{
-    size_t length = strlen(name), ending_length = strlen(ending);
-    return length > ending_length && strcmp(name + length - ending_length, ending) == 0;
-}
-
 static struct adapter_factors *module_of(struct adapter_set *set, const char *name, size_t length)
 {
     for (int i = 0; i < set->count; i++) {
@@ -60,8 +55,8 @@ static float *borrowed(const float *values)
 static status add_tensor(struct adapter_set *set, const struct tuner_tensor *tensor, double alpha)
 {
     static const char down[] = ".lora_down", up[] = ".lora_up";
-    bool is_down = ends_with(tensor->name, down);
-    if (!is_down && !ends_with(tensor->name, up)) {
+    bool is_down = text_ends_with(tensor->name, down);
+    if (!is_down && !text_ends_with(tensor->name, up)) {
         return status_error(STATUS_FAILED, "adapter tensor %s is neither a down nor an up factor", tensor->name);
     }
     size_t length = strlen(tensor->name) - (is_down ? sizeof down : sizeof up) + 1;
