@@ -6,8 +6,8 @@
 #ifndef ALIGNPROP_KERNELS_BACKEND_H
 #define ALIGNPROP_KERNELS_BACKEND_H
 
-#include "engine/base/status.h"
 #include "kernels/operations.h"
+#include "kernels/status.h"
 
 struct backend;
 struct kernel;

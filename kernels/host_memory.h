@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 /* `bytes` of memory aligned to 256 bytes, released by free(). Contents are undefined. STATUS_NO_MEMORY names the
  * needed and the free bytes. */

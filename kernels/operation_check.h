@@ -3,8 +3,8 @@
 #ifndef ALIGNPROP_KERNELS_OPERATION_CHECK_H
 #define ALIGNPROP_KERNELS_OPERATION_CHECK_H
 
-#include "engine/base/status.h"
 #include "kernels/operations.h"
+#include "kernels/status.h"
 
 /* STATUS_FAILED names the operation, its shapes and what does not fit. */
 status operation_check(const struct operation *operation);

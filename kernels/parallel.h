@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 struct parallel;
 

@@ -6,8 +6,8 @@
 #ifndef ALIGNPROP_KERNELS_RESAMPLING_H
 #define ALIGNPROP_KERNELS_RESAMPLING_H
 
-#include "engine/base/status.h"
 #include "kernels/operations.h"
+#include "kernels/status.h"
 
 struct resampling {
     int64_t inputs, outputs;

@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_TUI_STUDIO_H
 #define ALIGNPROP_TUI_STUDIO_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stdbool.h>
 

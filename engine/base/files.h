@@ -6,7 +6,7 @@
 #define ALIGNPROP_BASE_FILES_H
 
 #include "engine/base/input_file.h"
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -5,7 +5,7 @@
 #ifndef ALIGNPROP_BASE_INPUT_FILE_H
 #define ALIGNPROP_BASE_INPUT_FILE_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -8,8 +8,8 @@
 #ifndef ALIGNPROP_BASE_JSON_H
 #define ALIGNPROP_BASE_JSON_H
 
-#include "engine/base/status.h"
 #include "engine/base/text.h"
+#include "kernels/status.h"
 
 #include <cjson/cJSON.h>
 #include <stddef.h>

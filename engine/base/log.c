@@ -1,6 +1,6 @@
 #include "engine/base/log.h"
 
-#include "engine/base/readable.h"
+#include "engine/base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ void log_write(struct log *log, const char *format, ...)
     va_start(arguments, format);
     char *words = NULL;
     struct text line = {0};
-    if (vasprintf(&words, format, arguments) >= 0) readable_append(&line, words, strlen(words), "");
+    if (vasprintf(&words, format, arguments) >= 0) text_append_readable(&line, words, strlen(words), "");
     va_end(arguments);
     free(words);
     fprintf(log->file, "%s %s\n", stamp, line.data ? line.data : "");

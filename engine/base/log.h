@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_BASE_LOG_H
 #define ALIGNPROP_BASE_LOG_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_BASE_SHA256_H
 #define ALIGNPROP_BASE_SHA256_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "engine/base/text.h"
 
-#include "engine/base/readable.h"
+#include "kernels/readable.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -51,6 +51,23 @@ void text_append(struct text *text, const char *format, ...)
     va_end(again);
 }
 
+void text_append_readable(struct text *text, const char *bytes, size_t length, const char *kept)
+{
+    size_t plain = 0;
+    for (size_t at = 0; at < length;) {
+        char form[READABLE_FORM_SIZE];
+        size_t step = readable_form(bytes + at, length - at, form);
+        bool stays = !form[0] || (bytes[at] && strchr(kept, bytes[at]));
+        if (!stays) {
+            text_append_bytes(text, bytes + plain, at - plain);
+            text_append_bytes(text, form, strlen(form));
+            plain = at + step;
+        }
+        at += step;
+    }
+    text_append_bytes(text, bytes + plain, length - plain);
+}
+
 /* Printable ASCII but quote and backslash: what JSON takes as it is, and nearly all there is. */
 static size_t plain_length(const char *string)
 {
@@ -76,7 +93,7 @@ static char json_letter(char c)
 static size_t append_json_character(struct text *text, const char *string, size_t left)
 {
     uint32_t code_point;
-    size_t length = text_code_point(string, left, &code_point);
+    size_t length = readable_code_point(string, left, &code_point);
     if (json_letter(*string)) {
         text_append(text, "\\%c", json_letter(*string));
     } else if (length == 0) {
@@ -137,38 +154,11 @@ void text_clear(struct text *text)
     *text = (struct text){0};
 }
 
-/* Length of the well-formed sequence at `bytes` (Unicode 15, table 3-7), or 0. */
-static size_t sequence_length(const unsigned char *bytes, size_t left)
-{
-    unsigned char lead = bytes[0];
-    if (lead < 0x80) return 1;
-    if (lead < 0xC2 || lead > 0xF4) return 0;
-    size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    if (left < length) return 0;
-    unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    if (bytes[1] < low || bytes[1] > high) return 0;
-    for (size_t i = 2; i < length; i++) {
-        if ((bytes[i] & 0xC0u) != 0x80u) return 0;
-    }
-    return length;
-}
-
-size_t text_code_point(const char *bytes, size_t left, uint32_t *code_point)
-{
-    static const unsigned char lead_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-    const unsigned char *sequence = (const unsigned char *)bytes;
-    size_t length = sequence_length(sequence, left);
-    if (length == 0) return 0;
-    *code_point = sequence[0] & lead_bits[length];
-    for (size_t i = 1; i < length; i++) *code_point = *code_point << 6 | (sequence[i] & 0x3Fu);
-    return length;
-}
-
 bool text_is_utf8(const char *bytes, size_t length, size_t *bad)
 {
     for (size_t i = 0; i < length;) {
-        size_t step = sequence_length((const unsigned char *)bytes + i, length - i);
+        uint32_t code_point;
+        size_t step = readable_code_point(bytes + i, length - i, &code_point);
         if (step == 0) {
             if (bad) *bad = i;
             return false;

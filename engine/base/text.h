@@ -5,7 +5,7 @@
 #ifndef ALIGNPROP_BASE_TEXT_H
 #define ALIGNPROP_BASE_TEXT_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +18,9 @@ struct text {
 
 void text_append(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_append_bytes(struct text *text, const char *bytes, size_t length);
+/* Appends `length` bytes as people may see them (kernels/readable.h). Characters in `kept` ("\n\t", or "") stay as they
+ * are. */
+void text_append_readable(struct text *text, const char *bytes, size_t length, const char *kept);
 /* The string as a JSON string with quotes: what readable.h calls a control is escaped, UTF-8 passed through, and a byte
  * that is no UTF-8 becomes U+FFFD. */
 void text_append_json_string(struct text *text, const char *string);
@@ -32,10 +35,6 @@ void text_clear(struct text *text);
 /* True if the bytes are UTF-8 without surrogates, overlong forms or code points over U+10FFFF. `*bad` (may be NULL) is
  * the offset of the first wrong byte. NUL bytes count as valid. */
 bool text_is_utf8(const char *bytes, size_t length, size_t *bad);
-
-/* The code point of the well-formed sequence that `left` (at least 1) bytes begin with; its length, 0 where there is
- * none. */
-size_t text_code_point(const char *bytes, size_t left, uint32_t *code_point);
 
 /* Strict decimal readings of a whole string: no blanks, no rest, no overflow, no hexadecimal, no "inf" or "nan". */
 bool text_to_double(const char *string, double *value);

@@ -2,9 +2,9 @@
 #ifndef ALIGNPROP_CLI_COMMAND_H
 #define ALIGNPROP_CLI_COMMAND_H
 
-#include "engine/base/status.h"
 #include "engine/base/text.h"
 #include "engine/cli/output.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

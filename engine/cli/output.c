@@ -1,7 +1,7 @@
 #include "engine/cli/output.h"
 
 #include "engine/base/files.h"
-#include "engine/base/readable.h"
+#include "engine/base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,7 @@ static size_t unfinished_length(const char *bytes, size_t length)
 static bool write_readable(struct output *output, const char *bytes, size_t length)
 {
     struct text text = {0};
-    readable_append(&text, bytes, length, "\n\t");
+    text_append_readable(&text, bytes, length, "\n\t");
     int error_number = text.failed ? ENOMEM : 0;
     for (size_t at = 0; !error_number && at < text.length;) {
         ssize_t written = write(output->descriptor, text.data + at, text.length - at);
@@ -95,7 +95,7 @@ status output_finish(struct output *output, FILE *stream)
 void print_cell(const char *words)
 {
     struct text text = {0};
-    readable_append(&text, words, strlen(words), "");
+    text_append_readable(&text, words, strlen(words), "");
     if (text.data) fputs(text.data, stdout);
     text_clear(&text);
 }
@@ -107,7 +107,7 @@ static void put_line(FILE *stream, const char *format, va_list arguments)
     char *words = NULL;
     struct text line = {0};
     if (vasprintf(&words, format, arguments) < 0) return;
-    readable_append(&line, words, strlen(words), "\t");
+    text_append_readable(&line, words, strlen(words), "\t");
     free(words);
     fprintf(stream, "%s\n", line.data ? line.data : "");
     text_clear(&line);

@@ -3,7 +3,7 @@
 #ifndef ALIGNPROP_CLI_OUTPUT_H
 #define ALIGNPROP_CLI_OUTPUT_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stdarg.h>
 #include <stddef.h>

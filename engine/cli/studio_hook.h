@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_CLI_STUDIO_HOOK_H
 #define ALIGNPROP_CLI_STUDIO_HOOK_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stdbool.h>
 

@@ -13,8 +13,8 @@
 #ifndef ALIGNPROP_GRAPH_GRAPH_H
 #define ALIGNPROP_GRAPH_GRAPH_H
 
-#include "engine/base/status.h"
 #include "kernels/operations.h"
+#include "kernels/status.h"
 
 struct graph;
 typedef int32_t tensor_id;

@@ -3,7 +3,7 @@
 #ifndef ALIGNPROP_MODEL_ADAPTER_PATTERN_H
 #define ALIGNPROP_MODEL_ADAPTER_PATTERN_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stdbool.h>
 

@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_MODEL_ADAPTER_WARNINGS_H
 #define ALIGNPROP_MODEL_ADAPTER_WARNINGS_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 enum { ADAPTER_WARNINGS = 16, ADAPTER_WARNING_SIZE = 400 };
 

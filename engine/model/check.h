@@ -2,9 +2,9 @@
 #ifndef ALIGNPROP_MODEL_CHECK_H
 #define ALIGNPROP_MODEL_CHECK_H
 
-#include "engine/base/status.h"
 #include "engine/model/model_kind.h"
 #include "engine/model/remarks.h"
+#include "kernels/status.h"
 
 #include <stdint.h>
 

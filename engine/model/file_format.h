@@ -3,7 +3,7 @@
 #ifndef ALIGNPROP_MODEL_FILE_FORMAT_H
 #define ALIGNPROP_MODEL_FILE_FORMAT_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 

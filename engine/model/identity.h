@@ -4,7 +4,7 @@
 #ifndef ALIGNPROP_MODEL_IDENTITY_H
 #define ALIGNPROP_MODEL_IDENTITY_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 /* 64 lower-case hexadecimal digits and a NUL for the weight files of the model at `path`: a folder or a single file, of
  * any kind that is known. They are the SHA-256 of one hash a file, in the order of the model's parts and, among the

@@ -3,7 +3,7 @@
 #ifndef ALIGNPROP_MODEL_RECOGNISE_H
 #define ALIGNPROP_MODEL_RECOGNISE_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stdbool.h>
 

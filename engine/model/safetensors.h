@@ -10,9 +10,9 @@
 
 #include <stdint.h>
 
-#include "engine/base/status.h"
 #include "engine/graph/weights.h"
 #include "kernels/operations.h"
+#include "kernels/status.h"
 
 enum safetensors_type {
     SAFETENSORS_F64,

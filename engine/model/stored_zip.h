@@ -4,7 +4,7 @@
 #ifndef ALIGNPROP_MODEL_STORED_ZIP_H
 #define ALIGNPROP_MODEL_STORED_ZIP_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

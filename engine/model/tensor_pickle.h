@@ -3,8 +3,8 @@
 #ifndef ALIGNPROP_MODEL_TENSOR_PICKLE_H
 #define ALIGNPROP_MODEL_TENSOR_PICKLE_H
 
-#include "engine/base/status.h"
 #include "engine/model/safetensors.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <cjson/cJSON.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
 #define ALIGNPROP_PRESET_PRESET_H
 
 #include "engine/base/picture_size.h"
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -5,7 +5,7 @@
 #ifndef ALIGNPROP_PROTOCOL_CLIENT_H
 #define ALIGNPROP_PROTOCOL_CLIENT_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <cjson/cJSON.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_PROTOCOL_ENDPOINT_H
 #define ALIGNPROP_PROTOCOL_ENDPOINT_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <sys/types.h>

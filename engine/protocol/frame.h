@@ -5,7 +5,7 @@
 #ifndef ALIGNPROP_PROTOCOL_FRAME_H
 #define ALIGNPROP_PROTOCOL_FRAME_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

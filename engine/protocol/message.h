@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_PROTOCOL_MESSAGE_H
 #define ALIGNPROP_PROTOCOL_MESSAGE_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <cjson/cJSON.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_REWARD_JPEG_TABLES_H
 #define ALIGNPROP_REWARD_JPEG_TABLES_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 enum jpeg_plane { JPEG_LUMA, JPEG_CHROMA };
 

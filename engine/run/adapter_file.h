@@ -9,10 +9,10 @@
 #ifndef ALIGNPROP_RUN_ADAPTER_FILE_H
 #define ALIGNPROP_RUN_ADAPTER_FILE_H
 
-#include "engine/base/status.h"
 #include "engine/model/adapter_set.h"
 #include "engine/preset/preset.h"
 #include "engine/tuning/tuner.h"
+#include "kernels/status.h"
 
 enum adapter_format { ADAPTER_KOHYA, ADAPTER_PEFT };
 

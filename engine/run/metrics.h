@@ -7,7 +7,7 @@
 
 #include "engine/base/files.h"
 #include "engine/base/json.h"
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 /* ---- writing ---- */
 

@@ -2,8 +2,8 @@
 #ifndef ALIGNPROP_RUN_PICTURE_FILE_H
 #define ALIGNPROP_RUN_PICTURE_FILE_H
 
-#include "engine/base/status.h"
 #include "engine/base/text.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 

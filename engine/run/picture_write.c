@@ -1,7 +1,7 @@
 #include "engine/run/picture_file.h"
 
 #include "engine/base/files.h"
-#include "engine/base/readable.h"
+#include "engine/base/text.h"
 #include "engine/base/version.h"
 
 #include <png.h>
@@ -121,7 +121,7 @@ static void append_pair(struct text *text, const char *key, const char *value)
     if (strpbrk(value, ",:\n\"")) {
         text_append_json_string(text, value);
     } else {
-        readable_append(text, value, strlen(value), "");
+        text_append_readable(text, value, strlen(value), "");
     }
 }
 

@@ -6,8 +6,8 @@
 #define ALIGNPROP_RUN_RUN_FOLDER_H
 
 #include "engine/base/files.h"
-#include "engine/base/status.h"
 #include "engine/preset/preset.h"
+#include "kernels/status.h"
 
 enum { RUN_ID_SIZE = 80 };
 

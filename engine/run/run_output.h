@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_RUN_RUN_OUTPUT_H
 #define ALIGNPROP_RUN_RUN_OUTPUT_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 /* STATUS_BAD_INPUT when writing to `path`, links followed, would replace a file of a run (whichever run it is: its
  * preset, metrics, adapters, lock, log, checkpoints or samples), or something that is no regular file. */

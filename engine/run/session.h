@@ -6,9 +6,9 @@
 #ifndef ALIGNPROP_RUN_SESSION_H
 #define ALIGNPROP_RUN_SESSION_H
 
-#include "engine/base/status.h"
 #include "engine/run/run_folder.h"
 #include "engine/tuning/tuner.h"
+#include "kernels/status.h"
 
 #include <signal.h>
 

@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_SERVER_CLIENT_PATHS_H
 #define ALIGNPROP_SERVER_CLIENT_PATHS_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <cjson/cJSON.h>
 #include <sys/types.h>

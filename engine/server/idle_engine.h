@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_SERVER_IDLE_ENGINE_H
 #define ALIGNPROP_SERVER_IDLE_ENGINE_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <signal.h>
 

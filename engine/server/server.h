@@ -6,7 +6,7 @@
 #ifndef ALIGNPROP_SERVER_SERVER_H
 #define ALIGNPROP_SERVER_SERVER_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <cjson/cJSON.h>
 #include <stdint.h>

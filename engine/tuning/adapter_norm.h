@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-#include "engine/base/status.h"
 #include "kernels/parallel.h"
+#include "kernels/status.h"
 
 struct adapter_norm;
 

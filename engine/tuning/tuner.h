@@ -3,9 +3,9 @@
 #ifndef ALIGNPROP_TUNING_TUNER_H
 #define ALIGNPROP_TUNING_TUNER_H
 
-#include "engine/base/status.h"
 #include "engine/preset/preset.h"
 #include "kernels/backend.h"
+#include "kernels/status.h"
 
 struct tuner;
 

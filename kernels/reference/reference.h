@@ -2,8 +2,8 @@
 #ifndef ALIGNPROP_KERNELS_REFERENCE_REFERENCE_H
 #define ALIGNPROP_KERNELS_REFERENCE_REFERENCE_H
 
-#include "engine/base/status.h"
 #include "kernels/operations.h"
+#include "kernels/status.h"
 
 struct call {
     const struct operation *operation;

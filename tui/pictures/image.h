@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_TUI_PICTURES_IMAGE_H
 #define ALIGNPROP_TUI_PICTURES_IMAGE_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 #ifndef ALIGNPROP_TUI_TERMINAL_SIGNALS_H
 #define ALIGNPROP_TUI_TERMINAL_SIGNALS_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
 #include <stddef.h>
 #include <termios.h>

@@ -5,7 +5,7 @@
 #ifndef ALIGNPROP_TUI_TERMINAL_TERMINAL_H
 #define ALIGNPROP_TUI_TERMINAL_TERMINAL_H
 
-#include "engine/base/status.h"
+#include "kernels/status.h"
 #include "tui/terminal/input.h"
 #include "tui/terminal/link.h"
 #include "tui/terminal/probe.h"

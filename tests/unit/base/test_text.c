@@ -1,6 +1,6 @@
-#include "engine/base/readable.h"
 #include "engine/base/sha256.h"
 #include "engine/base/text.h"
+#include "kernels/readable.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -60,7 +60,7 @@ static void what_people_read_holds_no_controls(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct text text = {0};
-        readable_append(&text, cases[i].given, strlen(cases[i].given), "\n\t");
+        text_append_readable(&text, cases[i].given, strlen(cases[i].given), "\n\t");
         assert_string_equal(text.data, cases[i].shown);
         text_clear(&text);
     }

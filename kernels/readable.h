@@ -3,14 +3,16 @@
  * Control characters (C0, DEL, C1), the separators of lines and paragraphs, the characters that turn the direction of
  * writing (Unicode UAX 9) and bytes that are no UTF-8 are written out: \n \r \t \x1b \u0085 \u202e \xe9. Every status
  * message, line of a log and all that the commands write to stdout and stderr goes through here. */
-#ifndef ALIGNPROP_BASE_READABLE_H
-#define ALIGNPROP_BASE_READABLE_H
-
-#include "engine/base/text.h"
+#ifndef ALIGNPROP_KERNELS_READABLE_H
+#define ALIGNPROP_KERNELS_READABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* The code point of the well-formed sequence that `left` (at least 1) bytes begin with; its length, 0 where there is
+ * none. */
+size_t readable_code_point(const char *bytes, size_t left, uint32_t *code_point);
 
 /* Control characters, separators of lines and paragraphs, and those that turn the direction of writing. */
 bool readable_is_control(uint32_t code_point);
@@ -20,10 +22,7 @@ enum { READABLE_FORM_SIZE = 12 };
  * how it is written out; "" where it may be shown as it is. */
 size_t readable_form(const char *bytes, size_t left, char form[READABLE_FORM_SIZE]);
 
-/* Appends `length` bytes as people may see them. Characters in `kept` ("\n\t", or "") stay as they are. */
-void readable_append(struct text *text, const char *bytes, size_t length, const char *kept);
-
-/* The same for a string into `size` bytes, cut at a character. */
+/* The string as people may see it, into `size` bytes, cut at a character. */
 void readable_copy(char *target, size_t size, const char *string);
 
 #endif

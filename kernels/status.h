@@ -2,8 +2,8 @@
  *
  * A status carries the exit code of the contract and one sentence that names what was wrong, where, and what
  * would be right. It is returned by value: nothing to free, nothing global. */
-#ifndef ALIGNPROP_BASE_STATUS_H
-#define ALIGNPROP_BASE_STATUS_H
+#ifndef ALIGNPROP_KERNELS_STATUS_H
+#define ALIGNPROP_KERNELS_STATUS_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
-#include "engine/base/status.h"
+#include "kernels/status.h"
 
-#include "engine/base/readable.h"
+#include "kernels/readable.h"
 
 #include <stdarg.h>
 #include <stdio.h>
