@@ -1,6 +1,7 @@
 #include "engine/cli/command.h"
 
 #include "engine/base/json.h"
+#include "engine/sampling/schedule.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -251,4 +252,10 @@ void print_json(const struct cJSON *value)
     puts(text ? text : "null");
     free(text);
     fflush(stdout);
+}
+
+void option_list_choices(const struct option *option, struct text *words)
+{
+    if (option->choices) text_append(words, "%s", option->choices);
+    if (option->completion == COMPLETE_SAMPLER) sampler_list(words, " ", " ");
 }

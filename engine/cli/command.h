@@ -10,7 +10,15 @@
 #include <stdint.h>
 
 /* What a shell may complete a value with. */
-enum completion { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_FOLDER, COMPLETE_PRESET, COMPLETE_RUN, COMPLETE_DEVICE };
+enum completion {
+    COMPLETE_NOTHING,
+    COMPLETE_FILE,
+    COMPLETE_FOLDER,
+    COMPLETE_PRESET,
+    COMPLETE_RUN,
+    COMPLETE_DEVICE,
+    COMPLETE_SAMPLER
+};
 
 struct option {
     const char *name;  /* without dashes */
@@ -75,6 +83,9 @@ status option_int(const struct invocation *invocation, const char *name, int low
 status option_number(const struct invocation *invocation, const char *name, double low, double high, double fallback,
                      double *value);
 status option_seed(const struct invocation *invocation, const char *name, uint64_t fallback, uint64_t *value);
+
+/* What the option's value is one of, separated by blanks; nothing where it may be anything. */
+void option_list_choices(const struct option *option, struct text *words);
 
 /* ---- help.c ---- */
 

@@ -32,7 +32,7 @@ static const struct option sample_options[] = {
     {"seed", 0, "S", "seed of the first picture", COMPLETE_NOTHING, NULL},
     {"steps", 0, "N", "denoising steps", COMPLETE_NOTHING, NULL},
     {"guidance", 0, "G", "how strongly the prompt leads; 1: no guidance", COMPLETE_NOTHING, NULL},
-    {"sampler", 0, "NAME", "ddim or euler", COMPLETE_NOTHING, "ddim euler"},
+    {"sampler", 0, "NAME", "how noise becomes a picture", COMPLETE_SAMPLER, NULL},
     {"lora", 0, "FILE[:SCALE]", "adapter's file or folder, at SCALE (repeatable)", COMPLETE_FILE, NULL},
     {"size", 0, "WxH", "picture size in pixels", COMPLETE_NOTHING, NULL},
     {"output", 'o', "PATH", "FILE.png for one picture, else a folder; made where it is missing", COMPLETE_FILE, NULL},

@@ -37,7 +37,10 @@ static void print_man_option(const struct option *option)
     }
     putchar('\n');
     print_roff(option->help);
-    if (option->choices) printf(" (%s)", option->choices);
+    struct text choices = {0};
+    option_list_choices(option, &choices);
+    if (choices.data) printf(" (%s)", choices.data);
+    text_clear(&choices);
     putchar('\n');
 }
 
@@ -115,6 +118,7 @@ static void print_bash_values(const char *pattern, enum completion completion, c
         break;
     case COMPLETE_FOLDER: printf("        %s) COMPREPLY=($(compgen -d -- \"$cur\")); return;;\n", pattern); break;
     case COMPLETE_FILE: printf("        %s) COMPREPLY=($(compgen -f -- \"$cur\")); return;;\n", pattern); break;
+    case COMPLETE_SAMPLER:
     case COMPLETE_NOTHING: break;
     }
 }
@@ -127,7 +131,10 @@ static void print_bash_command(const struct command *command)
     for (int i = 0; i < count; i++) {
         char pattern[80];
         snprintf(pattern, sizeof pattern, "--%s", options[i]->name);
-        if (options[i]->value) print_bash_values(pattern, options[i]->completion, options[i]->choices);
+        struct text choices = {0};
+        option_list_choices(options[i], &choices);
+        if (options[i]->value) print_bash_values(pattern, options[i]->completion, choices.data);
+        text_clear(&choices);
     }
     printf("        esac\n        case \"$cur\" in\n        -*) COMPREPLY=($(compgen -W \"");
     for (int i = 0; i < count; i++) printf("%s--%s", i ? " " : "", options[i]->name);
@@ -172,6 +179,7 @@ static const char *zsh_action(enum completion completion)
     case COMPLETE_DEVICE: return "(auto cpu cuda)";
     case COMPLETE_FOLDER: return "_files -/";
     case COMPLETE_FILE: return "_files";
+    case COMPLETE_SAMPLER:
     case COMPLETE_NOTHING: return " ";
     }
     return " ";
@@ -185,11 +193,14 @@ static void print_zsh_option(const struct option *option)
     if (option->value) {
         fputs(":", stdout);
         print_quoted(option->value, true);
-        if (option->choices) {
-            printf(":(%s)", option->choices);
+        struct text choices = {0};
+        option_list_choices(option, &choices);
+        if (choices.data) {
+            printf(":(%s)", choices.data);
         } else {
             printf(":%s", zsh_action(option->completion));
         }
+        text_clear(&choices);
     }
     fputs("'", stdout);
 }
@@ -235,10 +246,13 @@ static void print_fish_option(const struct command *command, const struct option
 {
     printf("complete -c alignprop -n '__fish_seen_subcommand_from %s' -l %s", command->name, option->name);
     if (option->letter) printf(" -s %c", option->letter);
-    const char *values = option->choices ? option->choices : fish_values(option->completion);
+    struct text choices = {0};
+    option_list_choices(option, &choices);
+    const char *values = choices.data ? choices.data : fish_values(option->completion);
     if (option->value)
         fputs(option->completion == COMPLETE_FILE || option->completion == COMPLETE_FOLDER ? " -r" : " -x", stdout);
     if (option->value && values) printf(" -a '%s'", values);
+    text_clear(&choices);
     fputs(" -d '", stdout);
     print_quoted(option->help, false);
     puts("'");

@@ -1,16 +1,10 @@
 #include "engine/tuning/gradcheck.h"
 #include "engine/base/json.h"
 #include "engine/cli/work.h"
-#include "engine/preset/keys.h"
 
 #include <stdio.h>
 
 static const double tolerance = 1e-4;
-
-static const char *method_name(const struct preset *preset)
-{
-    return preset_key_find("backprop.method")->choices[preset->method];
-}
 
 static void print_report(const struct invocation *invocation, const struct preset *preset,
                          const struct gradcheck_report *report)
@@ -24,7 +18,7 @@ static void print_report(const struct invocation *invocation, const struct prese
         return;
     }
     cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "method", method_name(preset));
+    cJSON_AddStringToObject(object, "method", backprop_method_name((int)preset->method));
     cJSON_AddNumberToObject(object, "passes", report->passes);
     cJSON_AddNumberToObject(object, "batch", report->batch);
     cJSON_AddNumberToObject(object, "timesteps", report->steps);
@@ -50,9 +44,9 @@ static void say_method(const struct invocation *invocation, const struct preset 
         say(invocation,
             "%s: the mean of the gradients through the last K steps, from the sampled latents and from %d "
             "renoised pictures",
-            method_name(preset), preset->n);
+            backprop_method_name((int)preset->method), preset->n);
     else
-        say(invocation, "%s: the gradient through the last K steps", method_name(preset));
+        say(invocation, "%s: the gradient through the last K steps", backprop_method_name((int)preset->method));
 }
 
 static status check(const struct invocation *invocation, struct work *work)

@@ -26,7 +26,10 @@ static void print_option(const struct option *option)
     snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
              option->value ? option->value : "");
     printf("  %-30s %s", left, option->help);
-    if (option->choices) printf(" (%s)", option->choices);
+    struct text choices = {0};
+    option_list_choices(option, &choices);
+    if (choices.data) printf(" (%s)", choices.data);
+    text_clear(&choices);
     putchar('\n');
 }
 

@@ -91,14 +91,15 @@ static status try_samplers(const char *path, struct model_report *report)
     if (!model_kind_of(path, &kind) || kind != MODEL_KIND_DIFFUSION || report->problem_count > 0) return status_ok();
     TRY(model_open(path, &model));
     const struct noise_schedule *noise = &model_facts(model)->schedule;
-    for (const char *const *name = schedule_names(); *name; name++) {
+    for (int i = 0; sampler_at(i); i++) {
+        const char *name = sampler_at(i)->name;
         struct sampler_schedule schedule;
         int steps = noise->train_timesteps < TRIED_STEPS ? noise->train_timesteps : TRIED_STEPS;
-        status result = schedule_create(noise, *name, steps, 0.0, &schedule);
+        status result = schedule_create(noise, name, steps, 0.0, &schedule);
         if (result.code == STATUS_OK)
             schedule_clear(&schedule);
         else
-            remarks_add(&report->remarks, "sampler %s cannot be used: %s", *name, result.message);
+            remarks_add(&report->remarks, "sampler %s cannot be used: %s", name, result.message);
     }
     model_close(model);
     return status_ok();

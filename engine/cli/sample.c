@@ -143,14 +143,25 @@ static status parse_size(const struct invocation *invocation, const struct model
     return status_ok();
 }
 
+static status no_such_sampler(const char *given)
+{
+    struct text list = {0};
+    sampler_list(&list, ", ", " or ");
+    status result =
+        status_error(STATUS_USAGE, "--sampler: expected %s, found \"%.40s\"", list.data ? list.data : "", given);
+    text_clear(&list);
+    return result;
+}
+
 static status parse_sampler(const struct invocation *invocation, struct preset *preset)
 {
     const char *given = option_value(invocation, "sampler");
     if (!given) return status_ok();
-    preset->sampler = strcmp(given, "euler") == 0 ? SAMPLER_EULER : SAMPLER_DDIM;
-    if (strcmp(given, "euler") == 0) preset->eta = 0;
-    if (strcmp(given, "ddim") == 0 || strcmp(given, "euler") == 0) return status_ok();
-    return status_error(STATUS_USAGE, "--sampler: expected ddim or euler, found \"%.40s\"", given);
+    const struct sampler *sampler = sampler_find(given);
+    if (!sampler) return no_such_sampler(given);
+    preset->sampler = sampler->name;
+    if (!sampler->takes_eta) preset->eta = 0;
+    return status_ok();
 }
 
 static status apply_options(struct sample_job *job)
@@ -248,7 +259,7 @@ static void append_parameters(const struct sample_job *job, const struct sampled
                             .steps = preset->sampler_steps,
                             .width = picture->width,
                             .height = picture->height,
-                            .sampler = preset->sampler == SAMPLER_EULER ? "euler" : "ddim",
+                            .sampler = preset->sampler,
                             .guidance = preset->guidance,
                             .seed = picture->seed,
                             .model = job->work.facts.name,

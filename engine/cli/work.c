@@ -200,8 +200,13 @@ static status open_cpu(struct work *work)
 
 static enum cuda_precision cuda_precision_of(const struct preset *preset)
 {
-    if (preset->precision == PRECISION_F16) return CUDA_PRECISION_F16;
-    if (preset->precision == PRECISION_F32) return CUDA_PRECISION_F32;
+    switch (preset->precision) {
+    case PRECISION_F16: return CUDA_PRECISION_F16;
+    case PRECISION_F32: return CUDA_PRECISION_F32;
+    case PRECISION_AUTO:
+    case PRECISION_BF16:
+    case PRECISION_COUNT: break;
+    }
     return CUDA_PRECISION_BF16;
 }
 

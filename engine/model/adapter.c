@@ -42,3 +42,14 @@ void adapter_plan_clear(struct adapter_plan *plan)
     plan->modules = NULL;
     plan->module_count = 0;
 }
+
+const char *adapter_target_name(unsigned target)
+{
+    switch (target) {
+    case ADAPTER_TARGET_ATTENTION: return "attention";
+    case ADAPTER_TARGET_FEED_FORWARD: return "feed-forward";
+    case ADAPTER_TARGET_CONVOLUTION: return "convolution";
+    case ADAPTER_TARGET_PROMPT: return "prompt";
+    default: return NULL;
+    }
+}

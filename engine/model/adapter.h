@@ -37,6 +37,9 @@ struct adapter_plan {
 };
 void adapter_plan_clear(struct adapter_plan *plan);
 
+/* What presets call a kind of layers that can be tuned, one bit of the above: "attention". NULL for other values. */
+const char *adapter_target_name(unsigned target);
+
 /* The kinds that the linear layer or convolution `module_name` is of: ADAPTER_TARGET_ bits. */
 unsigned adapter_target_of(const char *module_name);
 

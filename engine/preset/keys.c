@@ -1,88 +1,140 @@
 #include "engine/preset/keys.h"
 
+#include "engine/model/adapter.h"
+#include "engine/sampling/schedule.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const method_names[] = {"alignprop", "full", "last-k", "low-variance", NULL};
-static const char *const draw_names[] = {"uniform", "gaussian", NULL};
-static const char *const sampler_names[] = {"ddim", "euler", NULL};
-static const char *const precision_names[] = {"auto", "fp32", "bf16", "fp16", NULL};
-/* In the order of the adapter_target bits of engine/model/adapter.h. */
-static const char *const target_names[] = {"attention", "feed-forward", "convolution", "prompt", NULL};
+static const char *sampler_choice(int index)
+{
+    const struct sampler *sampler = sampler_at(index);
+    return sampler ? sampler->name : NULL;
+}
 
-#define FIELD(name) offsetof(struct preset, name)
-#define NO_FIELD 0
+static const char *target_choice(int index)
+{
+    return adapter_target_name(1u << index);
+}
+
+/* A row: what every key has, then in any order where it lies and what only some have. */
+/* clang-format off */
+#define ROW(path_, group_, kind_, fallback_, meaning_, ...)                                                            \
+    {                                                                                                                  \
+        .path = (path_), .group = (group_), .kind = (kind_), .fallback = (fallback_), .meaning = (meaning_),           \
+        __VA_ARGS__                                                                                                    \
+    }
+/* clang-format on */
+#define FIELD(name) .offset = offsetof(struct preset, name)
+#define NO_FIELD .offset = 0
+#define NO_FORM NULL
+#define REQUIRED NULL
+#define RANGE(least, most) .low = (least), .high = (most)
+#define LIVE(name) .live = true, .live_offset = offsetof(struct live_settings, name)
 
 static const struct preset_key keys[] = {
-    {"schema", KEY_SCHEMA, 1, 1, "1", NULL, false, NO_FIELD, "version of this format"},
-    {"name", KEY_NAME, 0, 0, NULL, NULL, false, FIELD(name), "what presets and runs are called by"},
-    {"notes", KEY_TEXT, 0, 4000, "\"\"", NULL, false, FIELD(notes), "what it is for, in a sentence"},
-    {"model", KEY_MODEL, 0, 0, "\"emoji\"", NULL, false, FIELD(model),
-     "the diffusion model to tune: a name that `models` lists, or a folder or file"},
-    {"prompts.train", KEY_PROMPTS, 0, 0, "[]", NULL, false, NO_FIELD, "prompts to tune with"},
-    {"prompts.train_file", KEY_FILE, 0, 0, "null", NULL, false, NO_FIELD,
-     "file of more prompts to tune with; without any prompt, the default model's list"},
-    {"prompts.eval", KEY_PROMPTS, 0, 0, "[]", NULL, false, NO_FIELD, "held-out prompts, only looked at"},
-    {"prompts.eval_file", KEY_FILE, 0, 0, "null", NULL, false, NO_FIELD,
-     "file of more held-out prompts; without any, one in eight of the training prompts is held out"},
-    {"prompts.negative", KEY_TEXT, 0, 4000, "\"\"", NULL, false, FIELD(negative),
-     "what pictures should not show; guidance leads away from it"},
-    {"rewards", KEY_REWARDS, 0, 0, "[{\"name\": \"jpeg\"}]", NULL, false, NO_FIELD,
-     "what to reward, each with a weight; higher is better"},
-    {"lora.rank", KEY_INTEGER, 1, 1024, "4", NULL, false, FIELD(rank), "width of the adapter: more can change more"},
-    {"lora.alpha", KEY_NUMBER, 0.0001, 100000, "null", NULL, false, FIELD(alpha),
-     "the adapter's product is scaled by alpha / rank; by default alpha is the rank"},
-    {"lora.targets", KEY_TARGETS, 0, 0, "[\"attention\"]", target_names, false, FIELD(targets),
-     "which layers carry an adapter"},
-    {"sampler.name", KEY_CHOICE, 0, 0, "\"ddim\"", sampler_names, false, FIELD(sampler), "how noise becomes a picture"},
-    {"sampler.steps", KEY_INTEGER, 1, 1000, "20", NULL, false, FIELD(sampler_steps), "denoising steps a picture"},
-    {"sampler.guidance", KEY_NUMBER, 0, 100, "5", NULL, false, FIELD(guidance),
-     "how strongly the prompt leads: 1 is without guidance, 0 without prompt"},
-    {"sampler.eta", KEY_NUMBER, 0, 1, "0", NULL, false, FIELD(eta), "fresh noise a step; 0 is deterministic"},
-    {"sampler.width", KEY_SIZE, 8, 4096, "null", NULL, false, FIELD(width),
-     "picture width in pixels; by default the model's own; most models need multiples of 8"},
-    {"sampler.height", KEY_SIZE, 8, 4096, "null", NULL, false, FIELD(height),
-     "picture height in pixels; by default the model's own; most models need multiples of 8"},
-    {"backprop.method", KEY_CHOICE, 0, 0, "\"alignprop\"", method_names, false, FIELD(method),
-     "how far back the reward's gradient goes"},
-    {"backprop.draw", KEY_CHOICE, 0, 0, "\"uniform\"", draw_names, false, FIELD(draw),
-     "alignprop: how the number K of steps to go back is drawn"},
-    {"backprop.min", KEY_INTEGER, 1, 1000, "1", NULL, false, FIELD(draw_minimum), "alignprop, uniform: smallest K"},
-    {"backprop.max", KEY_INTEGER, 1, 1000, "null", NULL, false, FIELD(draw_maximum),
-     "alignprop, uniform: largest K; by default all steps"},
-    {"backprop.mean", KEY_NUMBER, 1, 1000, "9", NULL, false, FIELD(draw_mean), "alignprop, gaussian: mean of K"},
-    {"backprop.sd", KEY_NUMBER, 0, 1000, "5", NULL, false, FIELD(draw_deviation),
-     "alignprop, gaussian: standard deviation of K"},
-    {"backprop.k", KEY_INTEGER, 1, 1000, "1", NULL, false, FIELD(k), "last-k, low-variance: steps to go back"},
-    {"backprop.n", KEY_INTEGER, 1, 64, "2", NULL, false, FIELD(n), "low-variance: noises averaged over"},
-    {"optimizer.lr", KEY_NUMBER, 0, 1, "0.001", NULL, true, FIELD(learning_rate), "learning rate of AdamW"},
-    {"optimizer.beta1", KEY_NUMBER, 0, 0.9999999, "0.9", NULL, false, FIELD(beta1), "decay of AdamW's mean"},
-    {"optimizer.beta2", KEY_NUMBER, 0, 0.9999999, "0.999", NULL, false, FIELD(beta2), "decay of AdamW's variance"},
-    {"optimizer.eps", KEY_NUMBER, 1e-30, 1, "1e-8", NULL, false, FIELD(epsilon), "AdamW's guard against division by 0"},
-    {"optimizer.weight_decay", KEY_NUMBER, 0, 10, "0.0001", NULL, false, FIELD(weight_decay),
-     "pull of the adapter toward 0"},
-    {"optimizer.clip", KEY_NUMBER, 1e-9, 1e9, "1", NULL, true, FIELD(clip), "largest norm of the gradient"},
-    {"precision", KEY_CHOICE, 0, 0, "\"auto\"", precision_names, false, FIELD(precision),
-     "number format of the model on a GPU; a CPU computes in fp32"},
-    {"memory.limit", KEY_BYTES, 0, 0, "null", NULL, false, FIELD(memory_limit),
-     "most memory to use, in bytes or as \"8 GiB\"; null is what is free"},
-    {"memory.keep_steps", KEY_AUTO_INTEGER, 0, 1000, "\"auto\"", NULL, false, FIELD(keep_steps),
-     "denoising steps whose activations are kept instead of recomputed"},
-    {"batch", KEY_INTEGER, 1, 1024, "4", NULL, false, FIELD(batch), "pictures at once"},
-    {"accumulate", KEY_INTEGER, 1, 1024, "1", NULL, false, FIELD(accumulate), "batches a step of the optimiser"},
-    {"steps", KEY_INTEGER, 1, 1000000, "100", NULL, false, FIELD(steps), "steps of the optimiser"},
-    {"seed", KEY_SEED, 0, 0, "\"42\"", NULL, false, FIELD(seed), "all noise and all draws follow from it"},
-    {"checkpoint.every", KEY_INTEGER, 0, 1000000, "10", NULL, false, FIELD(checkpoint_every),
-     "steps between checkpoints; 0: only at the end"},
-    {"checkpoint.keep", KEY_INTEGER, 1, 100000, "5", NULL, false, FIELD(checkpoint_keep), "checkpoints kept"},
-    {"sample.every", KEY_INTEGER, 0, 1000000, "5", NULL, true, FIELD(sample_every),
-     "steps between pictures of the held-out prompts; 0: never"},
-    {"sample.count", KEY_INTEGER, 1, 256, "4", NULL, false, FIELD(sample_count), "pictures each time"},
+    ROW("schema", NO_FORM, KEY_SCHEMA, "1", "version of this format", NO_FIELD, RANGE(1, 1)),
+    ROW("name", "Preset", KEY_NAME, REQUIRED, "what presets and runs are called by", FIELD(name)),
+    ROW("notes", "Preset", KEY_TEXT, "\"\"", "what it is for, in a sentence", FIELD(notes), RANGE(0, 4000)),
+    ROW("model", "Model", KEY_MODEL, "\"emoji\"",
+        "the diffusion model to tune: a name that `models` lists, or a folder or file", FIELD(model)),
+    ROW("prompts.train", NO_FORM, KEY_PROMPTS, "[]", "prompts to tune with", NO_FIELD),
+    ROW("prompts.train_file", "Prompts", KEY_FILE, "null",
+        "file of more prompts to tune with; without any prompt, the default model's list", NO_FIELD,
+        .label = "training file"),
+    ROW("prompts.eval", NO_FORM, KEY_PROMPTS, "[]", "held-out prompts, only looked at", NO_FIELD),
+    ROW("prompts.eval_file", "Prompts", KEY_FILE, "null",
+        "file of more held-out prompts; without any, one in eight of the training prompts is held out", NO_FIELD,
+        .label = "held-out file"),
+    ROW("prompts.negative", "Prompts", KEY_TEXT, "\"\"", "what pictures should not show; guidance leads away from it",
+        FIELD(negative), RANGE(0, 4000)),
+    ROW("rewards", NO_FORM, KEY_REWARDS, "[{\"name\": \"jpeg\"}]",
+        "what to reward, each with a weight; higher is better", NO_FIELD),
+    ROW("lora.rank", "LoRA", KEY_INTEGER, "4", "width of the adapter: more can change more", FIELD(rank),
+        RANGE(1, 1024)),
+    ROW("lora.alpha", "LoRA", KEY_NUMBER, "null",
+        "the adapter's product is scaled by alpha / rank; by default alpha is the rank", FIELD(alpha),
+        RANGE(0.0001, 100000), .logarithmic = true),
+    ROW("lora.targets", "LoRA", KEY_TARGETS, "[\"attention\"]", "which layers carry an adapter", FIELD(targets),
+        .choice = target_choice),
+    ROW("sampler.name", "Sampler", KEY_SAMPLER, "\"ddim\"", "how noise becomes a picture", FIELD(sampler),
+        .choice = sampler_choice),
+    ROW("sampler.steps", "Sampler", KEY_INTEGER, "20", "denoising steps a picture", FIELD(sampler_steps),
+        RANGE(1, 1000)),
+    ROW("sampler.guidance", "Sampler", KEY_NUMBER, "5",
+        "how strongly the prompt leads: 1 is without guidance, 0 without prompt", FIELD(guidance), RANGE(0, 100)),
+    ROW("sampler.eta", "Sampler", KEY_NUMBER, "0", "fresh noise a step; 0 is deterministic", FIELD(eta), RANGE(0, 1)),
+    ROW("sampler.width", "Sampler", KEY_SIZE, "null",
+        "picture width in pixels; by default the model's own; most models need multiples of 8", FIELD(width),
+        RANGE(8, 4096), .unit = "pixels"),
+    ROW("sampler.height", "Sampler", KEY_SIZE, "null",
+        "picture height in pixels; by default the model's own; most models need multiples of 8", FIELD(height),
+        RANGE(8, 4096), .unit = "pixels"),
+    ROW("backprop.method", "Backprop", KEY_CHOICE, "\"alignprop\"", "how far back the reward's gradient goes",
+        FIELD(method), .choice = backprop_method_name),
+    ROW("backprop.draw", "Backprop", KEY_CHOICE, "\"uniform\"",
+        "alignprop: how the number K of steps to go back is drawn", FIELD(draw), .choice = truncation_draw_name),
+    ROW("backprop.min", "Backprop", KEY_INTEGER, "1", "alignprop, uniform: smallest K", FIELD(draw_minimum),
+        RANGE(1, 1000), .label = "least K", .unit = "steps"),
+    ROW("backprop.max", "Backprop", KEY_INTEGER, "null", "alignprop, uniform: largest K; by default all steps",
+        FIELD(draw_maximum), RANGE(1, 1000), .label = "most K", .unit = "steps"),
+    ROW("backprop.mean", "Backprop", KEY_NUMBER, "9", "alignprop, gaussian: mean of K", FIELD(draw_mean),
+        RANGE(1, 1000), .label = "mean of K", .unit = "steps"),
+    ROW("backprop.sd", "Backprop", KEY_NUMBER, "5", "alignprop, gaussian: standard deviation of K",
+        FIELD(draw_deviation), RANGE(0, 1000), .label = "spread of K", .unit = "steps"),
+    ROW("backprop.k", "Backprop", KEY_INTEGER, "1", "last-k, low-variance: steps to go back", FIELD(k), RANGE(1, 1000),
+        .label = "K", .unit = "steps"),
+    ROW("backprop.n", "Backprop", KEY_INTEGER, "2", "low-variance: noises averaged over", FIELD(n), RANGE(1, 64),
+        .label = "noises"),
+    ROW("optimizer.lr", "Optimizer", KEY_NUMBER, "0.001", "learning rate of AdamW", FIELD(learning_rate), RANGE(0, 1),
+        .label = "learning rate", .logarithmic = true, LIVE(learning_rate)),
+    ROW("optimizer.beta1", "Optimizer", KEY_NUMBER, "0.9", "decay of AdamW's mean", FIELD(beta1), RANGE(0, 0.9999999)),
+    ROW("optimizer.beta2", "Optimizer", KEY_NUMBER, "0.999", "decay of AdamW's variance", FIELD(beta2),
+        RANGE(0, 0.9999999)),
+    ROW("optimizer.eps", "Optimizer", KEY_NUMBER, "1e-8", "AdamW's guard against division by 0", FIELD(epsilon),
+        RANGE(1e-30, 1), .label = "epsilon", .logarithmic = true),
+    ROW("optimizer.weight_decay", "Optimizer", KEY_NUMBER, "0.0001", "pull of the adapter toward 0",
+        FIELD(weight_decay), RANGE(0, 10), .label = "weight decay", .logarithmic = true),
+    ROW("optimizer.clip", "Optimizer", KEY_NUMBER, "1", "largest norm of the gradient", FIELD(clip), RANGE(1e-9, 1e9),
+        .label = "gradient clip", .logarithmic = true, LIVE(clip)),
+    ROW("precision", "Model", KEY_CHOICE, "\"auto\"", "number format of the model on a GPU; a CPU computes in fp32",
+        FIELD(precision), .choice = precision_name),
+    ROW("memory.limit", "Model", KEY_BYTES, "null",
+        "most memory to use, in bytes or as \"8 GiB\"; null is what is free", FIELD(memory_limit),
+        .label = "memory limit"),
+    ROW("memory.keep_steps", "Model", KEY_AUTO_INTEGER, "\"auto\"",
+        "denoising steps whose activations are kept instead of recomputed", FIELD(keep_steps), RANGE(0, 1000),
+        .label = "kept steps"),
+    ROW("batch", "Batch", KEY_INTEGER, "4", "pictures at once", FIELD(batch), RANGE(1, 1024)),
+    ROW("accumulate", "Batch", KEY_INTEGER, "1", "batches a step of the optimiser", FIELD(accumulate), RANGE(1, 1024)),
+    ROW("steps", "Batch", KEY_INTEGER, "100", "steps of the optimiser", FIELD(steps), RANGE(1, 1000000)),
+    ROW("seed", "Batch", KEY_SEED, "\"42\"", "all noise and all draws follow from it", FIELD(seed)),
+    ROW("checkpoint.every", "Output", KEY_INTEGER, "10", "steps between checkpoints; 0: only at the end",
+        FIELD(checkpoint_every), RANGE(0, 1000000), .label = "checkpoint every", .unit = "steps"),
+    ROW("checkpoint.keep", "Output", KEY_INTEGER, "5", "checkpoints kept", FIELD(checkpoint_keep), RANGE(1, 100000),
+        .label = "checkpoints kept"),
+    ROW("sample.every", "Output", KEY_INTEGER, "5", "steps between pictures of the held-out prompts; 0: never",
+        FIELD(sample_every), RANGE(0, 1000000), .label = "pictures every", .unit = "steps", LIVE(sample_every)),
+    ROW("sample.count", "Output", KEY_INTEGER, "4", "pictures each time", FIELD(sample_count), RANGE(1, 256),
+        .label = "pictures"),
 };
 
 enum { KEY_COUNT = sizeof keys / sizeof *keys };
+
+/* What a reward's weight may be, in a preset's list of rewards and while a run goes on. */
+static const struct preset_key weight_key =
+    ROW("rewards.ID.weight", NO_FORM, KEY_NUMBER, "1", "what a reward counts in the total", NO_FIELD,
+        RANGE(-1000, 1000), LIVE(weights));
+
+/* Settings of runs that no preset has. */
+static const struct preset_key keys_of_runs[] = {
+    ROW(PREVIEW_RATE_KEY, NO_FORM, KEY_NUMBER, NULL, "denoising pictures a second", NO_FIELD,
+        RANGE(0, PREVIEW_RATE_LIMIT), LIVE(preview_rate), .of_runs_only = true, .added_later = true),
+};
+
+enum { RUN_KEY_COUNT = sizeof keys_of_runs / sizeof *keys_of_runs };
 
 const struct preset_key *preset_keys(int *count)
 {
@@ -98,23 +150,16 @@ const struct preset_key *preset_key_find(const char *path)
     return NULL;
 }
 
-enum { PREVIEW_RATE_LIMIT = 60 };
-
-static bool is_weight(const char *key)
+const struct preset_key *preset_weight_key(void)
 {
-    static const char first[] = "rewards.", last[] = ".weight";
-    size_t length = strlen(key), ends = sizeof first + sizeof last - 2;
-    return length > ends && strncmp(key, first, sizeof first - 1) == 0 &&
-           strcmp(key + length - (sizeof last - 1), last) == 0;
+    return &weight_key;
 }
 
-struct key_range preset_live_range(const char *key)
+const struct preset_key *preset_live_key(int index)
 {
-    const struct preset_key *row = preset_key_find(key);
-    if (row && row->live) return (struct key_range){row->low, row->high, row->kind == KEY_INTEGER};
-    if (is_weight(key)) return (struct key_range){-REWARD_WEIGHT_LIMIT, REWARD_WEIGHT_LIMIT, false};
-    if (strcmp(key, "preview.rate") == 0) return (struct key_range){0, PREVIEW_RATE_LIMIT, false};
-    return (struct key_range){1, 0, false};
+    for (int i = 0; i < KEY_COUNT; i++)
+        if (keys[i].live && index-- == 0) return &keys[i];
+    return index < RUN_KEY_COUNT ? &keys_of_runs[index] : NULL;
 }
 
 const char *preset_kind_name(enum preset_kind kind)
@@ -122,7 +167,8 @@ const char *preset_kind_name(enum preset_kind kind)
     switch (kind) {
     case KEY_NUMBER: return "number";
     case KEY_INTEGER: return "integer";
-    case KEY_CHOICE: return "choice";
+    case KEY_CHOICE:
+    case KEY_SAMPLER: return "choice";
     case KEY_NAME: return "name";
     case KEY_TEXT: return "text";
     case KEY_MODEL: return "model";
@@ -210,10 +256,10 @@ static status read_number(const struct reading *reading)
 /* The place of the text among the row's choices. */
 static status choice_index(const struct reading *reading, const cJSON *value, int *index)
 {
-    const char *const *choices = reading->key->choices;
+    enum { MOST_CHOICES = 64 };
+    const char *choices[MOST_CHOICES], *given = cJSON_IsString(value) ? value->valuestring : NULL;
     int count = 0;
-    while (choices[count]) count++;
-    const char *given = cJSON_IsString(value) ? value->valuestring : NULL;
+    while (count < MOST_CHOICES && (choices[count] = reading->key->choice(count))) count++;
     for (int i = 0; given && i < count; i++) {
         if (strcmp(given, choices[i]) != 0) continue;
         *index = i;
@@ -231,9 +277,17 @@ static status choice_index(const struct reading *reading, const cJSON *value, in
 
 static status read_choice(const struct reading *reading)
 {
-    int index = 0;
+    int index;
     TRY(choice_index(reading, reading->value, &index));
     *(int *)reading->field = index;
+    return status_ok();
+}
+
+static status read_sampler(const struct reading *reading)
+{
+    int index;
+    TRY(choice_index(reading, reading->value, &index));
+    *(const char **)reading->field = reading->key->choice(index);
     return status_ok();
 }
 
@@ -404,6 +458,7 @@ status preset_key_read(const struct preset_key *key, const char *origin, const c
     case KEY_NUMBER: return read_number(&reading);
     case KEY_INTEGER: return read_integer(&reading);
     case KEY_CHOICE: return read_choice(&reading);
+    case KEY_SAMPLER: return read_sampler(&reading);
     case KEY_NAME: return read_name(&reading);
     case KEY_TEXT: return read_text(&reading);
     case KEY_MODEL: return read_model(&reading);
@@ -418,32 +473,4 @@ status preset_key_read(const struct preset_key *key, const char *origin, const c
     case KEY_SCHEMA: return in_range(&reading) ? status_ok() : out_of_range(&reading, "a schema");
     }
     return status_error(STATUS_FAILED, "preset key %s has no reader", key->path);
-}
-
-static cJSON *describe_key(const struct preset_key *key)
-{
-    cJSON *row = cJSON_CreateObject();
-    cJSON_AddStringToObject(row, "path", key->path);
-    cJSON_AddStringToObject(row, "kind", preset_kind_name(key->kind));
-    cJSON_AddItemToObject(row, "default", key->fallback ? cJSON_Parse(key->fallback) : cJSON_CreateNull());
-    if (key->high > key->low && key->kind != KEY_TEXT) {
-        cJSON_AddNumberToObject(row, "low", key->low);
-        cJSON_AddNumberToObject(row, "high", key->high);
-    }
-    if (key->choices) {
-        cJSON *choices = cJSON_AddArrayToObject(row, "choices");
-        for (const char *const *choice = key->choices; *choice; choice++) {
-            cJSON_AddItemToArray(choices, cJSON_CreateString(*choice));
-        }
-    }
-    cJSON_AddBoolToObject(row, "live", key->live);
-    cJSON_AddStringToObject(row, "meaning", key->meaning);
-    return row;
-}
-
-cJSON *preset_catalogue(void)
-{
-    cJSON *rows = cJSON_CreateArray();
-    for (int i = 0; i < KEY_COUNT; i++) cJSON_AddItemToArray(rows, describe_key(&keys[i]));
-    return rows;
 }

@@ -1,15 +1,18 @@
-/* The one table of preset keys: path, kind, default, range, meaning. It gives defaults, checks, `presets show`, --set
- * and the studio's catalogue; a new key is a new row. */
+/* The one table of settings: each key's path, label, unit, group, kind, range, default, meaning, where it lies and
+ * whether it may change while a run goes on. It gives presets their defaults and checks, and `presets show`, --set, the
+ * studio's forms, changes during a run and checkpoints what they know of a key. A new key is a row, and a field in
+ * struct preset; one that may change while a run goes on also a field in struct live_settings. */
 #ifndef ALIGNPROP_PRESET_KEYS_H
 #define ALIGNPROP_PRESET_KEYS_H
 
 #include "engine/base/json.h"
-#include "engine/preset/preset.h"
+#include "engine/preset/live_settings.h"
 
 enum preset_kind {
     KEY_NUMBER,       /* -> double */
     KEY_INTEGER,      /* -> int */
-    KEY_CHOICE,       /* -> an enum, by its place in `choices` */
+    KEY_CHOICE,       /* -> an enum of choices.h, by its place */
+    KEY_SAMPLER,      /* -> const char *, the name in the table of samplers */
     KEY_NAME,         /* -> char[128]: letters, digits and -_. */
     KEY_TEXT,         /* -> char * */
     KEY_MODEL,        /* -> char[4096] */
@@ -25,16 +28,24 @@ enum preset_kind {
 };
 
 struct preset_key {
-    const char *path; /* dotted */
+    const char *path;  /* dotted */
+    const char *label; /* in a form; NULL: the path's last part */
+    const char *unit;  /* NULL: none */
+    const char *group; /* of a form; NULL: in no form */
+    bool logarithmic;  /* how a slider goes from low to high */
     enum preset_kind kind;
-    double low, high;           /* numbers: both allowed */
-    const char *fallback;       /* JSON text of the default; "null": follows from other keys, as `meaning` says */
-    const char *const *choices; /* NULL-terminated; NULL where there are none */
-    bool live;                  /* may change while a run goes on */
-    size_t offset;              /* of the field in struct preset */
-    const char *meaning;        /* one line for people */
+    double low, high;                 /* numbers: both allowed */
+    const char *fallback;             /* JSON text of the default; "null": follows from other keys, as `meaning` says */
+    const char *(*choice)(int index); /* the names it chooses from, NULL past the last; NULL where there are none */
+    size_t offset;                    /* of the field in struct preset */
+    bool live;                        /* may change while a run goes on */
+    size_t live_offset;               /* of the field in struct live_settings, where it may */
+    bool of_runs_only;                /* no preset has it */
+    bool added_later;                 /* checkpoints of earlier programs do without it */
+    const char *meaning;              /* one line for people */
 };
 
+/* The keys of presets, in the order of their files. */
 const struct preset_key *preset_keys(int *count);
 /* NULL if there is none. */
 const struct preset_key *preset_key_find(const char *path);
@@ -47,19 +58,14 @@ const char *preset_key_nearest(const char *path);
 /* Checks `value` (not NULL) against the row and stores it in the preset's field where the row has a simple one. */
 status preset_key_read(const struct preset_key *key, const char *origin, const cJSON *value, struct preset *preset);
 
-/* The table as JSON: [{"path","kind","default","low","high","choices","live","meaning"}]. The caller frees it. */
-cJSON *preset_catalogue(void);
+/* The row of "rewards.ID.weight", ID being a reward's. */
+const struct preset_key *preset_weight_key(void);
+/* Row number `index`, from 0, of what else may change while a run goes on; NULL past the last. */
+const struct preset_key *preset_live_key(int index);
 
-/* Range of a reward's weight. */
-#define REWARD_WEIGHT_LIMIT 1000.0
-
-/* The one range of a number that may change while a run goes on, both ends allowed: of a live key of the table, of
- * "rewards.ID.weight", or of "preview.rate" (denoising pictures a second that a run shows, which no preset has). */
-struct key_range {
-    double low, high;
-    bool whole;
-};
-/* An empty range (low > high) for other keys. */
-struct key_range preset_live_range(const char *key);
+/* Denoising pictures a second: a run makes as many as the limit, a watcher is sent the default unless it asks. */
+#define PREVIEW_RATE_KEY "preview.rate"
+#define PREVIEW_RATE_DEFAULT 20
+#define PREVIEW_RATE_LIMIT 30
 
 #endif

@@ -167,8 +167,7 @@ static status check_truncation(const struct preset *preset, const char *origin)
                                 preset->draw_minimum, preset->draw_maximum);
         }
     }
-    bool uses_k = preset->method == BACKPROP_LAST_K || preset->method == BACKPROP_LOW_VARIANCE;
-    if (uses_k && preset->k > steps) {
+    if (backprop_method_counts(preset->method) && preset->k > steps) {
         return too_many_steps(origin_of(preset, "backprop.k", origin), "backprop.k", preset->k, steps);
     }
     return status_ok();

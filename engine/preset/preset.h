@@ -3,6 +3,7 @@
 #define ALIGNPROP_PRESET_PRESET_H
 
 #include "engine/base/picture_size.h"
+#include "engine/preset/choices.h"
 #include "kernels/status.h"
 
 #include <stddef.h>
@@ -22,16 +23,7 @@ struct reward_setting {
     struct cJSON *params; /* object, owned; never NULL */
 };
 
-enum backprop_method {
-    BACKPROP_ALIGNPROP,
-    BACKPROP_FULL,
-    BACKPROP_LAST_K,
-    BACKPROP_LOW_VARIANCE,
-    BACKPROP_METHOD_COUNT
-};
-enum truncation_draw { DRAW_UNIFORM, DRAW_GAUSSIAN };
-enum sampler_name { SAMPLER_DDIM, SAMPLER_EULER };
-enum precision_choice { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16, PRECISION_F16 };
+enum { MAXIMUM_REWARDS = 16 };
 
 /* The most bytes of a run's own preset: all that a preset's file and its prompt files may hold, each character escaped.
  */
@@ -52,8 +44,8 @@ struct preset {
     int reward_count;
     int rank;
     double alpha;
-    unsigned targets; /* adapter_target bits of engine/model/adapter.h */
-    enum sampler_name sampler;
+    unsigned targets;                 /* adapter_target bits of engine/model/adapter.h */
+    const char *sampler;              /* its name in the table of samplers */
     int sampler_steps, width, height; /* width, height 0: the model's own size, until preset_fill_size */
     double guidance, eta;
     enum backprop_method method;

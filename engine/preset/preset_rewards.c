@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REWARD_LIMIT = 16 };
-
 static const char *const member_names[] = {"name", "id", "weight", "params"};
 enum { MEMBER_COUNT = sizeof member_names / sizeof *member_names };
 
@@ -69,7 +67,8 @@ static status read_reward(struct preset *preset, const struct json_object *objec
         memcpy(reward.id, reward.name, sizeof reward.id);
     }
     TRY(check_unique(preset, object, reward.id));
-    TRY(json_number_or(object, "weight", -REWARD_WEIGHT_LIMIT, REWARD_WEIGHT_LIMIT, 1, &reward.weight));
+    const struct preset_key *weight = preset_weight_key();
+    TRY(json_number_or(object, "weight", weight->low, weight->high, reward.weight, &reward.weight));
     if (json_has(object, "params")) {
         struct json_object params;
         TRY(json_child(object, "params", &params));
@@ -89,9 +88,9 @@ status preset_read_rewards(struct preset *preset, const char *origin, struct pre
     const cJSON *list;
     TRY(json_array(&root, "rewards", &list));
     int count = cJSON_GetArraySize(list);
-    if (count > REWARD_LIMIT) {
+    if (count > MAXIMUM_REWARDS) {
         return status_error(STATUS_BAD_INPUT, "%s: rewards: %d of them, at most %d are allowed", origin, count,
-                            REWARD_LIMIT);
+                            MAXIMUM_REWARDS);
     }
     preset->rewards = calloc((size_t)count, sizeof *preset->rewards);
     if (!preset->rewards) return status_error(STATUS_NO_MEMORY, "no memory for a preset");

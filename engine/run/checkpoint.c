@@ -5,7 +5,6 @@
 #include "engine/base/sha256.h"
 #include "engine/base/text.h"
 #include "engine/model/safetensors.h"
-#include "engine/preset/keys.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -17,7 +16,6 @@
 #include <unistd.h>
 
 enum { STATE_LIMIT = 64 << 20 };
-static const double preview_rate_before_it_was_saved = 4;
 static const char adapter_name[] = "lora.safetensors";
 static const char optimizer_name[] = "optimizer.safetensors";
 static const char state_name[] = "state.json";
@@ -86,19 +84,6 @@ static status add_hash(cJSON *hashes, const char *aside, const char *name)
     return cJSON_AddStringToObject(hashes, name, digits) ? status_ok() : no_memory();
 }
 
-static void add_settings(cJSON *object, const struct live_settings *settings, const struct preset *preset)
-{
-    cJSON *group = cJSON_AddObjectToObject(object, "settings");
-    cJSON *weights = cJSON_AddObjectToObject(group, "weights");
-    for (int i = 0; i < preset->reward_count; i++) {
-        cJSON_AddNumberToObject(weights, preset->rewards[i].id, settings->weights[i]);
-    }
-    cJSON_AddNumberToObject(group, "optimizer.lr", settings->learning_rate);
-    cJSON_AddNumberToObject(group, "optimizer.clip", settings->clip);
-    cJSON_AddNumberToObject(group, "sample.every", settings->sample_every);
-    cJSON_AddNumberToObject(group, "preview.rate", settings->preview_rate);
-}
-
 static status fill_state(cJSON *object, const char *aside, const struct tuner *tuner, const struct preset *preset,
                          const struct run_state *state)
 {
@@ -109,7 +94,7 @@ static status fill_state(cJSON *object, const char *aside, const struct tuner *t
     cJSON_AddStringToObject(object, "device", state->device);
     cJSON_AddNumberToObject(object, "threads", state->threads);
     cJSON_AddNumberToObject(object, "started", state->started);
-    add_settings(object, &state->settings, preset);
+    live_settings_write(preset, &state->settings, cJSON_AddObjectToObject(object, "settings"));
     cJSON *hashes = cJSON_AddObjectToObject(object, "sha256");
     if (!hashes) return no_memory();
     TRY(add_hash(hashes, aside, adapter_name));
@@ -316,33 +301,11 @@ static status check_hash(const struct json_object *hashes, const char *checkpoin
                         expected);
 }
 
-static status read_live(const struct json_object *group, const char *key, double *value)
-{
-    struct key_range range = preset_live_range(key);
-    return json_number(group, key, range.low, range.high, value);
-}
-
-static status read_settings(const struct json_object *root, const struct preset *preset, struct live_settings *settings)
-{
-    struct json_object group, weights;
-    struct key_range every = preset_live_range("sample.every");
-    TRY(json_child(root, "settings", &group));
-    TRY(json_child(&group, "weights", &weights));
-    for (int i = 0; i < preset->reward_count; i++) {
-        TRY(json_number(&weights, preset->rewards[i].id, -REWARD_WEIGHT_LIMIT, REWARD_WEIGHT_LIMIT,
-                        &settings->weights[i]));
-    }
-    TRY(read_live(&group, "optimizer.lr", &settings->learning_rate));
-    TRY(read_live(&group, "optimizer.clip", &settings->clip));
-    TRY(json_int(&group, "sample.every", (int)every.low, (int)every.high, &settings->sample_every));
-    settings->preview_rate = preview_rate_before_it_was_saved;
-    return json_has(&group, "preview.rate") ? read_live(&group, "preview.rate", &settings->preview_rate) : status_ok();
-}
-
 static status read_state(const struct json_object *root, const struct preset *preset, struct run_state *state,
                          const char **scalars)
 {
     const char *device;
+    struct json_object settings;
     TRY(json_int(root, "step", 0, INT_MAX, &state->step));
     TRY(json_int(root, "skipped", 0, INT_MAX, &state->skipped));
     TRY(json_int(root, "rollbacks", 0, INT_MAX, &state->rollbacks));
@@ -350,7 +313,8 @@ static status read_state(const struct json_object *root, const struct preset *pr
     TRY(json_number(root, "started", 0, 1e18, &state->started));
     TRY(json_text(root, "device", &device));
     snprintf(state->device, sizeof state->device, "%s", device);
-    TRY(read_settings(root, preset, &state->settings));
+    TRY(json_child(root, "settings", &settings));
+    TRY(live_settings_read(preset, &settings, &state->settings));
     return json_text(root, "tuner", scalars);
 }
 

@@ -11,14 +11,6 @@
 #include "engine/run/run_folder.h"
 #include "engine/tuning/tuner.h"
 
-/* Settings that may change while a run goes on. */
-struct live_settings {
-    double weights[MAXIMUM_REWARDS];
-    double learning_rate, clip;
-    int sample_every;
-    double preview_rate; /* denoising pictures a second to show */
-};
-
 /* What state.json holds beside the tuner's own scalars. */
 struct run_state {
     int step;

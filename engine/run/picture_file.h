@@ -29,7 +29,7 @@ void picture_clear(struct picture *picture);
 struct recipe {
     const char *prompt, *negative; /* negative may be NULL or "" */
     int steps, width, height;
-    const char *sampler; /* "ddim", "euler" */
+    const char *sampler; /* name */
     double guidance;
     unsigned long long seed;
     const char *model;   /* name */

@@ -3,6 +3,7 @@
 #include "engine/base/files.h"
 #include "engine/base/text.h"
 #include "engine/base/version.h"
+#include "engine/sampling/schedule.h"
 
 #include <png.h>
 #include <setjmp.h>
@@ -125,19 +126,13 @@ static void append_pair(struct text *text, const char *key, const char *value)
     }
 }
 
-static const char *sampler_words(const char *sampler)
-{
-    if (strcmp(sampler, "ddim") == 0) return "DDIM";
-    if (strcmp(sampler, "euler") == 0) return "Euler";
-    return sampler;
-}
-
 void recipe_append(struct text *text, const struct recipe *recipe)
 {
     text_append(text, "%s\n", recipe->prompt);
     if (recipe->negative && *recipe->negative) text_append(text, "Negative prompt: %s\n", recipe->negative);
     text_append(text, "Steps: %d", recipe->steps);
-    append_pair(text, "Sampler", sampler_words(recipe->sampler));
+    const struct sampler *sampler = sampler_find(recipe->sampler);
+    append_pair(text, "Sampler", sampler ? sampler->title : recipe->sampler);
     text_append(text, ", CFG scale: %g, Seed: %llu, Size: %dx%d", recipe->guidance, recipe->seed, recipe->width,
                 recipe->height);
     if (recipe->model) append_pair(text, "Model", recipe->model);

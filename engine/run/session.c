@@ -78,14 +78,10 @@ static void publish_words(struct session *session, const char *words)
                                   .checkpoint_step = session->checkpoint_step,
                                   .preset = session->preset,
                                   .device = session->options.device ? session->options.device : "cpu",
-                                  .learning_rate = session->settings.learning_rate,
-                                  .clip = session->settings.clip,
-                                  .preview_rate = session->settings.preview_rate,
-                                  .sample_every = session->settings.sample_every,
+                                  .settings = session->settings,
                                   .run_folder = session->folder->path,
                                   .run_id = session->folder->id,
                                   .words = words};
-    memcpy(state.weights, session->settings.weights, sizeof state.weights);
     hooks->state(hooks->context, &state);
 }
 
@@ -110,17 +106,6 @@ static void on_progress(void *context, const char *phase, int step, int done, in
     session_poll(session);
 }
 
-/* Denoising pictures come as fast as the sampler makes them: more than a watcher can use. */
-static bool preview_is_due(struct session *session)
-{
-    double now = session_clock();
-    if (session->settings.preview_rate <= 0 || now - session->last_preview < 1 / session->settings.preview_rate) {
-        return false;
-    }
-    session->last_preview = now;
-    return true;
-}
-
 static void on_picture(void *context, const struct tuner_picture *picture)
 {
     struct session *session = context;
@@ -129,8 +114,7 @@ static void on_picture(void *context, const struct tuner_picture *picture)
     if (session->evaluating && kept && session->picture_result.code == STATUS_OK) {
         session->picture_result = session_keep_picture(session, picture);
     }
-    if (!hooks->picture || (picture->kind == PICTURE_DENOISING && !preview_is_due(session))) return;
-    hooks->picture(hooks->context, picture);
+    if (hooks->picture) hooks->picture(hooks->context, picture);
 }
 
 /* Pictures can be made again after resuming, so the first Ctrl-C ends an evaluation; a step is finished. */
@@ -319,7 +303,7 @@ static status note_counted_step(struct session *session, const struct step_repor
 static status one_step(struct session *session)
 {
     TRY(session_check_folder(session));
-    TRY(session_apply_changes(session, session->step + 1));
+    session_apply_changes(session, session->step + 1);
     struct step_report report = {0};
     double start = session_clock();
     session->in_step = true;

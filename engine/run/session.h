@@ -28,13 +28,9 @@ enum session_request_kind {
     REQUEST_ROLLBACK
 };
 
-/* Whether `set` of this key to this value is accepted by a run of the preset. STATUS_BAD_INPUT for a key that is
- * unknown or fixed while a run goes on, and for a value out of its range. */
-status session_check_setting(const struct preset *preset, const char *key, double value);
-
 struct session_request {
     enum session_request_kind kind;
-    char key[160];            /* set: rewards.ID.weight, optimizer.lr, optimizer.clip, sample.every, preview.rate */
+    char key[160];            /* set: of a setting in preset/live_settings.h */
     double value;             /* set */
     int step;                 /* rollback: the checkpoint to go back to */
     char by[32];              /* who asked, for the event line: "studio", "command", "signal" */
@@ -54,10 +50,8 @@ struct session_state {
     double best_total;
     int checkpoint_step;         /* newest whole checkpoint; -1: none yet */
     const struct preset *preset; /* as started; the present settings follow */
-    const char *device;          /* "cpu", "cuda:0" */
-    double weights[MAXIMUM_REWARDS];
-    double learning_rate, clip, preview_rate;
-    int sample_every;
+    struct live_settings settings;
+    const char *device;     /* "cpu", "cuda:0" */
     const char *run_folder; /* absolute path */
     const char *run_id;
     const char *words; /* ended: the last message, "" when all went well */

@@ -49,7 +49,6 @@ struct session {
     /* While pictures of an evaluation are being kept. */
     bool evaluating;
     status picture_result;
-    double last_preview;
 
     status folder_trouble; /* what became of the run's folder while the run went on */
     bool folder_moved;
@@ -89,11 +88,9 @@ status session_save(struct session *session);
 /* Takes what has arrived: accepts or refuses; nothing takes effect yet. */
 void session_poll(struct session *session);
 /* Puts the changes whose step has come into effect. */
-status session_apply_changes(struct session *session, int step);
+void session_apply_changes(struct session *session, int step);
 /* Queues a change for `step`. */
 status session_add_change(struct session *session, int step, const char *key, double value);
-/* Tells the tuner every live setting. */
-status session_push_settings(struct session *session);
 /* Goes back to the checkpoint that was asked for, and answers. */
 status session_do_rollback(struct session *session);
 

@@ -125,8 +125,6 @@ char *session_metrics_line(const struct session *session, const struct step_repo
     return text_take(&line);
 }
 
-static const char *const sampler_names[] = {"ddim", "euler"};
-
 static void append_reward_words(const struct session *session, struct text *text, const struct tuner_picture *picture)
 {
     for (int i = 0; picture->rewards && i < session->preset->reward_count; i++) {
@@ -147,7 +145,7 @@ static status write_picture(const struct session *session, const char *path, con
                             .steps = preset->sampler_steps,
                             .width = picture->width,
                             .height = picture->height,
-                            .sampler = sampler_names[preset->sampler],
+                            .sampler = preset->sampler,
                             .guidance = preset->guidance,
                             .seed = picture->seed,
                             .model = slash && slash[1] ? slash + 1 : preset->model,

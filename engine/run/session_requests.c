@@ -1,89 +1,9 @@
-#include "engine/preset/keys.h"
 #include "engine/run/session_private.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char preview_key[] = "preview.rate";
-
-/* ---- live settings by key ---- */
-
-/* The index of the reward that "rewards.ID.weight" means; -1 for other keys. */
-static int weight_index(const struct preset *preset, const char *key)
-{
-    for (int i = 0; i < preset->reward_count; i++) {
-        char name[160];
-        snprintf(name, sizeof name, "rewards.%s.weight", preset->rewards[i].id);
-        if (strcmp(name, key) == 0) return i;
-    }
-    return -1;
-}
-
-/* The present value of a live setting; false if there is none of that name. */
-static bool setting_value(const struct session *session, const char *key, double *value)
-{
-    int index = weight_index(session->preset, key);
-    if (index >= 0) {
-        *value = session->settings.weights[index];
-    } else if (strcmp(key, "optimizer.lr") == 0) {
-        *value = session->settings.learning_rate;
-    } else if (strcmp(key, "optimizer.clip") == 0) {
-        *value = session->settings.clip;
-    } else if (strcmp(key, "sample.every") == 0) {
-        *value = session->settings.sample_every;
-    } else if (strcmp(key, preview_key) == 0) {
-        *value = session->settings.preview_rate;
-    } else {
-        return false;
-    }
-    return true;
-}
-
-static bool is_tuners(const char *key)
-{
-    return strcmp(key, "sample.every") != 0 && strcmp(key, preview_key) != 0;
-}
-
-static status store_setting(struct session *session, const char *key, double value)
-{
-    if (is_tuners(key)) TRY(tuner_set(session->tuner, key, value));
-    int index = weight_index(session->preset, key);
-    if (index >= 0) session->settings.weights[index] = value;
-    if (strcmp(key, "optimizer.lr") == 0) session->settings.learning_rate = value;
-    if (strcmp(key, "optimizer.clip") == 0) session->settings.clip = value;
-    if (strcmp(key, "sample.every") == 0) session->settings.sample_every = (int)value;
-    if (strcmp(key, preview_key) == 0) session->settings.preview_rate = value;
-    if (index >= 0) session_find_best(session);
-    return status_ok();
-}
-
-status session_push_settings(struct session *session)
-{
-    for (int i = 0; i < session->preset->reward_count; i++) {
-        char key[160];
-        snprintf(key, sizeof key, "rewards.%s.weight", session->preset->rewards[i].id);
-        TRY(tuner_set(session->tuner, key, session->settings.weights[i]));
-    }
-    TRY(tuner_set(session->tuner, "optimizer.lr", session->settings.learning_rate));
-    return tuner_set(session->tuner, "optimizer.clip", session->settings.clip);
-}
-
-status session_check_setting(const struct preset *preset, const char *key, double value)
-{
-    const struct preset_key *row = preset_key_find(key);
-    if (row && !row->live) return status_error(STATUS_BAD_INPUT, "%s: is fixed while a run goes on", key);
-    if (!row && weight_index(preset, key) < 0 && strcmp(key, preview_key) != 0)
-        return status_error(STATUS_BAD_INPUT,
-                            "%s: no such setting; expected rewards.ID.weight, optimizer.lr, "
-                            "optimizer.clip, sample.every or preview.rate",
-                            key);
-    struct key_range range = preset_live_range(key);
-    if (value >= range.low && value <= range.high && (!range.whole || value == floor(value))) return status_ok();
-    return status_error(STATUS_BAD_INPUT, "%s: expected a %snumber from %g to %g, found %g", key,
-                        range.whole ? "whole " : "", range.low, range.high, value);
-}
 
 /* ---- changes that wait for their step ---- */
 
@@ -103,30 +23,34 @@ status session_add_change(struct session *session, int step, const char *key, do
     return status_ok();
 }
 
-status session_apply_changes(struct session *session, int step)
+static void apply(struct session *session, const struct pending_change *change)
+{
+    struct live_setting setting;
+    if (!live_setting_find(session->preset, change->key, &setting)) return;
+    live_setting_set(&setting, &session->settings, change->value);
+    tuner_use_settings(session->tuner, &session->settings);
+    if (setting.reward) session_find_best(session);
+}
+
+void session_apply_changes(struct session *session, int step)
 {
     int kept = 0, count = session->pending_count;
-    status result = status_ok();
     for (int i = 0; i < count; i++) {
-        struct pending_change *change = &session->pending[i];
-        if (change->step > step || result.code != STATUS_OK) {
-            session->pending[kept++] = *change;
-        } else {
-            result = store_setting(session, change->key, change->value);
-        }
+        if (session->pending[i].step > step)
+            session->pending[kept++] = session->pending[i];
+        else
+            apply(session, &session->pending[i]);
     }
     session->pending_count = kept;
     if (kept < count) session_publish(session);
-    return result;
 }
 
-/* The value the next change of `key` starts from. */
-static double value_before(const struct session *session, const char *key)
+/* The value the next change of the setting starts from. */
+static double value_before(const struct session *session, const struct live_setting *setting)
 {
-    double value = NAN;
-    setting_value(session, key, &value);
+    double value = live_setting_get(setting, &session->settings);
     for (int i = 0; i < session->pending_count; i++) {
-        if (strcmp(session->pending[i].key, key) == 0) value = session->pending[i].value;
+        if (strcmp(session->pending[i].key, setting->key) == 0) value = session->pending[i].value;
     }
     return value;
 }
@@ -145,12 +69,14 @@ static void append_by(struct text *members, const struct session_request *reques
 
 static status accept_change(struct session *session, const struct session_request *request)
 {
-    TRY(session_check_setting(session->preset, request->key, request->value));
+    struct live_setting setting;
+    TRY(live_settings_check(session->preset, request->key, request->value));
+    live_setting_find(session->preset, request->key, &setting);
     struct text members = {0};
     text_append(&members, ",\"key\":");
     text_append_json_string(&members, request->key);
     text_append(&members, ",\"from\":");
-    text_append_json_number(&members, value_before(session, request->key));
+    text_append_json_number(&members, value_before(session, &setting));
     text_append(&members, ",\"to\":");
     text_append_json_number(&members, request->value);
     append_by(&members, request);
@@ -267,7 +193,7 @@ static status go_back(struct session *session, int to, status *refused)
     checkpoint_close(checkpoint);
     if (refused->code != STATUS_OK || result.code != STATUS_OK) return result;
     take_over(session, &state);
-    TRY(session_push_settings(session));
+    tuner_use_settings(session->tuner, &session->settings);
     tidy_after(session, to);
     return status_ok();
 }

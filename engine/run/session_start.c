@@ -8,17 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double default_preview_rate = 30;
-
-static void settings_of_preset(const struct preset *preset, struct live_settings *settings)
-{
-    for (int i = 0; i < preset->reward_count; i++) settings->weights[i] = preset->rewards[i].weight;
-    settings->learning_rate = preset->learning_rate;
-    settings->clip = preset->clip;
-    settings->sample_every = preset->sample_every;
-    settings->preview_rate = default_preview_rate;
-}
-
 static status open_files(struct session *session)
 {
     char path[PATH_SIZE];
@@ -137,7 +126,7 @@ static status restore_changes(struct session *session, const struct metrics_hist
 {
     for (int i = 0; i < history->change_count; i++) {
         const struct metrics_change *change = &history->changes[i];
-        status wrong = session_check_setting(session->preset, change->key, change->value);
+        status wrong = live_settings_check(session->preset, change->key, change->value);
         if (wrong.code != STATUS_OK) report_change(session, change, wrong);
         if (wrong.code != STATUS_OK || change->step <= session->step) continue;
         TRY(session_add_change(session, change->step, change->key, change->value));
@@ -184,7 +173,7 @@ static status go_on(struct session *session, const struct metrics_history *histo
     else
         TRY(origin_apply(session->folder, session->preset, session->tuner));
     session->rollbacks = history->rollback_count;
-    TRY(session_push_settings(session));
+    tuner_use_settings(session->tuner, &session->settings);
     TRY(restore_measured(session, history));
     TRY(restore_changes(session, history));
     find_unfinished(session, history);
@@ -224,7 +213,7 @@ status session_create(const struct preset *preset, struct run_folder *folder, co
     created->checkpoint_step = created->best_step = -1;
     created->best_total = NAN;
     created->started = session_time();
-    settings_of_preset(preset, &created->settings);
+    created->settings = live_settings_of(preset);
     status result = begin(created);
     if (result.code != STATUS_OK) {
         session_say(created, result.message);

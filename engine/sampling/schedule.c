@@ -4,16 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a sampler fills: `count` steps, of which `eta` adds noise, for `noise`. */
-struct request {
-    const struct noise_schedule *noise;
-    enum timestep_spacing spacing;
-    int count;
-    double eta;
-};
-
 /* Timestep number i, from noise to picture, before the sampler rounds it. */
-static double spaced_timestep(const struct request *request, int i)
+static double spaced_timestep(const struct sampler_request *request, int i)
 {
     int total = request->noise->train_timesteps, n = request->count, step = total / n;
     switch (request->spacing) {
@@ -35,7 +27,7 @@ static double alpha_bar_at(const struct noise_schedule *noise, int timestep)
 /* With a = alpha_bar, the clean latent and the noise are linear in latent x and prediction p (Salimans and Ho 2022 for
  * v): epsilon: clean = (x - sqrt(1-a) p)/sqrt(a), noise = p; v: clean = sqrt(a) x - sqrt(1-a) p,
  * noise = sqrt(a) p + sqrt(1-a) x. */
-static void ddim_step(const struct request *request, int i, struct sampler_step *step)
+static void ddim_step(const struct sampler_request *request, int i, struct sampler_step *step)
 {
     const struct noise_schedule *noise = request->noise;
     int timestep = (int)nearbyint(spaced_timestep(request, i));
@@ -66,7 +58,7 @@ static void ddim_step(const struct request *request, int i, struct sampler_step 
     step->renoise_noise = spread;
 }
 
-static status ddim_fill(const struct request *request, struct sampler_schedule *schedule)
+static status ddim_fill(const struct sampler_request *request, struct sampler_schedule *schedule)
 {
     for (int i = 0; i < request->count; i++) {
         ddim_step(request, i, &schedule->steps[i]);
@@ -128,7 +120,7 @@ static double exponential_sigma(double maximum, double minimum, int i, int n)
 }
 
 /* The noise level in front of step i; of step `count`, the one that the last step leaves. */
-static double euler_sigma(const struct request *request, int i)
+static double euler_sigma(const struct sampler_request *request, int i)
 {
     const struct noise_schedule *noise = request->noise;
     const struct sigma_options *options = &noise->sigmas;
@@ -147,7 +139,7 @@ static double euler_sigma(const struct request *request, int i)
                                              : exponential_sigma(maximum, minimum, i, n);
 }
 
-static double euler_timestep(const struct request *request, int i, double sigma)
+static double euler_timestep(const struct sampler_request *request, int i, double sigma)
 {
     const struct noise_schedule *noise = request->noise;
     if (noise->sigmas.continuous && noise->prediction == PREDICTION_V) return 0.25 * log(sigma);
@@ -156,7 +148,7 @@ static double euler_timestep(const struct request *request, int i, double sigma)
 }
 
 /* x' = x + (sigma' - sigma) (x - clean)/sigma, where the model sees x / sqrt(sigma^2 + 1). */
-static void euler_step(const struct request *request, int i, struct sampler_step *step)
+static void euler_step(const struct sampler_request *request, int i, struct sampler_step *step)
 {
     double sigma = euler_sigma(request, i), next = euler_sigma(request, i + 1), square = sigma * sigma + 1.0;
     if (request->noise->prediction == PREDICTION_EPSILON) {
@@ -176,7 +168,7 @@ static void euler_step(const struct request *request, int i, struct sampler_step
     step->renoise_noise = sigma;
 }
 
-static status euler_fill(const struct request *request, struct sampler_schedule *schedule)
+static status euler_fill(const struct sampler_request *request, struct sampler_schedule *schedule)
 {
     if (request->noise->sigmas.spacing == SIGMAS_BETA)
         return status_error(STATUS_BAD_INPUT,
@@ -193,37 +185,46 @@ static status euler_fill(const struct request *request, struct sampler_schedule 
 
 /* ---- the samplers ---- */
 
-struct sampler {
-    const char *name;
-    bool takes_eta;
-    enum timestep_spacing spacing; /* where the model's config says nothing */
-    status (*fill)(const struct request *request, struct sampler_schedule *schedule);
-};
-
 static const struct sampler samplers[] = {
-    {"ddim", true, SPACING_LEADING, ddim_fill},
-    {"euler", false, SPACING_LINSPACE, euler_fill},
+    {"ddim", "DDIM", true, SPACING_LEADING, ddim_fill},
+    {"euler", "Euler", false, SPACING_LINSPACE, euler_fill},
 };
 
-static const char *const names[] = {"ddim", "euler", NULL};
+enum { SAMPLER_COUNT = sizeof samplers / sizeof *samplers };
 
-const char *const *schedule_names(void)
+const struct sampler *sampler_at(int index)
 {
-    return names;
+    return index >= 0 && index < SAMPLER_COUNT ? &samplers[index] : NULL;
 }
 
-static const struct sampler *find(const char *name)
+const struct sampler *sampler_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++)
+    for (int i = 0; i < SAMPLER_COUNT; i++)
         if (strcmp(samplers[i].name, name) == 0) return &samplers[i];
     return NULL;
+}
+
+void sampler_list(struct text *list, const char *separator, const char *last)
+{
+    for (int i = 0; i < SAMPLER_COUNT; i++)
+        text_append(list, "%s%s", i == 0 ? "" : i + 1 < SAMPLER_COUNT ? separator : last, samplers[i].name);
+}
+
+static status no_such_sampler(const char *name)
+{
+    struct text list = {0};
+    sampler_list(&list, ", ", ", ");
+    status result = status_error(STATUS_BAD_INPUT, "sampler.name: \"%s\" is not one of %s", name,
+                                 list.data ? list.data : "those there are");
+    text_clear(&list);
+    return result;
 }
 
 status schedule_create(const struct noise_schedule *noise, const char *name, int count, double eta,
                        struct sampler_schedule *schedule)
 {
-    const struct sampler *sampler = find(name);
-    if (!sampler) return status_error(STATUS_BAD_INPUT, "sampler.name: \"%s\" is not one of ddim, euler", name);
+    const struct sampler *sampler = sampler_find(name);
+    if (!sampler) return no_such_sampler(name);
     if (count < 1 || count > noise->train_timesteps)
         return status_error(STATUS_BAD_INPUT, "sampler.steps: %d is not in 1..%d, the model's training timesteps",
                             count, noise->train_timesteps);
@@ -232,8 +233,8 @@ status schedule_create(const struct noise_schedule *noise, const char *name, int
                             sampler->takes_eta ? "0 to 1" : "only 0");
     struct sampler_step *steps = calloc((size_t)count, sizeof *steps);
     if (!steps) return status_error(STATUS_NO_MEMORY, "no memory for %d sampler steps", count);
-    const struct request request = {noise, noise->spacing == SPACING_OF_SAMPLER ? sampler->spacing : noise->spacing,
-                                    count, eta};
+    const struct sampler_request request = {
+        noise, noise->spacing == SPACING_OF_SAMPLER ? sampler->spacing : noise->spacing, count, eta};
     *schedule = (struct sampler_schedule){.count = count, .steps = steps};
     status result = sampler->fill(&request, schedule);
     if (result.code != STATUS_OK) schedule_clear(schedule);

@@ -135,44 +135,6 @@ static void add_rewards(cJSON *answer)
 /* ---- fields --------------------------------------------------------------------------------------------------------
  */
 
-/* How a form shows the keys: by the beginning of their path, the first that fits. */
-static const struct form_group {
-    const char *beginning, *group;
-} groups[] = {
-    {"name", "Preset"},        {"notes", "Preset"},         {"model", "Model"},        {"precision", "Model"},
-    {"memory.", "Model"},      {"prompts.", "Prompts"},     {"lora.", "LoRA"},         {"sampler.", "Sampler"},
-    {"backprop.", "Backprop"}, {"optimizer.", "Optimizer"}, {"batch", "Batch"},        {"accumulate", "Batch"},
-    {"steps", "Batch"},        {"seed", "Batch"},           {"checkpoint.", "Output"}, {"sample.", "Output"},
-};
-
-/* What the table of keys does not say: a label that is not the path's last part, a unit, a logarithmic slider. */
-static const struct form_look {
-    const char *path, *label, *unit;
-    bool logarithmic;
-} looks[] = {
-    {"optimizer.lr", "learning rate", "", true},
-    {"optimizer.eps", "epsilon", "", true},
-    {"optimizer.weight_decay", "weight decay", "", true},
-    {"optimizer.clip", "gradient clip", "", true},
-    {"lora.alpha", "alpha", "", true},
-    {"sampler.width", "width", "pixels", false},
-    {"sampler.height", "height", "pixels", false},
-    {"backprop.min", "least K", "steps", false},
-    {"backprop.max", "most K", "steps", false},
-    {"backprop.mean", "mean of K", "steps", false},
-    {"backprop.sd", "spread of K", "steps", false},
-    {"backprop.k", "K", "steps", false},
-    {"backprop.n", "noises", "", false},
-    {"prompts.train_file", "training file", "", false},
-    {"prompts.eval_file", "held-out file", "", false},
-    {"memory.limit", "memory limit", "", false},
-    {"memory.keep_steps", "kept steps", "", false},
-    {"checkpoint.every", "checkpoint every", "steps", false},
-    {"checkpoint.keep", "checkpoints kept", "", false},
-    {"sample.every", "pictures every", "steps", false},
-    {"sample.count", "pictures", "", false},
-};
-
 static const char *field_kind(enum preset_kind kind)
 {
     switch (kind) {
@@ -186,61 +148,52 @@ static const char *field_kind(enum preset_kind kind)
     }
 }
 
-static void add_looks(cJSON *row, const char *path)
-{
-    const struct form_look *look = NULL;
-    for (size_t i = 0; i < sizeof looks / sizeof looks[0]; i++)
-        if (strcmp(path, looks[i].path) == 0) look = &looks[i];
-    const char *dot = strrchr(path, '.');
-    cJSON_AddStringToObject(row, "label", look ? look->label : dot ? dot + 1 : path);
-    cJSON_AddStringToObject(row, "unit", look ? look->unit : "");
-    cJSON_AddBoolToObject(row, "log", look && look->logarithmic);
-    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
-        if (strncmp(path, groups[i].beginning, strlen(groups[i].beginning)) != 0) continue;
-        cJSON_AddStringToObject(row, "group", groups[i].group);
-        return;
-    }
-}
-
 static cJSON *describe_field(const struct preset_key *key)
 {
     cJSON *row = cJSON_CreateObject();
+    const char *dot = strrchr(key->path, '.');
     cJSON_AddStringToObject(row, "key", key->path);
-    add_looks(row, key->path);
+    cJSON_AddStringToObject(row, "label", key->label ? key->label : dot ? dot + 1 : key->path);
+    cJSON_AddStringToObject(row, "unit", key->unit ? key->unit : "");
+    cJSON_AddBoolToObject(row, "log", key->logarithmic);
+    cJSON_AddStringToObject(row, "group", key->group);
     cJSON_AddStringToObject(row, "kind", field_kind(key->kind));
     bool bounded = key->low < key->high;
     message_add_number(row, "low", bounded ? key->low : NAN);
     message_add_number(row, "high", bounded ? key->high : NAN);
     cJSON *fallback = key->fallback ? cJSON_Parse(key->fallback) : NULL;
     cJSON_AddItemToObject(row, "default", fallback ? fallback : cJSON_CreateNull());
-    if (key->choices) {
-        cJSON *choices = cJSON_AddArrayToObject(row, "choices");
-        for (const char *const *choice = key->choices; *choice; choice++)
-            cJSON_AddItemToArray(choices, cJSON_CreateString(*choice));
-    } else {
-        cJSON_AddNullToObject(row, "choices");
-    }
+    cJSON *choices = key->choice ? cJSON_AddArrayToObject(row, "choices") : cJSON_AddNullToObject(row, "choices");
+    for (int i = 0; key->choice && key->choice(i); i++)
+        cJSON_AddItemToArray(choices, cJSON_CreateString(key->choice(i)));
     cJSON_AddStringToObject(row, "meaning", key->meaning);
     cJSON_AddBoolToObject(row, "live", key->live);
     return row;
 }
 
-/* Lists of prompts and of rewards have screens of their own. */
-static bool in_form(const struct preset_key *key)
+static bool same_group(const struct preset_key *a, const struct preset_key *b)
 {
-    return key->kind != KEY_SCHEMA && key->kind != KEY_PROMPTS && key->kind != KEY_REWARDS;
+    return a->group && b->group && strcmp(a->group, b->group) == 0;
 }
 
+/* Whether the key is the first of its group. */
+static bool begins_group(const struct preset_key *keys, int index)
+{
+    bool begun = !keys[index].group;
+    for (int i = 0; i < index && !begun; i++) begun = same_group(&keys[i], &keys[index]);
+    return !begun;
+}
+
+/* Group by group, in the order in which the table begins them. Lists of prompts and of rewards have screens of their
+ * own. */
 static void add_fields(cJSON *answer)
 {
     cJSON *fields = cJSON_AddArrayToObject(answer, "fields");
     int count;
     const struct preset_key *keys = preset_keys(&count);
-    for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++)
-        for (int i = 0; i < count; i++) {
-            bool here = strncmp(keys[i].path, groups[g].beginning, strlen(groups[g].beginning)) == 0;
-            if (here && in_form(&keys[i])) cJSON_AddItemToArray(fields, describe_field(&keys[i]));
-        }
+    for (int g = 0; g < count; g++)
+        for (int i = g; i < count && begins_group(keys, g); i++)
+            if (same_group(&keys[g], &keys[i])) cJSON_AddItemToArray(fields, describe_field(&keys[i]));
 }
 
 /* ---- presets -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 #include "engine/server/connection.h"
 
+#include "engine/preset/keys.h"
 #include "engine/protocol/message.h"
 
 #include <errno.h>
@@ -8,8 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static const double default_preview_interval = 0.05;
 
 struct connection *connection_create(int descriptor, uint64_t id, double now)
 {
@@ -21,7 +20,7 @@ struct connection *connection_create(int descriptor, uint64_t id, double now)
     connection->descriptor = descriptor;
     connection->id = id;
     connection->opened = now;
-    connection->preview_interval = default_preview_interval;
+    connection->preview_interval = 1.0 / PREVIEW_RATE_DEFAULT;
     connection->wants_pictures = true;
     frame_stream_init(&connection->reader, frame_limits_of_client);
     outbox_init(&connection->outbox, OUTBOX_BYTES);

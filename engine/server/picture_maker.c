@@ -27,7 +27,7 @@ struct kept_adapter {
 /* What a chain was built for. */
 struct chain_key {
     char model[PATH_SIZE];
-    enum sampler_name sampler;
+    const char *sampler;
     int steps, width, height;
     double guidance, eta;
 };
@@ -80,14 +80,9 @@ double picture_maker_idle(const struct picture_maker *maker)
 /* ---- the chain -----------------------------------------------------------------------------------------------------
  */
 
-static const char *sampler_words(enum sampler_name sampler)
-{
-    return sampler == SAMPLER_EULER ? "euler" : "ddim";
-}
-
 static bool same_key(const struct chain_key *a, const struct chain_key *b)
 {
-    return strcmp(a->model, b->model) == 0 && a->sampler == b->sampler && a->steps == b->steps &&
+    return strcmp(a->model, b->model) == 0 && strcmp(a->sampler, b->sampler) == 0 && a->steps == b->steps &&
            a->width == b->width && a->height == b->height && a->guidance == b->guidance && a->eta == b->eta;
 }
 
@@ -95,7 +90,7 @@ static status open_chain(struct picture_maker *maker, const struct chain_key *ke
 {
     TRY(model_open(key->model, &maker->model));
     struct picture_size size = model_facts(maker->model)->default_size;
-    struct chain_settings settings = {.sampler = sampler_words(key->sampler),
+    struct chain_settings settings = {.sampler = key->sampler,
                                       .steps = key->steps,
                                       .width = key->width ? key->width : size.width,
                                       .height = key->height ? key->height : size.height,

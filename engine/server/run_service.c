@@ -25,8 +25,8 @@ static const double progress_interval = 0.1, longest_rest = 20;
 /* What decides whether watchers are sent a fresh state. */
 struct shown {
     const char *phase;
-    int steps, checkpoint_step, sample_every;
-    double weights[MAXIMUM_REWARDS], learning_rate, clip;
+    int steps, checkpoint_step;
+    struct live_settings settings;
 };
 
 struct run_service {
@@ -78,29 +78,19 @@ static void add_range(cJSON *ranges, const char *key, double low, double high)
     cJSON_AddItemToArray(range, isfinite(high) ? cJSON_CreateNumber(high) : cJSON_CreateNull());
 }
 
-static void add_setting(cJSON *settings, cJSON *ranges, const char *key, double value)
-{
-    message_add_number(settings, key, value);
-    const struct preset_key *row = preset_key_find(key);
-    if (row) add_range(ranges, key, row->low, row->high);
-}
-
-static void add_settings(cJSON *changes, const struct preset *preset, const double *reward_weights,
-                         double learning_rate, double clip, int sample_every)
+static void add_settings(cJSON *changes, const struct preset *preset, const struct live_settings *settings)
 {
     cJSON *weights = cJSON_AddObjectToObject(changes, "weights");
-    cJSON *settings = cJSON_AddObjectToObject(changes, "settings");
+    cJSON *values = cJSON_AddObjectToObject(changes, "settings");
     cJSON *ranges = cJSON_AddObjectToObject(changes, "ranges");
-    for (int i = 0; i < preset->reward_count; i++) {
-        char key[160];
-        snprintf(key, sizeof key, "rewards.%s.weight", preset->rewards[i].id);
-        message_add_number(weights, preset->rewards[i].id, reward_weights[i]);
-        message_add_number(settings, key, reward_weights[i]);
-        add_range(ranges, key, -REWARD_WEIGHT_LIMIT, REWARD_WEIGHT_LIMIT);
+    struct live_setting setting;
+    for (int i = 0; live_setting_at(preset, i, &setting); i++) {
+        if (setting.row->of_runs_only) continue; /* each watcher has its own */
+        double value = live_setting_get(&setting, settings);
+        if (setting.reward) message_add_number(weights, setting.reward, value);
+        message_add_number(values, setting.key, value);
+        add_range(ranges, setting.key, setting.row->low, setting.row->high);
     }
-    add_setting(settings, ranges, "optimizer.lr", learning_rate);
-    add_setting(settings, ranges, "optimizer.clip", clip);
-    add_setting(settings, ranges, "sample.every", sample_every);
 }
 
 static void add_memory(cJSON *changes, const struct memory_plan *plan, size_t used)
@@ -147,20 +137,15 @@ static cJSON *first_state(const struct run_service *service)
     cJSON_AddItemToObject(changes, "pending", cJSON_CreateObject());
     add_preset(changes, options->preset);
     add_checkpoints(changes, options->folder);
-    double weights[MAXIMUM_REWARDS];
-    for (int i = 0; i < options->preset->reward_count; i++) weights[i] = options->preset->rewards[i].weight;
-    add_settings(changes, options->preset, weights, options->preset->learning_rate, options->preset->clip,
-                 options->preset->sample_every);
+    struct live_settings settings = live_settings_of(options->preset);
+    add_settings(changes, options->preset, &settings);
     return changes;
 }
 
-static bool same_shown(const struct shown *a, const struct shown *b, int rewards)
+static bool same_shown(const struct shown *a, const struct shown *b, const struct preset *preset)
 {
-    for (int i = 0; i < rewards; i++)
-        if (a->weights[i] != b->weights[i]) return false;
     return a->phase && strcmp(a->phase, b->phase) == 0 && a->steps == b->steps &&
-           a->checkpoint_step == b->checkpoint_step && a->sample_every == b->sample_every &&
-           a->learning_rate == b->learning_rate && a->clip == b->clip;
+           a->checkpoint_step == b->checkpoint_step && live_settings_equal(preset, &a->settings, &b->settings);
 }
 
 /* What is applied is pending no more. */
@@ -199,11 +184,8 @@ static void on_state(void *context, const struct session_state *state)
     struct shown now = {.phase = phase_words(service),
                         .steps = state->steps,
                         .checkpoint_step = state->checkpoint_step,
-                        .sample_every = state->sample_every,
-                        .learning_rate = state->learning_rate,
-                        .clip = state->clip};
-    memcpy(now.weights, state->weights, sizeof now.weights);
-    bool announce = !same_shown(&service->shown, &now, service->options.preset->reward_count);
+                        .settings = state->settings};
+    bool announce = !same_shown(&service->shown, &now, service->options.preset);
 
     cJSON *changes = cJSON_CreateObject();
     cJSON_AddStringToObject(changes, "phase", now.phase);
@@ -219,8 +201,7 @@ static void on_state(void *context, const struct session_state *state)
     }
     if (announce) {
         add_checkpoints(changes, service->options.folder);
-        add_settings(changes, service->options.preset, state->weights, state->learning_rate, state->clip,
-                     state->sample_every);
+        add_settings(changes, service->options.preset, &state->settings);
     }
     add_memory(changes, state->plan, state->memory_used);
     note_speed(service, state);

@@ -1,5 +1,6 @@
 #include "engine/server/service.h"
 
+#include "engine/preset/keys.h"
 #include "engine/protocol/message.h"
 #include "engine/server/client_paths.h"
 
@@ -56,9 +57,10 @@ static status read_loop_request(const struct server_request *from, enum session_
 static void set_preview_rate(struct service *service, const struct server_request *request)
 {
     double rate = message_number(request->message, "value", -1);
-    if (!(rate >= 0 && rate <= 30)) {
+    if (!(rate >= 0 && rate <= PREVIEW_RATE_LIMIT)) {
         server_reply_status(service->server, request,
-                            status_error(STATUS_BAD_INPUT, "preview.rate is %g; it must be from 0 to 30", rate));
+                            status_error(STATUS_BAD_INPUT, "%s is %g; it must be from 0 to %d", PREVIEW_RATE_KEY, rate,
+                                         PREVIEW_RATE_LIMIT));
         return;
     }
     server_set_preview_rate(service->server, request->client, rate);
@@ -67,7 +69,7 @@ static void set_preview_rate(struct service *service, const struct server_reques
 
 static void post_to_loop(struct service *service, const struct server_request *from, enum session_request_kind kind)
 {
-    if (kind == REQUEST_SET && strcmp(message_text(from->message, "key", ""), "preview.rate") == 0) {
+    if (kind == REQUEST_SET && strcmp(message_text(from->message, "key", ""), PREVIEW_RATE_KEY) == 0) {
         set_preview_rate(service, from);
         return;
     }

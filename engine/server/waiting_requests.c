@@ -34,7 +34,7 @@ status waiting_requests_take(struct waiting_requests *waiting, const struct sess
     case REQUEST_PAUSE:
     case REQUEST_SAMPLE_NOW: return keep(waiting, request);
     case REQUEST_CONTINUE: forget(waiting, REQUEST_PAUSE, ""); return status_ok();
-    case REQUEST_SET: TRY(session_check_setting(preset, request->key, request->value)); return keep(waiting, request);
+    case REQUEST_SET: TRY(live_settings_check(preset, request->key, request->value)); return keep(waiting, request);
     case REQUEST_SAVE_NOW:
         return status_error(STATUS_FAILED, "there is nothing new to save: the run waits for %s and has not begun",
                             device);

@@ -41,7 +41,7 @@ static status create_chain(struct objective *objective, const struct objective_s
 {
     const struct preset *preset = objective->preset;
     struct chain_settings chain = {
-        .sampler = preset->sampler == SAMPLER_EULER ? "euler" : "ddim",
+        .sampler = preset->sampler,
         .steps = settings->steps,
         .width = preset->width,
         .height = preset->height,

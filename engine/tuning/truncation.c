@@ -15,27 +15,68 @@ static struct noise_stream stream_of(const struct preset *preset, int step)
     return (struct noise_stream){preset->seed, NOISE_TRUNCATION, (uint64_t)step};
 }
 
-static int alignprop_draw(const struct preset *preset, int steps, int step)
+/* ---- how AlignProp draws K ---- */
+
+/* How many steps at the end carry gradient: for one optimiser step, at most, and on average. */
+struct draw {
+    int (*draw)(const struct preset *preset, int steps, int step);
+    int (*largest)(const struct preset *preset, int steps);
+    double (*mean)(const struct preset *preset, int steps);
+};
+
+static int uniform_draw(const struct preset *preset, int steps, int step)
 {
-    if (preset->draw == DRAW_GAUSSIAN) {
-        double drawn = preset->draw_mean + preset->draw_deviation * noise_normal(stream_of(preset, step), 0);
-        return clamp((int)lround(drawn), 1, steps);
-    }
     int low = clamp(preset->draw_minimum, 1, steps), high = clamp(preset->draw_maximum, low, steps);
     return low + (int)(noise_uniform(stream_of(preset, step), 0) * (high - low + 1));
 }
 
+static int uniform_largest(const struct preset *preset, int steps)
+{
+    return clamp(preset->draw_maximum, 1, steps);
+}
+
+static double uniform_mean(const struct preset *preset, int steps)
+{
+    int low = clamp(preset->draw_minimum, 1, steps);
+    return 0.5 * (low + clamp(preset->draw_maximum, low, steps));
+}
+
+static int gaussian_draw(const struct preset *preset, int steps, int step)
+{
+    double drawn = preset->draw_mean + preset->draw_deviation * noise_normal(stream_of(preset, step), 0);
+    return clamp((int)lround(drawn), 1, steps);
+}
+
+static int gaussian_largest(const struct preset *preset, int steps)
+{
+    return clamp((int)ceil(preset->draw_mean + 3.0 * preset->draw_deviation), 1, steps);
+}
+
+static double gaussian_mean(const struct preset *preset, int steps)
+{
+    return fmin(fmax(preset->draw_mean, 1.0), steps);
+}
+
+#define DRAW(identifier, name, functions)                                                                              \
+    [DRAW_##identifier] = {functions##_draw, functions##_largest, functions##_mean},
+static const struct draw draws[] = {TRUNCATION_DRAWS(DRAW)};
+#undef DRAW
+
+/* ---- the methods ---- */
+
+static int alignprop_draw(const struct preset *preset, int steps, int step)
+{
+    return draws[preset->draw].draw(preset, steps, step);
+}
+
 static int alignprop_largest(const struct preset *preset, int steps)
 {
-    if (preset->draw == DRAW_UNIFORM) return clamp(preset->draw_maximum, 1, steps);
-    return clamp((int)ceil(preset->draw_mean + 3.0 * preset->draw_deviation), 1, steps);
+    return draws[preset->draw].largest(preset, steps);
 }
 
 static double alignprop_mean(const struct preset *preset, int steps)
 {
-    if (preset->draw == DRAW_GAUSSIAN) return fmin(fmax(preset->draw_mean, 1.0), steps);
-    int low = clamp(preset->draw_minimum, 1, steps);
-    return 0.5 * (low + clamp(preset->draw_maximum, low, steps));
+    return draws[preset->draw].mean(preset, steps);
 }
 
 static int full_draw(const struct preset *preset, int steps, int step)
@@ -73,23 +114,14 @@ static double last_mean(const struct preset *preset, int steps)
     return clamp(preset->k, 1, steps);
 }
 
-struct method {
-    int (*draw)(const struct preset *preset, int steps, int step);
-    int (*largest)(const struct preset *preset, int steps);
-    double (*mean)(const struct preset *preset, int steps);
-};
-
-static const struct method methods[BACKPROP_METHOD_COUNT] = {
-    [BACKPROP_ALIGNPROP] = {alignprop_draw, alignprop_largest, alignprop_mean},
-    [BACKPROP_FULL] = {full_draw, full_largest, full_mean},
-    [BACKPROP_LAST_K] = {last_draw, last_largest, last_mean},
-    [BACKPROP_LOW_VARIANCE] = {last_draw, last_largest, last_mean},
-};
+#define METHOD(identifier, name, counts, functions)                                                                    \
+    [BACKPROP_##identifier] = {functions##_draw, functions##_largest, functions##_mean},
+static const struct draw methods[] = {BACKPROP_METHODS(METHOD)};
+#undef METHOD
 
 status truncation_check(const struct preset *preset, int steps)
 {
-    bool counted = preset->method == BACKPROP_LAST_K || preset->method == BACKPROP_LOW_VARIANCE;
-    if (counted && (preset->k < 1 || preset->k > steps))
+    if (backprop_method_counts(preset->method) && (preset->k < 1 || preset->k > steps))
         return status_error(STATUS_BAD_INPUT, "backprop.k: %d is not in 1..%d, the sampler's steps", preset->k, steps);
     if (preset->method == BACKPROP_ALIGNPROP && preset->draw == DRAW_UNIFORM && preset->draw_minimum > steps)
         return status_error(STATUS_BAD_INPUT, "backprop.min: %d is not in 1..%d, the sampler's steps",

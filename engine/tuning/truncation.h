@@ -1,4 +1,4 @@
-/* Which steps of the chain carry gradient: one row a method.
+/* Which steps of the chain carry gradient: a method is a row in preset/choices.h and its functions in truncation.c.
  *
  * Steps are numbered from noise to picture, 0..T-1; K steps at the end are kept, the ones before run without gradient
  * (AlignProp's randomised truncation, drawn once per optimiser step and contiguous; reward-tuning literature:

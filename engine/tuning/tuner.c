@@ -91,7 +91,7 @@ static bool all_finite(const float *values, int64_t count)
 double tuner_total(const struct tuner *tuner, const double *scores)
 {
     double total = 0.0;
-    for (int r = 0; r < tuner->reward_count; r++) total += tuner->weights[r] * scores[r];
+    for (int r = 0; r < tuner->reward_count; r++) total += tuner->settings.weights[r] * scores[r];
     return total;
 }
 
@@ -123,7 +123,7 @@ static status score_call(struct tuner *tuner, int call, struct step_report *repo
     collect_scores(tuner, report, share);
     TRY(chain_read_pictures(tuner->chain, tuner->pictures));
     double factors[MAXIMUM_REWARDS];
-    for (int r = 0; r < tuner->reward_count; r++) factors[r] = -share * tuner->weights[r];
+    for (int r = 0; r < tuner->reward_count; r++) factors[r] = -share * tuner->settings.weights[r];
     TRY(objective_score_back(tuner->objective, factors));
     /* While the device is on its way back through the rewards. */
     tuner_measure_pictures(tuner, call, report, share);
@@ -245,10 +245,12 @@ static status optimize(struct tuner *tuner, struct step_report *report)
     if (!isfinite(report->gradient_norm)) note_skip(report, "adapter gradient");
     if (report->skipped) return status_ok();
     /* As torch's clip_grad_norm_: scaled by clip / (norm + 1e-6) when that is below 1. */
-    double scale = fmin(1.0, tuner->clip / (report->gradient_norm + 1e-6));
+    double scale = fmin(1.0, tuner->settings.clip / (report->gradient_norm + 1e-6));
     const struct preset *preset = tuner->preset;
     struct update update = {
-        tuner, {tuner->learning_rate, preset->beta1, preset->beta2, preset->epsilon, preset->weight_decay}, scale};
+        tuner,
+        {tuner->settings.learning_rate, preset->beta1, preset->beta2, preset->epsilon, preset->weight_decay},
+        scale};
     tuner->updates++;
     parallel_for(tuner->threads, tuner->parameter_count, 1, update_parameters, &update);
     return status_ok();

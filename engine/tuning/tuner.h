@@ -3,13 +3,13 @@
 #ifndef ALIGNPROP_TUNING_TUNER_H
 #define ALIGNPROP_TUNING_TUNER_H
 
-#include "engine/preset/preset.h"
+#include "engine/preset/live_settings.h"
 #include "kernels/backend.h"
 #include "kernels/status.h"
 
 struct tuner;
 
-enum { MAXIMUM_REWARDS = 16, MAXIMUM_SIDE_FIGURES = MAXIMUM_REWARDS + 4 };
+enum { MAXIMUM_SIDE_FIGURES = MAXIMUM_REWARDS + 4 };
 
 /* What one optimiser step measured. */
 struct step_report {
@@ -98,10 +98,8 @@ struct mean_looks {
 /* Of the pictures of the newest tuner_evaluate. */
 struct mean_looks tuner_evaluated_looks(const struct tuner *tuner);
 
-/* Settings that may change between steps. */
-status tuner_set(struct tuner *tuner, const char *key,
-                 double value); /* rewards.ID.weight, optimizer.lr, optimizer.clip */
-status tuner_get(struct tuner *tuner, const char *key, double *value);
+/* The settings that count from the next step on; a tuner begins with the preset's. They were checked. */
+void tuner_use_settings(struct tuner *tuner, const struct live_settings *settings);
 
 /* Everything a resumed run needs to go on bit for bit. Tensors are the adapter factors (named as in adapter.h) and the
  * optimiser's moments; `scalars` is a JSON text that state.json holds. */

@@ -29,9 +29,8 @@ struct tuner {
     int step;    /* optimiser steps done, skipped ones included */
     int updates; /* optimiser steps that changed the adapter */
     int skipped_in_a_row;
-    double learning_rate, clip;
+    struct live_settings settings;
     int reward_count;
-    double weights[MAXIMUM_REWARDS];
     char reward_words[MAXIMUM_REWARDS][80]; /* "reward NAME" */
     double drift;
     float *base_prediction; /* of the drift probe; NULL until measured */
@@ -65,8 +64,8 @@ status tuner_write_parameter(struct tuner *tuner, int index);
 /* Square root of the summed squares of (alpha/rank) up down over all modules. */
 double tuner_adapter_norm(const struct tuner *tuner);
 
-/* The latents' first picture as a preview, at most some thirty times a second: asked for here, and shown here once the
- * device has sent it. */
+/* The latents' first picture as a preview, at most settings.preview_rate times a second: asked for here, and shown here
+ * once the device has sent it. */
 status tuner_show_denoising(struct tuner *tuner, int done);
 /* tuner->pictures and tuner->scores of a decoder call, to the picture callback; `first` is the index of the batch's
  * first. */

@@ -227,12 +227,9 @@ static status create(struct tuner *tuner)
     TRY(check_values(preset));
     TRY(create_objective(tuner, false));
     tuner->reward_count = preset->reward_count;
-    for (int r = 0; r < preset->reward_count; r++) {
-        tuner->weights[r] = preset->rewards[r].weight;
+    for (int r = 0; r < preset->reward_count; r++)
         snprintf(tuner->reward_words[r], sizeof tuner->reward_words[r], "reward %s", preset->rewards[r].id);
-    }
-    tuner->learning_rate = preset->learning_rate;
-    tuner->clip = preset->clip;
+    tuner->settings = live_settings_of(preset);
     tuner->drift = NAN;
     tuner->evaluated = (struct mean_looks){NAN, NAN, NAN, NAN};
     TRY(create_parameters(tuner));

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A preview that is not limited costs more than the work it shows. */
-static const double seconds_between_previews = 0.03;
-
 static int64_t latent_elements(const struct tuner *tuner)
 {
     const struct model_facts *facts = model_facts(objective_model(tuner->objective));
@@ -36,11 +33,18 @@ static status ask_for_preview(struct tuner *tuner, int done)
     return status_ok();
 }
 
+/* A preview that is not limited costs more than the work it shows. */
+static bool preview_is_due(const struct tuner *tuner)
+{
+    double rate = tuner->settings.preview_rate;
+    return rate > 0 && tuner_clock() - tuner->last_preview >= 1 / rate;
+}
+
 status tuner_show_denoising(struct tuner *tuner, int done)
 {
     if (!tuner->callbacks.picture) return status_ok();
     bool asked = tuner->preview.denoising_step > 0, there;
-    if (!asked && tuner_clock() - tuner->last_preview < seconds_between_previews) return status_ok();
+    if (!asked && !preview_is_due(tuner)) return status_ok();
     if (!asked) TRY(ask_for_preview(tuner, done));
     TRY(chain_fetched_latents(tuner->chain, tuner->preview_latents, &there));
     if (!there) return status_ok();

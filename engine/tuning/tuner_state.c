@@ -1,7 +1,6 @@
-/* The tuner's settings that move while it runs, and what a resumed run needs. Noise, prompts and truncation are pure
+/* The settings that a tuner works under, and what a resumed run needs. Noise, prompts and truncation are pure
  * functions of seed and step number, so the step number stands for every random stream. */
 #include "engine/base/json.h"
-#include "engine/preset/keys.h"
 #include "engine/tuning/tuner_internal.h"
 
 #include <math.h>
@@ -9,42 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char learning_rate_key[] = "optimizer.lr", clip_key[] = "optimizer.clip";
-
-/* The setting's place; NULL for an unknown key. */
-static double *setting(struct tuner *tuner, const char *key)
+void tuner_use_settings(struct tuner *tuner, const struct live_settings *settings)
 {
-    if (strcmp(key, learning_rate_key) == 0) return &tuner->learning_rate;
-    if (strcmp(key, clip_key) == 0) return &tuner->clip;
-    for (int r = 0; r < tuner->reward_count; r++) {
-        char name[96];
-        snprintf(name, sizeof name, "rewards.%s.weight", tuner->preset->rewards[r].id);
-        if (strcmp(key, name) == 0) return &tuner->weights[r];
-    }
-    return NULL;
-}
-
-status tuner_set(struct tuner *tuner, const char *key, double value)
-{
-    double *place = setting(tuner, key);
-    if (!place)
-        return status_error(STATUS_BAD_INPUT,
-                            "%s cannot be changed during a run; optimizer.lr, optimizer.clip and "
-                            "rewards.ID.weight can",
-                            key);
-    struct key_range range = preset_live_range(key);
-    if (!(value >= range.low && value <= range.high))
-        return status_error(STATUS_BAD_INPUT, "%s: %g is not in %g..%g", key, value, range.low, range.high);
-    *place = value;
-    return status_ok();
-}
-
-status tuner_get(struct tuner *tuner, const char *key, double *value)
-{
-    const double *place = setting(tuner, key);
-    if (!place) return status_error(STATUS_BAD_INPUT, "%s is no setting of a run", key);
-    *value = *place;
-    return status_ok();
+    tuner->settings = *settings;
 }
 
 int tuner_step_number(const struct tuner *tuner)
@@ -71,17 +37,19 @@ int tuner_optimizer_tensors(const struct tuner *tuner, struct tuner_tensor *tens
     return 2 * tuner->parameter_count;
 }
 
+/* Settings are noted as they were; a run that goes on takes them from its own state and says so with
+ * tuner_use_settings. */
 status tuner_save_scalars(const struct tuner *tuner, char **json)
 {
     cJSON *object = cJSON_CreateObject(), *weights = cJSON_CreateObject();
     bool complete = object && weights && cJSON_AddNumberToObject(object, "step", tuner->step) &&
                     cJSON_AddNumberToObject(object, "updates", tuner->updates) &&
                     cJSON_AddNumberToObject(object, "skipped_in_a_row", tuner->skipped_in_a_row) &&
-                    cJSON_AddNumberToObject(object, "learning_rate", tuner->learning_rate) &&
-                    cJSON_AddNumberToObject(object, "clip", tuner->clip) &&
+                    cJSON_AddNumberToObject(object, "learning_rate", tuner->settings.learning_rate) &&
+                    cJSON_AddNumberToObject(object, "clip", tuner->settings.clip) &&
                     (isnan(tuner->drift) || cJSON_AddNumberToObject(object, "drift", tuner->drift));
     for (int r = 0; complete && r < tuner->reward_count; r++)
-        complete = cJSON_AddNumberToObject(weights, tuner->preset->rewards[r].id, tuner->weights[r]) != NULL;
+        complete = cJSON_AddNumberToObject(weights, tuner->preset->rewards[r].id, tuner->settings.weights[r]) != NULL;
     if (complete) complete = cJSON_AddItemToObject(object, "weights", weights);
     if (!complete) cJSON_Delete(weights);
     *json = complete ? json_print(object, false) : NULL;
@@ -91,19 +59,12 @@ status tuner_save_scalars(const struct tuner *tuner, char **json)
 
 static status restore_scalars(struct tuner *tuner, const cJSON *value)
 {
-    struct json_object object, weights;
+    struct json_object object;
     TRY(json_root("state.json", value, &object));
     TRY(json_int(&object, "step", 0, INT32_MAX, &tuner->step));
     TRY(json_int(&object, "updates", 0, INT32_MAX, &tuner->updates));
     TRY(json_int(&object, "skipped_in_a_row", 0, INT32_MAX, &tuner->skipped_in_a_row));
-    struct key_range rate = preset_live_range(learning_rate_key), clip = preset_live_range(clip_key);
-    TRY(json_number(&object, "learning_rate", rate.low, rate.high, &tuner->learning_rate));
-    TRY(json_number(&object, "clip", clip.low, clip.high, &tuner->clip));
     if (json_has(&object, "drift")) TRY(json_number(&object, "drift", 0.0, 1e300, &tuner->drift));
-    TRY(json_child(&object, "weights", &weights));
-    for (int r = 0; r < tuner->reward_count; r++)
-        TRY(json_number(&weights, tuner->preset->rewards[r].id, -REWARD_WEIGHT_LIMIT, REWARD_WEIGHT_LIMIT,
-                        &tuner->weights[r]));
     return status_ok();
 }
 

@@ -2,9 +2,11 @@
 
 #include "engine/base/files.h"
 #include "engine/base/json.h"
+#include "engine/model/adapter.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/migrate.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -201,18 +203,102 @@ static void paths_are_relative_to_the_presets_file(void **state)
     assert_string_equal(directory_remove(base).message, "");
 }
 
+static struct preset two_rewards(void)
+{
+    struct preset preset;
+    const char *text =
+        "{\"schema\":1,\"name\":\"x\"," PROMPTS
+        ",\"rewards\":[{\"name\":\"jpeg\",\"id\":\"a\",\"weight\":-3},{\"name\":\"brightness\",\"id\":\"b\"}],"
+        "\"optimizer\":{\"lr\":0.25,\"clip\":7},\"sample\":{\"every\":9}}";
+    assert_string_equal(read_preset(text, NULL, 0, &preset, NULL).message, "");
+    return preset;
+}
+
+/* A run begins with what its preset says, and with the preview's rate that no preset has. */
+static void a_run_begins_with_its_presets_settings(void **state)
+{
+    (void)state;
+    struct preset preset = two_rewards();
+    struct live_settings settings = live_settings_of(&preset), others = settings;
+    assert_true(settings.weights[0] == -3 && settings.weights[1] == 1);
+    assert_true(settings.learning_rate == 0.25 && settings.clip == 7 && settings.sample_every == 9);
+    assert_true(settings.preview_rate == PREVIEW_RATE_LIMIT);
+    static const char *const expected[] = {"rewards.a.weight", "rewards.b.weight", "optimizer.lr",
+                                           "optimizer.clip",   "sample.every",     "preview.rate"};
+    struct live_setting setting;
+    int count = 0;
+    for (; live_setting_at(&preset, count, &setting); count++) {
+        assert_string_equal(setting.key, expected[count]);
+        struct live_setting found;
+        assert_true(live_setting_find(&preset, expected[count], &found));
+        assert_int_equal(found.offset, setting.offset);
+        /* Each has a place of its own. */
+        assert_true(live_settings_equal(&preset, &settings, &others));
+        live_setting_set(&setting, &others, count + 11);
+        assert_true(live_setting_get(&setting, &others) == count + 11);
+        assert_false(live_settings_equal(&preset, &settings, &others));
+        others = settings;
+    }
+    assert_int_equal(count, sizeof expected / sizeof *expected);
+    preset_clear(&preset);
+}
+
 /* A preset, a change while the run goes on and a run that goes on have the same range. */
 static void a_live_key_has_one_range(void **state)
 {
     (void)state;
-    struct key_range clip = preset_live_range("optimizer.clip"), weight = preset_live_range("rewards.a.b.weight");
-    const struct preset_key *row = preset_key_find("optimizer.clip");
-    assert_true(clip.low == row->low && clip.high == row->high && !clip.whole);
-    assert_true(weight.low == -REWARD_WEIGHT_LIMIT && weight.high == REWARD_WEIGHT_LIMIT);
-    assert_true(preset_live_range("sample.every").whole);
-    const char *const none[] = {"lora.rank", "rewards.weight", "rewards..weigh", "preview", "xrewards.a.weight", ""};
+    struct preset preset = two_rewards();
+    struct live_setting setting;
+    for (int i = 0; live_setting_at(&preset, i, &setting); i++) {
+        double low = setting.row->low, high = setting.row->high;
+        assert_string_equal(live_settings_check(&preset, setting.key, low).message, "");
+        assert_string_equal(live_settings_check(&preset, setting.key, high).message, "");
+        const double wrong[] = {low - 1, high + 1, NAN, INFINITY};
+        for (size_t w = 0; w < sizeof wrong / sizeof *wrong; w++)
+            assert_int_equal(live_settings_check(&preset, setting.key, wrong[w]).code, STATUS_BAD_INPUT);
+        bool whole = setting.row->kind == KEY_INTEGER;
+        assert_int_equal(live_settings_check(&preset, setting.key, 0.5).code, whole ? STATUS_BAD_INPUT : STATUS_OK);
+    }
+    assert_string_equal(live_settings_check(&preset, "lora.rank", 8).message,
+                        "lora.rank: is fixed while a run goes on");
+    const char *const none[] = {"rewards.weight", "rewards..weigh",    "rewards.c.weight",
+                                "preview",        "xrewards.a.weight", ""};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
-        assert_true(preset_live_range(none[i]).low > preset_live_range(none[i]).high);
+        assert_non_null(strstr(live_settings_check(&preset, none[i], 1).message,
+                               ": no such setting; expected rewards.ID.weight, optimizer.lr, optimizer.clip, "
+                               "sample.every or preview.rate"));
+    preset_clear(&preset);
+}
+
+/* What is written comes back; a setting that came later may be missing, others may not. */
+static void settings_come_back_from_a_checkpoint(void **state)
+{
+    (void)state;
+    struct preset preset = two_rewards();
+    struct live_settings settings = live_settings_of(&preset), read;
+    settings.weights[1] = 0.5;
+    settings.sample_every = 4;
+    settings.preview_rate = 12;
+    cJSON *group = cJSON_CreateObject();
+    live_settings_write(&preset, &settings, group);
+    char *text = cJSON_PrintUnformatted(group);
+    assert_string_equal(text, "{\"weights\":{\"a\":-3,\"b\":0.5},\"optimizer.lr\":0.25,\"optimizer.clip\":7,"
+                              "\"sample.every\":4,\"preview.rate\":12}");
+    free(text);
+    struct json_object object;
+    assert_string_equal(json_root("state.json", group, &object).message, "");
+    assert_string_equal(live_settings_read(&preset, &object, &read).message, "");
+    assert_true(live_settings_equal(&preset, &settings, &read));
+    cJSON_DeleteItemFromObject(group, "preview.rate");
+    assert_string_equal(live_settings_read(&preset, &object, &read).message, "");
+    assert_true(read.preview_rate == PREVIEW_RATE_LIMIT && read.sample_every == 4);
+    cJSON_ReplaceItemInObject(group, "sample.every", cJSON_CreateNumber(1.5));
+    assert_non_null(
+        strstr(live_settings_read(&preset, &object, &read).message, "sample.every: expected a whole number"));
+    cJSON_DeleteItemFromObject(group, "optimizer.lr");
+    assert_non_null(strstr(live_settings_read(&preset, &object, &read).message, "optimizer.lr"));
+    cJSON_Delete(group);
+    preset_clear(&preset);
 }
 
 /* What methods there are is said; one that is known elsewhere is none. */
@@ -265,7 +351,7 @@ static void settings_win_over_the_preset(void **state)
     assert_string_equal(read_preset(text, settings, 9, &preset, NULL).message, "");
     assert_int_equal(preset.steps, 7);
     assert_true(preset.seed == 9);
-    assert_int_equal(preset.sampler, SAMPLER_EULER);
+    assert_string_equal(preset.sampler, "euler");
     assert_true(preset.rewards[0].weight == 0.5);
     assert_true(cJSON_GetObjectItemCaseSensitive(preset.rewards[0].params, "quality")->valuedouble == 80);
     assert_string_equal(preset.notes, "5");
@@ -347,6 +433,13 @@ static void the_table_agrees_with_itself(void **state)
     struct preset preset = {0};
     for (int i = 0; i < count; i++) {
         assert_true(strlen(keys[i].meaning) > 0);
+        bool list = keys[i].kind == KEY_PROMPTS || keys[i].kind == KEY_REWARDS || keys[i].kind == KEY_SCHEMA;
+        assert_int_equal(keys[i].group == NULL, list);
+        assert_true(!keys[i].live || keys[i].kind == KEY_NUMBER || keys[i].kind == KEY_INTEGER);
+        for (int other = 0; other < i; other++) {
+            assert_string_not_equal(keys[i].path, keys[other].path);
+            if (keys[i].offset > 0) assert_int_not_equal(keys[i].offset, keys[other].offset);
+        }
         if (!keys[i].fallback) continue;
         cJSON *value = cJSON_Parse(keys[i].fallback);
         assert_non_null(value);
@@ -354,9 +447,33 @@ static void the_table_agrees_with_itself(void **state)
         cJSON_Delete(value);
     }
     preset_clear(&preset);
-    cJSON *catalogue = preset_catalogue();
-    assert_int_equal(cJSON_GetArraySize(catalogue), count);
-    cJSON_Delete(catalogue);
+}
+
+/* Every name that a key chooses from is read, as what it is, and differs from the others. */
+static void every_choice_is_read(void **state)
+{
+    (void)state;
+    int count, checked = 0;
+    const struct preset_key *keys = preset_keys(&count);
+    struct preset preset = {0};
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(keys[i].choice != NULL,
+                         keys[i].kind == KEY_CHOICE || keys[i].kind == KEY_SAMPLER || keys[i].kind == KEY_TARGETS);
+        for (int c = 0; keys[i].choice && keys[i].choice(c); c++, checked++) {
+            const char *name = keys[i].choice(c);
+            assert_true(strlen(name) > 0);
+            for (int other = 0; other < c; other++) assert_string_not_equal(name, keys[i].choice(other));
+            cJSON *value = keys[i].kind == KEY_TARGETS ? cJSON_CreateStringArray(&name, 1) : cJSON_CreateString(name);
+            assert_string_equal(preset_key_read(&keys[i], "table", value, &preset).message, "");
+            cJSON_Delete(value);
+            const char *field = (const char *)&preset + keys[i].offset;
+            if (keys[i].kind == KEY_SAMPLER) assert_string_equal(*(const char *const *)field, name);
+            if (keys[i].kind == KEY_CHOICE) assert_string_equal(keys[i].choice(*(const int *)field), name);
+            if (keys[i].kind == KEY_TARGETS) assert_string_equal(adapter_target_name(*(const unsigned *)field), name);
+        }
+    }
+    assert_true(checked >= 4 + 2 + 2 + 4 + 4);
+    preset_clear(&preset);
 }
 
 int main(void)
@@ -367,7 +484,9 @@ int main(void)
         cmocka_unit_test(wrong_values_name_key_and_range),
         cmocka_unit_test(held_out_prompts_that_are_trained_on_are_told),
         cmocka_unit_test(paths_are_relative_to_the_presets_file),
+        cmocka_unit_test(a_run_begins_with_its_presets_settings),
         cmocka_unit_test(a_live_key_has_one_range),
+        cmocka_unit_test(settings_come_back_from_a_checkpoint),
         cmocka_unit_test(methods_that_are_not_there_are_refused),
         cmocka_unit_test(unknown_keys_are_warnings_with_the_nearest),
         cmocka_unit_test(settings_win_over_the_preset),
@@ -375,6 +494,7 @@ int main(void)
         cmocka_unit_test(held_out_prompts_are_split_off_and_stay_there),
         cmocka_unit_test(schema_0_is_migrated),
         cmocka_unit_test(the_table_agrees_with_itself),
+        cmocka_unit_test(every_choice_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

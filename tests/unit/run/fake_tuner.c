@@ -23,7 +23,7 @@ struct tuner {
     struct tuner_callbacks callbacks;
     struct memory_plan plan;
     int step;
-    double weights[MAXIMUM_REWARDS], learning_rate, clip;
+    struct live_settings settings;
     float factors[TENSORS][ELEMENTS], moments[TENSORS][ELEMENTS];
 };
 
@@ -38,9 +38,7 @@ status tuner_create(const struct preset *preset, struct backend *backend, struct
     (*tuner)->preset = preset;
     (*tuner)->callbacks = callbacks;
     (*tuner)->plan.total_bytes = 1000;
-    for (int i = 0; i < preset->reward_count; i++) (*tuner)->weights[i] = preset->rewards[i].weight;
-    (*tuner)->learning_rate = preset->learning_rate;
-    (*tuner)->clip = preset->clip;
+    (*tuner)->settings = live_settings_of(preset);
     return status_ok();
 }
 
@@ -72,12 +70,12 @@ static double mean_factor(const struct tuner *tuner)
 static void move(struct tuner *tuner, int step)
 {
     double pull = 0;
-    for (int r = 0; r < tuner->preset->reward_count; r++) pull += tuner->weights[r] * (r + 1);
+    for (int r = 0; r < tuner->preset->reward_count; r++) pull += tuner->settings.weights[r] * (r + 1);
     for (int t = 0; t < TENSORS; t++) {
         for (int i = 0; i < ELEMENTS; i++) {
             double gradient = sin((double)tuner->preset->seed + step * 7.0 + t * 3.0 + i) * pull;
             tuner->moments[t][i] = (float)(0.9 * tuner->moments[t][i] + 0.1 * gradient);
-            tuner->factors[t][i] += (float)(tuner->learning_rate * tuner->moments[t][i]);
+            tuner->factors[t][i] += (float)(tuner->settings.learning_rate * tuner->moments[t][i]);
         }
     }
 }
@@ -106,7 +104,7 @@ status tuner_step(struct tuner *tuner, struct step_report *report)
     move(tuner, tuner->step);
     for (int r = 0; r < tuner->preset->reward_count; r++) {
         report->reward[r] = mean_factor(tuner) * (r + 1);
-        report->total += tuner->weights[r] * report->reward[r];
+        report->total += tuner->settings.weights[r] * report->reward[r];
     }
     report->loss = -report->total;
     report->side_count = 1;
@@ -128,7 +126,7 @@ status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards
     *total = 0;
     for (int r = 0; r < tuner->preset->reward_count; r++) {
         rewards[r] = adapter_scale * mean_factor(tuner) * (r + 1) + fake_tuner_orders.bonus;
-        *total += tuner->weights[r] * rewards[r];
+        *total += tuner->settings.weights[r] * rewards[r];
     }
     for (int index = 0; index < 2; index++) {
         if (tuner->callbacks.abandon && tuner->callbacks.abandon(tuner->callbacks.context)) {
@@ -149,32 +147,9 @@ status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards
     return status_ok();
 }
 
-static double *setting(struct tuner *tuner, const char *key)
+void tuner_use_settings(struct tuner *tuner, const struct live_settings *settings)
 {
-    if (strcmp(key, "optimizer.lr") == 0) return &tuner->learning_rate;
-    if (strcmp(key, "optimizer.clip") == 0) return &tuner->clip;
-    for (int r = 0; r < tuner->preset->reward_count; r++) {
-        char name[160];
-        snprintf(name, sizeof name, "rewards.%s.weight", tuner->preset->rewards[r].id);
-        if (strcmp(key, name) == 0) return &tuner->weights[r];
-    }
-    return NULL;
-}
-
-status tuner_set(struct tuner *tuner, const char *key, double value)
-{
-    double *place = setting(tuner, key);
-    if (!place) return status_error(STATUS_BAD_INPUT, "%s: unknown", key);
-    *place = value;
-    return status_ok();
-}
-
-status tuner_get(struct tuner *tuner, const char *key, double *value)
-{
-    double *place = setting(tuner, key);
-    if (!place) return status_error(STATUS_BAD_INPUT, "%s: unknown", key);
-    *value = *place;
-    return status_ok();
+    tuner->settings = *settings;
 }
 
 int tuner_step_number(const struct tuner *tuner)

@@ -186,6 +186,41 @@ static void test_stable_diffusion(void **state)
     free(alpha_bar);
 }
 
+/* Every row is whole, is found by its name alone, and makes steps with finite numbers from noise to a clean picture. */
+static void test_every_row(void **state)
+{
+    (void)state;
+    double *alpha_bar = malloc(TRAIN_TIMESTEPS * sizeof *alpha_bar);
+    fill_alpha_bar(alpha_bar);
+    struct noise_schedule noise = {TRAIN_TIMESTEPS, alpha_bar, PREDICTION_EPSILON, SPACING_OF_SAMPLER, 1, true, {0}};
+    int count = 0;
+    for (const struct sampler *sampler; (sampler = sampler_at(count)); count++) {
+        struct sampler_schedule schedule;
+        assert_true(strlen(sampler->name) > 0 && strlen(sampler->title) > 0);
+        assert_ptr_equal(sampler_find(sampler->name), sampler);
+        for (int steps = 1; steps <= 20; steps += 19) {
+            double eta = sampler->takes_eta ? 0.5 : 0.0;
+            assert_string_equal(schedule_create(&noise, sampler->name, steps, eta, &schedule).message, "");
+            assert_int_equal(schedule.count, steps);
+            assert_true(isfinite(schedule.initial_scale) && schedule.initial_scale > 0);
+            for (int i = 0; i < steps; i++) {
+                const struct sampler_step *step = &schedule.steps[i];
+                assert_true(step->input_scale > 0 && isfinite(step->latent_gain) && isfinite(step->prediction_gain) &&
+                            isfinite(step->noise_gain) && step->clean_latent_gain > 0 && step->renoise_noise > 0);
+                assert_true(i == 0 || step->timestep < schedule.steps[i - 1].timestep);
+            }
+            schedule_clear(&schedule);
+        }
+        assert_int_equal(schedule_create(&noise, sampler->name, 5, 0.5, &schedule).code,
+                         sampler->takes_eta ? STATUS_OK : STATUS_BAD_INPUT);
+        if (sampler->takes_eta) schedule_clear(&schedule);
+    }
+    assert_true(count >= 2);
+    assert_null(sampler_at(-1));
+    assert_null(sampler_find("none"));
+    free(alpha_bar);
+}
+
 static void test_bad_values(void **state)
 {
     (void)state;
@@ -206,7 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_diffusers), cmocka_unit_test(test_scheduler_files),
         cmocka_unit_test(test_refused_options),   cmocka_unit_test(test_stable_diffusion),
-        cmocka_unit_test(test_bad_values),
+        cmocka_unit_test(test_bad_values),        cmocka_unit_test(test_every_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

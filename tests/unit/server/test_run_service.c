@@ -71,10 +71,7 @@ static int set_up(void **state)
                                  .checkpoint_step = -1,
                                  .preset = &preset,
                                  .device = "cpu",
-                                 .weights = {0.5},
-                                 .learning_rate = preset.learning_rate,
-                                 .clip = preset.clip,
-                                 .sample_every = 5,
+                                 .settings = live_settings_of(&preset),
                                  .run_folder = folder.path};
     return 0;
 }
@@ -240,7 +237,7 @@ static void a_set_is_pending_until_it_is_applied_and_both_clients_see_it(void **
     assert_true(number_of(json, "pending_step") == 3);
     assert_true(number_of(cJSON_GetObjectItem(json, "weights"), "jpeg") == 0.5);
     cJSON_Delete(json);
-    now.weights[0] = 0.75;
+    now.settings.weights[0] = 0.75;
     hooks.state(hooks.context, &now);
     json = raw_expect(&other, "state");
     assert_null(cJSON_GetObjectItem(json, "pending")->child);

@@ -68,6 +68,36 @@ static void test_fixed_methods(void **state)
     assert_int_equal(truncation_draw(&preset, 8, 3).renoisings, 2);
 }
 
+/* Whatever is drawn lies in the chain and within the largest that the plan reckons with. */
+static void test_every_method_and_draw(void **state)
+{
+    (void)state;
+    for (int method = 0; backprop_method_name(method); method++)
+        for (int draw = 0; truncation_draw_name(draw); draw++) {
+            struct preset preset = {.method = (enum backprop_method)method,
+                                    .draw = (enum truncation_draw)draw,
+                                    .draw_minimum = 2,
+                                    .draw_maximum = 6,
+                                    .draw_mean = 4,
+                                    .draw_deviation = 1,
+                                    .k = 3,
+                                    .n = 2};
+            assert_int_equal(truncation_check(&preset, 8).code, STATUS_OK);
+            int largest = truncation_largest(&preset, 8);
+            double mean = truncation_mean(&preset, 8), sum = 0;
+            assert_in_range(largest, 1, 8);
+            for (int step = 1; step <= 400; step++) {
+                int kept = truncation_draw(&preset, 8, step).kept;
+                assert_in_range(kept, 1, largest);
+                sum += kept;
+            }
+            assert_true(fabs(sum / 400 - mean) < 0.25);
+        }
+    assert_null(backprop_method_name(-1));
+    assert_null(truncation_draw_name(DRAW_COUNT));
+    assert_null(precision_name(PRECISION_COUNT));
+}
+
 static void test_bad_values_are_named(void **state)
 {
     (void)state;
@@ -84,6 +114,7 @@ int main(void)
         cmocka_unit_test(test_uniform_range_is_cut_to_the_chain),
         cmocka_unit_test(test_gaussian),
         cmocka_unit_test(test_fixed_methods),
+        cmocka_unit_test(test_every_method_and_draw),
         cmocka_unit_test(test_bad_values_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
