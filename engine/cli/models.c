@@ -1,4 +1,5 @@
 #include "engine/base/json.h"
+#include "engine/base/range.h"
 #include "engine/cli/work.h"
 #include "engine/model/check.h"
 #include "engine/sampling/schedule.h"
@@ -93,7 +94,7 @@ static status try_samplers(const char *path, struct model_report *report)
     const struct noise_schedule *noise = &model_facts(model)->schedule;
     for (const char *const *name = schedule_names(); *name; name++) {
         struct sampler_schedule schedule;
-        int steps = noise->train_timesteps < TRIED_STEPS ? noise->train_timesteps : TRIED_STEPS;
+        int steps = min_int(noise->train_timesteps, TRIED_STEPS);
         status result = schedule_create(noise, *name, steps, 0.0, &schedule);
         if (result.code == STATUS_OK)
             schedule_clear(&schedule);

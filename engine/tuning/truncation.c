@@ -1,14 +1,10 @@
 #include "engine/tuning/truncation.h"
 
+#include "engine/base/range.h"
 #include "engine/sampling/noise.h"
 
 #include <math.h>
 #include <stddef.h>
-
-static int clamp(int value, int low, int high)
-{
-    return value < low ? low : value > high ? high : value;
-}
 
 static struct noise_stream stream_of(const struct preset *preset, int step)
 {
@@ -19,23 +15,23 @@ static int alignprop_draw(const struct preset *preset, int steps, int step)
 {
     if (preset->draw == DRAW_GAUSSIAN) {
         double drawn = preset->draw_mean + preset->draw_deviation * noise_normal(stream_of(preset, step), 0);
-        return clamp((int)lround(drawn), 1, steps);
+        return clamp_int((int)lround(drawn), 1, steps);
     }
-    int low = clamp(preset->draw_minimum, 1, steps), high = clamp(preset->draw_maximum, low, steps);
+    int low = clamp_int(preset->draw_minimum, 1, steps), high = clamp_int(preset->draw_maximum, low, steps);
     return low + (int)(noise_uniform(stream_of(preset, step), 0) * (high - low + 1));
 }
 
 static int alignprop_largest(const struct preset *preset, int steps)
 {
-    if (preset->draw == DRAW_UNIFORM) return clamp(preset->draw_maximum, 1, steps);
-    return clamp((int)ceil(preset->draw_mean + 3.0 * preset->draw_deviation), 1, steps);
+    if (preset->draw == DRAW_UNIFORM) return clamp_int(preset->draw_maximum, 1, steps);
+    return clamp_int((int)ceil(preset->draw_mean + 3.0 * preset->draw_deviation), 1, steps);
 }
 
 static double alignprop_mean(const struct preset *preset, int steps)
 {
     if (preset->draw == DRAW_GAUSSIAN) return fmin(fmax(preset->draw_mean, 1.0), steps);
-    int low = clamp(preset->draw_minimum, 1, steps);
-    return 0.5 * (low + clamp(preset->draw_maximum, low, steps));
+    int low = clamp_int(preset->draw_minimum, 1, steps);
+    return 0.5 * (low + clamp_int(preset->draw_maximum, low, steps));
 }
 
 static int full_draw(const struct preset *preset, int steps, int step)
@@ -60,17 +56,17 @@ static double full_mean(const struct preset *preset, int steps)
 static int last_draw(const struct preset *preset, int steps, int step)
 {
     (void)step;
-    return clamp(preset->k, 1, steps);
+    return clamp_int(preset->k, 1, steps);
 }
 
 static int last_largest(const struct preset *preset, int steps)
 {
-    return clamp(preset->k, 1, steps);
+    return clamp_int(preset->k, 1, steps);
 }
 
 static double last_mean(const struct preset *preset, int steps)
 {
-    return clamp(preset->k, 1, steps);
+    return clamp_int(preset->k, 1, steps);
 }
 
 struct method {

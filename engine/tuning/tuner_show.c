@@ -1,4 +1,5 @@
 /* What the tuner shows and measures beside its steps: previews, pictures, held-out rewards, drift. */
+#include "engine/base/clock.h"
 #include "engine/tuning/tuner_internal.h"
 
 #include "engine/tuning/appearance.h"
@@ -21,7 +22,7 @@ static status ask_for_preview(struct tuner *tuner, int done)
 {
     const struct preset *preset = tuner->preset;
     int factor = model_facts(objective_model(tuner->objective))->latent_factor;
-    tuner->last_preview = tuner_clock();
+    tuner->last_preview = clock_steady();
     TRY(chain_fetch_latents(tuner->chain, done));
     tuner->preview = (struct tuner_picture){.kind = PICTURE_DENOISING,
                                             .step = tuner->step + 1,
@@ -40,7 +41,7 @@ status tuner_show_denoising(struct tuner *tuner, int done)
 {
     if (!tuner->callbacks.picture) return status_ok();
     bool asked = tuner->preview.denoising_step > 0, there;
-    if (!asked && tuner_clock() - tuner->last_preview < seconds_between_previews) return status_ok();
+    if (!asked && clock_steady() - tuner->last_preview < seconds_between_previews) return status_ok();
     if (!asked) TRY(ask_for_preview(tuner, done));
     TRY(chain_fetched_latents(tuner->chain, tuner->preview_latents, &there));
     if (!there) return status_ok();
