@@ -1,5 +1,6 @@
 #include "engine/server/connection.h"
 
+#include "engine/base/memory.h"
 #include "engine/protocol/message.h"
 
 #include <errno.h>
@@ -13,11 +14,7 @@ static const double default_preview_interval = 0.05;
 
 struct connection *connection_create(int descriptor, uint64_t id, double now)
 {
-    struct connection *connection = calloc(1, sizeof *connection);
-    if (!connection) {
-        close(descriptor);
-        return NULL;
-    }
+    struct connection *connection = memory_take(1, sizeof *connection);
     connection->descriptor = descriptor;
     connection->id = id;
     connection->opened = now;
