@@ -1,7 +1,9 @@
 /* A connection to an engine. */
 #include "engine/protocol/client.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/base/process.h"
 #include "engine/protocol/endpoint.h"
 #include "engine/protocol/frame.h"
@@ -17,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { UNSENT_LIMIT = 4 << 20, ENGINE_DESCRIPTOR = 3, RECEIVE_BYTES_A_TURN = 1 << 20 };
@@ -40,7 +41,6 @@ static status queue(struct client *client, cJSON *message)
     char type[40];
     snprintf(type, sizeof type, "%s", message_text(message, "type", ""));
     cJSON_Delete(message);
-    if (!text) return status_error(STATUS_NO_MEMORY, "no memory for a message");
     size_t bytes = strlen(text), limit = frame_limits_of_client.json;
     struct parcel *parcel = bytes <= limit ? parcel_create(PARCEL_CONTROL, FRAME_JSON, text, bytes, NULL, 0) : NULL;
     free(text);
@@ -55,11 +55,11 @@ static status queue(struct client *client, cJSON *message)
 status client_adopt(int descriptor, const struct client_options *options, struct client **adopted)
 {
     status usable = endpoint_prepare(descriptor);
-    struct client *client = usable.code == STATUS_OK ? calloc(1, sizeof *client) : NULL;
-    if (!client) {
+    if (usable.code != STATUS_OK) {
         close(descriptor);
-        return usable.code == STATUS_OK ? status_error(STATUS_NO_MEMORY, "no memory for a connection") : usable;
+        return usable;
     }
+    struct client *client = memory_take(1, sizeof *client);
     client->descriptor = descriptor;
     client->failure = status_ok();
     frame_stream_init(&client->reader, frame_limits_of_engine);
@@ -271,27 +271,18 @@ status client_request(struct client *client, const char *type, cJSON *body, int6
     int64_t number = ++client->last_request;
     cJSON_DeleteItemFromObjectCaseSensitive(request, "type");
     cJSON_DeleteItemFromObjectCaseSensitive(request, "id");
-    if (!cJSON_AddStringToObject(request, "type", type) || !cJSON_AddNumberToObject(request, "id", (double)number)) {
-        cJSON_Delete(request);
-        return status_error(STATUS_NO_MEMORY, "no memory for a request");
-    }
+    cJSON_AddStringToObject(request, "type", type);
+    cJSON_AddNumberToObject(request, "id", (double)number);
     TRY(queue(client, request));
     if (id) *id = number;
     transmit(client);
     return status_ok();
 }
 
-static double now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Waits for a message of that type (and number, unless negative) and gives a copy of it away. */
 static status wait_for(struct client *client, const char *type, int64_t number, double seconds, cJSON **found)
 {
-    double end = now_seconds() + seconds;
+    double end = clock_steady() + seconds;
     for (;;) {
         status pumped = client_pump(client);
         struct client_message message;
@@ -305,7 +296,7 @@ static status wait_for(struct client *client, const char *type, int64_t number, 
         }
         if (pumped.code != STATUS_OK) return client->failure;
         if (client->failure.code != STATUS_OK) return client->failure;
-        double left = end - now_seconds();
+        double left = end - clock_steady();
         if (left <= 0) return status_error(STATUS_FAILED, "the engine did not answer within %g seconds", seconds);
         struct pollfd descriptor = {.fd = client->descriptor, .events = client_events(client)};
         poll(&descriptor, 1, (int)(left * 1000) + 1);

@@ -1,3 +1,4 @@
+#include "engine/base/clock.h"
 #include "engine/run/picture_file.h"
 #include "engine/run/session_private.h"
 
@@ -30,9 +31,8 @@ status session_check_folder(struct session *session)
 status session_event(struct session *session, const char *event, int step, const char *members)
 {
     struct text line = {0};
-    text_append(&line, "{\"event\":\"%s\",\"step\":%d%s,\"time\":%.3f}", event, step, members, session_time());
-    status result = text_status(&line);
-    if (result.code == STATUS_OK) result = metrics_append(&session->metrics, line.data);
+    text_append(&line, "{\"event\":\"%s\",\"step\":%d%s,\"time\":%.3f}", event, step, members, clock_wall());
+    status result = metrics_append(&session->metrics, line.data);
     if (result.code == STATUS_OK) result = metrics_sync(&session->metrics);
     if (result.code == STATUS_OK) {
         log_write(&session->log, "%s", line.data);
@@ -121,7 +121,7 @@ char *session_metrics_line(const struct session *session, const struct step_repo
         text_append(&line, ",\"eval_extra\":");
         session_append_looks(session, &line);
     }
-    text_append(&line, ",\"time\":%.3f}", session_time());
+    text_append(&line, ",\"time\":%.3f}", clock_wall());
     return text_take(&line);
 }
 
@@ -153,10 +153,7 @@ static status write_picture(const struct session *session, const char *path, con
                             .adapter_scale = 1,
                             .reward = rewards.length ? rewards.data : NULL};
     recipe_append(&parameters, &recipe);
-    status result = text_status(&parameters);
-    if (result.code == STATUS_OK) {
-        result = picture_write_png(path, picture->pixels, picture->width, picture->height, parameters.data);
-    }
+    status result = picture_write_png(path, picture->pixels, picture->width, picture->height, parameters.data);
     text_clear(&rewards);
     text_clear(&parameters);
     return result;
@@ -188,7 +185,7 @@ status session_save(struct session *session)
                                   .run_id = session->folder->id,
                                   .step = session->step,
                                   .started = session->started,
-                                  .finished = session_time()};
+                                  .finished = clock_wall()};
     TRY(metrics_sync(&session->metrics));
     TRY(checkpoint_save(session->folder, session->tuner, session->preset, &state, &facts));
     session->checkpoint_step = session->step;

@@ -1,4 +1,6 @@
 /* The chain's life: settings checked, graphs built, arena laid out, memory taken. */
+#include "engine/base/memory.h"
+#include "engine/base/range.h"
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
 
@@ -78,11 +80,6 @@ struct memory_region chain_saved_decoder(const struct chain *chain)
                                   program_sizes(chain->decoder.program).saved_bytes};
 }
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 enum { PART_COUNT = 5 };
 
 /* Parts that this chain does not need have no program. */
@@ -98,7 +95,7 @@ static size_t largest_over_parts(const struct chain *chain, size_t (*measure)(co
     size_t bytes = 0;
     list_parts(chain, parts);
     for (int i = 0; i < PART_COUNT; i++)
-        if (parts[i]->program) bytes = larger(bytes, measure(parts[i]->program));
+        if (parts[i]->program) bytes = max_size(bytes, measure(parts[i]->program));
     return bytes;
 }
 
@@ -125,12 +122,12 @@ static size_t scratch_of(const struct program *program)
 
 static size_t work_bytes(const struct chain *chain)
 {
-    return align_up(larger(chain->extra.work_bytes, largest_over_parts(chain, work_of)));
+    return align_up(max_size(chain->extra.work_bytes, largest_over_parts(chain, work_of)));
 }
 
 static size_t scratch_bytes(const struct chain *chain)
 {
-    return align_up(larger(chain->extra.scratch_bytes, largest_over_parts(chain, scratch_of)));
+    return align_up(max_size(chain->extra.scratch_bytes, largest_over_parts(chain, scratch_of)));
 }
 
 struct memory_region chain_work(const struct chain *chain)
@@ -166,13 +163,11 @@ static int choose_decode_batch(const struct chain_settings *settings, int64_t pi
     return 1;
 }
 
-static status lay_out_parameters(struct chain *chain)
+static void lay_out_parameters(struct chain *chain)
 {
     int modules = chain->modules.module_count;
-    chain->parameter_offset = calloc((size_t)modules * 2 + 1, sizeof *chain->parameter_offset);
-    chain->merged_offset = calloc((size_t)modules + 1, sizeof *chain->merged_offset);
-    if (!chain->parameter_offset || !chain->merged_offset)
-        return status_error(STATUS_NO_MEMORY, "no memory for %d adapters", modules);
+    chain->parameter_offset = memory_take((size_t)modules * 2, sizeof *chain->parameter_offset);
+    chain->merged_offset = memory_take((size_t)modules, sizeof *chain->merged_offset);
     for (int i = 0; i < modules; i++) {
         int64_t rows, columns;
         module_matrix(&chain->modules.modules[i], &rows, &columns);
@@ -184,7 +179,6 @@ static status lay_out_parameters(struct chain *chain)
             chain->parameter_bytes += align_up(elements * element_size(chain_exact(chain)));
         }
     }
-    return status_ok();
 }
 
 /* The saved regions. Decoder and rewards are done before the way back through the steps begins, so that a step that is
@@ -265,8 +259,7 @@ status chain_create(struct model *model, struct backend *backend, const struct c
 {
     TRY(check(model, settings));
     const struct model_facts *facts = model_facts(model);
-    struct chain *created = calloc(1, sizeof *created);
-    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a denoising chain");
+    struct chain *created = memory_take(1, sizeof *created);
     created->model = model;
     created->backend = backend;
     created->settings = *settings;
@@ -276,18 +269,15 @@ status chain_create(struct model *model, struct backend *backend, const struct c
     created->channels = facts->latent_channels;
     created->guided_batch = settings->guidance == 1.0 ? settings->batch : 2 * settings->batch;
     created->decode_batch = choose_decode_batch(settings, backend->interface->pixels_at_once);
+    created->cache = memory_take(TEXT_CACHE_SIZE, sizeof *created->cache);
     status result =
         schedule_create(&facts->schedule, settings->sampler, settings->steps, settings->eta, &created->schedule);
-    if (result.code == STATUS_OK) {
-        created->cache = calloc(TEXT_CACHE_SIZE, sizeof *created->cache);
-        if (!created->cache) result = status_error(STATUS_NO_MEMORY, "no memory for a denoising chain");
-    }
     if (result.code == STATUS_OK) result = chain_build_parts(created);
-    if (result.code == STATUS_OK) result = lay_out_parameters(created);
     if (result.code != STATUS_OK) {
         chain_destroy(created);
         return result;
     }
+    lay_out_parameters(created);
     lay_out(created);
     *chain = created;
     return status_ok();
@@ -370,15 +360,14 @@ void chain_reserve(struct chain *chain, struct program_sizes sizes)
 
 void chain_set_kept_calls(struct chain *chain, int kept_calls)
 {
-    chain->settings.kept_calls = kept_calls < 0 ? 0 : kept_calls;
+    chain->settings.kept_calls = max_int(kept_calls, 0);
     lay_out(chain);
 }
 
 static status write_step_constants(struct chain *chain)
 {
     int32_t count = model_facts(chain->model)->time_features;
-    float *features = malloc((size_t)count * sizeof *features);
-    if (!features) return status_error(STATUS_NO_MEMORY, "no memory for time features");
+    float *features = memory_take((size_t)count, sizeof *features);
     status result = status_ok();
     for (int i = 0; i < chain->schedule.count && result.code == STATUS_OK; i++) {
         const struct sampler_step *step = &chain->schedule.steps[i];
@@ -401,9 +390,9 @@ status chain_allocate(struct chain *chain)
     struct backend *backend = chain->backend;
     TRY(backend->interface->allocate(backend, chain->layout.total, (void **)&chain->arena));
     TRY(backend->interface->clear(backend, chain->arena, chain->layout.total));
-    TRY(chain_open_text_weights(chain));
-    TRY(weight_set_create(backend, model_unet_weights(chain->model), &chain->unet_weights));
-    TRY(weight_set_create(backend, model_decoder_weights(chain->model), &chain->decoder_weights));
+    chain_open_text_weights(chain);
+    chain->unet_weights = weight_set_create(backend, model_unet_weights(chain->model));
+    chain->decoder_weights = weight_set_create(backend, model_decoder_weights(chain->model));
     TRY(write_step_constants(chain));
     return chain_bind_parts(chain);
 }

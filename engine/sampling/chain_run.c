@@ -1,4 +1,6 @@
 /* Running the chain: prompts, noise, steps, decoder, and the way back. */
+#include "engine/base/memory.h"
+#include "engine/base/range.h"
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
 #include "kernels/convert.h"
@@ -26,8 +28,7 @@ static int64_t context_elements(const struct chain *chain)
 static status run_text_encoder(struct chain *chain, const char *prompt, float *states)
 {
     const struct model_facts *facts = model_facts(chain->model);
-    int32_t *ids = malloc((size_t)facts->context_length * sizeof *ids);
-    if (!ids) return status_error(STATUS_NO_MEMORY, "no memory for a prompt");
+    int32_t *ids = memory_take((size_t)facts->context_length, sizeof *ids);
     status result = model_tokenize(chain->model, prompt, ids, NULL);
     if (result.code == STATUS_OK)
         result = chain->backend->interface->upload(chain->backend, chain_at(chain, chain->layout.text_ids), ids,
@@ -48,19 +49,17 @@ static status text_states(struct chain *chain, const char *prompt, const float *
             return status_ok();
         }
     }
-    char *copy = strdup(prompt);
     float *values = malloc((size_t)context_elements(chain) * sizeof *values);
-    status result = copy && values ? run_text_encoder(chain, prompt, values)
-                                   : status_error(STATUS_NO_MEMORY, "no memory for a prompt");
+    status result = values ? run_text_encoder(chain, prompt, values)
+                           : status_error(STATUS_NO_MEMORY, "no memory for the text states of a prompt");
     if (result.code != STATUS_OK) {
-        free(copy);
         free(values);
         return result;
     }
     struct cached_text *entry = &chain->cache[chain->cache_next];
     free(entry->prompt);
     free(entry->states);
-    *entry = (struct cached_text){copy, values};
+    *entry = (struct cached_text){memory_copy_text(prompt), values};
     chain->cache_next = (chain->cache_next + 1) % TEXT_CACHE_SIZE;
     if (chain->cache_count < TEXT_CACHE_SIZE) chain->cache_count++;
     *states = values;
@@ -110,8 +109,7 @@ status chain_start(struct chain *chain, const uint64_t *seeds, const uint64_t *n
 {
     TRY(write_noise(chain, chain_latents_at(chain, 0), seeds, numbers, NOISE_LATENT, chain->schedule.initial_scale));
     if (chain->settings.eta <= 0.0) return status_ok();
-    uint64_t *indices = malloc((size_t)chain->settings.batch * sizeof *indices);
-    if (!indices) return status_error(STATUS_NO_MEMORY, "no memory for noise");
+    uint64_t *indices = memory_take((size_t)chain->settings.batch, sizeof *indices);
     status result = status_ok();
     for (int step = 0; step < chain->schedule.count && result.code == STATUS_OK; step++) {
         for (int b = 0; b < chain->settings.batch; b++)
@@ -171,7 +169,7 @@ status chain_step(struct chain *chain, int step, bool kept, int slot)
     const struct part *part = kept ? &chain->kept : &chain->plain;
     TRY(open_step(chain, part));
     TRY(load_step(chain, step));
-    TRY(program_forward(part->program, chain_saved_step(chain, slot < 0 ? 0 : slot), chain_work(chain),
+    TRY(program_forward(part->program, chain_saved_step(chain, max_int(slot, 0)), chain_work(chain),
                         chain_scratch(chain)));
     return copy(chain, chain_latents_at(chain, step + 1), chain_at(chain, chain->layout.step_next),
                 chain_latent_bytes(chain));
@@ -180,7 +178,7 @@ status chain_step(struct chain *chain, int step, bool kept, int slot)
 status chain_step_back(struct chain *chain, int step, int slot)
 {
     const struct chain_layout *layout = &chain->layout;
-    struct memory_region saved = chain_saved_step(chain, slot < 0 ? 0 : slot);
+    struct memory_region saved = chain_saved_step(chain, max_int(slot, 0));
     size_t bytes = chain_latent_bytes(chain);
     TRY(open_step(chain, &chain->kept));
     TRY(load_step(chain, step));
@@ -291,7 +289,7 @@ static const float fallback_factors[4][3] = {{0.1756F, 0.11485F, 0.16135F},
 void chain_preview(const struct chain *chain, const float *latents, unsigned char *rgb)
 {
     const struct model_facts *facts = model_facts(chain->model);
-    int channels = chain->channels < 4 ? chain->channels : 4;
+    int channels = min_int(chain->channels, 4);
     for (int64_t pixel = 0; pixel < (int64_t)chain->latent_height * chain->latent_width; pixel++) {
         for (int color = 0; color < 3; color++) {
             float value = facts->has_preview ? facts->preview_bias[color] : 0.5F;
@@ -299,7 +297,7 @@ void chain_preview(const struct chain *chain, const float *latents, unsigned cha
                 float factor = facts->has_preview ? facts->preview_factors[c][color] : fallback_factors[c][color];
                 value += factor * latents[pixel * chain->channels + c];
             }
-            value = value < 0.0F ? 0.0F : value > 1.0F ? 1.0F : value;
+            value = clamp_float(value, 0.0F, 1.0F);
             rgb[pixel * 3 + color] = (unsigned char)lrintf(value * 255.0F);
         }
     }

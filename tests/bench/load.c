@@ -2,21 +2,14 @@
  * between the start and the first step beside the device's own work. The CPU backend's upload is a copy.
  *
  * usage: bench_load FILE.safetensors ...   every tensor of each file, as a run would load it */
+#include "engine/base/clock.h"
 #include "engine/graph/weights.h"
 #include "engine/model/safetensors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { RUNS = 3 };
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static void expect(status result)
 {
@@ -30,7 +23,7 @@ static double load(struct tensor_files *files, struct backend *backend)
 {
     struct weight_set *set;
     double bytes = 0;
-    expect(weight_set_create(backend, tensor_files_source(files), &set));
+    set = weight_set_create(backend, tensor_files_source(files));
     for (size_t i = 0; i < tensor_files_count(files); i++) {
         const struct safetensors_entry *entry = tensor_files_entry_at(files, i);
         struct shape shape = {.rank = entry->rank > 0 ? entry->rank : 1, .dimension = {1}};
@@ -53,10 +46,10 @@ int main(int count, char **words)
         double best = 0, bytes = 0;
         for (int run = 0; run < RUNS; run++) {
             struct tensor_files *files;
-            double start = now();
+            double start = clock_steady();
             expect(tensor_files_open(words[word], &files));
             bytes = load(files, backend);
-            double seconds = now() - start;
+            double seconds = clock_steady() - start;
             tensor_files_close(files);
             if (run == 0 || seconds < best) best = seconds;
         }
