@@ -1,5 +1,6 @@
 #include "engine/base/text.h"
 
+#include "engine/base/range.h"
 #include "kernels/readable.h"
 
 #include <ctype.h>
@@ -239,7 +240,7 @@ const char *text_nearest(const char *given, const char *const *names, int count)
         size_t length = strlen(names[i]);
         if (length > LONGEST_NAME) continue;
         int distance = edit_distance(given, given_length, names[i], length);
-        size_t longer = length > given_length ? length : given_length;
+        size_t longer = max_size(length, given_length);
         if ((size_t)distance * 3 > longer + 1) continue;
         if (!nearest || distance < smallest) {
             nearest = names[i];

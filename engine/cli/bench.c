@@ -1,7 +1,9 @@
 /* Seconds and peak memory of the phases of a step, measured on the preset as it is. */
+#include "engine/base/clock.h"
+#include "engine/base/format.h"
 #include "engine/base/json.h"
+#include "engine/base/range.h"
 #include "engine/cli/bench_kernels.h"
-#include "engine/cli/progress.h"
 #include "engine/cli/work.h"
 #include "engine/tuning/tuner.h"
 #include "kernels/host_memory.h"
@@ -10,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Steps that are not counted where there are more: the first encodes prompts and loads code, the second records what
  * later ones replay. */
@@ -28,21 +29,6 @@ struct bench_result {
     size_t device_start_free, device_least_free;
     double flops_per_step;
 };
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-/* Processor time of all threads of this process. */
-static double processor_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
 
 static status look_at_device_memory(struct backend *backend, struct bench_result *result)
 {
@@ -62,7 +48,7 @@ static int by_size(const void *a, const void *b)
 /* Of what the member at `offset` of the reports says: of one step; of the second of two; of all after the warm-up. */
 static double median_of(const struct step_report *reports, int steps, size_t offset, double *sorted)
 {
-    int first = steps > WARM_UP_STEPS ? WARM_UP_STEPS : steps - 1, count = steps - first;
+    int first = min_int(WARM_UP_STEPS, steps - 1), count = steps - first;
     for (int i = 0; i < count; i++) memcpy(&sorted[i], (const char *)&reports[first + i] + offset, sizeof *sorted);
     qsort(sorted, (size_t)count, sizeof *sorted, by_size);
     return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
@@ -90,9 +76,9 @@ static status run_steps(struct tuner *tuner, struct backend *backend, struct ste
                         struct bench_result *result)
 {
     for (int i = 0; i < result->steps; i++) {
-        double begin = processor_now();
+        double begin = clock_processor();
         TRY(tuner_step(tuner, &reports[i]));
-        result->processor[i] = processor_now() - begin;
+        result->processor[i] = clock_processor() - begin;
         TRY(look_at_device_memory(backend, result));
     }
     return summarise_steps(reports, result);
@@ -109,14 +95,14 @@ static status measure_steps(struct tuner *tuner, struct backend *backend, struct
 
 static status measure(struct tuner *tuner, struct backend *backend, struct bench_result *result)
 {
-    double begin = now(), rewards[MAXIMUM_REWARDS], total;
+    double begin = clock_steady(), rewards[MAXIMUM_REWARDS], total;
     result->ready_bytes = host_memory_resident();
     TRY(tuner_start(tuner));
-    result->start = now() - begin;
+    result->start = clock_steady() - begin;
     TRY(measure_steps(tuner, backend, result));
-    begin = now();
+    begin = clock_steady();
     TRY(tuner_evaluate(tuner, 1, rewards, &total));
-    result->evaluation = now() - begin;
+    result->evaluation = clock_steady() - begin;
     result->planned_bytes = tuner_plan(tuner)->total_bytes;
     result->flops_per_step = tuner_plan(tuner)->flops_per_step;
     result->peak_bytes = host_memory_peak();
@@ -145,19 +131,18 @@ static void list_phases(const struct bench_result *result, struct phase phases[P
 static void print_words(const struct bench_result *result, const char *device)
 {
     struct phase phases[PHASES];
-    char planned[32], start[32], ready[32], peak[32];
+    char planned[FORMAT_SIZE], start[FORMAT_SIZE], ready[FORMAT_SIZE], peak[FORMAT_SIZE];
     list_phases(result, phases);
     for (int i = 0; i < PHASES; i++) printf("%-20s %10.3f s\n", phases[i].name, phases[i].seconds);
-    format_bytes((double)result->planned_bytes, planned);
-    format_bytes((double)result->start_bytes, start);
-    format_bytes((double)result->ready_bytes, ready);
-    format_bytes((double)result->peak_bytes, peak);
     printf("%d steps on %s, mean K %.1f\n", result->steps, device, result->mean_kept);
     printf("memory planned %s; the process held %s with the device open, %s when all was planned, at most %s\n",
-           planned, start, ready, peak);
+           format_bytes(planned, sizeof planned, (double)result->planned_bytes),
+           format_bytes(start, sizeof start, (double)result->start_bytes),
+           format_bytes(ready, sizeof ready, (double)result->ready_bytes),
+           format_bytes(peak, sizeof peak, (double)result->peak_bytes));
     if (!result->has_device_memory) return;
-    format_bytes((double)(result->device_start_free - result->device_least_free), peak);
-    printf("of the device's memory at most %s, from when it was open\n", peak);
+    double taken = (double)(result->device_start_free - result->device_least_free);
+    printf("of the device's memory at most %s, from when it was open\n", format_bytes(peak, sizeof peak, taken));
 }
 
 static cJSON *describe(const struct bench_result *result, const char *device)

@@ -1,7 +1,7 @@
 #include "engine/cli/bench_kernels.h"
 
+#include "engine/base/format.h"
 #include "engine/base/json.h"
-#include "engine/cli/progress.h"
 #include "engine/tuning/tuner.h"
 
 #include <stdio.h>
@@ -60,17 +60,6 @@ static const char *type_name(enum element_type type)
     return "int32";
 }
 
-/* Rates in units that leave digits before the point. */
-static bool in_teraflops(const struct machine_peaks *peaks)
-{
-    return peaks->flops_per_second >= 1e12;
-}
-
-static double flops_unit(const struct machine_peaks *peaks)
-{
-    return in_teraflops(peaks) ? 1e12 : 1e9;
-}
-
 static double ratio(double amount, double seconds)
 {
     return seconds > 0.0 ? amount / seconds : 0.0;
@@ -87,7 +76,7 @@ static void print_cell(bool known, int width, int decimals, double value)
 
 static void print_row(const struct bench_kernels *result, const char *name, const struct kernel_totals *totals)
 {
-    double unit = flops_unit(&result->profile.peaks);
+    double unit = format_operations(result->profile.peaks.flops_per_second).size;
     bool multiplies = totals->flops > 0.0, bounded = totals->floor_seconds > 0.0;
     printf("%-26s %8.0f %9.4f %6.1f %9.4f", name, totals->calls, totals->seconds,
            100.0 * ratio(totals->seconds, result->seconds), kernel_profile_waits(&result->profile, totals));
@@ -102,9 +91,9 @@ static void print_row(const struct bench_kernels *result, const char *name, cons
 
 static void print_rows(const struct bench_kernels *result)
 {
-    bool large = in_teraflops(&result->profile.peaks);
-    printf("%-26s %8s %9s %6s %9s %9s %9s %8s %8s %9s %10s\n", "a step's", "calls", "s", "%", "s waiting",
-           large ? "TFLOP" : "GFLOP", "GB", large ? "TFLOP/s" : "GFLOP/s", "GB/s", "s floor", "% roofline");
+    const char *unit = format_operations(result->profile.peaks.flops_per_second).name;
+    printf("%-26s %8s %9s %6s %9s %9s %9s %6s/s %8s %9s %10s\n", "a step's", "calls", "s", "%", "s waiting", unit, "GB",
+           unit, "GB/s", "s floor", "% roofline");
     for (int i = 0; i < KERNEL_CLASS_COUNT; i++) {
         const struct kernel_totals *totals = &result->profile.totals[i];
         if (totals->calls > 0.0) print_row(result, kernel_class_name((enum kernel_class)i), totals);
@@ -128,14 +117,14 @@ static void print_next_gain(const struct bench_kernels *result)
 void bench_kernels_print(const struct bench_kernels *result)
 {
     const struct machine_peaks *peaks = &result->profile.peaks;
-    char copied[32];
-    format_bytes((double)peaks->copy_bytes, copied);
+    struct format_unit unit = format_operations(peaks->flops_per_second);
+    char copied[FORMAT_SIZE];
     print_rows(result);
-    printf("floor: the larger of operations / %.1f %s and bytes / %.1f GB/s, which a product of %lldx%lld in %s and "
+    printf("floor: the larger of operations / %.1f %s/s and bytes / %.1f GB/s, which a product of %lldx%lld in %s and "
            "a copy of %s reached here\n",
-           peaks->flops_per_second / flops_unit(peaks), in_teraflops(peaks) ? "TFLOP/s" : "GFLOP/s",
-           peaks->bytes_per_second * 1e-9, (long long)peaks->product_side, (long long)peaks->product_side,
-           type_name(peaks->compute_type), copied);
+           peaks->flops_per_second / unit.size, unit.name, peaks->bytes_per_second * 1e-9,
+           (long long)peaks->product_side, (long long)peaks->product_side, type_name(peaks->compute_type),
+           format_bytes(copied, sizeof copied, (double)peaks->copy_bytes));
     printf("every call was waited for, %.1f us where there is nothing to do: %.3f s a step, which ordinarily takes "
            "%.3f s\n",
            peaks->call_seconds * 1e6, result->seconds, result->ordinary_seconds);

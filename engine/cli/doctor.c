@@ -1,9 +1,9 @@
 /* What this machine has, for a person who wonders why something does not work. */
+#include "engine/base/format.h"
 #include "engine/base/json.h"
 #include "engine/base/paths.h"
 #include "engine/base/text.h"
 #include "engine/base/version.h"
-#include "engine/cli/progress.h"
 #include "engine/cli/studio_hook.h"
 #include "engine/cli/work.h"
 #include "engine/preset/library.h"
@@ -149,13 +149,13 @@ static status add_models(const struct invocation *invocation, cJSON *report)
 
 static void print_leaf(const cJSON *value, const char *path)
 {
-    char bytes[32];
-    format_bytes(cJSON_IsNumber(value) ? value->valuedouble : 0, bytes);
+    char bytes[FORMAT_SIZE];
     char *text = json_print(value, false);
     const char *words = text ? text : "";
     if (cJSON_IsString(value)) words = value->valuestring[0] ? value->valuestring : "-";
     if (cJSON_IsBool(value)) words = cJSON_IsTrue(value) ? "yes" : "no";
-    if (cJSON_IsNumber(value) && text_ends_with(path, "_bytes")) words = bytes;
+    if (cJSON_IsNumber(value) && text_ends_with(path, "_bytes"))
+        words = format_bytes(bytes, sizeof bytes, value->valuedouble);
     print_line("%-28s %s", path, words);
     free(text);
 }

@@ -1,5 +1,6 @@
 #include "engine/tuning/gradcheck.h"
 #include "engine/base/json.h"
+#include "engine/base/range.h"
 #include "engine/cli/work.h"
 
 #include <stdio.h>
@@ -53,7 +54,7 @@ static status check(const struct invocation *invocation, struct work *work)
 {
     int steps, kept;
     TRY(option_int(invocation, "timesteps", 1, 1000, 4, &steps));
-    TRY(option_int(invocation, "kept", 1, steps, steps < 3 ? steps : 3, &kept));
+    TRY(option_int(invocation, "kept", 1, steps, min_int(steps, 3), &kept));
     TRY(work_load_preset(invocation, invocation->arguments[0], NULL, 0, work));
     say(invocation, "reduced to batch 1, T = %d and K = %d, in double precision", steps, kept);
     say_method(invocation, &work->preset);

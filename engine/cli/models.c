@@ -1,4 +1,5 @@
 #include "engine/base/json.h"
+#include "engine/base/range.h"
 #include "engine/cli/work.h"
 #include "engine/model/check.h"
 #include "engine/sampling/schedule.h"
@@ -94,7 +95,7 @@ static status try_samplers(const char *path, struct model_report *report)
     for (int i = 0; sampler_at(i); i++) {
         const char *name = sampler_at(i)->name;
         struct sampler_schedule schedule;
-        int steps = noise->train_timesteps < TRIED_STEPS ? noise->train_timesteps : TRIED_STEPS;
+        int steps = min_int(noise->train_timesteps, TRIED_STEPS);
         status result = schedule_create(noise, name, steps, 0.0, &schedule);
         if (result.code == STATUS_OK)
             schedule_clear(&schedule);

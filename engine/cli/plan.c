@@ -1,5 +1,5 @@
+#include "engine/base/format.h"
 #include "engine/base/json.h"
-#include "engine/cli/progress.h"
 #include "engine/cli/work.h"
 #include "engine/server/plan_message.h"
 #include "engine/tuning/tuner.h"
@@ -17,19 +17,14 @@ static cJSON *describe_plan(const struct memory_plan *plan, const char *device, 
 
 static void print_plan(const struct memory_plan *plan, const char *device)
 {
-    char bytes[32], free_bytes[32];
-    for (int i = 0; i < plan->count; i++) {
-        format_bytes((double)plan->lines[i].bytes, bytes);
-        print_line("%-32s %12s", plan->lines[i].name, bytes);
-    }
-    format_bytes((double)plan->total_bytes, bytes);
-    format_bytes((double)plan->free_bytes, free_bytes);
-    printf("%-32s %12s of %s free on %s\n", "total", bytes, free_bytes, device);
-    format_bytes((double)plan->adapter_bytes, bytes);
-    printf("%-32s %12s\n", "adapter", bytes);
-    bool large = plan->flops_per_step >= 1e13;
-    printf("%-32s %12.3g %s\n", "work of a step", plan->flops_per_step / (large ? 1e12 : 1e9),
-           large ? "TFLOP" : "GFLOP");
+    char bytes[FORMAT_SIZE], available[FORMAT_SIZE];
+    for (int i = 0; i < plan->count; i++)
+        print_line("%-32s %12s", plan->lines[i].name, format_bytes(bytes, sizeof bytes, (double)plan->lines[i].bytes));
+    printf("%-32s %12s of %s free on %s\n", "total", format_bytes(bytes, sizeof bytes, (double)plan->total_bytes),
+           format_bytes(available, sizeof available, (double)plan->free_bytes), device);
+    printf("%-32s %12s\n", "adapter", format_bytes(bytes, sizeof bytes, (double)plan->adapter_bytes));
+    struct format_unit unit = format_operations(plan->flops_per_step);
+    printf("%-32s %12.3g %s\n", "work of a step", plan->flops_per_step / unit.size, unit.name);
     printf("%-32s %12d%s\n", "steps with kept activations", plan->kept_calls,
            plan->recompute_blocks ? ", blocks recomputed on the way back" : "");
 }

@@ -1,44 +1,16 @@
 #include "engine/cli/progress.h"
 
+#include "engine/base/clock.h"
+#include "engine/base/format.h"
 #include "engine/base/json.h"
 #include "engine/cli/output.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const double seconds_between_lines = 0.1;
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-void format_seconds(double seconds, char text[32])
-{
-    if (!isfinite(seconds)) {
-        snprintf(text, 32, "~");
-        return;
-    }
-    long whole = (long)(seconds + 0.5);
-    if (whole >= 3600) {
-        snprintf(text, 32, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
-    } else {
-        snprintf(text, 32, "%ld:%02ld", whole / 60, whole % 60);
-    }
-}
-
-void format_bytes(double bytes, char text[32])
-{
-    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
-    int unit = 0;
-    for (; bytes >= 1000 && unit < 4; unit++) bytes /= 1000;
-    snprintf(text, 32, bytes < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
-}
 
 void progress_begin(struct progress *progress, bool quiet, bool json)
 {
@@ -69,9 +41,9 @@ static void show_line(struct progress *progress, const char *line)
 static void format_step(const struct progress *progress, char line[200])
 {
     const struct session_state *state = &progress->last;
-    char left[32], memory[32], reward[64] = "reward ~", pace[32] = "~ s/step";
-    format_seconds(state->seconds_left, left);
-    format_bytes((double)state->memory_used, memory);
+    char left[FORMAT_SIZE], memory[FORMAT_SIZE], reward[64] = "reward ~", pace[32] = "~ s/step";
+    format_seconds(left, sizeof left, state->seconds_left);
+    format_bytes(memory, sizeof memory, (double)state->memory_used);
     if (isfinite(progress->total)) {
         snprintf(reward, sizeof reward, "reward %.4g (%+.3g)", progress->total,
                  progress->total - progress->first_total);
@@ -128,8 +100,8 @@ static void on_progress(void *context, const char *phase, int step, int done, in
 {
     (void)step;
     struct progress *progress = context;
-    if (progress->quiet || !progress->terminal || now() - progress->last_shown < seconds_between_lines) return;
-    progress->last_shown = now();
+    if (progress->quiet || !progress->terminal || clock_steady() - progress->last_shown < seconds_between_lines) return;
+    progress->last_shown = clock_steady();
     char line[200], whole[260];
     format_step(progress, line);
     snprintf(whole, sizeof whole, "%s  %s %d/%d", line, phase, done, total);

@@ -25,9 +25,4 @@ bool progress_has_said(const struct progress *progress, const char *words);
 /* Leaves the line. */
 void progress_end(struct progress *progress);
 
-/* "1:02:03", "0:42" */
-void format_seconds(double seconds, char text[32]);
-/* "1.2 GB" */
-void format_bytes(double bytes, char text[32]);
-
 #endif

@@ -1,4 +1,5 @@
 #include "engine/base/json.h"
+#include "engine/base/range.h"
 #include "engine/cli/studio_hook.h"
 #include "engine/cli/work.h"
 #include "engine/preset/prompts.h"
@@ -191,7 +192,7 @@ static status list_pictures(struct sample_job *job)
     if (!given) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
     int given_count = option_values(invocation, "prompt", given);
     const struct prompt_list *held_out = &job->work.preset.evaluation;
-    int prompts = given_count > 0 ? given_count : held_out->count < 4 ? held_out->count : 4;
+    int prompts = given_count > 0 ? given_count : min_int(held_out->count, 4);
     status result = option_int(invocation, "count", 1, PICTURE_LIMIT, prompts, &job->count);
     for (int i = 0; result.code == STATUS_OK && i < given_count; i++)
         result = prompt_check(given[i], strlen(given[i]), "--prompt");

@@ -1,6 +1,7 @@
 #include "engine/cli/work.h"
 
 #include "engine/base/json.h"
+#include "engine/base/range.h"
 #include "engine/model/prompt_fit.h"
 #include "engine/reward/reward.h"
 #include "engine/run/run_weights.h"
@@ -52,7 +53,7 @@ static status unknown_reward(const struct preset *preset, const struct reward_se
         names[i] = kinds[i].name;
         text_append(&all, "%s%s", i ? ", " : "", kinds[i].name);
     }
-    const char *nearest = text_nearest(setting->name, names, count < 64 ? count : 64);
+    const char *nearest = text_nearest(setting->name, names, min_int(count, 64));
     status result =
         nearest ? status_error(STATUS_BAD_INPUT, "%s: rewards: no reward is called \"%s\"; did you mean \"%s\"?",
                                preset->origin, setting->name, nearest)

@@ -1,5 +1,6 @@
 #include "engine/graph/weights.h"
 
+#include "engine/base/range.h"
 #include "kernels/convert.h"
 #include "kernels/parallel.h"
 
@@ -177,7 +178,7 @@ static int64_t chunks_of(const struct loading *loading)
 static int64_t chunk_length(const struct loading *loading, int64_t index)
 {
     int64_t left = loading->count - index * loading->at_once;
-    return left < loading->at_once ? left : loading->at_once;
+    return min_int64(left, loading->at_once);
 }
 
 static void read_chunks(void *context, int64_t begin, int64_t end, int thread)
@@ -210,7 +211,7 @@ static status take_to_device(void *context, const struct weight_elements *elemen
     int64_t chunks = chunks_of(loading), at_once = parallel_threads(loading->threads);
     loading->elements = elements;
     for (loading->first = 0; loading->first < chunks; loading->first += at_once) {
-        int64_t left = chunks - loading->first, together = left < at_once ? left : at_once;
+        int64_t left = chunks - loading->first, together = min_int64(left, at_once);
         parallel_for(loading->threads, together, 1, read_chunks, loading);
         TRY(upload_chunks(loading, together));
     }

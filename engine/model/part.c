@@ -1,5 +1,7 @@
 #include "engine/model/part.h"
 
+#include "engine/base/range.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -43,7 +45,7 @@ bool naming_of_folder_text(const void *layout, const char *name, int attempt, ch
 /* Equal dimensions, leaving aside ones at the end beyond the second: [N, K] is [N, K, 1, 1]. */
 static bool same_shape(const struct safetensors_entry *entry, const struct shape *shape)
 {
-    int rank = entry->rank > shape->rank ? entry->rank : shape->rank;
+    int rank = max_int(entry->rank, shape->rank);
     for (int i = 0; i < rank; i++) {
         int64_t found = i < entry->rank ? entry->dimension[i] : 1;
         int64_t expected = i < shape->rank ? shape->dimension[i] : 1;

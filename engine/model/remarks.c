@@ -1,12 +1,14 @@
 #include "engine/model/remarks.h"
 
+#include "engine/base/range.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 int remarks_kept(const struct remarks *remarks)
 {
-    return remarks->count < REMARKS_LIMIT ? remarks->count : REMARKS_LIMIT;
+    return min_int(remarks->count, REMARKS_LIMIT);
 }
 
 static void add_line(struct remarks *remarks, const char *line)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/input_file.h"
+#include "engine/base/range.h"
 #include "engine/model/file_format.h"
 #include "engine/model/stored_zip.h"
 
@@ -44,7 +45,7 @@ static status check_byte_order(const struct stored_member *member, const char *l
     if (!member || (member->size == sizeof expected - 1 && memcmp(member->bytes, expected, member->size) == 0))
         return status_ok();
     return status_error(STATUS_BAD_INPUT, "%.250s: its member byteorder says \"%.*s\"; expected \"%s\"", label,
-                        (int)(member->size < 20 ? member->size : 20), (const char *)member->bytes, expected);
+                        (int)min_size(member->size, 20), (const char *)member->bytes, expected);
 }
 
 static status add_tensor(struct torch_archive *archive, const struct stored_zip *zip, const char *folder, int length,
@@ -97,8 +98,7 @@ static status read_archive(size_t size, const char *label, struct torch_archive 
 static status finish(status result, size_t size, const char *label, struct torch_archive *archive)
 {
     if (result.code == STATUS_OK) return result;
-    const struct file_format *format =
-        file_format_of(archive->data, size < FILE_FORMAT_BYTES ? size : FILE_FORMAT_BYTES);
+    const struct file_format *format = file_format_of(archive->data, min_size(size, FILE_FORMAT_BYTES));
     bool is_zip = size >= 4 && memcmp(archive->data, "PK\3\4", 4) == 0;
     if (result.code == STATUS_BAD_INPUT && format && !is_zip) result = file_format_refused(label, format);
     torch_archive_close(archive);

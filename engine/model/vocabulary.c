@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/range.h"
 #include "engine/model/unicode.h"
 
 enum { BYTES = 256, MAXIMUM_TOKEN_BYTES = 1024, FIRST_STAND_IN = 256 };
@@ -162,7 +163,7 @@ static status add_merge_line(struct vocabulary *vocabulary, const char *line, si
     if (!space || space == line || space + 1 == line + length || length >= sizeof left ||
         memchr(space + 1, ' ', length - (size_t)(space + 1 - line)))
         return status_error(STATUS_BAD_INPUT, "%s: merge %d is \"%.*s\"; expected two tokens and a space between them",
-                            origin, number, (int)(length < 60 ? length : 60), line);
+                            origin, number, (int)min_size(length, 60), line);
     memcpy(left, line, length);
     left[length] = '\0';
     left[space - line] = '\0';

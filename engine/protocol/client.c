@@ -1,6 +1,7 @@
 /* A connection to an engine. */
 #include "engine/protocol/client.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/json.h"
 #include "engine/base/process.h"
 #include "engine/protocol/endpoint.h"
@@ -17,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { UNSENT_LIMIT = 4 << 20, ENGINE_DESCRIPTOR = 3, RECEIVE_BYTES_A_TURN = 1 << 20 };
@@ -281,17 +281,10 @@ status client_request(struct client *client, const char *type, cJSON *body, int6
     return status_ok();
 }
 
-static double now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Waits for a message of that type (and number, unless negative) and gives a copy of it away. */
 static status wait_for(struct client *client, const char *type, int64_t number, double seconds, cJSON **found)
 {
-    double end = now_seconds() + seconds;
+    double end = clock_steady() + seconds;
     for (;;) {
         status pumped = client_pump(client);
         struct client_message message;
@@ -305,7 +298,7 @@ static status wait_for(struct client *client, const char *type, int64_t number, 
         }
         if (pumped.code != STATUS_OK) return client->failure;
         if (client->failure.code != STATUS_OK) return client->failure;
-        double left = end - now_seconds();
+        double left = end - clock_steady();
         if (left <= 0) return status_error(STATUS_FAILED, "the engine did not answer within %g seconds", seconds);
         struct pollfd descriptor = {.fd = client->descriptor, .events = client_events(client)};
         poll(&descriptor, 1, (int)(left * 1000) + 1);

@@ -1,5 +1,7 @@
 #include "engine/protocol/frame.h"
 
+#include "engine/base/range.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +83,7 @@ bool frame_stream_add(struct frame_stream *reader, const void *bytes, size_t cou
         size_t room;
         uint8_t *target = frame_stream_room(reader, &room);
         if (!target) return false;
-        size_t part = room < count ? room : count;
+        size_t part = min_size(room, count);
         memcpy(target, next, part);
         frame_stream_received(reader, part);
         next += part;

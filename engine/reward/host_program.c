@@ -1,5 +1,7 @@
 #include "engine/reward/host_program.h"
 
+#include "engine/base/format.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -62,8 +64,10 @@ static status check_memory(const struct host_program *run, const struct program_
     }
     TRY(run->backend->interface->memory_free(run->backend, &available, NULL));
     if (needed <= available) return status_ok();
-    return status_error(STATUS_NO_MEMORY, "needs %.1f MB of memory, %.1f MB are free", (double)needed / 1e6,
-                        (double)available / 1e6);
+    char words[2][FORMAT_SIZE];
+    return status_error(STATUS_NO_MEMORY, "needs %s of memory, %s are free",
+                        format_bytes_closely(words[0], sizeof words[0], (double)needed),
+                        format_bytes_closely(words[1], sizeof words[1], (double)available));
 }
 
 static status set_up(struct host_program *run, struct weight_source weights)

@@ -1,5 +1,7 @@
 #include "engine/reward/jpeg_tables.h"
 
+#include "engine/base/range.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -34,7 +36,7 @@ void jpeg_quantiser(enum jpeg_plane plane, int quality, double step[8][8])
     for (int v = 0; v < 8; v++)
         for (int u = 0; u < 8; u++) {
             int scaled = (base[plane][v][u] * percent + 50) / 100;
-            step[v][u] = scaled < 1 ? 1 : scaled > 255 ? 255 : scaled;
+            step[v][u] = clamp_int(scaled, 1, 255);
         }
 }
 

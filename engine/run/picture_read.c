@@ -1,4 +1,5 @@
 #include "engine/base/files.h"
+#include "engine/base/format.h"
 #include "engine/run/picture_formats.h"
 #include "kernels/host_memory.h"
 
@@ -28,8 +29,10 @@ static status check_size(const char *path, size_t width, size_t height, size_t n
     size_t available;
     TRY(host_memory_free(&available, NULL));
     if (needed <= available) return status_ok();
-    return status_error(STATUS_NO_MEMORY, "%s: its %zu x %zu pixels need %.1f MB of memory, %.1f MB are free", path,
-                        width, height, (double)needed / 1e6, (double)available / 1e6);
+    char words[2][FORMAT_SIZE];
+    return status_error(STATUS_NO_MEMORY, "%s: its %zu x %zu pixels need %s of memory, %s are free", path, width,
+                        height, format_bytes_closely(words[0], sizeof words[0], (double)needed),
+                        format_bytes_closely(words[1], sizeof words[1], (double)available));
 }
 
 status picture_allocate(struct picture *picture, const char *path, size_t width, size_t height, size_t more)
@@ -37,10 +40,10 @@ status picture_allocate(struct picture *picture, const char *path, size_t width,
     size_t bytes = width * height * 3;
     TRY(check_size(path, width, height, bytes + more));
     picture->pixels = malloc(bytes);
+    char words[FORMAT_SIZE];
     if (!picture->pixels)
-        return status_error(STATUS_NO_MEMORY,
-                            "%s: its %zu x %zu pixels need %.1f MB of memory, which are not to be had", path, width,
-                            height, (double)bytes / 1e6);
+        return status_error(STATUS_NO_MEMORY, "%s: its %zu x %zu pixels need %s of memory, which are not to be had",
+                            path, width, height, format_bytes_closely(words, sizeof words, (double)bytes));
     picture->width = (int)width;
     picture->height = (int)height;
     return status_ok();

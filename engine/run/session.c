@@ -2,6 +2,8 @@
 
 #include "engine/run/session_private.h"
 
+#include "engine/base/clock.h"
+#include "engine/base/range.h"
 #include "kernels/host_memory.h"
 
 #include <math.h>
@@ -22,20 +24,6 @@ const char *session_phase_name(enum session_phase phase)
     case SESSION_ENDED: return "ended";
     }
     return "";
-}
-
-double session_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-double session_time(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 bool session_interrupted(const struct session *session, int times)
@@ -147,14 +135,14 @@ static void time_evaluation(struct session *session, double seconds)
 /* Samples the held-out prompts and keeps the pictures. */
 static status evaluate(struct session *session, double *rewards, double *total)
 {
-    double start = session_clock();
+    double start = clock_steady();
     session->evaluating = true;
     session->picture_result = status_ok();
     status result = tuner_evaluate(session->tuner, session->step == 0 ? 0 : 1, rewards, total);
     session->evaluating = false;
     TRY(result);
     TRY(session->picture_result);
-    time_evaluation(session, session_clock() - start);
+    time_evaluation(session, clock_steady() - start);
     return session_measure(session, session->step, rewards);
 }
 
@@ -305,7 +293,7 @@ static status one_step(struct session *session)
     TRY(session_check_folder(session));
     session_apply_changes(session, session->step + 1);
     struct step_report report = {0};
-    double start = session_clock();
+    double start = clock_steady();
     session->in_step = true;
     status result = tuner_step(session->tuner, &report);
     session->in_step = false;
@@ -319,7 +307,7 @@ static status one_step(struct session *session)
                  report.skipped_what ? report.skipped_what : "a value");
         session_say(session, words);
     }
-    time_step(session, session_clock() - start);
+    time_step(session, clock_steady() - start);
     result = record_step(session, &report);
     session_publish(session);
     return result;
@@ -415,7 +403,7 @@ static status finish(struct session *session, status result)
     }
     if (result.code == STATUS_OK && session_interrupted(session, 1)) {
         result = abandoned ? status_error(STATUS_INTERRUPTED, "interrupted at once; the last checkpoint is of step %d",
-                                          session->checkpoint_step < 0 ? 0 : session->checkpoint_step)
+                                          max_int(session->checkpoint_step, 0))
                  : session->step == 0
                      ? status_error(STATUS_INTERRUPTED, "interrupted before the first step")
                      : status_error(STATUS_INTERRUPTED, "interrupted; saved at step %d", session->step);

@@ -59,10 +59,6 @@ struct session {
     int steps_timed, evaluations_timed;
 };
 
-/* Monotonic seconds, and seconds since 1970. */
-double session_clock(void);
-double session_time(void);
-
 /* ---- session_record.c: what is written ---- */
 
 /* STATUS_FAILED once the run's folder was removed or moved: nothing is to be made where it was. Of one that was moved

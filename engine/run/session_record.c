@@ -1,3 +1,4 @@
+#include "engine/base/clock.h"
 #include "engine/run/picture_file.h"
 #include "engine/run/session_private.h"
 
@@ -30,7 +31,7 @@ status session_check_folder(struct session *session)
 status session_event(struct session *session, const char *event, int step, const char *members)
 {
     struct text line = {0};
-    text_append(&line, "{\"event\":\"%s\",\"step\":%d%s,\"time\":%.3f}", event, step, members, session_time());
+    text_append(&line, "{\"event\":\"%s\",\"step\":%d%s,\"time\":%.3f}", event, step, members, clock_wall());
     status result = text_status(&line);
     if (result.code == STATUS_OK) result = metrics_append(&session->metrics, line.data);
     if (result.code == STATUS_OK) result = metrics_sync(&session->metrics);
@@ -121,7 +122,7 @@ char *session_metrics_line(const struct session *session, const struct step_repo
         text_append(&line, ",\"eval_extra\":");
         session_append_looks(session, &line);
     }
-    text_append(&line, ",\"time\":%.3f}", session_time());
+    text_append(&line, ",\"time\":%.3f}", clock_wall());
     return text_take(&line);
 }
 
@@ -188,7 +189,7 @@ status session_save(struct session *session)
                                   .run_id = session->folder->id,
                                   .step = session->step,
                                   .started = session->started,
-                                  .finished = session_time()};
+                                  .finished = clock_wall()};
     TRY(metrics_sync(&session->metrics));
     TRY(checkpoint_save(session->folder, session->tuner, session->preset, &state, &facts));
     session->checkpoint_step = session->step;

@@ -1,4 +1,5 @@
 /* The beginning of a session: a new run, or one that goes on from its newest whole checkpoint. */
+#include "engine/base/clock.h"
 #include "engine/run/origin.h"
 #include "engine/run/session_private.h"
 
@@ -212,7 +213,7 @@ status session_create(const struct preset *preset, struct run_folder *folder, co
     created->steps = options->steps > 0 ? options->steps : preset->steps;
     created->checkpoint_step = created->best_step = -1;
     created->best_total = NAN;
-    created->started = session_time();
+    created->started = clock_wall();
     created->settings = live_settings_of(preset);
     status result = begin(created);
     if (result.code != STATUS_OK) {

@@ -1,4 +1,5 @@
 /* The chain's life: settings checked, graphs built, arena laid out, memory taken. */
+#include "engine/base/range.h"
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
 
@@ -78,11 +79,6 @@ struct memory_region chain_saved_decoder(const struct chain *chain)
                                   program_sizes(chain->decoder.program).saved_bytes};
 }
 
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 enum { PART_COUNT = 5 };
 
 /* Parts that this chain does not need have no program. */
@@ -98,7 +94,7 @@ static size_t largest_over_parts(const struct chain *chain, size_t (*measure)(co
     size_t bytes = 0;
     list_parts(chain, parts);
     for (int i = 0; i < PART_COUNT; i++)
-        if (parts[i]->program) bytes = larger(bytes, measure(parts[i]->program));
+        if (parts[i]->program) bytes = max_size(bytes, measure(parts[i]->program));
     return bytes;
 }
 
@@ -125,12 +121,12 @@ static size_t scratch_of(const struct program *program)
 
 static size_t work_bytes(const struct chain *chain)
 {
-    return align_up(larger(chain->extra.work_bytes, largest_over_parts(chain, work_of)));
+    return align_up(max_size(chain->extra.work_bytes, largest_over_parts(chain, work_of)));
 }
 
 static size_t scratch_bytes(const struct chain *chain)
 {
-    return align_up(larger(chain->extra.scratch_bytes, largest_over_parts(chain, scratch_of)));
+    return align_up(max_size(chain->extra.scratch_bytes, largest_over_parts(chain, scratch_of)));
 }
 
 struct memory_region chain_work(const struct chain *chain)
@@ -370,7 +366,7 @@ void chain_reserve(struct chain *chain, struct program_sizes sizes)
 
 void chain_set_kept_calls(struct chain *chain, int kept_calls)
 {
-    chain->settings.kept_calls = kept_calls < 0 ? 0 : kept_calls;
+    chain->settings.kept_calls = max_int(kept_calls, 0);
     lay_out(chain);
 }
 

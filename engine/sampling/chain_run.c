@@ -1,4 +1,5 @@
 /* Running the chain: prompts, noise, steps, decoder, and the way back. */
+#include "engine/base/range.h"
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
 #include "kernels/convert.h"
@@ -171,7 +172,7 @@ status chain_step(struct chain *chain, int step, bool kept, int slot)
     const struct part *part = kept ? &chain->kept : &chain->plain;
     TRY(open_step(chain, part));
     TRY(load_step(chain, step));
-    TRY(program_forward(part->program, chain_saved_step(chain, slot < 0 ? 0 : slot), chain_work(chain),
+    TRY(program_forward(part->program, chain_saved_step(chain, max_int(slot, 0)), chain_work(chain),
                         chain_scratch(chain)));
     return copy(chain, chain_latents_at(chain, step + 1), chain_at(chain, chain->layout.step_next),
                 chain_latent_bytes(chain));
@@ -180,7 +181,7 @@ status chain_step(struct chain *chain, int step, bool kept, int slot)
 status chain_step_back(struct chain *chain, int step, int slot)
 {
     const struct chain_layout *layout = &chain->layout;
-    struct memory_region saved = chain_saved_step(chain, slot < 0 ? 0 : slot);
+    struct memory_region saved = chain_saved_step(chain, max_int(slot, 0));
     size_t bytes = chain_latent_bytes(chain);
     TRY(open_step(chain, &chain->kept));
     TRY(load_step(chain, step));
@@ -291,7 +292,7 @@ static const float fallback_factors[4][3] = {{0.1756F, 0.11485F, 0.16135F},
 void chain_preview(const struct chain *chain, const float *latents, unsigned char *rgb)
 {
     const struct model_facts *facts = model_facts(chain->model);
-    int channels = chain->channels < 4 ? chain->channels : 4;
+    int channels = min_int(chain->channels, 4);
     for (int64_t pixel = 0; pixel < (int64_t)chain->latent_height * chain->latent_width; pixel++) {
         for (int color = 0; color < 3; color++) {
             float value = facts->has_preview ? facts->preview_bias[color] : 0.5F;
@@ -299,7 +300,7 @@ void chain_preview(const struct chain *chain, const float *latents, unsigned cha
                 float factor = facts->has_preview ? facts->preview_factors[c][color] : fallback_factors[c][color];
                 value += factor * latents[pixel * chain->channels + c];
             }
-            value = value < 0.0F ? 0.0F : value > 1.0F ? 1.0F : value;
+            value = clamp_float(value, 0.0F, 1.0F);
             rgb[pixel * 3 + color] = (unsigned char)lrintf(value * 255.0F);
         }
     }

@@ -1,5 +1,7 @@
 #include "engine/sampling/schedule.h"
 
+#include "engine/base/range.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +37,7 @@ static void ddim_step(const struct sampler_request *request, int i, struct sampl
     double now = alpha_bar_at(noise, timestep), next = alpha_bar_at(noise, previous);
     double signal = sqrt(now), spread = sqrt(1.0 - now);
     double variance = (1.0 - next) / (1.0 - now) * (1.0 - now / next);
-    double sigma = request->eta * sqrt(variance > 0.0 ? variance : 0.0);
+    double sigma = request->eta * sqrt(max_double(variance, 0.0));
     double direction = sqrt(fmax(0.0, 1.0 - next - sigma * sigma));
     double noise_latent, noise_prediction;
     if (noise->prediction == PREDICTION_EPSILON) {
@@ -87,7 +89,7 @@ static double train_sigma(const struct noise_schedule *noise, int timestep)
 static double sigma_at(const struct noise_schedule *noise, double timestep)
 {
     int low = (int)floor(timestep), last = noise->train_timesteps - 1;
-    low = low < 0 ? 0 : low > last ? last : low;
+    low = clamp_int(low, 0, last);
     int high = low < last ? low + 1 : last;
     double fraction = timestep - low;
     return (1.0 - fraction) * train_sigma(noise, low) + fraction * train_sigma(noise, high);

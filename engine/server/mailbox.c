@@ -1,8 +1,9 @@
 #include "engine/server/mailbox.h"
 
+#include "engine/base/clock.h"
+
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct letter {
     struct session_request request;
@@ -77,11 +78,7 @@ bool mailbox_take(struct mailbox *mailbox, struct session_request *request)
 
 void mailbox_wait(struct mailbox *mailbox, double seconds)
 {
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    long long nanoseconds = end.tv_nsec + (long long)(seconds * 1e9);
-    end.tv_sec += nanoseconds / 1000000000;
-    end.tv_nsec = nanoseconds % 1000000000;
+    struct timespec end = clock_deadline(seconds);
     pthread_mutex_lock(&mailbox->lock);
     int outcome = 0;
     while (mailbox->waiting_count == 0 && !mailbox->nudged && outcome == 0)

@@ -1,6 +1,8 @@
 #include "engine/server/picture_maker.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/files.h"
+#include "engine/base/format.h"
 #include "engine/server/server.h"
 
 #include <stdio.h>
@@ -74,7 +76,7 @@ void picture_maker_destroy(struct picture_maker *maker)
 
 double picture_maker_idle(const struct picture_maker *maker)
 {
-    return maker->chain ? server_clock() - maker->last_made : 0;
+    return maker->chain ? clock_steady() - maker->last_made : 0;
 }
 
 /* ---- the chain -----------------------------------------------------------------------------------------------------
@@ -103,9 +105,12 @@ static status open_chain(struct picture_maker *maker, const struct chain_key *ke
     TRY(chain_create(maker->model, maker->backend, &settings, &maker->chain));
     size_t needed = chain_total_bytes(maker->chain), available;
     TRY(maker->backend->interface->memory_free(maker->backend, &available, NULL));
+    char words[2][FORMAT_SIZE];
     if (needed > available)
-        return status_error(STATUS_NO_MEMORY, "a picture of %dx%d by %.250s needs %.1f GB, %.1f GB are free",
-                            settings.width, settings.height, key->model, (double)needed / 1e9, (double)available / 1e9);
+        return status_error(STATUS_NO_MEMORY, "a picture of %dx%d by %.250s needs %s, %s are free", settings.width,
+                            settings.height, key->model,
+                            format_bytes_closely(words[0], sizeof words[0], (double)needed),
+                            format_bytes_closely(words[1], sizeof words[1], (double)available));
     return chain_allocate(maker->chain);
 }
 
@@ -254,6 +259,6 @@ status picture_maker_make(struct picture_maker *maker, const struct picture_orde
     TRY(prepare_chain(maker, order->preset));
     TRY(merge_adapters(maker, order));
     for (int i = 0; i < order->count; i++) TRY(make_picture(maker, order, i));
-    maker->last_made = server_clock();
+    maker->last_made = clock_steady();
     return status_ok();
 }

@@ -1,5 +1,6 @@
 #include "engine/server/run_service.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/json.h"
 #include "engine/preset/keys.h"
 #include "engine/protocol/endpoint.h"
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LARGEST_PRESET_IN_STATE = 512 << 10 };
@@ -44,13 +44,6 @@ struct run_service {
     int progress_step;
     char progress_phase[32];
 };
-
-static double wall_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* ---- state ---------------------------------------------------------------------------------------------------------
  */
@@ -132,7 +125,7 @@ static cJSON *first_state(const struct run_service *service)
     cJSON_AddNumberToObject(changes, "threads", options->threads);
     cJSON_AddNumberToObject(changes, "steps", options->steps);
     cJSON_AddNumberToObject(changes, "step", options->step);
-    cJSON_AddNumberToObject(changes, "started", wall_clock());
+    cJSON_AddNumberToObject(changes, "started", clock_wall());
     cJSON_AddNumberToObject(cJSON_AddObjectToObject(changes, "history"), "bytes", (double)metrics_bytes(service));
     cJSON_AddItemToObject(changes, "pending", cJSON_CreateObject());
     add_preset(changes, options->preset);
@@ -176,7 +169,7 @@ static void on_state(void *context, const struct session_state *state)
 {
     struct run_service *service = context;
     if (service->options.also.state) service->options.also.state(service->options.also.context, state);
-    if (state->step != service->last_step) service->step_begun = server_clock();
+    if (state->step != service->last_step) service->step_begun = clock_steady();
     service->last_step = state->step;
     service->phase = state->phase;
     if (state->phase == SESSION_ENDED) return; /* run_service_end says how */
@@ -270,7 +263,7 @@ static void on_progress(void *context, const char *phase, int step, int done, in
     struct run_service *service = context;
     if (service->options.also.progress)
         service->options.also.progress(service->options.also.context, phase, step, done, total);
-    double now = server_clock();
+    double now = clock_steady();
     bool new_phase = strcmp(phase, service->progress_phase) != 0 || step != service->progress_step;
     if (!new_phase && now < service->progress_due && done < total) return;
     snprintf(service->progress_phase, sizeof service->progress_phase, "%s", phase);
@@ -298,7 +291,7 @@ static void on_log(void *context, const char *words)
     if (service->options.also.log) service->options.also.log(service->options.also.context, words);
     cJSON *message = message_create("log");
     cJSON_AddStringToObject(message, "level", "info");
-    cJSON_AddNumberToObject(message, "time", wall_clock());
+    cJSON_AddNumberToObject(message, "time", clock_wall());
     cJSON_AddStringToObject(message, "text", words);
     server_publish(service->service.server, message);
 }
@@ -417,7 +410,7 @@ status run_service_create(const struct run_service_options *options, struct run_
     service->phase = SESSION_STARTING;
     service->shown.phase = "starting";
     service->last_step = options->step;
-    service->step_begun = server_clock();
+    service->step_begun = clock_steady();
     status result = path_format(service->metrics_path, "%s/metrics.jsonl", options->folder->path);
     if (result.code == STATUS_OK) result = endpoint_path(options->folder->path, NULL, service->socket);
     struct service_options opened = {.socket_path = service->socket,
@@ -486,13 +479,13 @@ bool run_service_stop_asked(struct run_service *service)
 
 void run_service_wait(struct run_service *service, double seconds)
 {
-    double end = server_clock() + seconds;
+    double end = clock_steady() + seconds;
     struct session_request request;
     do {
         while (mailbox_take(service->service.mailbox, &request)) answer_waiting(service, &request);
         do_watchers_job(service, NULL);
-        if (!service->waiting.stop) mailbox_wait(service->service.mailbox, fmax(0, end - server_clock()));
-    } while (!service->waiting.stop && server_clock() < end);
+        if (!service->waiting.stop) mailbox_wait(service->service.mailbox, fmax(0, end - clock_steady()));
+    } while (!service->waiting.stop && clock_steady() < end);
 }
 
 static const char *end_phase(const struct run_service *service, status result)

@@ -1,5 +1,6 @@
 #include "engine/server/server.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/json.h"
 #include "engine/protocol/endpoint.h"
 #include "engine/protocol/message.h"
@@ -15,7 +16,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MOST_CLIENTS = 32, SEND_BYTES_A_TURN = 1 << 20 };
@@ -37,13 +37,6 @@ struct server {
     bool stopping, finished;
     double stop_at; /* monotonic seconds */
 };
-
-double server_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static void wake(struct server *server)
 {
@@ -122,7 +115,7 @@ static void dismiss(struct connection *connection, const char *why)
 {
     push_message(connection, PARCEL_CONTROL, message_error(why));
     connection->closing = true;
-    connection->close_by = server_clock() + farewell_seconds;
+    connection->close_by = clock_steady() + farewell_seconds;
 }
 
 /* ---- publishing, from any thread -----------------------------------------------------------------------------------
@@ -190,7 +183,7 @@ static struct parcel *pack_picture(const struct server_picture *picture)
 void server_publish_picture(struct server *server, struct server_picture picture)
 {
     struct parcel *parcel = pack_picture(&picture);
-    double now = server_clock();
+    double now = clock_steady();
     pthread_mutex_lock(&server->lock);
     if (parcel) live_state_keep_picture(&server->live, picture_key(picture.header), parcel);
     for (struct connection *each = server->connections; parcel && each; each = each->next) {
@@ -219,7 +212,7 @@ void server_send_picture(struct server *server, uint64_t client, struct server_p
 
 bool server_wants_preview(struct server *server)
 {
-    double now = server_clock();
+    double now = clock_steady();
     bool wanted = false;
     pthread_mutex_lock(&server->lock);
     for (struct connection *each = server->connections; each && !wanted; each = each->next)
@@ -298,7 +291,7 @@ static cJSON *own_hello(const struct server *server)
 /* Under the lock. */
 static struct connection *add_connection(struct server *server, int descriptor)
 {
-    struct connection *connection = connection_create(descriptor, ++server->next_client, server_clock());
+    struct connection *connection = connection_create(descriptor, ++server->next_client, clock_steady());
     if (!connection) return NULL;
     connection->process = endpoint_peer_process(descriptor);
     connection->next = server->connections;
@@ -315,7 +308,7 @@ static void accept_client(struct server *server)
     int descriptor = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor < 0) {
         bool nothing_wrong = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
-        if (!nothing_wrong) server->accept_again = server_clock() + accept_pause_seconds;
+        if (!nothing_wrong) server->accept_again = clock_steady() + accept_pause_seconds;
         return;
     }
     if (endpoint_check_peer(descriptor).code != STATUS_OK) {
@@ -445,7 +438,7 @@ static void transmit(struct server *server, struct connection *connection)
 static struct connection *part_with_done(struct server *server)
 {
     struct connection *done = NULL;
-    double now = server_clock();
+    double now = clock_steady();
     for (struct connection **link = &server->connections; *link;) {
         struct connection *each = *link;
         if (!each->greeted && !each->closing && now - each->opened > hello_seconds)
@@ -479,7 +472,7 @@ static void bury(struct server *server, struct connection *done)
 static bool all_said(const struct server *server)
 {
     if (!server->stopping) return false;
-    if (server_clock() >= server->stop_at) return true;
+    if (clock_steady() >= server->stop_at) return true;
     for (const struct connection *each = server->connections; each; each = each->next)
         if (!outbox_empty(&each->outbox) && !each->broken) return false;
     return true;
@@ -488,7 +481,7 @@ static bool all_said(const struct server *server)
 /* Under the lock. Seconds until something is due without input; negative: nothing is. */
 static double seconds_until_due(const struct server *server)
 {
-    double now = server_clock(), due = INFINITY;
+    double now = clock_steady(), due = INFINITY;
     for (const struct connection *each = server->connections; each; each = each->next) {
         if (each->closing)
             due = fmin(due, each->close_by);
@@ -520,7 +513,7 @@ static void prepare_watch(struct server *server, struct watch *watch)
     watch->count = 0;
     watch_descriptor(watch, server->wake, POLLIN, NULL);
     bool accepting = server->listener >= 0 && !server->stopping && server->connection_count <= MOST_CLIENTS &&
-                     server_clock() >= server->accept_again;
+                     clock_steady() >= server->accept_again;
     watch_descriptor(watch, accepting ? server->listener : -1, POLLIN, NULL);
     for (struct connection *each = server->connections; each; each = each->next) {
         bool to_send = !outbox_empty(&each->outbox) || each->outbox.gap;
@@ -626,7 +619,7 @@ void server_stop(struct server *server, double linger)
     if (!server || !server->started) return;
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
-    server->stop_at = server_clock() + linger;
+    server->stop_at = clock_steady() + linger;
     pthread_mutex_unlock(&server->lock);
     wake(server);
     pthread_join(server->thread, NULL);

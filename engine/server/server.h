@@ -81,7 +81,4 @@ void server_set_preview_rate(struct server *server, uint64_t client, double rate
 /* Sends this client the present state. */
 void server_send_state(struct server *server, uint64_t client);
 
-/* Monotonic seconds. */
-double server_clock(void);
-
 #endif

@@ -1,11 +1,11 @@
 #include "engine/server/workbench.h"
 
+#include "engine/base/clock.h"
 #include "engine/protocol/message.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { WORKBENCH_ROOM = 64 };
 
@@ -130,11 +130,7 @@ bool workbench_cancel(struct workbench *bench, struct server *server, uint64_t c
 
 static void wait_for_job(struct workbench *bench, double seconds)
 {
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    long long nanoseconds = end.tv_nsec + (long long)(seconds * 1e9);
-    end.tv_sec += nanoseconds / 1000000000;
-    end.tv_nsec = nanoseconds % 1000000000;
+    struct timespec end = clock_deadline(seconds);
     int outcome = 0;
     while (bench->waiting_count == 0 && !bench->closed && outcome == 0)
         outcome = pthread_cond_timedwait(&bench->arrived, &bench->lock, &end);
@@ -151,7 +147,7 @@ bool workbench_take(struct workbench *bench, double seconds, struct workbench_jo
         memmove(bench->waiting, bench->waiting + 1, (size_t)bench->waiting_count * sizeof bench->waiting[0]);
         bench->in_work = true;
         bench->superseded = bench->cancelled = false;
-        bench->work_begun = server_clock();
+        bench->work_begun = clock_steady();
         bench->work_client = job->request.client;
         bench->work_id = job->request.id;
         strncpy(bench->work_type, job->request.type, sizeof bench->work_type - 1);
@@ -164,7 +160,7 @@ bool workbench_unwanted(const struct workbench_job *job)
 {
     struct workbench *bench = job->bench;
     pthread_mutex_lock(&bench->lock);
-    bool late = server_clock() - bench->work_begun > grace_seconds;
+    bool late = clock_steady() - bench->work_begun > grace_seconds;
     bool unwanted = bench->cancelled || bench->closed || (bench->superseded && late);
     pthread_mutex_unlock(&bench->lock);
     return unwanted;

@@ -1,5 +1,6 @@
 #include "engine/server/workbench_jobs.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/text.h"
 #include "engine/model/library.h"
 #include "engine/protocol/message.h"
@@ -371,14 +372,14 @@ static status make_sample(const struct work_means *means, const struct workbench
 
 static status do_sample(const struct work_means *means, const struct workbench_job *job, cJSON *answer)
 {
-    double begun = server_clock();
+    double begun = clock_steady();
     struct job_preset wanted = {.library = {0}};
     struct order_texts texts = {.count = 0};
     status result = prepare_job(means, job->request.message, &wanted);
     if (result.code == STATUS_OK) result = make_sample(means, job, &wanted.preset, &texts, answer);
     adapter_set_release(&texts.current);
     job_preset_clear(&wanted);
-    message_add_number(answer, "seconds", server_clock() - begun);
+    message_add_number(answer, "seconds", clock_steady() - begun);
     return result;
 }
 

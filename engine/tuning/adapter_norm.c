@@ -1,5 +1,7 @@
 #include "engine/tuning/adapter_norm.h"
 
+#include "engine/base/range.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,5 +119,5 @@ double adapter_norm_measure(struct adapter_norm *norm, const struct module_facto
     norm->factors = factors;
     parallel_for(norm->threads, norm->modules, 1, measure_modules, norm);
     for (int module = 0; module < norm->modules; module++) sum += norm->squares[module];
-    return sqrt(sum > 0.0 ? sum : 0.0);
+    return sqrt(max_double(sum, 0.0));
 }

@@ -1,5 +1,7 @@
 #include "engine/tuning/appearance.h"
 
+#include "engine/base/range.h"
+
 #include <math.h>
 
 static const float dark_luma = 0.1F, edge_step = 0.1F;
@@ -12,23 +14,12 @@ static void luma_of(const float *pixels, int count, float *luma)
         luma[i] = 0.299F * pixels[3 * i] + 0.587F * pixels[3 * i + 1] + 0.114F * pixels[3 * i + 2];
 }
 
-/* Without the calls and the care for NaN of fmaxf and fminf. */
-static float larger(float a, float b)
-{
-    return a > b ? a : b;
-}
-
-static float smaller(float a, float b)
-{
-    return a < b ? a : b;
-}
-
 static double saturation_of(const float *pixels, int count)
 {
     double sum = 0.0;
     for (int i = 0; i < count; i++) {
         const float *pixel = pixels + 3 * i;
-        sum += larger(pixel[0], larger(pixel[1], pixel[2])) - smaller(pixel[0], smaller(pixel[1], pixel[2]));
+        sum += max_float(pixel[0], max_float(pixel[1], pixel[2])) - min_float(pixel[0], min_float(pixel[1], pixel[2]));
     }
     return sum;
 }
@@ -56,7 +47,7 @@ struct appearance appearance_measure(const float *picture, int height, int width
     for (int y = 0; y < height; y++) {
         const float *row = picture + (long)y * width * 3, *below = y + 1 < height ? row + (long)width * 3 : row;
         for (int x = 0; x < width; x += BLOCK) {
-            int left = width - x, count = left < BLOCK ? left : BLOCK;
+            int left = width - x, count = min_int(left, BLOCK);
             measure_block(row + 3 * x, below + 3 * x, count, left > count ? count + 1 : count, &sums);
         }
     }

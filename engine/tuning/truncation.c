@@ -1,14 +1,10 @@
 #include "engine/tuning/truncation.h"
 
+#include "engine/base/range.h"
 #include "engine/sampling/noise.h"
 
 #include <math.h>
 #include <stddef.h>
-
-static int clamp(int value, int low, int high)
-{
-    return value < low ? low : value > high ? high : value;
-}
 
 static struct noise_stream stream_of(const struct preset *preset, int step)
 {
@@ -26,30 +22,30 @@ struct draw {
 
 static int uniform_draw(const struct preset *preset, int steps, int step)
 {
-    int low = clamp(preset->draw_minimum, 1, steps), high = clamp(preset->draw_maximum, low, steps);
+    int low = clamp_int(preset->draw_minimum, 1, steps), high = clamp_int(preset->draw_maximum, low, steps);
     return low + (int)(noise_uniform(stream_of(preset, step), 0) * (high - low + 1));
 }
 
 static int uniform_largest(const struct preset *preset, int steps)
 {
-    return clamp(preset->draw_maximum, 1, steps);
+    return clamp_int(preset->draw_maximum, 1, steps);
 }
 
 static double uniform_mean(const struct preset *preset, int steps)
 {
-    int low = clamp(preset->draw_minimum, 1, steps);
-    return 0.5 * (low + clamp(preset->draw_maximum, low, steps));
+    int low = clamp_int(preset->draw_minimum, 1, steps);
+    return 0.5 * (low + clamp_int(preset->draw_maximum, low, steps));
 }
 
 static int gaussian_draw(const struct preset *preset, int steps, int step)
 {
     double drawn = preset->draw_mean + preset->draw_deviation * noise_normal(stream_of(preset, step), 0);
-    return clamp((int)lround(drawn), 1, steps);
+    return clamp_int((int)lround(drawn), 1, steps);
 }
 
 static int gaussian_largest(const struct preset *preset, int steps)
 {
-    return clamp((int)ceil(preset->draw_mean + 3.0 * preset->draw_deviation), 1, steps);
+    return clamp_int((int)ceil(preset->draw_mean + 3.0 * preset->draw_deviation), 1, steps);
 }
 
 static double gaussian_mean(const struct preset *preset, int steps)
@@ -101,17 +97,17 @@ static double full_mean(const struct preset *preset, int steps)
 static int last_draw(const struct preset *preset, int steps, int step)
 {
     (void)step;
-    return clamp(preset->k, 1, steps);
+    return clamp_int(preset->k, 1, steps);
 }
 
 static int last_largest(const struct preset *preset, int steps)
 {
-    return clamp(preset->k, 1, steps);
+    return clamp_int(preset->k, 1, steps);
 }
 
 static double last_mean(const struct preset *preset, int steps)
 {
-    return clamp(preset->k, 1, steps);
+    return clamp_int(preset->k, 1, steps);
 }
 
 #define METHOD(identifier, name, counts, functions)                                                                    \

@@ -1,4 +1,5 @@
 /* The tuner: what one optimiser step is made of. */
+#include "engine/base/clock.h"
 #include "engine/tuning/tuner_internal.h"
 
 #include "engine/tuning/truncation.h"
@@ -7,16 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST_SKIPPED_IN_A_ROW = 5 };
-
-double tuner_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 void tuner_progress(const struct tuner *tuner, const char *phase, int done, int total)
 {
@@ -113,12 +106,12 @@ static void collect_scores(struct tuner *tuner, struct step_report *report, doub
 /* Pictures of one decoder call: scores, and the gradient back to the final latents. */
 static status score_call(struct tuner *tuner, int call, struct step_report *report, double share)
 {
-    double started = tuner_clock();
+    double started = clock_steady();
     TRY(chain_decode(tuner->chain, call));
     TRY(tuner->backend->interface->synchronize(tuner->backend));
-    report->seconds_decoding += tuner_clock() - started;
+    report->seconds_decoding += clock_steady() - started;
 
-    started = tuner_clock();
+    started = clock_steady();
     TRY(objective_score(tuner->objective, call, tuner->scores));
     collect_scores(tuner, report, share);
     TRY(chain_read_pictures(tuner->chain, tuner->pictures));
@@ -130,12 +123,12 @@ static status score_call(struct tuner *tuner, int call, struct step_report *repo
     tuner_show_pictures(tuner, 0, call, PICTURE_SAMPLE);
     TRY(chain_read_picture_gradient(tuner->chain, tuner->pictures));
     if (!all_finite(tuner->pictures, tuner->picture_elements)) note_skip(report, "image gradient");
-    report->seconds_reward += tuner_clock() - started;
+    report->seconds_reward += clock_steady() - started;
 
-    started = tuner_clock();
+    started = clock_steady();
     TRY(chain_decode_back(tuner->chain, call));
     TRY(tuner->backend->interface->synchronize(tuner->backend));
-    report->seconds_decoding += tuner_clock() - started;
+    report->seconds_decoding += clock_steady() - started;
     return status_ok();
 }
 
@@ -149,14 +142,14 @@ static status score_and_go_back(struct tuner *tuner, int kept, double share, str
     }
     tuner_measure_batch(tuner, report, share * tuner->preset->batch);
     if (report->skipped) return status_ok();
-    double started = tuner_clock();
+    double started = clock_steady();
     for (int i = steps - 1; i >= steps - kept; i--) {
         TRY(tuner_check_abandon(tuner));
         TRY(chain_step_back(tuner->chain, i, slot_of(tuner, i)));
         tuner_progress(tuner, "backward", steps - i, kept);
     }
     TRY(tuner->backend->interface->synchronize(tuner->backend));
-    report->seconds_backward += tuner_clock() - started;
+    report->seconds_backward += clock_steady() - started;
     return status_ok();
 }
 
@@ -165,11 +158,11 @@ static status run_batch(struct tuner *tuner, int micro, struct truncation trunca
     const struct preset *preset = tuner->preset;
     int passes = 1 + truncation.renoisings;
     double share = 1.0 / ((double)preset->batch * preset->accumulate * passes);
-    double started = tuner_clock();
+    double started = clock_steady();
     TRY(begin_batch(tuner, micro));
     TRY(roll_out(tuner, 0, truncation.kept));
     TRY(tuner->backend->interface->synchronize(tuner->backend));
-    report->seconds_sampling += tuner_clock() - started;
+    report->seconds_sampling += clock_steady() - started;
     TRY(score_and_go_back(tuner, truncation.kept, share, report));
     if (passes > 1) TRY(chain_read_latents(tuner->chain, preset->sampler_steps, tuner->latents));
     for (int pass = 1; pass < passes && !report->skipped; pass++) {
@@ -177,10 +170,10 @@ static status run_batch(struct tuner *tuner, int micro, struct truncation trunca
         TRY(chain_write_latents(tuner->chain, preset->sampler_steps, tuner->latents));
         for (int b = 0; b < preset->batch; b++)
             tuner->renoise_numbers[b] = tuner->numbers[b] * (uint64_t)preset->n + (uint64_t)(pass - 1);
-        started = tuner_clock();
+        started = clock_steady();
         TRY(chain_renoise(tuner->chain, first, tuner->seeds, tuner->renoise_numbers));
         TRY(roll_out(tuner, first, truncation.kept));
-        report->seconds_sampling += tuner_clock() - started;
+        report->seconds_sampling += clock_steady() - started;
         TRY(score_and_go_back(tuner, truncation.kept, share, report));
     }
     return status_ok();
@@ -281,7 +274,7 @@ static status count_skip(struct tuner *tuner, const struct step_report *report)
 
 status tuner_step(struct tuner *tuner, struct step_report *report)
 {
-    double started = tuner_clock();
+    double started = clock_steady();
     *report = (struct step_report){.step = tuner->step + 1};
     struct truncation truncation = truncation_draw(tuner->preset, tuner->preset->sampler_steps, tuner->step + 1);
     report->kept_steps = truncation.kept;
@@ -294,7 +287,7 @@ status tuner_step(struct tuner *tuner, struct step_report *report)
     tuner->step++;
     report->adapter_norm = tuner_adapter_norm(tuner);
     report->drift = tuner->drift;
-    report->seconds = tuner_clock() - started;
+    report->seconds = clock_steady() - started;
     if (!report->skipped) TRY(write_parameters(tuner));
     return count_skip(tuner, report);
 }

@@ -54,7 +54,6 @@ struct tuner {
     struct tuner_picture preview; /* the one under way from the device; denoising_step 0: none */
 };
 
-double tuner_clock(void);
 /* Weighted sum of one picture's scores, `reward_count` raw values, under the present weights. */
 double tuner_total(const struct tuner *tuner, const double *scores);
 void tuner_progress(const struct tuner *tuner, const char *phase, int done, int total);

@@ -1,4 +1,6 @@
 /* The tuner's life: what a preset needs, memory planned, adapters begun. */
+#include "engine/base/format.h"
+#include "engine/base/range.h"
 #include "engine/tuning/tuner_internal.h"
 
 #include "engine/tuning/appearance.h"
@@ -81,7 +83,7 @@ static void choose_kept_calls(struct tuner *tuner)
     size_t limit = memory_wanted(tuner);
     int largest = truncation_largest(preset, preset->sampler_steps);
     tuner->kept_calls = 1;
-    if (preset->keep_steps >= 0) tuner->kept_calls = preset->keep_steps < largest ? preset->keep_steps : largest;
+    if (preset->keep_steps >= 0) tuner->kept_calls = min_int(preset->keep_steps, largest);
     if (preset->keep_steps < 0) {
         write_plan(tuner);
         size_t each = chain_sizes(tuner->chain).saved_step, room = limit - tuner->plan.total_bytes;
@@ -296,21 +298,16 @@ const struct memory_plan *tuner_plan(const struct tuner *tuner)
     return &tuner->plan;
 }
 
-static double gigabytes(size_t bytes)
-{
-    return (double)bytes / 1e9;
-}
-
 status tuner_check_memory(const struct tuner *tuner)
 {
     const struct preset *preset = tuner->preset;
     bool limited = preset->memory_limit && preset->memory_limit < tuner->plan.free_bytes;
     size_t limit = limited ? preset->memory_limit : tuner->plan.free_bytes;
     if (tuner->plan.total_bytes <= limit) return status_ok();
-    char words[80];
-    snprintf(words, sizeof words,
-             limited ? "needs %.2f GB, memory.limit allows %.2f GB" : "needs %.2f GB, %.2f GB are free",
-             gigabytes(tuner->plan.total_bytes), gigabytes(limit));
+    char words[100], needed[FORMAT_SIZE], allowed[FORMAT_SIZE];
+    snprintf(words, sizeof words, limited ? "needs %s, memory.limit allows %s" : "needs %s, %s are free",
+             format_bytes_closely(needed, sizeof needed, (double)tuner->plan.total_bytes),
+             format_bytes_closely(allowed, sizeof allowed, (double)limit));
     struct chain_sizes sizes = chain_sizes(tuner->chain);
     size_t per_picture = (sizes.saved_step + sizes.work) / (size_t)preset->batch;
     size_t excess = tuner->plan.total_bytes - limit;

@@ -1,4 +1,5 @@
 /* What the tuner shows and measures beside its steps: previews, pictures, held-out rewards, drift. */
+#include "engine/base/clock.h"
 #include "engine/tuning/tuner_internal.h"
 
 #include "engine/tuning/appearance.h"
@@ -18,7 +19,7 @@ static status ask_for_preview(struct tuner *tuner, int done)
 {
     const struct preset *preset = tuner->preset;
     int factor = model_facts(objective_model(tuner->objective))->latent_factor;
-    tuner->last_preview = tuner_clock();
+    tuner->last_preview = clock_steady();
     TRY(chain_fetch_latents(tuner->chain, done));
     tuner->preview = (struct tuner_picture){.kind = PICTURE_DENOISING,
                                             .step = tuner->step + 1,
@@ -37,7 +38,7 @@ static status ask_for_preview(struct tuner *tuner, int done)
 static bool preview_is_due(const struct tuner *tuner)
 {
     double rate = tuner->settings.preview_rate;
-    return rate > 0 && tuner_clock() - tuner->last_preview >= 1 / rate;
+    return rate > 0 && clock_steady() - tuner->last_preview >= 1 / rate;
 }
 
 status tuner_show_denoising(struct tuner *tuner, int done)

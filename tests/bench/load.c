@@ -2,21 +2,14 @@
  * between the start and the first step beside the device's own work. The CPU backend's upload is a copy.
  *
  * usage: bench_load FILE.safetensors ...   every tensor of each file, as a run would load it */
+#include "engine/base/clock.h"
 #include "engine/graph/weights.h"
 #include "engine/model/safetensors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { RUNS = 3 };
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static void expect(status result)
 {
@@ -53,10 +46,10 @@ int main(int count, char **words)
         double best = 0, bytes = 0;
         for (int run = 0; run < RUNS; run++) {
             struct tensor_files *files;
-            double start = now();
+            double start = clock_steady();
             expect(tensor_files_open(words[word], &files));
             bytes = load(files, backend);
-            double seconds = now() - start;
+            double seconds = clock_steady() - start;
             tensor_files_close(files);
             if (run == 0 || seconds < best) best = seconds;
         }

@@ -7,6 +7,7 @@
  * and into its palette, and at the same time into ECHO, and the time until each is on the screen is taken. Then the
  * studio rests, first on its home screen, then at a paused run, and its processor time is taken. Last a 512x512 picture
  * is encoded. The report is a JSON object on standard output. */
+#include "engine/base/clock.h"
 #include "tests/tui/pseudo_terminal.h"
 #include "tui/pictures/encode.h"
 
@@ -19,27 +20,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MOST_KEYS = 1000, IDLE_MILLISECONDS = 20000, ENCODINGS = 9, SIDE = 512, CELL = 8, START = 60000, STARTS = 20 };
 
 static const char *program, *echo, *preset;
 static int key_count = 200;
-
-static double wall_milliseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
-static double processor_milliseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 static int ascending(const void *left, const void *right)
 {
@@ -76,10 +62,10 @@ static pid_t start_engine(const char *folder)
 static double time_key(struct session *session, const char *key, const char *words)
 {
     size_t from = session->output.length;
-    double start = wall_milliseconds();
+    double start = 1e3 * clock_steady();
     session_type(session, key);
     must(session_wait(session, from, words, 10000), "a key's answer never came to the screen");
-    return wall_milliseconds() - start;
+    return 1e3 * clock_steady() - start;
 }
 
 /* Letters into a field, emptied after each. They are Cyrillic: nothing else on the screen, and no byte of a picture,
@@ -170,9 +156,9 @@ static double process_nanoseconds(pid_t process)
 
 static double measure_share(struct session *session, int milliseconds)
 {
-    double before = process_nanoseconds(session->studio), start = wall_milliseconds();
+    double before = process_nanoseconds(session->studio), start = 1e3 * clock_steady();
     session_pump(session, milliseconds);
-    return 100 * (process_nanoseconds(session->studio) - before) / ((wall_milliseconds() - start) * 1e6);
+    return 100 * (process_nanoseconds(session->studio) - before) / ((1e3 * clock_steady() - start) * 1e6);
 }
 
 /* Grounds, edges and grain: between a drawing and a photograph. */
@@ -208,9 +194,9 @@ static void measure_encoding(void)
     size_t bytes = 0;
     for (int index = 0; index < ENCODINGS; index++) {
         encoded_clear(&encoded);
-        double start = processor_milliseconds();
+        double start = 1e3 * clock_processor();
         must(encode_sixel(&request, &encoded), "the picture could not be encoded");
-        times[index] = processor_milliseconds() - start;
+        times[index] = 1e3 * clock_processor() - start;
         bytes = encoded.bytes.length;
     }
     double median = percentile(times, ENCODINGS, 50);
@@ -247,12 +233,12 @@ static void measure_start(void)
         const char *words[] = {program, NULL};
         session_prepare(&session);
         use_fresh_folders(&session);
-        double start = wall_milliseconds();
+        double start = 1e3 * clock_steady();
         session_start_program(&session, 24, 80, "xterm-256color", words);
         must(session_wait(&session, 0, "Start from a preset", START), "the studio does not start");
-        first[index] = wall_milliseconds() - start;
+        first[index] = 1e3 * clock_steady() - start;
         must(session_wait(&session, 0, "emoji-gentle-start", START), "the studio shows no presets");
-        presets[index] = wall_milliseconds() - start;
+        presets[index] = 1e3 * clock_steady() - start;
         leave(&session);
         session_close(&session);
     }

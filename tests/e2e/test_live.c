@@ -1,6 +1,7 @@
 /* A real run and those who watch it: whoever comes, goes, sleeps, lies or dies, the run ends with the adapter that an
  * undisturbed run gives. Arguments: the program, and how often each disturbance is tried (2 in the suite, more in
  * soaks); seeds are fixed. */
+#include "engine/base/clock.h"
 #include "engine/base/files.h"
 #include "engine/run/run_folder.h"
 #include "engine/server/device_queue.h"
@@ -87,8 +88,8 @@ static void expect_adapter(const char *folder)
 /* Waits for the engine of a run to answer and connects to it; false when the run has ended before. */
 static bool connect_to(const char *path, struct raw_client *client)
 {
-    double end = server_clock() + longest_run;
-    while (server_clock() < end) {
+    double end = clock_steady() + longest_run;
+    while (clock_steady() < end) {
         struct engine_facts facts;
         if (engine_is_alive(path, &facts) && raw_try_connect(client, facts.socket_path)) return true;
         char adapter[PATH_SIZE];

@@ -6,6 +6,7 @@
  * It writes a run folder with N steps of made-up but reproducible figures and pictures, serves catalogue, plans and
  * samples, and with --every goes on by one step each so many milliseconds. Its clock is virtual: nothing it sends
  * depends on the time of day. It ends when its parent does. */
+#include "engine/base/clock.h"
 #include "engine/protocol/message.h"
 #include "tests/tui/peers.h"
 
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SIDE = 128, HELD_OUT = 4, DENOISING_STEPS = 20, MARGIN = 64 << 10 };
@@ -598,16 +598,13 @@ int main(int count, char **words)
         return 1;
     }
     const struct peer_hooks hooks = {.context = &engine, .came = welcome, .said = on_frame};
-    struct timespec next;
-    clock_gettime(CLOCK_MONOTONIC, &next);
+    int64_t last = clock_milliseconds();
     for (;;) {
         int period = engine.every > 0 ? engine.every / DENOISING_STEPS : -1;
         peers_serve(&engine.peers, engine.every > 0 ? (period > 0 ? period / 2 + 1 : 1) : -1, &hooks);
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        double passed = (double)(now.tv_sec - next.tv_sec) * 1000 + (double)(now.tv_nsec - next.tv_nsec) / 1e6;
-        if (engine.every > 0 && passed >= period) {
-            next = now;
+        int64_t now = clock_milliseconds();
+        if (engine.every > 0 && now - last >= period) {
+            last = now;
             advance(&engine);
         }
     }

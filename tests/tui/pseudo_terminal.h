@@ -3,6 +3,7 @@
 #ifndef ALIGNPROP_TESTS_TUI_PSEUDO_TERMINAL_H
 #define ALIGNPROP_TESTS_TUI_PSEUDO_TERMINAL_H
 
+#include "engine/base/clock.h"
 #include "tui/pictures/bytes.h"
 
 #include <stdbool.h>
@@ -37,7 +38,6 @@ struct session {
     int64_t link_free; /* when the link has sent what was given to it */
 };
 
-int64_t clock_milliseconds(void);
 /* A session without an engine: a folder, and room for what passes. */
 void session_prepare(struct session *session);
 /* Starts a fake engine with these further words (NULL-terminated, may be NULL). */

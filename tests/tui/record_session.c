@@ -7,6 +7,7 @@
  * made, until it is told to stop (SIGTERM)
  *
  * Texts keep their bytes but for the folders replaced. Pictures are made smaller and get sixteen levels a channel. */
+#include "engine/base/clock.h"
 #include "engine/protocol/message.h"
 #include "tests/tui/recording.h"
 #include "tui/pictures/image.h"
@@ -19,7 +20,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { REPLACEMENTS = 8, DESK_REQUESTS = 1024, PART = 1 << 16 };
@@ -38,13 +38,6 @@ static void on_stop(int number)
 {
     (void)number;
     stopped = 1;
-}
-
-static double wall_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /* The text with the machine's folders replaced; the caller frees it. */
@@ -93,7 +86,7 @@ static void record_picture(struct recorder *recorder, enum record_kind kind, con
         char *text = cJSON_PrintUnformatted(header);
         bytes_add(&payload, text, strlen(text) + 1);
         bytes_add(&payload, reduced.pixels, (size_t)reduced.width * (size_t)reduced.height * 3);
-        recording_add(&recorder->content, kind, wall_clock(), 'P', payload.data, payload.length);
+        recording_add(&recorder->content, kind, clock_wall(), 'P', payload.data, payload.length);
         cJSON_free(text);
         bytes_free(&payload);
     }
@@ -104,7 +97,7 @@ static void record_picture(struct recorder *recorder, enum record_kind kind, con
 static void record_text(struct recorder *recorder, enum record_kind kind, const char *text)
 {
     char *kept = anonymous(recorder, text);
-    if (kept != NULL) recording_add(&recorder->content, kind, wall_clock(), 'J', kept, strlen(kept));
+    if (kept != NULL) recording_add(&recorder->content, kind, clock_wall(), 'J', kept, strlen(kept));
     free(kept);
 }
 

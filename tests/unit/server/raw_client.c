@@ -1,5 +1,6 @@
 #include "tests/unit/server/raw_client.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/files.h"
 
 #include <errno.h>
@@ -88,7 +89,7 @@ void raw_send(struct raw_client *client, const char *json)
 
 int raw_receive(struct raw_client *client, cJSON **json, size_t *pixel_bytes)
 {
-    double end = server_clock() + 30;
+    double end = clock_steady() + 30;
     for (;;) {
         struct frame frame;
         bool found;
@@ -102,7 +103,7 @@ int raw_receive(struct raw_client *client, cJSON **json, size_t *pixel_bytes)
         }
         struct pollfd descriptor = {.fd = client->descriptor, .events = POLLIN};
         if (poll(&descriptor, 1, 100) == 0) {
-            if (server_clock() > end) fail_msg("nothing came within 30 seconds");
+            if (clock_steady() > end) fail_msg("nothing came within 30 seconds");
             continue;
         }
         size_t room;
@@ -131,11 +132,11 @@ cJSON *raw_expect(struct raw_client *client, const char *type)
 
 void raw_expect_end(struct raw_client *client, double seconds)
 {
-    double end = server_clock() + seconds;
+    double end = clock_steady() + seconds;
     cJSON *json;
     while (raw_receive(client, &json, NULL) != 0) {
         cJSON_Delete(json);
-        if (server_clock() > end) fail_msg("the connection is still open after %g seconds", seconds);
+        if (clock_steady() > end) fail_msg("the connection is still open after %g seconds", seconds);
     }
 }
 
