@@ -1,5 +1,7 @@
 #include "engine/base/files.h"
 
+#include "engine/base/memory.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -213,19 +215,10 @@ static int compare_names(const void *left, const void *right)
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-static status append_name(struct name_list *list, int *capacity, const char *name)
+void name_list_add(struct name_list *list, const char *name)
 {
-    if (list->count == *capacity) {
-        int larger = *capacity ? *capacity * 2 : 16;
-        char **names = realloc(list->names, (size_t)larger * sizeof *names);
-        if (!names) return status_error(STATUS_NO_MEMORY, "no memory for a list of names");
-        list->names = names;
-        *capacity = larger;
-    }
-    char *copy = strdup(name);
-    if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for a list of names");
-    list->names[list->count++] = copy;
-    return status_ok();
+    list->names = memory_grow(list->names, list->count, &list->capacity, sizeof *list->names);
+    list->names[list->count++] = memory_copy_text(name);
 }
 
 status directory_list(const char *path, struct name_list *list)
@@ -233,20 +226,12 @@ status directory_list(const char *path, struct name_list *list)
     *list = (struct name_list){0};
     DIR *folder = opendir(path);
     if (!folder) return status_errno(STATUS_BAD_INPUT, errno, "%s", path);
-    int capacity = 0;
-    status result = status_ok();
     struct dirent *entry;
-    while (result.code == STATUS_OK && (entry = readdir(folder))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        result = append_name(list, &capacity, entry->d_name);
-    }
+    while ((entry = readdir(folder)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) name_list_add(list, entry->d_name);
     closedir(folder);
-    if (result.code != STATUS_OK) {
-        name_list_clear(list);
-    } else if (list->count > 1) {
-        qsort(list->names, (size_t)list->count, sizeof *list->names, compare_names);
-    }
-    return result;
+    if (list->count > 1) qsort(list->names, (size_t)list->count, sizeof *list->names, compare_names);
+    return status_ok();
 }
 
 void name_list_clear(struct name_list *list)

@@ -48,10 +48,11 @@ status directory_sync(const char *path);
 status directory_remove(const char *path);
 
 struct name_list {
-    char **names; /* sorted by byte value */
-    int count;
+    char **names;
+    int count, capacity;
 };
-/* Names in a folder, without "." and "..". */
+void name_list_add(struct name_list *list, const char *name);
+/* Names in a folder, without "." and "..", sorted by byte value. */
 status directory_list(const char *path, struct name_list *list);
 void name_list_clear(struct name_list *list);
 

@@ -2,12 +2,32 @@
 
 #include "engine/base/files.h"
 #include "engine/base/json_syntax.h"
+#include "engine/base/memory.h"
 
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- memory ---- */
+
+/* Set while a tree is built of a text: what others wrote has its own size, so that the lack is reported. */
+static _Thread_local bool lack_is_reported;
+
+static void *take(size_t bytes)
+{
+    void *memory = malloc(bytes);
+    if (!memory && !lack_is_reported) memory_exhausted(bytes);
+    return memory;
+}
+
+void json_set_up(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = take, .free_fn = free});
+}
+
+/* ---- reading ---- */
 
 static status syntax_error(const char *text, const char *origin, const struct json_fault *fault)
 {
@@ -27,12 +47,17 @@ static int compare_texts(const void *left, const void *right)
     return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
+static status no_memory(const char *origin)
+{
+    return status_error(STATUS_NO_MEMORY, "%s: no memory to read it", origin);
+}
+
 static status check_duplicates(const cJSON *object, const char *origin)
 {
     size_t count = (size_t)cJSON_GetArraySize(object);
     if (count < 2) return status_ok();
     const char **keys = malloc(count * sizeof *keys);
-    if (!keys) return status_error(STATUS_NO_MEMORY, "%s: no memory to read it", origin);
+    if (!keys) return no_memory(origin);
     size_t filled = 0;
     const cJSON *member;
     cJSON_ArrayForEach(member, object) keys[filled++] = member->string;
@@ -64,8 +89,10 @@ static status check_tree(const cJSON *value, const char *origin)
 /* Builds the tree of a text that the scanner has passed. */
 static status build_tree(const char *text, size_t length, const char *origin, cJSON **value)
 {
+    lack_is_reported = true;
     cJSON *tree = cJSON_ParseWithLength(text, length);
-    if (!tree) return status_error(STATUS_NO_MEMORY, "%s: no memory to read it", origin);
+    lack_is_reported = false;
+    if (!tree) return no_memory(origin);
     status result = check_tree(tree, origin);
     if (result.code != STATUS_OK) {
         cJSON_Delete(tree);
@@ -109,8 +136,7 @@ status json_parse_python(const char *text, size_t length, const char *origin, cJ
     if (!json_syntax_check(text, length, true, &fault)) return syntax_error(text, origin, &fault);
     struct text quoted = {0};
     quote_python_words(text, length, &quoted);
-    status result = text_status(&quoted);
-    if (result.code == STATUS_OK) result = build_tree(quoted.data, quoted.length, origin, value);
+    status result = build_tree(quoted.data, quoted.length, origin, value);
     text_clear(&quoted);
     return result;
 }
@@ -205,7 +231,6 @@ char *json_print(const cJSON *value, bool indented)
 status json_write_file(const char *path, const cJSON *value)
 {
     char *text = json_print(value, true);
-    if (!text) return status_error(STATUS_NO_MEMORY, "%s: no memory to write it", path);
     status result = file_write_atomic(path, text, strlen(text));
     free(text);
     return result;
@@ -249,8 +274,7 @@ static void describe(const cJSON *value, char words[80])
         snprintf(words, 80, "a list");
     } else {
         char *printed = json_print(value, false);
-        const char *shown = printed ? printed : "a value";
-        snprintf(words, 80, strlen(shown) > 60 ? "%.60s..." : "%s", shown);
+        snprintf(words, 80, strlen(printed) > 60 ? "%.60s..." : "%s", printed);
         free(printed);
     }
 }
@@ -394,7 +418,7 @@ status json_choice(const struct json_object *object, const char *key, const char
     for (int i = 0; i < count; i++) text_append(&expected, "%s \"%s\"", i ? "," : "", names[i]);
     const char *nearest = given ? text_nearest(given, names, count) : NULL;
     if (nearest) text_append(&expected, " (did you mean \"%s\"?)", nearest);
-    status result = json_wrong(object, key, expected.data ? expected.data : "a known name");
+    status result = json_wrong(object, key, expected.data);
     text_clear(&expected);
     return result;
 }

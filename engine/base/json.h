@@ -17,6 +17,10 @@
 
 enum { JSON_DEPTH_LIMIT = 64, JSON_PATH_SIZE = 200 };
 
+/* Makes cJSON take the memory of what is built (cJSON_Create..., cJSON_Add..., cJSON_Duplicate) as memory.h says, so
+ * that none of it needs a check. json_parse and its like still report lack of memory. Once, before the first value. */
+void json_set_up(void);
+
 /* Checks that `text` is exactly one JSON value: grammar, UTF-8, no NUL (also as \u0000), no lone surrogate, no
  * duplicate key, finite numbers, depth at most JSON_DEPTH_LIMIT. `origin` names the text in messages. The caller frees
  * `*value` with cJSON_Delete. */
@@ -32,7 +36,7 @@ const char *json_skip_mark(const char *text, size_t *length);
 
 /* Appends `value` with exact numbers: on one line, or indented by two blanks a level. */
 void json_append(struct text *text, const cJSON *value, bool indented);
-/* The value as text with a final newline when indented; NULL without memory. The caller frees it. */
+/* The value as text with a final newline when indented. The caller frees it. */
 char *json_print(const cJSON *value, bool indented);
 /* json_print to a file by file_write_atomic. */
 status json_write_file(const char *path, const cJSON *value);

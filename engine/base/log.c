@@ -33,11 +33,11 @@ void log_write(struct log *log, const char *format, ...)
     if (gmtime_r(&now, &parts)) strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &parts);
     va_list arguments;
     va_start(arguments, format);
-    char *words = NULL;
-    struct text line = {0};
-    if (vasprintf(&words, format, arguments) >= 0) text_append_readable(&line, words, strlen(words), "");
+    struct text words = {0}, line = {0};
+    text_append_arguments(&words, format, arguments);
     va_end(arguments);
-    free(words);
+    text_append_readable(&line, words.data, words.length, "");
+    text_clear(&words);
     fprintf(log->file, "%s %s\n", stamp, line.data ? line.data : "");
     fflush(log->file);
     text_clear(&line);

@@ -8,7 +8,7 @@
 #define SEAL_MEMBER "seal"
 
 /* Adds the member to an object that has none. */
-status seal_add(cJSON *object);
+void seal_add(cJSON *object);
 
 /* Takes the member off. `*sealed` is false where there was none: files of programs before there were seals.
  * STATUS_BAD_INPUT naming `origin` when the object is another than was sealed. */

@@ -1,55 +1,53 @@
 #include "engine/base/text.h"
 
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "kernels/readable.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool reserve(struct text *text, size_t extra)
+static void reserve(struct text *text, size_t extra)
 {
-    if (text->failed) return false;
-    if (text->data && extra < text->capacity - text->length) return true;
+    if (text->data && extra < text->capacity - text->length) return;
     size_t wanted = text->length + extra + 1;
-    size_t capacity = text->capacity ? text->capacity : 64;
-    while (capacity < wanted) capacity *= 2;
-    char *data = realloc(text->data, capacity);
-    if (!data) {
-        text->failed = true;
-        return false;
-    }
-    text->data = data;
-    text->capacity = capacity;
-    return true;
+    if (text->capacity == 0) text->capacity = 64;
+    while (text->capacity < wanted) text->capacity *= 2;
+    text->data = memory_resize(text->data, text->capacity, 1);
 }
 
 void text_append_bytes(struct text *text, const char *bytes, size_t length)
 {
-    if (!reserve(text, length)) return;
+    reserve(text, length);
     if (length > 0) memcpy(text->data + text->length, bytes, length);
     text->length += length;
     text->data[text->length] = '\0';
 }
 
-void text_append(struct text *text, const char *format, ...)
+void text_append_arguments(struct text *text, const char *format, va_list arguments)
 {
-    va_list arguments, again;
-    va_start(arguments, format);
+    va_list again;
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
-    if (length < 0) {
-        text->failed = true;
-    } else if (reserve(text, (size_t)length)) {
-        vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
-        text->length += (size_t)length;
-    }
+    if (length < 0) memory_exhausted(INT_MAX); /* longer than an int tells */
+    reserve(text, (size_t)length);
+    vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
+    text->length += (size_t)length;
     va_end(again);
+}
+
+void text_append(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    text_append_arguments(text, format, arguments);
+    va_end(arguments);
 }
 
 void text_append_readable(struct text *text, const char *bytes, size_t length, const char *kept)
@@ -135,16 +133,10 @@ void text_append_json_number(struct text *text, double value)
     text_append(text, "%s", digits);
 }
 
-status text_status(const struct text *text)
-{
-    return text->failed ? status_error(STATUS_FAILED, "out of memory while building a text") : status_ok();
-}
-
 char *text_take(struct text *text)
 {
-    if (!text->data && !text->failed) text_append_bytes(text, "", 0);
-    char *data = text->failed ? NULL : text->data;
-    if (text->failed) free(text->data);
+    if (!text->data) text_append_bytes(text, "", 0);
+    char *data = text->data;
     *text = (struct text){0};
     return data;
 }

@@ -1,22 +1,21 @@
-/* A growing UTF-8 string, and the few text routines that several parts need.
- *
- * A failed allocation marks the text as failed; later appends do nothing, and text_status reports it once at the end,
- * so that building a text needs no check per piece. */
+/* A growing UTF-8 string, and the few text routines that several parts need. Its memory is taken as memory.h says: what
+ * is built here is bounded by what this program writes or by the limits on the files and messages that it reads. */
 #ifndef ALIGNPROP_BASE_TEXT_H
 #define ALIGNPROP_BASE_TEXT_H
 
-#include "kernels/status.h"
-
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct text {
     char *data; /* NUL-terminated once anything was appended; NULL before */
     size_t length, capacity;
-    bool failed;
 };
 
 void text_append(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_append_arguments(struct text *text, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
 void text_append_bytes(struct text *text, const char *bytes, size_t length);
 /* Appends `length` bytes as people may see them (kernels/readable.h). Characters in `kept` ("\n\t", or "") stay as they
  * are. */
@@ -26,9 +25,7 @@ void text_append_readable(struct text *text, const char *bytes, size_t length, c
 void text_append_json_string(struct text *text, const char *string);
 /* The shortest decimal that reads back as the same double; `null` for infinities and NaN. */
 void text_append_json_number(struct text *text, double value);
-/* STATUS_FAILED if an append ran out of memory. */
-status text_status(const struct text *text);
-/* Hands the string over (never NULL unless failed); the caller frees it. The text is empty afterwards. */
+/* Hands the string over (never NULL); the caller frees it. The text is empty afterwards. */
 char *text_take(struct text *text);
 void text_clear(struct text *text);
 

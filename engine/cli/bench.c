@@ -2,6 +2,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/format.h"
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "engine/cli/bench_kernels.h"
 #include "engine/cli/work.h"
@@ -54,11 +55,10 @@ static double median_of(const struct step_report *reports, int steps, size_t off
     return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
 }
 
-static status summarise_steps(const struct step_report *reports, struct bench_result *result)
+static void summarise_steps(const struct step_report *reports, struct bench_result *result)
 {
     int steps = result->steps;
-    double *sorted = calloc((size_t)steps, sizeof *sorted);
-    if (!sorted) return status_error(STATUS_NO_MEMORY, "no memory for the measurements");
+    double *sorted = memory_take((size_t)steps, sizeof *sorted);
     result->sampling = median_of(reports, steps, offsetof(struct step_report, seconds_sampling), sorted);
     result->decoding = median_of(reports, steps, offsetof(struct step_report, seconds_decoding), sorted);
     result->reward = median_of(reports, steps, offsetof(struct step_report, seconds_reward), sorted);
@@ -69,7 +69,6 @@ static status summarise_steps(const struct step_report *reports, struct bench_re
         result->each[i] = reports[i].seconds;
         result->mean_kept += (double)reports[i].kept_steps / steps;
     }
-    return status_ok();
 }
 
 static status run_steps(struct tuner *tuner, struct backend *backend, struct step_report *reports,
@@ -81,13 +80,13 @@ static status run_steps(struct tuner *tuner, struct backend *backend, struct ste
         result->processor[i] = clock_processor() - begin;
         TRY(look_at_device_memory(backend, result));
     }
-    return summarise_steps(reports, result);
+    summarise_steps(reports, result);
+    return status_ok();
 }
 
 static status measure_steps(struct tuner *tuner, struct backend *backend, struct bench_result *result)
 {
-    struct step_report *reports = calloc((size_t)result->steps, sizeof *reports);
-    if (!reports) return status_error(STATUS_NO_MEMORY, "no memory for the measurements");
+    struct step_report *reports = memory_take((size_t)result->steps, sizeof *reports);
     status outcome = run_steps(tuner, backend, reports, result);
     free(reports);
     return outcome;
@@ -221,8 +220,7 @@ static status bench(const struct invocation *invocation, struct work *work)
     TRY(work_load_preset(invocation, invocation->arguments[0], NULL, 0, work));
     TRY(work_open_device(invocation, "auto", 0, work));
     TRY(begin_to_count(work, &result));
-    result.each = calloc(2 * (size_t)result.steps, sizeof *result.each);
-    if (!result.each) return status_error(STATUS_NO_MEMORY, "no memory for the measurements");
+    result.each = memory_take(2 * (size_t)result.steps, sizeof *result.each);
     result.processor = result.each + result.steps;
     status outcome = bench_preset(invocation, work, &result);
     free(result.each);

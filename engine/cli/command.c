@@ -1,6 +1,7 @@
 #include "engine/cli/command.h"
 
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/sampling/schedule.h"
 
 #include <stdarg.h>
@@ -56,11 +57,6 @@ const struct command *command_find(const char *name)
 }
 
 /* ---- parsing ---- */
-
-static status no_memory(void)
-{
-    return status_error(STATUS_NO_MEMORY, "no memory for the command line");
-}
 
 static const struct option *find_long(const struct command *command, const char *name, size_t length)
 {
@@ -159,9 +155,8 @@ status invocation_parse(const struct command *command, int count, char **words, 
 {
     const char *program = invocation->program;
     *invocation = (struct invocation){.command = command, .program = program};
-    invocation->given = calloc((size_t)count + 1, sizeof *invocation->given);
-    invocation->arguments = calloc((size_t)count + 1, sizeof *invocation->arguments);
-    if (!invocation->given || !invocation->arguments) return no_memory();
+    invocation->given = memory_take((size_t)count + 1, sizeof *invocation->given);
+    invocation->arguments = memory_take((size_t)count + 1, sizeof *invocation->arguments);
     TRY(parse_words(invocation, count, words));
     invocation->json = option_given(invocation, "json");
     invocation->quiet = option_given(invocation, "quiet");
@@ -190,13 +185,14 @@ bool option_given(const struct invocation *invocation, const char *name)
     return option_value(invocation, name) != NULL;
 }
 
-int option_values(const struct invocation *invocation, const char *name, const char **values)
+const char **option_values(const struct invocation *invocation, const char *name, int *count)
 {
-    int count = 0;
+    const char **values = memory_take((size_t)invocation->given_count, sizeof *values);
+    *count = 0;
     for (int i = 0; i < invocation->given_count; i++) {
-        if (strcmp(invocation->given[i].option->name, name) == 0) values[count++] = invocation->given[i].value;
+        if (strcmp(invocation->given[i].option->name, name) == 0) values[(*count)++] = invocation->given[i].value;
     }
-    return count;
+    return values;
 }
 
 status option_int(const struct invocation *invocation, const char *name, int low, int high, int fallback, int *value)
@@ -249,7 +245,7 @@ void say(const struct invocation *invocation, const char *format, ...)
 void print_json(const struct cJSON *value)
 {
     char *text = json_print(value, false);
-    puts(text ? text : "null");
+    puts(text);
     free(text);
     fflush(stdout);
 }

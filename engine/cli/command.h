@@ -76,8 +76,8 @@ void invocation_clear(struct invocation *invocation);
 bool option_given(const struct invocation *invocation, const char *name);
 /* The last value given; NULL if none. */
 const char *option_value(const struct invocation *invocation, const char *name);
-/* All values given, in order; `values` has room for given_count. Returns their number. */
-int option_values(const struct invocation *invocation, const char *name, const char **values);
+/* All values given, `*count` of them, in order. The caller frees the list. */
+const char **option_values(const struct invocation *invocation, const char *name, int *count);
 /* A whole number; `fallback` when not given. STATUS_USAGE names range and what was found. */
 status option_int(const struct invocation *invocation, const char *name, int low, int high, int fallback, int *value);
 status option_number(const struct invocation *invocation, const char *name, double low, double high, double fallback,

@@ -151,7 +151,7 @@ static void print_leaf(const cJSON *value, const char *path)
 {
     char bytes[FORMAT_SIZE];
     char *text = json_print(value, false);
-    const char *words = text ? text : "";
+    const char *words = text;
     if (cJSON_IsString(value)) words = value->valuestring[0] ? value->valuestring : "-";
     if (cJSON_IsBool(value)) words = cJSON_IsTrue(value) ? "yes" : "no";
     if (cJSON_IsNumber(value) && text_ends_with(path, "_bytes"))

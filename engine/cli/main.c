@@ -1,3 +1,4 @@
+#include "engine/base/json.h"
 #include "engine/base/version.h"
 #include "engine/cli/command.h"
 
@@ -75,6 +76,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    json_set_up();
     status result = dispatch(own_path(path, sizeof path, argv[0]), argc - 1, argv + 1);
     if (result.code != STATUS_OK && result.message[0]) tell("alignprop: %s", result.message);
     status written = output_finish(&results, stdout);

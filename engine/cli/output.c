@@ -35,7 +35,7 @@ static bool write_readable(struct output *output, const char *bytes, size_t leng
 {
     struct text text = {0};
     text_append_readable(&text, bytes, length, "\n\t");
-    int error_number = text.failed ? ENOMEM : 0;
+    int error_number = 0;
     for (size_t at = 0; !error_number && at < text.length;) {
         ssize_t written = write(output->descriptor, text.data + at, text.length - at);
         if (written >= 0) {
@@ -55,15 +55,10 @@ static ssize_t on_write(void *context, const char *bytes, size_t length)
     struct text whole = {0};
     text_append_bytes(&whole, output->held, output->held_length);
     text_append_bytes(&whole, bytes, length);
-    bool good = !whole.failed;
-    if (good) {
-        output->held_length = unfinished_length(whole.data, whole.length);
-        whole.length -= output->held_length;
-        memcpy(output->held, whole.data + whole.length, output->held_length);
-        good = write_readable(output, whole.data, whole.length);
-    } else {
-        output->error_number = ENOMEM;
-    }
+    output->held_length = unfinished_length(whole.data, whole.length);
+    whole.length -= output->held_length;
+    memcpy(output->held, whole.data + whole.length, output->held_length);
+    bool good = write_readable(output, whole.data, whole.length);
     text_clear(&whole);
     return good ? (ssize_t)length : 0; /* 0: an error, as fopencookie has it */
 }
@@ -96,7 +91,7 @@ void print_cell(const char *words)
 {
     struct text text = {0};
     text_append_readable(&text, words, strlen(words), "");
-    if (text.data) fputs(text.data, stdout);
+    fputs(text.data, stdout);
     text_clear(&text);
 }
 
@@ -104,12 +99,11 @@ static void put_line(FILE *stream, const char *format, va_list arguments) __attr
 
 static void put_line(FILE *stream, const char *format, va_list arguments)
 {
-    char *words = NULL;
-    struct text line = {0};
-    if (vasprintf(&words, format, arguments) < 0) return;
-    text_append_readable(&line, words, strlen(words), "\t");
-    free(words);
-    fprintf(stream, "%s\n", line.data ? line.data : "");
+    struct text words = {0}, line = {0};
+    text_append_arguments(&words, format, arguments);
+    text_append_readable(&line, words.data, words.length, "\t");
+    text_clear(&words);
+    fprintf(stream, "%s\n", line.data);
     text_clear(&line);
 }
 

@@ -67,9 +67,8 @@ static status list_presets(const struct invocation *invocation)
 
 static status load(const struct invocation *invocation, const char *name, struct preset *preset)
 {
-    const char **settings = calloc((size_t)invocation->given_count + 1, sizeof *settings);
-    if (!settings) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
-    int count = option_values(invocation, "set", settings);
+    int count;
+    const char **settings = option_values(invocation, "set", &count);
     struct preset_warnings warnings = {0};
     status result = preset_load(name, settings, count, preset, &warnings);
     for (int i = 0; i < warnings.count; i++) say(invocation, "warning: %s", warnings.lines[i]);
@@ -94,8 +93,7 @@ static void show_as_table(const struct preset *preset)
     for (int i = 0; i < count; i++) {
         char *value = json_print(preset_value(preset, keys[i].path), false);
         const cJSON *source = cJSON_GetObjectItemCaseSensitive(preset->sources, keys[i].path);
-        printf("%-22s %-30s %-8s %s\n", keys[i].path, value ? value : "", source ? source->valuestring : "",
-               keys[i].meaning);
+        printf("%-22s %-30s %-8s %s\n", keys[i].path, value, source ? source->valuestring : "", keys[i].meaning);
         free(value);
     }
 }

@@ -1,4 +1,5 @@
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "engine/cli/studio_hook.h"
 #include "engine/cli/work.h"
@@ -61,9 +62,8 @@ static status add_adapter(struct sample_job *job, const char *path, double scale
 
 static status add_adapters(struct sample_job *job)
 {
-    const char **given = calloc((size_t)job->invocation->given_count + 1, sizeof *given);
-    if (!given) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
-    int count = option_values(job->invocation, "lora", given);
+    int count;
+    const char **given = option_values(job->invocation, "lora", &count);
     status result = status_ok();
     for (int i = 0; i < count && result.code == STATUS_OK; i++) {
         char path[PATH_SIZE];
@@ -177,10 +177,8 @@ static status apply_options(struct sample_job *job)
     const char *negative = option_value(invocation, "negative");
     if (!negative) return status_ok();
     TRY(prompt_check(negative, strlen(negative), "--negative"));
-    char *copy = strdup(negative);
-    if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
     free(preset->negative);
-    preset->negative = copy;
+    preset->negative = memory_copy_text(negative);
     return status_ok();
 }
 
@@ -188,20 +186,16 @@ static status apply_options(struct sample_job *job)
 static status list_pictures(struct sample_job *job)
 {
     const struct invocation *invocation = job->invocation;
-    const char **given = calloc((size_t)invocation->given_count + 1, sizeof *given);
-    if (!given) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
-    int given_count = option_values(invocation, "prompt", given);
+    int given_count;
+    const char **given = option_values(invocation, "prompt", &given_count);
     const struct prompt_list *held_out = &job->work.preset.evaluation;
     int prompts = given_count > 0 ? given_count : min_int(held_out->count, 4);
     status result = option_int(invocation, "count", 1, PICTURE_LIMIT, prompts, &job->count);
     for (int i = 0; result.code == STATUS_OK && i < given_count; i++)
         result = prompt_check(given[i], strlen(given[i]), "--prompt");
-    job->prompts = calloc((size_t)job->count + 1, sizeof *job->prompts);
-    job->seeds = calloc((size_t)job->count + 1, sizeof *job->seeds);
-    job->written = calloc((size_t)job->count + 1, sizeof *job->written);
-    if (!job->prompts || !job->seeds || !job->written) {
-        result = status_error(STATUS_NO_MEMORY, "no memory for the list of pictures");
-    }
+    job->prompts = memory_take((size_t)job->count + 1, sizeof *job->prompts);
+    job->seeds = memory_take((size_t)job->count + 1, sizeof *job->seeds);
+    job->written = memory_take((size_t)job->count + 1, sizeof *job->written);
     for (int i = 0; result.code == STATUS_OK && i < job->count; i++) {
         job->prompts[i] = given_count > 0 ? given[i % prompts] : held_out->texts[i % prompts];
         job->seeds[i] = job->work.preset.seed + (uint64_t)i;
@@ -279,10 +273,7 @@ static status write_picture(struct sample_job *job, const struct sampled_picture
     }
     struct text parameters = {0};
     append_parameters(job, picture, &parameters);
-    status result = text_status(&parameters);
-    if (result.code == STATUS_OK) {
-        result = picture_write_png(path, picture->rgb, picture->width, picture->height, parameters.data);
-    }
+    status result = picture_write_png(path, picture->rgb, picture->width, picture->height, parameters.data);
     text_clear(&parameters);
     if (result.code == STATUS_OK) job->written_count++;
     return result;
@@ -334,7 +325,6 @@ static void on_warning(void *context, const char *words)
 static status make_pictures(struct sample_job *job)
 {
     struct picture_maker *maker = picture_maker_create(job->work.backend);
-    if (!maker) return status_error(STATUS_NO_MEMORY, "no memory for the sampler");
     struct picture_order order = {.preset = &job->work.preset,
                                   .prompts = job->prompts,
                                   .seeds = job->seeds,

@@ -1,4 +1,5 @@
 #include "engine/reward/score.h"
+#include "engine/base/memory.h"
 
 #include "engine/base/json.h"
 #include "engine/cli/work.h"
@@ -60,10 +61,9 @@ static status add_reward(struct score_job *job, const char *given)
     for (int i = 0; i < job->reward_count; i++)
         if (strcmp(job->asked[i], given) == 0)
             return status_error(STATUS_USAGE, "--reward %.200s: is given twice", given);
-    char *copy = strdup(given);
+    char *copy = memory_copy_text(given), *colon = strchr(copy, ':');
     cJSON *params = cJSON_CreateObject();
-    status result = copy && params ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for the command line");
-    char *colon = copy ? strchr(copy, ':') : NULL;
+    status result = status_ok();
     if (colon) {
         *colon = '\0';
         result = parse_parameters(colon + 1, params);
@@ -76,9 +76,8 @@ static status add_reward(struct score_job *job, const char *given)
 
 static status add_rewards(struct score_job *job)
 {
-    const char **given = calloc((size_t)job->invocation->given_count + 1, sizeof *given);
-    if (!given) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
-    int count = option_values(job->invocation, "reward", given);
+    int count;
+    const char **given = option_values(job->invocation, "reward", &count);
     status result = count
                         ? status_ok()
                         : status_error(STATUS_USAGE, "alignprop score: expected --reward NAME, such as --reward jpeg");
@@ -158,8 +157,7 @@ static status score_picture(struct score_job *job, const char *path)
     double scores[REWARD_LIMIT];
     TRY(picture_read(path, &picture));
     cJSON *extra = cJSON_CreateObject();
-    status result =
-        extra ? score_values(job, &picture, scores) : status_error(STATUS_NO_MEMORY, "no memory for its scores");
+    status result = score_values(job, &picture, scores);
     if (result.code == STATUS_OK) result = measure_side_figures(job, &picture, extra);
     if (result.code == STATUS_OK) print_scores(job, path, scores, extra);
     cJSON_Delete(extra);
@@ -191,8 +189,8 @@ static status score(struct score_job *job)
     status found =
         model_library_find(&job->work.library, model ? model : "emoji", MODEL_KIND_DIFFUSION, job->model_path);
     if (model) TRY(found);
-    TRY(reward_models_create(found.code == STATUS_OK ? job->model_path : NULL,
-                             (const char *const *)job->work.library.folders, &job->models));
+    job->models = reward_models_create(found.code == STATUS_OK ? job->model_path : NULL,
+                                       (const char *const *)job->work.library.folders);
     TRY(add_rewards(job));
     work_say_remarks(job->invocation, reward_models_remarks(job->models));
     TRY(work_open_device(job->invocation, "auto", 0, &job->work));

@@ -1,6 +1,7 @@
 #include "engine/cli/work.h"
 
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "engine/model/prompt_fit.h"
 #include "engine/reward/reward.h"
@@ -19,9 +20,8 @@
 
 status work_open_library(const struct invocation *invocation, struct work *work)
 {
-    const char **given = calloc((size_t)invocation->given_count + 1, sizeof *given);
-    if (!given) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
-    int count = option_values(invocation, "model-path", given);
+    int count;
+    const char **given = option_values(invocation, "model-path", &count);
     status result = model_library_open(given, count, &work->library);
     free(given);
     return result;
@@ -158,9 +158,9 @@ status work_check_tuning(const struct work *work)
 static status load(const struct invocation *invocation, const char *name, const char *const *extra, int extra_count,
                    struct work *work)
 {
-    const char **settings = calloc((size_t)(invocation->given_count + extra_count) + 1, sizeof *settings);
-    if (!settings) return status_error(STATUS_NO_MEMORY, "no memory for the command line");
-    int count = option_values(invocation, "set", settings);
+    int count;
+    const char **settings = option_values(invocation, "set", &count);
+    settings = memory_resize(settings, (size_t)(count + extra_count), sizeof *settings);
     for (int i = 0; i < extra_count; i++) settings[count++] = extra[i];
     struct preset_warnings warnings = {0};
     status result = preset_load(name, settings, count, &work->preset, &warnings);

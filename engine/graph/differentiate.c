@@ -3,6 +3,7 @@
  * Only what lies between the outputs and the wanted inputs or the parameters is differentiated; frozen weights get no
  * gradient, so their operations keep no inputs. Cotangents are kept per storage: a view passes its gradient on to the
  * tensor it looks at. */
+#include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 
 #include <stdio.h>
@@ -405,13 +406,8 @@ status graph_differentiate(struct graph *graph, const struct differentiation *re
         return status_error(STATUS_FAILED, "graph: differentiated after its additions were folded");
     int forward = graph->node_count;
     struct sweep sweep = {.graph = graph, .tensors = graph->tensor_count};
-    sweep.cotangent = malloc((size_t)graph->tensor_count * sizeof *sweep.cotangent);
-    sweep.needed = calloc((size_t)graph->tensor_count, sizeof *sweep.needed);
-    if (!sweep.cotangent || !sweep.needed) {
-        free(sweep.cotangent);
-        free(sweep.needed);
-        return status_error(STATUS_NO_MEMORY, "no memory to differentiate a graph of %d tensors", graph->tensor_count);
-    }
+    sweep.cotangent = memory_take((size_t)graph->tensor_count, sizeof *sweep.cotangent);
+    sweep.needed = memory_take((size_t)graph->tensor_count, sizeof *sweep.needed);
     for (int i = 0; i < graph->tensor_count; i++) sweep.cotangent[i] = NO_TENSOR;
 
     mark_needed(&sweep, request);

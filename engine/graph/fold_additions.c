@@ -8,6 +8,7 @@
  *
  * One row added to all rows of a product, as a convolution's map gets what comes of the timestep, becomes its bias; a
  * bias that is there already becomes the residual of the row's own product. */
+#include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 
 #include <stdlib.h>
@@ -22,15 +23,12 @@ struct folding {
     bool *folded;  /* by node: an addition that a summand makes itself */
 };
 
-static status prepare(struct folding *f)
+static void prepare(struct folding *f)
 {
     size_t tensors = (size_t)f->graph->tensor_count + 1, nodes = (size_t)f->graph->node_count + 1;
-    f->reads = calloc(tensors, sizeof *f->reads);
-    f->producer = malloc(tensors * sizeof *f->producer);
-    f->folded = calloc(nodes, sizeof *f->folded);
-    if (!f->reads || !f->producer || !f->folded)
-        return status_error(STATUS_NO_MEMORY, "no memory to fold the additions of a graph of %d operations",
-                            f->graph->node_count);
+    f->reads = memory_take(tensors, sizeof *f->reads);
+    f->producer = memory_take(tensors, sizeof *f->producer);
+    f->folded = memory_take(nodes, sizeof *f->folded);
     for (size_t i = 0; i < tensors; i++) f->producer[i] = NOWHERE;
     for (int n = 0; n < f->graph->node_count; n++) {
         const struct node *node = &f->graph->nodes[n];
@@ -39,7 +37,6 @@ static status prepare(struct folding *f)
         for (int i = 0; i < node->output_count; i++)
             if (node->output[i] != NO_TENSOR) f->producer[graph_storage(f->graph, node->output[i])] = n;
     }
-    return status_ok();
 }
 
 static tensor_id residual_of(const struct node *node)
@@ -210,15 +207,12 @@ status graph_fold_additions(struct graph *graph)
 {
     if (graph->state.code != STATUS_OK) return graph->state;
     struct folding f = {.graph = graph};
-    status result = prepare(&f);
-    if (result.code == STATUS_OK) {
-        for (int n = 0; n < graph->node_count && graph->state.code == STATUS_OK; n++) fold_addition(&f, n);
-        graph->additions_folded = true;
-        remove_folded(&f);
-        result = graph->state;
-    }
+    prepare(&f);
+    for (int n = 0; n < graph->node_count && graph->state.code == STATUS_OK; n++) fold_addition(&f, n);
+    graph->additions_folded = true;
+    remove_folded(&f);
     free(f.reads);
     free(f.producer);
     free(f.folded);
-    return result;
+    return graph->state;
 }

@@ -1,3 +1,4 @@
+#include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 
 #include <stdarg.h>
@@ -5,16 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-status graph_create(enum element_type compute, enum element_type exact, struct graph **graph)
+struct graph *graph_create(enum element_type compute, enum element_type exact)
 {
-    struct graph *created = calloc(1, sizeof *created);
-    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a graph");
-    created->compute = compute;
-    created->exact = exact;
-    created->forward_nodes = -1;
-    created->state = status_ok();
-    *graph = created;
-    return status_ok();
+    struct graph *graph = memory_take(1, sizeof *graph);
+    graph->compute = compute;
+    graph->exact = exact;
+    graph->forward_nodes = -1;
+    graph->state = status_ok();
+    return graph;
 }
 
 void graph_destroy(struct graph *graph)
@@ -115,18 +114,6 @@ void graph_fail(struct graph *graph, status failure)
     if (graph->state.code == STATUS_OK) graph->state = failure;
 }
 
-/* Room for one more element in a growing array. */
-static bool grow(void **array, int count, int *capacity, size_t size)
-{
-    if (count < *capacity) return true;
-    int larger = *capacity ? 2 * *capacity : 256;
-    void *moved = realloc(*array, (size_t)larger * size);
-    if (!moved) return false;
-    *array = moved;
-    *capacity = larger;
-    return true;
-}
-
 static bool shape_valid(const struct shape *shape)
 {
     if (shape->rank < 1 || shape->rank > MAXIMUM_RANK) return false;
@@ -146,10 +133,7 @@ tensor_id graph_new_tensor(struct graph *graph, enum tensor_role role, const cha
                                        shape_text(&shape, text, sizeof text)));
         return NO_TENSOR;
     }
-    if (!grow((void **)&graph->tensors, graph->tensor_count, &graph->tensor_capacity, sizeof *graph->tensors)) {
-        graph_fail(graph, status_error(STATUS_NO_MEMORY, "no memory for a graph of %d tensors", graph->tensor_count));
-        return NO_TENSOR;
-    }
+    graph->tensors = memory_grow(graph->tensors, graph->tensor_count, &graph->tensor_capacity, sizeof *graph->tensors);
     tensor_id id = graph->tensor_count++;
     struct tensor *tensor = &graph->tensors[id];
     memset(tensor, 0, sizeof *tensor);
@@ -171,19 +155,15 @@ tensor_id graph_new_tensor(struct graph *graph, enum tensor_role role, const cha
 void graph_end_block(struct graph *graph)
 {
     if (graph->state.code != STATUS_OK) return;
-    if (!grow((void **)&graph->block_ends, graph->block_count, &graph->block_capacity, sizeof *graph->block_ends))
-        graph_fail(graph, status_error(STATUS_NO_MEMORY, "no memory for a graph of %d blocks", graph->block_count));
-    else
-        graph->block_ends[graph->block_count++] = graph->node_count;
+    graph->block_ends =
+        memory_grow(graph->block_ends, graph->block_count, &graph->block_capacity, sizeof *graph->block_ends);
+    graph->block_ends[graph->block_count++] = graph->node_count;
 }
 
 tensor_id graph_append(struct graph *graph, const struct node *node)
 {
     if (graph->state.code != STATUS_OK) return NO_TENSOR;
-    if (!grow((void **)&graph->nodes, graph->node_count, &graph->node_capacity, sizeof *graph->nodes)) {
-        graph_fail(graph, status_error(STATUS_NO_MEMORY, "no memory for a graph of %d nodes", graph->node_count));
-        return NO_TENSOR;
-    }
+    graph->nodes = memory_grow(graph->nodes, graph->node_count, &graph->node_capacity, sizeof *graph->nodes);
     graph->nodes[graph->node_count++] = *node;
     return node->output[0];
 }

@@ -47,7 +47,7 @@ struct node {
 };
 
 /* `compute` is the type of ordinary tensors, `exact` of exact ones (operations.h); they may be the same. */
-status graph_create(enum element_type compute, enum element_type exact, struct graph **graph);
+struct graph *graph_create(enum element_type compute, enum element_type exact);
 void graph_destroy(struct graph *graph);
 /* The first failure of any builder, or success. */
 status graph_state(const struct graph *graph);
@@ -60,7 +60,8 @@ int graph_opening_nodes(const struct graph *graph); /* 0 where nothing is set ap
 int graph_closing_first(const struct graph *graph); /* all nodes where nothing is set apart */
 const struct node *graph_node(const struct graph *graph, int index);
 int graph_tensor_count(const struct graph *graph);
-const struct tensor *graph_tensor(const struct graph *graph, tensor_id id); /* NULL for NO_TENSOR */
+/* NULL for NO_TENSOR. What it points to moves when a tensor is added: whoever builds on copies what it needs first. */
+const struct tensor *graph_tensor(const struct graph *graph, tensor_id id);
 enum element_type graph_compute_type(const struct graph *graph);
 enum element_type graph_exact_type(const struct graph *graph);
 /* The tensor of that role and name; NO_TENSOR if there is none. */

@@ -39,8 +39,7 @@ tensor_id graph_storage(const struct graph *graph, tensor_id id);
 struct operation graph_operation(const struct graph *graph, const struct node *node);
 
 /* The entry for a weight in a kernel's layout, found or added. */
-status packing_plan_place(struct packing_plan *plan, const char *weight, const struct kernel_requirements *requirements,
-                          int *entry);
+int packing_plan_place(struct packing_plan *plan, const char *weight, const struct kernel_requirements *requirements);
 size_t packing_plan_offset(const struct packing_plan *plan, int entry);
 bool packing_plan_done(const struct packing_plan *plan, int entry);
 void packing_plan_mark(struct packing_plan *plan, int entry);
@@ -58,6 +57,6 @@ struct region_sizes {
 
 /* Gives every computed tensor its place. `placements` has one entry per tensor; views have their storage's. Sizes are
  * rounded up to ARENA_ALIGNMENT. */
-status graph_plan(const struct graph *graph, struct placement *placements, struct region_sizes *sizes);
+void graph_plan(const struct graph *graph, struct placement *placements, struct region_sizes *sizes);
 
 #endif

@@ -1,4 +1,5 @@
 /* What depends on nothing that changes from call to call, set apart: the opening sweep. */
+#include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 
 #include <stdlib.h>
@@ -47,18 +48,13 @@ status graph_separate_opening(struct graph *graph, const tensor_id *inputs, int 
     if (graph->state.code != STATUS_OK) return graph->state;
     if (graph->forward_nodes >= 0 || graph->opening_nodes > 0)
         return status_error(STATUS_FAILED, "graph: the opening is set apart once, before it is differentiated");
-    bool *standing = calloc((size_t)graph->tensor_count + 1, sizeof *standing);
-    struct node *opening = malloc(((size_t)graph->node_count + 1) * sizeof *opening);
-    struct node *others = malloc(((size_t)graph->node_count + 1) * sizeof *others);
-    status result = standing && opening && others
-                        ? status_ok()
-                        : status_error(STATUS_NO_MEMORY, "no memory to sort %d operations", graph->node_count);
-    if (result.code == STATUS_OK) {
-        for (int i = 0; i < count; i++) standing[graph_storage(graph, inputs[i])] = true;
-        reorder(graph, standing, opening, others);
-    }
+    bool *standing = memory_take((size_t)graph->tensor_count + 1, sizeof *standing);
+    struct node *opening = memory_take((size_t)graph->node_count + 1, sizeof *opening);
+    struct node *others = memory_take((size_t)graph->node_count + 1, sizeof *others);
+    for (int i = 0; i < count; i++) standing[graph_storage(graph, inputs[i])] = true;
+    reorder(graph, standing, opening, others);
     free(standing);
     free(opening);
     free(others);
-    return result;
+    return status_ok();
 }

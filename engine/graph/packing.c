@@ -1,3 +1,4 @@
+#include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 
 #include <stdlib.h>
@@ -17,10 +18,9 @@ struct packing_plan {
     size_t bytes;
 };
 
-status packing_plan_create(struct packing_plan **plan)
+struct packing_plan *packing_plan_create(void)
 {
-    *plan = calloc(1, sizeof **plan);
-    return *plan ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for a packing plan");
+    return memory_take(1, sizeof(struct packing_plan));
 }
 
 void packing_plan_destroy(struct packing_plan *plan)
@@ -35,31 +35,21 @@ size_t packing_plan_bytes(const struct packing_plan *plan)
     return plan->bytes;
 }
 
-status packing_plan_place(struct packing_plan *plan, const char *weight, const struct kernel_requirements *requirements,
-                          int *entry)
+int packing_plan_place(struct packing_plan *plan, const char *weight, const struct kernel_requirements *requirements)
 {
     size_t bytes = align_up(requirements->packed_bytes);
     for (int i = 0; i < plan->count; i++) {
         const struct packing *packing = &plan->entries[i];
         if (packing->key == requirements->packing_key && packing->bytes == bytes &&
-            strcmp(packing->weight, weight) == 0) {
-            *entry = i;
-            return status_ok();
-        }
+            strcmp(packing->weight, weight) == 0)
+            return i;
     }
-    if (plan->count == plan->capacity) {
-        int larger = plan->capacity ? 2 * plan->capacity : 64;
-        struct packing *moved = realloc(plan->entries, (size_t)larger * sizeof *moved);
-        if (!moved) return status_error(STATUS_NO_MEMORY, "no memory for a packing plan");
-        plan->entries = moved;
-        plan->capacity = larger;
-    }
+    plan->entries = memory_grow(plan->entries, plan->count, &plan->capacity, sizeof *plan->entries);
     struct packing *added = &plan->entries[plan->count];
     *added = (struct packing){.key = requirements->packing_key, .offset = plan->bytes, .bytes = bytes};
     strcpy(added->weight, weight); /* tensor names have the same limit */
     plan->bytes += bytes;
-    *entry = plan->count++;
-    return status_ok();
+    return plan->count++;
 }
 
 size_t packing_plan_offset(const struct packing_plan *plan, int entry)

@@ -4,6 +4,7 @@
  * reads of the opening to the standing region. Everything else is placed in the work region, each sweep on its own: at
  * every node the results take the best fitting hole, and what was read for the last time leaves one (as in ggml's
  * allocator). A result takes over the memory of an operand that dies there, where the operation can work in place. */
+#include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 
 #include <stdlib.h>
@@ -38,7 +39,7 @@ static bool placeable(const struct tensor *tensor, tensor_id id)
     return tensor->role == TENSOR_COMPUTED && tensor->storage == id && !tensor->output;
 }
 
-static status add_hole(struct planner *planner, size_t offset, size_t bytes)
+static void add_hole(struct planner *planner, size_t offset, size_t bytes)
 {
     int at = 0;
     while (at < planner->hole_count && planner->holes[at].offset < offset) at++;
@@ -54,18 +55,12 @@ static status add_hole(struct planner *planner, size_t offset, size_t bytes)
         planner->holes[at].offset = offset;
         planner->holes[at].bytes += bytes;
     } else {
-        if (planner->hole_count == planner->hole_capacity) {
-            int larger = planner->hole_capacity ? 2 * planner->hole_capacity : 64;
-            struct hole *moved = realloc(planner->holes, (size_t)larger * sizeof *moved);
-            if (!moved) return status_error(STATUS_NO_MEMORY, "no memory to plan a graph");
-            planner->holes = moved;
-            planner->hole_capacity = larger;
-        }
+        planner->holes =
+            memory_grow(planner->holes, planner->hole_count, &planner->hole_capacity, sizeof *planner->holes);
         memmove(&planner->holes[at + 1], &planner->holes[at],
                 (size_t)(planner->hole_count++ - at) * sizeof *planner->holes);
         planner->holes[at] = (struct hole){offset, bytes};
     }
-    return status_ok();
 }
 
 /* The smallest hole that fits, else the end of the region (a hole that touches the end grows into it). */
@@ -151,7 +146,7 @@ static tensor_id dying_operand(const struct planner *planner, const struct node 
     return storage;
 }
 
-static status place_node(struct planner *planner, int index)
+static void place_node(struct planner *planner, int index)
 {
     const struct graph *graph = planner->graph;
     const struct node *node = &graph->nodes[index];
@@ -174,26 +169,23 @@ static status place_node(struct planner *planner, int index)
         bool seen = false; /* an operand that the node reads twice leaves one hole */
         for (int j = 0; j < i && j < node->input_count; j++)
             if (graph_storage(graph, node->input[j]) == storage) seen = true;
-        if (dies && !seen)
-            TRY(add_hole(planner, planner->placements[storage].offset, planner->placements[storage].bytes));
+        if (dies && !seen) add_hole(planner, planner->placements[storage].offset, planner->placements[storage].bytes);
     }
-    return status_ok();
 }
 
-static status place_sweep(struct planner *planner, int first, int past)
+static void place_sweep(struct planner *planner, int first, int past)
 {
     planner->hole_count = 0;
     planner->end = 0;
     size_t highest = 0;
     for (int n = first; n < past; n++) {
-        TRY(place_node(planner, n));
+        place_node(planner, n);
         if (planner->end > highest) highest = planner->end;
     }
     planner->end = highest;
-    return status_ok();
 }
 
-static status plan_with(struct planner *planner, struct region_sizes *sizes)
+static void plan_with(struct planner *planner, struct region_sizes *sizes)
 {
     const struct graph *graph = planner->graph;
     const int ends[] = {0, graph_opening_nodes(graph), graph_forward_nodes(graph), graph_closing_first(graph),
@@ -204,26 +196,22 @@ static status plan_with(struct planner *planner, struct region_sizes *sizes)
     place_crossing(planner, ends[0], ends[1], PLACED_STANDING, &sizes->standing);
     place_crossing(planner, ends[1], ends[2], PLACED_SAVED, &sizes->saved);
     for (size_t sweep = 1; sweep < sizeof ends / sizeof *ends; sweep++) {
-        TRY(place_sweep(planner, ends[sweep - 1], ends[sweep]));
+        place_sweep(planner, ends[sweep - 1], ends[sweep]);
         if (planner->end > sizes->work) sizes->work = planner->end;
     }
     for (int i = 0; i < graph->tensor_count; i++)
         if (graph->tensors[i].storage != i) planner->placements[i] = planner->placements[graph->tensors[i].storage];
-    return status_ok();
 }
 
-status graph_plan(const struct graph *graph, struct placement *placements, struct region_sizes *sizes)
+void graph_plan(const struct graph *graph, struct placement *placements, struct region_sizes *sizes)
 {
     size_t count = (size_t)graph->tensor_count;
     struct planner planner = {.graph = graph, .placements = placements};
     memset(placements, 0, count * sizeof *placements);
-    planner.last_use = malloc(count * sizeof(int));
-    planner.first_node = malloc(count * sizeof(int));
-    status result = planner.last_use && planner.first_node
-                        ? plan_with(&planner, sizes)
-                        : status_error(STATUS_NO_MEMORY, "no memory to plan a graph");
+    planner.last_use = memory_take(count, sizeof(int));
+    planner.first_node = memory_take(count, sizeof(int));
+    plan_with(&planner, sizes);
     free(planner.last_use);
     free(planner.first_node);
     free(planner.holes);
-    return result;
 }

@@ -1,5 +1,6 @@
 #include "engine/graph/program.h"
 
+#include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 #include "engine/graph/recording.h"
 
@@ -40,7 +41,7 @@ static status place_packing(struct program *program, int index, const struct ker
 {
     tensor_id weight = graph_storage(program->graph, graph_node(program->graph, index)->input[1]);
     struct prepared_node *node = &program->nodes[index];
-    TRY(packing_plan_place(program->packing, graph_tensor(program->graph, weight)->name, requirements, &node->packing));
+    node->packing = packing_plan_place(program->packing, graph_tensor(program->graph, weight)->name, requirements);
     node->packs = true;
     for (int i = 0; i < index; i++)
         if (program->nodes[i].packing == node->packing) node->packs = false;
@@ -105,15 +106,14 @@ static void measure_constants(struct program *program)
     }
 }
 
-static status plan(struct program *program)
+static void plan(struct program *program)
 {
     struct region_sizes sizes;
-    TRY(graph_plan(program->graph, program->placements, &sizes));
+    graph_plan(program->graph, program->placements, &sizes);
     program->sizes.saved_bytes = sizes.saved;
     program->sizes.work_bytes = sizes.work;
     program->sizes.standing_bytes = sizes.standing;
     program->sum_bytes = sizes.sums;
-    return status_ok();
 }
 
 status program_create(struct backend *backend, const struct graph *graph, struct packing_plan *packing,
@@ -121,21 +121,17 @@ status program_create(struct backend *backend, const struct graph *graph, struct
 {
     TRY(graph_state(graph));
     size_t tensors = (size_t)graph_tensor_count(graph), nodes = (size_t)graph_node_count(graph);
-    struct program *created = calloc(1, sizeof *created);
-    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a program");
+    struct program *created = memory_take(1, sizeof *created);
     created->backend = backend;
     created->graph = graph;
-    created->placements = calloc(tensors + 1, sizeof *created->placements);
-    created->nodes = calloc(nodes + 1, sizeof *created->nodes);
-    created->bound = calloc(tensors + 1, sizeof *created->bound);
-    created->reads = calloc(tensors + 1, sizeof *created->reads);
-    created->packing = packing;
+    created->placements = memory_take(tensors + 1, sizeof *created->placements);
+    created->nodes = memory_take(nodes + 1, sizeof *created->nodes);
+    created->bound = memory_take(tensors + 1, sizeof *created->bound);
+    created->reads = memory_take(tensors + 1, sizeof *created->reads);
+    created->packing = packing ? packing : packing_plan_create();
     created->owns_packing = !packing;
-    status result = packing ? status_ok() : packing_plan_create(&created->packing);
-    if (!created->placements || !created->nodes || !created->bound || !created->reads)
-        result = status_error(STATUS_NO_MEMORY, "no memory for a program of %zu operations", nodes);
-    if (result.code == STATUS_OK) result = plan(created);
-    if (result.code == STATUS_OK) result = prepare_nodes(created);
+    plan(created);
+    status result = prepare_nodes(created);
     if (result.code != STATUS_OK) {
         program_destroy(created);
         return result;
@@ -151,7 +147,7 @@ void program_destroy(struct program *program)
 {
     if (!program) return;
     recordings_forget(&program->recordings, program->backend);
-    for (int i = 0; program->nodes && i < graph_node_count(program->graph); i++)
+    for (int i = 0; i < graph_node_count(program->graph); i++)
         if (program->nodes[i].kernel) program->backend->interface->discard(program->backend, program->nodes[i].kernel);
     free(program->placements);
     free(program->nodes);

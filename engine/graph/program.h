@@ -19,7 +19,7 @@ struct program;
 /* Which weight lies where in which kernel layout. Programs that share a plan (and the region it describes) share the
  * packed copies of weights of one name. */
 struct packing_plan;
-status packing_plan_create(struct packing_plan **plan);
+struct packing_plan *packing_plan_create(void);
 void packing_plan_destroy(struct packing_plan *plan);
 /* Bytes of the region, for all programs created with the plan so far. */
 size_t packing_plan_bytes(const struct packing_plan *plan);

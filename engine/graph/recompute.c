@@ -4,6 +4,7 @@
  * What the backward sweep reads of a block's inside is computed a second time, by copies of the block's own operations
  * that stand right before the first reader. The copies run the same kernels over the same values, so gradients keep
  * their bits. What later blocks read as well stays saved: it is what the copies begin from. */
+#include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 
 #include <stdlib.h>
@@ -30,28 +31,24 @@ static int block_first(const struct graph *graph, int block)
     return block > 0 ? graph->block_ends[block - 1] : graph->opening_nodes;
 }
 
-static status prepare(struct rewriting *r)
+static void prepare(struct rewriting *r)
 {
     size_t tensors = (size_t)r->graph->tensor_count + 1, nodes = (size_t)r->old_count + 1;
     size_t blocks = (size_t)r->graph->block_count + 1;
-    r->producer = malloc(tensors * sizeof *r->producer);
-    r->last_forward_reader = malloc(tensors * sizeof *r->last_forward_reader);
-    r->first_backward_reader = malloc(tensors * sizeof *r->first_backward_reader);
-    r->again = calloc(tensors, sizeof *r->again);
-    r->copy = malloc(tensors * sizeof *r->copy);
-    r->copied = calloc(nodes, sizeof *r->copied);
-    r->copied_before = malloc(blocks * sizeof *r->copied_before);
-    r->old_nodes = malloc(nodes * sizeof *r->old_nodes);
-    if (!r->producer || !r->last_forward_reader || !r->first_backward_reader || !r->again || !r->copy || !r->copied ||
-        !r->copied_before || !r->old_nodes)
-        return status_error(STATUS_NO_MEMORY, "no memory to rewrite a graph of %d operations", r->old_count);
+    r->producer = memory_take(tensors, sizeof *r->producer);
+    r->last_forward_reader = memory_take(tensors, sizeof *r->last_forward_reader);
+    r->first_backward_reader = memory_take(tensors, sizeof *r->first_backward_reader);
+    r->again = memory_take(tensors, sizeof *r->again);
+    r->copy = memory_take(tensors, sizeof *r->copy);
+    r->copied = memory_take(nodes, sizeof *r->copied);
+    r->copied_before = memory_take(blocks, sizeof *r->copied_before);
+    r->old_nodes = memory_take(nodes, sizeof *r->old_nodes);
     memcpy(r->old_nodes, r->graph->nodes, (size_t)r->old_count * sizeof *r->old_nodes);
     for (size_t i = 0; i < tensors; i++) {
         r->producer[i] = r->last_forward_reader[i] = r->first_backward_reader[i] = NOWHERE;
         r->copy[i] = NO_TENSOR;
     }
     for (size_t block = 0; block < blocks; block++) r->copied_before[block] = NOWHERE;
-    return status_ok();
 }
 
 static void find_uses(struct rewriting *r)
@@ -149,14 +146,11 @@ status graph_recompute_blocks(struct graph *graph)
                           .boundary = graph->forward_nodes,
                           .old_count = graph->node_count,
                           .old_tensors = graph->tensor_count};
-    status result = prepare(&r);
-    if (result.code == STATUS_OK) {
-        find_uses(&r);
-        for (int block = 0; block < graph->block_count; block++)
-            choose(&r, block, block_first(graph, block), graph->block_ends[block]);
-        rewrite_backward(&r);
-        result = graph->state;
-    }
+    prepare(&r);
+    find_uses(&r);
+    for (int block = 0; block < graph->block_count; block++)
+        choose(&r, block, block_first(graph, block), graph->block_ends[block]);
+    rewrite_backward(&r);
     free(r.producer);
     free(r.last_forward_reader);
     free(r.first_backward_reader);
@@ -165,5 +159,5 @@ status graph_recompute_blocks(struct graph *graph)
     free(r.copied);
     free(r.copied_before);
     free(r.old_nodes);
-    return result;
+    return graph->state;
 }

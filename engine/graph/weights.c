@@ -1,5 +1,6 @@
 #include "engine/graph/weights.h"
 
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "kernels/convert.h"
 #include "kernels/parallel.h"
@@ -129,14 +130,12 @@ status weight_source_check(struct weight_source source, const struct graph *grap
 
 /* ---- the set ---- */
 
-status weight_set_create(struct backend *backend, struct weight_source source, struct weight_set **set)
+struct weight_set *weight_set_create(struct backend *backend, struct weight_source source)
 {
-    struct weight_set *created = calloc(1, sizeof *created);
-    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a set of weights");
-    created->backend = backend;
-    created->source = source;
-    *set = created;
-    return status_ok();
+    struct weight_set *set = memory_take(1, sizeof *set);
+    set->backend = backend;
+    set->source = source;
+    return set;
 }
 
 void weight_set_destroy(struct weight_set *set)
@@ -244,28 +243,16 @@ static status load(struct weight_set *set, const char *name, const struct shape 
 static status add(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
                   void **memory)
 {
-    if (set->count == set->capacity) {
-        int larger = set->capacity ? 2 * set->capacity : 128;
-        struct weight *moved = realloc(set->weights, (size_t)larger * sizeof *moved);
-        if (!moved) return status_error(STATUS_NO_MEMORY, "no memory for %d weights", larger);
-        set->weights = moved;
-        set->capacity = larger;
-    }
+    set->weights = memory_grow(set->weights, set->count, &set->capacity, sizeof *set->weights);
     size_t bytes = (size_t)shape_elements(shape) * element_size(type);
-    struct weight added = {.name = strdup(name), .type = type, .shape = *shape, .memory = NULL};
-    if (!added.name) return status_error(STATUS_NO_MEMORY, "no memory for weight %s", name);
-    status result = set->backend->interface->allocate(set->backend, bytes, &added.memory);
-    if (result.code == STATUS_OK) {
-        result = load(set, name, shape, type, added.memory);
-        if (result.code != STATUS_OK) set->backend->interface->release(set->backend, added.memory);
-    }
+    TRY(set->backend->interface->allocate(set->backend, bytes, memory));
+    status result = load(set, name, shape, type, *memory);
     if (result.code != STATUS_OK) {
-        free(added.name);
+        set->backend->interface->release(set->backend, *memory);
         return result;
     }
-    set->weights[set->count++] = added;
+    set->weights[set->count++] = (struct weight){memory_copy_text(name), type, *shape, *memory};
     set->bytes += bytes;
-    *memory = added.memory;
     return status_ok();
 }
 

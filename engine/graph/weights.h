@@ -39,7 +39,7 @@ status weight_source_check(struct weight_source source, const struct graph *grap
 
 struct weight_set;
 /* `backend` must outlive the set; so must what `source` refers to. */
-status weight_set_create(struct backend *backend, struct weight_source source, struct weight_set **set);
+struct weight_set *weight_set_create(struct backend *backend, struct weight_source source);
 void weight_set_destroy(struct weight_set *set);
 /* Device memory of weight `name` in element type `type`, read from the source when first asked for. Owned by the
  * set. STATUS_BAD_INPUT naming tensor and element where one is an infinity or not a number, or becomes one in that

@@ -71,7 +71,7 @@ static status translate(const char *pattern, struct text *posix)
             text_append(posix, "%c", *p);
         }
     }
-    return text_status(posix);
+    return status_ok();
 }
 
 static status expression_fits(const char *pattern, const char *path, bool *fits)
@@ -80,7 +80,6 @@ static status expression_fits(const char *pattern, const char *path, bool *fits)
     text_append(&posix, "^(.*\\.)?(");
     status result = strlen(pattern) <= PATTERN_LIMIT ? translate(pattern, &posix) : refuse(pattern, "too many letters");
     text_append(&posix, ")$");
-    if (result.code == STATUS_OK) result = text_status(&posix);
     regex_t compiled;
     if (result.code == STATUS_OK && regcomp(&compiled, posix.data, REG_EXTENDED | REG_NOSUB) != 0)
         result = refuse(pattern, "a mistake or a form");

@@ -3,12 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
 #include "engine/model/text_normal.h"
-
-static status no_memory(void)
-{
-    return status_error(STATUS_NO_MEMORY, "no memory for a tokenizer's added tokens");
-}
 
 static struct added_token *find(const struct added_tokens *added, const char *content)
 {
@@ -22,23 +18,11 @@ const struct added_token *added_tokens_find(const struct added_tokens *added, co
     return find(added, content);
 }
 
-static status reserve(struct added_tokens *added)
-{
-    if (added->count < added->room) return status_ok();
-    int room = added->room ? 2 * added->room : 16;
-    struct added_token *grown = realloc(added->tokens, (size_t)room * sizeof grown[0]);
-    if (!grown) return no_memory();
-    added->tokens = grown;
-    added->room = room;
-    return status_ok();
-}
-
 /* Fills codes and length from the content. */
-static status fill_codes(struct added_token *token)
+static void fill_codes(struct added_token *token)
 {
     size_t bytes = strlen(token->content), longest = UNICODE_LONGEST_DECOMPOSITION * bytes;
-    uint32_t *codes = malloc((bytes + 2 * longest) * sizeof codes[0]);
-    if (!codes) return no_memory();
+    uint32_t *codes = memory_take(bytes + 2 * longest, sizeof codes[0]);
     token->length = unicode_decode(token->content, bytes, codes);
     if (token->normalized) {
         uint32_t *normal = codes + bytes + longest;
@@ -46,7 +30,6 @@ static status fill_codes(struct added_token *token)
         memmove(codes, normal, token->length * sizeof codes[0]);
     }
     token->codes = codes;
-    return status_ok();
 }
 
 static void clear(struct added_token *token)
@@ -55,24 +38,19 @@ static void clear(struct added_token *token)
     free(token->codes);
 }
 
-status added_tokens_add(struct added_tokens *added, const char *content, int32_t id, bool normalized, bool single_word)
+void added_tokens_add(struct added_tokens *added, const char *content, int32_t id, bool normalized, bool single_word)
 {
-    struct added_token token = {.id = id, .normalized = normalized, .single_word = single_word};
-    TRY(reserve(added));
-    token.content = strdup(content);
-    status result = token.content ? fill_codes(&token) : no_memory();
-    if (result.code != STATUS_OK) {
-        clear(&token);
-        return result;
-    }
+    struct added_token token = {
+        .content = memory_copy_text(content), .id = id, .normalized = normalized, .single_word = single_word};
+    fill_codes(&token);
     struct added_token *same = find(added, content);
     if (same) {
         clear(same);
         *same = token;
     } else {
+        added->tokens = memory_grow(added->tokens, added->count, &added->room, sizeof added->tokens[0]);
         added->tokens[added->count++] = token;
     }
-    return status_ok();
 }
 
 struct place {
@@ -89,21 +67,15 @@ static int compare_places(const void *left, const void *right)
     return b->index - a->index; /* of two that read the same, the later one */
 }
 
-status added_tokens_sort(struct added_tokens *added)
+void added_tokens_sort(struct added_tokens *added)
 {
-    struct place *places = malloc(((size_t)added->count + 1) * sizeof places[0]);
-    free(added->order);
-    added->order = malloc(((size_t)added->count + 1) * sizeof added->order[0]);
-    if (!places || !added->order) {
-        free(places);
-        return no_memory();
-    }
+    struct place *places = memory_take((size_t)added->count, sizeof places[0]);
+    added->order = memory_resize(added->order, (size_t)added->count, sizeof added->order[0]);
     for (int i = 0; i < added->count; i++)
         places[i] = (struct place){added->tokens[i].codes[0], added->tokens[i].length, i};
     qsort(places, (size_t)added->count, sizeof places[0], compare_places);
     for (int i = 0; i < added->count; i++) added->order[i] = places[i].index;
     free(places);
-    return status_ok();
 }
 
 void added_tokens_clear(struct added_tokens *added)

@@ -26,9 +26,9 @@ struct added_tokens {
 };
 
 /* Adds a token of at least one character. Of two of the same content the later one's rules hold. */
-status added_tokens_add(struct added_tokens *added, const char *content, int32_t id, bool normalized, bool single_word);
+void added_tokens_add(struct added_tokens *added, const char *content, int32_t id, bool normalized, bool single_word);
 /* Prepares added_tokens_at; once all are added. */
-status added_tokens_sort(struct added_tokens *added);
+void added_tokens_sort(struct added_tokens *added);
 void added_tokens_clear(struct added_tokens *added);
 
 /* The token of that content, or NULL. */

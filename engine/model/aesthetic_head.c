@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/files.h"
+#include "engine/base/memory.h"
 #include "engine/model/config.h"
 #include "engine/model/safetensors.h"
 #include "engine/model/torch_archive.h"
@@ -269,8 +270,7 @@ static status fold(const struct tensor_store *store, struct aesthetic_head *head
     struct chain chain;
     TRY(list_layers(store, &chain));
     TRY(check_linear(store, &chain));
-    *head = (struct aesthetic_head){.weight = malloc(sizeof(double)), .width = 1};
-    if (head->weight == NULL) return status_error(STATUS_NO_MEMORY, "no memory to read %.250s", store->path);
+    *head = (struct aesthetic_head){.weight = memory_take(1, sizeof(double)), .width = 1};
     head->weight[0] = 1.0;
     for (int i = chain.count - 1; i >= 0; i--) TRY(fold_layer(store, &chain.layers[i], head));
     return status_ok();

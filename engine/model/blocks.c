@@ -1,5 +1,7 @@
 #include "engine/model/blocks.h"
 
+#include "engine/base/memory.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +18,7 @@
 static void list_module(struct block_builder *builder, const char *name, int64_t inputs, int64_t outputs, int window)
 {
     struct adapter_plan *plan = builder->adapters;
-    void *larger = realloc(plan->modules, (size_t)(plan->module_count + 1) * sizeof plan->modules[0]);
-    if (!larger) {
-        graph_fail(builder->graph, status_error(STATUS_NO_MEMORY, "no memory to list the adapter of %s", name));
-        return;
-    }
-    plan->modules = larger;
+    plan->modules = memory_resize(plan->modules, (size_t)plan->module_count + 1, sizeof plan->modules[0]);
     struct adapter_module *module = &plan->modules[plan->module_count++];
     *module = (struct adapter_module){.inputs = inputs, .outputs = outputs, .kernel = window};
     snprintf(module->name, sizeof module->name, "%s", name);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
 #include "engine/model/adapter_set.h"
 #include "engine/model/aesthetic_head.h"
 #include "engine/model/clip_model.h"
@@ -61,8 +62,7 @@ static status check_graph(struct model_report *report, const char *path, struct 
 
 static status check_part(struct model_report *report, struct model *model, enum model_part part)
 {
-    struct graph *graph;
-    TRY(graph_create(ELEMENT_F32, ELEMENT_F32, &graph));
+    struct graph *graph = graph_create(ELEMENT_F32, ELEMENT_F32);
     model_build_small_part(model, part, graph);
     return check_graph(report, model->facts.path, graph, part_weights_source(&model->parts[part]));
 }
@@ -87,17 +87,14 @@ static status check_diffusion(struct model_report *report, const char *path)
 static status check_clip(struct model_report *report, const char *path)
 {
     struct clip_model *model;
-    struct graph *graph;
     if (!good(report, clip_model_open(path, &model))) return status_ok();
-    status result = graph_create(ELEMENT_F32, ELEMENT_F32, &graph);
-    if (result.code == STATUS_OK) {
-        const int64_t side = 64, context = clip_model_context(model);
-        clip_model_build_pictures(
-            model, graph, graph_input(graph, "pictures", SHAPE4((int64_t)1, side, side, (int64_t)3), ELEMENT_F32), "");
-        clip_model_build_texts(model, graph, graph_input(graph, "ids", SHAPE2((int64_t)1, context), ELEMENT_I32),
-                               graph_input(graph, "ends", SHAPE2((int64_t)1, (int64_t)1), ELEMENT_I32), "");
-        result = check_graph(report, path, graph, clip_model_weights(model));
-    }
+    struct graph *graph = graph_create(ELEMENT_F32, ELEMENT_F32);
+    const int64_t one = 1, side = 64, context = clip_model_context(model);
+    tensor_id pictures = graph_input(graph, "pictures", SHAPE4(one, side, side, (int64_t)3), ELEMENT_F32);
+    clip_model_build_pictures(model, graph, pictures, "");
+    clip_model_build_texts(model, graph, graph_input(graph, "ids", SHAPE2(one, context), ELEMENT_I32),
+                           graph_input(graph, "ends", SHAPE2(one, one), ELEMENT_I32), "");
+    status result = check_graph(report, path, graph, clip_model_weights(model));
     report->remarks = *clip_model_remarks(model);
     clip_model_close(model);
     return result;
@@ -106,20 +103,17 @@ static status check_clip(struct model_report *report, const char *path)
 static status check_detector(struct model_report *report, const char *path)
 {
     struct owlvit_model *model;
-    struct graph *graph;
     if (!good(report, owlvit_model_open(path, &model))) return status_ok();
-    status result = graph_create(ELEMENT_F32, ELEMENT_F32, &graph);
-    if (result.code == STATUS_OK) {
-        const int64_t one = 1, side = 64, context = owlvit_model_context(model);
-        owlvit_model_build_texts(model, graph, graph_input(graph, "ids", SHAPE2(one, context), ELEMENT_I32),
-                                 graph_input(graph, "ends", SHAPE2(one, one), ELEMENT_I32), "");
-        tensor_id pictures = graph_input(graph, "pictures", SHAPE4(one, side, side, (int64_t)3), ELEMENT_F32);
-        tensor_id features = owlvit_model_build_features(model, graph, pictures, "");
-        owlvit_model_build_detections(
-            model, graph, features,
-            graph_input(graph, "queries", SHAPE3(one, one, owlvit_model_projection(model)), ELEMENT_F32), "");
-        result = check_graph(report, path, graph, owlvit_model_weights(model));
-    }
+    struct graph *graph = graph_create(ELEMENT_F32, ELEMENT_F32);
+    const int64_t one = 1, side = 64, context = owlvit_model_context(model);
+    owlvit_model_build_texts(model, graph, graph_input(graph, "ids", SHAPE2(one, context), ELEMENT_I32),
+                             graph_input(graph, "ends", SHAPE2(one, one), ELEMENT_I32), "");
+    tensor_id pictures = graph_input(graph, "pictures", SHAPE4(one, side, side, (int64_t)3), ELEMENT_F32);
+    tensor_id features = owlvit_model_build_features(model, graph, pictures, "");
+    owlvit_model_build_detections(
+        model, graph, features,
+        graph_input(graph, "queries", SHAPE3(one, one, owlvit_model_projection(model)), ELEMENT_F32), "");
+    status result = check_graph(report, path, graph, owlvit_model_weights(model));
     report->remarks = *owlvit_model_remarks(model);
     owlvit_model_close(model);
     return result;
@@ -196,8 +190,7 @@ status model_check(const char *path, struct model_report *report)
     };
     struct recognised recognised;
     *report = (struct model_report){.kind = MODEL_KIND_DIFFUSION, .kind_words = "unknown"};
-    report->problems = calloc(MODEL_REPORT_PROBLEMS, sizeof report->problems[0]);
-    if (!report->problems) return status_error(STATUS_NO_MEMORY, "no memory to check %s", path);
+    report->problems = memory_take(MODEL_REPORT_PROBLEMS, sizeof report->problems[0]);
     if (adapter_is_at(path)) return check_adapter(report, path);
     report->recognised = model_kind_of(path, &report->kind);
     if (report->recognised) {

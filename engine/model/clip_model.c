@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/base/memory.h"
 #include "engine/model/layers.h"
 #include "engine/model/text_image_model.h"
 
@@ -20,8 +21,7 @@ static const struct text_image_class defaults = {.class = &clip_model_class,
 
 status clip_model_open(const char *folder, struct clip_model **model)
 {
-    *model = calloc(1, sizeof **model);
-    if (*model == NULL) return status_error(STATUS_NO_MEMORY, "no memory to open %.250s", folder);
+    *model = memory_take(1, sizeof **model);
     status result = text_image_model_open(folder, &defaults, &(*model)->pair);
     if (result.code != STATUS_OK) {
         clip_model_close(*model);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
 #include "engine/base/sha256.h"
 #include "engine/model/aesthetic_head.h"
 #include "engine/model/internal.h"
@@ -90,9 +91,7 @@ static status add_file(struct sha256 *model, const char *path)
 static status add_files(struct sha256 *model, const struct tensor_files *files)
 {
     size_t count = tensor_files_shard_count(files);
-    char(*digits)[DIGITS + 1] = calloc(count, sizeof *digits);
-    if (!digits)
-        return status_error(STATUS_NO_MEMORY, "%.300s: no memory to hash its shards", tensor_files_path(files));
+    char(*digits)[DIGITS + 1] = memory_take(count, sizeof *digits);
     status result = status_ok();
     for (size_t i = 0; i < count && result.code == STATUS_OK; i++)
         result = hash_file(tensor_files_shard_path(files, i), digits[i]);

@@ -86,8 +86,7 @@ static void remark_file(struct model *model, const struct tensor_files *files, c
 
 static status mark_part(struct model *model, enum model_part part, bool *used)
 {
-    struct graph *graph;
-    TRY(graph_create(ELEMENT_F32, ELEMENT_F32, &graph));
+    struct graph *graph = graph_create(ELEMENT_F32, ELEMENT_F32);
     model_build_small_part(model, part, graph);
     status result = graph_state(graph);
     if (result.code == STATUS_OK) part_weights_mark(&model->parts[part], graph, used);

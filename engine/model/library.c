@@ -1,5 +1,6 @@
 #include "engine/model/library.h"
 
+#include "engine/base/memory.h"
 #include "engine/base/paths.h"
 #include "engine/base/text.h"
 
@@ -15,11 +16,6 @@ const char *model_place_name(enum model_place place)
 {
     static const char *const names[] = {"built in", "model path", "data folder", "Hugging Face cache"};
     return names[place];
-}
-
-static status no_memory(void)
-{
-    return status_error(STATUS_NO_MEMORY, "no memory for the list of models");
 }
 
 /* ---- listing ---- */
@@ -51,10 +47,8 @@ static status add_entry(struct model_library *library, const char *name, const c
     cut_ending(entry.name);
     if (is_listed(library, entry.name, entry.kind)) return status_ok();
     TRY(path_format(entry.path, "%s", path));
-    struct model_entry *entries = realloc(library->entries, (size_t)(library->count + 1) * sizeof *entries);
-    if (!entries) return no_memory();
-    library->entries = entries;
-    entries[library->count++] = entry;
+    library->entries = memory_resize(library->entries, (size_t)library->count + 1, sizeof *library->entries);
+    library->entries[library->count++] = entry;
     return status_ok();
 }
 
@@ -153,12 +147,10 @@ static status add_hub(struct model_library *library, const char *hub)
 
 static status list_given(struct model_library *library, const char *const *given, int given_count)
 {
-    library->folders = calloc((size_t)given_count + 1, sizeof *library->folders);
-    if (!library->folders) return no_memory();
+    library->folders = memory_take((size_t)given_count + 1, sizeof *library->folders);
     for (int i = 0; i < given_count; i++) {
         TRY(add_given(library, given[i]));
-        library->folders[i] = strdup(given[i]);
-        if (!library->folders[i]) return no_memory();
+        library->folders[i] = memory_copy_text(given[i]);
     }
     return status_ok();
 }
@@ -201,8 +193,7 @@ static status not_found(const struct model_library *library, const char *name, e
     if (name[0] == '/' || name[0] == '.') /* surely a path; "ORGANISATION/NAME" may be a name */
         return status_error(STATUS_BAD_INPUT, "%.300s: there is no such file or folder; expected a %s", name,
                             model_kind_words(kind));
-    const char **names = calloc((size_t)library->count + 1, sizeof *names);
-    if (!names) return no_memory();
+    const char **names = memory_take((size_t)library->count, sizeof *names);
     int count = 0;
     for (int i = 0; i < library->count; i++)
         if (library->entries[i].kind == kind) names[count++] = library->entries[i].name;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/base/memory.h"
 #include "engine/model/internal.h"
 #include "engine/model/model_kind.h"
 #include "engine/model/recognise.h"
@@ -148,8 +149,7 @@ static status require_weights(struct model *model)
     status first = status_ok();
     int problems = 0;
     for (int part = 0; part < MODEL_PART_COUNT; part++) {
-        struct graph *graph;
-        TRY(graph_create(ELEMENT_F32, ELEMENT_F32, &graph));
+        struct graph *graph = graph_create(ELEMENT_F32, ELEMENT_F32);
         model_build_small_part(model, (enum model_part)part, graph);
         status result = graph_state(graph);
         if (result.code == STATUS_OK) problems += part_weights_check(&model->parts[part], graph, keep_first, &first);
@@ -215,8 +215,7 @@ static status open_all(struct model *model)
 
 status model_open_without_weights(const char *path, struct model **model)
 {
-    *model = calloc(1, sizeof **model);
-    if (!*model) return status_error(STATUS_NO_MEMORY, "%s: no memory to open it", path);
+    *model = memory_take(1, sizeof **model);
     status result = path_format((*model)->facts.path, "%s", path);
     name_of_path(path, (*model)->facts.name, sizeof(*model)->facts.name);
     if (result.code == STATUS_OK) result = open_all(*model);

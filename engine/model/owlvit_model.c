@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
 #include "engine/model/layers.h"
 #include "engine/model/text_image_model.h"
 
@@ -34,8 +35,7 @@ static status open_model(const char *folder, struct owlvit_model *model)
 
 status owlvit_model_open(const char *folder, struct owlvit_model **model)
 {
-    *model = calloc(1, sizeof **model);
-    if (*model == NULL) return status_error(STATUS_NO_MEMORY, "no memory to open %.250s", folder);
+    *model = memory_take(1, sizeof **model);
     status result = open_model(folder, *model);
     if (result.code != STATUS_OK) {
         owlvit_model_close(*model);

@@ -1,5 +1,7 @@
 #include "engine/model/prompt_fit.h"
 
+#include "engine/base/memory.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,14 +71,11 @@ status model_prompt_fit(const struct model *model, const char *prompt, size_t *r
     size_t length = strlen(prompt);
     *read = length;
     if (surely_fits(model, prompt)) return status_ok();
-    struct fitting fitting = {model, prompt, malloc(length + 1),
-                              calloc((size_t)model_facts(model)->context_length, sizeof *fitting.ids)};
-    status result = status_error(STATUS_NO_MEMORY, "no memory for the tokens of a prompt");
-    if (fitting.start && fitting.ids) {
-        bool whole = true;
-        result = fits(&fitting, length, &whole);
-        if (result.code == STATUS_OK && !whole) result = search(&fitting, length, read);
-    }
+    struct fitting fitting = {model, prompt, memory_take(length + 1, 1),
+                              memory_take((size_t)model_facts(model)->context_length, sizeof *fitting.ids)};
+    bool whole = true;
+    status result = fits(&fitting, length, &whole);
+    if (result.code == STATUS_OK && !whole) result = search(&fitting, length, read);
     free(fitting.start);
     free(fitting.ids);
     return result;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/input_file.h"
+#include "engine/base/memory.h"
 #include "engine/model/file_format.h"
 #include "engine/model/safetensors_header.h"
 #include "kernels/convert.h"
@@ -197,15 +198,12 @@ static status parse_file(struct safetensors *file, uint64_t size)
     return fill_entries(file, LENGTH_BYTES + length);
 }
 
-static status new_file(const char *path, struct safetensors **file)
+static struct safetensors *new_file(const char *path)
 {
-    *file = calloc(1, sizeof **file);
-    if (*file) (*file)->input.descriptor = -1;
-    if (*file) (*file)->path = strdup(path);
-    if (*file && (*file)->path) return status_ok();
-    free(*file);
-    *file = NULL;
-    return status_error(STATUS_NO_MEMORY, "%s: no memory to open it", path);
+    struct safetensors *file = memory_take(1, sizeof *file);
+    file->input.descriptor = -1;
+    file->path = memory_copy_text(path);
+    return file;
 }
 
 static status finish_opening(status result, struct safetensors **file)
@@ -218,14 +216,14 @@ static status finish_opening(status result, struct safetensors **file)
 
 status safetensors_parse(const void *bytes, size_t size, const char *label, struct safetensors **file)
 {
-    TRY(new_file(label, file));
+    *file = new_file(label);
     (*file)->memory = bytes;
     return finish_opening(parse_file(*file, size), file);
 }
 
 status safetensors_open(const char *path, struct safetensors **file)
 {
-    TRY(new_file(path, file));
+    *file = new_file(path);
     status result = input_file_open((*file)->path, &(*file)->input);
     if (result.code == STATUS_OK) result = parse_file(*file, (*file)->input.size);
     return finish_opening(result, file);

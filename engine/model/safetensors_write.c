@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/base/files.h"
+#include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/model/safetensors.h"
 
@@ -16,8 +17,7 @@ static int compare_strings(const void *a, const void *b)
 static status check_names(const char *path, const void *first, size_t count, size_t stride)
 {
     if (count == 0) return status_ok();
-    const char **sorted = malloc(count * sizeof sorted[0]);
-    if (!sorted) return status_error(STATUS_NO_MEMORY, "%s: no memory to check its names", path);
+    const char **sorted = memory_take(count, sizeof sorted[0]);
     status result = status_ok();
     for (size_t i = 0; i < count; i++) {
         memcpy(&sorted[i], (const char *)first + i * stride, sizeof sorted[i]);
@@ -88,8 +88,7 @@ static status make_header(const char *path, const struct safetensors_item *items
         offset += item_bytes(&items[i]);
     }
     text_append(header, "}");
-    while (header->length % ALIGNMENT && !header->failed) text_append(header, " ");
-    TRY(text_status(header));
+    while (header->length % ALIGNMENT) text_append(header, " ");
     uint64_t length = header->length - LENGTH_BYTES;
     if (length > SAFETENSORS_MAXIMUM_HEADER)
         return status_error(STATUS_BAD_INPUT, "%s: its header would have %llu bytes; at most %d are allowed", path,

@@ -190,7 +190,6 @@ static status without_defaults(const struct config *config, struct config *own)
     const cJSON *name;
     *own = *config;
     own->root = cJSON_Duplicate(config->root, true);
-    if (!own->root) return status_error(STATUS_NO_MEMORY, "%s: no memory to read it", config->path);
     cJSON_ArrayForEach(name, config_find(config, key))
     {
         if (!cJSON_IsString(name)) return config_wrong(config, key, "a list of keys");

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
 #include "engine/model/config.h"
 #include "engine/model/safetensors.h"
 
@@ -47,9 +48,7 @@ static status collect(struct tensor_files *files)
 static status add_shard(struct tensor_files *files, const char *path)
 {
     /* An array of pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
-    void *larger = realloc(files->shards, (files->shard_count + 1) * sizeof files->shards[0]);
-    if (!larger) return status_error(STATUS_NO_MEMORY, "%s: no memory for its shards", files->path);
-    files->shards = larger;
+    files->shards = memory_resize(files->shards, files->shard_count + 1, sizeof files->shards[0]);
     TRY(safetensors_open(path, &files->shards[files->shard_count]));
     files->shard_count++;
     return status_ok();
@@ -113,13 +112,8 @@ static status open_all(struct tensor_files *files)
 
 status tensor_files_open(const char *path, struct tensor_files **files)
 {
-    *files = calloc(1, sizeof **files);
-    if (*files) (*files)->path = strdup(path);
-    if (!*files || !(*files)->path) {
-        free(*files);
-        *files = NULL;
-        return status_error(STATUS_NO_MEMORY, "%s: no memory to open it", path);
-    }
+    *files = memory_take(1, sizeof **files);
+    (*files)->path = memory_copy_text(path);
     status result = open_all(*files);
     if (result.code != STATUS_OK) {
         tensor_files_close(*files);

@@ -2,6 +2,8 @@
  * values are plain data; a call makes a value only where its function is one of three that are known. */
 #include "engine/model/tensor_pickle.h"
 
+#include "engine/base/memory.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -426,8 +428,7 @@ static status run(struct machine *machine, struct tensor_pickle *pickle)
 status tensor_pickle_parse(const void *bytes, size_t size, const char *label, struct tensor_pickle *pickle)
 {
     pickle->count = 0;
-    struct machine *machine = calloc(1, sizeof *machine);
-    if (!machine) return status_error(STATUS_NO_MEMORY, "%.250s: no memory to read it", label);
+    struct machine *machine = memory_take(1, sizeof *machine);
     machine->at = bytes;
     machine->end = machine->at + size;
     machine->label = label;

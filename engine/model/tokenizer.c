@@ -213,7 +213,7 @@ static bool has_id(const int32_t *ids, int count, int32_t id)
 }
 
 /* Puts "NAME NAME_1 NAME_2" in place of every NAME. */
-static status write_out(const struct added_tokens *added, const struct added_token *token, struct text *prompt)
+static void write_out(const struct added_tokens *added, const struct added_token *token, struct text *prompt)
 {
     struct text longer = {0};
     const char *rest = prompt->data, *place;
@@ -228,17 +228,15 @@ static status write_out(const struct added_tokens *added, const struct added_tok
     text_append(&longer, "%s", rest);
     text_clear(prompt);
     *prompt = longer;
-    return text_status(prompt);
 }
 
-static status write_out_all(const struct tokenizer *tokenizer, const int32_t *ids, int count, struct text *prompt)
+static void write_out_all(const struct tokenizer *tokenizer, const int32_t *ids, int count, struct text *prompt)
 {
     const struct added_tokens *added = &tokenizer->added;
     for (int i = 0; i < added->count; i++) {
         const struct added_token *token = &added->tokens[i];
-        if (has_id(ids, count, token->id) && further_token(added, token, 1)) TRY(write_out(added, token, prompt));
+        if (has_id(ids, count, token->id) && further_token(added, token, 1)) write_out(added, token, prompt);
     }
-    return status_ok();
 }
 
 /* As the pipelines of the diffusers library do before they tokenize. */
@@ -250,8 +248,7 @@ static status expand(const struct tokenizer *tokenizer, const char *text, struct
     if (!ids) return no_memory(strlen(text));
     status result = encode_alone(tokenizer, text, ids, room, &count, &cut);
     text_append(prompt, "%s", text);
-    if (result.code == STATUS_OK) result = text_status(prompt);
-    if (result.code == STATUS_OK) result = write_out_all(tokenizer, ids, count, prompt);
+    if (result.code == STATUS_OK) write_out_all(tokenizer, ids, count, prompt);
     free(ids);
     return result;
 }

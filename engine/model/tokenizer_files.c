@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/model/config.h"
 #include "engine/model/config_keys.h"
@@ -32,13 +33,8 @@ struct token_rules {
 
 struct token_list {
     struct token_rules *tokens;
-    size_t count, room;
+    int count, room;
 };
-
-static status no_memory(void)
-{
-    return status_error(STATUS_NO_MEMORY, "no memory for a tokenizer's added tokens");
-}
 
 /* ---- descriptions of tokens ---- */
 
@@ -132,22 +128,15 @@ static bool is_special_content(const struct tokenizer_files *files, const char *
 /* ---- the list of added tokens ---- */
 
 /* Of two with the same number the later one holds. */
-static status list_token(struct token_list *list, const struct token_rules *rules)
+static void list_token(struct token_list *list, const struct token_rules *rules)
 {
-    for (size_t i = 0; i < list->count; i++)
+    for (int i = 0; i < list->count; i++)
         if (list->tokens[i].id == rules->id) {
             list->tokens[i] = *rules;
-            return status_ok();
+            return;
         }
-    if (list->count == list->room) {
-        size_t room = list->room ? 2 * list->room : 16;
-        struct token_rules *grown = realloc(list->tokens, room * sizeof grown[0]);
-        if (!grown) return no_memory();
-        list->tokens = grown;
-        list->room = room;
-    }
+    list->tokens = memory_grow(list->tokens, list->count, &list->room, sizeof list->tokens[0]);
     list->tokens[list->count++] = *rules;
-    return status_ok();
 }
 
 static bool read_id(const cJSON *number, int64_t *id)
@@ -175,7 +164,7 @@ static status list_decoder(const struct config *settings, struct token_list *lis
         if (!cJSON_IsObject(item) || !read_rules(item, false, &rules) || !read_id_text(item->string, &rules.id))
             return config_wrong(settings, key, expected);
         TRY(check_length(settings->path, &rules));
-        TRY(list_token(list, &rules));
+        list_token(list, &rules);
     }
     return status_ok();
 }
@@ -191,7 +180,7 @@ static status list_added_file(const struct tokenizer_files *files, struct token_
             return status_error(STATUS_BAD_INPUT, "%s: the id of token \"%.60s\" is no integer from 0 to %d",
                                 files->added.path, item->string, VOCABULARY_MAXIMUM_ID);
         TRY(check_length(files->added.path, &rules));
-        TRY(list_token(list, &rules));
+        list_token(list, &rules);
     }
     return status_ok();
 }
@@ -209,7 +198,7 @@ static status list_combined(const struct config *combined, struct token_list *li
             !read_id(cJSON_GetObjectItemCaseSensitive(item, "id"), &rules.id))
             return config_wrong(combined, key, expected);
         TRY(check_length(combined->path, &rules));
-        TRY(list_token(list, &rules));
+        list_token(list, &rules);
     }
     return status_ok();
 }
@@ -229,9 +218,9 @@ static status list_added(const struct tokenizer_files *files, struct token_list 
         if (files->combined.root) TRY(list_combined(&files->combined, list));
     }
     if (list->count > ADDED_LIMIT)
-        return status_error(STATUS_BAD_INPUT, "%s: has %zu added tokens; at most %d are read", files->label,
-                            list->count, ADDED_LIMIT);
-    if (list->count) qsort(list->tokens, list->count, sizeof list->tokens[0], compare_ids);
+        return status_error(STATUS_BAD_INPUT, "%s: has %d added tokens; at most %d are read", files->label, list->count,
+                            ADDED_LIMIT);
+    if (list->count) qsort(list->tokens, (size_t)list->count, sizeof list->tokens[0], compare_ids);
     return status_ok();
 }
 
@@ -259,14 +248,15 @@ static status add(struct tokenizer *tokenizer, const char *label, const struct t
                                 ? "which the vocabulary gives it"
                                 : "the next that is free");
     if (id > tokenizer->facts.highest) tokenizer->facts.highest = id;
-    return added_tokens_add(&tokenizer->added, rules->content, id, rules->normalized, rules->single_word);
+    added_tokens_add(&tokenizer->added, rules->content, id, rules->normalized, rules->single_word);
+    return status_ok();
 }
 
 /* Special tokens count as the list describes them, where it does. */
 static status add_unless_listed(struct tokenizer *tokenizer, const struct tokenizer_files *files,
                                 const struct token_list *list, const struct token_rules *rules)
 {
-    for (size_t i = 0; i < list->count; i++)
+    for (int i = 0; i < list->count; i++)
         if (strcmp(list->tokens[i].content, rules->content) == 0) return status_ok();
     return add(tokenizer, files->label, rules);
 }
@@ -344,13 +334,14 @@ static status add_all(struct tokenizer *tokenizer, const struct tokenizer_files 
 {
     static const struct config nothing;
     const struct config *map = files->listed ? &nothing : &files->map;
-    for (size_t i = 0; i < list->count; i++) TRY(add(tokenizer, files->label, &list->tokens[i]));
+    for (int i = 0; i < list->count; i++) TRY(add(tokenizer, files->label, &list->tokens[i]));
     TRY(add_specials(tokenizer, files, list));
     TRY(add_named(tokenizer, files, list, &files->settings));
     TRY(add_named(tokenizer, files, list, map));
     TRY(add_extra(tokenizer, files, list, &files->settings));
     TRY(add_extra(tokenizer, files, list, map));
-    return added_tokens_sort(&tokenizer->added);
+    added_tokens_sort(&tokenizer->added);
+    return status_ok();
 }
 
 static status read_added(struct tokenizer *tokenizer, const struct tokenizer_files *files)
@@ -469,8 +460,7 @@ status tokenizer_parse(const struct tokenizer_texts *texts, const char *label, s
     size_t merges_length = texts->merges ? strlen(texts->merges) : 0;
     struct tokenizer_files files = {.label = label};
     if (texts->merges) files.merges = json_skip_mark(texts->merges, &merges_length);
-    *tokenizer = calloc(1, sizeof **tokenizer);
-    if (!*tokenizer) return status_error(STATUS_NO_MEMORY, "%s: no memory for a tokenizer", label);
+    *tokenizer = memory_take(1, sizeof **tokenizer);
     status result = parse_all(texts, &files, *tokenizer);
     config_close(&files.vocabulary);
     config_close(&files.combined);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/input_file.h"
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "engine/model/file_format.h"
 #include "engine/model/stored_zip.h"
@@ -85,10 +86,9 @@ static status read_members(const struct stored_zip *zip, const char *label, stru
 
 static status read_archive(size_t size, const char *label, struct torch_archive *archive)
 {
-    struct stored_zip *zip = calloc(1, sizeof *zip);
-    archive->pickle = calloc(1, sizeof *archive->pickle);
-    status result = zip && archive->pickle ? stored_zip_parse(archive->data, size, label, zip)
-                                           : status_error(STATUS_NO_MEMORY, "no memory to read %.250s", label);
+    struct stored_zip *zip = memory_take(1, sizeof *zip);
+    archive->pickle = memory_take(1, sizeof *archive->pickle);
+    status result = stored_zip_parse(archive->data, size, label, zip);
     if (result.code == STATUS_OK) result = read_members(zip, label, archive);
     free(zip);
     return result;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "engine/model/unicode.h"
 
@@ -290,8 +291,7 @@ static status fill(struct vocabulary *vocabulary, const cJSON *tokens, const cha
 status vocabulary_create(const cJSON *tokens, const char *merge_text, const cJSON *merge_list, const char *origin,
                          struct vocabulary **vocabulary)
 {
-    *vocabulary = calloc(1, sizeof **vocabulary);
-    if (!*vocabulary) return status_error(STATUS_NO_MEMORY, "%s: no memory for a vocabulary", origin);
+    *vocabulary = memory_take(1, sizeof **vocabulary);
     (*vocabulary)->highest_id = -1;
     status result = fill(*vocabulary, tokens, merge_text, merge_list, origin);
     if (result.code == STATUS_OK) {
@@ -347,9 +347,8 @@ int vocabulary_unmade(const struct vocabulary *vocabulary, bool (*is_known)(cons
 {
     int count = 0;
     int32_t first_id = vocabulary->highest_id;
-    bool *made = calloc((size_t)vocabulary->highest_id + 1, sizeof made[0]);
+    bool *made = memory_take((size_t)vocabulary->highest_id + 1, sizeof made[0]);
     *first = NULL;
-    if (!made) return 0;
     for (size_t i = 0; i < vocabulary->merge_slots; i++)
         if (vocabulary->merges[i].left != VOCABULARY_NO_TOKEN) made[vocabulary->merges[i].merged] = true;
     for (size_t i = 0; i < vocabulary->token_slots; i++) {

@@ -261,16 +261,16 @@ static status read_cell(struct table *table)
     }
     while (table->at < table->length) {
         char c = table->text[table->at++];
-        if (c == table->separator) return text_status(&table->cell);
+        if (c == table->separator) return status_ok();
         if (c == '\n') {
             table->line++;
             table->row_end = true;
-            return text_status(&table->cell);
+            return status_ok();
         }
         if (c != '\r') text_append_bytes(&table->cell, &c, 1);
     }
     table->row_end = true;
-    return text_status(&table->cell);
+    return status_ok();
 }
 
 /* Reads the header row; the column of prompts. */

@@ -3,6 +3,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/base/process.h"
 #include "engine/protocol/endpoint.h"
 #include "engine/protocol/frame.h"
@@ -40,7 +41,6 @@ static status queue(struct client *client, cJSON *message)
     char type[40];
     snprintf(type, sizeof type, "%s", message_text(message, "type", ""));
     cJSON_Delete(message);
-    if (!text) return status_error(STATUS_NO_MEMORY, "no memory for a message");
     size_t bytes = strlen(text), limit = frame_limits_of_client.json;
     struct parcel *parcel = bytes <= limit ? parcel_create(PARCEL_CONTROL, FRAME_JSON, text, bytes, NULL, 0) : NULL;
     free(text);
@@ -55,11 +55,11 @@ static status queue(struct client *client, cJSON *message)
 status client_adopt(int descriptor, const struct client_options *options, struct client **adopted)
 {
     status usable = endpoint_prepare(descriptor);
-    struct client *client = usable.code == STATUS_OK ? calloc(1, sizeof *client) : NULL;
-    if (!client) {
+    if (usable.code != STATUS_OK) {
         close(descriptor);
-        return usable.code == STATUS_OK ? status_error(STATUS_NO_MEMORY, "no memory for a connection") : usable;
+        return usable;
     }
+    struct client *client = memory_take(1, sizeof *client);
     client->descriptor = descriptor;
     client->failure = status_ok();
     frame_stream_init(&client->reader, frame_limits_of_engine);
@@ -271,10 +271,8 @@ status client_request(struct client *client, const char *type, cJSON *body, int6
     int64_t number = ++client->last_request;
     cJSON_DeleteItemFromObjectCaseSensitive(request, "type");
     cJSON_DeleteItemFromObjectCaseSensitive(request, "id");
-    if (!cJSON_AddStringToObject(request, "type", type) || !cJSON_AddNumberToObject(request, "id", (double)number)) {
-        cJSON_Delete(request);
-        return status_error(STATUS_NO_MEMORY, "no memory for a request");
-    }
+    cJSON_AddStringToObject(request, "type", type);
+    cJSON_AddNumberToObject(request, "id", (double)number);
     TRY(queue(client, request));
     if (id) *id = number;
     transmit(client);

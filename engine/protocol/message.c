@@ -116,7 +116,7 @@ void message_add_number(cJSON *message, const char *key, double value)
 size_t message_bytes(const cJSON *value)
 {
     char *text = json_print(value, false);
-    size_t bytes = text ? strlen(text) : SIZE_MAX;
+    size_t bytes = strlen(text);
     free(text);
     return bytes;
 }
@@ -124,10 +124,7 @@ size_t message_bytes(const cJSON *value)
 cJSON *message_create(const char *type)
 {
     cJSON *message = cJSON_CreateObject();
-    if (message && !cJSON_AddStringToObject(message, "type", type)) {
-        cJSON_Delete(message);
-        return NULL;
-    }
+    cJSON_AddStringToObject(message, "type", type);
     return message;
 }
 

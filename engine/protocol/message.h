@@ -37,10 +37,10 @@ void message_put(cJSON *message, const char *path, cJSON *value);
 /* Adds a number, or null when it is not finite. */
 void message_add_number(cJSON *message, const char *key, double value);
 
-/* How many bytes of text the value makes; SIZE_MAX when memory is short. */
+/* How many bytes of text the value makes. */
 size_t message_bytes(const cJSON *value);
 
-/* {"type":TYPE}; NULL when memory is short, as everything below. */
+/* {"type":TYPE}, as everything below. */
 cJSON *message_create(const char *type);
 cJSON *message_hello(void);
 cJSON *message_error(const char *text);

@@ -1,5 +1,7 @@
 #include "engine/protocol/outbox.h"
 
+#include "engine/base/memory.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,10 +114,9 @@ static void drop_messages(struct outbox *outbox)
     }
 }
 
-static bool append(struct outbox *outbox, struct parcel *parcel)
+static void append(struct outbox *outbox, struct parcel *parcel)
 {
-    struct outbox_entry *entry = malloc(sizeof *entry);
-    if (!entry) return false;
+    struct outbox_entry *entry = memory_take(1, sizeof *entry);
     *entry = (struct outbox_entry){.next = NULL, .parcel = parcel_keep(parcel)};
     if (outbox->last)
         outbox->last->next = entry;
@@ -123,7 +124,6 @@ static bool append(struct outbox *outbox, struct parcel *parcel)
         outbox->first = entry;
     outbox->last = entry;
     outbox->bytes += parcel->bytes;
-    return true;
 }
 
 static bool replace_waiting_picture(struct outbox *outbox, struct parcel *parcel)
@@ -149,7 +149,10 @@ static void push_picture(struct outbox *outbox, struct parcel *parcel)
     }
     if (replace_waiting_picture(outbox, parcel)) return;
     drop_pictures_until_fits(outbox, parcel);
-    if (!fits(outbox, parcel) || !append(outbox, parcel)) outbox->pictures_dropped++;
+    if (fits(outbox, parcel))
+        append(outbox, parcel);
+    else
+        outbox->pictures_dropped++;
 }
 
 bool outbox_push(struct outbox *outbox, struct parcel *parcel)
@@ -168,7 +171,9 @@ bool outbox_push(struct outbox *outbox, struct parcel *parcel)
         note_gap(outbox, parcel->sequence);
         return true;
     }
-    return fits(outbox, parcel) && append(outbox, parcel);
+    if (!fits(outbox, parcel)) return false;
+    append(outbox, parcel);
+    return true;
 }
 
 bool outbox_empty(const struct outbox *outbox)

@@ -48,7 +48,7 @@ status aesthetic_reward_create(const struct reward_kind *kind, const struct rewa
                                struct reward **reward)
 {
     struct aesthetic_head head = {0};
-    TRY(reward_allocate(kind, request, sizeof(struct aesthetic_reward), reward));
+    *reward = reward_allocate(kind, request, sizeof(struct aesthetic_reward));
     (*reward)->build = build;
     status result = fill_in((struct aesthetic_reward *)*reward, request, &head);
     aesthetic_head_clear(&head);

@@ -66,7 +66,7 @@ status clip_reward_create(const struct reward_kind *kind, const struct reward_re
     char path[PATH_SIZE];
     struct clip_model *model;
     TRY(reward_models_open_clip(request->models, reward_text(kind, request, "model"), path, &model));
-    TRY(reward_allocate(kind, request, sizeof(struct clip_reward), reward));
+    *reward = reward_allocate(kind, request, sizeof(struct clip_reward));
     struct clip_reward *clip = (struct clip_reward *)*reward;
     clip->model = model;
     clip->tower = (struct text_tower){.model = model,

@@ -12,7 +12,7 @@ status color_reward_create(const struct reward_kind *kind, const struct reward_r
 {
     double color[3];
     reward_color(kind, request, "color", color);
-    TRY(reward_allocate(kind, request, sizeof **reward, reward));
+    *reward = reward_allocate(kind, request, sizeof **reward);
     (*reward)->build = build;
     status result = reward_add_constant(*reward, "color", SHAPE4(1, 1, 1, 3), color);
     if (result.code != STATUS_OK) {

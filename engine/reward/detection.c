@@ -1,5 +1,6 @@
 #include "engine/reward/detection.h"
 
+#include "engine/base/memory.h"
 #include "engine/reward/reward_models.h"
 #include "engine/reward/text_encoder.h"
 
@@ -107,8 +108,7 @@ static status fill_in(struct detection_reward *detection, const struct reward_re
     if (owlvit_model_boxes(detection->model) < all)
         return status_error(STATUS_BAD_INPUT, "%.250s: the detector has %lld boxes, but %d are looked at", path,
                             (long long)owlvit_model_boxes(detection->model), all);
-    detection->object = strdup(reward_text(kind, request, "object"));
-    if (detection->object == NULL) return status_error(STATUS_NO_MEMORY, "no memory for the object's name");
+    detection->object = memory_copy_text(reward_text(kind, request, "object"));
     detection->overlap = reward_number(kind, request, "overlap");
     detection->reward.model_weights = owlvit_model_weights(detection->model);
     detection->tower = (struct text_tower){.model = detection->model,
@@ -123,7 +123,7 @@ static status fill_in(struct detection_reward *detection, const struct reward_re
 status detection_reward_create(const struct reward_kind *kind, const struct reward_request *request, int wanted,
                                int unwanted, struct reward **reward)
 {
-    TRY(reward_allocate(kind, request, sizeof(struct detection_reward), reward));
+    *reward = reward_allocate(kind, request, sizeof(struct detection_reward));
     struct detection_reward *detection = (struct detection_reward *)*reward;
     detection->wanted = wanted;
     detection->unwanted = unwanted;

@@ -1,6 +1,7 @@
 #include "engine/reward/host_program.h"
 
 #include "engine/base/format.h"
+#include "engine/base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -74,7 +75,7 @@ static status set_up(struct host_program *run, struct weight_source weights)
 {
     if (weights.read == NULL) weights.read = no_weights;
     TRY(program_create(run->backend, run->graph, NULL, &run->program));
-    TRY(weight_set_create(run->backend, weights, &run->weights));
+    run->weights = weight_set_create(run->backend, weights);
     TRY(program_bind_weights(run->program, run->weights));
     struct program_sizes sizes = program_sizes(run->program);
     TRY(check_memory(run, &sizes));
@@ -90,14 +91,12 @@ status host_program_create(struct backend *backend, const struct graph *graph, s
                            struct host_program **program)
 {
     *program = NULL;
-    struct host_program *run = calloc(1, sizeof *run);
-    if (run == NULL) return status_error(STATUS_NO_MEMORY, "no memory for a program");
+    struct host_program *run = memory_take(1, sizeof *run);
     run->backend = backend;
     run->graph = graph;
     run->tensor_count = graph_tensor_count(graph);
-    run->memory = calloc((size_t)run->tensor_count + 1, sizeof *run->memory);
-    status result =
-        run->memory == NULL ? status_error(STATUS_NO_MEMORY, "no memory for a program") : set_up(run, weights);
+    run->memory = memory_take((size_t)run->tensor_count, sizeof *run->memory);
+    status result = set_up(run, weights);
     if (result.code != STATUS_OK) {
         host_program_destroy(run);
         return result;
@@ -115,7 +114,7 @@ void host_program_destroy(struct host_program *run)
     struct memory_region *regions[] = {&run->saved, &run->work, &run->scratch, &run->packed};
     for (int i = 0; i < 4; i++)
         if (regions[i]->base != NULL) backend->interface->release(backend, regions[i]->base);
-    for (int i = 0; run->memory != NULL && i < run->tensor_count; i++)
+    for (int i = 0; i < run->tensor_count; i++)
         if (run->memory[i] != NULL) backend->interface->release(backend, run->memory[i]);
     free(run->memory);
     free(run);

@@ -40,8 +40,7 @@ struct reward {
 };
 
 /* Makes a `size`-byte object whose first member is a struct reward, with kind and id set and the rest zero. */
-status reward_allocate(const struct reward_kind *kind, const struct reward_request *request, size_t size,
-                       struct reward **reward);
+void *reward_allocate(const struct reward_kind *kind, const struct reward_request *request, size_t size);
 
 /* "ID/" followed by `name`, into text[160]; returns text. */
 const char *reward_prefixed(const struct reward *reward, const char *name, char text[160]);

@@ -64,8 +64,8 @@ static tensor_id log_rate(struct graph *graph, tensor_id x, int64_t batch, doubl
 {
     const struct tensor *tensor = graph_tensor(graph, x);
     if (tensor == NULL) return NO_TENSOR;
-    tensor_id rate = graph_unary(graph, UNARY_LOG1P, graph_unary(graph, UNARY_SQUARE, x));
     int64_t elements = shape_elements(&tensor->shape) / batch;
+    tensor_id rate = graph_unary(graph, UNARY_LOG1P, graph_unary(graph, UNARY_SQUARE, x));
     return graph_reduce(graph, graph_reshape(graph, rate, SHAPE2(batch, elements)), SHAPE2(batch, 1), scale);
 }
 
@@ -158,7 +158,7 @@ static status add_constants(struct reward *reward, int quality)
 
 status jpeg_reward_create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
 {
-    TRY(reward_allocate(kind, request, sizeof(struct jpeg_reward), reward));
+    *reward = reward_allocate(kind, request, sizeof(struct jpeg_reward));
     struct jpeg_reward *jpeg = (struct jpeg_reward *)*reward;
     jpeg->quality = (int)reward_number(kind, request, "quality");
     jpeg->sign = strcmp(kind->name, "jpeg") == 0 ? -1.0 : 1.0;

@@ -1,5 +1,6 @@
 #include "engine/reward/jpeg_tables.h"
 
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 
 #include <math.h>
@@ -105,8 +106,7 @@ static bool compress(struct compression *compression, const float *picture, int 
 
 status jpeg_real_size(const float *picture, int height, int width, int quality, unsigned long *bytes)
 {
-    struct compression compression = {.row = malloc((size_t)width * 3)};
-    if (compression.row == NULL) return status_error(STATUS_NO_MEMORY, "no memory for a row of the JPEG picture");
+    struct compression compression = {.row = memory_take((size_t)width, 3)};
     compression.compressor.err = jpeg_std_error(&compression.manager);
     compression.compressor.client_data = &compression;
     compression.manager.error_exit = leave;

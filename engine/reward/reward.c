@@ -1,3 +1,4 @@
+#include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/reward/implementation.h"
 #include "engine/reward/reward_models.h"
@@ -37,16 +38,13 @@ status reward_create(const char *name, const struct reward_request *request, str
     return status_context(kind->create(kind, request, reward), "reward %s", name);
 }
 
-status reward_allocate(const struct reward_kind *kind, const struct reward_request *request, size_t size,
-                       struct reward **reward)
+void *reward_allocate(const struct reward_kind *kind, const struct reward_request *request, size_t size)
 {
-    struct reward *made = calloc(1, size);
-    if (made == NULL) return status_error(STATUS_NO_MEMORY, "no memory for the reward");
-    made->kind = kind;
-    made->models = reward_models_hold(request->models);
-    snprintf(made->id, sizeof made->id, "%s", request->id);
-    *reward = made;
-    return status_ok();
+    struct reward *reward = memory_take(1, size);
+    reward->kind = kind;
+    reward->models = reward_models_hold(request->models);
+    snprintf(reward->id, sizeof reward->id, "%s", request->id);
+    return reward;
 }
 
 void reward_destroy(struct reward *reward)
@@ -85,8 +83,7 @@ status reward_add_constant(struct reward *reward, const char *name, struct shape
         return status_error(STATUS_FAILED, "more than %d constants", MAXIMUM_REWARD_CONSTANTS);
     size_t count = (size_t)shape_elements(&shape);
     struct reward_constant *constant = &reward->constants[reward->constant_count];
-    constant->values = malloc(count * sizeof *constant->values);
-    if (constant->values == NULL) return status_error(STATUS_NO_MEMORY, "no memory for the constant %s", name);
+    constant->values = memory_take(count, sizeof *constant->values);
     for (size_t i = 0; i < count; i++) constant->values[i] = (float)values[i];
     constant->shape = shape;
     snprintf(constant->name, sizeof constant->name, "%s", name);

@@ -1,5 +1,7 @@
 #include "engine/reward/reward_models.h"
 
+#include "engine/base/memory.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +23,13 @@ struct reward_models {
     struct remarks remarks;
 };
 
-status reward_models_create(const char *model_path, const char *const *search_paths, struct reward_models **models)
+struct reward_models *reward_models_create(const char *model_path, const char *const *search_paths)
 {
-    struct reward_models *created = calloc(1, sizeof *created);
-    *models = created;
-    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for the rewards' models");
-    created->holders = 1;
-    created->model_path = model_path;
-    created->search_paths = search_paths;
-    return status_ok();
+    struct reward_models *models = memory_take(1, sizeof *models);
+    models->holders = 1;
+    models->model_path = model_path;
+    models->search_paths = search_paths;
+    return models;
 }
 
 struct reward_models *reward_models_hold(struct reward_models *models)
@@ -96,29 +96,24 @@ status reward_models_find(struct reward_models *models, const char *given, enum 
 
 /* ---- opening ---- */
 
-/* What was opened from `path`; else a new entry without a model. NULL: no memory. */
-static struct opened_model *entry_of(struct reward_models *models, const char *path)
+/* What was opened from `path`; else a new entry without a model. */
+static status entry_of(struct reward_models *models, const char *path, struct opened_model **entry)
 {
     char resolved[PATH_MAX];
     const char *real = realpath(path, resolved) ? resolved : path;
-    for (struct opened_model *model = models->opened; model; model = model->next)
-        if (strcmp(model->path, real) == 0) return model;
-    struct opened_model *created = calloc(1, sizeof *created);
-    if (!created || path_format(created->path, "%s", real).code != STATUS_OK) {
-        free(created);
-        return NULL;
-    }
-    created->next = models->opened;
-    models->opened = created;
-    return created;
+    for (*entry = models->opened; *entry; *entry = (*entry)->next)
+        if (strcmp((*entry)->path, real) == 0) return status_ok();
+    *entry = memory_take(1, sizeof **entry);
+    (*entry)->next = models->opened;
+    models->opened = *entry;
+    return path_format((*entry)->path, "%s", real);
 }
 
 static status find_entry(struct reward_models *models, const char *given, enum model_kind kind, char path[PATH_SIZE],
                          struct opened_model **entry)
 {
     TRY(reward_models_find(models, given, kind, path));
-    *entry = entry_of(models, path);
-    return *entry ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for the model %.300s", path);
+    return entry_of(models, path, entry);
 }
 
 status reward_models_open_clip(struct reward_models *models, const char *given, char path[PATH_SIZE],

@@ -11,7 +11,7 @@ struct reward_models;
 /* `model_path`: the diffusion model, whose rewards/{clip,aesthetic,detector} come first; NULL: none. `search_paths`:
  * further folders of models to look in, NULL-terminated; NULL: none. Both are borrowed while rewards are created.
  * Nothing is listed or opened before a reward asks. */
-status reward_models_create(const char *model_path, const char *const *search_paths, struct reward_models **models);
+struct reward_models *reward_models_create(const char *model_path, const char *const *search_paths);
 
 /* Every reward holds on to the models it was created with: they close when the last holder releases them. */
 struct reward_models *reward_models_hold(struct reward_models *models);

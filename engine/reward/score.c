@@ -1,5 +1,6 @@
 #include "engine/reward/score.h"
 
+#include "engine/base/memory.h"
 #include "engine/reward/host_program.h"
 
 #include <math.h>
@@ -23,7 +24,7 @@ static void scorer_clear(struct scorer *scorer)
 static status scorer_build(struct scorer *scorer, struct reward *reward, struct backend *backend, struct shape shape,
                            bool differentiate)
 {
-    TRY(graph_create(backend->interface->compute_type, backend->interface->exact_type, &scorer->graph));
+    scorer->graph = graph_create(backend->interface->compute_type, backend->interface->exact_type);
     struct graph *graph = scorer->graph;
     struct shared_features shared = {0};
     scorer->pictures = graph_input(graph, "pictures", shape, graph_exact_type(graph));
@@ -66,8 +67,7 @@ static status fill_inputs(struct scorer *scorer, struct reward *reward, struct b
 
 static status backward(struct scorer *scorer, int count, double *gradients)
 {
-    double *ones = malloc((size_t)count * sizeof *ones);
-    if (ones == NULL) return status_error(STATUS_NO_MEMORY, "no memory for %d scores", count);
+    double *ones = memory_take((size_t)count, sizeof *ones);
     for (int i = 0; i < count; i++) ones[i] = 1.0;
     status result = host_program_write(scorer->program, scorer->cotangent, ones);
     free(ones);

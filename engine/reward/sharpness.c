@@ -28,7 +28,7 @@ static tensor_id build(struct reward *reward, struct graph *graph, tensor_id pic
 status sharpness_reward_create(const struct reward_kind *kind, const struct reward_request *request,
                                struct reward **reward)
 {
-    TRY(reward_allocate(kind, request, sizeof **reward, reward));
+    *reward = reward_allocate(kind, request, sizeof **reward);
     (*reward)->build = build;
     return status_ok();
 }

@@ -1,5 +1,6 @@
 #include "engine/reward/text_encoder.h"
 
+#include "engine/base/memory.h"
 #include "engine/reward/host_program.h"
 
 #include <math.h>
@@ -8,8 +9,7 @@
 
 status text_tower_check(const struct text_tower *tower)
 {
-    struct graph *graph;
-    TRY(graph_create(ELEMENT_F32, ELEMENT_F32, &graph));
+    struct graph *graph = graph_create(ELEMENT_F32, ELEMENT_F32);
     tensor_id ids = graph_input(graph, "ids", SHAPE2(1, tower->context), ELEMENT_I32);
     tower->build(tower->model, graph, ids, graph_input(graph, "end", SHAPE2(1, 1), ELEMENT_I32));
     status result = graph_state(graph);
@@ -41,12 +41,10 @@ static void encoder_clear(struct encoder *encoder)
 static status encoder_open(struct encoder *encoder, struct backend *backend)
 {
     const struct text_tower *tower = encoder->tower;
-    encoder->token_ids = malloc((size_t)tower->context * sizeof *encoder->token_ids);
-    encoder->token_values = malloc((size_t)tower->context * sizeof *encoder->token_values);
-    encoder->result = malloc((size_t)tower->width * sizeof *encoder->result);
-    if (encoder->token_ids == NULL || encoder->token_values == NULL || encoder->result == NULL)
-        return status_error(STATUS_NO_MEMORY, "no memory for a text encoder");
-    TRY(graph_create(backend->interface->compute_type, backend->interface->exact_type, &encoder->graph));
+    encoder->token_ids = memory_take((size_t)tower->context, sizeof *encoder->token_ids);
+    encoder->token_values = memory_take((size_t)tower->context, sizeof *encoder->token_values);
+    encoder->result = memory_take((size_t)tower->width, sizeof *encoder->result);
+    encoder->graph = graph_create(backend->interface->compute_type, backend->interface->exact_type);
     struct graph *graph = encoder->graph;
     encoder->ids = graph_input(graph, "ids", SHAPE2(1, tower->context), ELEMENT_I32);
     encoder->end = graph_input(graph, "end", SHAPE2(1, 1), ELEMENT_I32);
@@ -102,20 +100,11 @@ const float *text_embeddings_find(const struct text_embeddings *known, const str
 static status add_text(struct text_embeddings *known, struct encoder *encoder, const char *text)
 {
     size_t width = (size_t)encoder->tower->width, next = (size_t)known->count + 1;
-    char **texts = realloc(known->texts, next * sizeof *texts);
-    if (texts != NULL) known->texts = texts;
-    float *values = realloc(known->values, next * width * sizeof *values);
-    if (values != NULL) known->values = values;
-    char *copy = strdup(text);
-    status result = texts == NULL || values == NULL || copy == NULL
-                        ? status_error(STATUS_NO_MEMORY, "no memory to keep a prompt's embedding")
-                        : encode(encoder, text, known->values + (size_t)known->count * width);
-    if (result.code != STATUS_OK) {
-        free(copy);
-        return result;
-    }
-    known->texts[known->count++] = copy;
-    return result;
+    known->texts = memory_resize(known->texts, next, sizeof *known->texts);
+    known->values = memory_resize(known->values, next * width, sizeof *known->values);
+    TRY(encode(encoder, text, known->values + (size_t)known->count * width));
+    known->texts[known->count++] = memory_copy_text(text);
+    return status_ok();
 }
 
 status text_embeddings_add(struct text_embeddings *known, const struct text_tower *tower, struct backend *backend,

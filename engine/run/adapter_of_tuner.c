@@ -1,4 +1,5 @@
 /* The factors that a tuner has at present, as an adapter. */
+#include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/run/adapter_file.h"
 
@@ -92,13 +93,10 @@ status adapter_set_of_tuner(const struct tuner *tuner, double alpha, struct adap
 {
     *set = (struct adapter_set){0};
     int count = tuner_adapter_tensors(tuner, NULL, 0);
-    struct tuner_tensor *tensors = calloc((size_t)count + 1, sizeof *tensors);
-    set->modules = calloc((size_t)count + 1, sizeof *set->modules);
-    status result = status_error(STATUS_NO_MEMORY, "no memory to list the adapter's tensors");
-    if (tensors && set->modules) {
-        tuner_adapter_tensors(tuner, tensors, count);
-        result = add_tensors(set, tensors, count, alpha);
-    }
+    struct tuner_tensor *tensors = memory_take((size_t)count, sizeof *tensors);
+    set->modules = memory_take((size_t)count, sizeof *set->modules);
+    tuner_adapter_tensors(tuner, tensors, count);
+    status result = add_tensors(set, tensors, count, alpha);
     free(tensors);
     if (result.code != STATUS_OK) adapter_set_release(set);
     return result;

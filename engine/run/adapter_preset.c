@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/base/sha256.h"
 
 enum { PROMPT_BYTES = 16 << 10 };
@@ -12,8 +13,8 @@ enum { PROMPT_BYTES = 16 << 10 };
 
 static void replace_text(cJSON *item, const char *text)
 {
-    char *copy = strdup(text); /* `text` lies in the value that is freed */
-    if (copy) cJSON_SetValuestring(item, copy);
+    char *copy = memory_copy_text(text); /* `text` lies in the value that is freed */
+    cJSON_SetValuestring(item, copy);
     free(copy);
 }
 
@@ -94,11 +95,11 @@ static void cut_prompts(cJSON *preset)
     struct text cut = {0}, notes = {0};
     cut_list(prompts, "train", &cut);
     cut_list(prompts, "eval", &cut);
-    if (cut.length > 0 && !cut.failed) {
+    if (cut.length > 0) {
         if (cJSON_IsString(written) && written->valuestring[0]) text_append(&notes, "%s ", written->valuestring);
         text_append(&notes, "%s", cut.data);
         cJSON_DeleteItemFromObjectCaseSensitive(preset, "notes");
-        if (!notes.failed) cJSON_AddStringToObject(preset, "notes", notes.data);
+        cJSON_AddStringToObject(preset, "notes", notes.data);
     }
     text_clear(&cut);
     text_clear(&notes);
@@ -107,7 +108,6 @@ static void cut_prompts(cJSON *preset)
 char *adapter_preset_text(const struct preset *preset)
 {
     cJSON *copy = cJSON_Duplicate(preset->resolved, true);
-    if (!copy) return NULL;
     cut_paths(copy);
     cut_prompts(copy);
     char *text = json_print(copy, false);

@@ -1,3 +1,4 @@
+#include "engine/base/memory.h"
 #include "engine/base/sha256.h"
 #include "engine/base/text.h"
 #include "engine/base/version.h"
@@ -39,11 +40,11 @@ static size_t up_elements(const struct adapter_set *set)
 static status allocate_items(struct item_list *list, const struct adapter_set *set)
 {
     size_t capacity = (size_t)set->count * 3;
-    *list = (struct item_list){.items = calloc(capacity + 1, sizeof *list->items),
-                               .names = calloc(capacity + 1, sizeof *list->names),
-                               .alphas = calloc((size_t)set->count + 1, sizeof *list->alphas),
+    *list = (struct item_list){.items = memory_take(capacity, sizeof *list->items),
+                               .names = memory_take(capacity, sizeof *list->names),
+                               .alphas = memory_take((size_t)set->count, sizeof *list->alphas),
                                .scaled = calloc(up_elements(set) + 1, sizeof *list->scaled)};
-    if (list->items && list->names && list->alphas && list->scaled) return status_ok();
+    if (list->scaled) return status_ok();
     clear_items(list);
     return status_error(STATUS_NO_MEMORY, "no memory to write an adapter");
 }
@@ -111,13 +112,9 @@ static void hash_items(const struct item_list *list, char words[70])
 
 /* ---- metadata ---- */
 
-enum { METADATA_LIMIT = 32 };
-
 struct metadata {
-    struct safetensors_text pairs[METADATA_LIMIT];
-    char *values[METADATA_LIMIT];
-    size_t count;
-    bool failed;
+    struct safetensors_text *pairs; /* the values are its own */
+    int count, capacity;
 };
 
 static void put(struct metadata *metadata, const char *key, const char *format, ...)
@@ -125,24 +122,19 @@ static void put(struct metadata *metadata, const char *key, const char *format, 
 
 static void put(struct metadata *metadata, const char *key, const char *format, ...)
 {
-    char *value = NULL;
+    struct text value = {0};
     va_list arguments;
     va_start(arguments, format);
-    int length = vasprintf(&value, format, arguments);
+    text_append_arguments(&value, format, arguments);
     va_end(arguments);
-    if (length < 0 || metadata->count == METADATA_LIMIT) {
-        if (length >= 0) free(value);
-        metadata->failed = true;
-        return;
-    }
-    metadata->values[metadata->count] = value;
-    metadata->pairs[metadata->count++] = (struct safetensors_text){key, value};
+    metadata->pairs = memory_grow(metadata->pairs, metadata->count, &metadata->capacity, sizeof *metadata->pairs);
+    metadata->pairs[metadata->count++] = (struct safetensors_text){key, text_take(&value)};
 }
 
 static void clear_metadata(struct metadata *metadata)
 {
-    for (size_t i = 0; i < metadata->count; i++) free(metadata->values[i]);
-    metadata->count = 0;
+    for (int i = 0; i < metadata->count; i++) free((char *)metadata->pairs[i].value);
+    free(metadata->pairs);
 }
 
 static const char *base_version(const char *architecture)
@@ -198,8 +190,7 @@ static char *module_names(const struct adapter_set *set)
 
 static void put_owned(struct metadata *metadata, const char *key, char *value)
 {
-    put(metadata, key, "%s", value ? value : "");
-    if (!value) metadata->failed = true;
+    put(metadata, key, "%s", value);
     free(value);
 }
 
@@ -224,8 +215,7 @@ status adapter_file_write(const char *path, const struct adapter_set *set, enum 
     hash_items(&list, hash);
     struct metadata metadata = {.count = 0};
     fill_metadata(&metadata, set, format, preset, facts, hash);
-    status result = metadata.failed ? status_error(STATUS_NO_MEMORY, "no memory to write %s", path)
-                                    : safetensors_write(path, list.items, list.count, metadata.pairs, metadata.count);
+    status result = safetensors_write(path, list.items, list.count, metadata.pairs, (size_t)metadata.count);
     clear_metadata(&metadata);
     clear_items(&list);
     return result;

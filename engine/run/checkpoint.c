@@ -1,6 +1,7 @@
 #include "engine/run/checkpoint.h"
 
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/base/seal.h"
 #include "engine/base/sha256.h"
 #include "engine/base/text.h"
@@ -19,11 +20,6 @@ enum { STATE_LIMIT = 64 << 20 };
 static const char adapter_name[] = "lora.safetensors";
 static const char optimizer_name[] = "optimizer.safetensors";
 static const char state_name[] = "state.json";
-
-static status no_memory(void)
-{
-    return status_error(STATUS_NO_MEMORY, "no memory for a checkpoint");
-}
 
 static status folder_path(const struct run_folder *folder, char path[PATH_SIZE])
 {
@@ -63,14 +59,11 @@ static status write_optimizer(const char *aside, const struct tuner *tuner)
     char path[PATH_SIZE];
     TRY(path_format(path, "%s/%s", aside, optimizer_name));
     int count = tuner_optimizer_tensors(tuner, NULL, 0);
-    struct tuner_tensor *tensors = calloc((size_t)count + 1, sizeof *tensors);
-    struct safetensors_item *items = calloc((size_t)count + 1, sizeof *items);
-    status result = no_memory();
-    if (tensors && items) {
-        tuner_optimizer_tensors(tuner, tensors, count);
-        for (int i = 0; i < count; i++) item_of(&tensors[i], &items[i]);
-        result = safetensors_write(path, items, (size_t)count, NULL, 0);
-    }
+    struct tuner_tensor *tensors = memory_take((size_t)count, sizeof *tensors);
+    struct safetensors_item *items = memory_take((size_t)count, sizeof *items);
+    tuner_optimizer_tensors(tuner, tensors, count);
+    for (int i = 0; i < count; i++) item_of(&tensors[i], &items[i]);
+    status result = safetensors_write(path, items, (size_t)count, NULL, 0);
     free(tensors);
     free(items);
     return result;
@@ -81,7 +74,8 @@ static status add_hash(cJSON *hashes, const char *aside, const char *name)
     char path[PATH_SIZE], digits[65];
     TRY(path_format(path, "%s/%s", aside, name));
     TRY(sha256_file(path, digits));
-    return cJSON_AddStringToObject(hashes, name, digits) ? status_ok() : no_memory();
+    cJSON_AddStringToObject(hashes, name, digits);
+    return status_ok();
 }
 
 static status fill_state(cJSON *object, const char *aside, const struct tuner *tuner, const struct preset *preset,
@@ -96,15 +90,14 @@ static status fill_state(cJSON *object, const char *aside, const struct tuner *t
     cJSON_AddNumberToObject(object, "started", state->started);
     live_settings_write(preset, &state->settings, cJSON_AddObjectToObject(object, "settings"));
     cJSON *hashes = cJSON_AddObjectToObject(object, "sha256");
-    if (!hashes) return no_memory();
     TRY(add_hash(hashes, aside, adapter_name));
     TRY(add_hash(hashes, aside, optimizer_name));
-    char *scalars;
-    TRY(tuner_save_scalars(tuner, &scalars));
+    char *scalars = tuner_save_scalars(tuner);
     /* As a text, so that it comes back to the tuner byte for byte. */
-    bool added = cJSON_AddStringToObject(object, "tuner", scalars) != NULL;
+    cJSON_AddStringToObject(object, "tuner", scalars);
     free(scalars);
-    return added ? seal_add(object) : no_memory();
+    seal_add(object);
+    return status_ok();
 }
 
 static status write_state(const char *aside, const struct tuner *tuner, const struct preset *preset,
@@ -113,7 +106,6 @@ static status write_state(const char *aside, const struct tuner *tuner, const st
     char path[PATH_SIZE];
     TRY(path_format(path, "%s/%s", aside, state_name));
     cJSON *object = cJSON_CreateObject();
-    if (!object) return no_memory();
     status result = fill_state(object, aside, tuner, preset, state);
     if (result.code == STATUS_OK) result = json_write_file(path, object);
     cJSON_Delete(object);
@@ -202,13 +194,12 @@ status checkpoint_list(const struct run_folder *folder, int **steps, int *count)
     if (!path_is_directory(parent)) return status_ok();
     struct name_list names;
     TRY(directory_list(parent, &names));
-    *steps = calloc((size_t)names.count + 1, sizeof **steps);
-    for (int i = 0; *steps && i < names.count; i++) {
+    *steps = memory_take((size_t)names.count, sizeof **steps);
+    for (int i = 0; i < names.count; i++) {
         int step = step_of(names.names[i]);
         if (step >= 0) (*steps)[(*count)++] = step;
     }
     name_list_clear(&names);
-    if (!*steps) return no_memory();
     if (*count > 1) qsort(*steps, (size_t)*count, sizeof **steps, compare_steps);
     return status_ok();
 }
@@ -330,8 +321,7 @@ static const float *find_moment(struct tensor_lookup *lookup, const char *name, 
 {
     const struct safetensors_entry *entry = safetensors_find(lookup->optimizer, name);
     if (!entry || lookup->read_count == lookup->read_capacity) return NULL;
-    float *values = malloc((size_t)entry->elements * sizeof *values + 1);
-    if (!values) return NULL;
+    float *values = memory_take((size_t)entry->elements, sizeof *values);
     lookup->read[lookup->read_count++] = values;
     return safetensors_read(lookup->optimizer, name, shape, values).code == STATUS_OK ? values : NULL;
 }
@@ -347,8 +337,7 @@ static status restore_with(struct tuner *tuner, const char *scalars, struct tens
 {
     /* Twice the tensors of the file: a tuner may ask again. */
     lookup->read_capacity = 2 * (int)safetensors_count(lookup->optimizer) + 1;
-    lookup->read = calloc((size_t)lookup->read_capacity, sizeof *lookup->read);
-    if (!lookup->read) return no_memory();
+    lookup->read = memory_take((size_t)lookup->read_capacity, sizeof *lookup->read);
     status result = tuner_restore(tuner, scalars, find_tensor, lookup);
     for (int i = 0; i < lookup->read_count; i++) free(lookup->read[i]);
     free(lookup->read);
@@ -429,10 +418,7 @@ static status open_checkpoint(struct checkpoint *checkpoint, int step, const str
     cJSON *tree = NULL;
     bool whole;
     status result = load(checkpoint->path, step, preset, &tree, state, &scalars, &whole);
-    if (result.code == STATUS_OK) {
-        checkpoint->scalars = strdup(scalars);
-        if (!checkpoint->scalars) result = no_memory();
-    }
+    if (result.code == STATUS_OK) checkpoint->scalars = memory_copy_text(scalars);
     cJSON_Delete(tree);
     return result.code == STATUS_OK ? open_tensors(checkpoint) : result;
 }
@@ -441,8 +427,7 @@ status checkpoint_open(const struct run_folder *folder, int step, const struct p
                        struct checkpoint **checkpoint, struct run_state *state)
 {
     *checkpoint = NULL;
-    struct checkpoint *opened = calloc(1, sizeof *opened);
-    if (!opened) return no_memory();
+    struct checkpoint *opened = memory_take(1, sizeof *opened);
     status result = checkpoint_path(folder, step, opened->path);
     if (result.code == STATUS_OK) result = open_checkpoint(opened, step, preset, state);
     if (result.code != STATUS_OK) {

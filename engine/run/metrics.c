@@ -1,5 +1,7 @@
 #include "engine/run/metrics.h"
 
+#include "engine/base/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -56,11 +58,9 @@ status metrics_append(struct metrics_file *file, const char *line)
 {
     struct text whole = {0};
     text_append(&whole, "%s\n", line);
-    status result = text_status(&whole);
     struct stat before;
-    if (result.code == STATUS_OK && fstat(file->descriptor, &before) != 0) {
-        result = status_errno(STATUS_FAILED, errno, "%s", file->path);
-    }
+    status result =
+        fstat(file->descriptor, &before) == 0 ? status_ok() : status_errno(STATUS_FAILED, errno, "%s", file->path);
     if (result.code == STATUS_OK) {
         result = file_write_all(file->descriptor, file->path, whole.data, whole.length);
         if (result.code != STATUS_OK && ftruncate(file->descriptor, before.st_size) != 0) {
@@ -85,21 +85,6 @@ void metrics_close(struct metrics_file *file)
 
 /* ---- reading ---- */
 
-static status no_memory(void)
-{
-    return status_error(STATUS_NO_MEMORY, "no memory for the run's history");
-}
-
-/* Room for one more element; arrays grow when their count is a power of two. */
-static bool grow(void **array, int count, size_t size)
-{
-    if (count > 0 && (count & (count - 1)) != 0) return true;
-    void *larger = realloc(*array, (count ? (size_t)count * 2 : 1) * size);
-    if (!larger) return false;
-    *array = larger;
-    return true;
-}
-
 static void drop_records_after(struct metrics_history *history, int step)
 {
     while (history->record_count > 0 && history->records[history->record_count - 1].step > step) {
@@ -117,23 +102,20 @@ static void drop_changes_after(struct metrics_history *history, int step)
 }
 
 /* Keeps the records in order of steps: a repeated step replaces, a smaller one drops what comes after it. */
-static status add_record(struct metrics_history *history, int step, cJSON *value)
+static void add_record(struct metrics_history *history, int step, cJSON *value)
 {
     drop_records_after(history, step);
     if (history->record_count > 0 && history->records[history->record_count - 1].step == step) {
         cJSON_Delete(history->records[history->record_count - 1].value);
         history->records[history->record_count - 1].value = value;
-        return status_ok();
+        return;
     }
-    if (!grow((void **)&history->records, history->record_count, sizeof *history->records)) {
-        cJSON_Delete(value);
-        return no_memory();
-    }
+    history->records =
+        memory_grow(history->records, history->record_count, &history->record_capacity, sizeof *history->records);
     history->records[history->record_count++] = (struct metrics_record){step, value};
-    return status_ok();
 }
 
-static status add_change(struct metrics_history *history, const struct json_object *line)
+static void add_change(struct metrics_history *history, const struct json_object *line)
 {
     const char *key;
     struct metrics_change change = {0};
@@ -141,29 +123,29 @@ static status add_change(struct metrics_history *history, const struct json_obje
         json_text(line, "key", &key).code != STATUS_OK || strlen(key) >= sizeof change.key ||
         json_number(line, "to", -1e300, 1e300, &change.value).code != STATUS_OK) {
         history->faulty_changes++;
-        return status_ok();
+        return;
     }
     snprintf(change.key, sizeof change.key, "%s", key);
-    if (!grow((void **)&history->changes, history->change_count, sizeof *history->changes)) return no_memory();
+    history->changes =
+        memory_grow(history->changes, history->change_count, &history->change_capacity, sizeof *history->changes);
     history->changes[history->change_count++] = change;
-    return status_ok();
 }
 
-static status add_rollback(struct metrics_history *history, const struct json_object *line)
+static void add_rollback(struct metrics_history *history, const struct json_object *line)
 {
     int to;
-    if (json_int(line, "to", 0, INT_MAX, &to).code != STATUS_OK) return status_ok();
+    if (json_int(line, "to", 0, INT_MAX, &to).code != STATUS_OK) return;
     drop_records_after(history, to);
     drop_changes_after(history, to);
-    if (!grow((void **)&history->rollbacks, history->rollback_count, sizeof *history->rollbacks)) return no_memory();
+    history->rollbacks = memory_grow(history->rollbacks, history->rollback_count, &history->rollback_capacity,
+                                     sizeof *history->rollbacks);
     history->rollbacks[history->rollback_count++] = to;
-    return status_ok();
 }
 
-static status add_event(struct metrics_history *history, const char *event, const struct json_object *line)
+static void add_event(struct metrics_history *history, const char *event, const struct json_object *line)
 {
-    if (strcmp(event, "set") == 0) return add_change(history, line);
-    if (strcmp(event, "rollback") == 0) return add_rollback(history, line);
+    if (strcmp(event, "set") == 0) add_change(history, line);
+    if (strcmp(event, "rollback") == 0) add_rollback(history, line);
     int step;
     if (strcmp(event, "resume") == 0 && json_int(line, "step", 1, INT_MAX, &step).code == STATUS_OK) {
         drop_records_after(history, step - 1);
@@ -172,43 +154,39 @@ static status add_event(struct metrics_history *history, const char *event, cons
         cJSON_Delete(history->evaluation_0);
         history->evaluation_0 = cJSON_Duplicate(line->value, true);
     }
-    return status_ok();
 }
 
 /* Takes `value` over. */
-static status add_line(struct metrics_history *history, cJSON *value, int *skipped)
+static void add_line(struct metrics_history *history, cJSON *value, int *skipped)
 {
     struct json_object line = {.origin = "metrics.jsonl", .value = value};
     const char *event;
     int step;
     if (cJSON_IsObject(value) && json_text(&line, "event", &event).code == STATUS_OK) {
-        status result = add_event(history, event, &line);
+        add_event(history, event, &line);
         cJSON_Delete(value);
-        return result;
+    } else if (cJSON_IsObject(value) && json_int(&line, "step", 0, INT_MAX, &step).code == STATUS_OK) {
+        add_record(history, step, value);
+    } else {
+        cJSON_Delete(value);
+        if (skipped) (*skipped)++;
     }
-    if (cJSON_IsObject(value) && json_int(&line, "step", 0, INT_MAX, &step).code == STATUS_OK) {
-        return add_record(history, step, value);
-    }
-    cJSON_Delete(value);
-    if (skipped) (*skipped)++;
-    return status_ok();
 }
 
-static status read_lines(const char *text, size_t length, struct metrics_history *history, int *skipped)
+static void read_lines(const char *text, size_t length, struct metrics_history *history, int *skipped)
 {
     const char *end = text + length;
     for (const char *line = text; line < end;) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
-        if (!stop) return status_ok();
+        if (!stop) return;
         cJSON *value;
         if (json_parse(line, (size_t)(stop - line), "metrics.jsonl", &value).code == STATUS_OK) {
-            TRY(add_line(history, value, skipped));
+            add_line(history, value, skipped);
         } else if (skipped) {
             (*skipped)++;
         }
         line = stop + 1;
     }
-    return status_ok();
 }
 
 status metrics_read(const char *path, struct metrics_history *history, int *skipped)
@@ -219,10 +197,9 @@ status metrics_read(const char *path, struct metrics_history *history, int *skip
     char *text;
     size_t length;
     TRY(file_read(path, METRICS_LIMIT, &text, &length));
-    status result = read_lines(text, length, history, skipped);
+    read_lines(text, length, history, skipped);
     free(text);
-    if (result.code != STATUS_OK) metrics_history_clear(history);
-    return result;
+    return status_ok();
 }
 
 void metrics_history_clear(struct metrics_history *history)

@@ -39,12 +39,12 @@ struct metrics_change {
 
 struct metrics_history {
     struct metrics_record *records; /* by step, superseded ones left out */
-    int record_count;
+    int record_count, record_capacity;
     struct metrics_change *changes; /* in the order of the file, those before a rollback left out */
-    int change_count;
+    int change_count, change_capacity;
     int faulty_changes; /* "set" events without a step, a key or a number: left out */
     int *rollbacks;     /* the step each rollback went back to, in order */
-    int rollback_count;
+    int rollback_count, rollback_capacity;
     cJSON *evaluation_0; /* the step-0 evaluation event; NULL without one */
 };
 

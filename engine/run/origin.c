@@ -1,5 +1,6 @@
 #include "engine/run/origin.h"
 
+#include "engine/base/memory.h"
 #include "engine/base/sha256.h"
 #include "engine/run/adapter_file.h"
 #include "engine/run/checkpoint.h"
@@ -86,8 +87,7 @@ static const float *find(void *context, const char *name, const struct shape *sh
     snprintf(module, sizeof module, "%.*s", (int)(dot - name), name);
     adapter_key(ADAPTER_NETWORK_UNET, module, key);
     free(origin->values);
-    origin->values = malloc((size_t)shape_elements(shape) * sizeof *origin->values + 1);
-    if (!origin->values) return NULL;
+    origin->values = memory_take((size_t)shape_elements(shape), sizeof *origin->values);
     memcpy(origin->values, fresh->values, (size_t)shape_elements(shape) * sizeof *origin->values);
     const struct adapter_factors *factors = adapter_set_module(origin->adapter, key);
     if (factors && strcmp(dot, ".lora_down") == 0) fill_down(origin, factors);
@@ -162,8 +162,7 @@ static status check_adapter(const struct origin *origin)
 static status begin_with(struct origin *origin, struct tuner *tuner)
 {
     origin->fresh_count = tuner_adapter_tensors(tuner, NULL, 0);
-    origin->fresh = calloc((size_t)origin->fresh_count + 1, sizeof *origin->fresh);
-    if (!origin->fresh) return status_error(STATUS_NO_MEMORY, "no memory to list the adapter's tensors");
+    origin->fresh = memory_take((size_t)origin->fresh_count + 1, sizeof *origin->fresh);
     tuner_adapter_tensors(tuner, origin->fresh, origin->fresh_count);
     TRY(check_adapter(origin));
     return status_context(tuner_begin_with(tuner, find, origin), "%s", origin->path);

@@ -1,3 +1,4 @@
+#include "engine/base/memory.h"
 #include "engine/run/picture_file.h"
 
 #include "engine/base/files.h"
@@ -34,7 +35,6 @@ static void on_write(png_structp png, png_bytep data, png_size_t length)
 {
     struct png_target *target = png_get_io_ptr(png);
     text_append_bytes(&target->bytes, (const char *)data, length);
-    if (target->bytes.failed) png_error(png, "no memory");
 }
 
 static void on_flush(png_structp png)
@@ -42,12 +42,12 @@ static void on_flush(png_structp png)
     (void)png;
 }
 
-/* UTF-8 to Latin-1; NULL where a character has no place in it, or no memory. */
+/* UTF-8 to Latin-1; NULL where a character has no place in it. */
 static char *to_latin_1(const char *text)
 {
-    char *out = malloc(strlen(text) + 1);
+    char *out = memory_take(strlen(text) + 1, 1);
     size_t length = 0;
-    for (const unsigned char *p = (const unsigned char *)text; out && *p; p++) {
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
         if (*p < 0x80) {
             out[length++] = (char)*p;
         } else if ((*p == 0xC2 || *p == 0xC3) && p[1]) {
@@ -58,7 +58,6 @@ static char *to_latin_1(const char *text)
             return NULL;
         }
     }
-    if (out) out[length] = '\0';
     return out;
 }
 

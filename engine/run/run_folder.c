@@ -258,7 +258,7 @@ status run_folder_announce(const struct run_folder *folder, const char *socket_p
     cJSON_AddStringToObject(facts, "version", ALIGNPROP_VERSION);
     cJSON_AddStringToObject(facts, "device", device ? device : "");
     cJSON_AddNumberToObject(facts, "threads", threads);
-    status result = facts ? json_write_file(path, facts) : status_error(STATUS_NO_MEMORY, "no memory for %s", path);
+    status result = json_write_file(path, facts);
     cJSON_Delete(facts);
     return result;
 }
@@ -271,8 +271,8 @@ static status fill_new(struct run_folder *folder, const struct preset *preset, c
     char file[PATH_SIZE];
     TRY(path_format(file, "%s/preset.json", folder->path));
     cJSON *sealed = cJSON_Duplicate(preset->resolved, true);
-    status result = sealed ? seal_add(sealed) : status_error(STATUS_NO_MEMORY, "no memory for a preset");
-    if (result.code == STATUS_OK) result = json_write_file(file, sealed);
+    seal_add(sealed);
+    status result = json_write_file(file, sealed);
     cJSON_Delete(sealed);
     return result;
 }

@@ -19,17 +19,6 @@ static status register_path(char path[PATH_SIZE])
     return path_format(path, "%s/runs", state);
 }
 
-static status add_name(struct name_list *list, const char *name)
-{
-    char **larger = realloc(list->names, ((size_t)list->count + 1) * sizeof *larger);
-    if (larger == NULL) return status_error(STATUS_NO_MEMORY, "no memory for a list of runs");
-    list->names = larger;
-    list->names[list->count] = strdup(name);
-    if (list->names[list->count] == NULL) return status_error(STATUS_NO_MEMORY, "no memory for a list of runs");
-    list->count++;
-    return status_ok();
-}
-
 static bool holds(const struct name_list *list, const char *name)
 {
     for (int i = 0; i < list->count; i++)
@@ -68,14 +57,13 @@ static char *read_line(char *line)
 }
 
 /* A last line without its end is still being written and is left out. */
-static status add_lines(struct name_list *list, char *text)
+static void add_lines(struct name_list *list, char *text)
 {
     for (char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
         *end = '\0';
         const char *path = read_line(text);
-        if (path[0] == '/' && !holds(list, path)) TRY(add_name(list, path));
+        if (path[0] == '/' && !holds(list, path)) name_list_add(list, path);
     }
-    return status_ok();
 }
 
 status run_register_list(struct name_list *paths)
@@ -86,10 +74,9 @@ status run_register_list(struct name_list *paths)
     TRY(register_path(path));
     if (!path_is_file(path)) return status_ok();
     TRY(file_read(path, REGISTER_LIMIT, &text, &length));
-    status result = add_lines(paths, text);
+    add_lines(paths, text);
     free(text);
-    if (result.code != STATUS_OK) name_list_clear(paths);
-    return result;
+    return status_ok();
 }
 
 static bool is_directly_under(const char *path, const char *home)
@@ -120,8 +107,7 @@ status run_register_add(const char *path, const char *home)
     struct text line = {0};
     TRY(register_path(file));
     append_line(&line, path);
-    status result = text_status(&line);
-    if (result.code == STATUS_OK) result = append_to(file, &line);
+    status result = append_to(file, &line);
     text_clear(&line);
     return result;
 }

@@ -11,11 +11,6 @@
 enum { NOTE_LIMIT = 1 << 20, SCHEMA = 1 };
 static const char origin_key[] = "origin";
 
-static status no_memory(void)
-{
-    return status_error(STATUS_NO_MEMORY, "no memory for the weights' note");
-}
-
 static status note_path(const struct run_folder *folder, char path[PATH_SIZE])
 {
     return path_format(path, "%s/weights.json", folder->path);
@@ -26,7 +21,7 @@ static status add_identities(cJSON *weights, const struct model_uses *models)
     for (int i = 0; i < models->count; i++) {
         char digits[65];
         TRY(model_identity(models->uses[i].path, digits));
-        if (!cJSON_AddStringToObject(weights, models->uses[i].key, digits)) return no_memory();
+        cJSON_AddStringToObject(weights, models->uses[i].key, digits);
     }
     return status_ok();
 }
@@ -35,17 +30,18 @@ static status add_origin(cJSON *weights, const struct run_folder *folder)
 {
     char digits[65];
     TRY(origin_hash(folder, digits));
-    return !digits[0] || cJSON_AddStringToObject(weights, origin_key, digits) ? status_ok() : no_memory();
+    if (digits[0]) cJSON_AddStringToObject(weights, origin_key, digits);
+    return status_ok();
 }
 
 static status fill_note(cJSON *note, const struct run_folder *folder, const struct model_uses *models)
 {
     cJSON_AddNumberToObject(note, "schema", SCHEMA);
     cJSON *weights = cJSON_AddObjectToObject(note, "weights");
-    if (!weights) return no_memory();
     TRY(add_identities(weights, models));
     TRY(add_origin(weights, folder));
-    return seal_add(note);
+    seal_add(note);
+    return status_ok();
 }
 
 status run_weights_write(const struct run_folder *folder, const struct model_uses *models)
@@ -53,7 +49,7 @@ status run_weights_write(const struct run_folder *folder, const struct model_use
     char path[PATH_SIZE];
     TRY(note_path(folder, path));
     cJSON *note = cJSON_CreateObject();
-    status result = note ? fill_note(note, folder, models) : no_memory();
+    status result = fill_note(note, folder, models);
     if (result.code == STATUS_OK) result = json_write_file(path, note);
     cJSON_Delete(note);
     return result;

@@ -143,7 +143,8 @@ static status evaluate(struct session *session, double *rewards, double *total)
     TRY(result);
     TRY(session->picture_result);
     time_evaluation(session, clock_steady() - start);
-    return session_measure(session, session->step, rewards);
+    session_measure(session, session->step, rewards);
+    return status_ok();
 }
 
 /* The pictures that everything later is compared with. */
@@ -158,16 +159,9 @@ static status evaluate_start(struct session *session)
     session_append_looks(session, &members);
     /* The untrained model is what drift is measured from. */
     text_append(&members, ",\"adapter_norm\":0,\"drift\":0");
-    status result = text_status(&members);
-    if (result.code == STATUS_OK) result = session_event(session, "evaluation", 0, members.data);
+    status result = session_event(session, "evaluation", 0, members.data);
     text_clear(&members);
     return result;
-}
-
-static status append_line(struct session *session, const char *line)
-{
-    return line ? metrics_append(&session->metrics, line)
-                : status_error(STATUS_NO_MEMORY, "no memory for a line of metrics");
 }
 
 static bool is_due(int step, int every)
@@ -190,11 +184,9 @@ static bool is_ending(const struct session *session)
 static status add_parsed(cJSON *object, const char *key, const struct text *text)
 {
     cJSON *value;
-    TRY(text_status(text));
     TRY(json_parse(text->data, text->length, key, &value));
-    if (cJSON_AddItemToObject(object, key, value)) return status_ok();
-    cJSON_Delete(value);
-    return status_error(STATUS_NO_MEMORY, "no memory for a line of metrics");
+    cJSON_AddItemToObject(object, key, value);
+    return status_ok();
 }
 
 static status add_evaluation(struct session *session, const double *rewards, double total)
@@ -219,9 +211,9 @@ static status finish_unfinished(struct session *session)
     char *line = json_print(session->unfinished, false);
     cJSON_Delete(session->unfinished);
     session->unfinished = NULL;
-    status result = append_line(session, line);
+    status result = metrics_append(&session->metrics, line);
     const struct session_hooks *hooks = &session->options.hooks;
-    if (line && hooks->metrics) hooks->metrics(hooks->context, line, session->step);
+    if (hooks->metrics) hooks->metrics(hooks->context, line, session->step);
     free(line);
     return result;
 }
@@ -252,7 +244,7 @@ static status sample(struct session *session, bool needed, double *rewards, doub
 static status record_step(struct session *session, const struct step_report *report)
 {
     char *line = session_metrics_line(session, report, NULL, 0);
-    status result = append_line(session, line);
+    status result = metrics_append(&session->metrics, line);
     bool save_is_due = is_ending(session) || is_due(session->step, session->preset->checkpoint_every);
     if (result.code == STATUS_OK && (session->save_now || save_is_due)) result = save(session, save_is_due);
     bool asked = session->sample_now;
@@ -265,13 +257,13 @@ static status record_step(struct session *session, const struct step_report *rep
         } else if (result.code == STATUS_OK) {
             free(line);
             line = session_metrics_line(session, report, rewards, total);
-            result = append_line(session, line);
+            result = metrics_append(&session->metrics, line);
         }
     } else if (result.code == STATUS_OK && session->settings.sample_every == 0) {
-        result = session_measure(session, session->step, report->reward);
+        session_measure(session, session->step, report->reward);
     }
     const struct session_hooks *hooks = &session->options.hooks;
-    if (line && hooks->metrics) hooks->metrics(hooks->context, line, report->step);
+    if (hooks->metrics) hooks->metrics(hooks->context, line, report->step);
     free(line);
     return result;
 }
@@ -283,7 +275,7 @@ static status note_counted_step(struct session *session, const struct step_repor
     if (tuner_step_number(session->tuner) != session->step + 1) return failure;
     session->step++;
     char *line = session_metrics_line(session, report, NULL, 0);
-    (void)append_line(session, line); /* the failure that is told is the one that came first */
+    (void)metrics_append(&session->metrics, line); /* the failure that is told is the one that came first */
     free(line);
     return failure;
 }
@@ -438,8 +430,7 @@ static status tell_end(struct session *session, status result)
         text_append(&members, ",\"reason\":");
         text_append_json_string(&members, result.message);
     }
-    status told = text_status(&members);
-    if (told.code == STATUS_OK) told = session_event(session, "end", session->step, members.data);
+    status told = session_event(session, "end", session->step, members.data);
     text_clear(&members);
     return told;
 }

@@ -1,24 +1,19 @@
+#include "engine/base/memory.h"
 #include "engine/run/session_private.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-status session_measure(struct session *session, int step, const double *rewards)
+void session_measure(struct session *session, int step, const double *rewards)
 {
     session_forget_after(session, step - 1);
-    if (session->measured_count == session->measured_capacity) {
-        int capacity = session->measured_capacity ? session->measured_capacity * 2 : 64;
-        struct measured_step *larger = realloc(session->measured, (size_t)capacity * sizeof *larger);
-        if (!larger) return status_error(STATUS_NO_MEMORY, "no memory for the run's history");
-        session->measured = larger;
-        session->measured_capacity = capacity;
-    }
+    session->measured =
+        memory_grow(session->measured, session->measured_count, &session->measured_capacity, sizeof *session->measured);
     struct measured_step *measured = &session->measured[session->measured_count++];
     *measured = (struct measured_step){.step = step};
     memcpy(measured->reward, rewards, (size_t)session->preset->reward_count * sizeof *rewards);
     session_find_best(session);
-    return status_ok();
 }
 
 void session_forget_after(struct session *session, int step)

@@ -86,13 +86,13 @@ void session_poll(struct session *session);
 /* Puts the changes whose step has come into effect. */
 void session_apply_changes(struct session *session, int step);
 /* Queues a change for `step`. */
-status session_add_change(struct session *session, int step, const char *key, double value);
+void session_add_change(struct session *session, int step, const char *key, double value);
 /* Goes back to the checkpoint that was asked for, and answers. */
 status session_do_rollback(struct session *session);
 
 /* ---- session_best.c ---- */
 
-status session_measure(struct session *session, int step, const double *rewards);
+void session_measure(struct session *session, int step, const double *rewards);
 void session_forget_after(struct session *session, int step);
 void session_find_best(struct session *session);
 

@@ -32,8 +32,7 @@ status session_event(struct session *session, const char *event, int step, const
 {
     struct text line = {0};
     text_append(&line, "{\"event\":\"%s\",\"step\":%d%s,\"time\":%.3f}", event, step, members, clock_wall());
-    status result = text_status(&line);
-    if (result.code == STATUS_OK) result = metrics_append(&session->metrics, line.data);
+    status result = metrics_append(&session->metrics, line.data);
     if (result.code == STATUS_OK) result = metrics_sync(&session->metrics);
     if (result.code == STATUS_OK) {
         log_write(&session->log, "%s", line.data);
@@ -154,10 +153,7 @@ static status write_picture(const struct session *session, const char *path, con
                             .adapter_scale = 1,
                             .reward = rewards.length ? rewards.data : NULL};
     recipe_append(&parameters, &recipe);
-    status result = text_status(&parameters);
-    if (result.code == STATUS_OK) {
-        result = picture_write_png(path, picture->pixels, picture->width, picture->height, parameters.data);
-    }
+    status result = picture_write_png(path, picture->pixels, picture->width, picture->height, parameters.data);
     text_clear(&rewards);
     text_clear(&parameters);
     return result;

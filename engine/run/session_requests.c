@@ -1,3 +1,4 @@
+#include "engine/base/memory.h"
 #include "engine/run/session_private.h"
 
 #include <math.h>
@@ -7,20 +8,14 @@
 
 /* ---- changes that wait for their step ---- */
 
-status session_add_change(struct session *session, int step, const char *key, double value)
+void session_add_change(struct session *session, int step, const char *key, double value)
 {
-    if (session->pending_count == session->pending_capacity) {
-        int capacity = session->pending_capacity ? session->pending_capacity * 2 : 8;
-        struct pending_change *larger = realloc(session->pending, (size_t)capacity * sizeof *larger);
-        if (!larger) return status_error(STATUS_NO_MEMORY, "no memory for a change of settings");
-        session->pending = larger;
-        session->pending_capacity = capacity;
-    }
+    session->pending =
+        memory_grow(session->pending, session->pending_count, &session->pending_capacity, sizeof *session->pending);
     struct pending_change *change = &session->pending[session->pending_count++];
     change->step = step;
     change->value = value;
     snprintf(change->key, sizeof change->key, "%s", key);
-    return status_ok();
 }
 
 static void apply(struct session *session, const struct pending_change *change)
@@ -80,11 +75,8 @@ static status accept_change(struct session *session, const struct session_reques
     text_append(&members, ",\"to\":");
     text_append_json_number(&members, request->value);
     append_by(&members, request);
-    status result = text_status(&members);
-    if (result.code == STATUS_OK) result = session_event(session, "set", next_step(session), members.data);
-    if (result.code == STATUS_OK) {
-        result = session_add_change(session, next_step(session), request->key, request->value);
-    }
+    status result = session_event(session, "set", next_step(session), members.data);
+    if (result.code == STATUS_OK) session_add_change(session, next_step(session), request->key, request->value);
     text_clear(&members);
     return result;
 }
@@ -95,8 +87,7 @@ static status note(struct session *session, const char *event, const struct sess
 {
     struct text members = {0};
     append_by(&members, request);
-    status result = text_status(&members);
-    if (result.code == STATUS_OK) result = session_event(session, event, session->step, members.data);
+    status result = session_event(session, event, session->step, members.data);
     text_clear(&members);
     return result;
 }

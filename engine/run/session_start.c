@@ -1,5 +1,6 @@
 /* The beginning of a session: a new run, or one that goes on from its newest whole checkpoint. */
 #include "engine/base/clock.h"
+#include "engine/base/memory.h"
 #include "engine/run/origin.h"
 #include "engine/run/session_private.h"
 
@@ -101,16 +102,15 @@ static bool read_rewards(const struct session *session, const cJSON *line, const
     return true;
 }
 
-static status restore_measured(struct session *session, const struct metrics_history *history)
+static void restore_measured(struct session *session, const struct metrics_history *history)
 {
     double rewards[MAXIMUM_REWARDS];
     const char *key = session->settings.sample_every > 0 ? "eval_reward" : "reward";
-    if (read_rewards(session, history->evaluation_0, "eval_reward", rewards)) TRY(session_measure(session, 0, rewards));
+    if (read_rewards(session, history->evaluation_0, "eval_reward", rewards)) session_measure(session, 0, rewards);
     for (int i = 0; i < history->record_count && history->records[i].step <= session->step; i++) {
         const struct metrics_record *record = &history->records[i];
-        if (read_rewards(session, record->value, key, rewards)) TRY(session_measure(session, record->step, rewards));
+        if (read_rewards(session, record->value, key, rewards)) session_measure(session, record->step, rewards);
     }
-    return status_ok();
 }
 
 static void report_change(struct session *session, const struct metrics_change *change, status wrong)
@@ -118,21 +118,20 @@ static void report_change(struct session *session, const struct metrics_change *
     struct text words = {0};
     text_append(&words, "%s: the change ordered for step %d is left out: %s", session->metrics.path, change->step,
                 wrong.message);
-    if (words.data) session_say(session, words.data);
+    session_say(session, words.data);
     text_clear(&words);
 }
 
 /* Changes that were ordered for steps that come again; of all it is said what this program cannot take. */
-static status restore_changes(struct session *session, const struct metrics_history *history)
+static void restore_changes(struct session *session, const struct metrics_history *history)
 {
     for (int i = 0; i < history->change_count; i++) {
         const struct metrics_change *change = &history->changes[i];
         status wrong = live_settings_check(session->preset, change->key, change->value);
         if (wrong.code != STATUS_OK) report_change(session, change, wrong);
         if (wrong.code != STATUS_OK || change->step <= session->step) continue;
-        TRY(session_add_change(session, change->step, change->key, change->value));
+        session_add_change(session, change->step, change->key, change->value);
     }
-    return status_ok();
 }
 
 /* The step the checkpoint is of may lack its held-out pictures: the checkpoint is saved before they are made. */
@@ -159,8 +158,7 @@ static status note_other_weights(struct session *session)
     struct text members = {0};
     text_append(&members, ",\"models\":");
     text_append_json_string(&members, session->options.other_weights);
-    status result = text_status(&members);
-    if (result.code == STATUS_OK) result = session_event(session, "other-weights", session->step + 1, members.data);
+    status result = session_event(session, "other-weights", session->step + 1, members.data);
     text_clear(&members);
     return result;
 }
@@ -175,8 +173,8 @@ static status go_on(struct session *session, const struct metrics_history *histo
         TRY(origin_apply(session->folder, session->preset, session->tuner));
     session->rollbacks = history->rollback_count;
     tuner_use_settings(session->tuner, &session->settings);
-    TRY(restore_measured(session, history));
-    TRY(restore_changes(session, history));
+    restore_measured(session, history);
+    restore_changes(session, history);
     find_unfinished(session, history);
     TRY(note_other_weights(session));
     if (step < 0 && is_new(history)) return session_event(session, "start", 0, "");
@@ -204,8 +202,7 @@ status session_create(const struct preset *preset, struct run_folder *folder, co
                       struct session **session)
 {
     *session = NULL;
-    struct session *created = calloc(1, sizeof *created);
-    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a session");
+    struct session *created = memory_take(1, sizeof *created);
     created->preset = preset;
     created->folder = folder;
     created->options = *options;

@@ -1,4 +1,5 @@
 /* The chain's life: settings checked, graphs built, arena laid out, memory taken. */
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
@@ -162,13 +163,11 @@ static int choose_decode_batch(const struct chain_settings *settings, int64_t pi
     return 1;
 }
 
-static status lay_out_parameters(struct chain *chain)
+static void lay_out_parameters(struct chain *chain)
 {
     int modules = chain->modules.module_count;
-    chain->parameter_offset = calloc((size_t)modules * 2 + 1, sizeof *chain->parameter_offset);
-    chain->merged_offset = calloc((size_t)modules + 1, sizeof *chain->merged_offset);
-    if (!chain->parameter_offset || !chain->merged_offset)
-        return status_error(STATUS_NO_MEMORY, "no memory for %d adapters", modules);
+    chain->parameter_offset = memory_take((size_t)modules * 2, sizeof *chain->parameter_offset);
+    chain->merged_offset = memory_take((size_t)modules, sizeof *chain->merged_offset);
     for (int i = 0; i < modules; i++) {
         int64_t rows, columns;
         module_matrix(&chain->modules.modules[i], &rows, &columns);
@@ -180,7 +179,6 @@ static status lay_out_parameters(struct chain *chain)
             chain->parameter_bytes += align_up(elements * element_size(chain_exact(chain)));
         }
     }
-    return status_ok();
 }
 
 /* The saved regions. Decoder and rewards are done before the way back through the steps begins, so that a step that is
@@ -261,8 +259,7 @@ status chain_create(struct model *model, struct backend *backend, const struct c
 {
     TRY(check(model, settings));
     const struct model_facts *facts = model_facts(model);
-    struct chain *created = calloc(1, sizeof *created);
-    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a denoising chain");
+    struct chain *created = memory_take(1, sizeof *created);
     created->model = model;
     created->backend = backend;
     created->settings = *settings;
@@ -272,18 +269,15 @@ status chain_create(struct model *model, struct backend *backend, const struct c
     created->channels = facts->latent_channels;
     created->guided_batch = settings->guidance == 1.0 ? settings->batch : 2 * settings->batch;
     created->decode_batch = choose_decode_batch(settings, backend->interface->pixels_at_once);
+    created->cache = memory_take(TEXT_CACHE_SIZE, sizeof *created->cache);
     status result =
         schedule_create(&facts->schedule, settings->sampler, settings->steps, settings->eta, &created->schedule);
-    if (result.code == STATUS_OK) {
-        created->cache = calloc(TEXT_CACHE_SIZE, sizeof *created->cache);
-        if (!created->cache) result = status_error(STATUS_NO_MEMORY, "no memory for a denoising chain");
-    }
     if (result.code == STATUS_OK) result = chain_build_parts(created);
-    if (result.code == STATUS_OK) result = lay_out_parameters(created);
     if (result.code != STATUS_OK) {
         chain_destroy(created);
         return result;
     }
+    lay_out_parameters(created);
     lay_out(created);
     *chain = created;
     return status_ok();
@@ -373,8 +367,7 @@ void chain_set_kept_calls(struct chain *chain, int kept_calls)
 static status write_step_constants(struct chain *chain)
 {
     int32_t count = model_facts(chain->model)->time_features;
-    float *features = malloc((size_t)count * sizeof *features);
-    if (!features) return status_error(STATUS_NO_MEMORY, "no memory for time features");
+    float *features = memory_take((size_t)count, sizeof *features);
     status result = status_ok();
     for (int i = 0; i < chain->schedule.count && result.code == STATUS_OK; i++) {
         const struct sampler_step *step = &chain->schedule.steps[i];
@@ -397,9 +390,9 @@ status chain_allocate(struct chain *chain)
     struct backend *backend = chain->backend;
     TRY(backend->interface->allocate(backend, chain->layout.total, (void **)&chain->arena));
     TRY(backend->interface->clear(backend, chain->arena, chain->layout.total));
-    TRY(chain_open_text_weights(chain));
-    TRY(weight_set_create(backend, model_unet_weights(chain->model), &chain->unet_weights));
-    TRY(weight_set_create(backend, model_decoder_weights(chain->model), &chain->decoder_weights));
+    chain_open_text_weights(chain);
+    chain->unet_weights = weight_set_create(backend, model_unet_weights(chain->model));
+    chain->decoder_weights = weight_set_create(backend, model_decoder_weights(chain->model));
     TRY(write_step_constants(chain));
     return chain_bind_parts(chain);
 }

@@ -1,12 +1,13 @@
 /* The chain's graphs: text encoder, one step (plain and kept), decoder, merge. */
+#include "engine/base/memory.h"
 #include "engine/sampling/chain_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static status part_begin(struct chain *chain, struct part *part)
+static struct graph *part_begin(struct chain *chain, struct part *part)
 {
-    return graph_create(chain_compute(chain), chain_exact(chain), &part->graph);
+    return part->graph = graph_create(chain_compute(chain), chain_exact(chain));
 }
 
 static status part_end(struct chain *chain, struct part *part)
@@ -35,13 +36,12 @@ static status fold_additions(const struct chain *chain, struct graph *graph)
 static status build_text(struct chain *chain)
 {
     const struct model_facts *facts = model_facts(chain->model);
-    TRY(part_begin(chain, &chain->text));
-    struct graph *graph = chain->text.graph;
+    struct graph *graph = part_begin(chain, &chain->text);
     chain->text_ids = graph_input(graph, "ids", SHAPE2(1, facts->context_length), ELEMENT_I32);
     tensor_id states = model_build_text_encoder(chain->model, graph, chain->text_ids);
     chain->text_states = graph_output(graph, states, "states");
     TRY(fold_additions(chain, graph));
-    TRY(chain_list_text_modules(chain));
+    chain_list_text_modules(chain);
     return part_end(chain, &chain->text);
 }
 
@@ -89,8 +89,7 @@ static void rename_merged(const struct chain *chain, struct graph *graph)
 
 static status build_step(struct chain *chain, struct part *part, struct step_tensors *tensors, bool kept)
 {
-    TRY(part_begin(chain, part));
-    struct graph *graph = part->graph;
+    struct graph *graph = part_begin(chain, part);
     step_inputs(chain, graph, tensors);
     tensor_id scaled = graph_multiply(graph, tensors->latents, tensors->coefficient[COEFFICIENT_INPUT]);
     tensor_id seen = graph_convert(graph, scaled, chain_compute(chain));
@@ -128,8 +127,7 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
 
 static status build_decoder(struct chain *chain)
 {
-    TRY(part_begin(chain, &chain->decoder));
-    struct graph *graph = chain->decoder.graph;
+    struct graph *graph = part_begin(chain, &chain->decoder);
     chain->decoder_latents =
         graph_input(graph, "latents", latent_shape(chain, chain->decode_batch), chain_exact(chain));
     tensor_id seen = graph_convert(graph, chain->decoder_latents, chain_compute(chain));
@@ -155,8 +153,7 @@ void module_matrix(const struct adapter_module *module, int64_t *rows, int64_t *
  * type. */
 status chain_build_merge(struct chain *chain, const int64_t *ranks, struct part *part)
 {
-    TRY(part_begin(chain, part));
-    struct graph *graph = part->graph;
+    struct graph *graph = part_begin(chain, part);
     enum element_type exact = chain_exact(chain);
     tensor_id scale = graph_input(graph, "scale", SHAPE3(1, 1, 1), exact);
     for (int i = 0; i < chain->modules.module_count; i++) {
@@ -184,8 +181,7 @@ status chain_build_merge(struct chain *chain, const int64_t *ranks, struct part 
 /* The merge of the factors that are tuned. */
 static status build_own_merge(struct chain *chain)
 {
-    int64_t *ranks = calloc((size_t)chain->modules.module_count + 1, sizeof *ranks);
-    if (!ranks) return status_error(STATUS_NO_MEMORY, "no memory for %d adapters", chain->modules.module_count);
+    int64_t *ranks = memory_take((size_t)chain->modules.module_count + 1, sizeof *ranks);
     for (int i = 0; i < chain->modules.module_count; i++) ranks[i] = chain->settings.rank;
     status result = chain_build_merge(chain, ranks, &chain->merge);
     free(ranks);
@@ -195,7 +191,7 @@ static status build_own_merge(struct chain *chain)
 status chain_build_parts(struct chain *chain)
 {
     TRY(status_context(build_text(chain), "text encoder"));
-    TRY(packing_plan_create(&chain->step_packing));
+    chain->step_packing = packing_plan_create();
     chain->plain.packing = chain->kept.packing = chain->step_packing;
     TRY(status_context(build_step(chain, &chain->plain, &chain->plain_tensors, false), "U-Net"));
     if (chain->settings.trainable)

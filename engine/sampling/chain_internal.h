@@ -87,8 +87,8 @@ status chain_close_step(struct chain *chain);
 status chain_build_parts(struct chain *chain);
 void chain_discard_part(struct part *part);
 /* Lists the text encoder's linear layers, once its graph is built. */
-status chain_list_text_modules(struct chain *chain);
-status chain_open_text_weights(struct chain *chain);
+void chain_list_text_modules(struct chain *chain);
+void chain_open_text_weights(struct chain *chain);
 /* The merge of updates whose ranks are given by module; one of rank 0 is left out. */
 status chain_build_merge(struct chain *chain, const int64_t *ranks, struct part *part);
 /* Binds a merge's scale, base weights and results; and one of its factors. */

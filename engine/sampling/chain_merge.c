@@ -1,4 +1,5 @@
 /* The plain step's weights with adapters merged in. */
+#include "engine/base/memory.h"
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
 
@@ -88,12 +89,10 @@ struct joint {
     int64_t *ranks;
 };
 
-static status join_ranks(const struct chain *chain, struct joint *joint)
+static void join_ranks(const struct chain *chain, struct joint *joint)
 {
-    joint->ranks = calloc((size_t)chain->modules.module_count + 1, sizeof *joint->ranks);
-    if (!joint->ranks) return status_error(STATUS_NO_MEMORY, "no memory to merge adapters");
+    joint->ranks = memory_take((size_t)chain->modules.module_count, sizeof *joint->ranks);
     for (int i = 0; i < joint->count; i++) joint->ranks[joint->updates[i].module] += joint->updates[i].rank;
-    return status_ok();
 }
 
 /* A module's updates as one of the joint rank: factors side by side, each up factor times its scale. */
@@ -209,8 +208,8 @@ static status merge_joint(struct chain *chain, const struct joint *joint)
 status chain_merge(struct chain *chain, const struct low_rank_update *updates, int count)
 {
     struct joint joint = {.updates = updates, .count = count};
-    status result = count > 0 ? join_ranks(chain, &joint) : chain_merge_nothing(chain);
-    if (result.code == STATUS_OK && count > 0) result = merge_joint(chain, &joint);
+    join_ranks(chain, &joint);
+    status result = count > 0 ? merge_joint(chain, &joint) : chain_merge_nothing(chain);
     free(joint.ranks);
     return result.code == STATUS_OK ? pack_merged(chain) : result;
 }

@@ -1,4 +1,5 @@
 /* Running the chain: prompts, noise, steps, decoder, and the way back. */
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
@@ -27,8 +28,7 @@ static int64_t context_elements(const struct chain *chain)
 static status run_text_encoder(struct chain *chain, const char *prompt, float *states)
 {
     const struct model_facts *facts = model_facts(chain->model);
-    int32_t *ids = malloc((size_t)facts->context_length * sizeof *ids);
-    if (!ids) return status_error(STATUS_NO_MEMORY, "no memory for a prompt");
+    int32_t *ids = memory_take((size_t)facts->context_length, sizeof *ids);
     status result = model_tokenize(chain->model, prompt, ids, NULL);
     if (result.code == STATUS_OK)
         result = chain->backend->interface->upload(chain->backend, chain_at(chain, chain->layout.text_ids), ids,
@@ -49,19 +49,17 @@ static status text_states(struct chain *chain, const char *prompt, const float *
             return status_ok();
         }
     }
-    char *copy = strdup(prompt);
     float *values = malloc((size_t)context_elements(chain) * sizeof *values);
-    status result = copy && values ? run_text_encoder(chain, prompt, values)
-                                   : status_error(STATUS_NO_MEMORY, "no memory for a prompt");
+    status result = values ? run_text_encoder(chain, prompt, values)
+                           : status_error(STATUS_NO_MEMORY, "no memory for the text states of a prompt");
     if (result.code != STATUS_OK) {
-        free(copy);
         free(values);
         return result;
     }
     struct cached_text *entry = &chain->cache[chain->cache_next];
     free(entry->prompt);
     free(entry->states);
-    *entry = (struct cached_text){copy, values};
+    *entry = (struct cached_text){memory_copy_text(prompt), values};
     chain->cache_next = (chain->cache_next + 1) % TEXT_CACHE_SIZE;
     if (chain->cache_count < TEXT_CACHE_SIZE) chain->cache_count++;
     *states = values;
@@ -111,8 +109,7 @@ status chain_start(struct chain *chain, const uint64_t *seeds, const uint64_t *n
 {
     TRY(write_noise(chain, chain_latents_at(chain, 0), seeds, numbers, NOISE_LATENT, chain->schedule.initial_scale));
     if (chain->settings.eta <= 0.0) return status_ok();
-    uint64_t *indices = malloc((size_t)chain->settings.batch * sizeof *indices);
-    if (!indices) return status_error(STATUS_NO_MEMORY, "no memory for noise");
+    uint64_t *indices = memory_take((size_t)chain->settings.batch, sizeof *indices);
     status result = status_ok();
     for (int step = 0; step < chain->schedule.count && result.code == STATUS_OK; step++) {
         for (int b = 0; b < chain->settings.batch; b++)

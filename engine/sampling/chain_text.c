@@ -1,4 +1,5 @@
 /* The text encoder's modules that adapters change, and its weights with adapters merged in. */
+#include "engine/base/memory.h"
 #include "engine/sampling/chain_internal.h"
 
 #include <stdio.h>
@@ -15,28 +16,24 @@ static bool is_linear(const struct tensor *tensor)
            strcmp(tensor->name + length - (sizeof weight - 1), weight) == 0 && !strstr(tensor->name, embeddings);
 }
 
-static status add_module(struct chain *chain, const struct tensor *tensor)
+static void add_module(struct chain *chain, const struct tensor *tensor)
 {
     int index = chain->text_modules.module_count;
-    struct adapter_module *modules =
-        realloc(chain->text_modules.modules, (size_t)(index + 1) * sizeof *chain->text_modules.modules);
-    if (!modules) return status_error(STATUS_NO_MEMORY, "no memory to list the text encoder's modules");
+    struct adapter_module *modules = memory_resize(chain->text_modules.modules, (size_t)index + 1, sizeof *modules);
     chain->text_modules.modules = modules;
     struct adapter_module *module = &modules[index];
     *module = (struct adapter_module){.inputs = tensor->shape.dimension[1], .outputs = tensor->shape.dimension[0]};
     snprintf(module->name, sizeof module->name, "%.*s", (int)(strlen(tensor->name) - (sizeof weight - 1)),
              tensor->name);
     chain->text_modules.module_count++;
-    return status_ok();
 }
 
-status chain_list_text_modules(struct chain *chain)
+void chain_list_text_modules(struct chain *chain)
 {
     for (tensor_id id = 0; id < graph_tensor_count(chain->text.graph); id++) {
         const struct tensor *tensor = graph_tensor(chain->text.graph, id);
-        if (tensor->storage == id && is_linear(tensor)) TRY(add_module(chain, tensor));
+        if (tensor->storage == id && is_linear(tensor)) add_module(chain, tensor);
     }
-    return status_ok();
 }
 
 int chain_text_module_count(const struct chain *chain)
@@ -49,14 +46,13 @@ const struct adapter_module *chain_text_module(const struct chain *chain, int in
     return &chain->text_modules.modules[index];
 }
 
-status chain_open_text_weights(struct chain *chain)
+void chain_open_text_weights(struct chain *chain)
 {
     chain->text_merge = (struct text_merge){.base = model_text_weights(chain->model),
                                             .modules = chain->text_modules.modules,
                                             .module_count = chain->text_modules.module_count};
-    chain->text_changed = calloc((size_t)chain->text_modules.module_count + 1, sizeof *chain->text_changed);
-    if (!chain->text_changed) return status_error(STATUS_NO_MEMORY, "no memory to list the text encoder's modules");
-    return weight_set_create(chain->backend, text_merge_source(&chain->text_merge), &chain->text_weights);
+    chain->text_changed = memory_take((size_t)chain->text_modules.module_count, sizeof *chain->text_changed);
+    chain->text_weights = weight_set_create(chain->backend, text_merge_source(&chain->text_merge));
 }
 
 /* Reads a module's weight again, wherever the program has it. */

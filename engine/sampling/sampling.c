@@ -1,5 +1,6 @@
 #include "engine/sampling/sampling.h"
 
+#include "engine/base/memory.h"
 #include "engine/sampling/chain_internal.h"
 #include "kernels/convert.h"
 
@@ -31,14 +32,13 @@ static status batch_create(const struct chain *chain, struct batch *batch)
     size_t count = (size_t)chain->settings.batch;
     batch->count = chain->settings.batch;
     batch->elements = (int64_t)chain->settings.width * chain->settings.height * 3;
-    batch->prompts = calloc(count, sizeof *batch->prompts);
-    batch->seeds = calloc(count, sizeof *batch->seeds);
-    batch->numbers = calloc(count, sizeof *batch->numbers);
+    batch->prompts = memory_take(count, sizeof *batch->prompts);
+    batch->seeds = memory_take(count, sizeof *batch->seeds);
+    batch->numbers = memory_take(count, sizeof *batch->numbers);
     batch->latents = malloc((size_t)chain_latent_elements(chain) * sizeof(float));
     batch->values = malloc((size_t)batch->elements * (size_t)chain->decode_batch * sizeof(float));
     batch->rgb = malloc((size_t)batch->elements);
-    if (batch->prompts && batch->seeds && batch->numbers && batch->latents && batch->values && batch->rgb)
-        return status_ok();
+    if (batch->latents && batch->values && batch->rgb) return status_ok();
     return status_error(STATUS_NO_MEMORY, "no memory for pictures of %dx%d", chain->settings.width,
                         chain->settings.height);
 }

@@ -1,5 +1,6 @@
 #include "engine/sampling/schedule.h"
 
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 
 #include <math.h>
@@ -233,8 +234,7 @@ status schedule_create(const struct noise_schedule *noise, const char *name, int
     if (!(eta >= 0.0 && eta <= 1.0) || (eta > 0.0 && !sampler->takes_eta))
         return status_error(STATUS_BAD_INPUT, "sampler.eta: %g; %s takes %s", eta, name,
                             sampler->takes_eta ? "0 to 1" : "only 0");
-    struct sampler_step *steps = calloc((size_t)count, sizeof *steps);
-    if (!steps) return status_error(STATUS_NO_MEMORY, "no memory for %d sampler steps", count);
+    struct sampler_step *steps = memory_take((size_t)count, sizeof *steps);
     const struct sampler_request request = {
         noise, noise->spacing == SPACING_OF_SAMPLER ? sampler->spacing : noise->spacing, count, eta};
     *schedule = (struct sampler_schedule){.count = count, .steps = steps};

@@ -1,5 +1,7 @@
 #include "engine/server/adapter_mix.h"
 
+#include "engine/base/memory.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -51,11 +53,9 @@ static status open_network(struct network *network, enum adapter_network kind, c
                            size_t update_limit)
 {
     size_t count = (size_t)network->module_count;
-    network->names = calloc(2 * count + 1, sizeof *network->names);
-    network->taken = calloc(count + 1, sizeof *network->taken);
-    network->updates = calloc(update_limit + 1, sizeof *network->updates);
-    if (!network->names || !network->taken || !network->updates)
-        return status_error(STATUS_NO_MEMORY, "no memory to merge adapters");
+    network->names = memory_take(2 * count, sizeof *network->names);
+    network->taken = memory_take(count, sizeof *network->taken);
+    network->updates = memory_take(update_limit, sizeof *network->updates);
     for (int i = 0; i < network->module_count; i++) {
         const char *name = network->module(network->chain, i)->name;
         char original[ADAPTER_MODULE_SIZE];

@@ -1,5 +1,6 @@
 #include "engine/server/connection.h"
 
+#include "engine/base/memory.h"
 #include "engine/preset/keys.h"
 #include "engine/protocol/message.h"
 
@@ -12,11 +13,7 @@
 
 struct connection *connection_create(int descriptor, uint64_t id, double now)
 {
-    struct connection *connection = calloc(1, sizeof *connection);
-    if (!connection) {
-        close(descriptor);
-        return NULL;
-    }
+    struct connection *connection = memory_take(1, sizeof *connection);
     connection->descriptor = descriptor;
     connection->id = id;
     connection->opened = now;

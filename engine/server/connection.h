@@ -33,7 +33,7 @@ struct connection {
     bool broken;             /* close now */
 };
 
-/* Takes ownership of the descriptor. NULL when memory is short (the descriptor is closed then). */
+/* Takes ownership of the descriptor. */
 struct connection *connection_create(int descriptor, uint64_t id, double now);
 void connection_destroy(struct connection *connection);
 

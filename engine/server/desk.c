@@ -1,5 +1,6 @@
 #include "engine/server/desk.h"
 
+#include "engine/base/memory.h"
 #include "engine/protocol/message.h"
 #include "engine/server/desk_services.h"
 
@@ -108,8 +109,7 @@ bool desk_post(struct desk *desk, struct server_request request)
 
 status desk_start(const struct desk_facts *facts, struct server *server, struct desk **started)
 {
-    struct desk *desk = calloc(1, sizeof *desk);
-    if (!desk) return status_error(STATUS_NO_MEMORY, "no memory for the engine's desk");
+    struct desk *desk = memory_take(1, sizeof *desk);
     desk->facts = *facts;
     desk->server = server;
     pthread_mutex_init(&desk->lock, NULL);

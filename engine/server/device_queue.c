@@ -87,7 +87,7 @@ static void write_holder(int descriptor, const char *run_folder)
     cJSON_AddStringToObject(own, "run", run_folder ? run_folder : "");
     cJSON_AddItemToArray(notes, own);
     char *text = json_print(notes, false);
-    while (text && strlen(text) >= LARGEST_NOTE && cJSON_GetArraySize(notes) > 1) {
+    while (strlen(text) >= LARGEST_NOTE && cJSON_GetArraySize(notes) > 1) {
         free(text);
         cJSON_DeleteItemFromArray(notes, 0);
         text = json_print(notes, false);

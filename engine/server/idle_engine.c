@@ -47,7 +47,7 @@ static status get_ready(struct idle_engine *engine)
 {
     if (!engine->backend) TRY(engine->options->open_backend(engine->options->context, &engine->backend));
     if (!engine->maker) engine->maker = picture_maker_create(engine->backend);
-    return engine->maker ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for pictures");
+    return status_ok();
 }
 
 static void do_job(struct idle_engine *engine, struct workbench_job *job)

@@ -4,13 +4,11 @@
 
 #include <string.h>
 
-bool live_state_init(struct live_state *live)
+void live_state_init(struct live_state *live)
 {
     memset(live, 0, sizeof *live);
     live->state = message_create("state");
-    if (!live->state) return false;
     cJSON_AddItemToObject(live->state, "log", cJSON_CreateArray());
-    return true;
 }
 
 void live_state_clear(struct live_state *live)
@@ -44,7 +42,7 @@ void live_state_merge(struct live_state *live, cJSON *changes)
 static cJSON *without(const cJSON *message, const char *const *keys)
 {
     cJSON *copy = cJSON_Duplicate(message, true);
-    for (; copy && *keys; keys++) cJSON_DeleteItemFromObjectCaseSensitive(copy, *keys);
+    for (; *keys; keys++) cJSON_DeleteItemFromObjectCaseSensitive(copy, *keys);
     return copy;
 }
 

@@ -22,7 +22,7 @@ struct live_state {
     size_t picture_bytes;
 };
 
-bool live_state_init(struct live_state *live);
+void live_state_init(struct live_state *live);
 void live_state_clear(struct live_state *live);
 
 /* Replaces or adds the keys of `changes`, which is deleted. */

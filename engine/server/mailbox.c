@@ -1,6 +1,7 @@
 #include "engine/server/mailbox.h"
 
 #include "engine/base/clock.h"
+#include "engine/base/memory.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,8 +24,7 @@ struct mailbox {
 
 struct mailbox *mailbox_create(void)
 {
-    struct mailbox *mailbox = calloc(1, sizeof *mailbox);
-    if (!mailbox) return NULL;
+    struct mailbox *mailbox = memory_take(1, sizeof *mailbox);
     pthread_mutex_init(&mailbox->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

@@ -12,7 +12,7 @@ enum { MAILBOX_ROOM = 64 };
 
 struct mailbox;
 
-struct mailbox *mailbox_create(void); /* NULL when memory is short */
+struct mailbox *mailbox_create(void);
 void mailbox_destroy(struct mailbox *mailbox);
 
 /* False when the mailbox is full. `request.token` is given here. */

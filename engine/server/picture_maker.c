@@ -3,6 +3,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/files.h"
 #include "engine/base/format.h"
+#include "engine/base/memory.h"
 #include "engine/server/server.h"
 
 #include <stdio.h>
@@ -47,8 +48,8 @@ struct picture_maker {
 
 struct picture_maker *picture_maker_create(struct backend *backend)
 {
-    struct picture_maker *maker = calloc(1, sizeof *maker);
-    if (maker) maker->backend = backend;
+    struct picture_maker *maker = memory_take(1, sizeof *maker);
+    maker->backend = backend;
     return maker;
 }
 

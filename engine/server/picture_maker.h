@@ -30,7 +30,7 @@ struct picture_order {
     void (*warn)(void *context, const char *words);
 };
 
-/* Borrows the backend. NULL when memory is short. */
+/* Borrows the backend. */
 struct picture_maker *picture_maker_create(struct backend *backend);
 void picture_maker_destroy(struct picture_maker *maker);
 

@@ -21,7 +21,6 @@ static status cache_path(char path[PATH_SIZE])
 static bool make_key(const struct preset *preset, const char *device, char key[KEY_BYTES_LONG])
 {
     char *text = json_print(preset->written, false);
-    if (!text) return false;
     unsigned long long hash = 14695981039346656037u;
     for (const char *c = text; *c; c++) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
     free(text);

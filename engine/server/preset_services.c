@@ -38,17 +38,13 @@ static status add_setting(struct settings *settings, const cJSON *item)
 {
     if (settings->count == MOST_SETTINGS)
         return status_error(STATUS_BAD_INPUT, "'set' has more than %d keys", (int)MOST_SETTINGS);
-    char *value = cJSON_IsString(item) ? strdup(item->valuestring) : json_print(item, false);
     struct text text = {0};
-    text_append(&text, "%s=%s", item->string, value ? value : "");
-    bool failed = !value;
-    free(value);
-    char *whole = text_take(&text);
-    if (failed || !whole) {
-        free(whole);
-        return status_error(STATUS_NO_MEMORY, "no memory for the settings");
-    }
-    settings->texts[settings->count++] = whole;
+    text_append(&text, "%s=", item->string);
+    if (cJSON_IsString(item))
+        text_append(&text, "%s", item->valuestring);
+    else
+        json_append(&text, item, false);
+    settings->texts[settings->count++] = text_take(&text);
     return status_ok();
 }
 
@@ -218,7 +214,6 @@ static status own_existing(const char *name, char path[PATH_SIZE])
 static status write_under_name(const struct preset *preset, const char *name, const char *path)
 {
     cJSON *copy = cJSON_Duplicate(preset->written, true);
-    if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for the preset");
     cJSON_DeleteItemFromObjectCaseSensitive(copy, "name");
     cJSON_AddStringToObject(copy, "name", name);
     char folder[PATH_SIZE];

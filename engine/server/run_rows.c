@@ -1,6 +1,7 @@
 #include "engine/server/run_rows.h"
 
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/protocol/message.h"
 #include "engine/run/checkpoint.h"
 #include "engine/run/metrics.h"
@@ -209,13 +210,10 @@ static status find_runs(struct run_list *list)
     struct name_list under_home = {0}, elsewhere = {0};
     if (path_is_directory(home)) TRY(directory_list(home, &under_home));
     status result = run_register_list(&elsewhere);
-    list->runs = calloc((size_t)(under_home.count + elsewhere.count) + 1, sizeof *list->runs);
-    if (!list->runs) result = status_error(STATUS_NO_MEMORY, "no memory for the list of runs");
-    if (list->runs) {
-        add_named(&under_home, list);
-        add_named(&elsewhere, list);
-        qsort(list->runs, (size_t)list->count, sizeof *list->runs, newest_first);
-    }
+    list->runs = memory_take((size_t)(under_home.count + elsewhere.count), sizeof *list->runs);
+    add_named(&under_home, list);
+    add_named(&elsewhere, list);
+    qsort(list->runs, (size_t)list->count, sizeof *list->runs, newest_first);
     name_list_clear(&under_home);
     name_list_clear(&elsewhere);
     return result;

@@ -2,6 +2,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/preset/keys.h"
 #include "engine/protocol/endpoint.h"
 #include "engine/protocol/message.h"
@@ -404,8 +405,7 @@ static void on_between_steps(void *context, struct tuner *tuner)
 
 status run_service_create(const struct run_service_options *options, struct run_service **created)
 {
-    struct run_service *service = calloc(1, sizeof *service);
-    if (!service) return status_error(STATUS_NO_MEMORY, "no memory for the run's server");
+    struct run_service *service = memory_take(1, sizeof *service);
     service->options = *options;
     service->phase = SESSION_STARTING;
     service->shown.phase = "starting";
@@ -423,7 +423,6 @@ status run_service_create(const struct run_service_options *options, struct run_
                                      .with_mailbox = true,
                                      .interrupts = options->interrupts};
     service->maker = picture_maker_create(options->backend);
-    if (!service->maker) result = status_error(STATUS_NO_MEMORY, "no memory for the run's server");
     if (result.code == STATUS_OK) {
         opened.state = first_state(service);
         result = service_open(&service->service, &opened);

@@ -2,6 +2,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/protocol/endpoint.h"
 #include "engine/protocol/message.h"
 #include "engine/server/connection.h"
@@ -56,7 +57,6 @@ static void push(struct connection *connection, struct parcel *parcel)
 static struct parcel *pack(enum parcel_kind kind, const cJSON *message, uint64_t sequence)
 {
     char *text = json_print(message, false);
-    if (!text) return NULL;
     struct parcel *parcel = parcel_create(kind, FRAME_JSON, text, strlen(text), NULL, 0);
     free(text);
     if (parcel && parcel->bytes > FRAME_HEADER_BYTES + frame_limits_of_engine.json) {
@@ -169,7 +169,6 @@ static int64_t picture_key(const cJSON *header)
 static struct parcel *pack_picture(const struct server_picture *picture)
 {
     char *text = json_print(picture->header, false);
-    if (!text) return NULL;
     size_t pixel_bytes = (size_t)picture->width * (size_t)picture->height * 3;
     size_t header_bytes = strlen(text) + 1;
     struct parcel *parcel = NULL;
@@ -292,7 +291,6 @@ static cJSON *own_hello(const struct server *server)
 static struct connection *add_connection(struct server *server, int descriptor)
 {
     struct connection *connection = connection_create(descriptor, ++server->next_client, clock_steady());
-    if (!connection) return NULL;
     connection->process = endpoint_peer_process(descriptor);
     connection->next = server->connections;
     server->connections = connection;
@@ -575,7 +573,6 @@ static status open_ends(struct server *server)
             return usable;
         }
         struct connection *only = add_connection(server, server->options.connection);
-        if (!only) return status_error(STATUS_NO_MEMORY, "no memory for a connection");
         only->only = true;
     }
     return server->socket_path ? endpoint_listen(server->socket_path, &server->listener) : status_ok();
@@ -583,16 +580,15 @@ static status open_ends(struct server *server)
 
 status server_create(const struct server_options *options, struct server **created)
 {
-    struct server *server = calloc(1, sizeof *server);
-    if (!server) return status_error(STATUS_NO_MEMORY, "no memory for the server");
+    struct server *server = memory_take(1, sizeof *server);
     server->options = *options;
     server->listener = server->wake = -1;
     pthread_mutex_init(&server->lock, NULL);
-    server->socket_path = options->socket_path ? strdup(options->socket_path) : NULL;
-    server->run_folder = options->run_folder ? strdup(options->run_folder) : NULL;
-    server->version = strdup(options->version ? options->version : "");
-    bool made = live_state_init(&server->live) && server->version;
-    status result = made ? open_ends(server) : status_error(STATUS_NO_MEMORY, "no memory for the server");
+    server->socket_path = options->socket_path ? memory_copy_text(options->socket_path) : NULL;
+    server->run_folder = options->run_folder ? memory_copy_text(options->run_folder) : NULL;
+    server->version = memory_copy_text(options->version ? options->version : "");
+    live_state_init(&server->live);
+    status result = open_ends(server);
     if (result.code != STATUS_OK) {
         server_destroy(server);
         return result;

@@ -146,10 +146,7 @@ status service_open(struct service *service, const struct service_options *optio
                                     .context = service,
                                     .request = sort_request,
                                     .departed = forget_client};
-    status opened = status_ok();
-    if (!service->bench || (options->with_mailbox && !service->mailbox))
-        opened = status_error(STATUS_NO_MEMORY, "no memory for the engine's server");
-    if (opened.code == STATUS_OK) opened = server_create(&server, &service->server);
+    status opened = server_create(&server, &service->server);
     if (opened.code == STATUS_OK)
         server_set_state(service->server, options->state, false);
     else

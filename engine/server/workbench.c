@@ -1,6 +1,7 @@
 #include "engine/server/workbench.h"
 
 #include "engine/base/clock.h"
+#include "engine/base/memory.h"
 #include "engine/protocol/message.h"
 
 #include <pthread.h>
@@ -27,8 +28,7 @@ struct workbench {
 
 struct workbench *workbench_create(void)
 {
-    struct workbench *bench = calloc(1, sizeof *bench);
-    if (!bench) return NULL;
+    struct workbench *bench = memory_take(1, sizeof *bench);
     pthread_mutex_init(&bench->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

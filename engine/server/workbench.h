@@ -12,7 +12,7 @@ struct workbench_job {
     struct workbench *bench;
 };
 
-struct workbench *workbench_create(void); /* NULL when memory is short */
+struct workbench *workbench_create(void);
 void workbench_destroy(struct workbench *bench);
 
 /* Takes the request over. The superseded ones are answered on `server`. */

@@ -1,5 +1,6 @@
 #include "engine/tuning/adapter_norm.h"
 
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 
 #include <math.h>
@@ -23,26 +24,20 @@ struct adapter_norm {
     const struct module_factors *factors;
 };
 
-status adapter_norm_create(struct parallel *threads, int rank, int modules, struct adapter_norm **norm)
+struct adapter_norm *adapter_norm_create(struct parallel *threads, int rank, int modules)
 {
-    struct adapter_norm *created = calloc(1, sizeof *created);
-    if (!created) return status_error(STATUS_NO_MEMORY, "no memory to measure the adapter");
-    *created = (struct adapter_norm){.rank = rank, .modules = modules, .threads = threads};
+    struct adapter_norm *norm = memory_take(1, sizeof *norm);
+    *norm = (struct adapter_norm){.rank = rank, .modules = modules, .threads = threads};
     size_t count = (size_t)parallel_threads(threads), square = (size_t)rank * (size_t)rank;
     size_t each = 2 * square + TOGETHER * (size_t)rank;
-    created->squares = calloc((size_t)modules + 1, sizeof *created->squares);
-    created->places = calloc(count, sizeof *created->places);
-    created->memory = calloc(count * each, sizeof *created->memory);
-    if (!created->squares || !created->places || !created->memory) {
-        adapter_norm_destroy(created);
-        return status_error(STATUS_NO_MEMORY, "no memory to measure an adapter of rank %d", rank);
-    }
+    norm->squares = memory_take((size_t)modules, sizeof *norm->squares);
+    norm->places = memory_take(count, sizeof *norm->places);
+    norm->memory = memory_take(count * each, sizeof *norm->memory);
     for (size_t i = 0; i < count; i++) {
-        float *place = created->memory + i * each;
-        created->places[i] = (struct workplace){place, place + square, place + 2 * square};
+        float *place = norm->memory + i * each;
+        norm->places[i] = (struct workplace){place, place + square, place + 2 * square};
     }
-    *norm = created;
-    return status_ok();
+    return norm;
 }
 
 void adapter_norm_destroy(struct adapter_norm *norm)

@@ -14,7 +14,7 @@
 struct adapter_norm;
 
 /* Takes its memory here, measuring takes none. `threads` must outlive the result. Destroy also takes NULL. */
-status adapter_norm_create(struct parallel *threads, int rank, int modules, struct adapter_norm **norm);
+struct adapter_norm *adapter_norm_create(struct parallel *threads, int rank, int modules);
 void adapter_norm_destroy(struct adapter_norm *norm);
 
 /* One module's factors, in fp32: down [rank, inputs] and up [outputs, rank]. */

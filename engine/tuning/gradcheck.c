@@ -1,5 +1,6 @@
 #include "engine/tuning/gradcheck.h"
 
+#include "engine/base/memory.h"
 #include "engine/sampling/noise.h"
 #include "engine/tuning/objective.h"
 #include "engine/tuning/truncation.h"
@@ -38,11 +39,9 @@ static void release(struct check *check)
 static status begin_factors(struct check *check)
 {
     check->parameters = chain_parameter_count(check->chain);
-    check->factors = calloc((size_t)check->parameters, sizeof *check->factors);
-    check->gradient = calloc((size_t)check->parameters, sizeof *check->gradient);
-    check->counts = calloc((size_t)check->parameters, sizeof *check->counts);
-    if (!check->factors || !check->gradient || !check->counts)
-        return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
+    check->factors = memory_take((size_t)check->parameters, sizeof *check->factors);
+    check->gradient = memory_take((size_t)check->parameters, sizeof *check->gradient);
+    check->counts = memory_take((size_t)check->parameters, sizeof *check->counts);
     for (int i = 0; i < check->parameters; i++) {
         struct shape shape = chain_parameter_shape(check->chain, i);
         int64_t count = check->counts[i] = shape_elements(&shape);
@@ -110,8 +109,7 @@ static status objective_value(struct check *check, double *value)
  * picture with fresh noise. */
 static status find_entering_latents(struct check *check, uint64_t seed)
 {
-    check->entering = calloc((size_t)check->passes, sizeof *check->entering);
-    if (!check->entering) return status_error(STATUS_NO_MEMORY, "no memory for latents");
+    check->entering = memory_take((size_t)check->passes, sizeof *check->entering);
     for (int i = 0; i < first_kept(check); i++) TRY(chain_step(check->chain, i, true, -1));
     for (int pass = 0; pass < check->passes; pass++) {
         float *latents = check->entering[pass] = malloc((size_t)check->latents * sizeof *latents);
@@ -213,14 +211,14 @@ static status run(struct check *check, struct backend *backend, struct gradcheck
     TRY(chain_start(check->chain, &seed, &number));
     TRY(find_entering_latents(check, seed));
     TRY(analytic_gradient(check));
-    double **direction = calloc((size_t)check->parameters, sizeof *direction);
-    status result = direction ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for a direction");
+    double **direction = memory_take((size_t)check->parameters, sizeof *direction);
+    status result = status_ok();
     for (int i = 0; i < check->parameters && result.code == STATUS_OK; i++) {
         direction[i] = malloc((size_t)check->counts[i] * sizeof(double));
         if (!direction[i]) result = status_error(STATUS_NO_MEMORY, "no memory for a direction");
     }
     if (result.code == STATUS_OK) result = check_directions(check, direction, report);
-    for (int i = 0; direction && i < check->parameters; i++) free(direction[i]);
+    for (int i = 0; i < check->parameters; i++) free(direction[i]);
     free(direction);
     return result;
 }

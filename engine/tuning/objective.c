@@ -1,5 +1,6 @@
 #include "engine/tuning/objective.h"
 
+#include "engine/base/memory.h"
 #include "engine/graph/transfer.h"
 #include "engine/reward/reward_models.h"
 #include "engine/tuning/tuner.h"
@@ -64,7 +65,7 @@ static status create_rewards(struct objective *objective)
     if (preset->reward_count > MAXIMUM_REWARDS)
         return status_error(STATUS_BAD_INPUT, "rewards: %d given, at most %d at once", preset->reward_count,
                             MAXIMUM_REWARDS);
-    TRY(reward_models_create(preset->model_path, preset->model_folders, &objective->reward_models));
+    objective->reward_models = reward_models_create(preset->model_path, preset->model_folders);
     for (int i = 0; i < preset->reward_count; i++) {
         struct reward_request request = {
             .id = preset->rewards[i].id, .params = preset->rewards[i].params, .models = objective->reward_models};
@@ -90,7 +91,7 @@ static status build_graph(struct objective *objective)
     const struct preset *preset = objective->preset;
     enum element_type compute = objective->backend->interface->compute_type;
     enum element_type exact = objective->backend->interface->exact_type;
-    TRY(graph_create(compute, exact, &objective->graph));
+    objective->graph = graph_create(compute, exact);
     struct shape shape = SHAPE4(chain_decode_batch(objective->chain), preset->height, preset->width, 3);
     struct shared_features shared = {0};
     objective->pictures = graph_input(objective->graph, "pictures", shape, exact);
@@ -152,16 +153,14 @@ static status create(struct objective *objective, const struct objective_setting
     TRY(weight_source_check((struct weight_source){read_weight, objective}, objective->graph));
     chain_reserve(objective->chain, program_sizes(objective->program));
     measure_buffers(objective);
-    objective->prompts = calloc((size_t)settings->batch, sizeof *objective->prompts);
-    if (!objective->prompts) return status_error(STATUS_NO_MEMORY, "no memory for %d prompts", settings->batch);
+    objective->prompts = memory_take((size_t)settings->batch, sizeof *objective->prompts);
     return status_ok();
 }
 
 status objective_create(const struct preset *preset, struct backend *backend, const struct objective_settings *settings,
                         struct objective **objective)
 {
-    struct objective *created = calloc(1, sizeof *created);
-    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for the rewards");
+    struct objective *created = memory_take(1, sizeof *created);
     created->preset = preset;
     created->backend = backend;
     status result = create(created, settings);
@@ -223,7 +222,7 @@ status objective_allocate(struct objective *objective)
     TRY(backend->interface->allocate(backend, packed + ARENA_ALIGNMENT, &objective->packed.base));
     objective->packed.bytes = packed;
     TRY(backend->interface->allocate(backend, objective->buffer_bytes + ARENA_ALIGNMENT, &objective->buffers));
-    TRY(weight_set_create(backend, (struct weight_source){read_weight, objective}, &objective->weights));
+    objective->weights = weight_set_create(backend, (struct weight_source){read_weight, objective});
     TRY(bind_buffers(objective));
     TRY(program_bind_weights(objective->program, objective->weights));
     return program_pack(objective->program, NULL, objective->packed, chain_work(objective->chain),
@@ -304,8 +303,7 @@ status objective_score(struct objective *objective, int call, double *scores)
     for (int i = 0; i < objective->input_count; i++) TRY(fill_input(objective, &objective->inputs[i], call));
     TRY(run(objective, false));
     int pictures = chain_decode_batch(objective->chain);
-    double *column = malloc((size_t)pictures * sizeof *column);
-    if (!column) return status_error(STATUS_NO_MEMORY, "no memory for scores");
+    double *column = memory_take((size_t)pictures, sizeof *column);
     status result = status_ok();
     for (int i = 0; i < objective->reward_count && result.code == STATUS_OK; i++) {
         result = transfer_read_double(objective->backend, objective->backend->interface->exact_type,
@@ -319,8 +317,7 @@ status objective_score(struct objective *objective, int call, double *scores)
 status objective_score_back(struct objective *objective, const double *factors)
 {
     int pictures = chain_decode_batch(objective->chain);
-    double *column = malloc((size_t)pictures * sizeof *column);
-    if (!column) return status_error(STATUS_NO_MEMORY, "no memory for scores");
+    double *column = memory_take((size_t)pictures, sizeof *column);
     status result = status_ok();
     for (int i = 0; i < objective->reward_count && result.code == STATUS_OK; i++) {
         for (int p = 0; p < pictures; p++) column[p] = factors[i];

@@ -1,6 +1,7 @@
 /* Where a preset's models are, and what the run's own preset calls them. */
 #include "engine/tuning/preset_models.h"
 
+#include "engine/base/memory.h"
 #include "engine/preset/preset_rewards.h"
 #include "engine/preset/settings.h"
 #include "engine/reward/reward.h"
@@ -12,11 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static status no_memory(void)
-{
-    return status_error(STATUS_NO_MEMORY, "no memory for a preset");
-}
 
 /* ---- names and paths ---- */
 
@@ -117,9 +113,7 @@ static status write_parameters(struct preset *preset)
     cJSON *row = cJSON_GetArrayItem(preset_tree_at(preset->written, "rewards"), 0);
     for (int i = 0; i < preset->reward_count && row; i++, row = row->next) {
         if (!preset->rewards[i].params->child) continue;
-        cJSON *copy = cJSON_Duplicate(preset->rewards[i].params, true);
-        if (!copy) return no_memory();
-        TRY(preset_tree_put(row, "params", copy));
+        TRY(preset_tree_put(row, "params", cJSON_Duplicate(preset->rewards[i].params, true)));
     }
     return status_ok();
 }
@@ -202,7 +196,7 @@ status preset_find_models(struct preset *preset, const struct model_library *lib
     TRY(preset_find_diffusion_model(preset, library));
     preset->model_folders = (const char *const *)library->folders;
     struct finding finding = {.preset = preset, .library = library};
-    TRY(reward_models_create(preset->model_path, preset->model_folders, &finding.models));
+    finding.models = reward_models_create(preset->model_path, preset->model_folders);
     status result = visit_models(preset, find_reward_model, &finding);
     reward_models_release(finding.models);
     return result.code == STATUS_OK ? preset_resolve_rewards(preset) : result;
@@ -212,10 +206,8 @@ status preset_find_models(struct preset *preset, const struct model_library *lib
 
 static status add_use(struct model_uses *models, const char *key, const char *path)
 {
-    struct model_use *uses = realloc(models->uses, ((size_t)models->count + 1) * sizeof *uses);
-    if (!uses) return no_memory();
-    models->uses = uses;
-    struct model_use *use = &uses[models->count++];
+    models->uses = memory_resize(models->uses, (size_t)models->count + 1, sizeof *models->uses);
+    struct model_use *use = &models->uses[models->count++];
     snprintf(use->key, sizeof use->key, "%s", key);
     return path_format(use->path, "%s", path);
 }
@@ -239,7 +231,7 @@ static status list_reward_model(void *context, int index, const struct reward_pa
 static status list_reward_models(const struct preset *preset, struct model_uses *models)
 {
     struct listing listing = {.preset = preset, .uses = models};
-    TRY(reward_models_create(preset->model_path, preset->model_folders, &listing.models));
+    listing.models = reward_models_create(preset->model_path, preset->model_folders);
     status result = visit_models(preset, list_reward_model, &listing);
     reward_models_release(listing.models);
     return result;

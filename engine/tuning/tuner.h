@@ -112,8 +112,8 @@ int tuner_step_number(const struct tuner *tuner);
 int tuner_adapter_tensors(const struct tuner *tuner, struct tuner_tensor *tensors,
                           int capacity); /* returns the count */
 int tuner_optimizer_tensors(const struct tuner *tuner, struct tuner_tensor *tensors,
-                            int capacity);                         /* returns the count */
-status tuner_save_scalars(const struct tuner *tuner, char **json); /* caller frees */
+                            int capacity);           /* returns the count */
+char *tuner_save_scalars(const struct tuner *tuner); /* caller frees */
 /* The adapter of a tuner that has made no step begins with these factors in place of fresh ones; `find` as below. */
 status tuner_begin_with(struct tuner *tuner,
                         const float *(*find)(void *context, const char *name, const struct shape *shape),

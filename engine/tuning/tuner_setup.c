@@ -1,5 +1,6 @@
 /* The tuner's life: what a preset needs, memory planned, adapters begun. */
 #include "engine/base/format.h"
+#include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "engine/tuning/tuner_internal.h"
 
@@ -100,8 +101,8 @@ static void choose_kept_calls(struct tuner *tuner)
 static char *prefixed(const char *prefix, const char *name)
 {
     size_t size = strlen(prefix) + strlen(name) + 1;
-    char *text = malloc(size);
-    if (text) snprintf(text, size, "%s%s", prefix, name);
+    char *text = memory_take(size, 1);
+    snprintf(text, size, "%s%s", prefix, name);
     return text;
 }
 
@@ -111,13 +112,13 @@ static status create_parameter(struct tuner *tuner, int index)
     p->shape = chain_parameter_shape(tuner->chain, index);
     p->count = shape_elements(&p->shape);
     p->name = prefixed("", chain_parameter_name(tuner->chain, index));
-    p->first_name = prefixed("first/", p->name ? p->name : "");
-    p->second_name = prefixed("second/", p->name ? p->name : "");
+    p->first_name = prefixed("first/", p->name);
+    p->second_name = prefixed("second/", p->name);
     p->values = calloc((size_t)p->count, sizeof(float));
     p->gradient = calloc((size_t)p->count, sizeof(float));
     p->first = calloc((size_t)p->count, sizeof(float));
     p->second = calloc((size_t)p->count, sizeof(float));
-    if (!p->name || !p->first_name || !p->second_name || !p->values || !p->gradient || !p->first || !p->second)
+    if (!p->values || !p->gradient || !p->first || !p->second)
         return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
     /* The down factor is normal with deviation 1/rank and the up factor zero (as diffusers and PEFT's "gaussian"), so
      * the adapted model begins as the base model. */
@@ -135,22 +136,21 @@ enum { MOST_THREADS = 4 };
 static status create_norm(struct tuner *tuner)
 {
     int modules = tuner->parameter_count / 2, rank = tuner->preset->rank;
-    tuner->modules = calloc((size_t)modules + 1, sizeof *tuner->modules);
-    if (!tuner->modules) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
+    tuner->modules = memory_take((size_t)modules + 1, sizeof *tuner->modules);
     for (int i = 0; i < modules; i++) {
         const struct parameter *down = &tuner->parameters[2 * i], *up = down + 1;
         tuner->modules[i] = (struct module_factors){down->values, up->values, down->count / rank, up->count / rank};
     }
     TRY(parallel_create(parallel_useful(MOST_THREADS), &tuner->threads));
-    return adapter_norm_create(tuner->threads, rank, modules, &tuner->norm);
+    tuner->norm = adapter_norm_create(tuner->threads, rank, modules);
+    return status_ok();
 }
 
 static status create_parameters(struct tuner *tuner)
 {
     tuner->parameter_count = chain_parameter_count(tuner->chain);
-    tuner->parameters = calloc((size_t)tuner->parameter_count, sizeof *tuner->parameters);
-    tuner->gradients = calloc((size_t)tuner->parameter_count, sizeof *tuner->gradients);
-    if (!tuner->parameters || !tuner->gradients) return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
+    tuner->parameters = memory_take((size_t)tuner->parameter_count, sizeof *tuner->parameters);
+    tuner->gradients = memory_take((size_t)tuner->parameter_count, sizeof *tuner->gradients);
     for (int i = 0; i < tuner->parameter_count; i++) {
         TRY(create_parameter(tuner, i));
         tuner->gradients[i] = tuner->parameters[i].gradient;
@@ -167,18 +167,17 @@ static status create_host_buffers(struct tuner *tuner)
         batch * (pixels / 3) / (size_t)(facts->latent_factor * facts->latent_factor) * (size_t)facts->latent_channels;
     size_t decoded = (size_t)chain_decode_batch(tuner->chain);
     tuner->picture_elements = (int64_t)(decoded * pixels);
-    tuner->prompts = calloc(batch, sizeof *tuner->prompts);
-    tuner->seeds = calloc(batch, sizeof *tuner->seeds);
-    tuner->numbers = calloc(batch, sizeof *tuner->numbers);
-    tuner->renoise_numbers = calloc(batch, sizeof *tuner->renoise_numbers);
-    tuner->scores = calloc(decoded * MAXIMUM_REWARDS, sizeof *tuner->scores);
+    tuner->prompts = memory_take(batch, sizeof *tuner->prompts);
+    tuner->seeds = memory_take(batch, sizeof *tuner->seeds);
+    tuner->numbers = memory_take(batch, sizeof *tuner->numbers);
+    tuner->renoise_numbers = memory_take(batch, sizeof *tuner->renoise_numbers);
+    tuner->scores = memory_take(decoded * MAXIMUM_REWARDS, sizeof *tuner->scores);
     tuner->pictures = malloc(decoded * pixels * sizeof(float));
     tuner->latents = malloc(latents * sizeof(float));
     tuner->preview_latents = malloc(latents / batch * sizeof(float));
     tuner->bytes = malloc(pixels);
-    tuner->thumbnails = calloc(batch * THUMBNAIL_VALUES, sizeof *tuner->thumbnails);
-    if (!tuner->prompts || !tuner->seeds || !tuner->numbers || !tuner->renoise_numbers || !tuner->scores ||
-        !tuner->pictures || !tuner->latents || !tuner->preview_latents || !tuner->bytes || !tuner->thumbnails)
+    tuner->thumbnails = memory_take(batch * THUMBNAIL_VALUES, sizeof *tuner->thumbnails);
+    if (!tuner->pictures || !tuner->latents || !tuner->preview_latents || !tuner->bytes)
         return status_error(STATUS_NO_MEMORY, "no memory for pictures of %dx%d", preset->width, preset->height);
     return status_ok();
 }
@@ -249,8 +248,7 @@ static status create(struct tuner *tuner)
 status tuner_create(const struct preset *preset, struct backend *backend, struct tuner_callbacks callbacks,
                     struct tuner **tuner)
 {
-    struct tuner *created = calloc(1, sizeof *created);
-    if (!created) return status_error(STATUS_NO_MEMORY, "no memory for a tuner");
+    struct tuner *created = memory_take(1, sizeof *created);
     created->preset = preset;
     created->backend = backend;
     created->callbacks = callbacks;

@@ -39,22 +39,21 @@ int tuner_optimizer_tensors(const struct tuner *tuner, struct tuner_tensor *tens
 
 /* Settings are noted as they were; a run that goes on takes them from its own state and says so with
  * tuner_use_settings. */
-status tuner_save_scalars(const struct tuner *tuner, char **json)
+char *tuner_save_scalars(const struct tuner *tuner)
 {
-    cJSON *object = cJSON_CreateObject(), *weights = cJSON_CreateObject();
-    bool complete = object && weights && cJSON_AddNumberToObject(object, "step", tuner->step) &&
-                    cJSON_AddNumberToObject(object, "updates", tuner->updates) &&
-                    cJSON_AddNumberToObject(object, "skipped_in_a_row", tuner->skipped_in_a_row) &&
-                    cJSON_AddNumberToObject(object, "learning_rate", tuner->settings.learning_rate) &&
-                    cJSON_AddNumberToObject(object, "clip", tuner->settings.clip) &&
-                    (isnan(tuner->drift) || cJSON_AddNumberToObject(object, "drift", tuner->drift));
-    for (int r = 0; complete && r < tuner->reward_count; r++)
-        complete = cJSON_AddNumberToObject(weights, tuner->preset->rewards[r].id, tuner->settings.weights[r]) != NULL;
-    if (complete) complete = cJSON_AddItemToObject(object, "weights", weights);
-    if (!complete) cJSON_Delete(weights);
-    *json = complete ? json_print(object, false) : NULL;
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddNumberToObject(object, "step", tuner->step);
+    cJSON_AddNumberToObject(object, "updates", tuner->updates);
+    cJSON_AddNumberToObject(object, "skipped_in_a_row", tuner->skipped_in_a_row);
+    cJSON_AddNumberToObject(object, "learning_rate", tuner->settings.learning_rate);
+    cJSON_AddNumberToObject(object, "clip", tuner->settings.clip);
+    if (!isnan(tuner->drift)) cJSON_AddNumberToObject(object, "drift", tuner->drift);
+    cJSON *weights = cJSON_AddObjectToObject(object, "weights");
+    for (int r = 0; r < tuner->reward_count; r++)
+        cJSON_AddNumberToObject(weights, tuner->preset->rewards[r].id, tuner->settings.weights[r]);
+    char *json = json_print(object, false);
     cJSON_Delete(object);
-    return *json ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for the state of the run");
+    return json;
 }
 
 static status restore_scalars(struct tuner *tuner, const cJSON *value)

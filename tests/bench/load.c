@@ -23,7 +23,7 @@ static double load(struct tensor_files *files, struct backend *backend)
 {
     struct weight_set *set;
     double bytes = 0;
-    expect(weight_set_create(backend, tensor_files_source(files), &set));
+    set = weight_set_create(backend, tensor_files_source(files));
     for (size_t i = 0; i < tensor_files_count(files); i++) {
         const struct safetensors_entry *entry = tensor_files_entry_at(files, i);
         struct shape shape = {.rank = entry->rank > 0 ? entry->rank : 1, .dimension = {1}};

@@ -35,7 +35,7 @@ static status read_golden(const struct safetensors *golden, const char *name, fl
 static status build(struct call *call)
 {
     const struct model_facts *facts = model_facts(call->model);
-    TRY(graph_create(ELEMENT_F32, ELEMENT_F32, &call->graph));
+    call->graph = graph_create(ELEMENT_F32, ELEMENT_F32);
     call->inputs[0] =
         graph_input(call->graph, "latents", SHAPE4((int64_t)1, (int64_t)8, (int64_t)8, (int64_t)4), ELEMENT_F32);
     call->inputs[1] = graph_input(call->graph, "time", SHAPE2((int64_t)1, (int64_t)facts->time_features), ELEMENT_F32);
@@ -47,7 +47,7 @@ static status build(struct call *call)
     call->output = graph_output(call->graph, prediction, "prediction");
     TRY(graph_state(call->graph));
     TRY(program_create(call->backend, call->graph, NULL, &call->program));
-    TRY(weight_set_create(call->backend, model_unet_weights(call->model), &call->weights));
+    call->weights = weight_set_create(call->backend, model_unet_weights(call->model));
     return program_bind_weights(call->program, call->weights);
 }
 

@@ -1,5 +1,7 @@
 #include "tui/terminal/signals.h"
 
+#include "engine/base/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -24,16 +26,20 @@ static void on_signal(int number)
     errno = saved;
 }
 
+static void restore_terminal(void)
+{
+    if (rescue_terminal < 0) return;
+    size_t done = 0;
+    for (int tries = 0; done < rescue_length && tries < 1000; tries++) {
+        ssize_t written = write(rescue_terminal, rescue_text + done, rescue_length - done);
+        if (written > 0) done += (size_t)written;
+    }
+    tcsetattr(rescue_terminal, TCSANOW, &rescue_termios);
+}
+
 static void on_fatal(int number)
 {
-    if (rescue_terminal >= 0) {
-        size_t done = 0;
-        for (int tries = 0; done < rescue_length && tries < 1000; tries++) {
-            ssize_t written = write(rescue_terminal, rescue_text + done, rescue_length - done);
-            if (written > 0) done += (size_t)written;
-        }
-        tcsetattr(rescue_terminal, TCSANOW, &rescue_termios);
-    }
+    restore_terminal();
     signal(number, SIG_DFL);
     raise(number);
 }
@@ -54,12 +60,14 @@ status signals_open(int *descriptor)
     for (size_t index = 0; index < sizeof fatal / sizeof *fatal; index++)
         install(fatal[index], on_fatal, (int)SA_RESETHAND | SA_NODEFER);
     install(SIGPIPE, SIG_IGN, 0);
+    memory_on_exhaustion(restore_terminal);
     *descriptor = signal_pipe[0];
     return status_ok();
 }
 
 void signals_close(void)
 {
+    memory_on_exhaustion(NULL);
     for (size_t index = 0; index < sizeof caught / sizeof *caught; index++) install(caught[index], SIG_DFL, 0);
     for (size_t index = 0; index < sizeof fatal / sizeof *fatal; index++) install(fatal[index], SIG_DFL, 0);
     rescue_terminal = -1;

@@ -20,7 +20,7 @@ static void the_seal_is_the_hash_of_the_other_members(void **state)
 {
     (void)state;
     cJSON *object = parsed("{\"a\": 1, \"b\": [true, \"x\"]}");
-    assert_string_equal(seal_add(object).message, "");
+    seal_add(object);
     /* printf '{"a":1,"b":[true,"x"]}' | sha256sum */
     assert_string_equal(cJSON_GetObjectItem(object, "seal")->valuestring,
                         "sha256:63e8063d9dc6f0fd5a24b4706818a165fd57c3531b74466cf5dea62bff09b0b6");

@@ -22,7 +22,7 @@ struct built {
 static struct built build(bool separate)
 {
     struct built built;
-    assert_int_equal(graph_create(ELEMENT_F64, ELEMENT_F64, &built.graph).code, STATUS_OK);
+    built.graph = graph_create(ELEMENT_F64, ELEMENT_F64);
     struct graph *graph = built.graph;
     built.x = graph_input(graph, "x", SHAPE3(2, ROWS, WIDTH), ELEMENT_F64);
     built.text = graph_input(graph, "text", SHAPE3(2, TEXT, WIDTH), ELEMENT_F64);

@@ -58,7 +58,7 @@ static void check(struct backend *backend, enum element_type from, enum element_
     struct shape shape = {1, {count}};
     void *memory, *again;
     size_t size = element_size(to);
-    assert_int_equal(weight_set_create(backend, (struct weight_source){give, &stored}, &set).code, STATUS_OK);
+    set = weight_set_create(backend, (struct weight_source){give, &stored});
     assert_int_equal(weight_set_get(set, "weight", &shape, to, &memory).code, STATUS_OK);
     unsigned char *found = malloc((size_t)count * size);
     assert_non_null(found);
@@ -122,7 +122,7 @@ static void expect_refused(struct backend *backend, enum element_type from, enum
     char expected[120];
     void *memory;
     convert_from_double(from, stored.bytes + (size_t)place * element_size(from), &value, 1);
-    assert_int_equal(weight_set_create(backend, (struct weight_source){give, &stored}, &set).code, STATUS_OK);
+    set = weight_set_create(backend, (struct weight_source){give, &stored});
     status result = weight_set_get(set, "weight", &shape, to, &memory);
     snprintf(expected, sizeof expected, "tensor weight holds %s, at element %lld", words, (long long)place);
     if (result.code != STATUS_BAD_INPUT || !strstr(result.message, expected))
@@ -174,7 +174,7 @@ static void test_a_file_that_ends_early(void **state)
     struct shape shape = {1, {LARGE}};
     void *memory;
     assert_int_equal(backend_cpu_create(1, &backend).code, STATUS_OK);
-    assert_int_equal(weight_set_create(backend, (struct weight_source){give_half, NULL}, &set).code, STATUS_OK);
+    set = weight_set_create(backend, (struct weight_source){give_half, NULL});
     status result = weight_set_get(set, "weight", &shape, ELEMENT_BF16, &memory);
     assert_int_equal(result.code, STATUS_BAD_INPUT);
     assert_non_null(strstr(result.message, "the file ends at element"));

@@ -56,7 +56,7 @@ float *run_graph(struct backend *backend, struct graph *graph, struct weight_sou
     output = graph_output(graph, output, "output");
     assert_success(graph_state(graph));
     assert_success(program_create(backend, graph, NULL, &program));
-    assert_success(weight_set_create(backend, weights, &set));
+    set = weight_set_create(backend, weights);
     assert_success(program_bind_weights(program, set));
     struct program_sizes sizes = program_sizes(program);
     struct memory_region regions[REGIONS] = {region(backend, sizes.saved_bytes), region(backend, sizes.work_bytes),
@@ -85,8 +85,7 @@ float *run_graph(struct backend *backend, struct graph *graph, struct weight_sou
 
 static struct graph *new_graph(struct backend *backend)
 {
-    struct graph *graph;
-    assert_success(graph_create(backend->interface->compute_type, backend->interface->exact_type, &graph));
+    struct graph *graph = graph_create(backend->interface->compute_type, backend->interface->exact_type);
     return graph;
 }
 

@@ -43,8 +43,7 @@ static int end(void **state)
 
 static struct graph *new_graph(void)
 {
-    struct graph *graph;
-    assert_success(graph_create(backend->interface->compute_type, backend->interface->exact_type, &graph));
+    struct graph *graph = graph_create(backend->interface->compute_type, backend->interface->exact_type);
     return graph;
 }
 

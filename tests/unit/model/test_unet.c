@@ -34,7 +34,7 @@ static struct graph *build_15(struct adapter_plan *plan)
     assert_success(config_parse(stable_diffusion_15, strlen(stable_diffusion_15), "CONFIG", &config));
     assert_success(unet_config_read(&config, &unet));
     config_close(&config);
-    assert_success(graph_create(ELEMENT_F32, ELEMENT_F32, &graph));
+    graph = graph_create(ELEMENT_F32, ELEMENT_F32);
     unet_build(graph, &unet,
                graph_input(graph, "latents", SHAPE4((int64_t)2, (int64_t)64, (int64_t)64, (int64_t)4), ELEMENT_F32),
                graph_input(graph, "time", SHAPE2((int64_t)1, (int64_t)320), ELEMENT_F32),
@@ -204,7 +204,7 @@ static float *predict(const struct unet_run *run, struct adapter_plan *plan, str
     struct graph *graph;
     const struct model_facts *facts = model_facts(run->model);
     enum element_type compute = run->backend->interface->compute_type;
-    assert_success(graph_create(compute, run->backend->interface->exact_type, &graph));
+    graph = graph_create(compute, run->backend->interface->exact_type);
     tensor_id latents = graph_input(graph, "latents", run->latents_shape, compute);
     tensor_id time = graph_input(graph, "time", SHAPE2((int64_t)1, (int64_t)facts->time_features), compute);
     tensor_id context = graph_input(

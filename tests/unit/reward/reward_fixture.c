@@ -30,8 +30,7 @@ static status create(const char *name, const char *params, struct reward **rewar
     assert_int_equal(chdir(golden_folder()), 0);
     cJSON *json = params != NULL ? cJSON_Parse(params) : NULL;
     if (params != NULL && json == NULL) fail_msg("not JSON: %s", params);
-    struct reward_models *models;
-    assert_success(reward_models_create(NULL, folders, &models));
+    struct reward_models *models = reward_models_create(NULL, folders);
     const struct reward_request request = {.id = name, .params = json, .models = models};
     status result = reward_create(name, &request, reward);
     reward_models_release(models);

@@ -58,8 +58,8 @@ static void build_pair(struct pair *pair, struct backend *backend, const struct 
     struct reward_models *models;
     struct shared_features shared = {0};
     assert_int_equal(chdir(golden_folder()), 0);
-    assert_success(reward_models_create(NULL, folders, &models));
-    assert_success(graph_create(ELEMENT_F64, ELEMENT_F64, &pair->graph));
+    models = reward_models_create(NULL, folders);
+    pair->graph = graph_create(ELEMENT_F64, ELEMENT_F64);
     pair->pictures = graph_input(pair->graph, "pictures",
                                  SHAPE4((int64_t)BATCH, (int64_t)SIDE, (int64_t)SIDE, (int64_t)3), ELEMENT_F64);
     for (int i = 0; i < PAIR; i++) {

@@ -36,7 +36,7 @@ static void change(const char *path, const char *key, double value, enum sealing
     assert_string_equal(json_read_file(path, 1 << 20, &tree).message, "");
     assert_string_equal(preset_tree_put(tree, key, cJSON_CreateNumber(value)).message, "");
     if (sealing != AS_IT_IS) cJSON_DeleteItemFromObjectCaseSensitive(tree, "seal");
-    if (sealing == ANEW) assert_string_equal(seal_add(tree).message, "");
+    if (sealing == ANEW) seal_add(tree);
     assert_string_equal(json_write_file(path, tree).message, "");
     cJSON_Delete(tree);
 }

@@ -48,7 +48,7 @@ static void check_rank(struct parallel *threads, int rank)
             (struct module_factors){factor(i, 0, inputs * rank), factor(i, 1, outputs * rank), inputs, outputs};
         expected += square_of(&factors[i], rank);
     }
-    assert_int_equal(adapter_norm_create(threads, rank, MODULES, &norm).code, STATUS_OK);
+    norm = adapter_norm_create(threads, rank, MODULES);
     for (int repeat = 0; repeat < 2; repeat++) {
         double found = adapter_norm_measure(norm, factors);
         if (!(fabs(found / sqrt(expected) - 1.0) < 2e-6))
@@ -81,7 +81,7 @@ static void an_adapter_that_changes_nothing_has_none(void **state)
     struct adapter_norm *norm;
     struct parallel *threads;
     assert_int_equal(parallel_create(1, &threads).code, STATUS_OK);
-    assert_int_equal(adapter_norm_create(threads, 2, 1, &norm).code, STATUS_OK);
+    norm = adapter_norm_create(threads, 2, 1);
     assert_true(adapter_norm_measure(norm, &factors) == 0.0);
     adapter_norm_destroy(norm);
     adapter_norm_destroy(NULL);
