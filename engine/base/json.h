@@ -25,6 +25,9 @@ void json_set_up(void);
  * duplicate key, finite numbers, depth at most JSON_DEPTH_LIMIT. `origin` names the text in messages. The caller frees
  * `*value` with cJSON_Delete. */
 status json_parse(const char *text, size_t length, const char *origin, cJSON **value);
+/* The same without a tree, and without a look for duplicate keys and numbers that overflow: for texts whose reader
+ * builds none. */
+status json_check(const char *text, size_t length, const char *origin);
 /* As json_parse, but takes NaN, Infinity and -Infinity, which Python's json module writes. The tree holds them as the
  * strings "NaN", "Infinity" and "-Infinity", so that no reader of numbers takes one for a number. */
 status json_parse_python(const char *text, size_t length, const char *origin, cJSON **value);

@@ -1,5 +1,7 @@
 #include "engine/model/unicode.h"
 
+#include "kernels/readable.h"
+
 #include <string.h>
 #include <utf8proc.h>
 
@@ -111,54 +113,14 @@ size_t unicode_compose(const uint32_t *codes, size_t count, uint32_t *output)
     return join(decomposed, length);
 }
 
-/* Length of the UTF-8 sequence at `text` (at most `room` bytes), or 0 where it is none. */
-static size_t sequence_length(const unsigned char *text, size_t room)
-{
-    if (text[0] < 0x80) return 1;
-    size_t length = text[0] >= 0xF0 ? 4 : text[0] >= 0xE0 ? 3 : 2;
-    if (text[0] < 0xC2 || text[0] > 0xF4 || length > room) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xC0) != 0x80) return 0;
-    bool overlong = (text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xF0 && text[1] < 0x90);
-    bool surrogate = text[0] == 0xED && text[1] > 0x9F, beyond = text[0] == 0xF4 && text[1] > 0x8F;
-    return overlong || surrogate || beyond ? 0 : length;
-}
-
 size_t unicode_decode(const char *text, size_t length, uint32_t *codes)
 {
-    static const unsigned char lead_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-    const unsigned char *bytes = (const unsigned char *)text;
     size_t count = 0;
     for (size_t i = 0; i < length;) {
-        size_t step = sequence_length(bytes + i, length - i);
-        uint32_t code = step ? bytes[i] & lead_bits[step] : 0xFFFD;
-        for (size_t j = 1; j < step; j++) code = code << 6 | (bytes[i + j] & 0x3Fu);
-        codes[count++] = code;
+        size_t step = readable_code_point(text + i, length - i, &codes[count]);
+        if (step == 0) codes[count] = 0xFFFD;
+        count++;
         i += step ? step : 1;
     }
     return count;
-}
-
-int unicode_encode(uint32_t code, unsigned char utf8[4])
-{
-    if (code < 0x80) {
-        utf8[0] = (unsigned char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        utf8[0] = (unsigned char)(0xC0 | code >> 6);
-        utf8[1] = (unsigned char)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    if (code < 0x10000) {
-        utf8[0] = (unsigned char)(0xE0 | code >> 12);
-        utf8[1] = (unsigned char)(0x80 | (code >> 6 & 0x3F));
-        utf8[2] = (unsigned char)(0x80 | (code & 0x3F));
-        return 3;
-    }
-    utf8[0] = (unsigned char)(0xF0 | code >> 18);
-    utf8[1] = (unsigned char)(0x80 | (code >> 12 & 0x3F));
-    utf8[2] = (unsigned char)(0x80 | (code >> 6 & 0x3F));
-    utf8[3] = (unsigned char)(0x80 | (code & 0x3F));
-    return 4;
 }

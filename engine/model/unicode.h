@@ -29,7 +29,5 @@ size_t unicode_compose(const uint32_t *codes, size_t count, uint32_t *output);
 /* Decodes UTF-8 of `length` bytes into codes[length]; a byte that fits no sequence becomes U+FFFD. Returns the count.
  */
 size_t unicode_decode(const char *text, size_t length, uint32_t *codes);
-/* Writes the UTF-8 of `code` and returns its length, 1 to 4. */
-int unicode_encode(uint32_t code, unsigned char utf8[4]);
 
 #endif
