@@ -65,7 +65,7 @@ static status check_duplicates(const cJSON *object, const char *origin)
     status result = status_ok();
     for (size_t i = 1; i < filled && result.code == STATUS_OK; i++) {
         if (strcmp(keys[i - 1], keys[i]) == 0) {
-            result = status_error(STATUS_BAD_INPUT, "%s: key \"%.100s\" is there twice in one object", origin, keys[i]);
+            result = status_error(STATUS_BAD_INPUT, "%s: duplicate key \"%.100s\"", origin, keys[i]);
         }
     }
     free(keys);
@@ -102,11 +102,16 @@ static status build_tree(const char *text, size_t length, const char *origin, cJ
     return status_ok();
 }
 
+status json_check(const char *text, size_t length, const char *origin)
+{
+    struct json_fault fault = {0, ""};
+    return json_syntax_check(text, length, false, &fault) ? status_ok() : syntax_error(text, origin, &fault);
+}
+
 status json_parse(const char *text, size_t length, const char *origin, cJSON **value)
 {
     *value = NULL;
-    struct json_fault fault = {0, ""};
-    if (!json_syntax_check(text, length, false, &fault)) return syntax_error(text, origin, &fault);
+    TRY(json_check(text, length, origin));
     return build_tree(text, length, origin, value);
 }
 
@@ -250,6 +255,14 @@ status json_root(const char *origin, const cJSON *value, struct json_object *obj
 const cJSON *json_member(const struct json_object *object, const char *key)
 {
     return cJSON_GetObjectItemCaseSensitive(object->value, key);
+}
+
+void json_put(cJSON *object, const char *key, cJSON *value)
+{
+    if (cJSON_GetObjectItemCaseSensitive(object, key))
+        cJSON_ReplaceItemInObjectCaseSensitive(object, key, value);
+    else
+        cJSON_AddItemToObject(object, key, value);
 }
 
 bool json_has(const struct json_object *object, const char *key)

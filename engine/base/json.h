@@ -25,6 +25,9 @@ void json_set_up(void);
  * duplicate key, finite numbers, depth at most JSON_DEPTH_LIMIT. `origin` names the text in messages. The caller frees
  * `*value` with cJSON_Delete. */
 status json_parse(const char *text, size_t length, const char *origin, cJSON **value);
+/* The same without a tree, and without a look for duplicate keys and numbers that overflow: for texts whose reader
+ * builds none. */
+status json_check(const char *text, size_t length, const char *origin);
 /* As json_parse, but takes NaN, Infinity and -Infinity, which Python's json module writes. The tree holds them as the
  * strings "NaN", "Infinity" and "-Infinity", so that no reader of numbers takes one for a number. */
 status json_parse_python(const char *text, size_t length, const char *origin, cJSON **value);
@@ -53,6 +56,8 @@ status json_root(const char *origin, const cJSON *value, struct json_object *obj
 
 /* The member by exact name; NULL if absent. */
 const cJSON *json_member(const struct json_object *object, const char *key);
+/* Adds a member, or puts another in its place; `value` is taken over. */
+void json_put(cJSON *object, const char *key, cJSON *value);
 /* True if the member is there and not null. */
 bool json_has(const struct json_object *object, const char *key);
 

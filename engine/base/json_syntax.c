@@ -42,6 +42,39 @@ static int hexadecimal_digit(int c)
     return -1;
 }
 
+/* The four digits of an escape that has passed the scanner. */
+static uint32_t unit_at(const char *digits)
+{
+    uint32_t unit = 0;
+    for (int i = 0; i < 4; i++) unit = unit * 16 + (uint32_t)hexadecimal_digit((unsigned char)digits[i]);
+    return unit;
+}
+
+const char *json_decode_string(const char *text, char *decoded)
+{
+    static const char escapes[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+    while (*++text != '"') {
+        if (*text != '\\') {
+            *decoded++ = *text;
+            continue;
+        }
+        const char *escape = strchr(escapes, *++text);
+        if (*text != 'u') {
+            *decoded++ = escape ? meanings[escape - escapes] : *text;
+            continue;
+        }
+        uint32_t code = unit_at(text + 1);
+        text += 4;
+        if (code >= 0xD800 && code <= 0xDBFF) { /* a low one follows: \uXXXX */
+            code = 0x10000 + ((code - 0xD800) << 10) + (unit_at(text + 3) - 0xDC00);
+            text += 6;
+        }
+        decoded += text_write_code_point(code, decoded);
+    }
+    *decoded = '\0';
+    return text + 1;
+}
+
 /* Four digits after \u; -1 if there are not four. */
 static int scan_unit(struct scanner *scanner)
 {

@@ -14,6 +14,10 @@ struct json_fault {
  * values too, as Python's json module writes them. */
 bool json_syntax_check(const char *text, size_t length, bool python, struct json_fault *fault);
 
+/* Decodes the string at `text`, which begins with its quote and has passed the scanner, into `decoded` and ends it with
+ * a NUL; what is behind the closing quote. A string never grows by it. */
+const char *json_decode_string(const char *text, char *decoded);
+
 /* Length of NaN, Infinity or -Infinity at the beginning of `text`; 0: none of them. */
 size_t json_python_word(const char *text, size_t length);
 

@@ -147,6 +147,15 @@ void text_clear(struct text *text)
     *text = (struct text){0};
 }
 
+size_t text_write_code_point(uint32_t code_point, char utf8[4])
+{
+    static const unsigned char leads[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    size_t length = code_point < 0x80 ? 1 : code_point < 0x800 ? 2 : code_point < 0x10000 ? 3 : 4;
+    for (size_t i = length; i-- > 1; code_point >>= 6) utf8[i] = (char)(0x80 | (code_point & 0x3F));
+    utf8[0] = (char)(leads[length] | code_point);
+    return length;
+}
+
 bool text_is_utf8(const char *bytes, size_t length, size_t *bad)
 {
     for (size_t i = 0; i < length;) {

@@ -33,6 +33,9 @@ void text_clear(struct text *text);
  * the offset of the first wrong byte. NUL bytes count as valid. */
 bool text_is_utf8(const char *bytes, size_t length, size_t *bad);
 
+/* Writes the UTF-8 of `code_point` and returns its length, 1 to 4. */
+size_t text_write_code_point(uint32_t code_point, char utf8[4]);
+
 /* Strict decimal readings of a whole string: no blanks, no rest, no overflow, no hexadecimal, no "inf" or "nan". */
 bool text_to_double(const char *string, double *value);
 bool text_to_int64(const char *string, int64_t *value);

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <utf8proc.h>
 
 static void add_words(cJSON *object, const char *key, const char *value)
 {
@@ -99,13 +100,15 @@ static void add_processor(cJSON *report)
 
 static void add_libraries(cJSON *report)
 {
-    char jpeg[40], onednn[32];
+    char jpeg[40], unicode[60], onednn[32];
     snprintf(jpeg, sizeof jpeg, "API %d", JPEG_LIB_VERSION);
+    snprintf(unicode, sizeof unicode, "%s, Unicode %s", utf8proc_version(), utf8proc_unicode_version());
     onednn_version(onednn);
     cJSON *libraries = cJSON_AddObjectToObject(report, "libraries");
     cJSON_AddStringToObject(libraries, "cJSON", cJSON_Version());
     cJSON_AddStringToObject(libraries, "libpng", png_get_libpng_ver(NULL));
     cJSON_AddStringToObject(libraries, "libjpeg", jpeg);
+    cJSON_AddStringToObject(libraries, "utf8proc", unicode);
     cJSON_AddStringToObject(libraries, "oneDNN", onednn[0] ? onednn : "not built in: the CPU engine is much slower");
 }
 

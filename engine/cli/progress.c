@@ -2,8 +2,8 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/format.h"
-#include "engine/base/json.h"
 #include "engine/cli/output.h"
+#include "engine/protocol/message.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -76,23 +76,20 @@ static void on_state(void *context, const struct session_state *state)
     show_step(progress);
 }
 
-static void note_total(struct progress *progress, const char *line, int step)
+static void note_total(struct progress *progress, const cJSON *line, int step)
 {
-    cJSON *object = cJSON_Parse(line);
-    const cJSON *total = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(object, "reward"), "total");
-    progress->total = cJSON_IsNumber(total) ? total->valuedouble : NAN;
+    progress->total = message_number(message_get(line, "reward"), "total", NAN);
     progress->measured_step = step;
     if (!isfinite(progress->first_total)) progress->first_total = progress->total;
-    cJSON_Delete(object);
 }
 
-static void on_metrics(void *context, const char *line, int step)
+static void on_metrics(void *context, const struct session_line *line, int step)
 {
     struct progress *progress = context;
-    note_total(progress, line, step);
+    note_total(progress, line->value, step);
     show_step(progress);
     if (!progress->json) return;
-    puts(line);
+    puts(line->text);
     fflush(stdout);
 }
 

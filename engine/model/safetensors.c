@@ -125,7 +125,7 @@ static status fill_entries(struct safetensors *file, uint64_t data)
         struct safetensors_entry *entry = &file->entries[i];
         int64_t bytes;
         if (i > 0 && compare_tensor_names(tensor - 1, tensor) == 0)
-            return status_error(STATUS_BAD_INPUT, "%s: tensor %s stands twice in the header", file->path, tensor->name);
+            return status_error(STATUS_BAD_INPUT, "%s: duplicate key %s in the header", file->path, tensor->name);
         TRY(tensor_bytes(file->path, tensor, &entry->elements, &bytes));
         entry->name = tensor->name;
         entry->type = tensor->type;

@@ -1,12 +1,13 @@
 #include "engine/model/safetensors_header.h"
 
+#include "engine/base/json.h"
+#include "engine/base/json_syntax.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/text.h"
-
 struct cursor {
-    const char *begin, *at, *end;
+    const char *begin, *at;
     const char *label;
     char *pool; /* where the next decoded string goes; a string never grows by decoding, so the text's length is room
                    enough for all */
@@ -25,28 +26,23 @@ const char *safetensors_type_name(enum safetensors_type type)
     return type_names[type];
 }
 
+/* The text is JSON by now: what is wrong is that another value was expected. */
 static status malformed(const struct cursor *cursor, const char *expected)
 {
-    size_t place = (size_t)(cursor->at - cursor->begin);
-    if (cursor->at == cursor->end)
-        return status_error(STATUS_BAD_INPUT, "%s: the header ends early, at byte %zu; expected %s", cursor->label,
-                            place, expected);
-    return status_error(STATUS_BAD_INPUT, "%s: header byte %zu is 0x%02x; expected %s", cursor->label, place,
-                        (unsigned)(unsigned char)*cursor->at, expected);
+    return status_error(STATUS_BAD_INPUT, "%s: header byte %zu is 0x%02x; expected %s", cursor->label,
+                        (size_t)(cursor->at - cursor->begin), (unsigned)(unsigned char)*cursor->at, expected);
 }
 
 static void skip_space(struct cursor *cursor)
 {
-    while (cursor->at < cursor->end &&
-           (*cursor->at == ' ' || *cursor->at == '\t' || *cursor->at == '\n' || *cursor->at == '\r'))
-        cursor->at++;
+    while (*cursor->at == ' ' || *cursor->at == '\t' || *cursor->at == '\n' || *cursor->at == '\r') cursor->at++;
 }
 
 /* Whether the next token is `character`; takes it if so. */
 static bool take(struct cursor *cursor, char character)
 {
     skip_space(cursor);
-    if (cursor->at == cursor->end || *cursor->at != character) return false;
+    if (*cursor->at != character) return false;
     cursor->at++;
     return true;
 }
@@ -56,112 +52,23 @@ static status expect(struct cursor *cursor, char character, const char *words)
     return take(cursor, character) ? status_ok() : malformed(cursor, words);
 }
 
-static status parse_hex4(struct cursor *cursor, uint32_t *value)
-{
-    *value = 0;
-    for (int i = 0; i < 4; i++) {
-        if (cursor->at == cursor->end) return malformed(cursor, "four hexadecimal digits");
-        char c = *cursor->at;
-        uint32_t digit;
-        if (c >= '0' && c <= '9')
-            digit = (uint32_t)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            digit = (uint32_t)(c - 'a') + 10;
-        else if (c >= 'A' && c <= 'F')
-            digit = (uint32_t)(c - 'A') + 10;
-        else
-            return malformed(cursor, "four hexadecimal digits");
-        *value = *value * 16 + digit;
-        cursor->at++;
-    }
-    return status_ok();
-}
-
-static void append_code_point(struct cursor *cursor, uint32_t code)
-{
-    char *out = cursor->pool;
-    if (code < 0x80) {
-        *out++ = (char)code;
-    } else if (code < 0x800) {
-        *out++ = (char)(0xC0 | (code >> 6));
-        *out++ = (char)(0x80 | (code & 0x3F));
-    } else if (code < 0x10000) {
-        *out++ = (char)(0xE0 | (code >> 12));
-        *out++ = (char)(0x80 | ((code >> 6) & 0x3F));
-        *out++ = (char)(0x80 | (code & 0x3F));
-    } else {
-        *out++ = (char)(0xF0 | (code >> 18));
-        *out++ = (char)(0x80 | ((code >> 12) & 0x3F));
-        *out++ = (char)(0x80 | ((code >> 6) & 0x3F));
-        *out++ = (char)(0x80 | (code & 0x3F));
-    }
-    cursor->pool = out;
-}
-
-static status parse_unicode_escape(struct cursor *cursor)
-{
-    uint32_t code, low;
-    TRY(parse_hex4(cursor, &code));
-    if (code == 0) return malformed(cursor, "no NUL in a string");
-    if (code >= 0xDC00 && code <= 0xDFFF) return malformed(cursor, "a high surrogate before a low one");
-    if (code >= 0xD800 && code <= 0xDBFF) {
-        if (cursor->end - cursor->at < 2 || cursor->at[0] != '\\' || cursor->at[1] != 'u')
-            return malformed(cursor, "\\u and a low surrogate");
-        cursor->at += 2;
-        TRY(parse_hex4(cursor, &low));
-        if (low < 0xDC00 || low > 0xDFFF) return malformed(cursor, "a low surrogate after a high one");
-        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-    }
-    append_code_point(cursor, code);
-    return status_ok();
-}
-
-static status parse_escape(struct cursor *cursor)
-{
-    static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-    if (cursor->at == cursor->end) return malformed(cursor, "an escape sequence");
-    if (*cursor->at == 'u') {
-        cursor->at++;
-        return parse_unicode_escape(cursor);
-    }
-    const char *escape = *cursor->at == '\0' ? NULL : strchr(escapes, *cursor->at);
-    if (!escape) return malformed(cursor, "an escape sequence");
-    *cursor->pool++ = meanings[escape - escapes];
-    cursor->at++;
-    return status_ok();
-}
-
 /* A string, decoded into the pool and ended with a NUL. */
 static status parse_string(struct cursor *cursor, const char *words, const char **string)
 {
-    TRY(expect(cursor, '"', words));
+    skip_space(cursor);
+    if (*cursor->at != '"') return malformed(cursor, words);
     *string = cursor->pool;
-    for (;;) {
-        if (cursor->at == cursor->end) return malformed(cursor, "the end of a string");
-        unsigned char c = (unsigned char)*cursor->at;
-        if (c == '"') break;
-        if (c == '\\') {
-            cursor->at++;
-            TRY(parse_escape(cursor));
-            continue;
-        }
-        if (c < 0x20) return malformed(cursor, "no bare control character in a string");
-        *cursor->pool++ = *cursor->at++;
-    }
-    cursor->at++;
-    *cursor->pool++ = '\0';
+    cursor->at = json_decode_string(cursor->at, cursor->pool);
+    cursor->pool += strlen(cursor->pool) + 1;
     return status_ok();
 }
 
 static status parse_integer(struct cursor *cursor, int64_t *value)
 {
     skip_space(cursor);
-    if (cursor->at == cursor->end || *cursor->at < '0' || *cursor->at > '9')
-        return malformed(cursor, "a non-negative integer");
-    if (*cursor->at == '0' && cursor->end - cursor->at > 1 && cursor->at[1] >= '0' && cursor->at[1] <= '9')
-        return malformed(cursor, "an integer without leading zeros");
+    if (*cursor->at < '0' || *cursor->at > '9') return malformed(cursor, "a non-negative integer");
     *value = 0;
-    for (; cursor->at < cursor->end && *cursor->at >= '0' && *cursor->at <= '9'; cursor->at++)
+    for (; *cursor->at >= '0' && *cursor->at <= '9'; cursor->at++)
         if (__builtin_mul_overflow(*value, 10, value) || __builtin_add_overflow(*value, *cursor->at - '0', value))
             return malformed(cursor, "an integer below 2^63");
     return status_ok();
@@ -223,7 +130,7 @@ static status parse_tensor(struct cursor *cursor, struct header_tensor *tensor)
                                 "data_offsets are known",
                                 cursor->label, tensor->name, key);
         if (seen[which])
-            return status_error(STATUS_BAD_INPUT, "%s: tensor %s has the key %s twice", cursor->label, tensor->name,
+            return status_error(STATUS_BAD_INPUT, "%s: tensor %s: duplicate key %s", cursor->label, tensor->name,
                                 keys[which]);
         seen[which] = true;
         TRY(expect(cursor, ':', "':'"));
@@ -288,8 +195,7 @@ static status parse_members(struct cursor *cursor, struct safetensors_header *he
         TRY(check_name(cursor, name));
         TRY(expect(cursor, ':', "':'"));
         if (strcmp(name, "__metadata__") == 0) {
-            if (metadata_seen)
-                return status_error(STATUS_BAD_INPUT, "%s: __metadata__ stands twice in the header", cursor->label);
+            if (metadata_seen) return status_error(STATUS_BAD_INPUT, "%s: duplicate key __metadata__", cursor->label);
             metadata_seen = true;
             TRY(parse_metadata(cursor, header));
             continue;
@@ -317,22 +223,17 @@ static status sort_metadata(struct safetensors_header *header, const char *label
         qsort(header->metadata, header->metadata_count, sizeof header->metadata[0], compare_pairs);
     for (size_t i = 1; i < header->metadata_count; i++)
         if (compare_pairs(&header->metadata[i - 1], &header->metadata[i]) == 0)
-            return status_error(STATUS_BAD_INPUT, "%s: __metadata__ has the key \"%.60s\" twice", label,
+            return status_error(STATUS_BAD_INPUT, "%s: __metadata__: duplicate key \"%.60s\"", label,
                                 header->metadata[i].key);
     return status_ok();
 }
 
-static status parse_whole(struct cursor *cursor, struct safetensors_header *header)
+static status parse_whole(const char *text, struct cursor *cursor, size_t length, struct safetensors_header *header)
 {
-    size_t bad;
-    if (cursor->at == cursor->end || *cursor->at != '{') return malformed(cursor, "'{' as the first byte");
-    if (!text_is_utf8(cursor->begin, (size_t)(cursor->end - cursor->begin), &bad)) {
-        cursor->at += bad;
-        return malformed(cursor, "valid UTF-8");
-    }
+    if (length == 0 || text[0] != '{')
+        return status_error(STATUS_BAD_INPUT, "%s: the header has no '{' as the first byte", cursor->label);
+    TRY(json_check(text, length, cursor->label));
     TRY(parse_members(cursor, header));
-    skip_space(cursor);
-    if (cursor->at != cursor->end) return malformed(cursor, "nothing but spaces after the last '}'");
     return sort_metadata(header, cursor->label);
 }
 
@@ -341,8 +242,8 @@ status safetensors_header_parse(const char *text, size_t length, const char *lab
     memset(header, 0, sizeof *header);
     header->names = malloc(length + 1);
     if (!header->names) return status_error(STATUS_NO_MEMORY, "%s: no memory for %zu bytes of header", label, length);
-    struct cursor cursor = {.begin = text, .at = text, .end = text + length, .label = label, .pool = header->names};
-    status result = parse_whole(&cursor, header);
+    struct cursor cursor = {.begin = text, .at = text, .label = label, .pool = header->names};
+    status result = parse_whole(text, &cursor, length, header);
     if (result.code != STATUS_OK) safetensors_header_clear(header);
     return result;
 }

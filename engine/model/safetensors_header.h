@@ -1,5 +1,6 @@
-/* The JSON header of a safetensors file, parsed by an own small parser: headers come from strangers, and this one is
- * bounded by the header's length in time and memory, knows no nesting and no number but a non-negative integer. */
+/* The JSON header of a safetensors file. It comes from strangers: the scanner of all JSON (json_check) looks through it
+ * first; then it is read as it stands, without a tree, so that time and memory are bounded by its length. No number
+ * stands in it but non-negative integers. */
 #ifndef ALIGNPROP_MODEL_SAFETENSORS_HEADER_H
 #define ALIGNPROP_MODEL_SAFETENSORS_HEADER_H
 

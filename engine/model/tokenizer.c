@@ -34,7 +34,7 @@ static void encode_word(struct encoding *encoding, const uint32_t *codes, size_t
 {
     size_t bytes = 0;
     if (encoding->cut) return;
-    for (size_t i = 0; i < count; i++) bytes += (size_t)unicode_encode(codes[i], encoding->word + bytes);
+    for (size_t i = 0; i < count; i++) bytes += text_write_code_point(codes[i], (char *)encoding->word + bytes);
     size_t tokens = vocabulary_encode_word(encoding->tokenizer->vocabulary, encoding->word, bytes,
                                            encoding->tokenizer->facts.unknown, encoding->workspace, encoding->word_ids);
     for (size_t i = 0; i < tokens; i++) emit(encoding, encoding->word_ids[i]);

@@ -7,6 +7,7 @@
 
 #include "engine/base/memory.h"
 #include "engine/base/range.h"
+#include "engine/base/text.h"
 #include "engine/model/unicode.h"
 
 enum { BYTES = 256, MAXIMUM_TOKEN_BYTES = 1024, FIRST_STAND_IN = 256 };
@@ -235,9 +236,9 @@ static void stand_ins(uint32_t code_of_byte[BYTES])
 
 static void byte_name(uint32_t code, bool at_end, char name[16])
 {
-    unsigned char utf8[4];
-    int length = unicode_encode(code, utf8);
-    snprintf(name, 16, "%.*s%s", length, (const char *)utf8, at_end ? "</w>" : "");
+    char utf8[4];
+    int length = (int)text_write_code_point(code, utf8);
+    snprintf(name, 16, "%.*s%s", length, utf8, at_end ? "</w>" : "");
 }
 
 static void find_bytes(struct vocabulary *vocabulary)

@@ -1,5 +1,6 @@
 #include "engine/preset/keys.h"
 
+#include "engine/base/memory.h"
 #include "engine/model/adapter.h"
 #include "engine/sampling/schedule.h"
 
@@ -333,10 +334,8 @@ static status read_text(const struct reading *reading)
     const char *text = reading->value->valuestring;
     if (strlen(text) > (size_t)reading->key->high) return out_of_range(reading, "a text with a length in bytes");
     if (has_control_characters(text)) return expected(reading, "a text without control characters");
-    char *copy = strdup(text);
-    if (!copy) return status_error(STATUS_NO_MEMORY, "no memory for a preset");
     free(*(char **)reading->field);
-    *(char **)reading->field = copy;
+    *(char **)reading->field = memory_copy_text(text);
     return status_ok();
 }
 

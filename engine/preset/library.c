@@ -1,5 +1,6 @@
 #include "engine/preset/library.h"
 
+#include "engine/base/memory.h"
 #include "engine/base/paths.h"
 #include "engine/base/text.h"
 
@@ -46,9 +47,7 @@ static status add_entry(struct preset_entries *list, const char *folder, const c
     if (is_listed(list, entry.name)) return status_ok();
     TRY(path_format(entry.path, "%s/%s", folder, file));
     if (!path_is_file(entry.path)) return status_ok();
-    struct preset_entry *entries = realloc(list->entries, (size_t)(list->count + 1) * sizeof *entries);
-    if (!entries) return status_error(STATUS_NO_MEMORY, "no memory for the list of presets");
-    list->entries = entries;
+    list->entries = memory_resize(list->entries, (size_t)list->count + 1, sizeof *list->entries);
     list->entries[list->count++] = entry;
     return status_ok();
 }
@@ -96,8 +95,7 @@ static bool looks_like_path(const char *name)
 
 static status not_found(const char *name, const struct preset_entries *list)
 {
-    const char **names = calloc((size_t)list->count + 1, sizeof *names);
-    if (!names) return status_error(STATUS_NO_MEMORY, "no memory for the list of presets");
+    const char **names = memory_take((size_t)list->count, sizeof *names);
     for (int i = 0; i < list->count; i++) names[i] = list->entries[i].name;
     const char *nearest = text_nearest(name, names, list->count);
     status result =

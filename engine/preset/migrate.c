@@ -3,21 +3,17 @@
 #include <stdio.h>
 
 /* Renames a member; a value already there under the new name wins. */
-static status rename_key(cJSON *object, const char *from, const char *to)
+static void rename_key(cJSON *object, const char *from, const char *to)
 {
     cJSON *value = cJSON_DetachItemFromObjectCaseSensitive(object, from);
-    if (!value) return status_ok();
-    if (cJSON_GetObjectItemCaseSensitive(object, to)) {
+    if (cJSON_GetObjectItemCaseSensitive(object, to))
         cJSON_Delete(value);
-        return status_ok();
-    }
-    if (cJSON_AddItemToObject(object, to, value)) return status_ok();
-    cJSON_Delete(value);
-    return status_error(STATUS_NO_MEMORY, "no memory for a preset");
+    else if (value)
+        cJSON_AddItemToObject(object, to, value);
 }
 
 /* Schema 0, the drafts before the first release: the seed was a number, the optimiser's section was "adamw". */
-static status from_0_to_1(cJSON *preset)
+static void from_0_to_1(cJSON *preset)
 {
     const cJSON *seed = cJSON_GetObjectItemCaseSensitive(preset, "seed");
     if (cJSON_IsNumber(seed)) {
@@ -25,10 +21,10 @@ static status from_0_to_1(cJSON *preset)
         snprintf(digits, sizeof digits, "%.0f", seed->valuedouble);
         cJSON_ReplaceItemInObjectCaseSensitive(preset, "seed", cJSON_CreateString(digits));
     }
-    return rename_key(preset, "adamw", "optimizer");
+    rename_key(preset, "adamw", "optimizer");
 }
 
-static status (*const migrations[PRESET_SCHEMA])(cJSON *preset) = {from_0_to_1};
+static void (*const migrations[PRESET_SCHEMA])(cJSON *preset) = {from_0_to_1};
 
 status preset_migrate(cJSON *preset, const char *origin)
 {
@@ -40,7 +36,7 @@ status preset_migrate(cJSON *preset, const char *origin)
         return status_error(STATUS_BAD_INPUT, "%s: schema: %d is newer than this program, which reads up to %d", origin,
                             schema, PRESET_SCHEMA);
     }
-    for (; schema < PRESET_SCHEMA; schema++) TRY(migrations[schema](preset));
+    for (; schema < PRESET_SCHEMA; schema++) migrations[schema](preset);
     cJSON_ReplaceItemInObjectCaseSensitive(preset, "schema", cJSON_CreateNumber(PRESET_SCHEMA));
     return status_ok();
 }

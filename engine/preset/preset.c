@@ -2,6 +2,7 @@
  */
 #include "engine/preset/preset.h"
 
+#include "engine/base/memory.h"
 #include "engine/base/seal.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/library.h"
@@ -21,11 +22,6 @@
 
 enum { PRESET_FILE_LIMIT = 32 << 20 };
 
-static status no_memory(void)
-{
-    return status_error(STATUS_NO_MEMORY, "no memory for a preset");
-}
-
 /* ---- warnings ---- */
 
 void preset_warnings_clear(struct preset_warnings *warnings)
@@ -35,16 +31,11 @@ void preset_warnings_clear(struct preset_warnings *warnings)
     *warnings = (struct preset_warnings){0};
 }
 
-status preset_warn(struct preset_warnings *warnings, const char *words)
+void preset_warn(struct preset_warnings *warnings, const char *words)
 {
-    if (!warnings) return status_ok();
-    char **lines = realloc(warnings->lines, (size_t)(warnings->count + 1) * sizeof *lines);
-    if (!lines) return no_memory();
-    warnings->lines = lines;
-    lines[warnings->count] = strdup(words);
-    if (!lines[warnings->count]) return no_memory();
-    warnings->count++;
-    return status_ok();
+    if (!warnings) return;
+    warnings->lines = memory_resize(warnings->lines, (size_t)warnings->count + 1, sizeof *warnings->lines);
+    warnings->lines[warnings->count++] = memory_copy_text(words);
 }
 
 /* True if some key lies below `path`, so that an object belongs there. */
@@ -59,7 +50,7 @@ static bool is_section(const char *path)
     return false;
 }
 
-static status warn_unknown_key(const char *origin, const char *path, struct preset_warnings *warnings)
+static void warn_unknown_key(const char *origin, const char *path, struct preset_warnings *warnings)
 {
     char words[500];
     const char *nearest = preset_key_nearest(path);
@@ -68,7 +59,7 @@ static status warn_unknown_key(const char *origin, const char *path, struct pres
     } else {
         snprintf(words, sizeof words, "%s: unknown key \"%s\"", origin, path);
     }
-    return preset_warn(warnings, words);
+    preset_warn(warnings, words);
 }
 
 /* Goes over an object of the tree: unknown keys are warned of, sections must be objects. */
@@ -81,7 +72,7 @@ static status check_known(const cJSON *object, const char *origin, const char *p
         snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", member->string);
         if (preset_key_find(path)) continue;
         if (!is_section(path)) {
-            TRY(warn_unknown_key(origin, path, warnings));
+            warn_unknown_key(origin, path, warnings);
         } else if (cJSON_IsObject(member)) {
             TRY(check_known(member, origin, path, warnings));
         } else {
@@ -103,7 +94,6 @@ static status fill_defaults(const cJSON *tree, const cJSON *set, const char *ori
 {
     preset->written = cJSON_CreateObject();
     preset->sources = cJSON_CreateObject();
-    if (!preset->written || !preset->sources) return no_memory();
     int count;
     const struct preset_key *keys = preset_keys(&count);
     for (int i = 0; i < count; i++) {
@@ -113,7 +103,7 @@ static status fill_defaults(const cJSON *tree, const cJSON *set, const char *ori
         const char *source = absent ? "default" : cJSON_GetObjectItemCaseSensitive(set, path) ? "--set" : "preset";
         if (absent && !keys[i].fallback) return json_wrong_value(origin, path, "a value (it is required)", given);
         TRY(preset_tree_put(preset->written, path, absent ? fallback_value(&keys[i]) : cJSON_Duplicate(given, true)));
-        if (!cJSON_AddStringToObject(preset->sources, path, source)) return no_memory();
+        cJSON_AddStringToObject(preset->sources, path, source);
     }
     return status_ok();
 }
@@ -207,7 +197,8 @@ bool preset_find_path_elsewhere(const struct preset *preset, const char *key, co
         "%.300s: %s: %.300s is not beside the preset's file, which its paths are relative to; the one in the current "
         "folder is taken",
         preset->origin, key, value);
-    return preset_warn(warnings, words).code == STATUS_OK;
+    preset_warn(warnings, words);
+    return true;
 }
 
 /* ---- the whole ---- */
@@ -220,12 +211,11 @@ static status put_number(cJSON *tree, const char *path, double value)
 static status resolve(struct preset *preset)
 {
     preset->resolved = cJSON_Duplicate(preset->written, true);
-    if (!preset->resolved) return no_memory();
     TRY(put_number(preset->resolved, "lora.alpha", preset->alpha));
     if (preset->draw_maximum <= preset->sampler_steps) {
         TRY(put_number(preset->resolved, "backprop.max", preset->draw_maximum));
     }
-    TRY(preset_resolve_rewards(preset));
+    preset_resolve_rewards(preset);
     return preset_resolve_prompts(preset);
 }
 
@@ -243,7 +233,6 @@ static status build(cJSON *tree, const char *origin, const char *folder, const c
     cJSON_DeleteItemFromObjectCaseSensitive(tree, SEAL_MEMBER);
     TRY(preset_migrate(tree, origin));
     cJSON *set = cJSON_CreateObject();
-    if (!set) return no_memory();
     status result = status_ok();
     for (int i = 0; i < setting_count && result.code == STATUS_OK; i++) {
         result = preset_apply_setting(tree, set, settings[i]);
@@ -265,7 +254,6 @@ status preset_from_json(const struct cJSON *value, const char *origin, const cha
 {
     *preset = (struct preset){0};
     cJSON *tree = cJSON_Duplicate(value, true);
-    if (!tree) return no_memory();
     status result = build(tree, origin, folder, settings, setting_count, preset, warnings);
     cJSON_Delete(tree);
     if (result.code != STATUS_OK) preset_clear(preset);

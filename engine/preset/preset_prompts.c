@@ -1,6 +1,7 @@
 #include "engine/preset/preset_prompts.h"
 
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/base/paths.h"
 #include "engine/preset/library.h"
 #include "engine/preset/prompts.h"
@@ -58,7 +59,8 @@ static status append_file(struct preset *preset, struct prompt_list *list, const
     if (flags_cut == 0) return status_ok();
     char words[PATH_SIZE + 100];
     snprintf(words, sizeof words, "%s: flags such as --w and --n were cut off %d prompts", path, flags_cut);
-    return preset_warn(warnings, words);
+    preset_warn(warnings, words);
+    return status_ok();
 }
 
 static status read_list(struct preset *preset, struct prompt_list *list, const char *key, const char *file_key,
@@ -104,21 +106,20 @@ static int count_shared(const struct prompt_list *evaluation, const char *const 
 }
 
 /* What is trained on says nothing of how it does on what it has not seen. */
-static status warn_of_shared(const struct preset *preset, const char *origin, struct preset_warnings *warnings)
+static void warn_of_shared(const struct preset *preset, const char *origin, struct preset_warnings *warnings)
 {
     int count = preset->train.count;
-    if (!warnings || count == 0) return status_ok();
-    const char **sorted = malloc((size_t)count * sizeof *sorted), *first = NULL;
-    if (!sorted) return status_error(STATUS_NO_MEMORY, "%s: no memory for the prompts", origin);
+    if (!warnings || count == 0) return;
+    const char **sorted = memory_take((size_t)count, sizeof *sorted), *first = NULL;
     for (int i = 0; i < count; i++) sorted[i] = preset->train.texts[i];
     qsort(sorted, (size_t)count, sizeof *sorted, compare_texts);
     int shared = count_shared(&preset->evaluation, sorted, count, &first);
     free(sorted);
-    if (shared == 0) return status_ok();
+    if (shared == 0) return;
     char words[500];
     snprintf(words, sizeof words, "%.250s: prompts.eval: %d of %d held-out prompts %s too, such as \"%.100s\"", origin,
              shared, preset->evaluation.count, shared == 1 ? "is a training prompt" : "are training prompts", first);
-    return preset_warn(warnings, words);
+    preset_warn(warnings, words);
 }
 
 static int held_out_count(const struct prompt_list *list)
@@ -137,7 +138,7 @@ static status hold_out(struct preset *preset, const char *origin, struct preset_
     char words[500];
     snprintf(words, sizeof words, "%.300s: prompts.eval: no held-out prompts; the training prompts are looked at",
              origin);
-    TRY(preset_warn(warnings, words));
+    preset_warn(warnings, words);
     for (int i = 0; i < preset->train.count; i++) {
         const char *text = preset->train.texts[i];
         TRY(prompt_list_append(&preset->evaluation, text, strlen(text), origin));
@@ -164,7 +165,9 @@ status preset_read_prompts(struct preset *preset, const char *origin, struct pre
         if (preset->evaluation.count == 0)
             TRY(append_default(preset, &preset->evaluation, default_eval_file, origin, "prompts.eval_file"));
     }
-    return preset->evaluation.count ? warn_of_shared(preset, origin, warnings) : hold_out(preset, origin, warnings);
+    if (preset->evaluation.count == 0) return hold_out(preset, origin, warnings);
+    warn_of_shared(preset, origin, warnings);
+    return status_ok();
 }
 
 static status put_list(cJSON *tree, const char *key, const char *file_key, const struct prompt_list *list)

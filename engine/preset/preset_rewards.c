@@ -1,6 +1,7 @@
 #include "engine/preset/preset_rewards.h"
 
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/warnings.h"
 
@@ -24,7 +25,7 @@ static status check_members(const struct json_object *object, struct preset_warn
         snprintf(words, sizeof words, "%s: unknown key \"%s.%.100s\"%s%s%s", object->origin, object->path,
                  member->string, nearest ? "; did you mean \"" : "; a parameter of the reward belongs into \"params\"",
                  nearest ? nearest : "", nearest ? "\"?" : "");
-        TRY(preset_warn(warnings, words));
+        preset_warn(warnings, words);
     }
     return status_ok();
 }
@@ -76,7 +77,6 @@ static status read_reward(struct preset *preset, const struct json_object *objec
     } else {
         reward.params = cJSON_CreateObject();
     }
-    if (!reward.params) return status_error(STATUS_NO_MEMORY, "no memory for a preset");
     preset->rewards[preset->reward_count++] = reward;
     return status_ok();
 }
@@ -92,8 +92,7 @@ status preset_read_rewards(struct preset *preset, const char *origin, struct pre
         return status_error(STATUS_BAD_INPUT, "%s: rewards: %d of them, at most %d are allowed", origin, count,
                             MAXIMUM_REWARDS);
     }
-    preset->rewards = calloc((size_t)count, sizeof *preset->rewards);
-    if (!preset->rewards) return status_error(STATUS_NO_MEMORY, "no memory for a preset");
+    preset->rewards = memory_take((size_t)count, sizeof *preset->rewards);
     for (int i = 0; i < count; i++) {
         struct json_object object;
         TRY(json_element(&root, "rewards", i, &object));
@@ -102,10 +101,10 @@ status preset_read_rewards(struct preset *preset, const char *origin, struct pre
     return status_ok();
 }
 
-status preset_resolve_rewards(struct preset *preset)
+void preset_resolve_rewards(struct preset *preset)
 {
     cJSON *list = cJSON_CreateArray();
-    for (int i = 0; list && i < preset->reward_count; i++) {
+    for (int i = 0; i < preset->reward_count; i++) {
         const struct reward_setting *reward = &preset->rewards[i];
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "name", reward->name);
@@ -114,7 +113,5 @@ status preset_resolve_rewards(struct preset *preset)
         cJSON_AddItemToObject(row, "params", cJSON_Duplicate(reward->params, true));
         cJSON_AddItemToArray(list, row);
     }
-    if (list && cJSON_ReplaceItemInObjectCaseSensitive(preset->resolved, "rewards", list)) return status_ok();
-    cJSON_Delete(list);
-    return status_error(STATUS_NO_MEMORY, "no memory for a preset");
+    cJSON_ReplaceItemInObjectCaseSensitive(preset->resolved, "rewards", list);
 }

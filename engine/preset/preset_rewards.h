@@ -8,6 +8,6 @@
 status preset_read_rewards(struct preset *preset, const char *origin, struct preset_warnings *warnings);
 
 /* Writes every reward's id and weight into preset->resolved. */
-status preset_resolve_rewards(struct preset *preset);
+void preset_resolve_rewards(struct preset *preset);
 
 #endif

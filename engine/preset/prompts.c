@@ -2,6 +2,7 @@
 
 #include "engine/base/files.h"
 #include "engine/base/json.h"
+#include "engine/base/memory.h"
 
 #include <ctype.h>
 #include <stdint.h>
@@ -61,13 +62,9 @@ status prompt_list_append(struct prompt_list *list, const char *prompt, size_t l
     /* Grown whenever the count is a power of two, so that no capacity need be kept. */
     if (!has_capacity(list)) {
         size_t capacity = list->count ? (size_t)list->count * 2 : 1;
-        char **texts = realloc(list->texts, capacity * sizeof *texts);
-        if (!texts) return status_error(STATUS_NO_MEMORY, "%s: no memory for the prompts", place);
-        list->texts = texts;
+        list->texts = memory_resize(list->texts, capacity, sizeof *list->texts);
     }
-    char *copy = strndup(prompt, length);
-    if (!copy) return status_error(STATUS_NO_MEMORY, "%s: no memory for the prompts", place);
-    list->texts[list->count++] = copy;
+    list->texts[list->count++] = memory_copy_part(prompt, length);
     return status_ok();
 }
 

@@ -1,5 +1,6 @@
 #include "engine/preset/settings.h"
 
+#include "engine/base/json.h"
 #include "engine/preset/keys.h"
 
 #include <stdio.h>
@@ -27,14 +28,6 @@ cJSON *preset_tree_at(const cJSON *tree, const char *path)
     return (cJSON *)at;
 }
 
-static bool put_member(cJSON *object, const char *name, cJSON *value)
-{
-    if (cJSON_GetObjectItemCaseSensitive(object, name)) {
-        return cJSON_ReplaceItemInObjectCaseSensitive(object, name, value);
-    }
-    return cJSON_AddItemToObject(object, name, value);
-}
-
 static status put_below(cJSON *tree, const char *path, cJSON *value)
 {
     char part[KEY_SIZE_LIMIT];
@@ -43,18 +36,17 @@ static status put_below(cJSON *tree, const char *path, cJSON *value)
     while ((path = next_part(path, part))) {
         cJSON *below = cJSON_GetObjectItemCaseSensitive(at, part);
         if (!below) below = cJSON_AddObjectToObject(at, part);
-        if (!below) return status_error(STATUS_NO_MEMORY, "no memory for a preset");
         if (!cJSON_IsObject(below)) {
             return status_error(STATUS_BAD_INPUT, "%s: \"%s\" is there and is no object", whole, part);
         }
         at = below;
     }
-    return put_member(at, part, value) ? status_ok() : status_error(STATUS_NO_MEMORY, "no memory for a preset");
+    json_put(at, part, value);
+    return status_ok();
 }
 
 status preset_tree_put(cJSON *tree, const char *path, cJSON *value)
 {
-    if (!value) return status_error(STATUS_NO_MEMORY, "no memory for a preset");
     status result = put_below(tree, path, value);
     if (result.code != STATUS_OK) cJSON_Delete(value);
     return result;
@@ -198,11 +190,6 @@ status preset_apply_setting(cJSON *tree, cJSON *sources, const char *setting)
     } else {
         return unknown_key(path, preset_key_nearest(path));
     }
-    if (sources) {
-        const char *noted = key ? path : "rewards";
-        if (!put_member(sources, noted, cJSON_CreateString("--set"))) {
-            return status_error(STATUS_NO_MEMORY, "no memory for a preset");
-        }
-    }
+    if (sources) json_put(sources, key ? path : "rewards", cJSON_CreateString("--set"));
     return status_ok();
 }

@@ -82,14 +82,6 @@ long long message_integer(const cJSON *message, const char *key, int64_t fallbac
     return message_integer_in(message, key, -limit, limit, fallback);
 }
 
-static void put(cJSON *object, const char *key, cJSON *value)
-{
-    if (cJSON_GetObjectItemCaseSensitive(object, key))
-        cJSON_ReplaceItemInObjectCaseSensitive(object, key, value);
-    else
-        cJSON_AddItemToObject(object, key, value);
-}
-
 void message_put(cJSON *message, const char *path, cJSON *value)
 {
     for (const char *dot; (dot = strchr(path, '.')) != NULL; path = dot + 1) {
@@ -98,11 +90,11 @@ void message_put(cJSON *message, const char *path, cJSON *value)
         cJSON *inner = cJSON_GetObjectItemCaseSensitive(message, key);
         if (!cJSON_IsObject(inner)) {
             inner = cJSON_CreateObject();
-            put(message, key, inner);
+            json_put(message, key, inner);
         }
         message = inner;
     }
-    put(message, path, value);
+    json_put(message, path, value);
 }
 
 void message_add_number(cJSON *message, const char *key, double value)

@@ -212,8 +212,7 @@ static status finish_unfinished(struct session *session)
     cJSON_Delete(session->unfinished);
     session->unfinished = NULL;
     status result = metrics_append(&session->metrics, line);
-    const struct session_hooks *hooks = &session->options.hooks;
-    if (hooks->metrics) hooks->metrics(hooks->context, line, session->step);
+    session_hand_line(session, line, session->step);
     free(line);
     return result;
 }
@@ -262,8 +261,7 @@ static status record_step(struct session *session, const struct step_report *rep
     } else if (result.code == STATUS_OK && session->settings.sample_every == 0) {
         session_measure(session, session->step, report->reward);
     }
-    const struct session_hooks *hooks = &session->options.hooks;
-    if (hooks->metrics) hooks->metrics(hooks->context, line, report->step);
+    session_hand_line(session, line, report->step);
     free(line);
     return result;
 }

@@ -57,13 +57,18 @@ struct session_state {
     const char *words; /* ended: the last message, "" when all went well */
 };
 
-/* Any hook may be NULL. Lines are JSON without a newline, exactly as they stand in metrics.jsonl; an event is on the
- * disk when the hook is called. */
+/* A line of metrics.jsonl as it stands there, without its newline, and the object that it is. */
+struct session_line {
+    const char *text;
+    const struct cJSON *value;
+};
+
+/* Any hook may be NULL. Lines are the session's; an event is on the disk when the hook is called. */
 struct session_hooks {
     void *context;
     void (*state)(void *context, const struct session_state *state); /* whenever something in it changed */
-    void (*metrics)(void *context, const char *line, int step);
-    void (*event)(void *context, const char *line);
+    void (*metrics)(void *context, const struct session_line *line, int step);
+    void (*event)(void *context, const struct session_line *line);
     void (*progress)(void *context, const char *phase, int step, int done, int total);
     void (*picture)(void *context, const struct tuner_picture *picture);
     void (*log)(void *context, const char *words);

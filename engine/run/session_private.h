@@ -85,6 +85,8 @@ status session_save(struct session *session);
 void session_poll(struct session *session);
 /* Puts the changes whose step has come into effect. */
 void session_apply_changes(struct session *session, int step);
+/* Gives a line to the hook for metrics of that step, or (step negative) to that for events. */
+void session_hand_line(const struct session *session, const char *text, int step);
 /* Queues a change for `step`. */
 void session_add_change(struct session *session, int step, const char *key, double value);
 /* Goes back to the checkpoint that was asked for, and answers. */

@@ -1,4 +1,5 @@
 #include "engine/base/clock.h"
+#include "engine/base/json.h"
 #include "engine/run/picture_file.h"
 #include "engine/run/session_private.h"
 
@@ -28,6 +29,21 @@ status session_check_folder(struct session *session)
     return session->folder_trouble;
 }
 
+/* Parsed once, for all who watch. */
+void session_hand_line(const struct session *session, const char *text, int step)
+{
+    const struct session_hooks *hooks = &session->options.hooks;
+    cJSON *value = NULL;
+    bool wanted = step >= 0 ? hooks->metrics != NULL : hooks->event != NULL;
+    if (!wanted || json_parse(text, strlen(text), "metrics.jsonl", &value).code != STATUS_OK) return;
+    const struct session_line line = {text, value};
+    if (step >= 0)
+        hooks->metrics(hooks->context, &line, step);
+    else
+        hooks->event(hooks->context, &line);
+    cJSON_Delete(value);
+}
+
 status session_event(struct session *session, const char *event, int step, const char *members)
 {
     struct text line = {0};
@@ -36,7 +52,7 @@ status session_event(struct session *session, const char *event, int step, const
     if (result.code == STATUS_OK) result = metrics_sync(&session->metrics);
     if (result.code == STATUS_OK) {
         log_write(&session->log, "%s", line.data);
-        if (session->options.hooks.event) session->options.hooks.event(session->options.hooks.context, line.data);
+        session_hand_line(session, line.data, -1);
     }
     text_clear(&line);
     return result;

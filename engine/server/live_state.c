@@ -1,5 +1,6 @@
 #include "engine/server/live_state.h"
 
+#include "engine/base/json.h"
 #include "engine/protocol/message.h"
 
 #include <string.h>
@@ -20,11 +21,7 @@ void live_state_clear(struct live_state *live)
 
 static void put(cJSON *object, const char *key, cJSON *value)
 {
-    if (!value) return;
-    if (cJSON_GetObjectItemCaseSensitive(object, key))
-        cJSON_ReplaceItemInObjectCaseSensitive(object, key, value);
-    else
-        cJSON_AddItemToObject(object, key, value);
+    if (value) json_put(object, key, value);
 }
 
 void live_state_merge(struct live_state *live, cJSON *changes)

@@ -1,7 +1,6 @@
 #include "engine/server/run_service.h"
 
 #include "engine/base/clock.h"
-#include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/preset/keys.h"
 #include "engine/protocol/endpoint.h"
@@ -215,17 +214,15 @@ static void announce_phase(struct run_service *service)
 /* ---- lines, progress, pictures -------------------------------------------------------------------------------------
  */
 
-static void publish_line(struct run_service *service, const char *type, const char *line)
+static void publish_line(struct run_service *service, const char *type, const struct session_line *line)
 {
-    cJSON *parsed;
-    if (json_parse(line, strlen(line), "metrics.jsonl", &parsed).code != STATUS_OK) return;
     cJSON *message = message_create(type);
     cJSON_AddNumberToObject(message, "bytes", (double)metrics_bytes(service));
-    cJSON_AddItemToObject(message, "line", parsed);
+    cJSON_AddItemToObject(message, "line", cJSON_Duplicate(line->value, true));
     server_publish(service->service.server, message);
 }
 
-static void on_metrics(void *context, const char *line, int step)
+static void on_metrics(void *context, const struct session_line *line, int step)
 {
     struct run_service *service = context;
     if (service->options.also.metrics) service->options.also.metrics(service->options.also.context, line, step);
@@ -240,22 +237,18 @@ static void clear_pending(cJSON *state, void *context)
 }
 
 /* After a rollback nothing that was known holds any more: what waited is dropped, the next state goes to everybody. */
-static void follow_rollback(struct run_service *service, const char *line)
+static void follow_rollback(struct run_service *service, const cJSON *event)
 {
-    cJSON *event;
-    if (json_parse(line, strlen(line), "metrics.jsonl", &event).code != STATUS_OK) return;
-    if (strcmp(message_text(event, "event", ""), "rollback") == 0) {
-        server_edit_state(service->service.server, clear_pending, NULL, false);
-        service->shown.phase = NULL;
-    }
-    cJSON_Delete(event);
+    if (strcmp(message_text(event, "event", ""), "rollback") != 0) return;
+    server_edit_state(service->service.server, clear_pending, NULL, false);
+    service->shown.phase = NULL;
 }
 
-static void on_event(void *context, const char *line)
+static void on_event(void *context, const struct session_line *line)
 {
     struct run_service *service = context;
     if (service->options.also.event) service->options.also.event(service->options.also.context, line);
-    follow_rollback(service, line);
+    follow_rollback(service, line->value);
     publish_line(service, "event", line);
 }
 

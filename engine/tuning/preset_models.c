@@ -126,7 +126,7 @@ status preset_make_model_paths_absolute(struct preset *preset, const struct mode
     status result = make_diffusion_path_absolute(preset, &lazy, warnings);
     if (result.code == STATUS_OK) result = visit_models(preset, make_reward_path_absolute, &context);
     if (result.code == STATUS_OK) result = write_parameters(preset);
-    if (result.code == STATUS_OK) result = preset_resolve_rewards(preset);
+    if (result.code == STATUS_OK) preset_resolve_rewards(preset);
     model_library_close(&lazy.own);
     return result;
 }
@@ -199,7 +199,8 @@ status preset_find_models(struct preset *preset, const struct model_library *lib
     finding.models = reward_models_create(preset->model_path, preset->model_folders);
     status result = visit_models(preset, find_reward_model, &finding);
     reward_models_release(finding.models);
-    return result.code == STATUS_OK ? preset_resolve_rewards(preset) : result;
+    if (result.code == STATUS_OK) preset_resolve_rewards(preset);
+    return result;
 }
 
 /* ---- listing ---- */

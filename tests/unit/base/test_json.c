@@ -29,7 +29,7 @@ static void wrong_texts_are_refused(void **state)
     const char *const cases[][2] = {
         {"", "the text ends where a value is expected"},
         {"{} x", "line 1, column 4: something follows"},
-        {"{\"a\":1,\n\"a\":2}", "key \"a\" is there twice"},
+        {"{\"a\":1,\n\"a\":2}", "duplicate key \"a\""},
         {"[1,]", "expected a value"},
         {"{\"a\":1,}", "expected a key"},
         {"[01]", "expected ',' or ']'"},

@@ -57,9 +57,9 @@ static void on_state(void *context, const struct session_state *state)
     }
 }
 
-static void on_metrics(void *context, const char *line, int step)
+static void on_metrics(void *context, const struct session_line *line, int step)
 {
-    (void)line;
+    assert_true(cJSON_IsObject(line->value) && line->text[0] == '{');
     struct script *script = context;
     script->metrics_lines++;
     script->in_step = false;

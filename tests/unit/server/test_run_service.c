@@ -28,10 +28,10 @@ static struct memory_plan plan;
 static volatile sig_atomic_t interrupts;
 static int also_called;
 
-static void count_call(void *context, const char *words)
+static void count_call(void *context, const struct session_line *line)
 {
     (void)context;
-    (void)words;
+    (void)line;
     also_called++;
 }
 
@@ -98,6 +98,18 @@ static void append_line(const char *line)
     fclose(file);
 }
 
+/* As a session does: to the hook for metrics of that step, or (step negative) to that for events. */
+static void hand_line(const char *text, int step)
+{
+    cJSON *value = cJSON_Parse(text);
+    const struct session_line line = {text, value};
+    if (step >= 0)
+        hooks.metrics(hooks.context, &line, step);
+    else
+        hooks.event(hooks.context, &line);
+    cJSON_Delete(value);
+}
+
 /* A step as a session does it: its line is in the file when the hook is called. */
 static void step(int number)
 {
@@ -105,7 +117,7 @@ static void step(int number)
     snprintf(line, sizeof line, "{\"step\":%d,\"reward\":{\"jpeg\":-%d,\"total\":-%g},\"k\":3}", number, number,
              0.5 * number);
     append_line(line);
-    hooks.metrics(hooks.context, line, number);
+    hand_line(line, number);
     now.step = number;
     hooks.state(hooks.context, &now);
 }
@@ -223,8 +235,8 @@ static void a_set_is_pending_until_it_is_applied_and_both_clients_see_it(void **
     assert_true(request.value == 0.75);
     append_line(
         "{\"event\":\"set\",\"step\":3,\"key\":\"rewards.jpeg.weight\",\"from\":0.5,\"to\":0.75,\"by\":\"test\"}");
-    hooks.event(hooks.context, "{\"event\":\"set\",\"step\":3,\"key\":\"rewards.jpeg.weight\",\"from\":0.5,\"to\":0.75,"
-                               "\"by\":\"test\"}");
+    hand_line("{\"event\":\"set\",\"step\":3,\"key\":\"rewards.jpeg.weight\",\"from\":0.5,\"to\":0.75,\"by\":\"test\"}",
+              -1);
     hooks.answer(hooks.context, &request, status_ok(), 3);
     assert_int_equal(also_called, 1);
     cJSON *json = raw_expect(&asker, "reply");
@@ -395,7 +407,7 @@ static void a_rollback_drops_what_waited_and_shows_the_state_anew(void **state)
     assert_int_equal(request.kind, REQUEST_ROLLBACK);
     assert_int_equal(request.step, 5);
     append_line("{\"event\":\"rollback\",\"step\":7,\"to\":5}");
-    hooks.event(hooks.context, "{\"event\":\"rollback\",\"step\":7,\"to\":5}");
+    hand_line("{\"event\":\"rollback\",\"step\":7,\"to\":5}", -1);
     now.step = 5;
     hooks.state(hooks.context, &now);
     cJSON *json = raw_expect(&client, "state");
