@@ -102,8 +102,9 @@ cJSON *studio_present_preset(const struct run *run)
     cJSON *rewards = cJSON_GetObjectItemCaseSensitive(preset, "rewards");
     for (int index = 0; index < run->reward_count && index < cJSON_GetArraySize(rewards); index++)
         message_put(cJSON_GetArrayItem(rewards, index), "weight", cJSON_CreateNumber(run->rewards[index].weight));
-    if (!isnan(run->learning_rate)) message_put(preset, "optimizer.lr", cJSON_CreateNumber(run->learning_rate));
-    if (!isnan(run->clip)) message_put(preset, "optimizer.clip", cJSON_CreateNumber(run->clip));
+    const cJSON *setting;
+    cJSON_ArrayForEach(setting, run->settings) if (strncmp(setting->string, "rewards.", 8) != 0)
+        message_put(preset, setting->string, cJSON_CreateNumber(setting->valuedouble));
     return preset;
 }
 

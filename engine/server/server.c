@@ -3,6 +3,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/json.h"
 #include "engine/base/memory.h"
+#include "engine/base/picture_kind.h"
 #include "engine/protocol/endpoint.h"
 #include "engine/protocol/message.h"
 #include "engine/server/connection.h"
@@ -159,11 +160,8 @@ void server_edit_state(struct server *server, void (*edit)(cJSON *state, void *c
 
 static int64_t picture_key(const cJSON *header)
 {
-    static const char *const kinds[] = {"denoising", "sample", "base", "eval"};
-    const char *kind = message_text(header, "kind", "");
-    int number = 0;
-    while (number < 4 && strcmp(kind, kinds[number]) != 0) number++;
-    return ((int64_t)number << 32) | message_integer_in(header, "index", 0, INT32_MAX, 0);
+    enum picture_kind kind = picture_kind_find(message_text(header, "kind", ""));
+    return ((int64_t)kind << 32) | message_integer_in(header, "index", 0, INT32_MAX, 0);
 }
 
 static struct parcel *pack_picture(const struct server_picture *picture)

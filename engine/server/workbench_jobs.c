@@ -20,16 +20,6 @@ enum { MOST_PICTURES = 64, MOST_ADAPTERS = 16 };
 /* ---- pictures of a run ---------------------------------------------------------------------------------------------
  */
 
-static const char *picture_kind(int kind)
-{
-    switch (kind) {
-    case PICTURE_DENOISING: return "denoising";
-    case PICTURE_SAMPLE: return "sample";
-    case PICTURE_BASE: return "base";
-    default: return "eval";
-    }
-}
-
 static void add_text_seed(cJSON *header, unsigned long long seed)
 {
     char text[24];
@@ -48,7 +38,7 @@ struct server_picture picture_message(const struct tuner_picture *picture, const
 {
     bool denoising = picture->kind == PICTURE_DENOISING;
     cJSON *header = cJSON_CreateObject();
-    cJSON_AddStringToObject(header, "kind", picture_kind(picture->kind));
+    cJSON_AddStringToObject(header, "kind", picture_kind_name(picture->kind));
     cJSON_AddNumberToObject(header, "step", picture->step);
     cJSON_AddNumberToObject(header, "index", picture->index);
     cJSON_AddNumberToObject(header, "width", picture->width);
@@ -324,7 +314,7 @@ static void send_sample(void *context, const struct sampled_picture *picture)
     const struct sample_context *sample = context;
     bool preview = picture->step < picture->steps;
     cJSON *header = cJSON_CreateObject();
-    cJSON_AddStringToObject(header, "kind", preview ? "denoising" : "sample");
+    cJSON_AddStringToObject(header, "kind", picture_kind_name(preview ? PICTURE_DENOISING : PICTURE_SAMPLE));
     cJSON_AddNumberToObject(header, "re", (double)sample->job->request.id);
     cJSON_AddNumberToObject(header, "index", picture->index);
     cJSON_AddNumberToObject(header, "width", picture->width);

@@ -3,6 +3,7 @@
 #ifndef ALIGNPROP_TUNING_TUNER_H
 #define ALIGNPROP_TUNING_TUNER_H
 
+#include "engine/base/picture_kind.h"
 #include "engine/preset/live_settings.h"
 #include "kernels/backend.h"
 #include "kernels/status.h"
@@ -33,7 +34,7 @@ struct step_report {
 
 /* A picture as it is made. pixels: 8-bit RGB rows, valid during the call only. */
 struct tuner_picture {
-    enum { PICTURE_DENOISING, PICTURE_SAMPLE, PICTURE_BASE, PICTURE_EVALUATION } kind;
+    enum picture_kind kind;
     int step, index; /* optimiser step; which picture of the batch */
     int denoising_step, denoising_steps;
     int width, height;

@@ -68,7 +68,7 @@ double tuner_adapter_norm(const struct tuner *tuner);
 status tuner_show_denoising(struct tuner *tuner, int done);
 /* tuner->pictures and tuner->scores of a decoder call, to the picture callback; `first` is the index of the batch's
  * first. */
-void tuner_show_pictures(struct tuner *tuner, int first, int call, int kind);
+void tuner_show_pictures(struct tuner *tuner, int first, int call, enum picture_kind kind);
 /* Side figures of the decoder call's pictures, added to the report with weight `share` each. */
 void tuner_measure_pictures(struct tuner *tuner, int call, struct step_report *report, double share);
 /* After every call of the batch: how much its pictures differ, with weight `share` of the step. */

@@ -56,7 +56,7 @@ status tuner_show_denoising(struct tuner *tuner, int done)
     return status_ok();
 }
 
-void tuner_show_pictures(struct tuner *tuner, int first, int call, int kind)
+void tuner_show_pictures(struct tuner *tuner, int first, int call, enum picture_kind kind)
 {
     if (!tuner->callbacks.picture) return;
     const struct preset *preset = tuner->preset;

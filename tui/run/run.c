@@ -27,8 +27,6 @@ static const char *const figure_names[FIGURE_COUNT] = {
     [FIGURE_BACKWARD] = "backward",
 };
 
-static const char *const kind_names[RUN_PICTURE_KINDS] = {"denoising", "sample", "base", "eval"};
-
 const char *run_short_name(const char *name, char *text, size_t size)
 {
     static const char digits[] = "0123456789";
@@ -50,14 +48,14 @@ struct run *run_new(void)
 
 void run_clear(struct run *run)
 {
-    for (int kind = 0; kind < RUN_PICTURE_KINDS; kind++)
+    for (int kind = 0; kind < PICTURE_KIND_COUNT; kind++)
         for (int index = 0; index < RUN_PICTURES; index++) image_free(&run->pictures[kind][index].image);
     cJSON_Delete(run->preset);
+    cJSON_Delete(run->settings);
     free(run->history);
     memset(run, 0, sizeof *run);
     run->seconds_per_step = run->seconds_left = NAN;
     run->memory_planned = run->memory_used = run->memory_free = NAN;
-    run->learning_rate = run->learning_rate_pending = run->clip = NAN;
 }
 
 void run_free(struct run *run)
@@ -101,14 +99,14 @@ static void take_preset(struct run *run, const cJSON *preset)
     {
         if (run->reward_count == RUN_REWARDS) break;
         struct run_reward *target = &run->rewards[run->reward_count++];
-        *target =
-            (struct run_reward){.weight = message_number(reward, "weight", 1), .pending = NAN, .low = -10, .high = 10};
+        *target = (struct run_reward){
+            .weight = message_number(reward, "weight", 1), .pending = NAN, .low = -INFINITY, .high = INFINITY};
         const char *name = message_text(reward, "name", "reward");
         snprintf(target->name, sizeof target->name, "%s", name);
         snprintf(target->id, sizeof target->id, "%s", message_text(reward, "id", name));
     }
-    run->learning_rate = message_number(message_get(preset, "optimizer"), "lr", NAN);
-    run->clip = message_number(message_get(preset, "optimizer"), "clip", NAN);
+    cJSON_Delete(run->settings);
+    run->settings = cJSON_CreateObject();
 }
 
 static bool reward_of_key(const struct run *run, const char *key, int *index)
@@ -125,15 +123,24 @@ static bool reward_of_key(const struct run *run, const char *key, int *index)
 static void apply_setting(struct run *run, const char *key, double value)
 {
     int index = 0;
-    if (reward_of_key(run, key, &index)) {
-        run->rewards[index].weight = value;
-        if (run->rewards[index].pending == value) run->rewards[index].pending = NAN;
-    } else if (strcmp(key, "optimizer.lr") == 0) {
-        run->learning_rate = value;
-        if (run->learning_rate_pending == value) run->learning_rate_pending = NAN;
-    } else if (strcmp(key, "optimizer.clip") == 0) {
-        run->clip = value;
+    if (run->settings == NULL) run->settings = cJSON_CreateObject();
+    cJSON_DeleteItemFromObjectCaseSensitive(run->settings, key);
+    cJSON_AddNumberToObject(run->settings, key, value);
+    if (!reward_of_key(run, key, &index)) return;
+    run->rewards[index].weight = value;
+    if (run->rewards[index].pending == value) run->rewards[index].pending = NAN;
+}
+
+double run_setting(const struct run *run, const char *key)
+{
+    const cJSON *changed = message_get(run->settings, key), *value = run->preset;
+    if (cJSON_IsNumber(changed)) return changed->valuedouble;
+    char part[64];
+    for (const char *dot; (dot = strchr(key, '.')) != NULL; key = dot + 1) {
+        snprintf(part, sizeof part, "%.*s", (int)(dot - key), key);
+        value = message_get(value, part);
     }
+    return message_number(value, key, NAN);
 }
 
 static void take_settings(struct run *run, const cJSON *message)
@@ -142,13 +149,11 @@ static void take_settings(struct run *run, const cJSON *message)
     cJSON_ArrayForEach(item, message_get(message, "settings")) if (cJSON_IsNumber(item))
         apply_setting(run, item->string, item->valuedouble);
     for (int index = 0; index < run->reward_count; index++) run->rewards[index].pending = NAN;
-    run->learning_rate_pending = NAN;
     cJSON_ArrayForEach(item, message_get(message, "pending"))
     {
         int index = 0;
-        if (!cJSON_IsNumber(item)) continue;
-        if (reward_of_key(run, item->string, &index)) run->rewards[index].pending = item->valuedouble;
-        if (strcmp(item->string, "optimizer.lr") == 0) run->learning_rate_pending = item->valuedouble;
+        if (cJSON_IsNumber(item) && reward_of_key(run, item->string, &index))
+            run->rewards[index].pending = item->valuedouble;
     }
     cJSON_ArrayForEach(item, message_get(message, "ranges"))
     {
@@ -416,16 +421,14 @@ void run_take_message(struct run *run, const char *type, const cJSON *message)
 
 static void end_previews(struct run *run)
 {
-    for (int index = 0; index < RUN_PICTURES; index++) image_free(&run->pictures[RUN_DENOISING][index].image);
+    for (int index = 0; index < RUN_PICTURES; index++) image_free(&run->pictures[PICTURE_DENOISING][index].image);
 }
 
 void run_take_picture(struct run *run, const cJSON *header, int width, int height, const unsigned char *pixels)
 {
-    const char *name = message_text(header, "kind", "");
-    int kind = 0;
-    while (kind < RUN_PICTURE_KINDS && strcmp(name, kind_names[kind]) != 0) kind++;
-    if (kind == RUN_PICTURE_KINDS) return;
-    if (kind != RUN_DENOISING) end_previews(run);
+    enum picture_kind kind = picture_kind_find(message_text(header, "kind", ""));
+    if (kind == PICTURE_KIND_COUNT) return;
+    if (kind != PICTURE_DENOISING) end_previews(run);
     long long index = message_integer(header, "index", -1);
     if (index < 0 || index >= RUN_PICTURES) return;
     struct run_picture *picture = &run->pictures[kind][index];
@@ -471,7 +474,7 @@ static int step_folders(const char *run_path, const char *part, int *steps, int 
     return count;
 }
 
-static void load_picture(struct run *run, enum run_picture_kind kind, int step, int index)
+static void load_picture(struct run *run, enum picture_kind kind, int step, int index)
 {
     char path[4300];
     struct run_picture *picture = &run->pictures[kind][index];
@@ -491,8 +494,8 @@ static void load_pictures(struct run *run)
 {
     int steps[512], count = run_sample_steps(run->path, steps, 512);
     for (int index = 0; count > 0 && index < RUN_PICTURES; index++) {
-        if (steps[0] == 0) load_picture(run, RUN_BASE, 0, index);
-        if (steps[count - 1] > 0) load_picture(run, RUN_HELD_OUT, steps[count - 1], index);
+        if (steps[0] == 0) load_picture(run, PICTURE_BASE, 0, index);
+        if (steps[count - 1] > 0) load_picture(run, PICTURE_EVALUATION, steps[count - 1], index);
     }
 }
 
@@ -580,7 +583,7 @@ const struct run_step *run_best(const struct run *run)
     return best;
 }
 
-const struct run_picture *run_picture(const struct run *run, enum run_picture_kind kind, int index)
+const struct run_picture *run_picture(const struct run *run, enum picture_kind kind, int index)
 {
     if (index < 0 || index >= RUN_PICTURES) return NULL;
     const struct run_picture *picture = &run->pictures[kind][index];
@@ -589,7 +592,7 @@ const struct run_picture *run_picture(const struct run *run, enum run_picture_ki
 
 const char *run_held_out_prompt(const struct run *run, int index)
 {
-    const struct run_picture *picture = run_picture(run, RUN_HELD_OUT, index);
+    const struct run_picture *picture = run_picture(run, PICTURE_EVALUATION, index);
     if (picture != NULL && picture->prompt[0] != 0) return picture->prompt;
     const cJSON *prompts = message_get(message_get(run->preset, "prompts"), "eval");
     int count = cJSON_GetArraySize(prompts);
@@ -598,7 +601,7 @@ const char *run_held_out_prompt(const struct run *run, int index)
     return text != NULL ? text : "";
 }
 
-int run_picture_count(const struct run *run, enum run_picture_kind kind)
+int run_picture_count(const struct run *run, enum picture_kind kind)
 {
     for (int index = RUN_PICTURES; index > 0; index--)
         if (run->pictures[kind][index - 1].image.pixels != NULL) return index;

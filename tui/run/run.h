@@ -3,6 +3,7 @@
 #ifndef ALIGNPROP_TUI_RUN_RUN_H
 #define ALIGNPROP_TUI_RUN_RUN_H
 
+#include "engine/base/picture_kind.h"
 #include "engine/protocol/message.h"
 #include "tui/pictures/image.h"
 
@@ -73,8 +74,6 @@ struct run_reward {
     double low, high; /* what the engine allows */
 };
 
-enum run_picture_kind { RUN_DENOISING, RUN_SAMPLE, RUN_BASE, RUN_HELD_OUT, RUN_PICTURE_KINDS };
-
 struct run_picture {
     struct image image;           /* pixels NULL: none yet */
     int step, index, done, total; /* denoising: done of total steps */
@@ -99,10 +98,10 @@ struct run {
     int waiting_ahead; /* runs that come before this one while it waits for the device */
     double seconds_per_step, seconds_left;
     double memory_planned, memory_used, memory_free; /* bytes; NaN: not known */
-    double learning_rate, learning_rate_pending, clip;
     struct run_reward rewards[RUN_REWARDS];
     int reward_count;
     cJSON *preset;            /* as started; owned, may be NULL */
+    cJSON *settings;          /* what has been changed since, or the engine tells: numbers by dotted key; owned */
     struct run_step *history; /* ordered by step, count entries */
     int history_count, history_capacity;
     bool broken;         /* the run stands still, or did since the newest step */
@@ -115,7 +114,7 @@ struct run {
         char phase[16];
         int step, done, total;
     } progress;
-    struct run_picture pictures[RUN_PICTURE_KINDS][RUN_PICTURES];
+    struct run_picture pictures[PICTURE_KIND_COUNT][RUN_PICTURES];
     uint64_t picture_serial;
     struct run_log_line log[RUN_LOG_LINES]; /* ring: newest at (log_next - 1) */
     int log_next, log_count;
@@ -140,6 +139,9 @@ void run_take_line(struct run *run, const cJSON *line);
 /* Fills the model from a run's folder alone, with no engine alive. False when there is no preset.json. */
 bool run_load_folder(struct run *run, const char *path);
 
+/* The present value of a setting such as "optimizer.lr"; NaN where it is not known. */
+double run_setting(const struct run *run, const char *key);
+
 /* Weighted sum under the present weights (pending ones where they are set when `pending`). NaN where a value misses. */
 double run_total(const struct run *run, const double *raw);
 /* The newest step with figures / with held-out figures / with a value of that figure; NULL when there is none. */
@@ -152,11 +154,11 @@ double run_first_figure(const struct run *run, enum run_figure figure);
 const struct run_step *run_best(const struct run *run);
 bool run_alive(const struct run *run);
 const char *run_phase_name(enum run_phase phase);
-const struct run_picture *run_picture(const struct run *run, enum run_picture_kind kind, int index);
+const struct run_picture *run_picture(const struct run *run, enum picture_kind kind, int index);
 /* The prompt of the held-out picture of that index; "" where it is not known. */
 const char *run_held_out_prompt(const struct run *run, int index);
 /* How many pictures of the kind there are, as the highest index with a picture plus one. */
-int run_picture_count(const struct run *run, enum run_picture_kind kind);
+int run_picture_count(const struct run *run, enum picture_kind kind);
 
 /* A picture of the folder "samples/step-%06d/" of the run in `run_path`. Fills `path`; false when there is none of that
  * index. */

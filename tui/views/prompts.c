@@ -97,7 +97,7 @@ static int shown_prompts(const struct studio *studio, int which, int shown[TEXT_
 }
 
 /* The newest picture's reward of this prompt; NaN when there is none. */
-static double reward_of(const struct studio *studio, enum run_picture_kind kind, const char *prompt)
+static double reward_of(const struct studio *studio, enum picture_kind kind, const char *prompt)
 {
     const struct run_picture *newest = NULL;
     for (int index = 0; index < RUN_PICTURES; index++) {
@@ -118,8 +118,8 @@ static int figure_columns(const struct studio *studio, int which)
 
 static void draw_figures(const struct studio *studio, struct area line, int which, const char *text, bool here)
 {
-    double reward = reward_of(studio, which == 0 ? RUN_SAMPLE : RUN_HELD_OUT, text);
-    double base = which == 0 ? NAN : reward_of(studio, RUN_BASE, text);
+    double reward = reward_of(studio, which == 0 ? PICTURE_SAMPLE : PICTURE_EVALUATION, text);
+    double base = which == 0 ? NAN : reward_of(studio, PICTURE_BASE, text);
     int figures = figure_columns(studio, which);
     char now[24], change[24];
     if (figures == 0 || isnan(reward)) return;

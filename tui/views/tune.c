@@ -37,7 +37,7 @@ static void draw_memory(const struct studio *studio, struct area body)
     draw_right(body.row + body.rows, body.column, body.columns - 1, STYLE_DIM,
                "memory %s planned, %s used \u00b7 learning rate %.4g \u00b7 %s",
                words_bytes(planned, sizeof planned, run->memory_planned),
-               words_bytes(used, sizeof used, run->memory_used), run->learning_rate, run->device);
+               words_bytes(used, sizeof used, run->memory_used), run_setting(run, "optimizer.lr"), run->device);
 }
 
 static void draw_enlarged(struct studio *studio, struct area body)
@@ -120,7 +120,7 @@ static void type_learning_rate(struct studio *studio, const char *text)
     if (end == text || *end != 0 || !isfinite(value))
         studio_say(studio, MESSAGE_ERROR, "\"%s\" is no learning rate: a number such as 0.0005", text);
     else
-        studio_set_value(studio, "optimizer.lr", value, studio->run->learning_rate);
+        studio_set_value(studio, "optimizer.lr", value, run_setting(studio->run, "optimizer.lr"));
 }
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
@@ -149,7 +149,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     case COMMAND_LEARNING_RATE:
         if (studio->live != NULL)
             tune_prompt_number(studio, "Learning rate", "It counts from the step after the present one.",
-                               studio->run->learning_rate, type_learning_rate);
+                               run_setting(studio->run, "optimizer.lr"), type_learning_rate);
         return true;
     case COMMAND_EXPORT: studio_export(studio, studio->run->path, studio->run->name); return true;
     case COMMAND_SAVE_PRESET: studio_save_run(studio); return true;

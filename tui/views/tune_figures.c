@@ -64,7 +64,7 @@ void tune_draw_drift(const struct run *run, struct area area)
 /* Held-out prompts with their reward and the change since the base model. */
 void tune_draw_held_out_table(const struct studio *studio, struct area area)
 {
-    const struct run_picture *any = run_picture(studio->run, RUN_BASE, 0);
+    const struct run_picture *any = run_picture(studio->run, PICTURE_BASE, 0);
     if (area.rows < 3 || any == NULL || isnan(any->reward)) return;
     char text[24], change[24];
     draw_text(area.row, area.column, 20, STYLE_LIVE, "held-out prompts");
@@ -72,8 +72,8 @@ void tune_draw_held_out_table(const struct studio *studio, struct area area)
     draw_right(area.row, area.column + area.columns - 9, 9, STYLE_DIM, "change");
     int row = 1;
     for (int index = 0; index < RUN_PICTURES && row < area.rows; index++) {
-        const struct run_picture *base = run_picture(studio->run, RUN_BASE, index);
-        const struct run_picture *tuned = run_picture(studio->run, RUN_HELD_OUT, index);
+        const struct run_picture *base = run_picture(studio->run, PICTURE_BASE, index);
+        const struct run_picture *tuned = run_picture(studio->run, PICTURE_EVALUATION, index);
         double gain = base != NULL && tuned != NULL ? tuned->reward - base->reward : NAN;
         if (tuned == NULL) tuned = base;
         if (tuned == NULL || isnan(tuned->reward)) continue;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct run_picture *newest_of(const struct run *run, enum run_picture_kind kind)
+static const struct run_picture *newest_of(const struct run *run, enum picture_kind kind)
 {
     const struct run_picture *newest = NULL;
     for (int index = 0; index < RUN_PICTURES; index++) {
@@ -20,10 +20,10 @@ static const struct run_picture *newest_of(const struct run *run, enum run_pictu
  * decoded this picture, be it of training or held out. */
 static const struct run_picture *live_picture(const struct run *run, const char **words)
 {
-    static const char *const names[RUN_PICTURE_KINDS] = {"denoising", "sample", "base", "tuned"};
-    const struct run_picture *preview = newest_of(run, RUN_DENOISING), *newest = NULL;
-    enum run_picture_kind newest_kind = RUN_DENOISING;
-    for (enum run_picture_kind kind = RUN_SAMPLE; preview == NULL && kind < RUN_PICTURE_KINDS; kind++) {
+    static const char *const names[PICTURE_KIND_COUNT] = {"denoising", "sample", "base", "tuned"};
+    const struct run_picture *preview = newest_of(run, PICTURE_DENOISING), *newest = NULL;
+    enum picture_kind newest_kind = PICTURE_DENOISING;
+    for (enum picture_kind kind = PICTURE_SAMPLE; preview == NULL && kind < PICTURE_KIND_COUNT; kind++) {
         const struct run_picture *picture = newest_of(run, kind);
         if (picture == NULL || (newest != NULL && picture->serial < newest->serial)) continue;
         newest = picture;
@@ -41,10 +41,10 @@ static const struct run_picture *picture_of(const struct studio *studio, int ind
 {
     const struct run *run = studio->run;
     *words = base ? "base" : "tuned";
-    const struct run_picture *held_out = run_picture(run, base ? RUN_BASE : RUN_HELD_OUT, index);
+    const struct run_picture *held_out = run_picture(run, base ? PICTURE_BASE : PICTURE_EVALUATION, index);
     /* Before the first evaluation the base model's picture and what is being made are all there is. */
     if (held_out == NULL && !base) {
-        held_out = run_picture(run, RUN_BASE, index);
+        held_out = run_picture(run, PICTURE_BASE, index);
         *words = "base";
     }
     return held_out == NULL && index == 0 ? live_picture(run, words) : held_out;
@@ -55,10 +55,10 @@ static int rank_batch(const struct run *run, int order[RUN_PICTURES])
 {
     int count = 0;
     for (int index = 0; index < RUN_PICTURES; index++) {
-        const struct run_picture *picture = run_picture(run, RUN_SAMPLE, index);
+        const struct run_picture *picture = run_picture(run, PICTURE_SAMPLE, index);
         if (picture == NULL) continue;
         int at = count++;
-        while (at > 0 && !(run_picture(run, RUN_SAMPLE, order[at - 1])->reward >= picture->reward)) {
+        while (at > 0 && !(run_picture(run, PICTURE_SAMPLE, order[at - 1])->reward >= picture->reward)) {
             order[at] = order[at - 1];
             at--;
         }
@@ -130,7 +130,7 @@ static void draw_batch(struct studio *studio, const struct tune_layout *layout)
         int rank = (place + tune_view_of(studio)->picture) % 3;
         int chosen = count == 0 ? -1 : rank == 0 ? order[0] : rank == 1 ? order[count / 2] : order[count - 1];
         const char *words = names[rank];
-        const struct run_picture *picture = chosen >= 0 ? run_picture(studio->run, RUN_SAMPLE, chosen) : NULL;
+        const struct run_picture *picture = chosen >= 0 ? run_picture(studio->run, PICTURE_SAMPLE, chosen) : NULL;
         if (place == 3) picture = live_picture(studio->run, &words);
         draw_picture(studio, layout->pictures[place], layout->captions[place], picture, words);
     }
@@ -148,14 +148,15 @@ static void draw_overview(struct studio *studio, const struct tune_layout *layou
     }
     int order[RUN_PICTURES], count = rank_batch(run, order);
     draw_picture(studio, layout->pictures[2], layout->captions[2],
-                 count > 0 ? run_picture(run, RUN_SAMPLE, order[0]) : NULL, "best");
+                 count > 0 ? run_picture(run, PICTURE_SAMPLE, order[0]) : NULL, "best");
     const struct run_picture *live = live_picture(run, &words);
     draw_picture(studio, layout->pictures[3], layout->captions[3], live, words);
 }
 
 void tune_draw_pictures(struct studio *studio, const struct tune_layout *layout)
 {
-    bool of_folder = run_picture_count(studio->run, RUN_SAMPLE) == 0 && !run_alive(studio->run); /* none but held-out */
+    bool of_folder =
+        run_picture_count(studio->run, PICTURE_SAMPLE) == 0 && !run_alive(studio->run); /* none but held-out */
     if (tune_view_of(studio)->picture_set == SET_OVERVIEW && layout->picture_count == 4 && !of_folder) {
         draw_overview(studio, layout);
     } else if (tune_view_of(studio)->picture_set <= SET_HELD_OUT) {
@@ -168,14 +169,14 @@ void tune_draw_pictures(struct studio *studio, const struct tune_layout *layout)
         draw_picture(studio, layout->pictures[0], layout->captions[0], live, words);
         for (int place = 1; place < layout->picture_count; place++)
             draw_picture(studio, layout->pictures[place], layout->captions[place],
-                         run_picture(studio->run, RUN_SAMPLE, place - 1), "sample");
+                         run_picture(studio->run, PICTURE_SAMPLE, place - 1), "sample");
     }
 }
 
 void tune_next_picture(struct studio *studio, int direction)
 {
-    int count =
-        run_picture_count(studio->run, tune_view_of(studio)->picture_set <= SET_HELD_OUT ? RUN_HELD_OUT : RUN_SAMPLE);
+    int count = run_picture_count(studio->run, tune_view_of(studio)->picture_set <= SET_HELD_OUT ? PICTURE_EVALUATION
+                                                                                                 : PICTURE_SAMPLE);
     if (tune_view_of(studio)->picture_set == SET_BATCH) count = 3;
     if (count < 1) count = 1;
     tune_view_of(studio)->picture = (tune_view_of(studio)->picture + direction + count) % count;
