@@ -1,3 +1,4 @@
+/* Finds the preset, its models and a device for a command, and says what is wrong with any of them. */
 #include "engine/cli/work.h"
 
 #include "engine/base/json.h"

@@ -1,3 +1,4 @@
+/* A graph's nodes and tensors, its error state, and what can be asked of them. */
 #include "engine/graph/internal.h"
 
 #include <stdarg.h>

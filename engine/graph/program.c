@@ -1,3 +1,4 @@
+/* A planned graph on a backend: kernels prepared, weights packed, tensors bound, sweeps run. */
 #include "engine/graph/program.h"
 
 #include "engine/graph/internal.h"

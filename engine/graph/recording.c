@@ -1,3 +1,4 @@
+/* Recorded sweeps by what they were recorded with, so that a sweep is replayed instead of queued again. */
 #include "engine/graph/recording.h"
 
 #include <stddef.h>

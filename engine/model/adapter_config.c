@@ -1,3 +1,5 @@
+/* peft's LoraConfig read by a table of its keys: those that are used, those that must be neutral, those without
+ * effect. */
 #include "engine/model/adapter_config.h"
 
 #include <math.h>

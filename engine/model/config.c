@@ -1,3 +1,4 @@
+/* Typed access to a config's keys, with messages that name file, key, expected and found. */
 #include "engine/model/config.h"
 
 #include <math.h>

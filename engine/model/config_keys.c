@@ -1,3 +1,4 @@
+/* The tables of keys in models' JSON files, with what becomes of each, and the check of a file against them. */
 #include "engine/model/config_keys.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Luma, weighted channels, sums, means and guarded roots of pictures, as graph. */
 #include "engine/reward/picture_math.h"
 
 tensor_id picture_weighted_channels(struct graph *graph, tensor_id pictures, double red, double green, double blue)

@@ -1,3 +1,4 @@
+/* The table of rewards and of their parameters. */
 #include "engine/reward/implementation.h"
 
 #include <math.h>

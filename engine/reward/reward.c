@@ -1,3 +1,4 @@
+/* What every reward shares: creation by name, constants, inputs of prompts, features shared between rewards. */
 #include "engine/base/text.h"
 #include "engine/reward/implementation.h"
 #include "engine/reward/reward_models.h"

@@ -1,3 +1,4 @@
+/* Writes PNG files through libpng, with a recipe in the text chunk that others read. */
 #include "engine/run/picture_file.h"
 
 #include "engine/base/files.h"

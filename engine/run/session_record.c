@@ -1,3 +1,4 @@
+/* What a session writes down: metrics lines, events, pictures with their recipes. */
 #include "engine/run/picture_file.h"
 #include "engine/run/session_private.h"
 

@@ -1,3 +1,4 @@
+/* The table of methods: how K is drawn, its largest value and its mean. */
 #include "engine/tuning/truncation.h"
 
 #include "engine/sampling/noise.h"

@@ -1,3 +1,4 @@
+/* Defaults, ranges, messages, paths and --set of presets. */
 #include "engine/preset/preset.h"
 
 #include "engine/base/files.h"
