@@ -1,4 +1,4 @@
-/* The table of methods: how K is drawn, its largest value and its mean. */
+/* How each method draws K, with the largest and the mean that it can be. */
 #include "engine/tuning/truncation.h"
 
 #include "engine/sampling/noise.h"
