@@ -389,9 +389,3 @@ size_t program_high_water(const struct program *program)
 {
     return program->high_water;
 }
-
-int program_recorded(const struct program *program, const char **refusal)
-{
-    *refusal = program->recordings.refusal.code == STATUS_OK ? NULL : program->recordings.refusal.message;
-    return recordings_count(&program->recordings);
-}

@@ -56,10 +56,3 @@ void recordings_forget(struct recordings *recordings, struct backend *backend)
             backend->interface->sequence_discard(backend, recordings->entries[i].sequence);
     recordings->count = 0;
 }
-
-int recordings_count(const struct recordings *recordings)
-{
-    int count = 0;
-    for (int i = 0; i < recordings->count; i++) count += recordings->entries[i].sequence != NULL;
-    return count;
-}

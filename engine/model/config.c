@@ -111,15 +111,6 @@ status config_boolean(const struct config *config, const char *key, bool *value)
     return status_ok();
 }
 
-status config_string(const struct config *config, const char *key, const char **value)
-{
-    const cJSON *item = config_find(config, key);
-    if (!item) return status_ok();
-    if (!cJSON_IsString(item)) return config_wrong(config, key, "a string");
-    *value = item->valuestring;
-    return status_ok();
-}
-
 status config_choice(const struct config *config, const char *key, const char *const *choices, int count, int *value)
 {
     const cJSON *item = config_find(config, key);

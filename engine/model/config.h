@@ -30,8 +30,6 @@ status config_require(const struct config *config, const char *key);
 status config_integer(const struct config *config, const char *key, int64_t low, int64_t high, int64_t *value);
 status config_number(const struct config *config, const char *key, double low, double high, double *value);
 status config_boolean(const struct config *config, const char *key, bool *value);
-/* *value points into the config. */
-status config_string(const struct config *config, const char *key, const char **value);
 /* A string that must be one of `count` choices; *value is its index. */
 status config_choice(const struct config *config, const char *key, const char *const *choices, int count, int *value);
 /* One integer repeated `count` times, or a list of exactly `count` of them. */
