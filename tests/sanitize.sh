@@ -8,8 +8,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 [ $# -gt 0 ] || set -- unit golden e2e fuzz tui
 if [ ! -f "$root/build-sanitize/build.ninja" ]; then
-    (cd "$root" && meson setup build-sanitize -Dwerror=true -Dtests=enabled -Dcuda=disabled \
-        -Db_sanitize=address,undefined -Dbuildtype=debugoptimized) >&2
+    (cd "$root" && meson setup build-sanitize -Dsanitize=true -Dwerror=true -Dtests=enabled -Dcuda=disabled) >&2
 fi
 ninja -C "$root/build-sanitize" >&2
 cd "$root/build-sanitize"

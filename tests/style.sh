@@ -2,6 +2,7 @@
 # The code's form and a second compiler's opinion. Exit status 77: the tool is missing, so the check is skipped.
 #
 #   tests/style.sh format BUILD         every file as clang-format writes it (14 to 21 agree on what is here)
+#   tests/style.sh opening BUILD        every source file begins with a comment that says what it is
 #   tests/style.sh warnings BUILD       clang with warnings as errors over every file of the build
 #   tests/style.sh tidy BUILD           clang-tidy 14 over every C file of the build
 set -u
@@ -45,6 +46,16 @@ format)
     echo "$wrong"
     exit 1
     ;;
+opening)
+    mute=$(sources | grep -E '\.(c|cu|cpp)$' | grep -vE '^(kernels|tui)/' | while read -r file; do
+        IFS= read -r line <"$file"
+        case $line in '/* '*) ;; *) echo "$file" ;; esac
+    done)
+    [ -z "$mute" ] && exit 0
+    echo "these begin without a comment that says what they are (in a line, what the file does or holds):"
+    echo "$mute"
+    exit 1
+    ;;
 warnings)
     command -v clang >/dev/null || skip "needs clang"
     cd "$build" || exit 1
@@ -65,7 +76,7 @@ tidy)
         --extra-arg=-include --extra-arg="$PWD/tests/analyser.h"
     ;;
 *)
-    echo "usage: tests/style.sh format|warnings|tidy BUILD" >&2
+    echo "usage: tests/style.sh format|opening|warnings|tidy BUILD" >&2
     exit 2
     ;;
 esac

@@ -1,3 +1,4 @@
+/* Whole files: a temporary file beside the target, written, synced and renamed over it; folders made and removed. */
 #include "engine/base/files.h"
 
 #include "engine/base/memory.h"

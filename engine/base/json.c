@@ -1,3 +1,4 @@
+/* JSON read into cJSON's tree after a strict check (json_syntax.c), and printed so that numbers read back exactly. */
 #include "engine/base/json.h"
 
 #include "engine/base/files.h"

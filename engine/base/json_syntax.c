@@ -1,3 +1,4 @@
+/* A scanner of JSON's grammar with a bound on depth, which says where a text is wrong. */
 #include "engine/base/json_syntax.h"
 
 #include "engine/base/json.h"

@@ -1,3 +1,4 @@
+/* Lines with their time and level, appended to an engine's log file. */
 #include "engine/base/log.h"
 
 #include "engine/base/text.h"

@@ -1,3 +1,4 @@
+/* The XDG folders, the program's own data beside a build or an installation, and the Hugging Face cache. */
 #include "engine/base/paths.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The hash of an object's members, added as its seal and checked when it is read again. */
 #include "engine/base/seal.h"
 
 #include "engine/base/sha256.h"

@@ -1,3 +1,4 @@
+/* SHA-256 block by block, of bytes and of whole files. */
 #include "engine/base/sha256.h"
 
 #include "engine/base/input_file.h"

@@ -1,3 +1,4 @@
+/* A growing string, JSON's escapes and shortest numbers, checks of UTF-8, the nearest of several names. */
 #include "engine/base/text.h"
 
 #include "engine/base/memory.h"

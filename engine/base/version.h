@@ -1,10 +1,8 @@
-/* The program's version, as engine.json, metadata and --version say it. */
+/* The program's name and version, as engine.json, metadata and --version say them. The version stands in meson.build,
+ * which defines ALIGNPROP_VERSION. */
 #ifndef ALIGNPROP_BASE_VERSION_H
 #define ALIGNPROP_BASE_VERSION_H
 
 #define ALIGNPROP_NAME "AlignProp Studio"
-#ifndef ALIGNPROP_VERSION
-#define ALIGNPROP_VERSION "0.1.0"
-#endif
 
 #endif

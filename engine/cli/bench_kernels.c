@@ -1,3 +1,4 @@
+/* `bench --kernels`: runs steps on a timed backend and prints the table of kernel classes beside their floors. */
 #include "engine/cli/bench_kernels.h"
 
 #include "engine/base/format.h"

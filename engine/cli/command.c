@@ -1,3 +1,4 @@
+/* Parses a command line by the table of commands, and gives the options' values with their ranges checked. */
 #include "engine/cli/command.h"
 
 #include "engine/base/json.h"

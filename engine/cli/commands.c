@@ -1,3 +1,4 @@
+/* The table of commands: names, options, arguments and their help, for parsing, --help, man page and completions. */
 #include "engine/cli/command.h"
 
 /* Versions of clang-format differ about braces in a macro. */

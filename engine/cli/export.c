@@ -1,3 +1,4 @@
+/* `export`: writes a run's adapter as a file of its own and says how many tensors came back as they were. */
 #include "engine/run/export.h"
 #include "engine/base/json.h"
 #include "engine/cli/work.h"

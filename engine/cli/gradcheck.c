@@ -1,3 +1,4 @@
+/* `gradcheck`: prints the chain's gradient beside central differences, direction by direction. */
 #include "engine/tuning/gradcheck.h"
 #include "engine/base/json.h"
 #include "engine/base/range.h"

@@ -1,3 +1,4 @@
+/* --help of the program and of each command, from the table of commands. */
 #include "engine/base/version.h"
 #include "engine/cli/command.h"
 

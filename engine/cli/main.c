@@ -1,3 +1,4 @@
+/* The program's entry: finds the command, runs it and turns its status into the exit status. */
 #include "engine/base/json.h"
 #include "engine/base/version.h"
 #include "engine/cli/command.h"

@@ -1,3 +1,4 @@
+/* `models`: lists what is found, and checks a folder or file for everything that is wrong with it. */
 #include "engine/base/json.h"
 #include "engine/base/range.h"
 #include "engine/cli/work.h"

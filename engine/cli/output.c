@@ -1,3 +1,4 @@
+/* stdout and stderr that hold no control characters and do not forget a write that failed. */
 #include "engine/cli/output.h"
 
 #include "engine/base/files.h"

@@ -1,3 +1,4 @@
+/* `plan`: a preset's memory by arena and its work per step, before anything runs. */
 #include "engine/base/format.h"
 #include "engine/base/json.h"
 #include "engine/cli/work.h"

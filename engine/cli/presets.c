@@ -1,3 +1,4 @@
+/* `presets`: lists, shows and checks presets, and says where they are. */
 #include "engine/base/json.h"
 #include "engine/cli/work.h"
 #include "engine/preset/keys.h"

@@ -1,3 +1,4 @@
+/* The line of progress on stderr that a run's messages keep up to date. */
 #include "engine/cli/progress.h"
 
 #include "engine/base/clock.h"

@@ -1,3 +1,4 @@
+/* `sample`: pictures from a preset, a model or a run, with adapters, into files or onto the terminal. */
 #include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/range.h"

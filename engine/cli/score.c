@@ -1,3 +1,4 @@
+/* `score`: rewards of picture files, by the rewards' own code. */
 #include "engine/reward/score.h"
 #include "engine/base/memory.h"
 

@@ -1,3 +1,4 @@
+/* Finds the preset, its models and a device for a command, and says what is wrong with any of them. */
 #include "engine/cli/work.h"
 
 #include "engine/base/json.h"
@@ -43,31 +44,11 @@ void work_say_remarks(const struct invocation *invocation, const struct remarks 
     for (int i = 0; i < remarks_kept(remarks); i++) say(invocation, "warning: %s", remarks->lines[i]);
 }
 
-static status unknown_reward(const struct preset *preset, const struct reward_setting *setting)
-{
-    int count;
-    const struct reward_kind *kinds = reward_kinds(&count);
-    const char *names[64];
-    struct text all = {0};
-    for (int i = 0; i < count && i < 64; i++) {
-        names[i] = kinds[i].name;
-        text_append(&all, "%s%s", i ? ", " : "", kinds[i].name);
-    }
-    const char *nearest = text_nearest(setting->name, names, min_int(count, 64));
-    status result =
-        nearest ? status_error(STATUS_BAD_INPUT, "%s: rewards: no reward is called \"%s\"; did you mean \"%s\"?",
-                               preset->origin, setting->name, nearest)
-                : status_error(STATUS_BAD_INPUT, "%s: rewards: no reward is called \"%s\"; there are: %s",
-                               preset->origin, setting->name, all.data ? all.data : "none");
-    text_clear(&all);
-    return result;
-}
-
 static status check_rewards(const struct preset *preset)
 {
-    for (int i = 0; i < preset->reward_count; i++) {
-        if (!reward_kind_find(preset->rewards[i].name)) return unknown_reward(preset, &preset->rewards[i]);
-    }
+    const struct reward_kind *kind;
+    for (int i = 0; i < preset->reward_count; i++)
+        TRY(status_context(reward_kind_require(preset->rewards[i].name, &kind), "%s: rewards", preset->origin));
     return status_ok();
 }
 

@@ -280,11 +280,6 @@ static tensor_id binary(struct graph *graph, enum binary_kind kind, tensor_id a,
                       tensor_at(graph, a)->type);
 }
 
-tensor_id graph_binary(struct graph *graph, enum binary_kind kind, tensor_id a, tensor_id b)
-{
-    return binary(graph, kind, a, 1.0, b);
-}
-
 tensor_id graph_add(struct graph *graph, tensor_id a, tensor_id b)
 {
     return binary(graph, BINARY_ADD, a, 1.0, b);

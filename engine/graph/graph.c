@@ -1,7 +1,7 @@
+/* A graph's nodes and tensors, its error state, and what can be asked of them. */
 #include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,16 +83,6 @@ tensor_id graph_find(const struct graph *graph, enum tensor_role role, const cha
         if (role_fits && strcmp(tensor->name, name) == 0) return i;
     }
     return NO_TENSOR;
-}
-
-struct shape shape_of(int rank, ...)
-{
-    struct shape shape = {.rank = rank};
-    va_list arguments;
-    va_start(arguments, rank);
-    for (int i = 0; i < rank && i < MAXIMUM_RANK; i++) shape.dimension[i] = va_arg(arguments, int64_t);
-    va_end(arguments);
-    return shape;
 }
 
 bool shape_equal(const struct shape *a, const struct shape *b)

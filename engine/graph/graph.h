@@ -67,7 +67,6 @@ enum element_type graph_exact_type(const struct graph *graph);
 /* The tensor of that role and name; NO_TENSOR if there is none. */
 tensor_id graph_find(const struct graph *graph, enum tensor_role role, const char *name);
 
-struct shape shape_of(int rank, ...); /* rank int64_t dimensions (cast literals: (int64_t)4) */
 #define SHAPE1(a) ((struct shape){1, {(a)}})
 #define SHAPE2(a, b) ((struct shape){2, {(a), (b)}})
 #define SHAPE3(a, b, c) ((struct shape){3, {(a), (b), (c)}})
@@ -107,7 +106,6 @@ tensor_id graph_affine(struct graph *graph, tensor_id x, double scale, double sh
 tensor_id graph_clamp(struct graph *graph, tensor_id x, double low, double high);
 tensor_id graph_geglu(struct graph *graph, tensor_id x);
 /* b broadcasts to a (dimensions equal or 1, same rank). */
-tensor_id graph_binary(struct graph *graph, enum binary_kind kind, tensor_id a, tensor_id b);
 tensor_id graph_add(struct graph *graph, tensor_id a, tensor_id b);
 tensor_id graph_add_scaled(struct graph *graph, tensor_id a, double scale, tensor_id b); /* a + scale b */
 tensor_id graph_subtract(struct graph *graph, tensor_id a, tensor_id b);

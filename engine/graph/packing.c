@@ -1,3 +1,4 @@
+/* Where the packed copies of frozen weights lie: one for every weight and layout, whoever reads it. */
 #include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 

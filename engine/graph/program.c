@@ -1,3 +1,4 @@
+/* A planned graph on a backend: kernels prepared, weights packed, tensors bound, sweeps run. */
 #include "engine/graph/program.h"
 
 #include "engine/base/memory.h"
@@ -383,10 +384,4 @@ status program_close(struct program *program, struct memory_region work, struct 
 size_t program_high_water(const struct program *program)
 {
     return program->high_water;
-}
-
-int program_recorded(const struct program *program, const char **refusal)
-{
-    *refusal = program->recordings.refusal.code == STATUS_OK ? NULL : program->recordings.refusal.message;
-    return recordings_count(&program->recordings);
 }

@@ -82,8 +82,5 @@ status program_backward(struct program *program, struct memory_region saved, str
 /* The largest end of anything touched in `work` since creation: equals program_sizes().work_bytes after packing and
  * both sweeps. */
 size_t program_high_water(const struct program *program);
-/* Sweeps that are replayed as one recorded sequence by now (backends that can: CUDA graphs). `refusal`: why the backend
- * would not record, or NULL; the program then queues one operation after the other. */
-int program_recorded(const struct program *program, const char **refusal);
 
 #endif

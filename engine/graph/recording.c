@@ -1,3 +1,4 @@
+/* Recorded sweeps by what they were recorded with, so that a sweep is replayed instead of queued again. */
 #include "engine/graph/recording.h"
 
 #include <stddef.h>
@@ -54,11 +55,4 @@ void recordings_forget(struct recordings *recordings, struct backend *backend)
         if (recordings->entries[i].sequence)
             backend->interface->sequence_discard(backend, recordings->entries[i].sequence);
     recordings->count = 0;
-}
-
-int recordings_count(const struct recordings *recordings)
-{
-    int count = 0;
-    for (int i = 0; i < recordings->count; i++) count += recordings->entries[i].sequence != NULL;
-    return count;
 }

@@ -37,7 +37,5 @@ status recordings_run(struct recordings *recordings, struct backend *backend, co
                       queue_sweep *queue, void *context);
 /* To be called when anything moved that a sweep reads or writes, and at the end. */
 void recordings_forget(struct recordings *recordings, struct backend *backend);
-/* Sequences that are replayed by now. */
-int recordings_count(const struct recordings *recordings);
 
 #endif

@@ -1,3 +1,4 @@
+/* Uploads and downloads of float and double arrays as the element type that a tensor has. */
 #include "engine/graph/transfer.h"
 
 #include "kernels/convert.h"

@@ -1,3 +1,4 @@
+/* Weights from a source into device memory, chunk by chunk, each number converted and checked to be finite. */
 #include "engine/graph/weights.h"
 
 #include "engine/base/memory.h"

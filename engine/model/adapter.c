@@ -1,3 +1,4 @@
+/* Which layers an adapter's target names, and the list of the modules that carry factors. */
 #include "engine/model/adapter.h"
 
 #include <stdlib.h>

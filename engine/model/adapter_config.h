@@ -2,8 +2,8 @@
  * network with a prefix, as the text that diffusers puts under "lora_adapter_metadata" in a file's metadata.
  *
  * A module's update is scaled by alpha / rank, or with use_rslora by alpha / sqrt(rank) (Kalajdzievski 2023). Every key
- * that LoraConfig has is in one table (adapter_config.c): read, refused where its value changes what the adapter does
- * in a way that is not supported, or known to change nothing. */
+ * that LoraConfig has is in one table (lora_keys of config_keys.h): read, refused where its value changes what the
+ * adapter does in a way that is not supported, or known to change nothing. */
 #ifndef ALIGNPROP_MODEL_ADAPTER_CONFIG_H
 #define ALIGNPROP_MODEL_ADAPTER_CONFIG_H
 
@@ -34,9 +34,5 @@ status adapter_config_read(const struct json_object *object, const char *prefix,
 status adapter_config_alpha(const struct adapter_config *config, const char *path, const char *whole, int64_t rank,
                             double *alpha);
 bool adapter_config_has_patterns(const struct adapter_config *config);
-
-/* How the table treats a key, for tests that hold it against peft's own list. */
-enum adapter_key_use { ADAPTER_KEY_UNKNOWN, ADAPTER_KEY_READ, ADAPTER_KEY_REFUSED, ADAPTER_KEY_WITHOUT_EFFECT };
-enum adapter_key_use adapter_config_key_use(const char *key);
 
 #endif

@@ -1,3 +1,4 @@
+/* The namings of kohya, diffusers, peft, LyCORIS and OneTrainer, taken apart into network, module and part. */
 #include "engine/model/adapter_names.h"
 
 #include <stdio.h>

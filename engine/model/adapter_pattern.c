@@ -1,3 +1,4 @@
+/* peft's patterns of modules, translated to POSIX expressions where those mean the same. */
 #include "engine/model/adapter_pattern.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* The modules of an adapter by network, and the words that say how much it holds. */
 #include "engine/model/adapter_set.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Keeps the first warnings about an adapter; those past the limit are left out. */
 #include "engine/model/adapter_warnings.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* Added tokens kept by their first byte and length, so that the longest one at a place is found. */
 #include "engine/model/added_tokens.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Reads the layers of an aesthetic head and multiplies them into the one affine map that they are. */
 #include "engine/model/aesthetic_head.h"
 #include "engine/base/text.h"
 

@@ -1,3 +1,4 @@
+/* The decoder of AutoencoderKL: its config, and its blocks as graph. */
 #include "engine/model/autoencoder.h"
 
 #include <math.h>

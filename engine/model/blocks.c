@@ -1,3 +1,4 @@
+/* Layers with their adapters, residual blocks and upsampling as graph, for U-Net and decoder. */
 #include "engine/model/blocks.h"
 
 #include "engine/base/memory.h"

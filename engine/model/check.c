@@ -1,3 +1,4 @@
+/* Opens what a path holds by its kind, builds its graphs and looks for every tensor, collecting all problems. */
 #include "engine/model/check.h"
 
 #include <stdio.h>

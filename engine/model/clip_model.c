@@ -1,3 +1,4 @@
+/* A CLIPModel: both towers with their projections, for scores of pictures against texts. */
 #include "engine/model/clip_model.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* CLIP's transformer layers as graph, the text tower with its embeddings, and where a text's result is read. */
 #include "engine/model/clip_tower.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* CLIP's picture tower as graph: patches, class token, position embeddings, layers. */
 #include "engine/model/clip_vision.h"
 
 #include <stdio.h>

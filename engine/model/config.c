@@ -1,3 +1,4 @@
+/* Typed access to a config's keys, with messages that name file, key, expected and found. */
 #include "engine/model/config.h"
 
 #include <math.h>
@@ -110,15 +111,6 @@ status config_boolean(const struct config *config, const char *key, bool *value)
     return status_ok();
 }
 
-status config_string(const struct config *config, const char *key, const char **value)
-{
-    const cJSON *item = config_find(config, key);
-    if (!item) return status_ok();
-    if (!cJSON_IsString(item)) return config_wrong(config, key, "a string");
-    *value = item->valuestring;
-    return status_ok();
-}
-
 status config_choice(const struct config *config, const char *key, const char *const *choices, int count, int *value)
 {
     const cJSON *item = config_find(config, key);
@@ -171,16 +163,33 @@ status config_booleans(const struct config *config, const char *key, int count, 
     return status_ok();
 }
 
-status config_only(const struct config *config, const char *key, const char *supported)
+bool config_is_one_of(const cJSON *value, const char *only)
+{
+    static const char separator[] = " or ";
+    char found[160]; /* what does not fit is none of them */
+    if (!cJSON_PrintPreallocated((cJSON *)value, found, sizeof found, false)) return false;
+    size_t length = strlen(found);
+    for (;;) {
+        const char *next = strstr(only, separator), *reason = strstr(only, " (");
+        const char *end = next ? next : reason ? reason : only + strlen(only);
+        if ((size_t)(end - only) == length && memcmp(only, found, length) == 0) return true;
+        if (!next) return false;
+        only = next + sizeof separator - 1;
+    }
+}
+
+void config_tell_only(const char *only, char words[160])
+{
+    snprintf(words, 160, "%s%s", only, strstr(only, " (") ? "" : " (nothing else is supported)");
+}
+
+status config_only(const struct config *config, const char *key, const char *only)
 {
     const cJSON *item = config_find(config, key);
-    if (!item) return status_ok();
-    char *found = cJSON_PrintUnformatted(item);
-    bool equal = strcmp(found, supported) == 0;
-    cJSON_free(found);
+    if (!item || config_is_one_of(item, only)) return status_ok();
     char expected[160];
-    snprintf(expected, sizeof expected, "%s (nothing else is supported)", supported);
-    return equal ? status_ok() : config_wrong(config, key, expected);
+    config_tell_only(only, expected);
+    return config_wrong(config, key, expected);
 }
 
 status config_section(const struct config *config, const char *key, struct config *section)

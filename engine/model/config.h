@@ -30,8 +30,6 @@ status config_require(const struct config *config, const char *key);
 status config_integer(const struct config *config, const char *key, int64_t low, int64_t high, int64_t *value);
 status config_number(const struct config *config, const char *key, double low, double high, double *value);
 status config_boolean(const struct config *config, const char *key, bool *value);
-/* *value points into the config. */
-status config_string(const struct config *config, const char *key, const char **value);
 /* A string that must be one of `count` choices; *value is its index. */
 status config_choice(const struct config *config, const char *key, const char *const *choices, int count, int *value);
 /* One integer repeated `count` times, or a list of exactly `count` of them. */
@@ -39,10 +37,15 @@ status config_integers(const struct config *config, const char *key, int64_t low
                        int64_t *values);
 /* The same of booleans. */
 status config_booleans(const struct config *config, const char *key, int count, bool *values);
+/* Whether `value` is one of `only`: JSON texts with " or " between two; what follows " (" says why there is no other.
+ */
+bool config_is_one_of(const cJSON *value, const char *only);
+/* `only` as a message tells it, with the reason. */
+void config_tell_only(const char *only, char words[160]);
 /* Fails unless the key is absent, null or equal to the only supported value, given as JSON ("false", "null",
  * "\"fixed\"").
  */
-status config_only(const struct config *config, const char *key, const char *supported);
+status config_only(const struct config *config, const char *key, const char *only);
 /* A child object as a config of its own, for nested settings; it shares the parent's memory and is not closed. Keys in
  * messages carry no prefix, the path does. STATUS_BAD_INPUT where it is no object. */
 status config_section(const struct config *config, const char *key, struct config *section);

@@ -1,3 +1,4 @@
+/* The tables of keys in models' JSON files, with what becomes of each, and the check of a file against them. */
 #include "engine/model/config_keys.h"
 
 #include <string.h>
@@ -355,6 +356,60 @@ static const struct config_key tokenizer_model[] = {
     {"vocab", KEY_READ, NULL},
 };
 TABLE(tokenizer_model, NULL, NULL);
+
+/* ---- peft ---- */
+
+/* What leaves an adapter what its factors say. */
+#define EMPTY "null or false or \"\" or [] or {}"
+
+/* PeftConfigMixin, PeftConfig and LoraConfig. */
+static const struct config_key lora[] = {
+    {"r", KEY_READ, NULL},
+    {"lora_alpha", KEY_READ, NULL},
+    {"rank_pattern", KEY_READ, NULL},
+    {"alpha_pattern", KEY_READ, NULL},
+    {"use_rslora", KEY_READ, NULL},
+    {"peft_type", KEY_ONLY, "\"LORA\" (no other kind of adapter is supported)"},
+    {"bias", KEY_ONLY, "\"none\" (trained biases are not supported)"},
+    /* The others (PiSSA, OLoRA, CorDA, LoftQ...) take the start out of the base weights when they are attached. */
+    {"init_lora_weights", KEY_ONLY,
+     "true or false or \"\" or \"gaussian\" or \"orthogonal\" or \"eva\" (others change the base weights)"},
+    {"alora_invocation_tokens", KEY_ONLY, EMPTY},
+    {"arrow_config", KEY_ONLY, EMPTY},
+    {"fan_in_fan_out", KEY_ONLY, EMPTY},
+    {"kasa_config", KEY_ONLY, EMPTY},
+    {"layer_replication", KEY_ONLY, EMPTY},
+    {"lora_bias", KEY_ONLY, EMPTY},
+    {"megatron_config", KEY_ONLY, EMPTY},
+    {"modules_to_save", KEY_ONLY, EMPTY},
+    {"monteclora_config", KEY_ONLY, EMPTY},
+    {"target_parameters", KEY_ONLY, EMPTY},
+    {"trainable_token_indices", KEY_ONLY, EMPTY},
+    {"use_bdlora", KEY_ONLY, EMPTY},
+    {"use_dora", KEY_ONLY, EMPTY},
+    {"use_qalora", KEY_ONLY, EMPTY},
+    {"auto_mapping", KEY_WITHOUT_EFFECT, NULL},
+    {"base_model_name_or_path", KEY_WITHOUT_EFFECT, NULL},
+    {"corda_config", KEY_WITHOUT_EFFECT, NULL}, /* init_lora_weights tells whether it was used */
+    {"ensure_weight_tying", KEY_WITHOUT_EFFECT, NULL},
+    {"eva_config", KEY_WITHOUT_EFFECT, NULL},
+    {"exclude_modules", KEY_WITHOUT_EFFECT, NULL},
+    {"inference_mode", KEY_WITHOUT_EFFECT, NULL},
+    {"layers_pattern", KEY_WITHOUT_EFFECT, NULL},
+    {"layers_to_transform", KEY_WITHOUT_EFFECT, NULL},
+    {"loftq_config", KEY_WITHOUT_EFFECT, NULL},
+    {"lora_dropout", KEY_WITHOUT_EFFECT, NULL},
+    {"lora_ga_config", KEY_WITHOUT_EFFECT, NULL},
+    {"megatron_core", KEY_WITHOUT_EFFECT, NULL},
+    {"peft_version", KEY_WITHOUT_EFFECT, NULL},
+    {"qalora_group_size", KEY_WITHOUT_EFFECT, NULL},
+    {"revision", KEY_WITHOUT_EFFECT, NULL},
+    {"runtime_config", KEY_WITHOUT_EFFECT, NULL},
+    {"target_modules", KEY_WITHOUT_EFFECT, NULL},
+    {"task_type", KEY_WITHOUT_EFFECT, NULL},
+    {"velora_config", KEY_WITHOUT_EFFECT, NULL}, /* of the way back through training alone */
+};
+TABLE(lora, NULL, NULL);
 
 /* ---- checking ---- */
 

@@ -1,5 +1,6 @@
-/* Every key that the diffusers and transformers libraries know of a model's files, and what becomes of it here: a
- * reader uses it, or only the value is taken that the builders write, or it changes nothing that is computed here.
+/* Every key that the diffusers, transformers and peft libraries know of a model's and an adapter's files, and what
+ * becomes of it here: a reader uses it, or only the value is taken that the builders write, or it changes nothing that
+ * is computed here.
  *
  * One table a kind of file, in config_keys.c. tests/golden/config_keys.json has the libraries' own lists; a test holds
  * these tables against it. */
@@ -10,14 +11,14 @@
 
 enum key_use {
     KEY_READ,           /* by the reader of that file, which checks the value too */
-    KEY_ONLY,           /* refused unless absent, null or `only` */
+    KEY_ONLY,           /* refused unless absent, null or one of `only` */
     KEY_WITHOUT_EFFECT, /* on what is computed here */
 };
 
 struct config_key {
     const char *name;
     enum key_use use;
-    const char *only; /* as JSON; "null" for what may not be set at all */
+    const char *only; /* as config_is_one_of; "null" for what may not be set at all */
 };
 
 struct config_keys {
@@ -28,7 +29,7 @@ struct config_keys {
 };
 
 extern const struct config_keys unet_keys, autoencoder_keys, text_tower_keys, vision_tower_keys, text_image_keys,
-    scheduler_keys, picture_processor_keys, tokenizer_keys, tokenizer_model_keys, special_tokens_keys;
+    scheduler_keys, picture_processor_keys, tokenizer_keys, tokenizer_model_keys, special_tokens_keys, lora_keys;
 
 /* The row of a key, or NULL for one that nothing here knows. */
 const struct config_key *config_key_find(const struct config_keys *keys, const char *name);

@@ -1,3 +1,4 @@
+/* Linear, convolution and norm layers as graph nodes, with the weights that their module's name has. */
 #include "engine/model/layers.h"
 
 #include <stdarg.h>

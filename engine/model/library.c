@@ -1,3 +1,4 @@
+/* Lists models from the program, given folders, the data folder and the Hugging Face cache, and finds one by name. */
 #include "engine/model/library.h"
 
 #include "engine/base/memory.h"

@@ -1,3 +1,4 @@
+/* A diffusion model opened from a folder or a single file, its parts checked against one another. */
 #include "engine/model/model.h"
 #include "engine/base/text.h"
 

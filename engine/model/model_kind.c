@@ -1,3 +1,4 @@
+/* Tells a model's kind from the class in its config or the names of its tensors. */
 #include "engine/model/model_kind.h"
 #include "engine/base/text.h"
 

@@ -1,3 +1,4 @@
+/* OWL-ViT: boxes on a grid and class logits from its two towers. */
 #include "engine/model/owlvit_model.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* A network's tensors found by diffusers' names in files that may call them otherwise, with types and shapes
+ * checked. */
 #include "engine/model/part.h"
 
 #include "engine/base/range.h"

@@ -1,3 +1,4 @@
+/* A processor's config read as transformers reads it, and its resize, crop and normalisation as graph. */
 #include "engine/model/picture_processor.h"
 
 #include "engine/base/files.h"

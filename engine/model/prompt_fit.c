@@ -1,3 +1,4 @@
+/* Searches how many words of a prompt fit into the text encoder's places. */
 #include "engine/model/prompt_fit.h"
 
 #include "engine/base/memory.h"

@@ -1,3 +1,4 @@
+/* A list of remarks without doubles. */
 #include "engine/model/remarks.h"
 
 #include "engine/base/range.h"

@@ -1,3 +1,4 @@
+/* Opens a reward model's folder: class, config, weights, tokenizer and processor. */
 #include "engine/model/reward_model_folder.h"
 
 #include <stdio.h>

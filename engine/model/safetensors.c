@@ -1,3 +1,4 @@
+/* Opens safetensors files: checks that header and data fit together, then reads and converts tensors. */
 #include "engine/model/safetensors.h"
 
 #include <stdio.h>

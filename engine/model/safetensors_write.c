@@ -1,3 +1,4 @@
+/* Writes safetensors files: sorted names, aligned data, the header before it, whole or not at all. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* Betas and their cumulative products from a scheduler's config, and the options that samplers read. */
 #include "engine/model/schedule.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* The tensors of one file, of an index with its shards, or of a torch archive, under their names. */
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>

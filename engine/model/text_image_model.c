@@ -1,3 +1,4 @@
+/* Opens the text side that CLIP and OWL-ViT share, and finds the token at which a text's result is read. */
 #include "engine/model/text_image_model.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Normalisation form C, lower case, and one space for every run of spaces. */
 #include "engine/model/text_normal.h"
 
 size_t text_normalize(const uint32_t *codes, size_t count, uint32_t *scratch, uint32_t *output)

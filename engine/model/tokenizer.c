@@ -1,3 +1,4 @@
+/* Splits a text into added tokens and words, and words into byte pairs by the vocabulary's merges. */
 #include "engine/model/tokenizer.h"
 
 #include <stdlib.h>

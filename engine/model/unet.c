@@ -1,3 +1,4 @@
+/* UNet2DConditionModel as graph: time embedding, blocks down, middle, up, and the transformers between. */
 #include "engine/model/unet.h"
 
 #include <math.h>

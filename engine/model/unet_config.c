@@ -1,3 +1,4 @@
+/* A U-Net's config read and checked, and the sines and cosines of a timestep. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Looks characters up in unicode_tables.c; decodes UTF-8 and composes to normalisation form C. */
 #include "engine/model/unicode.h"
 
 #include "kernels/readable.h"

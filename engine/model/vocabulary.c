@@ -1,3 +1,4 @@
+/* Hash tables of tokens and merges, read from vocab.json and merges.txt or from tokenizer.json. */
 #include "engine/model/vocabulary.h"
 
 #include <math.h>

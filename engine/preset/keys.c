@@ -1,3 +1,4 @@
+/* The table of preset keys, and the check of a value against its row. */
 #include "engine/preset/keys.h"
 
 #include "engine/base/memory.h"

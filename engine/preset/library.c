@@ -1,3 +1,4 @@
+/* Lists the user's presets and the program's, and finds one by name or path. */
 #include "engine/preset/library.h"
 
 #include "engine/base/memory.h"

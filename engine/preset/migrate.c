@@ -1,3 +1,4 @@
+/* The steps from an older schema to the next. */
 #include "engine/preset/migrate.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Reads a preset's prompts and files, holds prompts out, and warns of those that are in both lists. */
 #include "engine/preset/preset_prompts.h"
 
 #include "engine/base/json.h"

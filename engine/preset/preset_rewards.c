@@ -1,3 +1,4 @@
+/* Reads the list of rewards: names, unique ids, weights, parameters. */
 #include "engine/preset/preset_rewards.h"
 
 #include "engine/base/json.h"

@@ -1,3 +1,4 @@
+/* Reads prompt lists from lines, CSV and TSV tables, JSON and JSON lines. */
 #include "engine/preset/prompts.h"
 
 #include "engine/base/files.h"

@@ -1,3 +1,4 @@
+/* Finds and puts values at dotted paths of a preset's tree, a reward by its id among them. */
 #include "engine/preset/settings.h"
 
 #include "engine/base/json.h"

@@ -1,3 +1,4 @@
+/* Makes, checks and connects to the sockets of engines in the user's runtime folder. */
 #include "engine/protocol/endpoint.h"
 
 #include <errno.h>

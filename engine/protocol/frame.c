@@ -1,3 +1,4 @@
+/* Cuts a stream of bytes into frames, whatever portions it comes in, and refuses what is over the limits. */
 #include "engine/protocol/frame.h"
 
 #include "engine/base/range.h"

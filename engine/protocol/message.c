@@ -1,3 +1,4 @@
+/* Parses, reads and builds the JSON objects that go over the wire. */
 #include "engine/protocol/message.h"
 
 #include "engine/base/json.h"

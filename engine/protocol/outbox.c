@@ -1,3 +1,4 @@
+/* A client's queue: drops pictures first, then messages, for which one gap stands. */
 #include "engine/protocol/outbox.h"
 
 #include "engine/base/memory.h"

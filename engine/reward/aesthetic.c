@@ -5,6 +5,8 @@
 #include "engine/reward/implementation.h"
 #include "engine/reward/reward_models.h"
 
+#include <math.h>
+
 struct aesthetic_reward {
     struct reward reward;
     struct clip_model *model; /* of reward.models */
@@ -44,8 +46,7 @@ static status fill_in(struct aesthetic_reward *aesthetic, const struct reward_re
     return reward_add_constant(&aesthetic->reward, "head", SHAPE2(1, head->width), head->weight);
 }
 
-status aesthetic_reward_create(const struct reward_kind *kind, const struct reward_request *request,
-                               struct reward **reward)
+static status create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
 {
     struct aesthetic_head head = {0};
     *reward = reward_allocate(kind, request, sizeof(struct aesthetic_reward));
@@ -58,3 +59,18 @@ status aesthetic_reward_create(const struct reward_kind *kind, const struct rewa
     }
     return result;
 }
+
+static const struct reward_parameter parameters[] = {
+    {"model", "head: folder, .safetensors or .pth file, or name", PARAMETER_MODEL, 0, 0, 0, "", MODEL_KIND_AESTHETIC},
+    {"clip", "CLIP model that the head was trained on: folder or name", PARAMETER_MODEL, 0, 0, 0, "", MODEL_KIND_CLIP},
+};
+
+const struct reward_kind aesthetic_reward = {
+    .name = "aesthetic",
+    .measures = "how well people would like the picture, about 1 to 10",
+    .source = "LAION aesthetic predictor V2 layout",
+    .low = -INFINITY,
+    .high = INFINITY,
+    PARAMETERS(parameters),
+    .create = create,
+};

@@ -8,10 +8,18 @@ static tensor_id build(struct reward *reward, struct graph *graph, tensor_id pic
     return picture_mean(graph, picture_luma(graph, pictures));
 }
 
-status brightness_reward_create(const struct reward_kind *kind, const struct reward_request *request,
-                                struct reward **reward)
+static status create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
 {
     *reward = reward_allocate(kind, request, sizeof **reward);
     (*reward)->build = build;
     return status_ok();
 }
+
+const struct reward_kind brightness_reward = {
+    .name = "brightness",
+    .measures = "mean luma",
+    .source = "ITU-R BT.601 luma",
+    .low = 0,
+    .high = 1,
+    .create = create,
+};

@@ -61,7 +61,7 @@ static tensor_id build_texts(const void *model, struct graph *graph, tensor_id i
     return clip_model_build_texts(model, graph, ids, ends, "");
 }
 
-status clip_reward_create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
+static status create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
 {
     char path[PATH_SIZE];
     struct clip_model *model;
@@ -87,3 +87,17 @@ status clip_reward_create(const struct reward_kind *kind, const struct reward_re
     }
     return result;
 }
+
+static const struct reward_parameter parameters[] = {
+    {"model", "CLIP model: folder or name", PARAMETER_MODEL, 0, 0, 0, "", MODEL_KIND_CLIP},
+};
+
+const struct reward_kind clip_reward = {
+    .name = "clip",
+    .measures = "likeness of picture and prompt: cosine of their CLIP embeddings",
+    .source = "Radford et al. 2021, arXiv 2103.00020",
+    .low = -1,
+    .high = 1,
+    PARAMETERS(parameters),
+    .create = create,
+};

@@ -1,3 +1,4 @@
+/* Pictures through CLIP's processor and picture tower to embeddings of unit length. */
 #include "engine/reward/clip_embedding.h"
 
 #include "engine/reward/implementation.h"

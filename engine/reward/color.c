@@ -8,7 +8,7 @@ static tensor_id build(struct reward *reward, struct graph *graph, tensor_id pic
     return graph_affine(graph, picture_mean(graph, graph_unary(graph, UNARY_SQUARE, difference)), -1.0, 0.0);
 }
 
-status color_reward_create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
+static status create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
 {
     double color[3];
     reward_color(kind, request, "color", color);
@@ -21,3 +21,17 @@ status color_reward_create(const struct reward_kind *kind, const struct reward_r
     }
     return result;
 }
+
+static const struct reward_parameter parameters[] = {
+    {"color", "the colour to move to, #rrggbb", PARAMETER_COLOR, 0, 0, 0, NULL, NO_MODEL},
+};
+
+const struct reward_kind color_reward = {
+    .name = "color",
+    .measures = "closeness to a colour: minus the mean squared difference",
+    .source = "mean squared error in RGB",
+    .low = -1,
+    .high = 0,
+    PARAMETERS(parameters),
+    .create = create,
+};

@@ -29,10 +29,18 @@ static tensor_id build(struct reward *reward, struct graph *graph, tensor_id pic
     return graph_add_scaled(graph, spread, 0.3, offset);
 }
 
-status colorfulness_reward_create(const struct reward_kind *kind, const struct reward_request *request,
-                                  struct reward **reward)
+static status create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
 {
     *reward = reward_allocate(kind, request, sizeof **reward);
     (*reward)->build = build;
     return status_ok();
 }
+
+const struct reward_kind colorfulness_reward = {
+    .name = "colorfulness",
+    .measures = "vivid and varied colours (15 slight, 59 quite, 109 extreme)",
+    .source = "Hasler and Suesstrunk 2003, Measuring colorfulness in natural images",
+    .low = 0,
+    .high = 298,
+    .create = create,
+};

@@ -1,3 +1,4 @@
+/* Logits of the detector's strongest boxes for a text, suppressed, and their log-likelihood. */
 #include "engine/reward/detection.h"
 
 #include "engine/base/memory.h"

@@ -1,3 +1,4 @@
+/* A program whose inputs and outputs each have device memory and are converted from and to host arrays. */
 #include "engine/reward/host_program.h"
 
 #include "engine/base/format.h"

@@ -70,11 +70,10 @@ void reward_color(const struct reward_kind *kind, const struct reward_request *r
  * for an unknown key, the nearest known one. */
 status reward_check_parameters(const struct reward_kind *kind, const struct reward_request *request);
 
-/* What each file of a reward offers to its row in registry.c. */
-typedef status reward_create_function(const struct reward_kind *kind, const struct reward_request *request,
-                                      struct reward **reward);
-reward_create_function jpeg_reward_create, clip_reward_create, aesthetic_reward_create, count_reward_create,
-    remove_reward_create, colorfulness_reward_create, sharpness_reward_create, brightness_reward_create,
-    color_reward_create, symmetry_reward_create;
+/* Of a row of parameters that names no model. */
+#define NO_MODEL MODEL_KIND_COUNT
+
+/* Of a reward's kind: its table of parameters. */
+#define PARAMETERS(table) .parameters = (table), .parameter_count = (int)(sizeof(table) / sizeof(table)[0])
 
 #endif

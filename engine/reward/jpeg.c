@@ -156,7 +156,7 @@ static status add_constants(struct reward *reward, int quality)
     return status_ok();
 }
 
-status jpeg_reward_create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
+static status create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
 {
     *reward = reward_allocate(kind, request, sizeof(struct jpeg_reward));
     struct jpeg_reward *jpeg = (struct jpeg_reward *)*reward;
@@ -171,3 +171,27 @@ status jpeg_reward_create(const struct reward_kind *kind, const struct reward_re
     }
     return result;
 }
+
+static const struct reward_parameter parameters[] = {
+    {"quality", "quality setting of the JPEG file", PARAMETER_INTEGER, 1, 100, 95, NULL, NO_MODEL},
+};
+
+const struct reward_kind jpeg_reward = {
+    .name = "jpeg",
+    .measures = "small JPEG files: minus the kilobytes (1000 bytes) at a quality, 4:2:0",
+    .source = "smooth rate of the quantised cosine coefficients, fitted to libjpeg's sizes",
+    .low = -INFINITY,
+    .high = 0,
+    PARAMETERS(parameters),
+    .create = create,
+};
+
+const struct reward_kind jpeg_incompressible_reward = {
+    .name = "jpeg-incompressible",
+    .measures = "large JPEG files: the kilobytes (1000 bytes) at a quality, 4:2:0",
+    .source = "smooth rate of the quantised cosine coefficients, fitted to libjpeg's sizes",
+    .low = 0,
+    .high = INFINITY,
+    PARAMETERS(parameters),
+    .create = create,
+};

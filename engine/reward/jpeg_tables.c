@@ -1,3 +1,4 @@
+/* Quantisers as libjpeg scales them, the cosine matrix, and the real size of a picture by libjpeg itself. */
 #include "engine/reward/jpeg_tables.h"
 
 #include "engine/base/memory.h"

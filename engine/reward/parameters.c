@@ -1,3 +1,4 @@
+/* Checks a reward's parameters against its table and reads them. */
 #include "engine/base/text.h"
 #include "engine/reward/implementation.h"
 

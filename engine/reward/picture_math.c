@@ -1,3 +1,4 @@
+/* Luma, weighted channels, sums, means and guarded roots of pictures, as graph. */
 #include "engine/reward/picture_math.h"
 
 tensor_id picture_weighted_channels(struct graph *graph, tensor_id pictures, double red, double green, double blue)
@@ -10,14 +11,6 @@ tensor_id picture_weighted_channels(struct graph *graph, tensor_id pictures, dou
 tensor_id picture_luma(struct graph *graph, tensor_id pictures)
 {
     return picture_weighted_channels(graph, pictures, 0.299, 0.587, 0.114);
-}
-
-tensor_id picture_sum(struct graph *graph, tensor_id x, double scale)
-{
-    const struct tensor *tensor = graph_tensor(graph, x);
-    if (tensor == NULL) return NO_TENSOR;
-    int64_t batch = tensor->shape.dimension[0];
-    return graph_reshape(graph, graph_reduce(graph, x, SHAPE4(batch, 1, 1, 1), scale), SHAPE2(batch, 1));
 }
 
 tensor_id picture_mean(struct graph *graph, tensor_id x)

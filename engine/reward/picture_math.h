@@ -9,8 +9,6 @@
 tensor_id picture_weighted_channels(struct graph *graph, tensor_id pictures, double red, double green, double blue);
 /* [B,H,W,3] -> [B,H,W,1]: luma of ITU-R BT.601. */
 tensor_id picture_luma(struct graph *graph, tensor_id pictures);
-/* [B,H,W,C] -> [B,1]: scale times the sum over each picture. */
-tensor_id picture_sum(struct graph *graph, tensor_id x, double scale);
 /* [B,H,W,C] -> [B,1]: mean over each picture. */
 tensor_id picture_mean(struct graph *graph, tensor_id x);
 /* sqrt(x + guard^2): the guard keeps the gradient finite where x is 0 and adds at most itself to the value. */

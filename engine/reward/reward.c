@@ -1,3 +1,4 @@
+/* What every reward shares: creation by name, constants, inputs of prompts, features shared between rewards. */
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/reward/implementation.h"
@@ -9,13 +10,13 @@
 
 static status unknown_reward(const char *name)
 {
-    int count;
-    const struct reward_kind *kinds = reward_kinds(&count);
-    const char *names[64];
+    enum { MOST_NAMES = 256 };
+    const char *names[MOST_NAMES];
+    int count = 0;
     struct text known = {0};
-    for (int i = 0; i < count; i++) {
-        names[i] = kinds[i].name;
-        text_append(&known, "%s%s", i > 0 ? ", " : "", kinds[i].name);
+    for (const struct reward_kind *kind; count < MOST_NAMES && (kind = reward_kind_at(count)) != NULL; count++) {
+        names[count] = kind->name;
+        text_append(&known, "%s%s", count > 0 ? ", " : "", kind->name);
     }
     const char *nearest = text_nearest(name, names, count);
     status result = nearest != NULL ? status_error(STATUS_BAD_INPUT, "there is no reward \"%s\"; did you mean \"%s\"?",
@@ -26,11 +27,17 @@ static status unknown_reward(const char *name)
     return result;
 }
 
+status reward_kind_require(const char *name, const struct reward_kind **kind)
+{
+    *kind = reward_kind_find(name);
+    return *kind != NULL ? status_ok() : unknown_reward(name);
+}
+
 status reward_create(const char *name, const struct reward_request *request, struct reward **reward)
 {
     *reward = NULL;
-    const struct reward_kind *kind = reward_kind_find(name);
-    if (kind == NULL) return unknown_reward(name);
+    const struct reward_kind *kind;
+    TRY(reward_kind_require(name, &kind));
     if (strlen(request->id) >= REWARD_ID_SIZE)
         return status_error(STATUS_BAD_INPUT, "reward %s: the id \"%.80s\" is longer than %d bytes", name, request->id,
                             REWARD_ID_SIZE - 1);

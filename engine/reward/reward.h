@@ -4,7 +4,7 @@
  * (exact type); its gradient is the graph's vector-Jacobian product, its preprocessing is part of the graph. What
  * depends on the prompts enters through inputs that the reward fills on the host.
  *
- * Adding a reward is adding a file and a row in registry.c. */
+ * Adding a reward is adding a file and its name in registry.c (README.md). */
 #ifndef ALIGNPROP_REWARD_REWARD_H
 #define ALIGNPROP_REWARD_REWARD_H
 
@@ -43,8 +43,11 @@ struct reward_kind {
     status (*create)(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward);
 };
 
-const struct reward_kind *reward_kinds(int *count);
+/* The list of rewards: number `index`, from 0; NULL past the last. */
+const struct reward_kind *reward_kind_at(int index);
 const struct reward_kind *reward_kind_find(const char *name); /* NULL if there is none */
+/* STATUS_BAD_INPUT names the nearest known name. */
+status reward_kind_require(const char *name, const struct reward_kind **kind);
 
 /* Finds the kind, checks the parameters (STATUS_BAD_INPUT names reward, key, range and the nearest known name) and
  * opens what it needs. */

@@ -1,3 +1,4 @@
+/* Finds the reward models that a preset asks for and opens each once. */
 #include "engine/reward/reward_models.h"
 
 #include "engine/base/memory.h"

@@ -1,3 +1,4 @@
+/* Builds a graph of one reward and its gradient, and runs it over finished pictures. */
 #include "engine/reward/score.h"
 
 #include "engine/base/memory.h"

@@ -25,10 +25,18 @@ static tensor_id build(struct reward *reward, struct graph *graph, tensor_id pic
     return picture_guarded_root(graph, picture_mean(graph, graph_unary(graph, UNARY_SQUARE, laplacian)), root_guard);
 }
 
-status sharpness_reward_create(const struct reward_kind *kind, const struct reward_request *request,
-                               struct reward **reward)
+static status create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
 {
     *reward = reward_allocate(kind, request, sizeof **reward);
     (*reward)->build = build;
     return status_ok();
 }
+
+const struct reward_kind sharpness_reward = {
+    .name = "sharpness",
+    .measures = "fine detail: root mean square of the Laplacian of the luma, in grey levels",
+    .source = "Pech-Pacheco et al. 2000, focus measure by the Laplacian",
+    .low = 0,
+    .high = 1020,
+    .create = create,
+};

@@ -42,10 +42,18 @@ static tensor_id build(struct reward *reward, struct graph *graph, tensor_id pic
     return graph_affine(graph, picture_mean(graph, graph_unary(graph, UNARY_SQUARE, difference)), -1.0, 0.0);
 }
 
-status symmetry_reward_create(const struct reward_kind *kind, const struct reward_request *request,
-                              struct reward **reward)
+static status create(const struct reward_kind *kind, const struct reward_request *request, struct reward **reward)
 {
     *reward = reward_allocate(kind, request, sizeof **reward);
     (*reward)->build = build;
     return status_ok();
 }
+
+const struct reward_kind symmetry_reward = {
+    .name = "symmetry",
+    .measures = "left and right halves alike: minus the mean squared difference to the mirror image",
+    .source = "mean squared error in RGB",
+    .low = -1,
+    .high = 0,
+    .create = create,
+};

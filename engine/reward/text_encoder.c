@@ -1,3 +1,4 @@
+/* Runs a text tower over texts that are new and keeps their embeddings. */
 #include "engine/reward/text_encoder.h"
 
 #include "engine/base/memory.h"

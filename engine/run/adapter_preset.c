@@ -1,3 +1,4 @@
+/* A run's preset cut to what may travel in an adapter: without folders, with the prompts that fit. */
 #include "engine/run/adapter_preset.h"
 
 #include <stdlib.h>

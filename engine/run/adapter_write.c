@@ -1,3 +1,4 @@
+/* An adapter's tensors and metadata in kohya's or peft's names, written as one file. */
 #include "engine/base/memory.h"
 #include "engine/base/sha256.h"
 #include "engine/base/text.h"

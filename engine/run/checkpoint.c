@@ -1,3 +1,4 @@
+/* Saves a checkpoint aside and renames it; lists, reads, checks and removes checkpoints. */
 #include "engine/run/checkpoint.h"
 
 #include "engine/base/json.h"

@@ -1,3 +1,4 @@
+/* Finds the orientation in a picture's Exif block. */
 #include "engine/run/picture_formats.h"
 
 #include <stdbool.h>

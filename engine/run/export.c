@@ -1,3 +1,4 @@
+/* Writes an adapter to a path of the user's and compares what can be read back. */
 #include "engine/run/export.h"
 
 #include "engine/run/checkpoint.h"

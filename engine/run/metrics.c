@@ -1,3 +1,4 @@
+/* Appends lines to metrics.jsonl, and reads its steps and changes with what a rollback superseded left out. */
 #include "engine/run/metrics.h"
 
 #include "engine/base/memory.h"

@@ -1,3 +1,4 @@
+/* Keeps another run's adapter in a run's folder and begins the tuner's factors with it. */
 #include "engine/run/origin.h"
 
 #include "engine/base/memory.h"

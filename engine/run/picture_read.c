@@ -1,3 +1,4 @@
+/* Decodes a PNG or JPEG by its first bytes and turns it upright. */
 #include "engine/base/files.h"
 #include "engine/base/format.h"
 #include "engine/run/picture_formats.h"

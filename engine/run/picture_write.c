@@ -1,3 +1,4 @@
+/* Writes PNG files through libpng, with a recipe in the text chunk that others read. */
 #include "engine/base/memory.h"
 #include "engine/run/picture_file.h"
 

@@ -1,3 +1,4 @@
+/* Names, makes, opens and locks run folders, and writes engine.json. */
 #include "engine/run/run_folder.h"
 
 #include "engine/base/json.h"

@@ -1,3 +1,4 @@
+/* Refuses an output path that lies in a run's folder. */
 #include "engine/run/run_output.h"
 
 #include "engine/base/files.h"

@@ -1,3 +1,4 @@
+/* Appends and reads the list of runs outside the default folder. */
 #include "engine/run/run_register.h"
 
 #include "engine/base/paths.h"

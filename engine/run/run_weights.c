@@ -1,3 +1,4 @@
+/* Writes the identities of a run's models, and compares them with those that are there now. */
 #include "engine/run/run_weights.h"
 
 #include "engine/base/json.h"

@@ -1,3 +1,4 @@
+/* The loop of a run: steps, evaluations, checkpoints and requests in turn, until it ends. */
 #include "engine/run/session.h"
 
 #include "engine/run/session_private.h"

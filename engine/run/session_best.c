@@ -1,3 +1,4 @@
+/* The best held-out reward so far, and at which step it was. */
 #include "engine/base/memory.h"
 #include "engine/run/session_private.h"
 

@@ -1,3 +1,4 @@
+/* What a session writes down: metrics lines, events, pictures with their recipes. */
 #include "engine/base/clock.h"
 #include "engine/base/json.h"
 #include "engine/run/picture_file.h"

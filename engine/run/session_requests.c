@@ -1,3 +1,4 @@
+/* What a session is asked to do: checks settings, accepts changes, and applies them at their step. */
 #include "engine/base/memory.h"
 #include "engine/run/session_private.h"
 

@@ -1,3 +1,4 @@
+/* Philox 4x32-10, and from its words uniform and normal numbers (Box and Muller). */
 #include "engine/sampling/noise.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Pictures of many prompts in batches: noise, the chain without gradient, the decoder, previews. */
 #include "engine/sampling/sampling.h"
 
 #include "engine/base/memory.h"

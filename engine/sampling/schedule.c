@@ -1,3 +1,4 @@
+/* DDIM and Euler steps as linear maps, their timesteps and noise levels, and the table of samplers. */
 #include "engine/sampling/schedule.h"
 
 #include "engine/base/memory.h"

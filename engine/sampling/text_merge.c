@@ -1,3 +1,4 @@
+/* Reads the text encoder's weights with the products of adapters added row by row. */
 #include "engine/sampling/text_merge.h"
 
 #include <stdlib.h>

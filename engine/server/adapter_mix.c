@@ -1,3 +1,4 @@
+/* Opens adapters, checks that they fit the model, and lists their scaled updates by module. */
 #include "engine/server/adapter_mix.h"
 
 #include "engine/base/memory.h"

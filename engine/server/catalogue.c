@@ -115,19 +115,18 @@ static bool needs_model(const struct reward_kind *kind)
 static void add_rewards(cJSON *answer)
 {
     cJSON *rewards = cJSON_AddArrayToObject(answer, "rewards");
-    int count;
-    const struct reward_kind *kinds = reward_kinds(&count);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; reward_kind_at(i) != NULL; i++) {
+        const struct reward_kind *kind = reward_kind_at(i);
         cJSON *row = cJSON_CreateObject();
-        cJSON_AddStringToObject(row, "name", kinds[i].name);
-        cJSON_AddStringToObject(row, "measures", kinds[i].measures);
-        cJSON_AddStringToObject(row, "source", kinds[i].source);
-        message_add_number(row, "low", kinds[i].low);
-        message_add_number(row, "high", kinds[i].high);
-        cJSON_AddItemToObject(row, "available", needs_model(&kinds[i]) ? cJSON_CreateNull() : cJSON_CreateTrue());
+        cJSON_AddStringToObject(row, "name", kind->name);
+        cJSON_AddStringToObject(row, "measures", kind->measures);
+        cJSON_AddStringToObject(row, "source", kind->source);
+        message_add_number(row, "low", kind->low);
+        message_add_number(row, "high", kind->high);
+        cJSON_AddItemToObject(row, "available", needs_model(kind) ? cJSON_CreateNull() : cJSON_CreateTrue());
         cJSON *parameters = cJSON_AddArrayToObject(row, "parameters");
-        for (int p = 0; p < kinds[i].parameter_count; p++)
-            cJSON_AddItemToArray(parameters, describe_parameter(&kinds[i].parameters[p]));
+        for (int p = 0; p < kind->parameter_count; p++)
+            cJSON_AddItemToArray(parameters, describe_parameter(&kind->parameters[p]));
         cJSON_AddItemToArray(rewards, row);
     }
 }

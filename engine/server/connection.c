@@ -1,3 +1,4 @@
+/* Receives a client's bytes, greets it and says when its next preview is due. */
 #include "engine/server/connection.h"
 
 #include "engine/base/memory.h"

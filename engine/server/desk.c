@@ -1,3 +1,4 @@
+/* The thread that answers requests without a model, one after another. */
 #include "engine/server/desk.h"
 
 #include "engine/base/memory.h"

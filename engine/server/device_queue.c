@@ -1,3 +1,4 @@
+/* Shared locks on a file of each device beside the sockets: who holds it, who is gone, and when it is free. */
 #include "engine/server/device_queue.h"
 
 #include "engine/base/json.h"

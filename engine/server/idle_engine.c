@@ -1,3 +1,4 @@
+/* Serves a studio without a run: the desk's answers, plans and pictures, and planning presets ahead. */
 #include "engine/server/idle_engine.h"
 
 #include "engine/preset/library.h"

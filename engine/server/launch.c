@@ -1,3 +1,4 @@
+/* Forks a run's process, becomes it, and waits until its socket answers or it has failed. */
 #include "engine/server/launch.h"
 
 #include "engine/base/files.h"

@@ -1,3 +1,4 @@
+/* Merges published messages into the state that new clients get, and keeps the newest pictures. */
 #include "engine/server/live_state.h"
 
 #include "engine/base/json.h"

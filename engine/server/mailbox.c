@@ -1,3 +1,4 @@
+/* A queue of requests between the server's thread and a run's loop, and the senders to be answered. */
 #include "engine/server/mailbox.h"
 
 #include "engine/base/clock.h"

@@ -1,3 +1,4 @@
+/* Models and their presence as JSON rows of the catalogue. */
 #include "engine/server/model_rows.h"
 
 #include "engine/model/library.h"

@@ -1,3 +1,4 @@
+/* Keeps model, chain and adapters of the last request, and opens anew only what the next one changes. */
 #include "engine/server/picture_maker.h"
 
 #include "engine/base/clock.h"

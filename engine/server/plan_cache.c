@@ -1,3 +1,4 @@
+/* Reads and notes plans in the state folder by preset, models and device. */
 #include "engine/server/plan_cache.h"
 
 #include "engine/base/files.h"

@@ -1,3 +1,4 @@
+/* A plan's figures and lines as JSON. */
 #include "engine/server/plan_message.h"
 
 void plan_message_add_lines(cJSON *object, const struct memory_plan *plan)

@@ -1,3 +1,4 @@
+/* Reads run folders into rows: how each run ended, where it is, and how its evaluations went. */
 #include "engine/server/run_rows.h"
 
 #include "engine/base/json.h"

@@ -1,3 +1,4 @@
+/* Turns a session's calls into published messages, and clients' requests into session requests. */
 #include "engine/server/run_service.h"
 
 #include "engine/base/clock.h"

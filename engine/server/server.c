@@ -1,3 +1,4 @@
+/* The server's thread: accepts clients, reads and writes without blocking, and publishes to all of them. */
 #include "engine/server/server.h"
 
 #include "engine/base/clock.h"

@@ -1,3 +1,4 @@
+/* Opens an engine's server, desk, workbench and mailbox, and sorts requests to them. */
 #include "engine/server/service.h"
 
 #include "engine/preset/keys.h"

@@ -1,3 +1,4 @@
+/* Notes a device's speed in the state folder and predicts a step's seconds from it. */
 #include "engine/server/speed.h"
 
 #include "engine/base/files.h"

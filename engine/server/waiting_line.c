@@ -1,3 +1,4 @@
+/* Numbered, locked files beside the sockets, one for each engine that waits for a device. */
 #include "engine/server/waiting_line.h"
 
 #include "engine/protocol/endpoint.h"

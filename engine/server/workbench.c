@@ -1,3 +1,4 @@
+/* The queue of clients' plans and pictures: the newest of a client and kind takes the place of the one before. */
 #include "engine/server/workbench.h"
 
 #include "engine/base/clock.h"

@@ -1,3 +1,4 @@
+/* Does a workbench's jobs: plans with remedies, pictures with adapters. */
 #include "engine/server/workbench_jobs.h"
 
 #include "engine/base/clock.h"

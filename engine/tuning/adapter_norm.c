@@ -1,3 +1,4 @@
+/* The norm of up * down from small Gram matrices, a module at a time on a few threads. */
 #include "engine/tuning/adapter_norm.h"
 
 #include "engine/base/memory.h"

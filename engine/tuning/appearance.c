@@ -1,3 +1,4 @@
+/* Figures of pictures: dark share, edges, saturation, and diversity by thumbnails. */
 #include "engine/tuning/appearance.h"
 
 #include "engine/base/range.h"

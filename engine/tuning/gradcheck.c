@@ -1,3 +1,4 @@
+/* Builds the chain in double precision and compares its gradient with central differences in three directions. */
 #include "engine/tuning/gradcheck.h"
 
 #include "engine/base/memory.h"

@@ -1,3 +1,4 @@
+/* The graph of decoder and rewards with its gradient, and what of it is bound, measured and filled. */
 #include "engine/tuning/objective.h"
 
 #include "engine/base/memory.h"

@@ -1,3 +1,4 @@
+/* One AdamW update of an array of parameters. */
 #include "engine/tuning/optimizer.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* How each method draws K, with the largest and the mean that it can be. */
 #include "engine/tuning/truncation.h"
 
 #include "engine/base/range.h"

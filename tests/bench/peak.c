@@ -1,3 +1,4 @@
+/* Multiply-adds on registers: what a core of this machine reaches at the most. */
 #include "tests/bench/peak.h"
 
 #include <time.h>

@@ -1,3 +1,4 @@
+/* The table of cases beside tests/unit/kernels/cases.c: shapes that take the CUDA kernels' own paths. */
 #include "tests/cuda/cases.h"
 
 #include "tests/unit/kernels/operands.h"

@@ -1,3 +1,4 @@
+/* divisor.h against ordinary division, at the numbers where it could fail. */
 #include "tests/cuda/division.h"
 
 #include "kernels/cuda/divisor.h"

@@ -1,3 +1,4 @@
+/* A kernel with one mistake at a time, chosen at the launch, and two without. */
 #include "faulty.h"
 
 #include "kernels/cuda/warpgroup.h"

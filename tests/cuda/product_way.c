@@ -1,3 +1,4 @@
+/* Opens a backend on an emulated device that multiplies in the way asked for. */
 #include "tests/cuda/product_way.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* What tests read in run folders: adapters compared to the byte, and whether an engine lives. */
 #include "tests/e2e/run_files.h"
 
 #include "engine/base/files.h"

@@ -19,8 +19,7 @@ work=${WORK:-$build/long}
 
 if [ "${ONE_TARGET-}" != yes ]; then
     if [ ! -f "$build/build.ninja" ]; then
-        (cd "$root" && CC=clang meson setup build-fuzz -Dfuzz=true -Dcuda=disabled -Db_sanitize=address,undefined \
-            -Db_lundef=false -Dbuildtype=debugoptimized) >&2
+        (cd "$root" && CC=clang meson setup build-fuzz -Dfuzz=true -Dsanitize=true -Dcuda=disabled) >&2
     fi
     printf 'tests/fuzz/fuzz_%s\n' "$@" | xargs ninja -C "$build" >&2
 fi

@@ -1,3 +1,4 @@
+/* The clients of a played engine: accepts them, greets them and hands their requests over. */
 #include "tests/tui/peers.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* A studio in a pseudo terminal that answers as a terminal does, and reads what it writes. */
 #include "pseudo_terminal.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* A recorded session's file, written and read, with the files beside it. */
 #include "tests/tui/recording.h"
 
 #include <stdint.h>

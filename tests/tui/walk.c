@@ -1,3 +1,4 @@
+/* Random keys, texts, mouse events and sizes from a seed. */
 #include "walk.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* CUDA's runtime functions on the host: memory, queues, recorded sequences, and errors on request. */
 #include <cuda_runtime.h>
 
 #include <cstdio>

@@ -1,3 +1,4 @@
+/* The 16-bit element types of the emulated device, rounded as the hardware does. */
 #include "values.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+/* What CuTe says of fragments, shared memory's places and descriptors, for check_layouts. */
 #include "cute_layouts.h"
 
 #include <cute/tensor.hpp>

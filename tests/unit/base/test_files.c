@@ -1,3 +1,4 @@
+/* Files that are whole or absent, folders, and what output is not written onto. */
 #include "engine/base/files.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Which texts are JSON, how deep, and that printed numbers read back the same. */
 #include "engine/base/json.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* The folders that XDG variables, the Hugging Face cache and the program's place lead to. */
 #include "engine/base/paths.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Numbers, escapes, readable text, UTF-8, nearest names, and SHA-256's published values. */
 #include "engine/base/sha256.h"
 #include "engine/base/text.h"
 #include "kernels/readable.h"

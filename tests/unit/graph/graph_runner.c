@@ -1,3 +1,4 @@
+/* Builds, plans and runs a graph on a backend for the tests of graphs. */
 #include "graph_runner.h"
 
 #include "engine/graph/transfer.h"

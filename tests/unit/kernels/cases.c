@@ -1,3 +1,4 @@
+/* The table of kernel cases: every operation at shapes where kernels take different paths. */
 #include "tests/unit/kernels/cases.h"
 
 #include "tests/unit/kernels/operands.h"

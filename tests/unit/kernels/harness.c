@@ -1,3 +1,4 @@
+/* Runs a case on two backends, with element types converted, and measures how far apart they are. */
 #include "tests/unit/kernels/harness.h"
 
 #include <math.h>

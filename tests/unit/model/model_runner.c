@@ -1,3 +1,4 @@
+/* Runs a model's networks on golden inputs and compares with what diffusers computed. */
 #include "model_runner.h"
 
 #include <math.h>

@@ -173,14 +173,36 @@ static void test_sample_size(void **state)
     }
 }
 
+/* What a row may take, among alternatives. */
+static void test_alternatives(void **state)
+{
+    (void)state;
+    static const char only[] = "true or \"eva\" or [] (others change the base weights)";
+    static const struct {
+        const char *value;
+        bool taken;
+    } rows[] = {{"true", true},         {"[]", true},         {"\"eva\"", true},     {"\"ev\"", false},
+                {"\"eva\\\"\"", false}, {"[\"eva\"]", false}, {"\"others\"", false}, {"false", false},
+                {"1", false},           {"{}", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        cJSON *value = cJSON_Parse(rows[i].value);
+        assert_non_null(value);
+        if (config_is_one_of(value, only) != rows[i].taken) fail_msg("%s", rows[i].value);
+        cJSON_Delete(value);
+    }
+    char words[160];
+    config_tell_only(only, words);
+    assert_string_equal(words, only);
+    config_tell_only("null", words);
+    assert_string_equal(words, "null (nothing else is supported)");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_key_is_missing),
-        cmocka_unit_test(test_defaults_are_taken),
-        cmocka_unit_test(test_other_values_are_refused),
-        cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_absent_keys),
+        cmocka_unit_test(test_alternatives),       cmocka_unit_test(test_no_key_is_missing),
+        cmocka_unit_test(test_defaults_are_taken), cmocka_unit_test(test_other_values_are_refused),
+        cmocka_unit_test(test_unknown_keys),       cmocka_unit_test(test_absent_keys),
         cmocka_unit_test(test_sample_size),
     };
     if (argc != 2 || config_open(argv[1], &golden).code != STATUS_OK) {

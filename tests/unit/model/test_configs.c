@@ -21,6 +21,7 @@
 #include "engine/model/safetensors.h"
 #include "engine/model/schedule.h"
 #include "engine/model/unet.h"
+#include "model_copy.h"
 #include "model_runner.h"
 
 static const char *config_folder; /* tests/golden/config */
@@ -185,56 +186,14 @@ static void test_scheduler_values(void **state)
 
 /* ---- broken folders ---- */
 
-static char work_folder[] = "/tmp/model-config-test-XXXXXX";
 static char copy[PATH_SIZE];
-
-static int make_work_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(work_folder) ? 0 : -1;
-}
-
-static int remove_work_folder(void **state)
-{
-    (void)state;
-    return directory_remove(work_folder).code;
-}
-
-static void copy_file(const char *from, const char *to)
-{
-    char *data;
-    size_t length;
-    assert_success(file_read(from, 1 << 24, &data, &length));
-    FILE *file = fopen(to, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(data, 1, length, file), length);
-    assert_int_equal(fclose(file), 0);
-    free(data);
-}
-
-static void copy_folder(const char *from, const char *to)
-{
-    struct name_list names;
-    assert_success(directory_make(to));
-    assert_success(directory_list(from, &names));
-    for (int i = 0; i < names.count; i++) {
-        char source[PATH_SIZE], target[PATH_SIZE];
-        assert_success(path_format(source, "%s/%s", from, names.names[i]));
-        assert_success(path_format(target, "%s/%s", to, names.names[i]));
-        if (path_is_directory(source))
-            copy_folder(source, target);
-        else
-            copy_file(source, target);
-    }
-    name_list_clear(&names);
-}
 
 /* A fresh copy of a golden model. */
 static void fresh_copy(const char *name)
 {
     char source[PATH_SIZE];
     assert_success(path_format(source, "%s/%s", config_folder, name));
-    assert_success(path_format(copy, "%s/model", work_folder));
+    assert_success(path_format(copy, "%s", copy_path("model")));
     assert_success(directory_remove(copy));
     copy_folder(source, copy);
 }
@@ -518,8 +477,8 @@ static void test_library(void **state)
     struct model_library library;
     char hub[PATH_SIZE], data[PATH_SIZE], target[PATH_SIZE], path[PATH_SIZE], *snapshot;
     fresh_copy("linear-v-prediction");
-    assert_success(path_format(hub, "%s/hub", work_folder));
-    assert_success(path_format(data, "%s/data", work_folder));
+    assert_success(path_format(hub, "%s", copy_path("hub")));
+    assert_success(path_format(data, "%s", copy_path("data")));
     assert_success(path_format(target, "%s/models--acme--tiny/snapshots/abc123", hub));
     copy_folder(copy, target);
     assert_success(path_format(path, "%s/models--acme--tiny/refs", hub));
@@ -530,7 +489,7 @@ static void test_library(void **state)
     copy_folder(copy, path);
     assert_int_equal(setenv("HF_HUB_CACHE", hub, 1), 0);
     assert_int_equal(setenv("XDG_DATA_HOME", data, 1), 0);
-    assert_int_equal(setenv("ALIGNPROP_DATA", work_folder, 1), 0); /* nothing built in */
+    assert_int_equal(setenv("ALIGNPROP_DATA", copy_path("no-program"), 1), 0); /* nothing built in */
 
     const char *const folders[] = {config_folder};
     assert_success(model_library_open(folders, 1, &library));
@@ -594,5 +553,5 @@ int main(int argc, char **argv)
         return 2;
     }
     config_folder = argv[1];
-    return cmocka_run_group_tests(tests, make_work_folder, remove_work_folder);
+    return cmocka_run_group_tests(tests, make_copies, remove_copies);
 }

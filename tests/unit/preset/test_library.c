@@ -1,3 +1,4 @@
+/* Own presets before the program's, the nearest name, and prompt files beside a preset. */
 #include "engine/preset/library.h"
 
 #include <setjmp.h>

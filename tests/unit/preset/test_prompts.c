@@ -1,3 +1,4 @@
+/* Every format of prompt lists, and what is said of wrong ones. */
 #include "engine/preset/prompts.h"
 
 #include <setjmp.h>

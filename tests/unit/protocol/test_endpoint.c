@@ -1,3 +1,4 @@
+/* Sockets are private, short enough, one a run, and of this user alone. */
 #include "engine/protocol/endpoint.h"
 
 #include "tests/unit/server/raw_client.h"

@@ -1,3 +1,4 @@
+/* Frames from any portions of a stream, and their exact limits. */
 #include "engine/protocol/frame.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* What is taken for a message, and how versions and replies are told. */
 #include "engine/protocol/message.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Order, drops and gaps of a client's queue. */
 #include "engine/protocol/outbox.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Makes rewards by name and parameters with the goldens' models. */
 #include "reward_fixture.h"
 
 #include "engine/reward/reward_models.h"

@@ -20,22 +20,19 @@ static void expect_error(const char *name, const char *params, const char *part)
 static void test_every_row_is_complete(void **state)
 {
     (void)state;
-    static const char *const expected[] = {"jpeg",    "jpeg-incompressible", "clip",      "aesthetic",  "count",
-                                           "remove",  "colorfulness",        "sharpness", "brightness", "color",
-                                           "symmetry"};
-    int count;
-    const struct reward_kind *kinds = reward_kinds(&count);
-    assert_int_equal(count, sizeof expected / sizeof expected[0]);
-    for (int i = 0; i < count; i++) {
-        assert_non_null(reward_kind_find(expected[i]));
-        assert_true(kinds[i].low < kinds[i].high);
-        assert_true(strlen(kinds[i].measures) > 0 && strlen(kinds[i].source) > 0);
-        for (int k = 0; k < kinds[i].parameter_count; k++) {
-            const struct reward_parameter *parameter = &kinds[i].parameters[k];
+    for (int i = 0; reward_kind_at(i) != NULL; i++) {
+        const struct reward_kind *kind = reward_kind_at(i);
+        assert_ptr_equal(reward_kind_find(kind->name), kind);
+        assert_true(kind->low < kind->high);
+        assert_true(strlen(kind->measures) > 0 && strlen(kind->source) > 0);
+        for (int k = 0; k < kind->parameter_count; k++) {
+            const struct reward_parameter *parameter = &kind->parameters[k];
             bool number = parameter->kind == PARAMETER_NUMBER || parameter->kind == PARAMETER_INTEGER;
             if (number) assert_true(parameter->low <= parameter->fallback && parameter->fallback <= parameter->high);
         }
     }
+    assert_non_null(reward_kind_at(0));
+    assert_null(reward_kind_at(-1));
     assert_null(reward_kind_find("beauty"));
 }
 

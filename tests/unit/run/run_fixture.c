@@ -1,3 +1,4 @@
+/* A run in a folder of its own with a tuner that computes nothing, and what its hooks saw. */
 #include "tests/unit/run/run_fixture.h"
 
 #include "engine/base/json.h"

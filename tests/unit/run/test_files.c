@@ -1,3 +1,4 @@
+/* metrics.jsonl, pictures, adapters and checkpoints as files. */
 #include "tests/unit/run/run_fixture.h"
 
 #include "engine/model/safetensors.h"

@@ -1,3 +1,4 @@
+/* Sessions from start to end: resume, rollback, settings, pauses and stops. */
 #include "tests/unit/run/run_fixture.h"
 
 #include "engine/run/checkpoint.h"

@@ -1,3 +1,4 @@
+/* Philox's published answers, and the distribution of what is made of it. */
 #include "engine/sampling/noise.h"
 
 #include <math.h>

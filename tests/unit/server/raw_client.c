@@ -1,3 +1,4 @@
+/* A client that can break the protocol's rules: it sends and receives frames by hand. */
 #include "tests/unit/server/raw_client.h"
 
 #include "engine/base/clock.h"

@@ -324,7 +324,7 @@ static void pause_continue_and_stop_change_the_phase(void **state)
     assert_int_equal(interrupts, 0);
     raw_send(&client, "{\"type\":\"stop\",\"id\":9,\"save\":false}");
     take();
-    for (int i = 0; i < 500 && interrupts == 0; i++) usleep(10000); /* set just after the request is posted */
+    for (int i = 0; i < 6000 && interrupts == 0; i++) usleep(10000); /* set just after the request is posted */
     assert_int_equal(interrupts, 2);
     raw_close(&client);
 }

@@ -1,3 +1,4 @@
+/* The adapter's norm against the product written out. */
 #include "engine/tuning/adapter_norm.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Figures of pictures whose answer is known. */
 #include "engine/tuning/appearance.h"
 
 #include <math.h>

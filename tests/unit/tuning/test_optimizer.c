@@ -1,3 +1,4 @@
+/* AdamW against numbers from torch. */
 #include "engine/tuning/optimizer.h"
 
 #include <math.h>

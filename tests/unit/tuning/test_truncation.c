@@ -1,3 +1,4 @@
+/* Draws of K by method: range, distribution, and messages for wrong settings. */
 #include "engine/tuning/truncation.h"
 
 #include <math.h>
