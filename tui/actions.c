@@ -283,9 +283,3 @@ void studio_export(struct studio *studio, const char *run_path, const char *name
         "A file that A1111, ComfyUI and diffusers load; one that ends in -peft.safetensors gets PEFT's names.", target,
         export_to, NULL);
 }
-
-bool filter_matches(const struct studio *studio, enum screen_id screen, const char *text)
-{
-    const char *filter = studio->filter[screen];
-    return filter[0] == 0 || strcasestr(text, filter) != NULL;
-}

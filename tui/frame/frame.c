@@ -56,11 +56,7 @@ static void filter_key(struct studio *studio, const struct input_event *event)
     } else if (event->key == KEY_CODE_ENTER || event->key == '\n') {
         studio->filtering = false;
     } else if (field_key(&studio->filter_field, event)) {
-        char before[FILTER_CAPACITY];
-        memcpy(before, filter, sizeof before);
-        snprintf(filter, FILTER_CAPACITY, "%.*s", FILTER_CAPACITY - 1, studio->filter_field.text);
-        if (strcmp(before, filter) != 0 && screen_of(studio->screen)->filtered != NULL)
-            screen_of(studio->screen)->filtered(studio);
+        snprintf(filter, sizeof studio->filter[0], "%s", studio->filter_field.text);
     }
 }
 

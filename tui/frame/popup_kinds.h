@@ -10,9 +10,15 @@ struct popup {
     int (*height)(const struct studio *studio, int rows, int width);
     void (*draw)(struct studio *studio, struct area area);
     void (*key)(struct studio *studio, const struct input_event *event);
+    struct list *(*list)(struct studio *studio);                     /* which the mouse wheel moves; NULL: none */
     void (*click)(struct studio *studio, struct area area, int row); /* NULL: nothing in it takes clicks */
     void (*leave)(struct studio *studio);                            /* a click went elsewhere; NULL: it closes */
 };
+
+/* How many of a popup's items are in sight, in its lower edge. */
+void popup_draw_count(struct area area, const struct list *list, const struct list_items *items);
+/* The movement that a key asks for in a popup's list; COMMAND_NONE for others. */
+enum command_id popup_movement(const struct input_event *event);
 
 extern const struct popup popup_help, popup_palette, popup_question, popup_prompt;
 

@@ -317,11 +317,11 @@ static void read_history(struct run *run, long long most)
 
 static void add_log(struct run *run, const cJSON *line)
 {
-    struct run_log_line *target = &run->log[run->log_next];
+    struct run_log_line *target = &run->log[run->log_total % RUN_LOG_LINES];
     snprintf(target->level, sizeof target->level, "%s", message_text(line, "level", "info"));
     snprintf(target->text, sizeof target->text, "%s", message_text(line, "text", ""));
     target->time = message_number(line, "time", NAN);
-    run->log_next = (run->log_next + 1) % RUN_LOG_LINES;
+    run->log_total++;
     if (run->log_count < RUN_LOG_LINES) run->log_count++;
 }
 
@@ -379,7 +379,7 @@ void run_take_state(struct run *run, const cJSON *message)
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, message_get(message, "checkpoints")) if (cJSON_IsNumber(item))
         take_checkpoint(run, item->valueint);
-    run->log_count = run->log_next = 0;
+    run->log_total = run->log_count = 0;
     cJSON_ArrayForEach(item, message_get(message, "log")) add_log(run, item);
     if (message_get(message, "progress") != NULL) run_take_message(run, "progress", message_get(message, "progress"));
     update_pace(run);

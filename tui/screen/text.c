@@ -88,16 +88,20 @@ static int drawn_width(uint32_t *code)
     return 1;
 }
 
-int text_width(const char *text)
+int text_width_of(const char *text, size_t length)
 {
-    int width = 0, length = 0;
+    int width = 0, taken = 0;
     uint32_t code = 0;
-    while ((length = text_decode(text, &code)) > 0) {
+    for (const char *at = text; at < text + length && (taken = text_decode(at, &code)) > 0; at += taken) {
         int cells = drawn_width(&code);
         if (cells > 0) width += cells;
-        text += length;
     }
     return width;
+}
+
+int text_width(const char *text)
+{
+    return text_width_of(text, strlen(text));
 }
 
 static void put_cell(int row, int column, const wchar_t *characters)

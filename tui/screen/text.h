@@ -15,6 +15,8 @@ int text_decode(const char *text, uint32_t *code);
 int text_encode(uint32_t code, char bytes[4]);
 /* Cells that the text takes as drawn. */
 int text_width(const char *text);
+/* Of its first `length` bytes. */
+int text_width_of(const char *text, size_t length);
 /* Draws at most `width` cells, with an ellipsis when cut; returns the cells used. */
 int draw_text(int row, int column, int width, enum style style, const char *text);
 int draw_format(int row, int column, int width, enum style style, const char *format, ...)

@@ -18,19 +18,23 @@ static struct edit_view *view_of(const struct studio *studio)
     return studio->views[SCREEN_EDIT];
 }
 
-static int shown_fields(const struct studio *studio, const cJSON *shown[TEXT_LIST])
+static uint64_t identity_of_field(const void *shown, int place)
 {
-    int count = 0;
+    return list_identity(message_text(((const cJSON *const *)shown)[place], "key", ""));
+}
+
+static struct list_items field_items(const struct studio *studio, const cJSON *shown[TEXT_LIST])
+{
+    struct list_items items = {.filter = studio->filter[SCREEN_EDIT], .of = shown, .identity = identity_of_field};
     const cJSON *field = NULL;
     cJSON_ArrayForEach(field, message_get(studio->catalogue, "fields"))
     {
-        if (count == TEXT_LIST) break;
-        char words[400];
-        snprintf(words, sizeof words, "%s %s %s", message_text(field, "group", ""), message_text(field, "label", ""),
+        char text[400];
+        snprintf(text, sizeof text, "%s %s %s", message_text(field, "group", ""), message_text(field, "label", ""),
                  message_text(field, "key", ""));
-        if (filter_matches(studio, SCREEN_EDIT, words)) shown[count++] = field;
+        if (items.all++ < TEXT_LIST && list_match(text, items.filter)) shown[items.count++] = field;
     }
-    return count;
+    return items;
 }
 
 static const cJSON *preset_shown(const struct studio *studio)
@@ -187,8 +191,9 @@ static void change(struct studio *studio, const cJSON *field, int direction, boo
 static const cJSON *chosen_field(struct studio *studio)
 {
     const cJSON *shown[TEXT_LIST];
-    int count = shown_fields(studio, shown);
-    return view_of(studio)->fields.cursor < count ? shown[view_of(studio)->fields.cursor] : NULL;
+    struct list_items items = field_items(studio, shown);
+    int chosen = list_follow(&view_of(studio)->fields, &items);
+    return chosen < 0 ? NULL : shown[chosen];
 }
 
 static void typed(struct studio *studio, const char *text)
@@ -257,38 +262,78 @@ static void edit_value(struct studio *studio)
     studio_prompt(studio, message_text(field, "label", "value"), hint, text, typed, NULL);
 }
 
-static void draw_field(const struct studio *studio, const cJSON *field, const char *group, int row, struct area area,
-                       bool here)
+static void draw_field(const struct studio *studio, const struct list_rows *rows, const cJSON *field, const char *group)
 {
+    enum { LABEL = 12, VALUE = 31 };
     char text[400], fallback[120];
+    int columns = rows->line.columns;
     words_of(value_of(studio, field), text, sizeof text);
     words_of(message_get(field, "default"), fallback, sizeof fallback);
-    bool changed = strcmp(text, fallback) != 0;
-    if (here) draw_fill((struct area){row, area.column, 1, area.columns}, STYLE_SELECTED);
-    if (group != NULL) draw_text(row, area.column, 11, here ? STYLE_SELECTED : STYLE_ACCENT, group);
-    bool fixed = studio->run_settings != NULL && is_locked(studio, field);
-    draw_text(row, area.column + 12, 18,
-              here    ? STYLE_SELECTED
-              : fixed ? STYLE_DIM
-                      : STYLE_TEXT,
-              message_text(field, "label", message_text(field, "key", "?")));
+    bool changed = strcmp(text, fallback) != 0, of_run = studio->run_settings, locked = is_locked(studio, field);
+    if (group) list_searched(rows, 0, LABEL - 1, STYLE_ACCENT, group);
+    list_searched(rows, LABEL, 18, of_run && locked ? STYLE_DIM : STYLE_TEXT,
+                  message_text(field, "label", message_text(field, "key", "?")));
+    int used = list_text(rows, VALUE, columns - VALUE - 2, changed ? STYLE_LIVE : STYLE_DIM, text);
     const char *unit = message_text(field, "unit", "");
-    int used = draw_text(row, area.column + 31, area.columns - 33,
-                         here      ? STYLE_SELECTED
-                         : changed ? STYLE_LIVE
-                                   : STYLE_DIM,
-                         text);
-    if (unit[0] != 0 && cJSON_IsNumber(value_of(studio, field)))
-        draw_text(row, area.column + 32 + used, area.columns - 33 - used, here ? STYLE_SELECTED : STYLE_DIM, unit);
-    bool locked = is_locked(studio, field);
-    if (locked && studio->run_settings == NULL)
-        draw_right(row, area.column + area.columns - 22, 21, here ? STYLE_SELECTED : STYLE_DIM, "of the checkpoint");
-    if (!locked && studio->run_settings != NULL)
-        draw_right(row, area.column + area.columns - 25, 21, here ? STYLE_SELECTED : STYLE_GOOD, "may change now");
+    if (unit[0] != '\0' && cJSON_IsNumber(value_of(studio, field)))
+        list_text(rows, VALUE + 1 + used, columns - VALUE - 2 - used, STYLE_DIM, unit);
+    if (locked && !of_run) list_right(rows, columns - 22, 21, STYLE_DIM, "of the checkpoint");
+    if (!locked && of_run) list_right(rows, columns - 25, 21, STYLE_GOOD, "may change now");
     bool adjustable =
         !locked && (is_numeric(field) || is_kind(field, "choice") || is_kind(field, "flags") || is_kind(field, "seed"));
-    if (here && adjustable) draw_text(row, area.column + 29, 1, STYLE_SELECTED, "\u2190");
-    if (here && adjustable) draw_text(row, area.column + area.columns - 2, 1, STYLE_SELECTED, "\u2192");
+    if (!rows->here || !adjustable) return;
+    list_text(rows, VALUE - 2, 1, STYLE_SELECTED, "\u2190");
+    list_text(rows, columns - 2, 1, STYLE_SELECTED, "\u2192");
+}
+
+/* What the setting under the cursor means and may be, in two rows. */
+static void draw_meaning(const cJSON *field, struct area area)
+{
+    char range[500];
+    describe_range(field, range, sizeof range);
+    draw_text(area.row, area.column, area.columns, STYLE_TEXT, message_text(field, "meaning", ""));
+    draw_format(area.row + 1, area.column, area.columns, STYLE_DIM, "%s \u00b7 %s", message_text(field, "key", ""),
+                range);
+}
+
+/* Whose settings these are, and what can be done with them. */
+static void draw_heading(const struct studio *studio, const struct list_items *items, struct area area)
+{
+    const struct draft_origin *origin = &studio->origin;
+    const struct list *list = &view_of(studio)->fields;
+    enum { HINT = 31 };
+    struct area title = {area.row, area.column, 1, area.columns - HINT};
+    if (studio->run_settings != NULL) {
+        bool alive = studio->live != NULL && run_alive(studio->run);
+        list_heading(list, items, title, true, "settings of this run");
+        draw_right(area.row, area.column + area.columns - 40, 39, STYLE_DIM, "%s",
+                   alive ? "fixed while it is on, but for a few" : "it has ended");
+        return;
+    }
+    char text[200], from[40] = "";
+    if (origin->run[0] != '\0') snprintf(from, sizeof from, ", from step %d", origin->step);
+    snprintf(text, sizeof text, "%s%s%s", origin->name, from, studio->draft_changed ? " (changed)" : "");
+    list_heading(list, items, title, true, text);
+    draw_right(area.row, area.column + area.columns - HINT, HINT - 1, STYLE_DIM, "3 rewards  4 prompts  s start");
+}
+
+/* The settings below their heading. */
+static void draw_fields(struct studio *studio, struct area area)
+{
+    const cJSON *shown[TEXT_LIST];
+    struct list_items items = field_items(studio, shown);
+    struct list *list = &view_of(studio)->fields;
+    struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
+    struct list_rows rows = studio_show_list(studio, list, &items, body, 0, true);
+    while (list_next(&rows)) {
+        const char *group = message_text(shown[rows.place], "group", "");
+        bool opens = rows.place == list->top || strcmp(group, message_text(shown[rows.place - 1], "group", "")) != 0;
+        draw_field(studio, &rows, shown[rows.place], opens ? group : NULL);
+    }
+    draw_heading(studio, &items, area);
+    if (items.count == 0)
+        draw_text(body.row, body.column, body.columns, STYLE_DIM,
+                  studio->catalogue ? "No setting matches. Press Esc to show all." : "Reading the settings \u2026");
 }
 
 static void draw_over(const char *error, struct area area)
@@ -330,23 +375,17 @@ static void offer_remedies(struct studio *studio)
                           apply_remedy, index);
 }
 
-/* Whose settings these are, and what can be done with them. */
-static void draw_heading(const struct studio *studio, struct area area)
+/* In a column that begins at `column` of the body, or where that is 0 in the last row. */
+static void draw_costs(struct studio *studio, struct area body, int column)
 {
-    const struct draft_origin *origin = &studio->origin;
-    int hint = 31;
-    if (studio->run_settings != NULL) {
-        bool alive = studio->live != NULL && run_alive(studio->run);
-        draw_text(area.row, area.column, area.columns - hint, STYLE_TITLE, "settings of this run");
-        draw_right(area.row, area.column + area.columns - 40, 39, STYLE_DIM, "%s",
-                   alive ? "fixed while it is on, but for a few" : "it has ended");
-        return;
-    }
-    char from[40] = "";
-    if (origin->run[0] != 0) snprintf(from, sizeof from, ", from step %d", origin->step);
-    draw_format(area.row, area.column, area.columns - hint, STYLE_TITLE, "%s%s%s", origin->name, from,
-                studio->draft_changed ? " (changed)" : "");
-    draw_right(area.row, area.column + area.columns - hint, hint - 1, STYLE_DIM, "3 rewards  4 prompts  s start");
+    struct area cost = {body.row + body.rows - 1, body.column, 1, body.columns};
+    if (column > 0) cost = (struct area){body.row, body.column + column, body.rows - 1, 40};
+    if (studio->run_settings)
+        cost_draw_run(studio->run, cost);
+    else if (column == 0 && studio->plan_error[0] != '\0')
+        draw_over(studio->plan_error, (struct area){body.row + body.rows - 2, body.column, 2, body.columns});
+    else
+        cost_draw(studio, cost);
 }
 
 static void draw(struct studio *studio, struct area body)
@@ -355,58 +394,27 @@ static void draw(struct studio *studio, struct area body)
         cJSON_Delete(studio->run_settings);
         studio->run_settings = studio_present_preset(studio->run);
     }
-    bool of_run = studio->run_settings != NULL;
-    if (preset_shown(studio) == NULL) {
-        draw_notice(body, "No preset is being edited.", "1 chooses one; e there shows its settings");
+    if (!preset_shown(studio)) {
+        draw_notice(body, "No preset is being edited.", "Press 1 to choose one, then e to see its settings.");
         return;
     }
     offer_remedies(studio);
     bool wide = body.columns >= 104;
     int width = wide ? body.columns - 42 : body.columns;
-    draw_heading(studio, (struct area){body.row, body.column, 1, width});
-    const cJSON *shown[TEXT_LIST];
-    int count = shown_fields(studio, shown), rows = body.rows - (wide ? 5 : 6);
-    int first = list_window(&view_of(studio)->fields, count, rows);
-    struct area list = {body.row + 1, body.column, rows, width};
-    studio_take_clicks(studio, list, 0, first);
-    for (int row = 0; row < rows && first + row < count; row++) {
-        const cJSON *field = shown[first + row], *before = first + row > 0 ? shown[first + row - 1] : NULL;
-        const char *group = message_text(field, "group", "");
-        bool opens = row == 0 || before == NULL || strcmp(group, message_text(before, "group", "")) != 0;
-        draw_field(studio, field, opens ? group : NULL, list.row + row, list,
-                   first + row == view_of(studio)->fields.cursor);
-    }
-    if (count == 0)
-        draw_text(list.row, list.column, width, STYLE_DIM,
-                  studio->catalogue == NULL ? "reading the settings \u2026" : "no setting matches");
-    int help = body.row + body.rows - 3;
-    if (view_of(studio)->fields.cursor < count) {
-        char range[500];
-        const cJSON *field = shown[view_of(studio)->fields.cursor];
-        describe_range(field, range, sizeof range);
-        draw_text(help, body.column, width, STYLE_TEXT, message_text(field, "meaning", ""));
-        draw_format(help + 1, body.column, width, STYLE_DIM, "%s \u00b7 %s", message_text(field, "key", ""), range);
-    }
-    struct area cost = {body.row + body.rows - 1, body.column, 1, body.columns};
-    if (wide) cost = (struct area){body.row, body.column + width + 2, body.rows - 1, 40};
-    if (of_run)
-        cost_draw_run(studio->run, cost);
-    else if (wide)
-        cost_draw(studio, cost);
-    else if (studio->plan_error[0] != 0)
-        draw_over(studio->plan_error, (struct area){body.row + body.rows - 2, body.column, 2, body.columns});
-    else
-        cost_draw(studio, cost);
+    draw_fields(studio, (struct area){body.row, body.column, body.rows - (wide ? 4 : 5), width});
+    const cJSON *field = chosen_field(studio);
+    if (field) draw_meaning(field, (struct area){body.row + body.rows - 3, body.column, 2, width});
+    draw_costs(studio, body, wide ? width + 2 : 0);
 }
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     const cJSON *shown[TEXT_LIST];
-    int count = shown_fields(studio, shown);
-    if (list_move(&view_of(studio)->fields, count, 10, id)) return true;
+    struct list_items items = field_items(studio, shown);
+    if (list_move(&view_of(studio)->fields, &items, id)) return true;
     if (preset_shown(studio) == NULL) return false;
     bool of_run = studio->run_settings != NULL;
-    const cJSON *field = view_of(studio)->fields.cursor < count ? shown[view_of(studio)->fields.cursor] : NULL;
+    const cJSON *field = chosen_field(studio);
     switch (id) {
     case COMMAND_LESS:
     case COMMAND_MORE:
@@ -433,15 +441,9 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    if (click->item != view_of(studio)->fields.cursor)
-        view_of(studio)->fields.cursor = click->item;
-    else if (!click->drag)
-        edit_value(studio);
-}
-
-static void begin_with_first(struct studio *studio)
-{
-    view_of(studio)->fields = (struct list){0};
+    const cJSON *shown[TEXT_LIST];
+    struct list_items items = field_items(studio, shown);
+    if (list_click(&view_of(studio)->fields, &items, click->item) && !click->drag) edit_value(studio);
 }
 
 const struct screen screen_edit = {
@@ -455,6 +457,5 @@ const struct screen screen_edit = {
     .draw = draw,
     .command = command,
     .click = click,
-    .filtered = begin_with_first,
     .planned = offer_remedies,
 };

@@ -95,7 +95,7 @@ static void draw(struct studio *studio, struct area body)
             pictures_want(studio->pictures, (struct area){body.row, body.column, body.rows - 1, body.columns}, image);
         draw_center(body.row + body.rows - 1, body.column, body.columns, STYLE_LIVE, "prompt %d at step %d",
                     view->row + 1, steps[view->column]);
-        studio_take_clicks(studio, body, 0, 0);
+        studio_take_clicks(studio, body, 0);
         return;
     }
     int shown = prompts < 4 ? (prompts > 0 ? prompts : 1) : 4;
@@ -111,7 +111,7 @@ static void draw(struct studio *studio, struct area body)
     keep_inside(&view->top, view->row, down);
     view->cell_rows = rows + 1;
     view->cell_columns = width;
-    studio_take_clicks(studio, (struct area){body.row + 1, body.column, down * (rows + 1), across * width}, 0, 0);
+    studio_take_clicks(studio, (struct area){body.row + 1, body.column, down * (rows + 1), across * width}, 0);
     for (int column = 0; column < across && view->left + column < step_count; column++) {
         int index = view->left + column;
         draw_center(body.row, body.column + column * width, width - 2, index == view->column ? STYLE_TITLE : STYLE_DIM,

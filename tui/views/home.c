@@ -2,6 +2,7 @@
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/card.h"
+#include "tui/views/run_list.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,19 +20,22 @@ static struct home_view *view_of(const struct studio *studio)
 
 enum { PANE_PRESETS, PANE_RUNS };
 
-static int shown_presets(const struct studio *studio, const cJSON *shown[], int capacity)
+static uint64_t identity_of_preset(const void *shown, int place)
 {
-    int count = 0;
+    return list_identity(message_text(((const cJSON *const *)shown)[place], "name", ""));
+}
+
+static struct list_items preset_items(const struct studio *studio, const cJSON *shown[LIST_ROWS])
+{
+    struct list_items items = {.filter = studio->filter[SCREEN_HOME], .of = shown, .identity = identity_of_preset};
     const cJSON *preset = NULL;
     cJSON_ArrayForEach(preset, message_get(studio->catalogue, "presets"))
     {
-        if (count == capacity) break;
-        const char *notes = message_text(preset, "notes", "");
-        if (filter_matches(studio, SCREEN_HOME, message_text(preset, "name", "")) ||
-            filter_matches(studio, SCREEN_HOME, notes))
-            shown[count++] = preset;
+        if (items.all++ < LIST_ROWS && (list_match(message_text(preset, "name", ""), items.filter) ||
+                                        list_match(message_text(preset, "notes", ""), items.filter)))
+            shown[items.count++] = preset;
     }
-    return count;
+    return items;
 }
 
 static const char *default_model(const cJSON *catalogue)
@@ -60,7 +64,7 @@ static void choose_first(struct studio *studio, const cJSON *catalogue)
                      strcmp(message_text(preset, "model", ""), model) == 0;
         if (ready && work < least) {
             least = work;
-            view_of(studio)->lists[PANE_PRESETS].cursor = at;
+            list_put(&view_of(studio)->lists[PANE_PRESETS], at);
         }
         at++;
     }
@@ -69,8 +73,22 @@ static void choose_first(struct studio *studio, const cJSON *catalogue)
 static const cJSON *chosen_preset(struct studio *studio)
 {
     const cJSON *shown[LIST_ROWS];
-    int count = shown_presets(studio, shown, LIST_ROWS);
-    return view_of(studio)->lists[0].cursor < count ? shown[view_of(studio)->lists[0].cursor] : NULL;
+    struct list_items items = preset_items(studio, shown);
+    int chosen = list_follow(&view_of(studio)->lists[PANE_PRESETS], &items);
+    return chosen < 0 ? NULL : shown[chosen];
+}
+
+static const cJSON *chosen_run(struct studio *studio)
+{
+    const cJSON *shown[LIST_ROWS];
+    struct list_items items = run_list_items(studio, "", shown);
+    int chosen = list_follow(&view_of(studio)->lists[PANE_RUNS], &items);
+    return chosen < 0 ? NULL : shown[chosen];
+}
+
+static const cJSON *chosen_item(struct studio *studio)
+{
+    return view_of(studio)->pane == PANE_RUNS ? chosen_run(studio) : chosen_preset(studio);
 }
 
 static void reward_words(const cJSON *preset, char *text, size_t size)
@@ -101,12 +119,6 @@ static void preset_state(const cJSON *preset, const char **words, enum style *st
     }
 }
 
-static bool is_marked(const struct studio *studio, const char *name, bool runs)
-{
-    return studio->marked_runs == runs &&
-           (strcmp(studio->marked[0], name) == 0 || strcmp(studio->marked[1], name) == 0);
-}
-
 /* Where the columns of the list of presets stand, from its left edge; figures end at their column. */
 struct preset_columns {
     int model, rewards, memory, time;
@@ -124,109 +136,98 @@ static struct preset_columns preset_columns(int columns)
 }
 
 /* A dot that says whether it can be started. */
-static void draw_state_dot(int row, int column, enum style style, bool here)
+static const char *state_dot(enum style style)
 {
-    const char *dot = !style_unicode() ? (style == STYLE_GOOD ? "*" : "!") : style == STYLE_GOOD ? "\u25cf" : "\u25cb";
-    draw_text(row, column, 1, here ? STYLE_SELECTED : style, dot);
+    if (!style_unicode()) return style == STYLE_GOOD ? "*" : "!";
+    return style == STYLE_GOOD ? "\u25cf" : "\u25cb";
 }
 
-static void draw_preset(struct studio *studio, int row, struct area body, const cJSON *item, bool here)
+static void draw_preset(const struct studio *studio, const struct list_rows *rows, const cJSON *item)
 {
     const cJSON *preset = message_get(item, "preset");
     char rewards[120], memory[24], time[24];
     reward_words(preset, rewards, sizeof rewards);
-    enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM, state_style;
+    enum style state_style;
     const char *state = NULL;
     preset_state(item, &state, &state_style);
-    if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
-    struct preset_columns at = preset_columns(body.columns);
-    bool marked = is_marked(studio, message_text(item, "name", ""), false);
-    draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
-    draw_state_dot(row, body.column + 2, state_style, here);
-    draw_text(row, body.column + 4, at.model - 5, text, message_text(item, "name", "?"));
+    struct preset_columns at = preset_columns(rows->line.columns);
+    list_cursor(rows, studio_is_marked(studio, false, message_text(item, "name", "")));
+    list_text(rows, 2, 1, state_style, state_dot(state_style));
+    list_searched(rows, 4, at.model - 5, STYLE_TEXT, message_text(item, "name", "?"));
     const char *model = message_text(preset, "model", ""), *slash = strrchr(model, '/');
-    draw_text(row, body.column + at.model, at.rewards - at.model - 1, dim, slash != NULL ? slash + 1 : model);
-    draw_text(row, body.column + at.rewards, at.memory - 8 - at.rewards, dim, rewards);
+    list_text(rows, at.model, at.rewards - at.model - 1, STYLE_DIM, slash ? slash + 1 : model);
+    list_text(rows, at.rewards, at.memory - 8 - at.rewards, STYLE_DIM, rewards);
     if (state_style != STYLE_GOOD) {
-        draw_right(row, body.column + at.time - 16, 16, here ? STYLE_SELECTED : state_style, "%s", state);
+        list_right(rows, at.time - 16, 16, state_style, "%s", state);
         return;
     }
     double seconds = message_number(item, "seconds_per_step", NAN);
     words_seconds(time, sizeof time, seconds);
-    draw_right(row, body.column + at.memory - 8, 8, dim, "%s",
+    list_right(rows, at.memory - 8, 8, STYLE_DIM, "%s",
                words_bytes(memory, sizeof memory, message_number(item, "memory_bytes", NAN)));
-    draw_right(row, body.column + at.time - 11, 11, dim, isnan(seconds) ? "%s" : "%s/step", time);
+    list_right(rows, at.time - 11, 11, STYLE_DIM, isnan(seconds) ? "%s" : "%s/step", time);
 }
 
-static void draw_run(struct studio *studio, int row, struct area body, const cJSON *run, bool here)
+static void draw_reward_change(const struct list_rows *rows, int column, int width, double start, double newest)
 {
-    enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM;
-    char ago[32], first[24], last[24];
-    if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
-    bool marked = is_marked(studio, message_text(run, "path", ""), true);
-    draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
-    int name = body.columns >= 92 ? 36 : 24, after = body.column + 2 + name;
-    char whole_name[128];
-    const char *title = message_text(run, "name", "?");
-    draw_text(row, body.column + 2, name, text,
-              text_width(title) <= name ? title : run_short_name(title, whole_name, sizeof whole_name));
-    draw_right(row, after + 1, 9, dim, "%lld/%lld", message_integer(run, "step", 0), message_integer(run, "steps", 0));
+    char text[60], first[24], last[24];
+    snprintf(text, sizeof text, "%s \u2192 %s", words_number(first, sizeof first, start),
+             words_number(last, sizeof last, newest));
+    list_text(rows, column, width, STYLE_CURVE_HELD_OUT, text);
+}
+
+static void draw_run(const struct studio *studio, const struct list_rows *rows, const cJSON *run)
+{
+    char ago[32], short_name[128];
+    int columns = rows->line.columns, name = columns >= 92 ? 36 : 24, after = 2 + name;
+    const char *title = message_text(run, "name", "?"), *state = message_text(run, "state", "");
+    list_cursor(rows, studio_is_marked(studio, true, message_text(run, "path", "")));
+    list_text(rows, 2, name, STYLE_TEXT,
+              text_width(title) <= name ? title : run_short_name(title, short_name, sizeof short_name));
+    list_right(rows, after + 1, 9, STYLE_DIM, "%lld/%lld", message_integer(run, "step", 0),
+               message_integer(run, "steps", 0));
     double start = message_number(run, "eval_first", NAN), newest = message_number(run, "eval_last", NAN);
-    if (!isnan(start) && !isnan(newest))
-        draw_format(row, after + 12, body.columns - name - 14 - 25, here ? STYLE_SELECTED : STYLE_CURVE_HELD_OUT,
-                    "%s \u2192 %s", words_number(first, sizeof first, start), words_number(last, sizeof last, newest));
-    const char *state = message_text(run, "state", "");
-    bool waits = strcmp(state, "interrupted") == 0 || strcmp(state, "paused") == 0;
-    enum style state_style = strcmp(state, "running") == 0 ? STYLE_GOOD : waits ? STYLE_WARNING : STYLE_DIM;
-    int right = body.column + body.columns;
-    draw_right(row, right - 25, 12, here ? STYLE_SELECTED : state_style, "%s", state);
-    draw_right(row, right - 13, 12, dim, "%s",
+    if (!isnan(start) && !isnan(newest)) draw_reward_change(rows, after + 12, columns - name - 14 - 25, start, newest);
+    list_right(rows, columns - 25, 12, run_list_state_style(state), "%s", state);
+    list_right(rows, columns - 13, 12, STYLE_DIM, "%s",
                words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
-}
-
-/* Which of how many, where not all are in sight. */
-static void draw_place(int row, int column, const struct list *list, int count, int rows)
-{
-    if (count > rows) draw_format(row, column, 12, STYLE_DIM, "%d of %d", list->cursor + 1, count);
 }
 
 static void draw_presets(struct studio *studio, struct area area)
 {
     const cJSON *shown[LIST_ROWS];
-    int count = shown_presets(studio, shown, LIST_ROWS), rows = area.rows - 1;
-    bool focused = view_of(studio)->pane == PANE_PRESETS;
+    struct list_items items = preset_items(studio, shown);
     struct list *list = &view_of(studio)->lists[PANE_PRESETS];
-    int first = list_window(list, count, rows);
-    int used = draw_text(area.row, area.column, 20, focused ? STYLE_TITLE : STYLE_LIVE, "Start from a preset");
-    draw_place(area.row, area.column + used + 2, list, count, rows);
+    bool focused = view_of(studio)->pane == PANE_PRESETS;
+    struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
+    struct list_rows rows = studio_show_list(studio, list, &items, body, PANE_PRESETS, focused);
+    while (list_next(&rows)) draw_preset(studio, &rows, shown[rows.place]);
     struct preset_columns at = preset_columns(area.columns);
-    if (count > 0) draw_right(area.row, area.column + at.memory - 8, 8, STYLE_DIM, "memory");
-    if (count > 0) draw_right(area.row, area.column + at.time - 8, 8, STYLE_DIM, "time");
-    for (int row = 0; row < rows && first + row < count; row++)
-        draw_preset(studio, area.row + 1 + row, area, shown[first + row], focused && first + row == list->cursor);
-    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, PANE_PRESETS, first);
-    if (count > 0) return;
-    const char *words = studio->catalogue != NULL ? "no preset matches; Esc shows all"
-                        : studio->engine_error[0] ? studio->engine_error
-                                                  : "reading the presets \u2026";
-    draw_wrapped((struct area){area.row + 1, area.column + 2, 3, area.columns - 2}, STYLE_DIM, words);
+    list_heading(list, &items, (struct area){area.row, area.column, 1, at.memory - 9}, focused, "Start from a preset");
+    if (items.count > 0) {
+        draw_right(area.row, area.column + at.memory - 8, 8, STYLE_DIM, "memory");
+        draw_right(area.row, area.column + at.time - 8, 8, STYLE_DIM, "time");
+        return;
+    }
+    const char *text = studio->catalogue                 ? "No preset matches. Press Esc to show all."
+                       : studio->engine_error[0] != '\0' ? studio->engine_error
+                                                         : "Reading the presets \u2026";
+    draw_wrapped((struct area){body.row, area.column + 2, 3, area.columns - 2}, STYLE_DIM, text);
 }
 
 static void draw_runs(struct studio *studio, struct area area)
 {
-    int count = cJSON_GetArraySize(studio->runs), rows = area.rows - 1;
-    bool focused = view_of(studio)->pane == PANE_RUNS;
+    const cJSON *shown[LIST_ROWS];
+    struct list_items items = run_list_items(studio, "", shown);
     struct list *list = &view_of(studio)->lists[PANE_RUNS];
-    int first = list_window(list, count, rows);
-    int used = draw_text(area.row, area.column, 20, focused ? STYLE_TITLE : STYLE_LIVE, "Continue a run");
-    draw_place(area.row, area.column + used + 2, list, count, rows);
-    if (count > 0 && !focused) draw_right(area.row, area.column, area.columns - 1, STYLE_DIM, "Tab goes here");
-    for (int row = 0; row < rows && first + row < count; row++)
-        draw_run(studio, area.row + 1 + row, area, cJSON_GetArrayItem(studio->runs, first + row),
-                 focused && first + row == list->cursor);
-    if (count == 0)
-        draw_text(area.row + 1, area.column + 2, area.columns - 2, STYLE_DIM, "none yet: what you start stands here");
-    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, PANE_RUNS, first);
+    bool focused = view_of(studio)->pane == PANE_RUNS;
+    struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
+    struct list_rows rows = studio_show_list(studio, list, &items, body, PANE_RUNS, focused);
+    while (list_next(&rows)) draw_run(studio, &rows, shown[rows.place]);
+    list_heading(list, &items, (struct area){area.row, area.column, 1, 36}, focused, "Continue a run");
+    if (items.count > 0 && !focused) draw_right(area.row, area.column, area.columns - 1, STYLE_DIM, "Tab goes here");
+    if (items.count == 0)
+        draw_text(body.row, area.column + 2, area.columns - 2, STYLE_DIM, "None yet. Runs you start are listed here.");
 }
 
 static void draw_card(struct studio *studio, struct area area)
@@ -237,7 +238,7 @@ static void draw_card(struct studio *studio, struct area area)
     bool pictures = pictures_protocol(studio->pictures) != PROTOCOL_NONE;
     if (!pictures && needed < area.rows) area.rows = needed;
     if (runs)
-        card_draw_run(studio, area, cJSON_GetArrayItem(studio->runs, view_of(studio)->lists[PANE_RUNS].cursor));
+        card_draw_run(studio, area, chosen_run(studio));
     else
         card_draw_preset(studio, area, chosen_preset(studio));
 }
@@ -253,7 +254,7 @@ static void draw(struct studio *studio, struct area body)
     enum { LEAST_WIDE = 150, LIST = 96, GAP = 3 };
     bool wide = body.columns >= LEAST_WIDE;
     const cJSON *shown[LIST_ROWS], *chosen = chosen_preset(studio);
-    int presets = shown_presets(studio, shown, LIST_ROWS), runs = cJSON_GetArraySize(studio->runs);
+    int presets = preset_items(studio, shown).count, runs = cJSON_GetArraySize(studio->runs);
     int width = wide ? LIST : body.columns;
     int run_rows = 1 + smaller(runs < 1 ? 1 : runs, wide ? body.rows / 2 : body.rows / 6);
     int needed = wide || chosen == NULL ? 0 : card_rows(chosen, width);
@@ -359,20 +360,8 @@ static void delete_chosen(struct studio *studio)
 static void mark(struct studio *studio)
 {
     bool runs = view_of(studio)->pane == PANE_RUNS;
-    const cJSON *item =
-        runs ? cJSON_GetArrayItem(studio->runs, view_of(studio)->lists[1].cursor) : chosen_preset(studio);
-    const char *name = message_text(item, runs ? "path" : "name", "");
-    if (studio->marked_runs != runs) studio->marked[0][0] = studio->marked[1][0] = 0;
-    studio->marked_runs = runs;
-    for (int index = 0; index < LIST_MARKS; index++) {
-        if (strcmp(studio->marked[index], name) != 0) continue;
-        studio->marked[index][0] = 0;
-        return;
-    }
-    int free_place = studio->marked[0][0] == 0 ? 0 : 1;
-    snprintf(studio->marked[free_place], sizeof studio->marked[free_place], "%s", name);
-    if (studio->marked[0][0] && studio->marked[1][0])
-        studio_say(studio, MESSAGE_INFO, "two are marked: 7 compares them");
+    const cJSON *item = chosen_item(studio);
+    if (item) studio_mark(studio, runs, message_text(item, runs ? "path" : "name", ""));
 }
 
 static void edit(struct studio *studio, const cJSON *item)
@@ -412,10 +401,9 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     (void)coarse;
     bool runs = view_of(studio)->pane == PANE_RUNS;
     const cJSON *shown[LIST_ROWS];
-    int count = runs ? cJSON_GetArraySize(studio->runs) : shown_presets(studio, shown, LIST_ROWS);
-    if (list_move(&view_of(studio)->lists[view_of(studio)->pane], count, 10, id)) return true;
-    const cJSON *item =
-        runs ? cJSON_GetArrayItem(studio->runs, view_of(studio)->lists[1].cursor) : chosen_preset(studio);
+    struct list_items items = runs ? run_list_items(studio, "", shown) : preset_items(studio, shown);
+    if (list_move(&view_of(studio)->lists[view_of(studio)->pane], &items, id)) return true;
+    const cJSON *item = chosen_item(studio);
     switch (id) {
     case COMMAND_NEXT_PANE:
     case COMMAND_PREVIOUS_PANE: view_of(studio)->pane = !view_of(studio)->pane; return true;
@@ -448,21 +436,18 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    struct list *list = &view_of(studio)->lists[click->pane];
-    bool chosen = view_of(studio)->pane == click->pane && click->item == list->cursor;
+    const cJSON *shown[LIST_ROWS];
+    struct list_items items =
+        click->pane == PANE_RUNS ? run_list_items(studio, "", shown) : preset_items(studio, shown);
+    bool here = view_of(studio)->pane == click->pane;
     view_of(studio)->pane = click->pane;
-    list->cursor = click->item;
-    if (chosen && !click->drag) command(studio, COMMAND_OPEN, false);
+    bool again = list_click(&view_of(studio)->lists[click->pane], &items, click->item);
+    if (here && again && !click->drag) command(studio, COMMAND_OPEN, false);
 }
 
 static void refresh(struct studio *studio)
 {
     if (studio->engine != NULL && studio->runs != NULL) studio_list_runs(studio);
-}
-
-static void begin_with_first(struct studio *studio)
-{
-    view_of(studio)->lists[PANE_PRESETS] = (struct list){0};
 }
 
 const struct screen screen_home = {
@@ -475,6 +460,5 @@ const struct screen screen_home = {
     .draw = draw,
     .command = command,
     .click = click,
-    .filtered = begin_with_first,
     .begin = choose_first,
 };

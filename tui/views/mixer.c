@@ -20,7 +20,8 @@ enum { MIXER_ADAPTERS = 64 };
 
 struct mixer_view {
     struct mixer_adapter adapters[MIXER_ADAPTERS];
-    int count, cursor, top, prompt;
+    struct list list; /* of the adapters */
+    int count, prompt;
     struct image picture;
     char prompt_text[512];
     int request;     /* id of the sample in work; 0: none */
@@ -37,7 +38,31 @@ static struct mixer_view *view_of(const struct studio *studio)
 
 enum { ADAPTER_ROWS = 3 }; /* of one in the list: its name, its slider, an empty one */
 
-static const double largest_scale = 1.5;
+static const struct slider_scale strengths = {.low = 0, .high = 1.5};
+
+static uint64_t identity_of_adapter(const void *of, int place)
+{
+    const struct mixer_view *view = of;
+    const struct mixer_adapter *adapter = &view->adapters[place];
+    return list_identity(adapter->current ? "" : adapter->path);
+}
+
+static struct list_items adapter_items(const struct mixer_view *view)
+{
+    return (struct list_items){.count = view->count,
+                               .all = view->count,
+                               .height = ADAPTER_ROWS,
+                               .plain = true,
+                               .of = view,
+                               .identity = identity_of_adapter};
+}
+
+/* Only where there are adapters. */
+static struct mixer_adapter *chosen_adapter(struct mixer_view *view)
+{
+    struct list_items items = adapter_items(view);
+    return &view->adapters[list_follow(&view->list, &items)];
+}
 
 static int find_adapter(const struct mixer_view *view, const char *path, bool current)
 {
@@ -46,11 +71,9 @@ static int find_adapter(const struct mixer_view *view, const char *path, bool cu
     return -1;
 }
 
-/* The cursor stays on the adapter it is on. */
 static struct mixer_adapter *insert_adapter(struct mixer_view *view, int at)
 {
     memmove(view->adapters + at + 1, view->adapters + at, (size_t)(view->count - at) * sizeof *view->adapters);
-    if (view->count > 0 && at <= view->cursor) view->cursor++;
     view->count++;
     view->adapters[at] = (struct mixer_adapter){.scale = 1, .on = view->count == 1};
     return &view->adapters[at];
@@ -60,7 +83,6 @@ static void remove_adapter(struct mixer_view *view, int at)
 {
     view->count--;
     memmove(view->adapters + at, view->adapters + at + 1, (size_t)(view->count - at) * sizeof *view->adapters);
-    if (view->cursor > 0 && at <= view->cursor) view->cursor--;
 }
 
 /* The adapter being tuned stands first while its run is on. */
@@ -175,24 +197,21 @@ static void request_picture(struct studio *studio)
     view->request = studio_request(studio, client, REQUEST_SAMPLE, "sample", body, "redraw the picture");
 }
 
-static void draw_adapter(const struct mixer_view *view, int index, int row, struct area area)
+static void draw_adapter(const struct list_rows *rows, const struct mixer_adapter *adapter)
 {
-    const struct mixer_adapter *adapter = &view->adapters[index];
-    bool here = index == view->cursor;
-    draw_text(row, area.column, 2, STYLE_ACCENT, here ? "\u25b8" : " ");
-    draw_text(row, area.column + 2, 2, adapter->on ? STYLE_GOOD : STYLE_DIM,
-              adapter->on ? (style_unicode() ? "\u25cf" : "*") : (style_unicode() ? "\u25cb" : "o"));
-    draw_text(row, area.column + 4, area.columns - 12,
-              here          ? STYLE_LIVE
-              : adapter->on ? STYLE_TEXT
-                            : STYLE_DIM,
-              adapter->name);
-    draw_right(row, area.column + area.columns - 7, 6, adapter->on ? STYLE_LIVE : STYLE_DIM, "%.2f", adapter->scale);
-    struct slider slider = {.part = adapter->scale / largest_scale,
+    int columns = rows->line.columns;
+    const char *dot = adapter->on ? (style_unicode() ? "\u25cf" : "*") : style_unicode() ? "\u25cb" : "o";
+    enum style name = rows->here ? STYLE_LIVE : adapter->on ? STYLE_TEXT : STYLE_DIM;
+    list_cursor(rows, false);
+    list_text(rows, 2, 2, adapter->on ? STYLE_GOOD : STYLE_DIM, dot);
+    list_text(rows, 4, columns - 12, name, adapter->name);
+    list_right(rows, columns - 7, 6, adapter->on ? STYLE_LIVE : STYLE_DIM, "%.2f", adapter->scale);
+    struct slider slider = {.scale = strengths,
+                            .value = adapter->scale,
                             .mark = NAN,
                             .line = adapter->on ? STYLE_ACCENT : STYLE_FRAME,
-                            .knob = here ? STYLE_TITLE : STYLE_DIM};
-    slider_draw(row + 1, area.column + 4, area.columns - 6, &slider);
+                            .knob = rows->here ? STYLE_TITLE : STYLE_DIM};
+    slider_draw(rows->line.row + 1, rows->line.column + 4, columns - 6, &slider);
 }
 
 static void recipe(const struct mixer_view *view, char *text, size_t size)
@@ -213,15 +232,11 @@ static void recipe(const struct mixer_view *view, char *text, size_t size)
 static void draw_adapters(struct studio *studio, struct area area)
 {
     struct mixer_view *view = view_of(studio);
-    struct list list = {view->cursor, view->top};
-    int shown = area.rows / ADAPTER_ROWS, first = list_window(&list, view->count, shown);
-    view->cursor = list.cursor;
-    view->top = list.top;
-    for (int row = 0; row < shown && first + row < view->count; row++)
-        draw_adapter(view, first + row, area.row + ADAPTER_ROWS * row, area);
-    if (view->count > shown)
-        draw_right(area.row - 1, area.column, area.columns, STYLE_DIM, "%d of %d", view->cursor + 1, view->count);
-    studio_take_clicks(studio, area, 0, first);
+    struct list_items items = adapter_items(view);
+    struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
+    struct list_rows rows = studio_show_list(studio, &view->list, &items, body, 0, true);
+    while (list_next(&rows)) draw_adapter(&rows, &view->adapters[rows.place]);
+    list_heading(&view->list, &items, area, true, "adapters");
 }
 
 static void draw(struct studio *studio, struct area body)
@@ -233,8 +248,7 @@ static void draw(struct studio *studio, struct area body)
         return;
     }
     int left = body.columns >= 110 ? 44 : 32;
-    draw_text(body.row, body.column, left, STYLE_TITLE, "adapters");
-    draw_adapters(studio, (struct area){body.row + 1, body.column, body.rows - 2, left});
+    draw_adapters(studio, (struct area){body.row, body.column, body.rows - 1, left});
     struct area right = {body.row, body.column + left + 2, body.rows - 2, body.columns - left - 2};
     if (view->picture.pixels != NULL) pictures_want(studio->pictures, right, &view->picture);
     char text[500];
@@ -251,8 +265,8 @@ static void draw(struct studio *studio, struct area body)
 
 static void moved(struct studio *studio, double scale)
 {
-    struct mixer_adapter *adapter = &view_of(studio)->adapters[view_of(studio)->cursor];
-    adapter->scale = fmin(largest_scale, fmax(0, round(scale * 100) / 100));
+    struct mixer_adapter *adapter = chosen_adapter(view_of(studio));
+    adapter->scale = fmin(strengths.high, fmax(strengths.low, round(scale * 100) / 100));
     adapter->on = true;
     view_of(studio)->changed = studio->now;
 }
@@ -261,7 +275,7 @@ static void typed(struct studio *studio, const char *text)
 {
     char *end = NULL;
     double value = strtod(text, &end);
-    if (end == text || *end != 0 || !(value >= 0 && value <= largest_scale))
+    if (end == text || *end != 0 || !(value >= strengths.low && value <= strengths.high))
         studio_say(studio, MESSAGE_ERROR, "\"%s\" is no strength: a number from 0 to 1.5", text);
     else
         moved(studio, value);
@@ -289,11 +303,11 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     struct mixer_view *view = view_of(studio);
     if (view->count == 0) return false;
-    struct mixer_adapter *adapter = &view->adapters[view->cursor];
+    struct list_items items = adapter_items(view);
+    if (list_move(&view->list, &items, id)) return true;
+    struct mixer_adapter *adapter = chosen_adapter(view);
     double step = coarse ? 0.25 : 0.05;
     switch (id) {
-    case COMMAND_UP: view->cursor = view->cursor > 0 ? view->cursor - 1 : 0; return true;
-    case COMMAND_DOWN: view->cursor = view->cursor + 1 < view->count ? view->cursor + 1 : view->cursor; return true;
     case COMMAND_LESS: moved(studio, adapter->scale - step); return true;
     case COMMAND_MORE: moved(studio, adapter->scale + step); return true;
     case COMMAND_OPEN:
@@ -302,7 +316,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
         view->changed = studio->now;
         return true;
     case COMMAND_SOLO:
-        for (int index = 0; index < view->count; index++) view->adapters[index].on = index == view->cursor;
+        for (int index = 0; index < view->count; index++) view->adapters[index].on = &view->adapters[index] == adapter;
         view->changed = studio->now;
         return true;
     case COMMAND_TYPE_VALUE: {
@@ -323,12 +337,12 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 static void click(struct studio *studio, const struct click *click)
 {
     struct mixer_view *view = view_of(studio);
-    int chosen = click->drag ? view->cursor : view->top + click->row / ADAPTER_ROWS;
-    if (chosen >= view->count) return;
-    view->cursor = chosen;
+    struct list_items items = adapter_items(view);
+    if (click->item >= view->count && !click->drag) return;
+    if (!click->drag) list_click(&view->list, &items, click->item);
     if (!click->drag) view->dragged = click->row % ADAPTER_ROWS == 1 && click->column >= 4;
-    int width = studio->pressed.area.columns - 6;
-    if (view->dragged && width > 1) moved(studio, largest_scale * slider_part_at(click->column - 4, width));
+    int width = click->columns - 6;
+    if (view->dragged && width > 1) moved(studio, slider_value_at(&strengths, click->column - 4, width));
     if (click->drag || click->row % ADAPTER_ROWS != 0 || click->column >= 4) return;
     command(studio, COMMAND_OPEN, false); /* on the dot before the name */
 }

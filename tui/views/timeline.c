@@ -81,9 +81,8 @@ static void draw(struct studio *studio, struct area body)
     }
     int step = view->steps[view->cursor];
     draw_scale(view, (struct area){body.row, body.column, 2, body.columns});
-    studio_take_clicks(studio, (struct area){body.row, body.column, 2, body.columns}, CLICK_SCALE, 0);
-    studio_take_clicks(studio, (struct area){body.row + 2, body.column, body.rows - 2, body.columns}, CLICK_PICTURES,
-                       0);
+    studio_take_clicks(studio, (struct area){body.row, body.column, 2, body.columns}, CLICK_SCALE);
+    studio_take_clicks(studio, (struct area){body.row + 2, body.column, body.rows - 2, body.columns}, CLICK_PICTURES);
     bool two = !view->enlarged;
     int width = two ? (body.columns - 2) / 2 : body.columns;
     struct area left = {body.row + 3, body.column, body.rows - 5, width};
@@ -153,7 +152,7 @@ static void click(struct studio *studio, const struct click *click)
 {
     struct timeline_view *view = view_of(studio);
     if (click->pane == CLICK_SCALE)
-        view->cursor = nearest_step(view, click->column, studio->pressed.area.columns);
+        view->cursor = nearest_step(view, click->column, click->columns);
     else if (!click->drag)
         view->enlarged = !view->enlarged;
 }

@@ -73,9 +73,9 @@ static double square_columns(const struct studio *studio)
 static void take_clicks_of_panes(struct studio *studio, const struct tune_layout *layout)
 {
     for (int place = 0; place < layout->picture_count; place++)
-        studio_take_clicks(studio, layout->pictures[place], PANE_PICTURES, 0);
-    studio_take_clicks(studio, layout->curves, PANE_CURVES, 0);
-    studio_take_clicks(studio, layout->small_curves, PANE_CURVES, 0);
+        studio_take_clicks(studio, layout->pictures[place], PANE_PICTURES);
+    studio_take_clicks(studio, layout->curves, PANE_CURVES);
+    studio_take_clicks(studio, layout->small_curves, PANE_CURVES);
 }
 
 static void draw(struct studio *studio, struct area body)
@@ -89,7 +89,7 @@ static void draw(struct studio *studio, struct area body)
     }
     if (tune_view_of(studio)->enlarged) {
         draw_enlarged(studio, body);
-        if (tune_view_of(studio)->pane != PANE_REWARDS) studio_take_clicks(studio, body, tune_view_of(studio)->pane, 0);
+        if (tune_view_of(studio)->pane != PANE_REWARDS) studio_take_clicks(studio, body, tune_view_of(studio)->pane);
         return;
     }
     struct tune_layout layout =
