@@ -1,5 +1,6 @@
 /* Edit: every setting of a preset as a form, with what it means and what it costs. All of it comes from the catalogue.
  */
+#include "tui/screen/slider.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/cost.h"
@@ -12,6 +13,8 @@
 struct edit_view {
     struct list fields;
 };
+
+enum { PANE_FIELDS, PANE_SLIDER };
 
 static struct edit_view *view_of(const struct studio *studio)
 {
@@ -96,19 +99,25 @@ static void say_locked(struct studio *studio, const cJSON *field)
                    label);
 }
 
-static void put(struct studio *studio, const cJSON *field, cJSON *value)
+/* Takes the value over. */
+static void set(struct studio *studio, const cJSON *field, cJSON *value)
 {
     const char *key = message_text(field, "key", "notes");
-    if (studio->run_settings != NULL) {
-        const cJSON *before = value_of(studio, field);
-        if (cJSON_IsNumber(value) && cJSON_IsNumber(before))
-            studio_set_value(studio, key, value->valuedouble, before->valuedouble);
-        cJSON_Delete(value);
+    if (!studio->run_settings) {
+        message_put(studio->draft, key, value);
+        studio_draft_changed(studio);
         return;
     }
-    studio_push_undo_draft(studio);
-    message_put(studio->draft, key, value);
-    studio_draft_changed(studio);
+    const cJSON *before = value_of(studio, field);
+    if (cJSON_IsNumber(value) && cJSON_IsNumber(before))
+        studio_set_value(studio, key, value->valuedouble, before->valuedouble);
+    cJSON_Delete(value);
+}
+
+static void put(struct studio *studio, const cJSON *field, cJSON *value)
+{
+    if (!studio->run_settings) studio_push_undo_draft(studio);
+    set(studio, field, value);
 }
 
 static bool is_kind(const cJSON *field, const char *kind)
@@ -286,6 +295,42 @@ static void draw_field(const struct studio *studio, const struct list_rows *rows
     list_text(rows, columns - 2, 1, STYLE_SELECTED, "\u2192");
 }
 
+/* Numbers between two bounds have a slider: a logarithmic one where the bounds are far apart, which begins above 0. */
+static bool find_scale(const struct studio *studio, const cJSON *field, struct slider_scale *scale)
+{
+    const double far_apart = 1000, decades_of_zero = 1e-8;
+    double low = message_number(field, "low", NAN), high = message_number(field, "high", NAN);
+    bool logarithmic = message_flag(field, "log", false);
+    if (!(low < high) || !is_numeric(field) || is_locked(studio, field)) return false;
+    if (low == 0 && !logarithmic && high >= far_apart) return false;
+    logarithmic |= low > 0 && high >= far_apart * low;
+    *scale = (struct slider_scale){low, high, logarithmic && low >= 0};
+    if (scale->logarithmic && low == 0) scale->low = high * decades_of_zero;
+    return true;
+}
+
+/* Its ends stand beside it. */
+static struct area slider_area(struct area line)
+{
+    enum { END = 10, MOST = 60 };
+    int columns = line.columns < MOST ? line.columns : MOST;
+    return (struct area){line.row, line.column + END, 1, columns - 2 * END};
+}
+
+static void draw_slider(struct studio *studio, const cJSON *field, struct area line)
+{
+    struct slider slider = {.mark = NAN, .line = STYLE_ACCENT, .knob = STYLE_TITLE};
+    if (!find_scale(studio, field, &slider.scale)) return;
+    const cJSON *value = value_of(studio, field);
+    if (!cJSON_IsNumber(value)) return;
+    slider.value = value->valuedouble;
+    struct area area = slider_area(line);
+    draw_right(line.row, line.column, area.column - line.column - 1, STYLE_DIM, "%g", slider.scale.low);
+    slider_draw(area.row, area.column, area.columns, &slider);
+    draw_format(line.row, area.column + area.columns + 1, 9, STYLE_DIM, "%g", slider.scale.high);
+    studio_take_clicks(studio, area, PANE_SLIDER);
+}
+
 /* What the setting under the cursor means and may be, in two rows. */
 static void draw_meaning(const cJSON *field, struct area area)
 {
@@ -324,7 +369,7 @@ static void draw_fields(struct studio *studio, struct area area)
     struct list_items items = field_items(studio, shown);
     struct list *list = &view_of(studio)->fields;
     struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
-    struct list_rows rows = studio_show_list(studio, list, &items, body, 0, true);
+    struct list_rows rows = studio_show_list(studio, list, &items, body, PANE_FIELDS, true);
     while (list_next(&rows)) {
         const char *group = message_text(shown[rows.place], "group", "");
         bool opens = rows.place == list->top || strcmp(group, message_text(shown[rows.place - 1], "group", "")) != 0;
@@ -403,7 +448,10 @@ static void draw(struct studio *studio, struct area body)
     int width = wide ? body.columns - 42 : body.columns;
     draw_fields(studio, (struct area){body.row, body.column, body.rows - (wide ? 4 : 5), width});
     const cJSON *field = chosen_field(studio);
-    if (field) draw_meaning(field, (struct area){body.row + body.rows - 3, body.column, 2, width});
+    if (field) {
+        draw_slider(studio, field, (struct area){body.row + body.rows - 4, body.column, 1, width});
+        draw_meaning(field, (struct area){body.row + body.rows - 3, body.column, 2, width});
+    }
     draw_costs(studio, body, wide ? width + 2 : 0);
 }
 
@@ -439,11 +487,29 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     }
 }
 
+/* Whole numbers, others to three digits; a drag is one change for u. */
+static void move_slider(struct studio *studio, const struct click *click)
+{
+    const cJSON *field = chosen_field(studio);
+    struct slider_scale scale;
+    if (!field || !find_scale(studio, field, &scale)) return;
+    double value = slider_value_at(&scale, click->column, click->columns);
+    double unit = is_kind(field, "integer") || value == 0 ? 1 : pow(10, floor(log10(fabs(value))) - 2);
+    value = within(field, round(value / unit) * unit);
+    const cJSON *before = value_of(studio, field);
+    if (cJSON_IsNumber(before) && before->valuedouble == value) return;
+    if (!studio->run_settings && !click->drag) studio_push_undo_draft(studio);
+    set(studio, field, cJSON_CreateNumber(value));
+}
+
 static void click(struct studio *studio, const struct click *click)
 {
     const cJSON *shown[TEXT_LIST];
     struct list_items items = field_items(studio, shown);
-    if (list_click(&view_of(studio)->fields, &items, click->item) && !click->drag) edit_value(studio);
+    if (click->pane == PANE_SLIDER)
+        move_slider(studio, click);
+    else if (list_click(&view_of(studio)->fields, &items, click->item) && !click->drag)
+        edit_value(studio);
 }
 
 const struct screen screen_edit = {
