@@ -174,8 +174,10 @@ struct studio {
 
 /* A screen is its state, which stands in its own file, plus these functions; NULL where there is nothing to do. */
 struct screen {
-    const char *name, *about; /* about: two or three sentences for the help */
-    size_t view_bytes;        /* of its state, studio->views[ID] */
+    const char *name, *about;              /* about: two or three sentences for the help */
+    const struct screen_command *commands; /* its own; they come before those of every screen */
+    int command_count;
+    size_t view_bytes; /* of its state, studio->views[ID] */
     void (*open)(struct studio *studio);
     void (*draw)(struct studio *studio, struct area body);
     /* True when the screen has dealt with the command. `coarse`: Shift was held. */

@@ -1,5 +1,5 @@
 /* Keys, mouse, paste and late replies; complaints 5, 8 and 10 of the list of what terminal programs get wrong. */
-#include "tui/commands.h"
+#include "tui/state.h"
 #include "tui/terminal/input.h"
 #include "tui/terminal/multiplexer.h"
 #include "tui/terminal/probe.h"
@@ -293,33 +293,30 @@ static void capital_letters_are_coarse_steps(void **state)
 static void complaint_09_one_table_for_keys_and_words(void **state)
 {
     (void)state;
-    int count = 0;
-    const struct screen_command *all = screen_commands(&count);
-    for (int screen = 0; screen < SCREEN_COUNT; screen++) {
-        assert_true(bound((enum screen_id)screen, '?', COMMAND_HELP));
-        assert_true(bound((enum screen_id)screen, ':', COMMAND_PALETTE));
-        assert_true(bound((enum screen_id)screen, 'q', COMMAND_QUIT));
-        assert_true(bound((enum screen_id)screen, KEY_CODE_ESCAPE, COMMAND_BACK));
-        for (int index = 0; index < count; index++) {
-            const struct screen_command *command = &all[index];
-            if (command->label == NULL || !(command->screens & (1u << screen))) continue;
+    for (enum screen_id screen = 0; screen < SCREEN_COUNT; screen++) {
+        assert_true(bound(screen, '?', COMMAND_HELP));
+        assert_true(bound(screen, ':', COMMAND_PALETTE));
+        assert_true(bound(screen, 'q', COMMAND_QUIT));
+        assert_true(bound(screen, KEY_CODE_ESCAPE, COMMAND_BACK));
+        for (int i = 0; i < screen_command_count(screen); i++) {
+            const struct screen_command *command = screen_command_at(screen, i);
+            if (!command->label) continue;
             char key[16];
             command_key_text(command, key, sizeof key);
             struct input_event event = {.kind = INPUT_KEY, .key = (uint32_t)key[0]};
-            if (key[1] != 0) continue; /* named keys are checked by the screens' tests */
-            enum command_id found = command_of_key((enum screen_id)screen, &event);
-            if (found != command->id)
-                fail_msg("screen %d: key %s is shown as \"%s\" and does something else", screen, key, command->label);
+            if (key[1] != '\0') continue; /* named keys are checked by the screens' tests */
+            if (command_of_key(screen, &event) != command->id)
+                fail_msg("%s: key %s is shown as \"%s\" and does something else", screen_of(screen)->name, key,
+                         command->label);
         }
     }
 }
 
 static int rows_listed(enum screen_id screen, const char *keys)
 {
-    int count = 0, listed = 0;
-    const struct screen_command *all = screen_commands(&count);
-    for (int index = 0; index < count; index++)
-        listed += strcmp(all[index].keys, keys) == 0 && screen_command_listed(&all[index], screen);
+    int listed = 0;
+    for (int i = 0; i < screen_command_count(screen); i++)
+        listed += strcmp(screen_command_at(screen, i)->keys, keys) == 0 && screen_command_listed(screen, i);
     return listed;
 }
 
@@ -328,13 +325,12 @@ static void help_says_one_thing_of_a_key(void **state)
 {
     (void)state;
     enum { HELP_COLUMNS = 56 };
-    int count = 0;
-    const struct screen_command *all = screen_commands(&count);
-    for (int index = 0; index < count; index++)
-        if (strlen(all[index].help) > HELP_COLUMNS) fail_msg("\"%s\" is cut at 80 columns", all[index].help);
-    for (int screen = 0; screen < SCREEN_COUNT; screen++) {
-        assert_int_equal(rows_listed((enum screen_id)screen, "Left h"), 1);
-        assert_int_equal(rows_listed((enum screen_id)screen, "Right l"), 1);
+    for (enum screen_id screen = 0; screen < SCREEN_COUNT; screen++) {
+        for (int i = 0; i < screen_command_count(screen); i++)
+            if (strlen(screen_command_at(screen, i)->help) > HELP_COLUMNS)
+                fail_msg("\"%s\" is cut at 80 columns", screen_command_at(screen, i)->help);
+        assert_int_equal(rows_listed(screen, "Left h"), 1);
+        assert_int_equal(rows_listed(screen, "Right l"), 1);
     }
     assert_int_equal(rows_listed(SCREEN_TIMELINE, "Down j"), 0); /* the next prompt's */
     assert_int_equal(rows_listed(SCREEN_GRID, "Down j"), 1);
@@ -343,14 +339,13 @@ static void help_says_one_thing_of_a_key(void **state)
 static void complaint_07_no_function_key_is_needed(void **state)
 {
     (void)state;
-    int count = 0;
-    const struct screen_command *all = screen_commands(&count);
-    for (int index = 0; index < count; index++) {
-        const char *keys = all[index].keys;
-        for (const char *at = keys; at != NULL; at = strchr(at, ' ')) {
-            if (*at == ' ') at++;
-            bool function_key = at[0] == 'F' && at[1] >= '1' && at[1] <= '9';
-            assert_false(function_key);
+    for (enum screen_id screen = 0; screen < SCREEN_COUNT; screen++) {
+        for (int i = 0; i < screen_command_count(screen); i++) {
+            for (const char *at = screen_command_at(screen, i)->keys; at; at = strchr(at, ' ')) {
+                if (*at == ' ') at++;
+                bool function_key = at[0] == 'F' && at[1] >= '1' && at[1] <= '9';
+                assert_false(function_key);
+            }
         }
     }
 }

@@ -9,10 +9,9 @@ enum { HELP_CAPACITY = 128 };
 /* The commands of the present screen. */
 static struct list_items help_items(const struct studio *studio, const struct screen_command *shown[HELP_CAPACITY])
 {
-    int total = 0, count = 0;
-    const struct screen_command *all = screen_commands(&total);
-    for (int i = 0; i < total && count < HELP_CAPACITY; i++)
-        if (screen_command_listed(&all[i], studio->screen)) shown[count++] = &all[i];
+    int count = 0;
+    for (int i = 0; i < screen_command_count(studio->screen) && count < HELP_CAPACITY; i++)
+        if (screen_command_listed(studio->screen, i)) shown[count++] = screen_command_at(studio->screen, i);
     return (struct list_items){.count = count, .all = count};
 }
 
@@ -34,7 +33,8 @@ static void draw_help(struct studio *studio, struct area area)
     draw_frame(area, title);
     struct area body = {area.row + 1, area.column + 2, area.rows - 2, area.columns - 4};
     int used = draw_wrapped(body, STYLE_TEXT, screen->about) + 1;
-    body = (struct area){body.row + used, body.column, body.rows - used, area.columns - 3}; /* the bar is on the frame */
+    body =
+        (struct area){body.row + used, body.column, body.rows - used, area.columns - 3}; /* the bar is on the frame */
     struct list_rows rows = list_show(&studio->help, &items, body, false);
     while (list_next(&rows)) {
         list_text(&rows, 0, 15, STYLE_KEY, shown[rows.place]->keys);

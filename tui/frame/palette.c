@@ -9,11 +9,9 @@ enum { PALETTE_CAPACITY = 96, PALETTE_HEAD = 3 /* rows above the first command *
 /* Commands that fit the palette's pattern, best first. */
 static int palette_matches(const struct studio *studio, const struct screen_command *found[], int capacity)
 {
-    int count = 0, total = 0, scores[128];
-    const struct screen_command *all = screen_commands(&total);
+    int count = 0, total = screen_command_count(studio->screen), scores[PALETTE_CAPACITY];
     for (int index = 0; index < total; index++) {
-        const struct screen_command *command = &all[index];
-        if (!(command->screens & (1u << studio->screen))) continue;
+        const struct screen_command *command = screen_command_at(studio->screen, index);
         bool movement = command->id >= COMMAND_UP && command->id <= COMMAND_LAST && command->label == NULL;
         bool double_row = false;
         for (int at = 0; at < count; at++) double_row = double_row || found[at]->id == command->id;

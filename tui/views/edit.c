@@ -1,5 +1,6 @@
 /* Edit: every setting of a preset as a form, with what it means and what it costs. All of it comes from the catalogue.
  */
+#include "tui/common_commands.h"
 #include "tui/screen/slider.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
@@ -512,6 +513,17 @@ static void click(struct studio *studio, const struct click *click)
         edit_value(studio);
 }
 
+static const struct screen_command commands[] = {
+    ROW_START,
+    {COMMAND_OPEN, "edit the value", "Enter", "edit", "type a value for this setting"},
+    {COMMAND_TOGGLE, "next choice", "Space", "choose", "the next of the choices"},
+    {COMMAND_LESS, "less", "Left h", NULL, "a smaller value, the previous choice"},
+    {COMMAND_MORE, "more", "Right l", "change", "a larger value, the next choice"},
+    {COMMAND_SAVE_PRESET, "save as preset", "S", "save preset", "keep these settings under a name"},
+    ROW_BRANCH,
+    ROW_FILTER,
+};
+
 const struct screen screen_edit = {
     .name = "Settings",
     .about = "Every setting of the preset. Left and right change a value at once (Shift: in larger steps), Enter types "
@@ -519,6 +531,8 @@ const struct screen screen_edit = {
              "takes a change back. The costs follow as you change. Nothing is kept until you save or start. Of a run "
              "that is "
              "on, most are fixed; N begins a new run from its checkpoint.",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct edit_view),
     .draw = draw,
     .command = command,

@@ -1,4 +1,5 @@
 /* Grid: prompts by steps, as small pictures. */
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 
@@ -168,11 +169,21 @@ static void free_thumbnails(struct studio *studio)
     free(view_of(studio)->thumbnails);
 }
 
+static const struct screen_command commands[] = {
+    {COMMAND_OPEN, "enlarge", "Enter", "enlarge", "this picture over the whole screen, and back"},
+    ROW_PAUSE,
+    ROW_SAMPLE,
+    ROWS_STEERING,
+    ROW_BRANCH,
+};
+
 const struct screen screen_grid = {
     .name = "Grid",
     .about = "Each row is a held-out prompt with its seed, each column a step: how the same picture changed. Arrows "
              "choose, Enter "
              "enlarges.",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct grid_view),
     .draw = draw,
     .command = command,

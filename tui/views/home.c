@@ -1,4 +1,5 @@
 /* Home: presets as an invitation, and the last runs. */
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/card.h"
@@ -450,12 +451,28 @@ static void refresh(struct studio *studio)
     if (studio->engine != NULL && studio->runs != NULL) studio_list_runs(studio);
 }
 
+static const struct screen_command commands[] = {
+    {COMMAND_OPEN, "start the preset or open the run", "Enter", "start",
+     "start tuning with this preset, or open this run"},
+    {COMMAND_EDIT, "edit first", "e", "edit first", "look at the settings before starting"},
+    {COMMAND_NEW, "new preset", "n", "new", "a preset with default settings"},
+    {COMMAND_DUPLICATE, "duplicate preset", "d", NULL, "keep a copy of this preset under a new name"},
+    {COMMAND_RENAME, "rename preset", "R", NULL, "rename one of your presets"},
+    {COMMAND_DELETE, "delete preset", "D Delete", NULL, "delete one of your presets; u brings it back"},
+    {COMMAND_MARK, "mark for comparison", "Space", NULL, "mark; the two marked ones are compared on screen 7"},
+    {COMMAND_GO + SCREEN_RUNS, "runs", "9 r", "runs", "every run, alive and finished"},
+    ROWS_PANES,
+    ROW_FILTER,
+};
+
 const struct screen screen_home = {
     .name = "Home",
     .about = "Choose a preset and press Enter: it starts tuning, and the pictures appear. e shows the settings first. "
              "The lower "
              "list has your runs, alive and finished.",
     .open = refresh,
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct home_view),
     .draw = draw,
     .command = command,

@@ -1,4 +1,5 @@
 /* Log: what the engine said, newest last. */
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 
@@ -108,10 +109,16 @@ static void click(struct studio *studio, const struct click *click)
     list_click(&view_of(studio)->lines, &lines.items, click->item);
 }
 
+static const struct screen_command commands[] = {
+    ROW_FILTER,
+};
+
 const struct screen screen_log = {
     .name = "Log",
     .about = "What the engine said. The whole log is the file named at the top right.",
     .open = open_log,
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct log_view),
     .draw = draw,
     .command = command,

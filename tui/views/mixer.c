@@ -388,12 +388,25 @@ static void free_picture(struct studio *studio)
     image_free(&view_of(studio)->picture);
 }
 
+static const struct screen_command commands[] = {
+    {COMMAND_OPEN, "turn the adapter on", "Enter Space", "on/off", "use this adapter, or leave it out"},
+    {COMMAND_LESS, "less strength", "Left h", NULL, "weaker; with Shift in coarse steps"},
+    {COMMAND_MORE, "more strength", "Right l", "strength", "stronger; with Shift in coarse steps"},
+    {COMMAND_NEXT_PICTURE, "next prompt", "n", "prompt", "the next prompt and seed"},
+    {COMMAND_RECIPE, "show the recipe", "y", NULL, "show the command that makes this picture"},
+    {COMMAND_MUTE, "mute", "x", "mute", "leave this adapter out, and back"},
+    {COMMAND_SOLO, "solo", "o", NULL, "this adapter alone"},
+    {COMMAND_TYPE_VALUE, "type a value", "=", NULL, "type the strength as a number"},
+};
+
 const struct screen screen_mixer = {
     .name = "Mixer",
     .about = "Adapters that runs have left, each with a strength from 0 to 1.5; they add up. The picture follows the "
              "sliders. y shows "
              "the command that makes the same picture.",
     .open = refresh,
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct mixer_view),
     .draw = draw,
     .command = command,

@@ -1,5 +1,6 @@
 /* Prompts: training and held-out ones apart, with the reward of each beside it. */
 #include "engine/base/input_file.h"
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 
@@ -416,12 +417,27 @@ static void click(struct studio *studio, const struct click *click)
     if (at_tick && click->item < prompts.items.count) tick_chosen(studio);
 }
 
+static const struct screen_command commands[] = {
+    ROW_START,
+    ROW_BRANCH,
+    {COMMAND_ADD, "add a prompt", "a", "add", "type a prompt; pasting many lines adds them all"},
+    {COMMAND_OPEN, "edit the prompt", "Enter e", "edit", "change this prompt"},
+    {COMMAND_DELETE, "remove the prompt", "d Delete", "remove", "take this prompt out; u brings it back"},
+    {COMMAND_TOGGLE, "tick or untick", "Space", "tick", "use this prompt, or leave it out and keep it in the list"},
+    {COMMAND_MOVE, "train or held-out", "m", "move", "move this prompt to the other list"},
+    {COMMAND_LOAD_FILE, "load a file", "f", "file", "add the prompts of a text file, one a line"},
+    ROWS_PANES,
+    ROW_FILTER,
+};
+
 const struct screen screen_prompts = {
     .name = "Prompts",
     .about = "Training prompts are what the model is tuned on; held-out prompts are only looked at, so they show what "
              "was really "
              "learnt. Space ticks or unticks, m moves a prompt to the other list, a adds, pasting adds many, f loads a "
              "file.",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct prompts_view),
     .draw = draw,
     .command = command,

@@ -1,4 +1,5 @@
 /* Rewards: what each measures, which are chosen, and the formula of the total. */
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/cost.h"
@@ -436,11 +437,26 @@ static void click(struct studio *studio, const struct click *click)
     if (here && again && !click->drag) toggle(studio);
 }
 
+static const struct screen_command commands[] = {
+    ROW_PAUSE,
+    {COMMAND_TYPE_VALUE, "type a value", "=", NULL, "type the weight as a number"},
+    ROWS_STEERING,
+    ROW_BRANCH,
+    {COMMAND_OPEN, "add or remove the reward", "Enter Space", "add/remove", "choose this reward, or drop it"},
+    {COMMAND_LESS, "less weight", "Left h", NULL, "less weight"},
+    {COMMAND_MORE, "more weight", "Right l", "weight", "more weight"},
+    {COMMAND_EDIT, "parameters", "e", "parameters", "the parameters of this reward"},
+    ROWS_PANES,
+    ROW_FILTER,
+};
+
 const struct screen screen_rewards = {
     .name = "Rewards",
     .about = "At the left every reward there is, with what it measures; Enter adds or removes one. At the right the "
              "chosen ones with "
              "their weights; the total below is what tuning raises. Tab changes sides.",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct rewards_view),
     .draw = draw,
     .command = command,

@@ -1,4 +1,5 @@
 /* Runs: all of them, alive and finished. */
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/card.h"
@@ -132,12 +133,22 @@ static void click(struct studio *studio, const struct click *click)
     if (list_click(&view_of(studio)->list, &items, click->item) && !click->drag) command(studio, COMMAND_OPEN, false);
 }
 
+static const struct screen_command commands[] = {
+    {COMMAND_MARK, "mark for comparison", "Space", "mark", "mark; the two marked ones are compared on screen 7"},
+    {COMMAND_OPEN, "open the run", "Enter", "open", "watch this run, or look at what it left"},
+    {COMMAND_RESUME, "resume the run", "r", "resume", "go on from the newest checkpoint"},
+    {COMMAND_EXPORT, "export the adapter", "E", "export", "this run's newest adapter as a file for other programs"},
+    ROW_FILTER,
+};
+
 const struct screen screen_runs = {
     .name = "Runs",
     .about = "Every run of this machine. Enter watches one that is alive, or shows what a finished one left. Mark two "
              "with Space "
              "and press 7 to see them side by side.",
     .open = refresh,
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct runs_view),
     .draw = draw,
     .command = command,

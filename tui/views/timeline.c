@@ -1,4 +1,5 @@
 /* Timeline: scrub through the pictures that a run kept, one prompt and seed at a time. */
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 
@@ -170,11 +171,25 @@ static void free_pictures(struct studio *studio)
     image_free(&view_of(studio)->base);
 }
 
+static const struct screen_command commands[] = {
+    {COMMAND_LEFT, "earlier", "Left h", "scrub", "the step before"},
+    {COMMAND_RIGHT, "later", "Right l", NULL, "the step after"},
+    {COMMAND_NEXT_PICTURE, "next picture", "n Down j", "next prompt", "the next prompt and seed"},
+    {COMMAND_OPEN, "enlarge", "Enter", "enlarge", "this picture over the whole screen, and back"},
+    ROW_PAUSE,
+    ROW_SAMPLE,
+    ROW_SWAP,
+    ROWS_STEERING,
+    ROW_BRANCH,
+};
+
 const struct screen screen_timeline = {
     .name = "Timeline",
     .about = "The same prompt and seed at every step that kept pictures: left and right scrub, down goes to the next "
              "prompt, b swaps "
              "in the picture of the start, Enter enlarges.",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct timeline_view),
     .draw = draw,
     .command = command,

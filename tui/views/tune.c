@@ -1,5 +1,6 @@
 /* Tune: the pictures, the curves, the weights and what the run costs. */
 #include "tui/views/tune.h"
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/views/curves.h"
 
@@ -168,6 +169,30 @@ static void click(struct studio *studio, const struct click *click)
         tune_view_of(studio)->enlarged = !tune_view_of(studio)->enlarged;
 }
 
+static const struct screen_command commands[] = {
+    {COMMAND_LESS, "less weight", "Left h", NULL, "less weight for this reward; with Shift in coarse steps"},
+    {COMMAND_MORE, "more weight", "Right l", "weight", "more weight for this reward; with Shift in coarse steps"},
+    ROW_PAUSE,
+    ROW_SAMPLE,
+    ROW_SWAP,
+    {COMMAND_NEXT_PICTURE, "next picture", "n", "next", "the next prompt and seed"},
+    {COMMAND_PICTURE_SET, "which pictures", "v", "pictures",
+     "overview, held-out, training batch by rank, or denoising"},
+    {COMMAND_SIDE_BY_SIDE, "side by side", "B", NULL, "base and tuned picture beside each other"},
+    {COMMAND_MUTE, "mute", "x", "mute", "weight 0, and back"},
+    {COMMAND_SOLO, "solo", "o", NULL, "only this one counts, and back"},
+    {COMMAND_TYPE_VALUE, "type a value", "=", NULL, "type the weight as a number"},
+    {COMMAND_LEARNING_RATE, "learning rate", "L", NULL, "change the learning rate while it runs"},
+    ROWS_STEERING,
+    ROW_BRANCH,
+    {COMMAND_RESUME, "resume the run", "r", "resume", "go on from the newest checkpoint, when the run has ended"},
+    {COMMAND_EDIT, "settings of the run", "e", "settings", "every setting of this run; fixed ones are locked"},
+    {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep this run's settings as they are now as a preset"},
+    {COMMAND_EXPORT, "export the adapter", "E", "export", "this run's newest adapter as a file for other programs"},
+    {COMMAND_ENLARGE, "enlarge", "Enter z", NULL, "this pane over the whole screen, and back"},
+    ROWS_PANES,
+};
+
 const struct screen screen_tune = {
     .name = "Tune",
     .about =
@@ -175,6 +200,8 @@ const struct screen screen_tune = {
         "can "
         "move while it runs. Watch the held-out curve and the drift: a reward that only rises on the training prompts "
         "is being gamed.",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct tune_view),
     .draw = draw,
     .command = command,
