@@ -100,20 +100,20 @@ int studio_request(struct studio *studio, struct client *client, enum request_pu
     if (client == NULL) {
         cJSON_Delete(body);
         if (purpose != REQUEST_PLAN && purpose != REQUEST_RUNS && purpose != REQUEST_CATALOGUE)
-            studio_say(studio, MESSAGE_ERROR, "%s: no engine is connected%s%s", words,
+            studio_say(studio, MESSAGE_ERROR, "Could not %s: no engine is connected%s%s", words,
                        studio->engine_error[0] ? ": " : "", studio->engine_error);
         return 0;
     }
     int64_t id;
     status sent = client_request(client, type, body, &id);
     if (sent.code != STATUS_OK) {
-        studio_say(studio, MESSAGE_ERROR, "%s: %s", words, sent.message);
+        studio_say(studio, MESSAGE_ERROR, "Could not %s: %s", words, sent.message);
         return 0;
     }
     struct request request = {.id = (int)id, .client = client, .purpose = purpose};
     snprintf(request.words, sizeof request.words, "%s", words);
     if (!pending_requests_add(&studio->requests, &request))
-        studio_say(studio, MESSAGE_ERROR, "%s: no memory to wait for the answer", words);
+        studio_say(studio, MESSAGE_ERROR, "Could not %s: out of memory", words);
     return (int)id;
 }
 
@@ -157,7 +157,7 @@ void studio_start(struct studio *studio, const cJSON *preset, const char *preset
         cJSON_AddStringToObject(from, "run", studio->origin.run);
         cJSON_AddNumberToObject(from, "step", studio->origin.step);
     }
-    if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "starting %s \u2026", preset_name);
+    if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "Starting %s \u2026", preset_name);
 }
 
 void studio_resume(struct studio *studio, const char *run_path, const char *when)
@@ -165,7 +165,7 @@ void studio_resume(struct studio *studio, const char *run_path, const char *when
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "resume", run_path);
     cJSON_AddStringToObject(body, "when", when);
-    if (ask_to_start(studio, body, "resume")) studio_say(studio, MESSAGE_INFO, "resuming \u2026");
+    if (ask_to_start(studio, body, "resume")) studio_say(studio, MESSAGE_INFO, "Resuming \u2026");
 }
 
 void studio_start_anyway(struct studio *studio, int now)
@@ -173,7 +173,7 @@ void studio_start_anyway(struct studio *studio, int now)
     cJSON *body = cJSON_Duplicate(studio->start_asked, 1);
     if (body == NULL) return;
     message_put(body, "when", cJSON_CreateString(now ? "now" : "queue"));
-    if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "starting \u2026");
+    if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "Starting \u2026");
 }
 
 void studio_list_runs(struct studio *studio)
@@ -197,7 +197,7 @@ void studio_attach(struct studio *studio, const char *socket)
     struct client *client = NULL;
     status connected = client_connect(socket, &studio_as_client, &client);
     if (connected.code != STATUS_OK) {
-        studio_say(studio, MESSAGE_ERROR, "%s; 9 lists the runs, r resumes one", connected.message);
+        studio_say(studio, MESSAGE_ERROR, "%s. Press 9 to list the runs and r to resume one.", connected.message);
         return;
     }
     studio_close_client(studio, &studio->live);
@@ -217,7 +217,7 @@ void studio_open_run(struct studio *studio, const cJSON *run)
     }
     studio_close_client(studio, &studio->live);
     if (!run_load_folder(studio->run, path)) {
-        studio_say(studio, MESSAGE_ERROR, "%s holds no readable preset.json, so it cannot be shown", path);
+        studio_say(studio, MESSAGE_ERROR, "Cannot show %s: it has no readable preset.json.", path);
         return;
     }
     if (strcmp(message_text(run, "state", ""), "interrupted") == 0) studio->run->phase = RUN_LOST;
@@ -243,11 +243,10 @@ void studio_leave(struct studio *studio)
         studio->quit = true;
         return;
     }
-    studio_ask(
-        studio, "Leave the studio",
-        "The run goes on without the studio; `alignprop attach` comes back to it. Or stop it: it saves first and can "
-        "be resumed.");
-    studio_add_choice(studio, 'd', "detach, the run goes on", leave_detached, 0);
+    studio_ask(studio, "Leave the studio",
+               "The run continues without the studio; return to it with `alignprop attach`. Or stop it: it saves first "
+               "and can be resumed.");
+    studio_add_choice(studio, 'd', "detach; the run continues", leave_detached, 0);
     studio_add_choice(studio, 's', "stop and save", studio_stop_run, 1);
 }
 
@@ -272,7 +271,7 @@ static void export_to(struct studio *studio, const char *target)
 void studio_export(struct studio *studio, const char *run_path, const char *name)
 {
     if (run_path[0] == 0) {
-        studio_say(studio, MESSAGE_INFO, "no run is open whose adapter could be exported");
+        studio_say(studio, MESSAGE_INFO, "No run is open, so there is no adapter to export.");
         return;
     }
     char target[300];
@@ -280,6 +279,6 @@ void studio_export(struct studio *studio, const char *run_path, const char *name
     snprintf(target, sizeof target, "%.200s.safetensors", name);
     studio_prompt(
         studio, "Export the adapter",
-        "A file that A1111, ComfyUI and diffusers load; one that ends in -peft.safetensors gets PEFT's names.", target,
-        export_to, NULL);
+        "The file loads in A1111, ComfyUI and diffusers. A name ending in -peft.safetensors uses PEFT's tensor names.",
+        target, export_to, NULL);
 }

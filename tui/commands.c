@@ -17,7 +17,7 @@ static const struct screen_command everywhere[] = {
     {COMMAND_PAGE_DOWN, "page down", "PageDown ^F", NULL, "a page down"},
     {COMMAND_FIRST, "first", "Home g", NULL, "the first"},
     {COMMAND_LAST, "last", "End G", NULL, "the last"},
-    {COMMAND_UNDO, "undo", "u", NULL, "take the last change back"},
+    {COMMAND_UNDO, "undo", "u", NULL, "undo the last change"},
 #define SCREEN(id, name)
 #define SCREEN_TAB(id, name, keys, tab, command, help) {COMMAND_GO + SCREEN_##id, command, keys, NULL, help},
 #include "tui/screens.def"
@@ -25,13 +25,13 @@ static const struct screen_command everywhere[] = {
 #undef SCREEN_TAB
     {COMMAND_PALETTE, "commands", ":", "commands", "find a command by a few of its letters"},
     {COMMAND_HELP, "help", "?", "help", "the keys of this screen"},
-    {COMMAND_BACK, "back", "Esc", NULL, "one level back; never leaves, never drops an edit"},
-    {COMMAND_QUIT, "leave the studio", "q ^C", "quit", "leave; a run goes on unless you say stop"},
-    {COMMAND_DISMISS, "dismiss the message", "^D", NULL, "take the message away"},
-    {COMMAND_REPAINT, "repaint", "^L", NULL, "draw everything anew"},
-    {COMMAND_SUSPEND, "suspend", "^Z", NULL, "back to the shell; fg returns"},
-    {COMMAND_MOUSE, "mouse on or off", "M", NULL, "off: the terminal's own selection works"},
-    {COMMAND_PICTURES, "picture protocol", "P", NULL, "the next way of showing pictures"},
+    {COMMAND_BACK, "back", "Esc", NULL, "one level back; never quits or discards an edit"},
+    {COMMAND_QUIT, "leave the studio", "q ^C", "quit", "quit; a run continues unless you stop it"},
+    {COMMAND_DISMISS, "dismiss the message", "^D", NULL, "dismiss the message"},
+    {COMMAND_REPAINT, "repaint", "^L", NULL, "redraw everything"},
+    {COMMAND_SUSPEND, "suspend", "^Z", NULL, "return to the shell; fg comes back"},
+    {COMMAND_MOUSE, "mouse on or off", "M", NULL, "off; the terminal's own selection works"},
+    {COMMAND_PICTURES, "picture protocol", "P", NULL, "switch to the next way of showing pictures"},
 };
 
 int screen_command_count(enum screen_id screen)

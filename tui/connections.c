@@ -39,8 +39,8 @@ static void report_lost_engine(struct studio *studio)
         words[strcspn(words, "\n")] = 0;
     }
     studio->run->phase = RUN_LOST;
-    studio_say(studio, MESSAGE_ERROR, "the engine of %s died at step %d%s%s", studio->run->name, studio->run->step,
-               words[0] ? ". Its last words: " : "", words);
+    studio_say(studio, MESSAGE_ERROR, "The engine of %s stopped unexpectedly at step %d.%s%s", studio->run->name,
+               studio->run->step, words[0] ? " Its last message: " : "", words);
     offer_way_on(studio);
 }
 
@@ -51,14 +51,14 @@ static void drop_live(struct studio *studio)
     studio_close_client(studio, &studio->live);
     enum run_phase phase = studio->run->phase;
     if (phase == RUN_UNKNOWN) {
-        studio_say(studio, MESSAGE_ERROR, "%s; 9 lists the runs", error);
+        studio_say(studio, MESSAGE_ERROR, "%s. Press 9 to list the runs.", error);
     } else if (phase == RUN_FAILED) {
         studio_say(studio, MESSAGE_ERROR, "%s", studio->run->error);
         offer_way_on(studio);
     } else if (run_alive(studio->run)) {
         report_lost_engine(studio);
     } else {
-        studio_say(studio, MESSAGE_INFO, "%s", studio->run->end_text[0] ? studio->run->end_text : "the run has ended");
+        studio_say(studio, MESSAGE_INFO, "%s", studio->run->end_text[0] ? studio->run->end_text : "The run has ended.");
     }
     if (phase == RUN_FAILED && studio->run->end_status == STATUS_NO_MEMORY && studio->run->step == 0)
         studio_offer_remedies(studio);
@@ -70,7 +70,7 @@ static void drop_engine(struct studio *studio)
     snprintf(studio->engine_error, sizeof studio->engine_error, "%s", client_failure(studio->engine).message);
     studio_close_client(studio, &studio->engine);
     if (studio->message_level == MESSAGE_ERROR) return; /* what was said before matters more; the log screen has this */
-    studio_say(studio, MESSAGE_ERROR, "the helper engine is gone (%s): presets and plans are not available",
+    studio_say(studio, MESSAGE_ERROR, "Lost the helper engine (%s). Presets and plans are not available.",
                studio->engine_error);
 }
 
@@ -92,7 +92,7 @@ status connections_open(struct studio *studio)
 {
     if (studio->options.engine != NULL)
         return client_connect(studio->options.engine, &studio_as_client, &studio->engine);
-    if (studio->options.program == NULL) return status_error(STATUS_FAILED, "there is no engine to start");
+    if (studio->options.program == NULL) return status_error(STATUS_FAILED, "there is no engine program to start");
     return client_start_engine(studio->options.program, &studio_as_client, -1, &studio->engine);
 }
 

@@ -119,14 +119,14 @@ void studio_branch(struct studio *studio)
     const struct run *run = studio->run;
     if (run->preset == NULL || run->checkpoint_count == 0) {
         studio_say(studio, MESSAGE_INFO,
-                   run->preset == NULL ? "no run is open" : "there is no checkpoint yet to begin from; S writes one");
+                   run->preset == NULL ? "No run is open." : "No checkpoint to start from yet. Press S to write one.");
         return;
     }
     edit_run(studio);
     snprintf(studio->origin.run, sizeof studio->origin.run, "%s", run->path);
     studio->origin.step = run->checkpoints[run->checkpoint_count - 1];
     studio_go(studio, SCREEN_EDIT);
-    studio_say(studio, MESSAGE_INFO, "a new run from step %d: change what you like, then s starts it",
+    studio_say(studio, MESSAGE_INFO, "A new run from step %d. Change the settings, then press s to start it.",
                studio->origin.step);
 }
 
@@ -142,9 +142,9 @@ static void undo_draft(struct studio *studio, const struct undo *undo)
         forget_findings(studio);
         show_draft(studio);
         studio_go(studio, SCREEN_EDIT);
-        studio_say(studio, MESSAGE_INFO, "%s is back as you had changed it", studio->origin.name);
+        studio_say(studio, MESSAGE_INFO, "Restored %s with your changes.", studio->origin.name);
     } else {
-        studio_say(studio, MESSAGE_INFO, "the last change of the settings is undone");
+        studio_say(studio, MESSAGE_INFO, "Undid the last change of the settings.");
     }
     studio_draft_changed(studio);
 }
@@ -152,7 +152,7 @@ static void undo_draft(struct studio *studio, const struct undo *undo)
 void studio_undo(struct studio *studio)
 {
     if (studio->undo_count == 0) {
-        studio_say(studio, MESSAGE_INFO, "nothing to undo");
+        studio_say(studio, MESSAGE_INFO, "Nothing to undo.");
         return;
     }
     struct undo undo = studio->undo[--studio->undo_count];
@@ -162,14 +162,14 @@ void studio_undo(struct studio *studio)
         for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
             if (screen_of(id)->undone != NULL) screen_of(id)->undone(studio);
         studio_set_value(studio, undo.key, undo.value, NAN);
-        studio_say(studio, MESSAGE_INFO, "%s back to %.4g", undo.key, undo.value);
+        studio_say(studio, MESSAGE_INFO, "Set %s back to %.4g.", undo.key, undo.value);
         break;
     case UNDO_PRESET_DELETED: {
         cJSON *body = cJSON_CreateObject();
         cJSON_AddStringToObject(body, "name", message_text(undo.before, "name", ""));
         cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(undo.before, 1));
         studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-save", body,
-                       "bring the preset back");
+                       "restore the preset");
         break;
     }
     }
@@ -200,8 +200,8 @@ static void save_run_as(struct studio *studio, const char *name)
 
 void studio_save_draft(struct studio *studio)
 {
-    studio_prompt(studio, "Save as preset", "A name for these settings; Enter saves, Esc goes back.",
-                  studio->origin.name, save_draft_as, NULL);
+    studio_prompt(studio, "Save as preset", "A name for these settings. Enter saves, Esc cancels.", studio->origin.name,
+                  save_draft_as, NULL);
 }
 
 void studio_show_run_settings(struct studio *studio)
@@ -216,6 +216,6 @@ void studio_show_run_settings(struct studio *studio)
 void studio_save_run(struct studio *studio)
 {
     if (studio->run->preset == NULL) return;
-    studio_prompt(studio, "Save as preset", "A name for the settings of this run as they are now; Enter saves.",
+    studio_prompt(studio, "Save as preset", "A name for this run's current settings. Enter saves, Esc cancels.",
                   message_text(studio->run->preset, "name", "my-preset"), save_run_as, NULL);
 }

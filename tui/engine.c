@@ -32,13 +32,13 @@ static void take_start(struct studio *studio, const struct request *request, con
         return;
     }
     if (message_flag(message, "busy", false)) {
-        studio_ask(studio, "The device is busy", message_text(message, "error", "another run is using it"));
+        studio_ask(studio, "The device is busy", message_text(message, "error", "Another run is using it."));
         studio_add_choice(studio, 'w', "queue: start when it is free", studio_start_anyway, 0);
-        studio_add_choice(studio, 'r', "run anyway, both slower", studio_start_anyway, 1);
+        studio_add_choice(studio, 'r', "run anyway; both will be slower", studio_start_anyway, 1);
         studio_add_choice(studio, 'c', "cancel", NULL, 0);
         return;
     }
-    studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, message_text(message, "error", "refused"));
+    studio_say(studio, MESSAGE_ERROR, "Could not %s: %s", request->words, message_text(message, "error", "refused"));
     bool resumed = message_get(studio->start_asked, "resume") != NULL;
     if (resumed) return;
     if (message_integer(message, "code", 0) == STATUS_NO_MEMORY)
@@ -71,7 +71,7 @@ static void offer_live_run(struct studio *studio)
         char text[300];
         snprintf(text, sizeof text, "%.120s is at step %lld of %lld.", message_text(run, "name", "A run"),
                  message_integer(run, "step", 0), message_integer(run, "steps", 0));
-        studio_ask(studio, "A run is on", text);
+        studio_ask(studio, "A run is active", text);
         studio_add_choice(studio, 'a', "attach: watch and steer it", attach_to_newest, 0);
         studio_add_choice(studio, 'h', "stay here; 9 lists the runs", NULL, 0);
         return;
@@ -164,7 +164,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         if (request.purpose == REQUEST_PLAN)
             snprintf(studio->plan_error, sizeof studio->plan_error, "%s", error);
         else
-            studio_say(studio, MESSAGE_ERROR, "%s: %s", request.words, error);
+            studio_say(studio, MESSAGE_ERROR, "Could not %s: %s", request.words, error);
         return;
     }
     switch (request.purpose) {
@@ -181,11 +181,11 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     case REQUEST_CHECK: take_checked_prompts(studio, message_get(message, "prompts")); break;
     case REQUEST_SAVE_PRESET:
         studio->draft_changed = false;
-        studio_say(studio, MESSAGE_INFO, "saved: %s", message_text(message, "path", "the preset"));
+        studio_say(studio, MESSAGE_INFO, "Saved %s.", message_text(message, "path", "the preset"));
         refresh_catalogue(studio);
         break;
     case REQUEST_EXPORT:
-        studio_say(studio, MESSAGE_INFO, "exported: %s (%lld of %lld tensors read back as they were)",
+        studio_say(studio, MESSAGE_INFO, "Exported %s (verified %lld of %lld tensors).",
                    message_text(message, "path", "the adapter"), message_integer(message, "matching", 0),
                    message_integer(message, "total", 0));
         break;
@@ -199,7 +199,8 @@ static void warn_of_skipped_step(struct studio *studio, const cJSON *line)
 {
     if (!message_flag(line, "skipped", false)) return;
     studio_say(studio, MESSAGE_WARNING,
-               "step %lld was skipped: its gradient is not finite; L lowers the learning rate, 2 has the weights",
+               "Step %lld was skipped: its gradient is not finite. Press L to lower the learning rate or 2 to change "
+               "the weights.",
                message_integer(line, "step", 0));
 }
 
@@ -208,8 +209,8 @@ static void warn_of_skipped_step(struct studio *studio, const cJSON *line)
 static void repeat_warning(struct studio *studio, const cJSON *message)
 {
     if (strcmp(message_text(message, "level", "info"), "info") == 0) return;
-    studio_say(studio, MESSAGE_WARNING, "%s; 0 shows the log",
-               message_text(message, "text", "the engine has a warning"));
+    studio_say(studio, MESSAGE_WARNING, "%s. Press 0 to see the log.",
+               message_text(message, "text", "The engine reported a warning"));
 }
 
 static void tell_screens(struct studio *studio, const char *type, const cJSON *message)

@@ -98,10 +98,10 @@ static status find_passthrough(struct surface *surface)
     bool own_sixels = surface->protocol == PROTOCOL_SIXEL && surface->capabilities.sixel;
     surface->passthrough = surface->protocol > PROTOCOL_SYMBOLS && !own_sixels && multiplexer_present();
     if (!surface->passthrough || !isatty(STDOUT_FILENO) || tmux_hands_on()) return status_ok();
-    return status_error(STATUS_FAILED,
-                        "tmux does not hand %s pictures on to the terminal; `tmux set -g "
-                        "allow-passthrough on` makes it",
-                        picture_protocol_name(surface->protocol));
+    return status_error(
+        STATUS_FAILED,
+        "tmux does not pass %s pictures on to the terminal; `tmux set -g allow-passthrough on` allows it",
+        picture_protocol_name(surface->protocol));
 }
 
 static struct surface find_surface(bool automatic, enum picture_protocol asked)

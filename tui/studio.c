@@ -69,7 +69,7 @@ static bool global_command(struct studio *studio, enum command_id command)
     case COMMAND_MOUSE:
         studio->mouse = !studio->mouse;
         terminal_set_mouse(studio->terminal, studio->mouse);
-        studio_say(studio, MESSAGE_INFO, "mouse %s", studio->mouse ? "on" : "off: the terminal's own selection works");
+        studio_say(studio, MESSAGE_INFO, "Mouse %s.", studio->mouse ? "on" : "off; the terminal's own selection works");
         return true;
     case COMMAND_REPAINT:
         terminal_repaint(studio->terminal);
@@ -315,7 +315,8 @@ static void open_first_screen(struct studio *studio)
     else if (studio->options.run != NULL && connections_socket_of_run(studio->options.run, socket, sizeof socket))
         studio_attach(studio, socket);
     else if (studio->options.run != NULL)
-        studio_say(studio, MESSAGE_ERROR, "%s: no engine is alive there (no readable engine.json); 9 lists the runs",
+        studio_say(studio, MESSAGE_ERROR,
+                   "%s: no engine is running there (no readable engine.json). Press 9 to list the runs.",
                    studio->options.run);
     status connected = connections_open(studio);
     if (connected.code != STATUS_OK) {

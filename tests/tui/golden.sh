@@ -37,7 +37,7 @@ feed() { # STEP WORDS... : the run as it was in the step after STEP
 
 # The screen is empty, an answer is on its way, or the studio waits for the processor.
 unfinished() {
-    ! grep -q '[a-z]' "$own/look" || grep -q 'redrawing\|working out\|connecting to\|reading the' "$own/look" ||
+    ! grep -q '[a-z]' "$own/look" || grep -q 'Redrawing\|Drawing \|Estimating\|onnecting\|Reading the' "$own/look" ||
         sed 's/.*) \(.\).*/\1/' "/proc/$($tmux display -p '#{pane_pid}')/task/"*/stat 2>/dev/null | grep -q R
 }
 stable() { # waits until the screen has stood still for two looks

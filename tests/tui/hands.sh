@@ -72,7 +72,7 @@ looking_at_settings() {
     await 'settings of this run' "e shows them"
     filter_for rank
     keys Right
-    await 'rank is fixed while the run is on' "it is locked, and N is offered"
+    await 'rank cannot change during a run' "it is locked, and N is offered"
     keys /
     await "$filter_field" "a filter again"
     keys C-u
@@ -84,9 +84,9 @@ looking_at_settings() {
     keys u
     await 'learning rate *←* *0.001 ' "and back"
     keys Escape
-    await 'only what holds' "Esc takes the message away"
+    await 'Filter: ' "Esc takes the message away"
     keys Escape
-    gone 'only what holds' "and then shows all settings"
+    gone 'Filter: ' "and then shows all settings"
     keys 2
     await '■ jpeg' "the run again"
     keys e
@@ -161,7 +161,7 @@ resuming_on_a_busy_device() {
     await "$filter_field" "a filter"
     type_text stopped
     keys Enter
-    await 'only what holds "stopped"' "the stopped one"
+    await 'Filter: stopped (Esc' "the stopped one"
     keys r
     await 'The device is busy' "it cannot be resumed at once"
     keys w

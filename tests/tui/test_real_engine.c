@@ -188,7 +188,8 @@ static void a_killed_engine(void **state)
         kill(watched.engine, SIGKILL);
         killed = finish(watched.engine) == 128 + SIGKILL && killed;
         /* The studio says so, and stays. */
-        if (attached && killed) assert_true(session_wait(&watched.session, from, "died at step", 20000));
+        if (attached && killed)
+            assert_true(session_wait(&watched.session, from, "stopped unexpectedly at step", 20000));
         session_pump(&watched.session, 300);
         assert_int_equal(waitpid(watched.session.studio, NULL, WNOHANG), 0);
         end_studio(&watched);

@@ -107,7 +107,7 @@ static void complaint_05_late_replies_reach_neither_field_nor_shell(void **state
     session_open(&session, NULL);
     session.silent = true;
     session_start_studio(&session, 24, 80, false, "xterm-256color");
-    assert_true(session_wait(&session, 0, "A run is on", PATIENCE));
+    assert_true(session_wait(&session, 0, "A run is active", PATIENCE));
     session_type(&session, "he");
     session_pump(&session, 200);
     session_type(&session, "S\025"); /* the prompt for a name, emptied */
@@ -340,7 +340,7 @@ static void complaint_13_an_unknown_terminal_still_opens(void **state)
     session_open(&session, NULL);
     session_start_studio(&session, 24, 80, false, "xterm-nobody-knows");
     assert_true(session_wait(&session, 0, "no description of the terminal", PATIENCE));
-    assert_true(session_wait(&session, 0, "A run is on", PATIENCE));
+    assert_true(session_wait(&session, 0, "A run is active", PATIENCE));
     session_type(&session, "hq");
     assert_true(WIFEXITED(session_end(&session, 3000)));
     session_close(&session);
@@ -353,7 +353,7 @@ static void complaint_11_the_mouse_can_be_let_go(void **state)
     session_open(&session, NULL);
     session_start_studio(&session, 24, 80, false, "xterm-256color");
     assert_true(session_wait(&session, 0, "\033[?1002h", PATIENCE));
-    assert_true(session_wait(&session, 0, "A run is on", PATIENCE));
+    assert_true(session_wait(&session, 0, "A run is active", PATIENCE));
     size_t from = session.output.length;
     session_type(&session, "hM");
     assert_true(session_wait(&session, from, "\033[?1002l", PATIENCE));
@@ -548,7 +548,7 @@ static void a_remedy_is_taken_whenever_its_key_comes(void **state)
     struct session session;
     session_open(&session, NULL);
     session_start_studio(&session, 40, 120, false, "xterm-256color");
-    assert_true(session_wait(&session, 0, "A run is on", PATIENCE));
+    assert_true(session_wait(&session, 0, "A run is active", PATIENCE));
     session_type(&session, "he");
     assert_true(session_wait(&session, 0, "learning rate", PATIENCE));
     session_type(&session, "/batch\r");

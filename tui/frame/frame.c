@@ -28,9 +28,9 @@ void frame_draw(struct studio *studio)
     struct frame_layout layout = layout_frame(LINES, COLS);
     studio->button_count = studio->target_count = 0;
     if (layout.too_small) {
-        draw_format(0, 0, COLS, STYLE_WARNING, "the studio needs %d x %d cells", LEAST_COLUMNS, LEAST_ROWS);
-        if (LINES > 1) draw_format(1, 0, COLS, STYLE_TEXT, "this window has %d x %d", COLS, LINES);
-        if (LINES > 2) draw_text(2, 0, COLS, STYLE_DIM, "a run goes on meanwhile; q leaves");
+        draw_format(0, 0, COLS, STYLE_WARNING, "The studio needs %d x %d cells.", LEAST_COLUMNS, LEAST_ROWS);
+        if (LINES > 1) draw_format(1, 0, COLS, STYLE_TEXT, "This window has %d x %d.", COLS, LINES);
+        if (LINES > 2) draw_text(2, 0, COLS, STYLE_DIM, "Runs continue meanwhile. Press q to leave.");
         return;
     }
     title_draw(studio, COLS);

@@ -86,10 +86,10 @@ void message_draw(struct studio *studio, struct frame_layout layout)
 {
     const char *filter = studio->filter[studio->screen];
     if (studio->filtering)
-        draw_text(layout.message.row, layout.message.column, 8, STYLE_ACCENT, "filter ");
+        draw_text(layout.message.row, layout.message.column, 8, STYLE_ACCENT, "Filter: ");
     else if (studio->message_level != MESSAGE_NONE)
         draw_words_of_message(studio, layout);
     else if (filter[0] != 0)
         draw_format(layout.message.row, layout.message.column, layout.message.columns, STYLE_ACCENT,
-                    "only what holds \"%s\"; Esc shows all", filter);
+                    "Filter: %s (Esc clears)", filter);
 }

@@ -100,7 +100,7 @@ static void leave_prompt(struct studio *studio)
     snprintf(studio->unfinished.title, sizeof studio->unfinished.title, "%s", studio->prompt.title);
     snprintf(studio->unfinished.offered, sizeof studio->unfinished.offered, "%s", studio->prompt.offered);
     snprintf(studio->unfinished.typed, sizeof studio->unfinished.typed, "%s", studio->prompt.field.text);
-    studio_say(studio, MESSAGE_INFO, "not taken over; what you typed is there when you open it again");
+    studio_say(studio, MESSAGE_INFO, "Cancelled. Your text is kept.");
 }
 
 static void prompt_key(struct studio *studio, const struct input_event *event)

@@ -86,7 +86,7 @@ static void draw_home_title(const struct studio *studio, int columns)
     char text[32];
     if (device == NULL) {
         draw_right(0, 30, columns - 31, studio->engine_error[0] ? STYLE_BAD : STYLE_DIM, "%s",
-                   studio->engine_error[0] ? "no engine: 0 shows why" : "connecting to the engine");
+                   studio->engine_error[0] ? "no engine; 0 shows why" : "connecting to the engine");
         return;
     }
     draw_right(0, 30, columns - 31, STYLE_DIM, "%s \u00b7 %lld threads \u00b7 %s free",

@@ -124,9 +124,9 @@ void card_draw_preset(struct studio *studio, struct area area, const cJSON *item
     const char *hint = message_text(item, "model_hint", NULL);
     bool wrong = message_get(item, "error") != NULL, ready = is_startable(item);
     struct area inside = draw_card_frame(area, message_text(item, "name", "?"), ready ? STYLE_KEY : STYLE_DIM,
-                                         wrong   ? "its file is wrong"
+                                         wrong   ? "invalid file"
                                          : ready ? "Enter starts it"
-                                                 : "its model is missing");
+                                                 : "model missing");
     struct area rest = draw_pictures_beside(studio, inside, item, false);
     take_wrapped(&rest, wrong ? STYLE_BAD : STYLE_TEXT, purpose(item));
     if (wrong || rest.rows < 1) return;

@@ -71,7 +71,7 @@ static void words_of_list(const cJSON *list, const cJSON *other, char *text, siz
     if (count == 1 && cJSON_IsString(first))
         snprintf(text, size, "%s", first->valuestring);
     else
-        snprintf(text, size, alone > 0 ? "%d, %d of them only here" : "%d", count, alone);
+        snprintf(text, size, alone > 0 ? "%d, %d only here" : "%d", count, alone);
 }
 
 static const cJSON *reward_with_id(const cJSON *rewards, const char *id)

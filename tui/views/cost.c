@@ -12,7 +12,7 @@ void cost_draw(const struct studio *studio, struct area area)
         return;
     }
     if (plan == NULL) {
-        draw_text(area.row, area.column, area.columns, STYLE_DIM, "working out what this costs \u2026");
+        draw_text(area.row, area.column, area.columns, STYLE_DIM, "Estimating the cost \u2026");
         return;
     }
     double total = message_number(plan, "total_bytes", NAN);

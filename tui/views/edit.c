@@ -90,14 +90,12 @@ static void say_locked(struct studio *studio, const cJSON *field)
 {
     const char *label = message_text(field, "label", "this");
     if (studio->run_settings == NULL)
-        studio_say(studio, MESSAGE_INFO,
-                   "%s is the checkpoint's and stays; 1, then e, edits a preset for a fresh adapter", label);
+        studio_say(studio, MESSAGE_INFO, "%s is fixed by the checkpoint. For a fresh adapter press 1, then e.", label);
     else if (studio->live == NULL)
-        studio_say(studio, MESSAGE_INFO, "this run has ended; N begins a new run from its newest checkpoint");
+        studio_say(studio, MESSAGE_INFO, "This run has ended. Press N to start a new run from its newest checkpoint.");
     else
         studio_say(studio, MESSAGE_INFO,
-                   "%s is fixed while the run is on; N begins a new run from its newest checkpoint, with others",
-                   label);
+                   "%s cannot change during a run. Press N to start a new run from its newest checkpoint.", label);
 }
 
 /* Takes the value over. */
@@ -220,7 +218,7 @@ static void typed(struct studio *studio, const char *text)
             bool word = cJSON_IsString(message_get(field, "default")) && strcmp(text, "auto") == 0;
             put(studio, field, word ? cJSON_CreateString("auto") : cJSON_CreateNull());
         } else if (!number || value != within(field, value) || (is_kind(field, "integer") && value != floor(value))) {
-            studio_say(studio, MESSAGE_ERROR, "%s: \"%s\" is no %s from %g to %g; Enter edits it again", label, text,
+            studio_say(studio, MESSAGE_ERROR, "Not a valid %s: \"%s\". Enter a %s from %g to %g.", label, text,
                        is_kind(field, "integer") ? "whole number" : "number", message_number(field, "low", -INFINITY),
                        message_number(field, "high", INFINITY));
         } else {
@@ -353,7 +351,7 @@ static void draw_heading(const struct studio *studio, const struct list_items *i
         bool alive = studio->live != NULL && run_alive(studio->run);
         list_heading(list, items, title, true, "settings of this run");
         draw_right(area.row, area.column + area.columns - 40, 39, STYLE_DIM, "%s",
-                   alive ? "fixed while it is on, but for a few" : "it has ended");
+                   alive ? "mostly fixed during the run" : "the run has ended");
         return;
     }
     char text[200], from[40] = "";
@@ -412,7 +410,7 @@ static void offer_remedies(struct studio *studio)
     double free_bytes = message_number(studio->plan, "free_bytes", NAN);
     double limit = message_number(studio->plan, "limit_bytes", free_bytes);
     studio_say(studio, MESSAGE_ERROR,
-               limit < free_bytes ? "does not fit: needs %s, the limit is %s" : "does not fit: needs %s, %s are free",
+               limit < free_bytes ? "Does not fit: needs %s, the limit is %s." : "Does not fit: needs %s, %s free.",
                words_bytes(needed, sizeof needed, message_number(studio->plan, "total_bytes", NAN)),
                words_bytes(available, sizeof available, limit));
     const cJSON *remedies = message_get(studio->plan, "remedies");
@@ -473,7 +471,8 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     case COMMAND_OPEN: edit_value(studio); return true;
     case COMMAND_START:
         if (of_run)
-            studio_say(studio, MESSAGE_INFO, "this run is started; N begins a new one from its newest checkpoint");
+            studio_say(studio, MESSAGE_INFO,
+                       "This run has started already. Press N to start a new one from its newest checkpoint.");
         else
             studio_start(studio, studio->draft, studio->origin.name, "ask");
         return true;
@@ -519,18 +518,16 @@ static const struct screen_command commands[] = {
     {COMMAND_TOGGLE, "next choice", "Space", "choose", "the next of the choices"},
     {COMMAND_LESS, "less", "Left h", NULL, "a smaller value, the previous choice"},
     {COMMAND_MORE, "more", "Right l", "change", "a larger value, the next choice"},
-    {COMMAND_SAVE_PRESET, "save as preset", "S", "save preset", "keep these settings under a name"},
+    {COMMAND_SAVE_PRESET, "save as preset", "S", "save preset", "save these settings under a name"},
     ROW_BRANCH,
     ROW_FILTER,
 };
 
 const struct screen screen_edit = {
     .name = "Settings",
-    .about = "Every setting of the preset. Left and right change a value at once (Shift: in larger steps), Enter types "
-             "one, u "
-             "takes a change back. The costs follow as you change. Nothing is kept until you save or start. Of a run "
-             "that is "
-             "on, most are fixed; N begins a new run from its checkpoint.",
+    .about = "Every setting of the preset. Left and right change a value (Shift: in larger steps), Enter types one, u "
+             "undoes a change. The cost estimate follows. Nothing is kept until you save or start. During a run most "
+             "settings are fixed; N starts a new run from its checkpoint.",
     .commands = commands,
     .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct edit_view),

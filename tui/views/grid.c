@@ -83,8 +83,9 @@ static void draw(struct studio *studio, struct area body)
         step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run->path, steps, TEXT_LIST) : 0;
     if (step_count == 0) {
         bool open = studio->run->path[0] != 0;
-        draw_notice(body, open ? "This run has kept no pictures yet." : "No run is open.",
-                    open ? "s makes some after this step" : "1 starts one from a preset, 9 lists the earlier ones");
+        draw_notice(body, open ? "This run has no pictures yet." : "No run is open.",
+                    open ? "Press s to draw some after this step."
+                         : "Press 1 to start one from a preset, 9 to list earlier runs.");
         return;
     }
     int prompts = prompt_count(studio, steps[0]);
@@ -179,9 +180,8 @@ static const struct screen_command commands[] = {
 
 const struct screen screen_grid = {
     .name = "Grid",
-    .about = "Each row is a held-out prompt with its seed, each column a step: how the same picture changed. Arrows "
-             "choose, Enter "
-             "enlarges.",
+    .about =
+        "Each row is a held-out prompt with its seed, each column a step. Arrows select a picture, Enter enlarges it.",
     .commands = commands,
     .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct grid_view),

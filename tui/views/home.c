@@ -112,7 +112,7 @@ static void preset_state(const cJSON *preset, const char **words, enum style *st
     *words = "ready";
     *style = STYLE_GOOD;
     if (message_get(preset, "error") != NULL) {
-        *words = "file is wrong";
+        *words = "invalid file";
         *style = STYLE_BAD;
     } else if (cJSON_IsFalse(present)) {
         *words = "model missing";
@@ -226,7 +226,8 @@ static void draw_runs(struct studio *studio, struct area area)
     struct list_rows rows = studio_show_list(studio, list, &items, body, PANE_RUNS, focused);
     while (list_next(&rows)) draw_run(studio, &rows, shown[rows.place]);
     list_heading(list, &items, (struct area){area.row, area.column, 1, 36}, focused, "Continue a run");
-    if (items.count > 0 && !focused) draw_right(area.row, area.column, area.columns - 1, STYLE_DIM, "Tab goes here");
+    if (items.count > 0 && !focused)
+        draw_right(area.row, area.column, area.columns - 1, STYLE_DIM, "Tab switches here");
     if (items.count == 0)
         draw_text(body.row, area.column + 2, area.columns - 2, STYLE_DIM, "None yet. Runs you start are listed here.");
 }
@@ -287,10 +288,10 @@ static void start_chosen(struct studio *studio)
     enum style style;
     preset_state(item, &words, &style);
     if (style == STYLE_BAD) {
-        studio_say(studio, MESSAGE_ERROR, "%s cannot be started: its file is wrong, as its card says", name);
+        studio_say(studio, MESSAGE_ERROR, "Cannot start %s: its file is invalid. Its card shows why.", name);
     } else if (style == STYLE_WARNING) {
-        studio_say(studio, MESSAGE_ERROR, "%s needs the model %s, which is not here; its card says where it goes", name,
-                   message_text(message_get(item, "preset"), "model", "?"));
+        studio_say(studio, MESSAGE_ERROR, "%s needs the model %s, which is missing. Its card shows where to put it.",
+                   name, message_text(message_get(item, "preset"), "model", "?"));
     } else if (is_abridged(item)) {
         studio_start(studio, NULL, name, "ask");
     } else {
@@ -339,14 +340,15 @@ static void delete_chosen(struct studio *studio)
     if (item == NULL) return;
     const char *name = message_text(item, "name", "");
     if (!message_flag(item, "own", false)) {
-        studio_say(studio, MESSAGE_INFO, "%s comes with the program and stays; d makes a copy of your own", name);
+        studio_say(studio, MESSAGE_INFO, "%s is built in and cannot be deleted. Press d to make a copy of your own.",
+                   name);
         return;
     }
     if (is_abridged(item)) {
         char text[300];
-        snprintf(text, sizeof text, "%.120s is too large to be brought back with u.", name);
+        snprintf(text, sizeof text, "%.120s is too large to restore with u.", name);
         studio_ask(studio, "Delete the preset", text);
-        studio_add_choice(studio, 'd', "delete its file for good", delete_for_good, 0);
+        studio_add_choice(studio, 'd', "delete its file permanently", delete_for_good, 0);
         studio_add_choice(studio, 'k', "keep it", NULL, 0);
         return;
     }
@@ -354,7 +356,7 @@ static void delete_chosen(struct studio *studio)
         struct undo *undo = &studio->undo[studio->undo_count++];
         *undo = (struct undo){.kind = UNDO_PRESET_DELETED, .before = cJSON_Duplicate(message_get(item, "preset"), 1)};
     }
-    studio_say(studio, MESSAGE_INFO, "%s is deleted; u brings it back", name);
+    studio_say(studio, MESSAGE_INFO, "Deleted %s. Press u to restore it.", name);
     delete_preset(studio, name);
 }
 
@@ -368,17 +370,17 @@ static void mark(struct studio *studio)
 static void edit(struct studio *studio, const cJSON *item)
 {
     if (is_abridged(item)) {
-        studio_say(studio, MESSAGE_INFO,
-                   "%s holds %lld prompts, more than can be edited here; move them to a file and name it in "
-                   "prompts.train_file of %s",
-                   message_text(item, "name", "?"), message_integer(item, "prompts", 0),
-                   message_text(item, "path", "its file"));
+        studio_say(
+            studio, MESSAGE_INFO,
+            "%s has %lld prompts, too many to edit here. Move them to a file and name it in prompts.train_file of %s.",
+            message_text(item, "name", "?"), message_integer(item, "prompts", 0),
+            message_text(item, "path", "its file"));
         return;
     }
     bool again = studio_return_to_draft(studio, message_text(item, "name", ""));
     if (!again) studio_edit_preset(studio, message_get(item, "preset"));
     studio_go(studio, SCREEN_EDIT);
-    if (again) studio_say(studio, MESSAGE_INFO, "with the changes you made before; u takes them back");
+    if (again) studio_say(studio, MESSAGE_INFO, "Your earlier changes are still here. Press u to undo them.");
 }
 
 static void new_preset(struct studio *studio)
@@ -420,8 +422,8 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     case COMMAND_NEW: new_preset(studio); return true;
     case COMMAND_DUPLICATE:
         if (!runs && item != NULL)
-            studio_prompt(studio, "Duplicate preset", "The copy's name.", message_text(item, "name", ""), duplicate_as,
-                          NULL);
+            studio_prompt(studio, "Duplicate preset", "The name of the copy.", message_text(item, "name", ""),
+                          duplicate_as, NULL);
         return true;
     case COMMAND_RENAME:
         if (!runs && item != NULL)
@@ -458,18 +460,17 @@ static const struct screen_command commands[] = {
     {COMMAND_NEW, "new preset", "n", "new", "a preset with default settings"},
     {COMMAND_DUPLICATE, "duplicate preset", "d", NULL, "keep a copy of this preset under a new name"},
     {COMMAND_RENAME, "rename preset", "R", NULL, "rename one of your presets"},
-    {COMMAND_DELETE, "delete preset", "D Delete", NULL, "delete one of your presets; u brings it back"},
-    {COMMAND_MARK, "mark for comparison", "Space", NULL, "mark; the two marked ones are compared on screen 7"},
-    {COMMAND_GO + SCREEN_RUNS, "runs", "9 r", "runs", "every run, alive and finished"},
+    {COMMAND_DELETE, "delete preset", "D Delete", NULL, "delete one of your presets; u restores it"},
+    {COMMAND_MARK, "mark for comparison", "Space", NULL, "mark two, then compare them on screen 7"},
+    {COMMAND_GO + SCREEN_RUNS, "runs", "9 r", "runs", "every run, active and finished"},
     ROWS_PANES,
     ROW_FILTER,
 };
 
 const struct screen screen_home = {
     .name = "Home",
-    .about = "Choose a preset and press Enter: it starts tuning, and the pictures appear. e shows the settings first. "
-             "The lower "
-             "list has your runs, alive and finished.",
+    .about = "Choose a preset and press Enter: tuning starts and pictures appear. e shows the settings first. The "
+             "lower list has your runs, active and finished.",
     .open = refresh,
     .commands = commands,
     .command_count = sizeof commands / sizeof *commands,

@@ -115,7 +115,7 @@ static const struct screen_command commands[] = {
 
 const struct screen screen_log = {
     .name = "Log",
-    .about = "What the engine said. The whole log is the file named at the top right.",
+    .about = "Messages of the engine. The file named at the top right has the complete log.",
     .open = open_log,
     .commands = commands,
     .command_count = sizeof commands / sizeof *commands,

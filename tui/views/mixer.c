@@ -244,7 +244,8 @@ static void draw(struct studio *studio, struct area body)
     struct mixer_view *view = view_of(studio);
     load_adapters(studio);
     if (view->count == 0) {
-        draw_notice(body, "No run has left an adapter yet.", "1 starts one; when it has saved, mix it here");
+        draw_notice(body, "No run has left an adapter yet.",
+                    "Press 1 to start one. Mix its adapter here once it has saved.");
         return;
     }
     int left = body.columns >= 110 ? 44 : 32;
@@ -256,11 +257,11 @@ static void draw(struct studio *studio, struct area body)
     if (view->error[0] != 0)
         draw_wrapped((struct area){right.row, right.column, 3, right.columns}, STYLE_BAD, view->error);
     else if (view->picture.pixels == NULL)
-        draw_center(right.row + right.rows / 2, right.column, right.columns, STYLE_DIM, "drawing \u2026");
+        draw_center(right.row + right.rows / 2, right.column, right.columns, STYLE_DIM, "Drawing \u2026");
     draw_format(body.row + body.rows - 2, right.column, right.columns, STYLE_DIM, "\"%s\" \u00b7 seed 42",
                 view->prompt_text);
     draw_text(body.row + body.rows - 1, right.column, right.columns, STYLE_ACCENT, text);
-    if (view->request != 0) draw_text(body.row + body.rows - 1, body.column, left, STYLE_DIM, "redrawing \u2026");
+    if (view->request != 0) draw_text(body.row + body.rows - 1, body.column, left, STYLE_DIM, "Redrawing \u2026");
 }
 
 static void moved(struct studio *studio, double scale)
@@ -276,7 +277,7 @@ static void typed(struct studio *studio, const char *text)
     char *end = NULL;
     double value = strtod(text, &end);
     if (end == text || *end != 0 || !(value >= strengths.low && value <= strengths.high))
-        studio_say(studio, MESSAGE_ERROR, "\"%s\" is no strength: a number from 0 to 1.5", text);
+        studio_say(studio, MESSAGE_ERROR, "Not a valid strength: \"%s\". Enter a number from 0 to 1.5.", text);
     else
         moved(studio, value);
 }
@@ -373,7 +374,7 @@ static void take_answer(struct studio *studio, const char *type, const cJSON *me
     if (cJSON_IsString(warning)) studio_say(studio, MESSAGE_WARNING, "%s", warning->valuestring);
     if (!message_flag(message, "ok", false) && !message_flag(message, "superseded", false))
         snprintf(view->error, sizeof view->error, "%s",
-                 message_text(message, "error", "the picture could not be made"));
+                 message_text(message, "error", "The picture could not be drawn."));
 }
 
 static void take_picture(struct studio *studio, const struct client_message *picture)
@@ -389,7 +390,7 @@ static void free_picture(struct studio *studio)
 }
 
 static const struct screen_command commands[] = {
-    {COMMAND_OPEN, "turn the adapter on", "Enter Space", "on/off", "use this adapter, or leave it out"},
+    {COMMAND_OPEN, "turn the adapter on", "Enter Space", "on/off", "use this adapter or leave it out"},
     {COMMAND_LESS, "less strength", "Left h", NULL, "weaker; with Shift in coarse steps"},
     {COMMAND_MORE, "more strength", "Right l", "strength", "stronger; with Shift in coarse steps"},
     {COMMAND_NEXT_PICTURE, "next prompt", "n", "prompt", "the next prompt and seed"},
@@ -401,9 +402,8 @@ static const struct screen_command commands[] = {
 
 const struct screen screen_mixer = {
     .name = "Mixer",
-    .about = "Adapters that runs have left, each with a strength from 0 to 1.5; they add up. The picture follows the "
-             "sliders. y shows "
-             "the command that makes the same picture.",
+    .about = "Adapters of your runs, each with a strength from 0 to 1.5; they add up. The picture follows the sliders. "
+             "y shows the command that draws the same picture.",
     .open = refresh,
     .commands = commands,
     .command_count = sizeof commands / sizeof *commands,

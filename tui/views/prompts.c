@@ -185,7 +185,7 @@ static void draw(struct studio *studio, struct area body)
 {
     if (preset_of(studio) == NULL) {
         draw_notice(body, "No preset is being edited and no run is open.",
-                    "1 chooses a preset; e there shows its settings");
+                    "Press 1 to choose a preset, then e to see its settings.");
         return;
     }
     if (body.columns >= 110) {
@@ -199,16 +199,16 @@ static void draw(struct studio *studio, struct area body)
     }
     if (!studio_is_editing(studio))
         draw_text(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM,
-                  "the prompts of a run are fixed. N: a new run from this checkpoint, with others");
+                  "The prompts of a run are fixed. Press N for a new run from this checkpoint.");
     else
         draw_text(body.row + body.rows - 1, body.column, body.columns, STYLE_DIM,
-                  "held-out prompts are never trained on: they show what was really learnt");
+                  "Held-out prompts are never trained on, so they show what was really learnt.");
 }
 
 static bool may_change(struct studio *studio)
 {
     if (studio_is_editing(studio)) return true;
-    studio_say(studio, MESSAGE_INFO, "the prompts of a run are fixed. N: a new run from this checkpoint, with others");
+    studio_say(studio, MESSAGE_INFO, "The prompts of a run are fixed. Press N for a new run from this checkpoint.");
     return false;
 }
 
@@ -349,8 +349,7 @@ static void edit_chosen(struct studio *studio)
 {
     struct prompt prompt;
     if (find_chosen(studio, &prompt) && may_change(studio))
-        studio_prompt(studio, "Edit the prompt", "Enter keeps it, Esc leaves it as it was.", prompt.text,
-                      replace_chosen, NULL);
+        studio_prompt(studio, "Edit the prompt", "Enter saves, Esc cancels.", prompt.text, replace_chosen, NULL);
 }
 
 static void load_file(struct studio *studio, const char *path)
@@ -358,7 +357,7 @@ static void load_file(struct studio *studio, const char *path)
     FILE *file;
     status opened = input_stream_open(path, &file);
     if (opened.code != STATUS_OK) {
-        studio_say(studio, MESSAGE_ERROR, "%s; f tries another", opened.message);
+        studio_say(studio, MESSAGE_ERROR, "%s. Press f to try another file.", opened.message);
         return;
     }
     studio_push_undo_draft(studio);
@@ -371,7 +370,7 @@ static void load_file(struct studio *studio, const char *path)
     }
     free(line);
     fclose(file);
-    studio_say(studio, MESSAGE_INFO, "%d prompts added; u takes them back",
+    studio_say(studio, MESSAGE_INFO, "Added %d prompts. Press u to undo.",
                cJSON_GetArraySize(own_list(studio, view_of(studio)->pane)) - before);
     studio_draft_changed(studio);
 }
@@ -389,7 +388,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     case COMMAND_ADD:
         if (may_change(studio))
             studio_prompt(studio, pane == 0 ? "Add a training prompt" : "Add a held-out prompt",
-                          "Pasting many lines adds each of them.", "", add_one, add_one);
+                          "Paste several lines to add each as a prompt.", "", add_one, add_one);
         return true;
     case COMMAND_OPEN: edit_chosen(studio); return true;
     case COMMAND_DELETE: remove_chosen(studio); return true;
@@ -397,7 +396,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     case COMMAND_MOVE: move_chosen(studio); return true;
     case COMMAND_LOAD_FILE:
         if (may_change(studio))
-            studio_prompt(studio, "Load prompts", "A text file with one prompt a line; # starts a comment.", "",
+            studio_prompt(studio, "Load prompts", "A text file with one prompt per line; # starts a comment.", "",
                           load_file, NULL);
         return true;
     case COMMAND_START:
@@ -420,22 +419,20 @@ static void click(struct studio *studio, const struct click *click)
 static const struct screen_command commands[] = {
     ROW_START,
     ROW_BRANCH,
-    {COMMAND_ADD, "add a prompt", "a", "add", "type a prompt; pasting many lines adds them all"},
+    {COMMAND_ADD, "add a prompt", "a", "add", "type a prompt; pasted lines are added one by one"},
     {COMMAND_OPEN, "edit the prompt", "Enter e", "edit", "change this prompt"},
-    {COMMAND_DELETE, "remove the prompt", "d Delete", "remove", "take this prompt out; u brings it back"},
-    {COMMAND_TOGGLE, "tick or untick", "Space", "tick", "use this prompt, or leave it out and keep it in the list"},
+    {COMMAND_DELETE, "remove the prompt", "d Delete", "remove", "remove this prompt; u restores it"},
+    {COMMAND_TOGGLE, "tick or untick", "Space", "tick", "use this prompt, or keep it in the list unused"},
     {COMMAND_MOVE, "train or held-out", "m", "move", "move this prompt to the other list"},
-    {COMMAND_LOAD_FILE, "load a file", "f", "file", "add the prompts of a text file, one a line"},
+    {COMMAND_LOAD_FILE, "load a file", "f", "file", "add the prompts of a text file, one per line"},
     ROWS_PANES,
     ROW_FILTER,
 };
 
 const struct screen screen_prompts = {
     .name = "Prompts",
-    .about = "Training prompts are what the model is tuned on; held-out prompts are only looked at, so they show what "
-             "was really "
-             "learnt. Space ticks or unticks, m moves a prompt to the other list, a adds, pasting adds many, f loads a "
-             "file.",
+    .about = "The model is tuned on the training prompts; held-out prompts are only evaluated, so they show what was "
+             "really learnt. Space ticks or unticks, m moves a prompt to the other list, a adds one, f loads a file.",
     .commands = commands,
     .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct prompts_view),

@@ -137,7 +137,7 @@ static void draw_parameters(struct area area, const cJSON *kind)
     {
         if (row >= area.rows) return;
         const cJSON *fallback = message_get(parameter, "default");
-        char text[60] = "must be given";
+        char text[60] = "required";
         if (cJSON_IsNumber(fallback)) snprintf(text, sizeof text, "default %g", fallback->valuedouble);
         if (cJSON_IsString(fallback)) snprintf(text, sizeof text, "default %s", fallback->valuestring);
         draw_text(area.row + row, area.column, 16, STYLE_ACCENT, message_text(parameter, "name", ""));
@@ -285,7 +285,8 @@ static bool may_change(struct studio *studio)
 {
     if (studio_is_editing(studio)) return true;
     studio_say(studio, MESSAGE_INFO,
-               "the rewards of a run are fixed; their weights move on screen 2. N: a new run from this checkpoint");
+               "The rewards of a run are fixed; change their weights on screen 2. Press N for a new run from this "
+               "checkpoint.");
     return false;
 }
 
@@ -347,7 +348,7 @@ static void typed_weight(struct studio *studio, const char *text)
     char *end = NULL;
     double value = strtod(text, &end);
     if (end == text || *end != 0 || !isfinite(value))
-        studio_say(studio, MESSAGE_ERROR, "\"%s\" is no weight: a number such as 0.5", text);
+        studio_say(studio, MESSAGE_ERROR, "Not a valid weight: \"%s\". Enter a number such as 0.5.", text);
     else
         set_weight(studio, value);
 }
@@ -419,7 +420,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
         char text[32];
         snprintf(text, sizeof text, "%g", weight);
         if (may_change(studio))
-            studio_prompt(studio, "Weight", "A number; higher counts more.", text, typed_weight, NULL);
+            studio_prompt(studio, "Weight", "A number; a higher one counts more.", text, typed_weight, NULL);
         return true;
     }
     case COMMAND_EDIT: edit_parameters(studio); return true;
@@ -442,7 +443,7 @@ static const struct screen_command commands[] = {
     {COMMAND_TYPE_VALUE, "type a value", "=", NULL, "type the weight as a number"},
     ROWS_STEERING,
     ROW_BRANCH,
-    {COMMAND_OPEN, "add or remove the reward", "Enter Space", "add/remove", "choose this reward, or drop it"},
+    {COMMAND_OPEN, "add or remove the reward", "Enter Space", "add/remove", "choose this reward or drop it"},
     {COMMAND_LESS, "less weight", "Left h", NULL, "less weight"},
     {COMMAND_MORE, "more weight", "Right l", "weight", "more weight"},
     {COMMAND_EDIT, "parameters", "e", "parameters", "the parameters of this reward"},
@@ -452,9 +453,8 @@ static const struct screen_command commands[] = {
 
 const struct screen screen_rewards = {
     .name = "Rewards",
-    .about = "At the left every reward there is, with what it measures; Enter adds or removes one. At the right the "
-             "chosen ones with "
-             "their weights; the total below is what tuning raises. Tab changes sides.",
+    .about = "On the left all rewards with what they measure; Enter adds or removes one. On the right the chosen ones "
+             "with their weights; tuning raises the total below. Tab switches sides.",
     .commands = commands,
     .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct rewards_view),

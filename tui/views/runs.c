@@ -134,18 +134,17 @@ static void click(struct studio *studio, const struct click *click)
 }
 
 static const struct screen_command commands[] = {
-    {COMMAND_MARK, "mark for comparison", "Space", "mark", "mark; the two marked ones are compared on screen 7"},
-    {COMMAND_OPEN, "open the run", "Enter", "open", "watch this run, or look at what it left"},
-    {COMMAND_RESUME, "resume the run", "r", "resume", "go on from the newest checkpoint"},
+    {COMMAND_MARK, "mark for comparison", "Space", "mark", "mark two, then compare them on screen 7"},
+    {COMMAND_OPEN, "open the run", "Enter", "open", "watch this run, or look at its results"},
+    {COMMAND_RESUME, "resume the run", "r", "resume", "continue from the newest checkpoint"},
     {COMMAND_EXPORT, "export the adapter", "E", "export", "this run's newest adapter as a file for other programs"},
     ROW_FILTER,
 };
 
 const struct screen screen_runs = {
     .name = "Runs",
-    .about = "Every run of this machine. Enter watches one that is alive, or shows what a finished one left. Mark two "
-             "with Space "
-             "and press 7 to see them side by side.",
+    .about = "All runs on this machine. Enter watches an active one or shows the results of a finished one. Mark two "
+             "with Space and press 7 to compare them.",
     .open = refresh,
     .commands = commands,
     .command_count = sizeof commands / sizeof *commands,

@@ -76,8 +76,9 @@ static void draw(struct studio *studio, struct area body)
     refresh(studio);
     if (view->step_count == 0) {
         bool open = studio->run->path[0] != 0;
-        draw_notice(body, open ? "This run has kept no pictures yet." : "No run is open.",
-                    open ? "s makes some after this step" : "1 starts one from a preset, 9 lists the earlier ones");
+        draw_notice(body, open ? "This run has no pictures yet." : "No run is open.",
+                    open ? "Press s to draw some after this step."
+                         : "Press 1 to start one from a preset, 9 to list earlier runs.");
         return;
     }
     int step = view->steps[view->cursor];
@@ -185,9 +186,8 @@ static const struct screen_command commands[] = {
 
 const struct screen screen_timeline = {
     .name = "Timeline",
-    .about = "The same prompt and seed at every step that kept pictures: left and right scrub, down goes to the next "
-             "prompt, b swaps "
-             "in the picture of the start, Enter enlarges.",
+    .about = "The same prompt and seed at every step with pictures. Left and right scrub, down goes to the next "
+             "prompt, b shows the base model's picture, Enter enlarges.",
     .commands = commands,
     .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct timeline_view),

@@ -15,10 +15,9 @@ static void draw_progress(const struct studio *studio, struct area area)
     if (area_empty(area) || !run_alive(run)) return;
     if (run->phase == RUN_WAITING) {
         if (run->waiting_ahead > 0)
-            draw_format(area.row, area.column, area.columns, STYLE_WARNING, "waiting, %d before it",
-                        run->waiting_ahead);
+            draw_format(area.row, area.column, area.columns, STYLE_WARNING, "waiting behind %d", run->waiting_ahead);
         else
-            draw_text(area.row, area.column, area.columns, STYLE_WARNING, "waiting until the device is free");
+            draw_text(area.row, area.column, area.columns, STYLE_WARNING, "waiting for the device");
         return;
     }
     if (run->progress.phase[0] == 0) return;
@@ -84,8 +83,8 @@ static void draw(struct studio *studio, struct area body)
     const struct run *run = studio->run;
     if (run->phase == RUN_UNKNOWN || run->phase == RUN_IDLE) {
         bool connecting = studio->live != NULL;
-        draw_notice(body, connecting ? "connecting \u2026" : "No run is open.",
-                    connecting ? "" : "1 starts one from a preset, 9 lists the earlier ones");
+        draw_notice(body, connecting ? "Connecting \u2026" : "No run is open.",
+                    connecting ? "" : "Press 1 to start one from a preset, 9 to list earlier runs.");
         return;
     }
     if (tune_view_of(studio)->enlarged) {
@@ -119,7 +118,7 @@ static void type_learning_rate(struct studio *studio, const char *text)
     char *end = NULL;
     double value = strtod(text, &end);
     if (end == text || *end != 0 || !isfinite(value))
-        studio_say(studio, MESSAGE_ERROR, "\"%s\" is no learning rate: a number such as 0.0005", text);
+        studio_say(studio, MESSAGE_ERROR, "Not a valid learning rate: \"%s\". Enter a number such as 0.0005.", text);
     else
         studio_set_value(studio, "optimizer.lr", value, studio->run->learning_rate);
 }
@@ -149,8 +148,8 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
         return true;
     case COMMAND_LEARNING_RATE:
         if (studio->live != NULL)
-            tune_prompt_number(studio, "Learning rate", "It counts from the step after the present one.",
-                               studio->run->learning_rate, type_learning_rate);
+            tune_prompt_number(studio, "Learning rate", "Takes effect at the next step.", studio->run->learning_rate,
+                               type_learning_rate);
         return true;
     case COMMAND_EXPORT: studio_export(studio, studio->run->path, studio->run->name); return true;
     case COMMAND_SAVE_PRESET: studio_save_run(studio); return true;
@@ -185,9 +184,9 @@ static const struct screen_command commands[] = {
     {COMMAND_LEARNING_RATE, "learning rate", "L", NULL, "change the learning rate while it runs"},
     ROWS_STEERING,
     ROW_BRANCH,
-    {COMMAND_RESUME, "resume the run", "r", "resume", "go on from the newest checkpoint, when the run has ended"},
+    {COMMAND_RESUME, "resume the run", "r", "resume", "continue a run that has ended from its newest checkpoint"},
     {COMMAND_EDIT, "settings of the run", "e", "settings", "every setting of this run; fixed ones are locked"},
-    {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep this run's settings as they are now as a preset"},
+    {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep these settings as a preset"},
     {COMMAND_EXPORT, "export the adapter", "E", "export", "this run's newest adapter as a file for other programs"},
     {COMMAND_ENLARGE, "enlarge", "Enter z", NULL, "this pane over the whole screen, and back"},
     ROWS_PANES,
@@ -195,11 +194,9 @@ static const struct screen_command commands[] = {
 
 const struct screen screen_tune = {
     .name = "Tune",
-    .about =
-        "The run as it goes: pictures of the held-out prompts, the curves of the rewards, and their weights, which you "
-        "can "
-        "move while it runs. Watch the held-out curve and the drift: a reward that only rises on the training prompts "
-        "is being gamed.",
+    .about = "The run as it happens: pictures of the held-out prompts, reward curves, and the weights, which you can "
+             "change while it runs. Watch the held-out curve and the drift: a reward that rises only on the training "
+             "prompts is being gamed.",
     .commands = commands,
     .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct tune_view),

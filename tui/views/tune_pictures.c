@@ -74,9 +74,9 @@ static void draw_picture(struct studio *studio, struct area area, struct area ca
         int middle = area.row + area.rows / 2;
         bool alive = run_alive(studio->run);
         draw_center(middle, area.column, area.columns, STYLE_DIM, "%s",
-                    studio->run->phase == RUN_STARTING  ? "loading the model \u2026"
+                    studio->run->phase == RUN_STARTING  ? "Loading the model \u2026"
                     : studio->run->phase == RUN_WAITING ? ""
-                    : alive                             ? "the first picture is coming"
+                    : alive                             ? "Drawing the first picture \u2026"
                                                         : "no picture");
         return;
     }
@@ -85,7 +85,8 @@ static void draw_picture(struct studio *studio, struct area area, struct area ca
     bool nearly_fills = area.columns - place.columns <= 6;
     if (nearly_fills) place.column = area.column;
     if (pictures_protocol(studio->pictures) == PROTOCOL_NONE)
-        draw_center(area.row + area.rows / 2, area.column, area.columns, STYLE_DIM, "pictures are off, P shows them");
+        draw_center(area.row + area.rows / 2, area.column, area.columns, STYLE_DIM,
+                    "Pictures off; P shows them.");
     pictures_want(studio->pictures, place, &picture->image);
     if (place.columns >= LEAST_CAPTION) {
         caption.column = place.column;

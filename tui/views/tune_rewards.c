@@ -136,7 +136,7 @@ static void set_slider(struct studio *studio, int index, double value)
 {
     const struct run_reward *reward = &studio->run->rewards[index];
     if (studio->live == NULL) {
-        studio_say(studio, MESSAGE_INFO, "this run has ended; its weights can no longer change");
+        studio_say(studio, MESSAGE_INFO, "This run has ended, so its weights cannot change.");
         return;
     }
     double grain = weight_unit(started_weight(studio->run, index)) / 1000;
@@ -161,8 +161,8 @@ static void type_weight(struct studio *studio, const char *text)
     if (chosen < 0) return;
     const struct run_reward *reward = &studio->run->rewards[chosen];
     if (end == text || *end != 0 || !isfinite(value) || value < reward->low || value > reward->high)
-        studio_say(studio, MESSAGE_ERROR, "\"%s\" is no weight of %s: a number from %g to %g", text, reward->id,
-                   reward->low, reward->high);
+        studio_say(studio, MESSAGE_ERROR, "Not a valid weight of %s: \"%s\". Enter a number from %g to %g.", reward->id,
+                   text, reward->low, reward->high);
     else
         set_slider(studio, chosen, value);
 }
@@ -202,7 +202,7 @@ bool tune_rewards_command(struct studio *studio, enum command_id id, bool coarse
     case COMMAND_MUTE: mute(studio, chosen_reward(studio)); return true;
     case COMMAND_SOLO: solo(studio); return true;
     case COMMAND_TYPE_VALUE:
-        tune_prompt_number(studio, "Weight", "A number; it counts from the step after the present one.",
+        tune_prompt_number(studio, "Weight", "A number. Takes effect at the next step.",
                            slider_value(studio, chosen_reward(studio)), type_weight);
         return true;
     default: return false;
