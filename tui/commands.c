@@ -65,9 +65,9 @@ void command_key_token(const struct input_event *event, char *text, int size)
                  {KEY_CODE_PAGE_DOWN, "PageDown"},
                  {KEY_CODE_DELETE, "Delete"},
                  {' ', "Space"}};
-    for (size_t index = 0; index < sizeof names / sizeof *names; index++) {
-        if (names[index].key != event->key) continue;
-        snprintf(text, (size_t)size, "%s", names[index].name);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (names[i].key != event->key) continue;
+        snprintf(text, (size_t)size, "%s", names[i].name);
         return;
     }
     if (event->key < 32)
@@ -81,9 +81,9 @@ void command_key_token(const struct input_event *event, char *text, int size)
 static bool has_token(const char *keys, const char *token)
 {
     size_t length = strlen(token);
-    for (const char *at = keys; at != NULL && *at != 0; at = strchr(at, ' ')) {
+    for (const char *at = keys; at && *at != '\0'; at = strchr(at, ' ')) {
         if (*at == ' ') at++;
-        if (strncmp(at, token, length) == 0 && (at[length] == ' ' || at[length] == 0)) return true;
+        if (strncmp(at, token, length) == 0 && (at[length] == ' ' || at[length] == '\0')) return true;
     }
     return false;
 }
@@ -136,12 +136,12 @@ const struct screen_command *screen_command_find(enum command_id id, enum screen
 const char *command_key_text(const struct screen_command *command, char *text, int size)
 {
     const char *space = strchr(command->keys, ' ');
-    size_t length = space != NULL ? (size_t)(space - command->keys) : strlen(command->keys);
+    size_t length = space ? (size_t)(space - command->keys) : strlen(command->keys);
     snprintf(text, (size_t)size, "%.*s", (int)length, command->keys);
     static const char *const arrows[][2] = {
         {"Left", "\u2190\u2192"}, {"Right", "\u2190\u2192"}, {"Up", "\u2191"}, {"Down", "\u2193"}};
-    for (size_t index = 0; index < sizeof arrows / sizeof *arrows; index++)
-        if (strcmp(text, arrows[index][0]) == 0) snprintf(text, (size_t)size, "%s", arrows[index][1]);
+    for (size_t i = 0; i < sizeof arrows / sizeof *arrows; i++)
+        if (strcmp(text, arrows[i][0]) == 0) snprintf(text, (size_t)size, "%s", arrows[i][1]);
     return text;
 }
 
@@ -149,8 +149,8 @@ int fuzzy_score(const char *pattern, const char *name)
 {
     int score = 1, run = 0;
     bool word_start = true;
-    for (const char *at = name; *pattern != 0; at++) {
-        if (*at == 0) return 0;
+    for (const char *at = name; *pattern != '\0'; at++) {
+        if (*at == '\0') return 0;
         if (tolower((unsigned char)*at) == tolower((unsigned char)*pattern)) {
             run++;
             score += 2 * run + (word_start ? 6 : 0) + (at == name ? 4 : 0);

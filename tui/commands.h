@@ -1,4 +1,4 @@
-/* Commands: a row binds keys, and gives the footer, the help and the palette their words. Each screen has its own rows
+/* Commands: a row binds keys, and gives the footer, the help and the palette their text. Each screen has its own rows
  * and those of all. */
 #ifndef ALIGNPROP_TUI_COMMANDS_H
 #define ALIGNPROP_TUI_COMMANDS_H

@@ -40,7 +40,7 @@ static void use_passthrough(struct studio *studio, struct picture_settings *sett
 void graphics_apply(struct studio *studio)
 {
     const struct capabilities *capabilities = terminal_capabilities(studio->terminal);
-    bool colors = getenv("NO_COLOR") == NULL;
+    bool colors = !getenv("NO_COLOR");
     style_setup(!dark_background(capabilities), colors);
     enum symbol_palette palette = !colors || COLORS < 16 ? SYMBOLS_MONOCHROME : COLORS < 256 ? SYMBOLS_16 : SYMBOLS_256;
     struct cell_size cell = terminal_cell_size(studio->terminal);

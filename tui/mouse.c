@@ -73,7 +73,7 @@ static void click_target(struct studio *studio, const struct click_target *targe
 /* A drag belongs to what was pressed, wherever it leads. */
 static void click_screen(struct studio *studio, const struct input_event *event)
 {
-    if (screen_of(studio->screen)->click == NULL) return;
+    if (!screen_of(studio->screen)->click) return;
     if (event->action == MOUSE_DRAG) {
         if (!area_empty(studio->pressed.area)) click_target(studio, &studio->pressed, event);
         return;
@@ -99,7 +99,7 @@ void studio_mouse(struct studio *studio, const struct input_event *event)
         return;
     }
     const struct button *button = pressed ? frame_button_at(studio, event->row, event->column) : NULL;
-    if (button == NULL)
+    if (!button)
         click_screen(studio, event);
     else if (button->command != COMMAND_NONE)
         studio_command(studio, button->command, false);

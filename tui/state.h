@@ -45,7 +45,7 @@ struct click {
     bool drag;             /* the mouse moves with its button held */
 };
 
-/* Words that do something when they are clicked: a command, or where that is COMMAND_NONE, a key. */
+/* Text that does something when it is clicked: a command, or where that is COMMAND_NONE, a key. */
 struct button {
     int row, column, columns;
     enum command_id command;
@@ -225,7 +225,7 @@ void studio_prompt(struct studio *studio, const char *title, const char *hint, c
                    void (*done)(struct studio *, const char *), void (*line)(struct studio *, const char *));
 /* Sends to the run's engine (steering) or to the studio's own; returns the id or 0. */
 int studio_request(struct studio *studio, struct client *client, enum request_purpose purpose, const char *type,
-                   cJSON *body, const char *words);
+                   cJSON *body, const char *action);
 void studio_set_value(struct studio *studio, const char *key, double value, double before);
 void studio_start(struct studio *studio, const cJSON *preset, const char *preset_name, const char *when);
 void studio_resume(struct studio *studio, const char *run_path, const char *when);

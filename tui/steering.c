@@ -3,12 +3,12 @@
 
 #include <stdio.h>
 
-static void steer(struct studio *studio, const char *type, const char *words)
+static void steer(struct studio *studio, const char *type, const char *action)
 {
-    if (studio->live == NULL)
+    if (!studio->live)
         studio_say(studio, MESSAGE_INFO, "No active run. Press 1 to start one, 9 to list earlier runs.");
     else
-        studio_request(studio, studio->live, REQUEST_STEER, type, NULL, words);
+        studio_request(studio, studio->live, REQUEST_STEER, type, NULL, action);
 }
 
 static void roll_back(struct studio *studio, int step)
@@ -21,7 +21,7 @@ static void roll_back(struct studio *studio, int step)
 static void ask_rollback(struct studio *studio)
 {
     const struct run *run = studio->run;
-    if (studio->live == NULL || run->checkpoint_count == 0) {
+    if (!studio->live || run->checkpoint_count == 0) {
         studio_say(studio, MESSAGE_INFO, "No checkpoint to roll back to yet. Press S to write one.");
         return;
     }
@@ -37,7 +37,7 @@ static void ask_rollback(struct studio *studio)
 
 static void ask_stop(struct studio *studio)
 {
-    if (studio->live == NULL || !run_alive(studio->run)) {
+    if (!studio->live || !run_alive(studio->run)) {
         studio_say(studio, MESSAGE_INFO, "No active run.");
         return;
     }
@@ -53,17 +53,17 @@ bool steering_command(struct studio *studio, enum command_id command)
     case COMMAND_PAUSE: steer(studio, paused ? "continue" : "pause", paused ? "continue" : "pause"); return true;
     case COMMAND_SAMPLE_NOW:
         steer(studio, "sample-now", "sample now");
-        if (studio->live != NULL) studio_say(studio, MESSAGE_INFO, "Held-out pictures will be drawn after this step.");
+        if (studio->live) studio_say(studio, MESSAGE_INFO, "Held-out pictures will be drawn after this step.");
         return true;
     case COMMAND_SAVE_NOW:
         steer(studio, "save-now", "save now");
-        if (studio->live != NULL) studio_say(studio, MESSAGE_INFO, "A checkpoint will be written after this step.");
+        if (studio->live) studio_say(studio, MESSAGE_INFO, "A checkpoint will be written after this step.");
         return true;
     case COMMAND_ROLLBACK: ask_rollback(studio); return true;
     case COMMAND_BRANCH: studio_branch(studio); return true;
     case COMMAND_STOP: ask_stop(studio); return true;
     case COMMAND_RESUME:
-        if (studio->run->path[0] != 0 && !run_alive(studio->run)) studio_resume(studio, studio->run->path, "ask");
+        if (studio->run->path[0] != '\0' && !run_alive(studio->run)) studio_resume(studio, studio->run->path, "ask");
         return true;
     default: return false;
     }

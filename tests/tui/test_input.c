@@ -37,8 +37,8 @@ static struct collected feed(const char *bytes, size_t length, int64_t gap, bool
     int64_t now = 1000;
     input_parser_init(&parser);
     parser.replies_expected = expecting;
-    for (size_t index = 0; index < length; index++) {
-        input_parser_feed(&parser, (unsigned char)bytes[index], now);
+    for (size_t i = 0; i < length; i++) {
+        input_parser_feed(&parser, (unsigned char)bytes[i], now);
         drain(&parser, &all);
         now += gap;
         input_parser_tick(&parser, now);
@@ -68,12 +68,12 @@ static void keys_are_read(void **state)
                  {"\xe7\x8c\xab", 0x732b, 0},
                  {"\xf0\x9f\x90\xb1", 0x1f431, 0},
                  {"\033x", 'x', MODIFIER_ALT}};
-    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
-        struct collected all = feed(cases[index].bytes, strlen(cases[index].bytes), 0, false);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct collected all = feed(cases[i].bytes, strlen(cases[i].bytes), 0, false);
         assert_int_equal(all.count, 1);
         assert_int_equal(all.events[0].kind, INPUT_KEY);
-        assert_int_equal(all.events[0].key, cases[index].key);
-        assert_int_equal(all.events[0].modifiers, cases[index].modifiers);
+        assert_int_equal(all.events[0].key, cases[i].key);
+        assert_int_equal(all.events[0].modifiers, cases[i].modifiers);
     }
 }
 
@@ -98,8 +98,8 @@ static void complaint_05_no_reply_is_typed(void **state)
 {
     (void)state;
     static const int64_t gaps[] = {0, 1, 20, 60, 120};
-    for (size_t index = 0; index < sizeof gaps / sizeof *gaps; index++) {
-        struct collected all = feed(replies, sizeof replies - 1, gaps[index], true);
+    for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++) {
+        struct collected all = feed(replies, sizeof replies - 1, gaps[i], true);
         assert_int_equal(all.typed_length, 0);
         assert_int_equal(all.count, 9);
         for (int at = 0; at < all.count; at++) assert_int_equal(all.events[at].kind, INPUT_REPLY);
@@ -129,7 +129,7 @@ static void complaint_05_a_report_torn_after_its_first_byte(void **state)
     static const struct {
         const char *bytes, *typed;
     } cases[] = {{"[0n", ""}, {"[3nx", "x"}, {"[", "["}, {"[5", "[5"}, {"[0x", "[0x"}, {"ab", "ab"}, {"[0\r", "[0\r"}};
-    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct input_parser parser;
         struct input_event event;
         char typed[16] = {0};
@@ -140,11 +140,11 @@ static void complaint_05_a_report_torn_after_its_first_byte(void **state)
         input_parser_tick(&parser, now += 100);
         assert_true(input_parser_next(&parser, &event));
         assert_int_equal(event.key, KEY_CODE_ESCAPE);
-        for (const char *at = cases[index].bytes; *at; at++) input_parser_feed(&parser, (unsigned char)*at, now += 90);
+        for (const char *at = cases[i].bytes; *at; at++) input_parser_feed(&parser, (unsigned char)*at, now += 90);
         input_parser_tick(&parser, now + 1000);
         while (input_parser_next(&parser, &event))
             if (event.kind == INPUT_KEY) typed[strlen(typed)] = (char)event.key;
-        assert_string_equal(typed, cases[index].typed);
+        assert_string_equal(typed, cases[i].typed);
         assert_true(input_parser_idle(&parser));
     }
     /* Without a report due, Esc and what follows are keys. */
@@ -159,7 +159,7 @@ static void pasting_is_text(void **state)
     const char bytes[] = "\033[200~q\rx\033[201~q";
     struct collected all = feed(bytes, sizeof bytes - 1, 0, false);
     assert_int_equal(all.count, 4);
-    for (int index = 0; index < 3; index++) assert_int_equal(all.events[index].kind, INPUT_PASTED);
+    for (int i = 0; i < 3; i++) assert_int_equal(all.events[i].kind, INPUT_PASTED);
     assert_int_equal(all.events[3].kind, INPUT_KEY);
 }
 
@@ -185,7 +185,7 @@ static struct capabilities after(const char *bytes)
     unsetenv("TMUX");
     capabilities_init(&capabilities);
     struct collected all = feed(bytes, strlen(bytes), 0, true);
-    for (int index = 0; index < all.count; index++) capabilities_apply(&capabilities, &all.events[index]);
+    for (int i = 0; i < all.count; i++) capabilities_apply(&capabilities, &all.events[i]);
     return capabilities;
 }
 
@@ -207,10 +207,10 @@ static void terminals_are_told_apart(void **state)
         {"\033[?62;22;52c", PROTOCOL_SYMBOLS}, /* no 4: neither 22 nor 52 is one */
         {"\033[?1;2c", PROTOCOL_SYMBOLS},
     };
-    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
-        struct capabilities capabilities = after(cases[index].replies);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct capabilities capabilities = after(cases[i].replies);
         assert_true(capabilities.answered);
-        assert_int_equal(capabilities_choose(&capabilities), cases[index].protocol);
+        assert_int_equal(capabilities_choose(&capabilities), cases[i].protocol);
     }
 }
 
@@ -282,10 +282,10 @@ static void capital_letters_are_coarse_steps(void **state)
 {
     (void)state;
     static const enum screen_id screens[] = {SCREEN_EDIT, SCREEN_MIXER, SCREEN_REWARDS, SCREEN_TIMELINE};
-    for (size_t index = 0; index < sizeof screens / sizeof *screens; index++) {
+    for (size_t i = 0; i < sizeof screens / sizeof *screens; i++) {
         struct input_event small = {.kind = INPUT_KEY, .key = 'l'}, capital = {.kind = INPUT_KEY, .key = 'L'};
-        assert_int_not_equal(command_of_key(screens[index], &small), COMMAND_NONE);
-        assert_int_equal(command_of_key(screens[index], &capital), command_of_key(screens[index], &small));
+        assert_int_not_equal(command_of_key(screens[i], &small), COMMAND_NONE);
+        assert_int_equal(command_of_key(screens[i], &capital), command_of_key(screens[i], &small));
     }
     assert_true(bound(SCREEN_TUNE, 'L', COMMAND_LEARNING_RATE));
 }

@@ -369,7 +369,7 @@ static int close_screen(void **state)
 
 int main(void)
 {
-    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL) setlocale(LC_CTYPE, "en_US.UTF-8");
+    if (!setlocale(LC_CTYPE, "C.UTF-8")) setlocale(LC_CTYPE, "en_US.UTF-8");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_cursor_follows_its_item),
         cmocka_unit_test(the_cursor_follows_its_item_through_a_filter),

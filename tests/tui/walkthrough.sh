@@ -169,7 +169,7 @@ dying() {
     await '● running' "it opens"
     look_until at_step 7 || give_up "it does not go on"
     kill -9 "$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' "$(nth_run tiny-long 2)/engine.json")"
-    await 'stopped unexpectedly at step' "the studio says that the engine died"
+    await 'died at step' "the studio says that the engine died"
     await '\[r\] resume' "and offers to resume"
     keys r
     look_until runs_again || await '● running' "r resumes"

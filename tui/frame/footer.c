@@ -1,12 +1,12 @@
 /* The last row: the keys that do something here. */
-#include "tui/frame/parts.h"
+#include "tui/frame/internal.h"
 #include "tui/screen/text.h"
 
 /* The footer names no key that does nothing now. */
 static bool is_of_use(const struct studio *studio, enum command_id id)
 {
-    bool alive = studio->live != NULL && run_alive(studio->run);
-    bool run_settings = studio->screen == SCREEN_EDIT && studio->run_settings != NULL;
+    bool alive = studio->live && run_alive(studio->run);
+    bool run_settings = studio->screen == SCREEN_EDIT && studio->run_settings;
     switch (id) {
     case COMMAND_PAUSE:
     case COMMAND_STOP:
@@ -29,10 +29,10 @@ static bool is_of_use(const struct studio *studio, enum command_id id)
                (studio->screen != SCREEN_EDIT || run_settings);
     case COMMAND_MUTE: return alive || studio->screen == SCREEN_MIXER;
     case COMMAND_RESUME: {
-        bool ended = !alive && studio->run->path[0] != 0, unfinished = studio->run->step < studio->run->steps;
+        bool ended = !alive && studio->run->path[0] != '\0', unfinished = studio->run->step < studio->run->steps;
         return studio->screen == SCREEN_RUNS || (ended && unfinished);
     }
-    case COMMAND_EXPORT: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != 0);
+    case COMMAND_EXPORT: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != '\0');
     default: return true;
     }
 }

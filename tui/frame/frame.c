@@ -1,7 +1,7 @@
 /* The frame as a whole: draws its parts around the present screen, and takes keys for popups and the filter. */
 #include "tui/frame/frame.h"
 
-#include "tui/frame/parts.h"
+#include "tui/frame/internal.h"
 #include "tui/frame/popup.h"
 #include "tui/screen/text.h"
 
@@ -16,8 +16,8 @@ void frame_add_button(struct studio *studio, struct button button)
 
 const struct button *frame_button_at(const struct studio *studio, int row, int column)
 {
-    for (int index = 0; index < studio->button_count; index++) {
-        const struct button *button = &studio->buttons[index];
+    for (int i = 0; i < studio->button_count; i++) {
+        const struct button *button = &studio->buttons[i];
         if (button->row == row && column >= button->column && column < button->column + button->columns) return button;
     }
     return NULL;
@@ -52,7 +52,7 @@ static void filter_key(struct studio *studio, const struct input_event *event)
     char *filter = studio->filter[studio->screen];
     if (event->key == KEY_CODE_ESCAPE) {
         studio->filtering = false;
-        filter[0] = 0;
+        filter[0] = '\0';
     } else if (event->key == KEY_CODE_ENTER || event->key == '\n') {
         studio->filtering = false;
     } else if (field_key(&studio->filter_field, event)) {

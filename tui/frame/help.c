@@ -1,5 +1,5 @@
 /* The help: what a screen is for, and its keys. */
-#include "tui/frame/popup_kinds.h"
+#include "tui/frame/internal.h"
 #include "tui/screen/text.h"
 
 #include <stdio.h>

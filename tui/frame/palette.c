@@ -1,5 +1,5 @@
 /* The palette: commands by a few of their letters. */
-#include "tui/frame/popup_kinds.h"
+#include "tui/frame/internal.h"
 #include "tui/screen/text.h"
 
 #include <stdio.h>
@@ -10,9 +10,9 @@ enum { PALETTE_CAPACITY = 96, PALETTE_HEAD = 3 /* rows above the first command *
 static int palette_matches(const struct studio *studio, const struct screen_command *found[], int capacity)
 {
     int count = 0, total = screen_command_count(studio->screen), scores[PALETTE_CAPACITY];
-    for (int index = 0; index < total; index++) {
-        const struct screen_command *command = screen_command_at(studio->screen, index);
-        bool movement = command->id >= COMMAND_UP && command->id <= COMMAND_LAST && command->label == NULL;
+    for (int i = 0; i < total; i++) {
+        const struct screen_command *command = screen_command_at(studio->screen, i);
+        bool movement = command->id >= COMMAND_UP && command->id <= COMMAND_LAST && !command->label;
         bool double_row = false;
         for (int at = 0; at < count; at++) double_row = double_row || found[at]->id == command->id;
         int score = fuzzy_score(studio->palette.field.text, command->name);

@@ -1,7 +1,7 @@
 /* The table of popups, and what they have in common. */
 #include "tui/frame/popup.h"
 
-#include "tui/frame/popup_kinds.h"
+#include "tui/frame/internal.h"
 #include "tui/screen/text.h"
 
 #include <curses.h>
@@ -72,8 +72,8 @@ void popup_click(struct studio *studio, int row, int column)
     const struct popup *popup = kinds[studio->popup];
     struct area area = popup_area(studio, LINES, COLS);
     if (area_contains(area, row, column)) {
-        if (popup->click != NULL) popup->click(studio, area, row);
-    } else if (popup->leave != NULL) {
+        if (popup->click) popup->click(studio, area, row);
+    } else if (popup->leave) {
         popup->leave(studio);
     } else {
         popup_close(studio);

@@ -1,5 +1,5 @@
 /* Questions with answers to choose from, and prompts for a line of text. */
-#include "tui/frame/popup_kinds.h"
+#include "tui/frame/internal.h"
 #include "tui/screen/text.h"
 
 #include <stdio.h>
@@ -30,7 +30,7 @@ static void choose(struct studio *studio, int index)
 {
     struct choice choice = studio->question.choices[index];
     popup_close(studio);
-    if (choice.chosen != NULL) choice.chosen(studio, choice.argument);
+    if (choice.chosen) choice.chosen(studio, choice.argument);
 }
 
 static enum command_id question_movement(const struct input_event *event)
@@ -109,14 +109,14 @@ static void prompt_key(struct studio *studio, const struct input_event *event)
     if (event->key == KEY_CODE_ESCAPE) {
         leave_prompt(studio);
     } else if (enter && event->kind == INPUT_PASTED) {
-        if (studio->prompt.line == NULL) return;
+        if (!studio->prompt.line) return;
         if (studio->prompt.field.length > 0) studio->prompt.line(studio, studio->prompt.field.text);
         field_set(&studio->prompt.field, "");
     } else if (enter) {
         char text[FIELD_CAPACITY];
         snprintf(text, sizeof text, "%s", studio->prompt.field.text);
         popup_close(studio);
-        if (studio->prompt.done != NULL) studio->prompt.done(studio, text);
+        if (studio->prompt.done) studio->prompt.done(studio, text);
     } else {
         field_key(&studio->prompt.field, event);
     }

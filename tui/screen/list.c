@@ -54,7 +54,7 @@ int list_follow(struct list *list, const struct list_items *items)
     }
     list->cursor = within(list->cursor, 0, items->count - 1);
     list->filter = filter;
-    list->known = items->identity != NULL;
+    list->known = items->identity;
     if (list->known) list->item = items->identity(items->of, list->cursor);
     return list->cursor;
 }

@@ -29,7 +29,7 @@ void draw_center(int row, int column, int width, enum style style, const char *f
 /* Draws `text` wrapped at spaces into the area; returns the rows used. */
 int draw_wrapped(struct area area, enum style style, const char *text);
 /* Two centred lines in an otherwise empty area: what is missing, and which key brings it. */
-void draw_notice(struct area area, const char *words, const char *hint);
+void draw_notice(struct area area, const char *text, const char *hint);
 /* The rows that draw_wrapped needs at this width. */
 int wrapped_rows(int width, const char *text);
 void draw_line(int row, int column, int width, enum style style);

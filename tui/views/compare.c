@@ -34,9 +34,9 @@ struct difference {
     char key[120], left[160], right[160];
 };
 
-static void words_of(const cJSON *value, char *text, size_t size)
+static void text_of(const cJSON *value, char *text, size_t size)
 {
-    if (value == NULL || cJSON_IsNull(value)) { /* a key that is absent has its default, as one that is null */
+    if (!value || cJSON_IsNull(value)) { /* a key that is absent has its default, as one that is null */
         snprintf(text, size, "-");
         return;
     }
@@ -45,7 +45,7 @@ static void words_of(const cJSON *value, char *text, size_t size)
         return;
     }
     char *printed = cJSON_PrintUnformatted(value);
-    snprintf(text, size, "%s", printed != NULL ? printed : "");
+    snprintf(text, size, "%s", printed ? printed : "");
     cJSON_free(printed);
 }
 
@@ -64,7 +64,7 @@ static int missing_from(const cJSON *strings, const cJSON *others)
 }
 
 /* A list of prompts is too long to be read beside another: how many it has, and how many of them alone. */
-static void words_of_list(const cJSON *list, const cJSON *other, char *text, size_t size)
+static void text_of_list(const cJSON *list, const cJSON *other, char *text, size_t size)
 {
     int count = cJSON_GetArraySize(list), alone = missing_from(list, other);
     const cJSON *first = cJSON_GetArrayItem(list, 0);
@@ -91,11 +91,11 @@ static void add_difference(const cJSON *left, const cJSON *right, const char *pa
     bool lists = strncmp(path, "prompts.", 8) == 0 && (cJSON_IsArray(left) || cJSON_IsArray(right));
     if (*count == DIFFERENCES || (lists && cJSON_Compare(left, right, 1))) return;
     if (lists) {
-        words_of_list(left, right, difference.left, sizeof difference.left);
-        words_of_list(right, left, difference.right, sizeof difference.right);
+        text_of_list(left, right, difference.left, sizeof difference.left);
+        text_of_list(right, left, difference.right, sizeof difference.right);
     } else {
-        words_of(left, difference.left, sizeof difference.left);
-        words_of(right, difference.right, sizeof difference.right);
+        text_of(left, difference.left, sizeof difference.left);
+        text_of(right, difference.right, sizeof difference.right);
         if (strcmp(difference.left, difference.right) == 0) return;
     }
     snprintf(difference.key, sizeof difference.key, "%s", path);
@@ -114,10 +114,10 @@ static void collect_rewards(const cJSON *left, const cJSON *right, struct differ
         {
             const char *id = message_text(reward, "id", message_text(reward, "name", "?"));
             const cJSON *other = reward_with_id(sides[!side], id);
-            if (side == 1 && other != NULL) continue;
+            if (side == 1 && other) continue;
             char path[120];
             snprintf(path, sizeof path, "rewards.%.100s", id);
-            if (other != NULL)
+            if (other)
                 collect(reward, other, path, found, count);
             else if (*count < DIFFERENCES) {
                 struct difference difference = {.left = "-", .right = "-"};
@@ -136,7 +136,7 @@ static void collect(const cJSON *left, const cJSON *right, const char *path, str
         collect_rewards(left, right, found, count);
         return;
     }
-    bool objects = (cJSON_IsObject(left) || left == NULL) && (cJSON_IsObject(right) || right == NULL);
+    bool objects = (cJSON_IsObject(left) || !left) && (cJSON_IsObject(right) || !right);
     if (!objects) {
         add_difference(left, right, path, found, count);
         return;
@@ -147,7 +147,7 @@ static void collect(const cJSON *left, const cJSON *right, const char *path, str
         cJSON_ArrayForEach(item, sides[side])
         {
             const cJSON *other = message_get(sides[!side], item->string);
-            if (side == 1 && other != NULL) continue;
+            if (side == 1 && other) continue;
             char inner[120];
             snprintf(inner, sizeof inner, "%.55s%s%.55s", path, path[0] ? "." : "", item->string);
             collect(side == 0 ? item : NULL, side == 0 ? other : item, inner, found, count);
@@ -208,7 +208,7 @@ static void draw_differences(struct studio *studio, struct area area, const cJSO
 static const char *last_part(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
+    return slash ? slash + 1 : path;
 }
 
 /* Name and best held-out reward, in the colour of its curve. */
@@ -217,8 +217,7 @@ static void draw_name(const struct run *run, const char *name, struct area area,
     char value[24];
     const struct run_step *best = run_best(run);
     draw_format(area.row, area.column, area.columns, style, "%s  %s %s@%d", name, style_unicode() ? "\u25c6" : "*",
-                words_number(value, sizeof value, best != NULL ? run_total(run, best->held_out) : NAN),
-                best != NULL ? best->step : 0);
+                words_number(value, sizeof value, best ? run_total(run, best->held_out) : NAN), best ? best->step : 0);
 }
 
 /* The run as its folder has it now; read anew when its figures have grown. False when it cannot be read. */
@@ -230,12 +229,12 @@ static bool load_run(struct compared_run *compared, const char *path)
     if (stat(name, &found) != 0) found = (struct stat){0};
     int64_t modified = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
     if (strcmp(compared->path, path) == 0 && compared->size == found.st_size && compared->modified == modified)
-        return compared->run != NULL;
+        return compared->run;
     snprintf(compared->path, sizeof compared->path, "%s", path);
     compared->size = found.st_size;
     compared->modified = modified;
-    if (compared->run == NULL) compared->run = run_new();
-    if (compared->run != NULL && run_load_folder(compared->run, path)) return true;
+    if (!compared->run) compared->run = run_new();
+    if (compared->run && run_load_folder(compared->run, path)) return true;
     run_free(compared->run);
     compared->run = NULL;
     return false;

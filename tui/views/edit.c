@@ -43,19 +43,19 @@ static struct list_items field_items(const struct studio *studio, const cJSON *s
 
 static const cJSON *preset_shown(const struct studio *studio)
 {
-    return studio->run_settings != NULL ? studio->run_settings : studio->draft;
+    return studio->run_settings ? studio->run_settings : studio->draft;
 }
 
 static const cJSON *value_of(const struct studio *studio, const cJSON *field)
 {
     const cJSON *value = message_find(preset_shown(studio), message_text(field, "key", ""));
-    return value != NULL ? value : message_get(field, "default");
+    return value ? value : message_get(field, "default");
 }
 
-static void words_of(const cJSON *value, char *text, size_t size)
+static void text_of(const cJSON *value, char *text, size_t size)
 {
-    text[0] = 0;
-    if (value == NULL) {
+    text[0] = '\0';
+    if (!value) {
         snprintf(text, size, "auto");
     } else if (cJSON_IsString(value)) {
         snprintf(text, size, "%s", value->valuestring);
@@ -82,16 +82,16 @@ static void words_of(const cJSON *value, char *text, size_t size)
 static bool is_locked(const struct studio *studio, const cJSON *field)
 {
     const char *key = message_text(field, "key", "");
-    if (studio->run_settings != NULL) return !message_flag(field, "live", false) || studio->live == NULL;
-    return studio->origin.run[0] != 0 && (strncmp(key, "lora.", 5) == 0 || strcmp(key, "model") == 0);
+    if (studio->run_settings) return !message_flag(field, "live", false) || !studio->live;
+    return studio->origin.run[0] != '\0' && (strncmp(key, "lora.", 5) == 0 || strcmp(key, "model") == 0);
 }
 
 static void say_locked(struct studio *studio, const cJSON *field)
 {
     const char *label = message_text(field, "label", "this");
-    if (studio->run_settings == NULL)
+    if (!studio->run_settings)
         studio_say(studio, MESSAGE_INFO, "%s is fixed by the checkpoint. For a fresh adapter press 1, then e.", label);
-    else if (studio->live == NULL)
+    else if (!studio->live)
         studio_say(studio, MESSAGE_INFO, "This run has ended. Press N to start a new run from its newest checkpoint.");
     else
         studio_say(studio, MESSAGE_INFO,
@@ -150,10 +150,10 @@ static void next_choice(struct studio *studio, const cJSON *field, int direction
     const cJSON *choices = message_get(field, "choices"), *value = value_of(studio, field);
     int count = cJSON_GetArraySize(choices), present = 0;
     if (count == 0) return;
-    for (int index = 0; index < count; index++) {
-        const cJSON *choice = cJSON_GetArrayItem(choices, index);
+    for (int i = 0; i < count; i++) {
+        const cJSON *choice = cJSON_GetArrayItem(choices, i);
         if (cJSON_IsString(value) && cJSON_IsString(choice) && strcmp(value->valuestring, choice->valuestring) == 0)
-            present = index;
+            present = i;
     }
     put(studio, field, cJSON_Duplicate(cJSON_GetArrayItem(choices, (present + direction + count) % count), 1));
 }
@@ -166,13 +166,12 @@ static void next_flags(struct studio *studio, const cJSON *field, int direction)
     if (count == 0) return;
     const cJSON *first = cJSON_GetArrayItem(value, 0);
     if (cJSON_GetArraySize(value) == 1 && cJSON_IsString(first))
-        for (int index = 0; index < count; index++)
-            if (strcmp(cJSON_GetArrayItem(choices, index)->valuestring, first->valuestring) == 0) present = index;
+        for (int i = 0; i < count; i++)
+            if (strcmp(cJSON_GetArrayItem(choices, i)->valuestring, first->valuestring) == 0) present = i;
     int next = (present + direction + count + 1) % (count + 1);
     cJSON *set = cJSON_CreateArray();
-    for (int index = 0; index < count; index++)
-        if (next == count || index == next)
-            cJSON_AddItemToArray(set, cJSON_Duplicate(cJSON_GetArrayItem(choices, index), 1));
+    for (int i = 0; i < count; i++)
+        if (next == count || i == next) cJSON_AddItemToArray(set, cJSON_Duplicate(cJSON_GetArrayItem(choices, i), 1));
     put(studio, field, set);
 }
 
@@ -207,13 +206,13 @@ static const cJSON *chosen_field(struct studio *studio)
 static void typed(struct studio *studio, const char *text)
 {
     const cJSON *field = chosen_field(studio);
-    if (field == NULL) return;
+    if (!field) return;
     const char *label = message_text(field, "label", message_text(field, "key", "value"));
     if (is_numeric(field)) {
         char *end = NULL;
         double value = strtod(text, &end);
-        bool number = end != text && *end == 0 && isfinite(value);
-        bool nothing = text[0] == 0 || strcmp(text, "none") == 0 || strcmp(text, "auto") == 0;
+        bool number = end != text && *end == '\0' && isfinite(value);
+        bool nothing = text[0] == '\0' || strcmp(text, "none") == 0 || strcmp(text, "auto") == 0;
         if (!number && nothing) {
             bool word = cJSON_IsString(message_get(field, "default")) && strcmp(text, "auto") == 0;
             put(studio, field, word ? cJSON_CreateString("auto") : cJSON_CreateNull());
@@ -228,24 +227,25 @@ static void typed(struct studio *studio, const char *text)
         cJSON *set = cJSON_CreateArray();
         char copy[FIELD_CAPACITY], *rest = copy;
         snprintf(copy, sizeof copy, "%s", text);
-        for (char *word; (word = strsep(&rest, " ,")) != NULL;)
-            if (word[0] != 0) cJSON_AddItemToArray(set, cJSON_CreateString(word));
+        for (char *word; (word = strsep(&rest, " ,"));)
+            if (word[0] != '\0') cJSON_AddItemToArray(set, cJSON_CreateString(word));
         put(studio, field, set);
     } else {
-        put(studio, field, text[0] != 0 && strcmp(text, "auto") != 0 ? cJSON_CreateString(text) : cJSON_CreateNull());
+        put(studio, field,
+            text[0] != '\0' && strcmp(text, "auto") != 0 ? cJSON_CreateString(text) : cJSON_CreateNull());
     }
 }
 
 static void describe_range(const cJSON *field, char *text, size_t size)
 {
     char fallback[120];
-    words_of(message_get(field, "default"), fallback, sizeof fallback);
+    text_of(message_get(field, "default"), fallback, sizeof fallback);
     double low = message_number(field, "low", NAN), high = message_number(field, "high", NAN);
     const cJSON *choices = message_get(field, "choices");
-    if (choices != NULL) {
-        char words[300];
-        words_of(choices, words, sizeof words);
-        snprintf(text, size, "default %s \u00b7 one of: %s", fallback, words);
+    if (choices) {
+        char list[300];
+        text_of(choices, list, sizeof list);
+        snprintf(text, size, "default %s \u00b7 one of: %s", fallback, list);
     } else if (!isnan(low) && !isnan(high)) {
         snprintf(text, size, "default %s \u00b7 from %g to %g", fallback, low, high);
     } else if (!isnan(low)) {
@@ -258,13 +258,13 @@ static void describe_range(const cJSON *field, char *text, size_t size)
 static void edit_value(struct studio *studio)
 {
     const cJSON *field = chosen_field(studio);
-    if (field == NULL) return;
+    if (!field) return;
     if (is_locked(studio, field)) {
         say_locked(studio, field);
         return;
     }
     char text[FIELD_CAPACITY], range[500], hint[300];
-    words_of(value_of(studio, field), text, sizeof text);
+    text_of(value_of(studio, field), text, sizeof text);
     describe_range(field, range, sizeof range);
     snprintf(hint, sizeof hint, "%.150s (%.130s)", message_text(field, "meaning", ""), range);
     studio_prompt(studio, message_text(field, "label", "value"), hint, text, typed, NULL);
@@ -275,8 +275,8 @@ static void draw_field(const struct studio *studio, const struct list_rows *rows
     enum { LABEL = 12, VALUE = 31 };
     char text[400], fallback[120];
     int columns = rows->line.columns;
-    words_of(value_of(studio, field), text, sizeof text);
-    words_of(message_get(field, "default"), fallback, sizeof fallback);
+    text_of(value_of(studio, field), text, sizeof text);
+    text_of(message_get(field, "default"), fallback, sizeof fallback);
     bool changed = strcmp(text, fallback) != 0, of_run = studio->run_settings, locked = is_locked(studio, field);
     if (group) list_searched(rows, 0, LABEL - 1, STYLE_ACCENT, group);
     list_searched(rows, LABEL, 18, of_run && locked ? STYLE_DIM : STYLE_TEXT,
@@ -347,8 +347,8 @@ static void draw_heading(const struct studio *studio, const struct list_items *i
     const struct list *list = &view_of(studio)->fields;
     enum { HINT = 31 };
     struct area title = {area.row, area.column, 1, area.columns - HINT};
-    if (studio->run_settings != NULL) {
-        bool alive = studio->live != NULL && run_alive(studio->run);
+    if (studio->run_settings) {
+        bool alive = studio->live && run_alive(studio->run);
         list_heading(list, items, title, true, "settings of this run");
         draw_right(area.row, area.column + area.columns - 40, 39, STYLE_DIM, "%s",
                    alive ? "mostly fixed during the run" : "the run has ended");
@@ -390,7 +390,7 @@ static void apply_remedy(struct studio *studio, int index)
 {
     const cJSON *set = message_get(cJSON_GetArrayItem(message_get(studio->plan, "remedies"), index), "set"),
                 *item = NULL;
-    if (set == NULL) return;
+    if (!set) return;
     studio_push_undo_draft(studio);
     cJSON_ArrayForEach(item, set) message_put(studio->draft, item->string, cJSON_Duplicate(item, 1));
     studio_draft_changed(studio);
@@ -401,9 +401,8 @@ static void apply_remedy(struct studio *studio, int index)
  * message. */
 static void offer_remedies(struct studio *studio)
 {
-    if (studio->run_settings != NULL) return;
-    if (studio->plan == NULL || message_get(studio->plan, "fits") == NULL || message_flag(studio->plan, "fits", false))
-        return;
+    if (studio->run_settings) return;
+    if (!studio->plan || !message_get(studio->plan, "fits") || message_flag(studio->plan, "fits", false)) return;
     if (!studio->remedies_due || (studio->message_level != MESSAGE_NONE && !studio->refused_for_memory)) return;
     studio->remedies_due = studio->refused_for_memory = false;
     char needed[32], available[32];
@@ -414,9 +413,9 @@ static void offer_remedies(struct studio *studio)
                words_bytes(needed, sizeof needed, message_number(studio->plan, "total_bytes", NAN)),
                words_bytes(available, sizeof available, limit));
     const cJSON *remedies = message_get(studio->plan, "remedies");
-    for (int index = 0; index < cJSON_GetArraySize(remedies) && index < 4; index++)
-        studio_add_remedy(studio, (char)('a' + index), message_text(cJSON_GetArrayItem(remedies, index), "label", "?"),
-                          apply_remedy, index);
+    for (int i = 0; i < cJSON_GetArraySize(remedies) && i < 4; i++)
+        studio_add_remedy(studio, (char)('a' + i), message_text(cJSON_GetArrayItem(remedies, i), "label", "?"),
+                          apply_remedy, i);
 }
 
 /* In a column that begins at `column` of the body, or where that is 0 in the last row. */
@@ -434,7 +433,7 @@ static void draw_costs(struct studio *studio, struct area body, int column)
 
 static void draw(struct studio *studio, struct area body)
 {
-    if (studio->run_settings != NULL) {
+    if (studio->run_settings) {
         cJSON_Delete(studio->run_settings);
         studio->run_settings = studio_present_preset(studio->run);
     }
@@ -459,14 +458,14 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     const cJSON *shown[TEXT_LIST];
     struct list_items items = field_items(studio, shown);
     if (list_move(&view_of(studio)->fields, &items, id)) return true;
-    if (preset_shown(studio) == NULL) return false;
-    bool of_run = studio->run_settings != NULL;
+    if (!preset_shown(studio)) return false;
+    bool of_run = studio->run_settings;
     const cJSON *field = chosen_field(studio);
     switch (id) {
     case COMMAND_LESS:
     case COMMAND_MORE:
     case COMMAND_TOGGLE:
-        if (field != NULL) change(studio, field, id == COMMAND_LESS ? -1 : 1, coarse);
+        if (field) change(studio, field, id == COMMAND_LESS ? -1 : 1, coarse);
         return true;
     case COMMAND_OPEN: edit_value(studio); return true;
     case COMMAND_START:

@@ -61,7 +61,7 @@ static void choose_first(struct studio *studio, const cJSON *catalogue)
         const cJSON *preset = message_get(item, "preset");
         double work = message_number(preset, "steps", INFINITY) * message_number(preset, "batch", 1) *
                       message_number(message_get(preset, "sampler"), "steps", 1);
-        bool ready = message_get(item, "error") == NULL && !cJSON_IsFalse(message_get(item, "model_present")) &&
+        bool ready = !message_get(item, "error") && !cJSON_IsFalse(message_get(item, "model_present")) &&
                      strcmp(message_text(preset, "model", ""), model) == 0;
         if (ready && work < least) {
             least = work;
@@ -92,10 +92,10 @@ static const cJSON *chosen_item(struct studio *studio)
     return view_of(studio)->pane == PANE_RUNS ? chosen_run(studio) : chosen_preset(studio);
 }
 
-static void reward_words(const cJSON *preset, char *text, size_t size)
+static void reward_names(const cJSON *preset, char *text, size_t size)
 {
     size_t length = 0;
-    text[0] = 0;
+    text[0] = '\0';
     const cJSON *reward = NULL;
     cJSON_ArrayForEach(reward, message_get(preset, "rewards"))
     {
@@ -106,16 +106,16 @@ static void reward_words(const cJSON *preset, char *text, size_t size)
     }
 }
 
-static void preset_state(const cJSON *preset, const char **words, enum style *style)
+static void preset_state(const cJSON *preset, const char **label, enum style *style)
 {
     const cJSON *present = message_get(preset, "model_present");
-    *words = "ready";
+    *label = "ready";
     *style = STYLE_GOOD;
-    if (message_get(preset, "error") != NULL) {
-        *words = "invalid file";
+    if (message_get(preset, "error")) {
+        *label = "invalid file";
         *style = STYLE_BAD;
     } else if (cJSON_IsFalse(present)) {
-        *words = "model missing";
+        *label = "model missing";
         *style = STYLE_WARNING;
     }
 }
@@ -147,7 +147,7 @@ static void draw_preset(const struct studio *studio, const struct list_rows *row
 {
     const cJSON *preset = message_get(item, "preset");
     char rewards[120], memory[24], time[24];
-    reward_words(preset, rewards, sizeof rewards);
+    reward_names(preset, rewards, sizeof rewards);
     enum style state_style;
     const char *state = NULL;
     preset_state(item, &state, &state_style);
@@ -259,7 +259,7 @@ static void draw(struct studio *studio, struct area body)
     int presets = preset_items(studio, shown).count, runs = cJSON_GetArraySize(studio->runs);
     int width = wide ? LIST : body.columns;
     int run_rows = 1 + smaller(runs < 1 ? 1 : runs, wide ? body.rows / 2 : body.rows / 6);
-    int needed = wide || chosen == NULL ? 0 : card_rows(chosen, width);
+    int needed = wide || !chosen ? 0 : card_rows(chosen, width);
     int preset_rows = smaller(1 + (presets < 3 ? 3 : presets), body.rows - run_rows - 1 - needed);
     draw_presets(studio, (struct area){body.row, body.column, preset_rows, width});
     int row = body.row + preset_rows;
@@ -283,10 +283,10 @@ static bool is_abridged(const cJSON *item)
 static void start_chosen(struct studio *studio)
 {
     const cJSON *item = chosen_preset(studio);
-    if (item == NULL) return;
-    const char *name = message_text(item, "name", "?"), *words = NULL;
+    if (!item) return;
+    const char *name = message_text(item, "name", "?"), *label = NULL;
     enum style style;
-    preset_state(item, &words, &style);
+    preset_state(item, &label, &style);
     if (style == STYLE_BAD) {
         studio_say(studio, MESSAGE_ERROR, "Cannot start %s: its file is invalid. Its card shows why.", name);
     } else if (style == STYLE_WARNING) {
@@ -303,7 +303,7 @@ static void start_chosen(struct studio *studio)
 static void duplicate_as(struct studio *studio, const char *name)
 {
     const cJSON *item = chosen_preset(studio);
-    if (item == NULL || name[0] == 0) return;
+    if (!item || name[0] == '\0') return;
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "name", name);
     cJSON_AddStringToObject(body, "preset", message_text(item, "name", ""));
@@ -313,7 +313,7 @@ static void duplicate_as(struct studio *studio, const char *name)
 static void rename_to(struct studio *studio, const char *name)
 {
     const cJSON *item = chosen_preset(studio);
-    if (item == NULL || name[0] == 0) return;
+    if (!item || name[0] == '\0') return;
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "name", message_text(item, "name", ""));
     cJSON_AddStringToObject(body, "to", name);
@@ -331,13 +331,13 @@ static void delete_for_good(struct studio *studio, int argument)
 {
     (void)argument;
     const cJSON *item = chosen_preset(studio);
-    if (item != NULL) delete_preset(studio, message_text(item, "name", ""));
+    if (item) delete_preset(studio, message_text(item, "name", ""));
 }
 
 static void delete_chosen(struct studio *studio)
 {
     const cJSON *item = chosen_preset(studio);
-    if (item == NULL) return;
+    if (!item) return;
     const char *name = message_text(item, "name", "");
     if (!message_flag(item, "own", false)) {
         studio_say(studio, MESSAGE_INFO, "%s is built in and cannot be deleted. Press d to make a copy of your own.",
@@ -392,7 +392,7 @@ static void new_preset(struct studio *studio)
     cJSON_ArrayForEach(field, message_get(studio->catalogue, "fields"))
     {
         const cJSON *value = message_get(field, "default");
-        if (value != NULL) message_put(preset, message_text(field, "key", "notes"), cJSON_Duplicate(value, 1));
+        if (value) message_put(preset, message_text(field, "key", "notes"), cJSON_Duplicate(value, 1));
     }
     studio_edit_preset(studio, preset);
     cJSON_Delete(preset);
@@ -411,22 +411,22 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     case COMMAND_NEXT_PANE:
     case COMMAND_PREVIOUS_PANE: view_of(studio)->pane = !view_of(studio)->pane; return true;
     case COMMAND_OPEN:
-        if (runs && item != NULL)
+        if (runs && item)
             studio_open_run(studio, item);
         else if (!runs)
             start_chosen(studio);
         return true;
     case COMMAND_EDIT:
-        if (!runs && message_get(item, "preset") != NULL) edit(studio, item);
+        if (!runs && message_get(item, "preset")) edit(studio, item);
         return true;
     case COMMAND_NEW: new_preset(studio); return true;
     case COMMAND_DUPLICATE:
-        if (!runs && item != NULL)
+        if (!runs && item)
             studio_prompt(studio, "Duplicate preset", "The name of the copy.", message_text(item, "name", ""),
                           duplicate_as, NULL);
         return true;
     case COMMAND_RENAME:
-        if (!runs && item != NULL)
+        if (!runs && item)
             studio_prompt(studio, "Rename preset", "The new name.", message_text(item, "name", ""), rename_to, NULL);
         return true;
     case COMMAND_DELETE:
@@ -450,7 +450,7 @@ static void click(struct studio *studio, const struct click *click)
 
 static void refresh(struct studio *studio)
 {
-    if (studio->engine != NULL && studio->runs != NULL) studio_list_runs(studio);
+    if (studio->engine && studio->runs) studio_list_runs(studio);
 }
 
 static const struct screen_command commands[] = {

@@ -66,8 +66,8 @@ static struct mixer_adapter *chosen_adapter(struct mixer_view *view)
 
 static int find_adapter(const struct mixer_view *view, const char *path, bool current)
 {
-    for (int index = 0; index < view->count; index++)
-        if (view->adapters[index].current == current && strcmp(view->adapters[index].path, path) == 0) return index;
+    for (int i = 0; i < view->count; i++)
+        if (view->adapters[i].current == current && strcmp(view->adapters[i].path, path) == 0) return i;
     return -1;
 }
 
@@ -90,8 +90,7 @@ static void follow_live_run(struct studio *studio)
 {
     struct mixer_view *view = view_of(studio);
     const struct run *run = studio->run;
-    bool alive =
-        studio->live != NULL && (run->phase == RUN_RUNNING || run->phase == RUN_PAUSING || run->phase == RUN_PAUSED);
+    bool alive = studio->live && (run->phase == RUN_RUNNING || run->phase == RUN_PAUSING || run->phase == RUN_PAUSED);
     int at = find_adapter(view, "", true);
     if (at >= 0 && (!alive || strcmp(view->adapters[at].run, run->path) != 0)) {
         remove_adapter(view, at);
@@ -113,7 +112,7 @@ static void load_adapters(struct studio *studio)
     cJSON_ArrayForEach(run, studio->runs)
     {
         const char *path = message_text(run, "lora", NULL);
-        if (path == NULL) continue;
+        if (!path) continue;
         int known = find_adapter(view, path, false);
         if (known >= 0) {
             place = known + 1;
@@ -132,8 +131,8 @@ static void load_adapters(struct studio *studio)
 /* The run whose preset gives model, sampler and prompts: that of the first adapter that is on. */
 static const struct mixer_adapter *leading(const struct mixer_view *view)
 {
-    for (int index = 0; index < view->count; index++)
-        if (view->adapters[index].on) return &view->adapters[index];
+    for (int i = 0; i < view->count; i++)
+        if (view->adapters[i].on) return &view->adapters[i];
     return view->count > 0 ? &view->adapters[0] : NULL;
 }
 
@@ -143,15 +142,15 @@ static bool find_prompt(const struct mixer_adapter *adapter, int index, char *te
     snprintf(path, sizeof path, "%s/preset.json", adapter->run);
     FILE *file = NULL;
     if (input_stream_open(path, &file).code != STATUS_OK) file = NULL;
-    size_t length = file != NULL && content != NULL ? fread(content, 1, LARGEST_PRESET, file) : 0;
-    if (file != NULL) fclose(file);
+    size_t length = file && content ? fread(content, 1, LARGEST_PRESET, file) : 0;
+    if (file) fclose(file);
     cJSON *preset = length > 0 ? message_object(content, length) : NULL;
     const cJSON *prompts = message_find(preset, "prompts.eval");
     if (cJSON_GetArraySize(prompts) == 0) prompts = message_find(preset, "prompts.train");
     int count = cJSON_GetArraySize(prompts);
     const cJSON *prompt = count > 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
     const char *words = cJSON_GetStringValue(prompt);
-    bool found = words != NULL;
+    bool found = words;
     if (found) snprintf(text, size, "%s", words);
     cJSON_Delete(preset);
     free(content);
@@ -160,8 +159,8 @@ static bool find_prompt(const struct mixer_adapter *adapter, int index, char *te
 
 static bool uses_current(const struct mixer_view *view)
 {
-    for (int index = 0; index < view->count; index++)
-        if (view->adapters[index].on && view->adapters[index].current && view->adapters[index].scale != 0) return true;
+    for (int i = 0; i < view->count; i++)
+        if (view->adapters[i].on && view->adapters[i].current && view->adapters[i].scale != 0) return true;
     return false;
 }
 
@@ -170,8 +169,8 @@ static void request_picture(struct studio *studio)
     struct mixer_view *view = view_of(studio);
     const struct mixer_adapter *lead = leading(view);
     view->changed = 0;
-    view->error[0] = 0;
-    if (lead == NULL) return;
+    view->error[0] = '\0';
+    if (!lead) return;
     cJSON *body = cJSON_CreateObject(), *adapters = cJSON_AddArrayToObject(body, "adapters");
     cJSON_AddStringToObject(body, "run", lead->run);
     if (find_prompt(lead, view->prompt, view->prompt_text, sizeof view->prompt_text)) {
@@ -181,8 +180,8 @@ static void request_picture(struct studio *studio)
     cJSON *seeds = cJSON_AddArrayToObject(body, "seeds");
     cJSON_AddItemToArray(seeds, cJSON_CreateString("42"));
     cJSON_AddBoolToObject(body, "previews", 1);
-    for (int index = 0; index < view->count; index++) {
-        const struct mixer_adapter *adapter = &view->adapters[index];
+    for (int i = 0; i < view->count; i++) {
+        const struct mixer_adapter *adapter = &view->adapters[i];
         if (!adapter->on || adapter->scale == 0) continue;
         cJSON *item = cJSON_CreateObject();
         if (adapter->current)
@@ -217,9 +216,9 @@ static void draw_adapter(const struct list_rows *rows, const struct mixer_adapte
 static void recipe(const struct mixer_view *view, char *text, size_t size)
 {
     size_t length = 0;
-    text[0] = 0;
-    for (int index = 0; index < view->count; index++) {
-        const struct mixer_adapter *adapter = &view->adapters[index];
+    text[0] = '\0';
+    for (int i = 0; i < view->count; i++) {
+        const struct mixer_adapter *adapter = &view->adapters[i];
         if (!adapter->on) continue;
         int added =
             snprintf(text + length, size - length, "%s%.2f %s", length > 0 ? " + " : "", adapter->scale, adapter->name);
@@ -251,12 +250,12 @@ static void draw(struct studio *studio, struct area body)
     int left = body.columns >= 110 ? 44 : 32;
     draw_adapters(studio, (struct area){body.row, body.column, body.rows - 1, left});
     struct area right = {body.row, body.column + left + 2, body.rows - 2, body.columns - left - 2};
-    if (view->picture.pixels != NULL) pictures_want(studio->pictures, right, &view->picture);
+    if (view->picture.pixels) pictures_want(studio->pictures, right, &view->picture);
     char text[500];
     recipe(view, text, sizeof text);
-    if (view->error[0] != 0)
+    if (view->error[0] != '\0')
         draw_wrapped((struct area){right.row, right.column, 3, right.columns}, STYLE_BAD, view->error);
-    else if (view->picture.pixels == NULL)
+    else if (!view->picture.pixels)
         draw_center(right.row + right.rows / 2, right.column, right.columns, STYLE_DIM, "Drawing \u2026");
     draw_format(body.row + body.rows - 2, right.column, right.columns, STYLE_DIM, "\"%s\" \u00b7 seed 42",
                 view->prompt_text);
@@ -276,7 +275,7 @@ static void typed(struct studio *studio, const char *text)
 {
     char *end = NULL;
     double value = strtod(text, &end);
-    if (end == text || *end != 0 || !(value >= strengths.low && value <= strengths.high))
+    if (end == text || *end != '\0' || !(value >= strengths.low && value <= strengths.high))
         studio_say(studio, MESSAGE_ERROR, "Not a valid strength: \"%s\". Enter a number from 0 to 1.5.", text);
     else
         moved(studio, value);
@@ -286,10 +285,10 @@ static void show_command(struct studio *studio)
 {
     const struct mixer_adapter *lead = leading(view_of(studio));
     struct bytes text = {0};
-    bytes_format(&text, "alignprop sample --preset %s/preset.json --seed 42 --prompt '%s'",
-                 lead != NULL ? lead->run : "", view_of(studio)->prompt_text);
-    for (int index = 0; index < view_of(studio)->count; index++) {
-        const struct mixer_adapter *adapter = &view_of(studio)->adapters[index];
+    bytes_format(&text, "alignprop sample --preset %s/preset.json --seed 42 --prompt '%s'", lead ? lead->run : "",
+                 view_of(studio)->prompt_text);
+    for (int i = 0; i < view_of(studio)->count; i++) {
+        const struct mixer_adapter *adapter = &view_of(studio)->adapters[i];
         if (!adapter->on) continue;
         if (adapter->current)
             bytes_format(&text, " --lora %s/lora.safetensors:%.2f", adapter->run, adapter->scale);
@@ -317,7 +316,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
         view->changed = studio->now;
         return true;
     case COMMAND_SOLO:
-        for (int index = 0; index < view->count; index++) view->adapters[index].on = &view->adapters[index] == adapter;
+        for (int i = 0; i < view->count; i++) view->adapters[i].on = &view->adapters[i] == adapter;
         view->changed = studio->now;
         return true;
     case COMMAND_TYPE_VALUE: {

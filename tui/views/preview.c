@@ -26,7 +26,7 @@ static const char *model_folder(const struct studio *studio, const char *name)
 
 bool preview_load(struct preview_picture *picture, const char *path)
 {
-    if (strcmp(picture->path, path) == 0) return picture->image.pixels != NULL;
+    if (strcmp(picture->path, path) == 0) return picture->image.pixels;
     snprintf(picture->path, sizeof picture->path, "%s", path);
     if (image_load_png(path, &picture->image).code == STATUS_OK) return true;
     image_free(&picture->image);
@@ -43,8 +43,8 @@ static int draw_picture(struct studio *studio, struct area area, const struct im
     place.row = area.row;
     place.column = area.column;
     pictures_want(studio->pictures, place, image);
-    int words = draw_text(place.row + place.rows, place.column, area.columns, style, caption);
-    return words > place.columns ? words : place.columns;
+    int caption_columns = draw_text(place.row + place.rows, place.column, area.columns, style, caption);
+    return caption_columns > place.columns ? caption_columns : place.columns;
 }
 
 /* The pictures of one prompt and seed at two steps, side by side; returns the columns used, 0 where one is missing. */
@@ -82,14 +82,14 @@ static int draw_run(struct studio *studio, struct area area, const cJSON *run)
 int preview_draw(struct studio *studio, struct area area, const cJSON *item, bool run)
 {
     char path[4300], caption[120];
-    if (area.rows < PREVIEW_LEAST_ROWS || item == NULL) return 0;
+    if (area.rows < PREVIEW_LEAST_ROWS || !item) return 0;
     if (pictures_protocol(studio->pictures) == PROTOCOL_NONE) return 0;
     const cJSON *shown = run ? item : newest_run_of(studio, message_text(item, "name", ""));
-    int used = shown != NULL ? draw_run(studio, area, shown) : 0;
+    int used = shown ? draw_run(studio, area, shown) : 0;
     if (used > 0) return used;
     const char *name = message_text(run ? item : message_get(item, "preset"), "model", ""),
                *folder = model_folder(studio, name);
-    if (folder == NULL) return 0;
+    if (!folder) return 0;
     snprintf(path, sizeof path, "%s/grid.png", folder);
     if (!preview_load(&studio->preview[0], path)) return 0;
     snprintf(caption, sizeof caption, "what %s draws untuned", name);

@@ -23,7 +23,7 @@ static const char *const list_keys[2] = {"prompts.train", "prompts.eval"};
 
 static const cJSON *preset_of(const struct studio *studio)
 {
-    if (studio->run->preset != NULL && !studio_is_editing(studio)) return studio->run->preset;
+    if (studio->run->preset && !studio_is_editing(studio)) return studio->run->preset;
     return studio->draft;
 }
 
@@ -100,19 +100,18 @@ static void gather_prompts(const struct studio *studio, int which, struct prompt
 static double reward_of(const struct studio *studio, enum run_picture_kind kind, const char *prompt)
 {
     const struct run_picture *newest = NULL;
-    for (int index = 0; index < RUN_PICTURES; index++) {
-        const struct run_picture *picture = run_picture(studio->run, kind, index);
-        if (picture != NULL && strcmp(picture->prompt, prompt) == 0 &&
-            (newest == NULL || picture->serial > newest->serial))
+    for (int i = 0; i < RUN_PICTURES; i++) {
+        const struct run_picture *picture = run_picture(studio->run, kind, i);
+        if (picture && strcmp(picture->prompt, prompt) == 0 && (!newest || picture->serial > newest->serial))
             newest = picture;
     }
-    return newest != NULL ? newest->reward : NAN;
+    return newest ? newest->reward : NAN;
 }
 
 /* Columns at the right that hold figures: none where no prompt of the list has one. */
 static int figure_columns(const struct studio *studio, int which)
 {
-    if (studio_is_editing(studio) && run_newest_held_out(studio->run) == NULL) return 0;
+    if (studio_is_editing(studio) && !run_newest_held_out(studio->run)) return 0;
     return which == 0 ? 9 : 19;
 }
 
@@ -183,7 +182,7 @@ static void draw_list(struct studio *studio, struct area area, int which)
 
 static void draw(struct studio *studio, struct area body)
 {
-    if (preset_of(studio) == NULL) {
+    if (!preset_of(studio)) {
         draw_notice(body, "No preset is being edited and no run is open.",
                     "Press 1 to choose a preset, then e to see its settings.");
         return;
@@ -238,12 +237,12 @@ static void take_file_prompts(struct studio *studio)
 static void append(struct studio *studio, int which, const char *text)
 {
     while (*text == ' ') text++;
-    if (*text != 0 && *text != '#') cJSON_AddItemToArray(own_list(studio, which), cJSON_CreateString(text));
+    if (*text != '\0' && *text != '#') cJSON_AddItemToArray(own_list(studio, which), cJSON_CreateString(text));
 }
 
 static void add_one(struct studio *studio, const char *text)
 {
-    if (text[0] == 0) return;
+    if (text[0] == '\0') return;
     studio_push_undo_draft(studio);
     append(studio, view_of(studio)->pane, text);
     studio_draft_changed(studio);
@@ -263,15 +262,14 @@ static bool find_chosen(struct studio *studio, struct prompt *prompt)
 static void forget_unticked(struct studio *studio, int which, const char *text)
 {
     cJSON *unticked = studio->unticked[which];
-    for (int index = cJSON_GetArraySize(unticked) - 1; index >= 0; index--)
-        if (strcmp(cJSON_GetArrayItem(unticked, index)->valuestring, text) == 0)
-            cJSON_DeleteItemFromArray(unticked, index);
+    for (int i = cJSON_GetArraySize(unticked) - 1; i >= 0; i--)
+        if (strcmp(cJSON_GetArrayItem(unticked, i)->valuestring, text) == 0) cJSON_DeleteItemFromArray(unticked, i);
 }
 
 static void remember_unticked(struct studio *studio, int which, const char *text)
 {
     forget_unticked(studio, which, text);
-    if (studio->unticked[which] == NULL) studio->unticked[which] = cJSON_CreateArray();
+    if (!studio->unticked[which]) studio->unticked[which] = cJSON_CreateArray();
     cJSON_AddItemToArray(studio->unticked[which], cJSON_CreateString(text));
 }
 
@@ -365,7 +363,7 @@ static void load_file(struct studio *studio, const char *path)
     size_t capacity = 0;
     int before = cJSON_GetArraySize(own_list(studio, view_of(studio)->pane));
     while (getline(&line, &capacity, file) > 0) {
-        line[strcspn(line, "\r\n")] = 0;
+        line[strcspn(line, "\r\n")] = '\0';
         append(studio, view_of(studio)->pane, line);
     }
     free(line);

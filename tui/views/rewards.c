@@ -24,7 +24,7 @@ enum { PANE_CATALOGUE, PANE_CHOSEN };
 
 static const cJSON *preset_of(const struct studio *studio)
 {
-    if (studio->run->preset != NULL && !studio_is_editing(studio)) return studio->run->preset;
+    if (studio->run->preset && !studio_is_editing(studio)) return studio->run->preset;
     return studio->draft;
 }
 
@@ -162,8 +162,8 @@ static void draw_details(struct studio *studio, struct area area)
     rest.rows -= used;
     const char *missing = message_text(kind, "missing", NULL);
     if (rest.rows < 1) return;
-    used = draw_wrapped(rest, missing != NULL ? STYLE_WARNING : STYLE_DIM,
-                        missing != NULL ? missing : message_text(kind, "source", ""));
+    used =
+        draw_wrapped(rest, missing ? STYLE_WARNING : STYLE_DIM, missing ? missing : message_text(kind, "source", ""));
     rest.row += used + 1;
     rest.rows -= used + 1;
     draw_parameters(rest, kind);
@@ -171,8 +171,8 @@ static void draw_details(struct studio *studio, struct area area)
 
 static int index_in_run(const struct run *run, const char *id)
 {
-    for (int index = 0; index < run->reward_count; index++)
-        if (strcmp(run->rewards[index].id, id) == 0) return index;
+    for (int i = 0; i < run->reward_count; i++)
+        if (strcmp(run->rewards[i].id, id) == 0) return i;
     return -1;
 }
 
@@ -217,7 +217,7 @@ static void draw_reward(const struct studio *studio, const struct list_rows *row
     int used = list_text(rows, 2, columns - 18, STYLE_TEXT, id_of(reward));
     list_text(rows, 2 + used, columns - 19 - used, STYLE_DIM, params);
     list_right(rows, columns - 16, 8, STYLE_DIM, "%s", raw);
-    list_right(rows, columns - 8, 8, STYLE_LIVE, "%s", weight_words(text, sizeof text, weight_of(studio, reward)));
+    list_right(rows, columns - 8, 8, STYLE_LIVE, "%s", weight_text(text, sizeof text, weight_of(studio, reward)));
 }
 
 static void draw_chosen(struct studio *studio, struct area area)
@@ -293,9 +293,9 @@ static bool may_change(struct studio *studio)
 static void remove_reward(struct studio *studio, const char *name)
 {
     cJSON *rewards = chosen_rewards(studio);
-    for (int index = cJSON_GetArraySize(rewards) - 1; index >= 0; index--)
-        if (strcmp(message_text(cJSON_GetArrayItem(rewards, index), "name", ""), name) == 0)
-            cJSON_DeleteItemFromArray(rewards, index);
+    for (int i = cJSON_GetArraySize(rewards) - 1; i >= 0; i--)
+        if (strcmp(message_text(cJSON_GetArrayItem(rewards, i), "name", ""), name) == 0)
+            cJSON_DeleteItemFromArray(rewards, i);
 }
 
 static void add_reward(struct studio *studio, const cJSON *kind)
@@ -312,7 +312,7 @@ static void add_reward(struct studio *studio, const cJSON *kind)
     cJSON_ArrayForEach(parameter, message_get(kind, "parameters"))
     {
         const cJSON *fallback = message_get(parameter, "default");
-        if (fallback != NULL && strcmp(message_text(parameter, "kind", ""), "model") != 0)
+        if (fallback && strcmp(message_text(parameter, "kind", ""), "model") != 0)
             cJSON_AddItemToObject(params, message_text(parameter, "name", "?"), cJSON_Duplicate(fallback, 1));
     }
     cJSON_AddItemToArray(rewards, reward);
@@ -337,7 +337,7 @@ static void toggle(struct studio *studio)
 static void set_weight(struct studio *studio, double weight)
 {
     cJSON *reward = reward_at_cursor(studio);
-    if (reward == NULL || !may_change(studio)) return;
+    if (!reward || !may_change(studio)) return;
     studio_push_undo_draft(studio);
     message_put(reward_at_cursor(studio), "weight", cJSON_CreateNumber(weight));
     studio_draft_changed(studio);
@@ -347,7 +347,7 @@ static void typed_weight(struct studio *studio, const char *text)
 {
     char *end = NULL;
     double value = strtod(text, &end);
-    if (end == text || *end != 0 || !isfinite(value))
+    if (end == text || *end != '\0' || !isfinite(value))
         studio_say(studio, MESSAGE_ERROR, "Not a valid weight: \"%s\". Enter a number such as 0.5.", text);
     else
         set_weight(studio, value);
@@ -356,16 +356,16 @@ static void typed_weight(struct studio *studio, const char *text)
 /* "key=value key=value", as the command line takes them. */
 static void typed_parameters(struct studio *studio, const char *text)
 {
-    if (reward_at_cursor(studio) == NULL || !may_change(studio)) return;
+    if (!reward_at_cursor(studio) || !may_change(studio)) return;
     char copy[FIELD_CAPACITY], *rest = copy;
     snprintf(copy, sizeof copy, "%s", text);
     cJSON *params = cJSON_CreateObject();
-    for (char *word; (word = strsep(&rest, " ,")) != NULL;) {
+    for (char *word; (word = strsep(&rest, " ,"));) {
         char *equal = strchr(word, '='), *end = NULL;
-        if (equal == NULL) continue;
-        *equal = 0;
+        if (!equal) continue;
+        *equal = '\0';
         double number = strtod(equal + 1, &end);
-        bool is_number = end != equal + 1 && *end == 0 && isfinite(number);
+        bool is_number = end != equal + 1 && *end == '\0' && isfinite(number);
         cJSON_AddItemToObject(params, word, is_number ? cJSON_CreateNumber(number) : cJSON_CreateString(equal + 1));
     }
     studio_push_undo_draft(studio);
@@ -376,7 +376,7 @@ static void typed_parameters(struct studio *studio, const char *text)
 static void edit_parameters(struct studio *studio)
 {
     const cJSON *reward = reward_at_cursor(studio), *kind = NULL, *found = NULL, *item = NULL;
-    if (reward == NULL) return;
+    if (!reward) return;
     cJSON_ArrayForEach(kind, message_get(studio->catalogue, "rewards")) if (strcmp(message_text(kind, "name", ""),
                                                                                    message_text(reward, "name", "?")) ==
                                                                             0) found = kind;

@@ -113,7 +113,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     switch (id) {
     case COMMAND_OPEN: studio_open_run(studio, run); return true;
     case COMMAND_RESUME:
-        if (message_text(run, "socket", NULL) != NULL)
+        if (message_text(run, "socket", NULL))
             studio_open_run(studio, run);
         else
             studio_resume(studio, message_text(run, "path", ""), "ask");

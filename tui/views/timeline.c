@@ -26,7 +26,7 @@ static void refresh(struct studio *studio)
 {
     struct timeline_view *view = view_of(studio);
     bool at_end = view->cursor >= view->step_count - 1;
-    view->step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run->path, view->steps, TEXT_LIST) : 0;
+    view->step_count = studio->run->path[0] != '\0' ? run_sample_steps(studio->run->path, view->steps, TEXT_LIST) : 0;
     if (at_end || view->cursor >= view->step_count) view->cursor = view->step_count > 0 ? view->step_count - 1 : 0;
 }
 
@@ -45,18 +45,17 @@ static void draw_scale(const struct timeline_view *view, struct area area)
 {
     draw_line(area.row, area.column, area.columns, STYLE_FRAME);
     int last = view->steps[view->step_count - 1], first = view->steps[0];
-    for (int index = 0; index < view->step_count; index++) {
-        int at =
-            last > first ? (int)lround((double)(view->steps[index] - first) / (last - first) * (area.columns - 1)) : 0;
-        bool here = index == view->cursor;
+    for (int i = 0; i < view->step_count; i++) {
+        int at = last > first ? (int)lround((double)(view->steps[i] - first) / (last - first) * (area.columns - 1)) : 0;
+        bool here = i == view->cursor;
         draw_text(area.row, area.column + at, 1, here ? STYLE_TITLE : STYLE_DIM,
                   here              ? "\u25cf"
                   : style_unicode() ? "\u253c"
                                     : "+");
         char text[16];
-        int width = snprintf(text, sizeof text, "%d", view->steps[index]);
+        int width = snprintf(text, sizeof text, "%d", view->steps[i]);
         int column = at - width / 2 < 0 ? 0 : at + width / 2 >= area.columns ? area.columns - width : at - width / 2;
-        if (here || index == 0 || index == view->step_count - 1)
+        if (here || i == 0 || i == view->step_count - 1)
             draw_text(area.row + 1, area.column + column, width, here ? STYLE_LIVE : STYLE_DIM, text);
     }
 }
@@ -75,7 +74,7 @@ static void draw(struct studio *studio, struct area body)
     const struct run *run = studio->run;
     refresh(studio);
     if (view->step_count == 0) {
-        bool open = studio->run->path[0] != 0;
+        bool open = studio->run->path[0] != '\0';
         draw_notice(body, open ? "This run has no pictures yet." : "No run is open.",
                     open ? "Press s to draw some after this step."
                          : "Press 1 to start one from a preset, 9 to list earlier runs.");
@@ -96,14 +95,14 @@ static void draw(struct studio *studio, struct area body)
     char text[24];
     if (two) {
         if (base) pictures_want(studio->pictures, left, &view->base);
-        if (shown != NULL) pictures_want(studio->pictures, right, shown);
+        if (shown) pictures_want(studio->pictures, right, shown);
         draw_center(caption, left.column, width, STYLE_DIM, "step %d", view->steps[0]);
         draw_center(caption, right.column, width, STYLE_LIVE, "step %d", view->show_base ? view->steps[0] : step);
     } else {
-        if (shown != NULL) pictures_want(studio->pictures, left, shown);
+        if (shown) pictures_want(studio->pictures, left, shown);
         draw_center(caption, left.column, width, STYLE_LIVE, "step %d", view->show_base ? view->steps[0] : step);
     }
-    if (shown == NULL)
+    if (!shown)
         draw_center(left.row + left.rows / 2, right.column, width, STYLE_DIM, "no picture of this prompt at step %d",
                     step);
     double reward = held_out_at(run, step);
@@ -145,8 +144,8 @@ static int nearest_step(const struct timeline_view *view, int column, int column
 {
     int first = view->steps[0], last = view->steps[view->step_count - 1], nearest = 0;
     double wanted = first + (double)column / (columns > 1 ? columns - 1 : 1) * (last - first);
-    for (int index = 1; index < view->step_count; index++)
-        if (fabs(view->steps[index] - wanted) < fabs(view->steps[nearest] - wanted)) nearest = index;
+    for (int i = 1; i < view->step_count; i++)
+        if (fabs(view->steps[i] - wanted) < fabs(view->steps[nearest] - wanted)) nearest = i;
     return nearest;
 }
 
@@ -163,7 +162,7 @@ static void reset(struct studio *studio)
 {
     struct timeline_view *view = view_of(studio);
     view->step_count = view->cursor = 0;
-    view->loaded_path[0] = view->base_path[0] = 0;
+    view->loaded_path[0] = view->base_path[0] = '\0';
 }
 
 static void free_pictures(struct studio *studio)

@@ -1,8 +1,8 @@
 /* Tune: the pictures, the curves, the weights and what the run costs. */
-#include "tui/views/tune.h"
 #include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/views/curves.h"
+#include "tui/views/tune_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ static void draw_progress(const struct studio *studio, struct area area)
             draw_text(area.row, area.column, area.columns, STYLE_WARNING, "waiting for the device");
         return;
     }
-    if (run->progress.phase[0] == 0) return;
+    if (run->progress.phase[0] == '\0') return;
     int used = draw_format(area.row, area.column, 22, STYLE_LIVE, "%s %d/%d", run->progress.phase, run->progress.done,
                            run->progress.total) +
                1;
@@ -82,7 +82,7 @@ static void draw(struct studio *studio, struct area body)
 {
     const struct run *run = studio->run;
     if (run->phase == RUN_UNKNOWN || run->phase == RUN_IDLE) {
-        bool connecting = studio->live != NULL;
+        bool connecting = studio->live;
         draw_notice(body, connecting ? "Connecting \u2026" : "No run is open.",
                     connecting ? "" : "Press 1 to start one from a preset, 9 to list earlier runs.");
         return;
@@ -117,7 +117,7 @@ static void type_learning_rate(struct studio *studio, const char *text)
 {
     char *end = NULL;
     double value = strtod(text, &end);
-    if (end == text || *end != 0 || !isfinite(value))
+    if (end == text || *end != '\0' || !isfinite(value))
         studio_say(studio, MESSAGE_ERROR, "Not a valid learning rate: \"%s\". Enter a number such as 0.0005.", text);
     else
         studio_set_value(studio, "optimizer.lr", value, studio->run->learning_rate);
@@ -147,7 +147,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
         tune->picture = 0;
         return true;
     case COMMAND_LEARNING_RATE:
-        if (studio->live != NULL)
+        if (studio->live)
             tune_prompt_number(studio, "Learning rate", "Takes effect at the next step.", studio->run->learning_rate,
                                type_learning_rate);
         return true;

@@ -1,7 +1,7 @@
 /* The rewards of the run: values, weights, and the sliders that move them. */
 #include "tui/screen/slider.h"
 #include "tui/screen/text.h"
-#include "tui/views/tune.h"
+#include "tui/views/tune_internal.h"
 #include "tui/views/weight.h"
 
 #include <math.h>
@@ -49,8 +49,8 @@ static struct reward_columns reward_columns(const struct run *run, int columns)
     enum { RAW = 8, SHARE = 7, LEAST_NAME = 8, LEAST_SLIDER = 6, LEAST_WIDE = 48 };
     int weight = columns >= LEAST_WIDE ? 8 : 7;
     int name = LEAST_NAME, most = columns - 3 - RAW - weight - 1 - LEAST_SLIDER - SHARE;
-    for (int index = 0; index < run->reward_count; index++)
-        if (text_width(run->rewards[index].id) > name) name = text_width(run->rewards[index].id);
+    for (int i = 0; i < run->reward_count; i++)
+        if (text_width(run->rewards[i].id) > name) name = text_width(run->rewards[i].id);
     if (name > most) name = most > LEAST_NAME ? most : LEAST_NAME;
     struct reward_columns places = {.name = name, .raw = 3 + name, .weight = 3 + name + RAW, .weight_width = weight};
     places.slider = places.weight + weight + 1;
@@ -106,7 +106,7 @@ static void draw_reward(const struct studio *studio, const struct list_rows *row
     double wanted = slider_value(studio, rows->place);
     bool pending = fabs(wanted - reward->weight) > 1e-9;
     list_right(rows, at.weight, at.weight_width, pending ? STYLE_WARNING : STYLE_TEXT, "%s",
-               weight_words(text, sizeof text, wanted));
+               weight_text(text, sizeof text, wanted));
     struct slider slider = {.scale = weight_scale(studio, rows->place),
                             .value = wanted,
                             .mark = reward->weight,
@@ -135,7 +135,7 @@ void tune_draw_rewards(struct studio *studio, struct area area)
 static void set_slider(struct studio *studio, int index, double value)
 {
     const struct run_reward *reward = &studio->run->rewards[index];
-    if (studio->live == NULL) {
+    if (!studio->live) {
         studio_say(studio, MESSAGE_INFO, "This run has ended, so its weights cannot change.");
         return;
     }
@@ -160,7 +160,7 @@ static void type_weight(struct studio *studio, const char *text)
     int chosen = chosen_reward(studio);
     if (chosen < 0) return;
     const struct run_reward *reward = &studio->run->rewards[chosen];
-    if (end == text || *end != 0 || !isfinite(value) || value < reward->low || value > reward->high)
+    if (end == text || *end != '\0' || !isfinite(value) || value < reward->low || value > reward->high)
         studio_say(studio, MESSAGE_ERROR, "Not a valid weight of %s: \"%s\". Enter a number from %g to %g.", reward->id,
                    text, reward->low, reward->high);
     else
@@ -183,12 +183,12 @@ static void solo(struct studio *studio)
 {
     int chosen = chosen_reward(studio);
     bool alone = true;
-    for (int index = 0; index < studio->run->reward_count; index++)
-        if (index != chosen && isnan(tune_view_of(studio)->muted[index])) alone = false;
-    for (int index = 0; index < studio->run->reward_count; index++) {
-        bool is_muted = !isnan(tune_view_of(studio)->muted[index]);
-        if (index != chosen && is_muted == alone) mute(studio, index);
-        if (index == chosen && is_muted) mute(studio, index);
+    for (int i = 0; i < studio->run->reward_count; i++)
+        if (i != chosen && isnan(tune_view_of(studio)->muted[i])) alone = false;
+    for (int i = 0; i < studio->run->reward_count; i++) {
+        bool is_muted = !isnan(tune_view_of(studio)->muted[i]);
+        if (i != chosen && is_muted == alone) mute(studio, i);
+        if (i == chosen && is_muted) mute(studio, i);
     }
 }
 
@@ -229,13 +229,13 @@ void tune_click_reward(struct studio *studio, const struct click *click)
 
 void tune_let_go_of_sliders(struct studio *studio)
 {
-    for (int index = 0; index < RUN_REWARDS; index++) tune_view_of(studio)->target[index] = NAN;
+    for (int i = 0; i < RUN_REWARDS; i++) tune_view_of(studio)->target[i] = NAN;
 }
 
 void tune_reset_sliders(struct studio *studio)
 {
     tune_let_go_of_sliders(studio);
-    for (int index = 0; index < RUN_REWARDS; index++) tune_view_of(studio)->muted[index] = NAN;
+    for (int i = 0; i < RUN_REWARDS; i++) tune_view_of(studio)->muted[i] = NAN;
 }
 
 /* A slider's value is sent when it has rested for a moment. */
@@ -244,17 +244,17 @@ int tune_send_sliders(struct studio *studio)
     enum { SLIDER_PAUSE = 200 };
     struct tune_view *tune = tune_view_of(studio);
     int next = -1;
-    for (int index = 0; index < studio->run->reward_count; index++) {
-        if (isnan(tune->target[index]) || tune->target_since[index] == 0) continue;
-        int left = (int)(tune->target_since[index] + SLIDER_PAUSE - studio->now);
+    for (int i = 0; i < studio->run->reward_count; i++) {
+        if (isnan(tune->target[i]) || tune->target_since[i] == 0) continue;
+        int left = (int)(tune->target_since[i] + SLIDER_PAUSE - studio->now);
         if (left > 0) {
             if (next < 0 || left < next) next = left;
             continue;
         }
         char key[96];
-        snprintf(key, sizeof key, "rewards.%s.weight", studio->run->rewards[index].id);
-        tune->target_since[index] = 0;
-        studio_set_value(studio, key, tune->target[index], studio->run->rewards[index].weight);
+        snprintf(key, sizeof key, "rewards.%s.weight", studio->run->rewards[i].id);
+        tune->target_since[i] = 0;
+        studio_set_value(studio, key, tune->target[i], studio->run->rewards[i].weight);
     }
     return next;
 }
@@ -264,9 +264,9 @@ void tune_settle_sliders(struct studio *studio, const char *type, const cJSON *m
 {
     (void)message;
     if (strcmp(type, "event") != 0) return;
-    for (int index = 0; index < studio->run->reward_count; index++) {
-        double target = tune_view_of(studio)->target[index];
-        if (!isnan(target) && fabs(target - studio->run->rewards[index].weight) < 1e-9)
-            tune_view_of(studio)->target[index] = NAN;
+    for (int i = 0; i < studio->run->reward_count; i++) {
+        double target = tune_view_of(studio)->target[i];
+        if (!isnan(target) && fabs(target - studio->run->rewards[i].weight) < 1e-9)
+            tune_view_of(studio)->target[i] = NAN;
     }
 }

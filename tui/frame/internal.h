@@ -1,9 +1,20 @@
-/* The kinds of popups, a row each; popup.c holds the table. */
-#ifndef ALIGNPROP_TUI_FRAME_POPUP_KINDS_H
-#define ALIGNPROP_TUI_FRAME_POPUP_KINDS_H
+/* The parts of the frame and the kinds of popups, for the files of this folder. */
+#ifndef ALIGNPROP_TUI_FRAME_INTERNAL_H
+#define ALIGNPROP_TUI_FRAME_INTERNAL_H
 
 #include "tui/frame/popup.h"
+#include "tui/screen/layout.h"
+#include "tui/state.h"
 
+/* Names text that does something when it is clicked. */
+void frame_add_button(struct studio *studio, struct button button);
+void title_draw(struct studio *studio, int columns);
+void tabs_draw(struct studio *studio, int columns);
+/* What was said last with its remedies, or the filter that is set. */
+void message_draw(struct studio *studio, struct frame_layout layout);
+void footer_draw(struct studio *studio, struct frame_layout layout);
+
+/* The kinds of popups, a row each; popup.c holds the table. */
 struct popup {
     int width; /* columns at most */
     /* Rows that it would like to have at this width, where the screen has `rows`. */

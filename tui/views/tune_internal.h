@@ -1,6 +1,6 @@
 /* The parts of the tune screen. */
-#ifndef ALIGNPROP_TUI_VIEWS_TUNE_H
-#define ALIGNPROP_TUI_VIEWS_TUNE_H
+#ifndef ALIGNPROP_TUI_VIEWS_TUNE_INTERNAL_H
+#define ALIGNPROP_TUI_VIEWS_TUNE_INTERNAL_H
 
 #include "tui/screen/layout.h"
 #include "tui/screen/slider.h"
