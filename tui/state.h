@@ -76,12 +76,6 @@ struct marks {
     char names[LIST_MARKS][4096]; /* "": none */
 };
 
-/* A picture read from a file. */
-struct preview_picture {
-    char path[4300];
-    struct image image;
-};
-
 struct studio {
     struct studio_options options;
     struct terminal *terminal;
@@ -161,9 +155,8 @@ struct studio {
     struct undo undo[UNDO_DEPTH];
     int undo_count;
 
-    void *views[SCREEN_COUNT];         /* each screen's own state, `view_bytes` of it, zeroed at the start */
-    struct preview_picture preview[4]; /* of a card: untuned and tuned, of two prompts */
-    char export_run[4096];             /* whose adapter is being exported */
+    void *views[SCREEN_COUNT]; /* each screen's own state, `view_bytes` of it, zeroed at the start */
+    char export_run[4096];     /* whose adapter is being exported */
     struct marks marks;
     struct button buttons[BUTTONS];
     int button_count;

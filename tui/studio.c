@@ -349,8 +349,6 @@ static void free_studio(struct studio *studio)
         if (studio->views[id] && screen_of(id)->free) screen_of(id)->free(studio);
         free(studio->views[id]);
     }
-    for (size_t i = 0; i < sizeof studio->preview / sizeof *studio->preview; i++) image_free(&studio->preview[i].image);
-    run_free(studio->run);
     pictures_free(studio->pictures);
     multiplexer_close(&studio->multiplexer);
     free(studio);

@@ -32,7 +32,10 @@ sliding() {
     look_until weight_is 1.50 || give_up "dragged past the right end it is $(weight)"
     mouse 0 3 120 m
     mouse 32 "$row" "$from" M # the button is up
-    sleep 0.3
+    keys Down # what comes after the mouse is seen, so the mouse was
+    await '▸■ jpeg' "Down goes to the next reward"
+    keys Up
+    await '▸■ brightness' "Up goes back"
     weight_is 1.50 || give_up "the slider follows a mouse whose button is up"
     keys u
     look_until weight_is 1.00 || give_up "u leaves $(weight)"

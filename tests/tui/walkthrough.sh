@@ -25,10 +25,10 @@ steering() {
     keys p
     await '● paused' "p pauses"
     paused_at=$(step)
-    sleep 0.5
-    [ "$(step)" = "$paused_at" ] || give_up "a paused run goes on"
     keys Right Right
     await '1\.10' "the slider shows the wanted weight"
+    await "1\.10.*@$((paused_at + 1))\|1\.10.* next" "the engine has taken the weight in, for its next step"
+    [ "$(step)" = "$paused_at" ] || give_up "a paused run goes on"
     keys p
     await '▴' "a change marks the time axis"
     keys u

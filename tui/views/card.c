@@ -1,6 +1,5 @@
 #include "tui/views/card.h"
 #include "tui/screen/text.h"
-#include "tui/views/preview.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -100,25 +99,26 @@ static void draw_needs(struct area *rest, const cJSON *item, double available)
 }
 
 /* Where there is room the pictures stand at the left and the text beside them; returns the area for the text. */
-static struct area draw_pictures_beside(struct studio *studio, struct area inside, const cJSON *item, bool run)
+static struct area draw_pictures_beside(struct studio *studio, struct preview *preview, struct area inside,
+                                        const cJSON *item, bool run)
 {
     enum { LEAST_WORDS = 46, GAP = 3 };
     struct area pictures = inside;
     pictures.columns = inside.columns - LEAST_WORDS - GAP;
     bool flat = pictures.columns >= 2 * inside.rows; /* two pictures beside each other are not lower than the area */
-    int used = flat ? preview_draw(studio, pictures, item, run) : 0;
+    int used = flat ? preview_draw(studio, preview, pictures, item, run) : 0;
     if (used == 0) return inside;
     return (struct area){inside.row, inside.column + used + GAP, inside.rows, inside.columns - used - GAP};
 }
 
-static void draw_pictures_below(struct studio *studio, struct area inside, struct area rest, const cJSON *item,
-                                bool run)
+static void draw_pictures_below(struct studio *studio, struct preview *preview, struct area inside, struct area rest,
+                                const cJSON *item, bool run)
 {
     if (rest.column != inside.column) return; /* they stand beside the text */
-    preview_draw(studio, (struct area){rest.row + 1, rest.column, rest.rows - 1, rest.columns}, item, run);
+    preview_draw(studio, preview, (struct area){rest.row + 1, rest.column, rest.rows - 1, rest.columns}, item, run);
 }
 
-void card_draw_preset(struct studio *studio, struct area area, const cJSON *item)
+void card_draw_preset(struct studio *studio, struct preview *preview, struct area area, const cJSON *item)
 {
     if (!item || area.rows < FRAME_ROWS + 1) return;
     const char *hint = message_text(item, "model_hint", NULL);
@@ -127,23 +127,23 @@ void card_draw_preset(struct studio *studio, struct area area, const cJSON *item
                                          wrong   ? "invalid file"
                                          : ready ? "Enter starts it"
                                                  : "model missing");
-    struct area rest = draw_pictures_beside(studio, inside, item, false);
+    struct area rest = draw_pictures_beside(studio, preview, inside, item, false);
     take_wrapped(&rest, wrong ? STYLE_BAD : STYLE_TEXT, purpose(item));
     if (wrong || rest.rows < 1) return;
     draw_facts(&rest, item);
     if (rest.rows < 1) return;
     draw_needs(&rest, item, message_number(message_get(studio->catalogue, "device"), "memory_free", NAN));
     if (hint && rest.rows > 0) take_wrapped(&rest, STYLE_WARNING, hint);
-    draw_pictures_below(studio, inside, rest, item, false);
+    draw_pictures_below(studio, preview, inside, rest, item, false);
 }
 
-void card_draw_run(struct studio *studio, struct area area, const cJSON *run)
+void card_draw_run(struct studio *studio, struct preview *preview, struct area area, const cJSON *run)
 {
     if (!run || area.rows < FRAME_ROWS + 1) return;
     char text[400], first[24], last[24], ago[32];
     double start = message_number(run, "eval_first", NAN), newest = message_number(run, "eval_last", NAN);
     struct area inside = draw_card_frame(area, message_text(run, "name", "?"), STYLE_KEY, "Enter opens it");
-    struct area rest = draw_pictures_beside(studio, inside, run, true);
+    struct area rest = draw_pictures_beside(studio, preview, inside, run, true);
     snprintf(text, sizeof text, "%s at step %lld of %lld, %s", message_text(run, "state", "?"),
              message_integer(run, "step", 0), message_integer(run, "steps", 0),
              words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
@@ -157,5 +157,5 @@ void card_draw_run(struct studio *studio, struct area area, const cJSON *run)
     snprintf(text, sizeof text, "preset %.100s \u00b7 %.280s", message_text(run, "preset", "?"),
              message_text(run, "path", ""));
     take_wrapped(&rest, STYLE_DIM, text);
-    draw_pictures_below(studio, inside, rest, run, true);
+    draw_pictures_below(studio, preview, inside, rest, run, true);
 }

@@ -12,6 +12,7 @@
 struct home_view {
     struct list lists[2]; /* presets, runs */
     int pane;
+    struct preview preview; /* of the card */
 };
 
 static struct home_view *view_of(const struct studio *studio)
@@ -240,9 +241,9 @@ static void draw_card(struct studio *studio, struct area area)
     bool pictures = pictures_protocol(studio->pictures) != PROTOCOL_NONE;
     if (!pictures && needed < area.rows) area.rows = needed;
     if (runs)
-        card_draw_run(studio, area, chosen_run(studio));
+        card_draw_run(studio, &view_of(studio)->preview, area, chosen_run(studio));
     else
-        card_draw_preset(studio, area, chosen_preset(studio));
+        card_draw_preset(studio, &view_of(studio)->preview, area, chosen_preset(studio));
 }
 
 static int smaller(int left, int right)
@@ -467,6 +468,11 @@ static const struct screen_command commands[] = {
     ROW_FILTER,
 };
 
+static void free_preview(struct studio *studio)
+{
+    preview_free(&view_of(studio)->preview);
+}
+
 const struct screen screen_home = {
     .name = "Home",
     .about = "Choose a preset and press Enter: tuning starts and pictures appear. e shows the settings first. The "
@@ -479,4 +485,5 @@ const struct screen screen_home = {
     .command = command,
     .click = click,
     .begin = choose_first,
+    .free = free_preview,
 };

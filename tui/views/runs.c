@@ -11,6 +11,7 @@
 
 struct runs_view {
     struct list list;
+    struct preview preview; /* of the card */
 };
 
 static struct runs_view *view_of(const struct studio *studio)
@@ -91,7 +92,7 @@ static void draw(struct studio *studio, struct area body)
                           : studio->runs ? "No run yet. Press 1 to start one from a preset."
                                          : "Reading the runs \u2026";
     if (items.count > 0)
-        card_draw_run(studio, below, shown[list->cursor]);
+        card_draw_run(studio, &view_of(studio)->preview, below, shown[list->cursor]);
     else
         draw_text(table.row, body.column + 2, body.columns - 2, STYLE_DIM, nothing);
 }
@@ -141,6 +142,11 @@ static const struct screen_command commands[] = {
     ROW_FILTER,
 };
 
+static void free_preview(struct studio *studio)
+{
+    preview_free(&view_of(studio)->preview);
+}
+
 const struct screen screen_runs = {
     .name = "Runs",
     .about = "All runs on this machine. Enter watches an active one or shows the results of a finished one. Mark two "
@@ -152,4 +158,5 @@ const struct screen screen_runs = {
     .draw = draw,
     .command = command,
     .click = click,
+    .free = free_preview,
 };
