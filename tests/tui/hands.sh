@@ -66,6 +66,32 @@ clicking() {
     gone 'detach' "a click beside a question leaves it"
 }
 
+# ---- a list that is longer than its place ----
+
+scrolling() {
+    only tiny-long
+    keys e
+    await 'Preset *name' "the settings"
+    mouse 65 10 20 M
+    await ' 4 of [0-9]* ' "the wheel takes the cursor along"
+    gone 'Preset *name' "the wheel scrolls"
+    mouse 64 10 20 M
+    await 'Preset *name' "and back"
+    bar=$(column_of 4 '┃')
+    click "$(text | grep -n '┃\|│' | tail -1 | cut -d: -f1)" "$bar"
+    await ' \([0-9]*\) of \1 ' "a press on the lower end of the bar goes to the last setting"
+    mouse 0 10 "$bar" M
+    mouse 32 1 20 M # dragged away from the bar, above its upper end
+    mouse 0 1 20 m
+    await ' 1 of [0-9]* ' "a drag that began on the bar moves it"
+    keys PageDown
+    await ' [23][0-9] of [0-9]* ' "a page is as long as the list is high"
+    keys Home
+    await ' 1 of [0-9]* ' "Home goes to the first"
+    keys Escape
+    await 'Start from a preset' "Esc goes home"
+}
+
 # ---- settings of a run that is on ----
 
 looking_at_settings() {
@@ -86,6 +112,11 @@ looking_at_settings() {
     await 'learning rate *←* *0.00125' "it changes while the run is on"
     keys u
     await 'learning rate *←* *0.001 ' "and back"
+    row=$(row_of '━●─* 1 *$\|━●─* 1 ')
+    click "$row" "$(column_of "$row" '━*●─')"
+    await 'learning rate *←* *1e-08' "a click on the left end of its slider, which is logarithmic"
+    keys u
+    await 'learning rate *←* *0.001 ' "and back again"
     keys Escape
     await 'Filter: ' "Esc takes the message away"
     keys Escape
@@ -173,7 +204,7 @@ resuming_on_a_busy_device() {
 }
 
 window hands
-for each in starting sliding clicking looking_at_settings keeping_edits starting_anyway resuming_on_a_busy_device; do
+for each in starting sliding clicking scrolling looking_at_settings keeping_edits starting_anyway resuming_on_a_busy_device; do
     part $each
 done
 exit $failed

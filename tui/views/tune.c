@@ -151,6 +151,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
             tune_prompt_number(studio, "Learning rate", "Takes effect at the next step.", studio->run->learning_rate,
                                type_learning_rate);
         return true;
+    case COMMAND_UNDO: tune_send_sliders_now(studio); return false; /* it takes back what the hands did last */
     case COMMAND_EXPORT: studio_export(studio, studio->run->path, studio->run->name); return true;
     case COMMAND_SAVE_PRESET: studio_save_run(studio); return true;
     case COMMAND_EDIT: studio_show_run_settings(studio); return true;

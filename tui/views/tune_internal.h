@@ -35,6 +35,8 @@ void tune_let_go_of_sliders(struct studio *studio);
 void tune_settle_sliders(struct studio *studio, const char *type, const cJSON *message);
 /* Sends what has rested. Milliseconds until the next does, -1 for none. */
 int tune_send_sliders(struct studio *studio);
+/* Likewise what has not rested yet. */
+void tune_send_sliders_now(struct studio *studio);
 
 /* tune_pictures.c */
 void tune_draw_pictures(struct studio *studio, const struct tune_layout *layout);

@@ -238,6 +238,20 @@ void tune_reset_sliders(struct studio *studio)
     for (int i = 0; i < RUN_REWARDS; i++) tune_view_of(studio)->muted[i] = NAN;
 }
 
+static void send_slider(struct studio *studio, int index)
+{
+    struct tune_view *tune = tune_view_of(studio);
+    char key[96];
+    snprintf(key, sizeof key, "rewards.%s.weight", studio->run->rewards[index].id);
+    tune->target_since[index] = 0;
+    studio_set_value(studio, key, tune->target[index], studio->run->rewards[index].weight);
+}
+
+static bool is_unsent(const struct tune_view *tune, int index)
+{
+    return !isnan(tune->target[index]) && tune->target_since[index] != 0;
+}
+
 /* A slider's value is sent when it has rested for a moment. */
 int tune_send_sliders(struct studio *studio)
 {
@@ -245,18 +259,20 @@ int tune_send_sliders(struct studio *studio)
     struct tune_view *tune = tune_view_of(studio);
     int next = -1;
     for (int i = 0; i < studio->run->reward_count; i++) {
-        if (isnan(tune->target[i]) || tune->target_since[i] == 0) continue;
+        if (!is_unsent(tune, i)) continue;
         int left = (int)(tune->target_since[i] + SLIDER_PAUSE - studio->now);
-        if (left > 0) {
-            if (next < 0 || left < next) next = left;
-            continue;
-        }
-        char key[96];
-        snprintf(key, sizeof key, "rewards.%s.weight", studio->run->rewards[i].id);
-        tune->target_since[i] = 0;
-        studio_set_value(studio, key, tune->target[i], studio->run->rewards[i].weight);
+        if (left <= 0)
+            send_slider(studio, i);
+        else if (next < 0 || left < next)
+            next = left;
     }
     return next;
+}
+
+void tune_send_sliders_now(struct studio *studio)
+{
+    for (int i = 0; i < studio->run->reward_count; i++)
+        if (is_unsent(tune_view_of(studio), i)) send_slider(studio, i);
 }
 
 /* Applied values overtake the sliders' own once the engine has them. */
