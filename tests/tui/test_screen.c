@@ -122,6 +122,16 @@ static void text_never_holds_control_bytes(void **state)
     assert_int_equal(code, 0xfffd);
 }
 
+static void numbers_are_read_whole(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", " ", "x", "0.5x", "1 2", "inf", "nan", "1e999", "0,5"};
+    double value = 0;
+    assert_true(text_number("0.5", &value) && value == 0.5);
+    assert_true(text_number(" -1e-3 ", &value) && value == -0.001);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_false(text_number(wrong[i], &value));
+}
+
 static void fields_edit_characters_not_bytes(void **state)
 {
     (void)state;
@@ -540,6 +550,7 @@ int main(void)
         cmocka_unit_test(a_picture_of_32x16_cells_fits_the_smallest_screen),
         cmocka_unit_test(curves_are_drawn_where_their_values_are),
         cmocka_unit_test(text_never_holds_control_bytes),
+        cmocka_unit_test(numbers_are_read_whole),
         cmocka_unit_test(fields_edit_characters_not_bytes),
         cmocka_unit_test(complaint_18_levels_follow_the_link),
         cmocka_unit_test(a_busy_terminal_is_no_slow_link),

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -47,6 +48,13 @@ int text_encode(uint32_t code, char bytes[4])
     }
     bytes[0] = (char)(lead[more] | code);
     return more + 1;
+}
+
+bool text_number(const char *text, double *value)
+{
+    char *end = NULL;
+    *value = strtod(text, &end);
+    return end != text && end[strspn(end, " \t")] == '\0' && isfinite(*value);
 }
 
 /* What would move the cursor, turn the writing direction or join characters beyond their cells is not drawn. */

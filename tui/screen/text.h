@@ -13,6 +13,8 @@
  */
 int text_decode(const char *text, uint32_t *code);
 int text_encode(uint32_t code, char bytes[4]);
+/* Reads a finite number with nothing but blanks around it; false for anything else. */
+bool text_number(const char *text, double *value);
 /* Cells that the text takes as drawn. */
 int text_width(const char *text);
 /* Of its first `length` bytes. */

@@ -5,6 +5,7 @@
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/cost.h"
+#include "tui/views/object_list.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,23 +23,10 @@ static struct edit_view *view_of(const struct studio *studio)
     return studio->views[SCREEN_EDIT];
 }
 
-static uint64_t identity_of_field(const void *shown, int place)
+static void gather_fields(const struct studio *studio, struct object_list *fields)
 {
-    return list_identity(message_text(((const cJSON *const *)shown)[place], "key", ""));
-}
-
-static struct list_items field_items(const struct studio *studio, const cJSON *shown[TEXT_LIST])
-{
-    struct list_items items = {.filter = studio->filter[SCREEN_EDIT], .of = shown, .identity = identity_of_field};
-    const cJSON *field = NULL;
-    cJSON_ArrayForEach(field, message_get(studio->catalogue, "fields"))
-    {
-        char text[400];
-        snprintf(text, sizeof text, "%s %s %s", message_text(field, "group", ""), message_text(field, "label", ""),
-                 message_text(field, "key", ""));
-        if (items.all++ < TEXT_LIST && list_match(text, items.filter)) shown[items.count++] = field;
-    }
-    return items;
+    static const char *const searched[] = {"group", "label", "key", NULL};
+    object_list_gather(fields, message_get(studio->catalogue, "fields"), "key", searched, studio->filter[SCREEN_EDIT]);
 }
 
 static const cJSON *preset_shown(const struct studio *studio)
@@ -197,10 +185,9 @@ static void change(struct studio *studio, const cJSON *field, int direction, boo
 
 static const cJSON *chosen_field(struct studio *studio)
 {
-    const cJSON *shown[TEXT_LIST];
-    struct list_items items = field_items(studio, shown);
-    int chosen = list_follow(&view_of(studio)->fields, &items);
-    return chosen < 0 ? NULL : shown[chosen];
+    struct object_list fields;
+    gather_fields(studio, &fields);
+    return object_list_chosen(&fields, &view_of(studio)->fields);
 }
 
 static void typed(struct studio *studio, const char *text)
@@ -209,9 +196,8 @@ static void typed(struct studio *studio, const char *text)
     if (!field) return;
     const char *label = message_text(field, "label", message_text(field, "key", "value"));
     if (is_numeric(field)) {
-        char *end = NULL;
-        double value = strtod(text, &end);
-        bool number = end != text && *end == '\0' && isfinite(value);
+        double value;
+        bool number = text_number(text, &value);
         bool nothing = text[0] == '\0' || strcmp(text, "none") == 0 || strcmp(text, "auto") == 0;
         if (!number && nothing) {
             bool word = cJSON_IsString(message_get(field, "default")) && strcmp(text, "auto") == 0;
@@ -364,18 +350,19 @@ static void draw_heading(const struct studio *studio, const struct list_items *i
 /* The settings below their heading. */
 static void draw_fields(struct studio *studio, struct area area)
 {
-    const cJSON *shown[TEXT_LIST];
-    struct list_items items = field_items(studio, shown);
+    struct object_list fields;
+    gather_fields(studio, &fields);
     struct list *list = &view_of(studio)->fields;
     struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
-    struct list_rows rows = studio_show_list(studio, list, &items, body, PANE_FIELDS, true);
+    struct list_rows rows = studio_show_list(studio, list, &fields.items, body, PANE_FIELDS, true);
     while (list_next(&rows)) {
-        const char *group = message_text(shown[rows.place], "group", "");
-        bool opens = rows.place == list->top || strcmp(group, message_text(shown[rows.place - 1], "group", "")) != 0;
-        draw_field(studio, &rows, shown[rows.place], opens ? group : NULL);
+        const char *group = message_text(fields.shown[rows.place], "group", "");
+        bool opens =
+            rows.place == list->top || strcmp(group, message_text(fields.shown[rows.place - 1], "group", "")) != 0;
+        draw_field(studio, &rows, fields.shown[rows.place], opens ? group : NULL);
     }
-    draw_heading(studio, &items, area);
-    if (items.count == 0)
+    draw_heading(studio, &fields.items, area);
+    if (fields.items.count == 0)
         draw_text(body.row, body.column, body.columns, STYLE_DIM,
                   studio->catalogue ? "No setting matches. Press Esc to show all." : "Reading the settings \u2026");
 }
@@ -455,9 +442,9 @@ static void draw(struct studio *studio, struct area body)
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
-    const cJSON *shown[TEXT_LIST];
-    struct list_items items = field_items(studio, shown);
-    if (list_move(&view_of(studio)->fields, &items, id)) return true;
+    struct object_list fields;
+    gather_fields(studio, &fields);
+    if (list_move(&view_of(studio)->fields, &fields.items, id)) return true;
     if (!preset_shown(studio)) return false;
     bool of_run = studio->run_settings;
     const cJSON *field = chosen_field(studio);
@@ -503,11 +490,11 @@ static void move_slider(struct studio *studio, const struct click *click)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    const cJSON *shown[TEXT_LIST];
-    struct list_items items = field_items(studio, shown);
+    struct object_list fields;
+    gather_fields(studio, &fields);
     if (click->pane == PANE_SLIDER)
         move_slider(studio, click);
-    else if (list_click(&view_of(studio)->fields, &items, click->item) && !click->drag)
+    else if (list_click(&view_of(studio)->fields, &fields.items, click->item) && !click->drag)
         edit_value(studio);
 }
 

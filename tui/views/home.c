@@ -22,22 +22,22 @@ static struct home_view *view_of(const struct studio *studio)
 
 enum { PANE_PRESETS, PANE_RUNS };
 
-static uint64_t identity_of_preset(const void *shown, int place)
+/* What a pane lists. */
+static void gather(const struct studio *studio, int pane, struct object_list *objects)
 {
-    return list_identity(message_text(((const cJSON *const *)shown)[place], "name", ""));
+    static const char *const searched[] = {"name", "notes", NULL};
+    if (pane == PANE_RUNS)
+        run_list_gather(studio, "", objects);
+    else
+        object_list_gather(objects, message_get(studio->catalogue, "presets"), "name", searched,
+                           studio->filter[SCREEN_HOME]);
 }
 
-static struct list_items preset_items(const struct studio *studio, const cJSON *shown[LIST_ROWS])
+static const cJSON *chosen_in(struct studio *studio, int pane)
 {
-    struct list_items items = {.filter = studio->filter[SCREEN_HOME], .of = shown, .identity = identity_of_preset};
-    const cJSON *preset = NULL;
-    cJSON_ArrayForEach(preset, message_get(studio->catalogue, "presets"))
-    {
-        if (items.all++ < LIST_ROWS && (list_match(message_text(preset, "name", ""), items.filter) ||
-                                        list_match(message_text(preset, "notes", ""), items.filter)))
-            shown[items.count++] = preset;
-    }
-    return items;
+    struct object_list objects;
+    gather(studio, pane, &objects);
+    return object_list_chosen(&objects, &view_of(studio)->lists[pane]);
 }
 
 static const char *default_model(const cJSON *catalogue)
@@ -74,23 +74,7 @@ static void choose_first(struct studio *studio, const cJSON *catalogue)
 
 static const cJSON *chosen_preset(struct studio *studio)
 {
-    const cJSON *shown[LIST_ROWS];
-    struct list_items items = preset_items(studio, shown);
-    int chosen = list_follow(&view_of(studio)->lists[PANE_PRESETS], &items);
-    return chosen < 0 ? NULL : shown[chosen];
-}
-
-static const cJSON *chosen_run(struct studio *studio)
-{
-    const cJSON *shown[LIST_ROWS];
-    struct list_items items = run_list_items(studio, "", shown);
-    int chosen = list_follow(&view_of(studio)->lists[PANE_RUNS], &items);
-    return chosen < 0 ? NULL : shown[chosen];
-}
-
-static const cJSON *chosen_item(struct studio *studio)
-{
-    return view_of(studio)->pane == PANE_RUNS ? chosen_run(studio) : chosen_preset(studio);
+    return chosen_in(studio, PANE_PRESETS);
 }
 
 static void reward_names(const cJSON *preset, char *text, size_t size)
@@ -197,16 +181,17 @@ static void draw_run(const struct studio *studio, const struct list_rows *rows, 
 
 static void draw_presets(struct studio *studio, struct area area)
 {
-    const cJSON *shown[LIST_ROWS];
-    struct list_items items = preset_items(studio, shown);
+    struct object_list objects;
+    gather(studio, PANE_PRESETS, &objects);
     struct list *list = &view_of(studio)->lists[PANE_PRESETS];
     bool focused = view_of(studio)->pane == PANE_PRESETS;
     struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
-    struct list_rows rows = studio_show_list(studio, list, &items, body, PANE_PRESETS, focused);
-    while (list_next(&rows)) draw_preset(studio, &rows, shown[rows.place]);
+    struct list_rows rows = studio_show_list(studio, list, &objects.items, body, PANE_PRESETS, focused);
+    while (list_next(&rows)) draw_preset(studio, &rows, objects.shown[rows.place]);
     struct preset_columns at = preset_columns(area.columns);
-    list_heading(list, &items, (struct area){area.row, area.column, 1, at.memory - 9}, focused, "Start from a preset");
-    if (items.count > 0) {
+    list_heading(list, &objects.items, (struct area){area.row, area.column, 1, at.memory - 9}, focused,
+                 "Start from a preset");
+    if (objects.items.count > 0) {
         draw_right(area.row, area.column + at.memory - 8, 8, STYLE_DIM, "memory");
         draw_right(area.row, area.column + at.time - 8, 8, STYLE_DIM, "time");
         return;
@@ -219,17 +204,17 @@ static void draw_presets(struct studio *studio, struct area area)
 
 static void draw_runs(struct studio *studio, struct area area)
 {
-    const cJSON *shown[LIST_ROWS];
-    struct list_items items = run_list_items(studio, "", shown);
+    struct object_list objects;
+    gather(studio, PANE_RUNS, &objects);
     struct list *list = &view_of(studio)->lists[PANE_RUNS];
     bool focused = view_of(studio)->pane == PANE_RUNS;
     struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
-    struct list_rows rows = studio_show_list(studio, list, &items, body, PANE_RUNS, focused);
-    while (list_next(&rows)) draw_run(studio, &rows, shown[rows.place]);
-    list_heading(list, &items, (struct area){area.row, area.column, 1, 36}, focused, "Continue a run");
-    if (items.count > 0 && !focused)
+    struct list_rows rows = studio_show_list(studio, list, &objects.items, body, PANE_RUNS, focused);
+    while (list_next(&rows)) draw_run(studio, &rows, objects.shown[rows.place]);
+    list_heading(list, &objects.items, (struct area){area.row, area.column, 1, 36}, focused, "Continue a run");
+    if (objects.items.count > 0 && !focused)
         draw_right(area.row, area.column, area.columns - 1, STYLE_DIM, "Tab switches here");
-    if (items.count == 0)
+    if (objects.items.count == 0)
         draw_text(body.row, area.column + 2, area.columns - 2, STYLE_DIM, "None yet. Runs you start are listed here.");
 }
 
@@ -241,7 +226,7 @@ static void draw_card(struct studio *studio, struct area area)
     bool pictures = pictures_protocol(studio->pictures) != PROTOCOL_NONE;
     if (!pictures && needed < area.rows) area.rows = needed;
     if (runs)
-        card_draw_run(studio, &view_of(studio)->preview, area, chosen_run(studio));
+        card_draw_run(studio, &view_of(studio)->preview, area, chosen_in(studio, PANE_RUNS));
     else
         card_draw_preset(studio, &view_of(studio)->preview, area, chosen_preset(studio));
 }
@@ -256,8 +241,10 @@ static void draw(struct studio *studio, struct area body)
 {
     enum { LEAST_WIDE = 150, LIST = 96, GAP = 3 };
     bool wide = body.columns >= LEAST_WIDE;
-    const cJSON *shown[LIST_ROWS], *chosen = chosen_preset(studio);
-    int presets = preset_items(studio, shown).count, runs = cJSON_GetArraySize(studio->runs);
+    const cJSON *chosen = chosen_preset(studio);
+    struct object_list objects;
+    gather(studio, PANE_PRESETS, &objects);
+    int presets = objects.items.count, runs = cJSON_GetArraySize(studio->runs);
     int width = wide ? LIST : body.columns;
     int run_rows = 1 + smaller(runs < 1 ? 1 : runs, wide ? body.rows / 2 : body.rows / 6);
     int needed = wide || !chosen ? 0 : card_rows(chosen, width);
@@ -364,7 +351,7 @@ static void delete_chosen(struct studio *studio)
 static void mark(struct studio *studio)
 {
     bool runs = view_of(studio)->pane == PANE_RUNS;
-    const cJSON *item = chosen_item(studio);
+    const cJSON *item = chosen_in(studio, view_of(studio)->pane);
     if (item) studio_mark(studio, runs, message_text(item, runs ? "path" : "name", ""));
 }
 
@@ -404,10 +391,10 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     (void)coarse;
     bool runs = view_of(studio)->pane == PANE_RUNS;
-    const cJSON *shown[LIST_ROWS];
-    struct list_items items = runs ? run_list_items(studio, "", shown) : preset_items(studio, shown);
-    if (list_move(&view_of(studio)->lists[view_of(studio)->pane], &items, id)) return true;
-    const cJSON *item = chosen_item(studio);
+    struct object_list objects;
+    gather(studio, view_of(studio)->pane, &objects);
+    if (list_move(&view_of(studio)->lists[view_of(studio)->pane], &objects.items, id)) return true;
+    const cJSON *item = chosen_in(studio, view_of(studio)->pane);
     switch (id) {
     case COMMAND_NEXT_PANE:
     case COMMAND_PREVIOUS_PANE: view_of(studio)->pane = !view_of(studio)->pane; return true;
@@ -440,12 +427,11 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    const cJSON *shown[LIST_ROWS];
-    struct list_items items =
-        click->pane == PANE_RUNS ? run_list_items(studio, "", shown) : preset_items(studio, shown);
+    struct object_list objects;
+    gather(studio, click->pane, &objects);
     bool here = view_of(studio)->pane == click->pane;
     view_of(studio)->pane = click->pane;
-    bool again = list_click(&view_of(studio)->lists[click->pane], &items, click->item);
+    bool again = list_click(&view_of(studio)->lists[click->pane], &objects.items, click->item);
     if (here && again && !click->drag) command(studio, COMMAND_OPEN, false);
 }
 

@@ -273,9 +273,8 @@ static void moved(struct studio *studio, double scale)
 
 static void typed(struct studio *studio, const char *text)
 {
-    char *end = NULL;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= strengths.low && value <= strengths.high))
+    double value;
+    if (!text_number(text, &value) || value < strengths.low || value > strengths.high)
         studio_say(studio, MESSAGE_ERROR, "Not a valid strength: \"%s\". Enter a number from 0 to 1.5.", text);
     else
         moved(studio, value);

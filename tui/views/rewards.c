@@ -3,6 +3,7 @@
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/cost.h"
+#include "tui/views/object_list.h"
 #include "tui/views/weight.h"
 
 #include <math.h>
@@ -28,31 +29,19 @@ static const cJSON *preset_of(const struct studio *studio)
     return studio->draft;
 }
 
-static uint64_t identity_of_kind(const void *shown, int place)
+static void gather_kinds(const struct studio *studio, struct object_list *kinds)
 {
-    return list_identity(message_text(((const cJSON *const *)shown)[place], "name", ""));
-}
-
-static struct list_items kind_items(const struct studio *studio, const cJSON *shown[TEXT_LIST])
-{
-    struct list_items items = {.filter = studio->filter[SCREEN_REWARDS], .of = shown, .identity = identity_of_kind};
-    const cJSON *kind = NULL;
-    cJSON_ArrayForEach(kind, message_get(studio->catalogue, "rewards"))
-    {
-        if (items.all++ < TEXT_LIST && (list_match(message_text(kind, "name", ""), items.filter) ||
-                                        list_match(message_text(kind, "measures", ""), items.filter)))
-            shown[items.count++] = kind;
-    }
-    return items;
+    static const char *const searched[] = {"name", "measures", NULL};
+    object_list_gather(kinds, message_get(studio->catalogue, "rewards"), "name", searched,
+                       studio->filter[SCREEN_REWARDS]);
 }
 
 /* The kind of reward under the cursor; NULL when there is none. */
 static const cJSON *kind_at_cursor(struct studio *studio)
 {
-    const cJSON *shown[TEXT_LIST];
-    struct list_items items = kind_items(studio, shown);
-    int chosen = list_follow(&view_of(studio)->catalogue, &items);
-    return chosen < 0 ? NULL : shown[chosen];
+    struct object_list kinds;
+    gather_kinds(studio, &kinds);
+    return object_list_chosen(&kinds, &view_of(studio)->catalogue);
 }
 
 static cJSON *chosen_rewards(const struct studio *studio)
@@ -75,6 +64,14 @@ static struct list_items chosen_items(const struct studio *studio)
     const cJSON *rewards = chosen_rewards(studio);
     int count = cJSON_GetArraySize(rewards);
     return (struct list_items){.count = count, .all = count, .of = rewards, .identity = identity_of_chosen};
+}
+
+/* What a pane lists; `kinds` is filled where they are of use. */
+static struct list_items items_of_pane(const struct studio *studio, int pane, struct object_list *kinds)
+{
+    if (pane == PANE_CHOSEN) return chosen_items(studio);
+    gather_kinds(studio, kinds);
+    return kinds->items;
 }
 
 static cJSON *reward_at_cursor(struct studio *studio)
@@ -116,15 +113,16 @@ static void draw_kind(const struct studio *studio, const struct list_rows *rows,
 
 static void draw_catalogue(struct studio *studio, struct area area)
 {
-    const cJSON *shown[TEXT_LIST];
-    struct list_items items = kind_items(studio, shown);
+    struct object_list kinds;
+    gather_kinds(studio, &kinds);
     struct list *list = &view_of(studio)->catalogue;
     bool focused = view_of(studio)->pane == PANE_CATALOGUE;
     struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
-    struct list_rows rows = studio_show_list(studio, list, &items, body, PANE_CATALOGUE, focused);
-    while (list_next(&rows)) draw_kind(studio, &rows, shown[rows.place]);
-    list_heading(list, &items, (struct area){area.row, area.column, 1, area.columns}, focused, "what can be rewarded");
-    if (items.count == 0 && items.all > 0)
+    struct list_rows rows = studio_show_list(studio, list, &kinds.items, body, PANE_CATALOGUE, focused);
+    while (list_next(&rows)) draw_kind(studio, &rows, kinds.shown[rows.place]);
+    list_heading(list, &kinds.items, (struct area){area.row, area.column, 1, area.columns}, focused,
+                 "what can be rewarded");
+    if (kinds.items.count == 0 && kinds.items.all > 0)
         draw_text(body.row, body.column + 2, body.columns - 2, STYLE_DIM, "No reward matches. Press Esc to show all.");
 }
 
@@ -345,9 +343,8 @@ static void set_weight(struct studio *studio, double weight)
 
 static void typed_weight(struct studio *studio, const char *text)
 {
-    char *end = NULL;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(value))
+    double value;
+    if (!text_number(text, &value))
         studio_say(studio, MESSAGE_ERROR, "Not a valid weight: \"%s\". Enter a number such as 0.5.", text);
     else
         set_weight(studio, value);
@@ -361,11 +358,11 @@ static void typed_parameters(struct studio *studio, const char *text)
     snprintf(copy, sizeof copy, "%s", text);
     cJSON *params = cJSON_CreateObject();
     for (char *word; (word = strsep(&rest, " ,"));) {
-        char *equal = strchr(word, '='), *end = NULL;
+        char *equal = strchr(word, '=');
         if (!equal) continue;
         *equal = '\0';
-        double number = strtod(equal + 1, &end);
-        bool is_number = end != equal + 1 && *end == '\0' && isfinite(number);
+        double number;
+        bool is_number = text_number(equal + 1, &number);
         cJSON_AddItemToObject(params, word, is_number ? cJSON_CreateNumber(number) : cJSON_CreateString(equal + 1));
     }
     studio_push_undo_draft(studio);
@@ -405,9 +402,9 @@ static void edit_parameters(struct studio *studio)
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
-    const cJSON *shown[TEXT_LIST];
+    struct object_list kinds;
     bool left = view_of(studio)->pane == PANE_CATALOGUE;
-    struct list_items items = left ? kind_items(studio, shown) : chosen_items(studio);
+    struct list_items items = items_of_pane(studio, view_of(studio)->pane, &kinds);
     if (list_move(left ? &view_of(studio)->catalogue : &view_of(studio)->chosen, &items, id)) return true;
     double weight = message_number(reward_at_cursor(studio), "weight", 1);
     switch (id) {
@@ -430,9 +427,9 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    const cJSON *shown[TEXT_LIST];
+    struct object_list kinds;
     bool left = click->pane == PANE_CATALOGUE, here = view_of(studio)->pane == click->pane;
-    struct list_items items = left ? kind_items(studio, shown) : chosen_items(studio);
+    struct list_items items = items_of_pane(studio, click->pane, &kinds);
     view_of(studio)->pane = click->pane;
     bool again = list_click(left ? &view_of(studio)->catalogue : &view_of(studio)->chosen, &items, click->item);
     if (here && again && !click->drag) toggle(studio);

@@ -3,22 +3,10 @@
 
 #include <string.h>
 
-static uint64_t identity_of_run(const void *shown, int place)
+void run_list_gather(const struct studio *studio, const char *filter, struct object_list *runs)
 {
-    return list_identity(message_text(((const cJSON *const *)shown)[place], "path", ""));
-}
-
-struct list_items run_list_items(const struct studio *studio, const char *filter, const cJSON *shown[LIST_ROWS])
-{
-    struct list_items items = {.filter = filter, .of = shown, .identity = identity_of_run};
-    const cJSON *run = NULL;
-    cJSON_ArrayForEach(run, studio->runs)
-    {
-        if (items.all++ < LIST_ROWS &&
-            (list_match(message_text(run, "name", ""), filter) || list_match(message_text(run, "state", ""), filter)))
-            shown[items.count++] = run;
-    }
-    return items;
+    static const char *const searched[] = {"name", "state", NULL};
+    object_list_gather(runs, studio->runs, "path", searched, filter);
 }
 
 enum style run_list_state_style(const char *state)

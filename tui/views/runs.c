@@ -77,22 +77,22 @@ static void draw_heading(const struct list *list, const struct list_items *items
 static void draw(struct studio *studio, struct area body)
 {
     enum { CARD_TEXT = 4, CARD_PICTURES = 16 };
-    const cJSON *shown[LIST_ROWS];
-    struct list_items items = run_list_items(studio, studio->filter[SCREEN_RUNS], shown);
+    struct object_list runs;
+    run_list_gather(studio, studio->filter[SCREEN_RUNS], &runs);
     struct list *list = &view_of(studio)->list;
     int card = body.rows >= 30 ? CARD_TEXT + CARD_PICTURES : body.rows / 2 + 2;
-    int height = smaller(items.count < 1 ? 1 : items.count, body.rows - 2 - card);
+    int height = smaller(runs.items.count < 1 ? 1 : runs.items.count, body.rows - 2 - card);
     int beside = (body.columns - 55) / 4 + 3, highest = beside > 16 ? beside : 16; /* of two pictures and their text */
     struct area table = {body.row + 1, body.column, height, body.columns};
-    struct list_rows rows = studio_show_list(studio, list, &items, table, 0, true);
-    while (list_next(&rows)) draw_row(studio, &rows, shown[rows.place]);
-    draw_heading(list, &items, (struct area){body.row, body.column, 1, body.columns});
+    struct list_rows rows = studio_show_list(studio, list, &runs.items, table, 0, true);
+    while (list_next(&rows)) draw_row(studio, &rows, runs.shown[rows.place]);
+    draw_heading(list, &runs.items, (struct area){body.row, body.column, 1, body.columns});
     struct area below = {table.row + height + 1, body.column, smaller(body.rows - height - 2, highest), body.columns};
-    const char *nothing = items.all > 0  ? "No run matches. Press Esc to show all."
-                          : studio->runs ? "No run yet. Press 1 to start one from a preset."
-                                         : "Reading the runs \u2026";
-    if (items.count > 0)
-        card_draw_run(studio, &view_of(studio)->preview, below, shown[list->cursor]);
+    const char *nothing = runs.items.all > 0 ? "No run matches. Press Esc to show all."
+                          : studio->runs     ? "No run yet. Press 1 to start one from a preset."
+                                             : "Reading the runs \u2026";
+    if (runs.items.count > 0)
+        card_draw_run(studio, &view_of(studio)->preview, below, runs.shown[list->cursor]);
     else
         draw_text(table.row, body.column + 2, body.columns - 2, STYLE_DIM, nothing);
 }
@@ -105,12 +105,11 @@ static void refresh(struct studio *studio)
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     (void)coarse;
-    const cJSON *shown[LIST_ROWS];
-    struct list_items items = run_list_items(studio, studio->filter[SCREEN_RUNS], shown);
-    if (list_move(&view_of(studio)->list, &items, id)) return true;
-    int chosen = list_follow(&view_of(studio)->list, &items);
-    if (chosen < 0) return false;
-    const cJSON *run = shown[chosen];
+    struct object_list runs;
+    run_list_gather(studio, studio->filter[SCREEN_RUNS], &runs);
+    if (list_move(&view_of(studio)->list, &runs.items, id)) return true;
+    const cJSON *run = object_list_chosen(&runs, &view_of(studio)->list);
+    if (!run) return false;
     switch (id) {
     case COMMAND_OPEN: studio_open_run(studio, run); return true;
     case COMMAND_RESUME:
@@ -129,9 +128,10 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    const cJSON *shown[LIST_ROWS];
-    struct list_items items = run_list_items(studio, studio->filter[SCREEN_RUNS], shown);
-    if (list_click(&view_of(studio)->list, &items, click->item) && !click->drag) command(studio, COMMAND_OPEN, false);
+    struct object_list runs;
+    run_list_gather(studio, studio->filter[SCREEN_RUNS], &runs);
+    if (list_click(&view_of(studio)->list, &runs.items, click->item) && !click->drag)
+        command(studio, COMMAND_OPEN, false);
 }
 
 static const struct screen_command commands[] = {

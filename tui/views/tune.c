@@ -115,9 +115,8 @@ void tune_prompt_number(struct studio *studio, const char *title, const char *hi
 
 static void type_learning_rate(struct studio *studio, const char *text)
 {
-    char *end = NULL;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(value))
+    double value;
+    if (!text_number(text, &value))
         studio_say(studio, MESSAGE_ERROR, "Not a valid learning rate: \"%s\". Enter a number such as 0.0005.", text);
     else
         studio_set_value(studio, "optimizer.lr", value, studio->run->learning_rate);

@@ -155,12 +155,11 @@ static void change_weight(struct studio *studio, int direction, bool coarse)
 
 static void type_weight(struct studio *studio, const char *text)
 {
-    char *end = NULL;
-    double value = strtod(text, &end);
+    double value;
     int chosen = chosen_reward(studio);
     if (chosen < 0) return;
     const struct run_reward *reward = &studio->run->rewards[chosen];
-    if (end == text || *end != '\0' || !isfinite(value) || value < reward->low || value > reward->high)
+    if (!text_number(text, &value) || value < reward->low || value > reward->high)
         studio_say(studio, MESSAGE_ERROR, "Not a valid weight of %s: \"%s\". Enter a number from %g to %g.", reward->id,
                    text, reward->low, reward->high);
     else
