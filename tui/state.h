@@ -175,6 +175,8 @@ struct screen {
     void (*draw)(struct studio *studio, struct area body);
     /* True when the screen has dealt with the command. `coarse`: Shift was held. */
     bool (*command)(struct studio *studio, enum command_id command, bool coarse);
+    /* Whether the command does anything now; NULL: studio_offers says it. */
+    bool (*offers)(const struct studio *studio, enum command_id command);
     /* A click into one of the areas that the screen had named by studio_take_clicks. */
     void (*click)(struct studio *studio, const struct click *click);
 
@@ -198,6 +200,8 @@ struct screen {
 };
 
 const struct screen *screen_of(enum screen_id id);
+/* footer.c: whether a command that concerns the run on screen does anything now; true of all others. */
+bool studio_offers(const struct studio *studio, enum command_id command);
 
 /* studio.c: as if a key had been pressed on the present screen */
 void studio_command(struct studio *studio, enum command_id command, bool coarse);

@@ -2,39 +2,27 @@
 #include "tui/frame/internal.h"
 #include "tui/screen/text.h"
 
-/* The footer names no key that does nothing now. */
-static bool is_of_use(const struct studio *studio, enum command_id id)
+bool studio_offers(const struct studio *studio, enum command_id id)
 {
-    bool alive = studio->live && run_alive(studio->run);
-    bool run_settings = studio->screen == SCREEN_EDIT && studio->run_settings;
+    const struct run *run = studio->run;
+    bool alive = studio->live && run_alive(run), ended = !alive && run->path[0] != '\0';
     switch (id) {
     case COMMAND_PAUSE:
     case COMMAND_STOP:
-    case COMMAND_SAMPLE_NOW: return alive;
-    case COMMAND_ADD:
-    case COMMAND_DELETE:
-    case COMMAND_TOGGLE:
-    case COMMAND_MOVE:
-    case COMMAND_LOAD_FILE:
-    case COMMAND_START:
-    case COMMAND_OPEN:
-    case COMMAND_EDIT:
-    case COMMAND_MORE:
-        if (studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS) return studio_is_editing(studio);
-        if (id == COMMAND_MORE && studio->screen == SCREEN_TUNE) return alive;
-        if (run_settings) return alive && id != COMMAND_START;
-        return true;
-    case COMMAND_BRANCH:
-        return studio->run->checkpoint_count > 0 && !studio_is_editing(studio) &&
-               (studio->screen != SCREEN_EDIT || run_settings);
-    case COMMAND_MUTE: return alive || studio->screen == SCREEN_MIXER;
-    case COMMAND_RESUME: {
-        bool ended = !alive && studio->run->path[0] != '\0', unfinished = studio->run->step < studio->run->steps;
-        return studio->screen == SCREEN_RUNS || (ended && unfinished);
-    }
-    case COMMAND_EXPORT: return studio->screen == SCREEN_RUNS || (!alive && studio->run->path[0] != '\0');
+    case COMMAND_SAMPLE_NOW:
+    case COMMAND_MUTE: return alive;
+    case COMMAND_BRANCH: return run->checkpoint_count > 0 && !studio_is_editing(studio);
+    case COMMAND_RESUME: return ended && run->step < run->steps;
+    case COMMAND_EXPORT: return ended;
     default: return true;
     }
+}
+
+/* The footer names no key that does nothing now. */
+static bool is_of_use(const struct studio *studio, enum command_id id)
+{
+    const struct screen *screen = screen_of(studio->screen);
+    return screen->offers ? screen->offers(studio, id) : studio_offers(studio, id);
 }
 
 static const enum command_id last[] = {COMMAND_PALETTE, COMMAND_HELP, COMMAND_QUIT};

@@ -498,6 +498,20 @@ static void click(struct studio *studio, const struct click *click)
         edit_value(studio);
 }
 
+/* The settings of a run change while it is on, and it has started already. */
+static bool offers(const struct studio *studio, enum command_id id)
+{
+    bool of_run = studio->run_settings, alive = studio->live && run_alive(studio->run);
+    switch (id) {
+    case COMMAND_START: return !of_run;
+    case COMMAND_TOGGLE:
+    case COMMAND_OPEN:
+    case COMMAND_MORE: return !of_run || alive;
+    case COMMAND_BRANCH: return of_run && studio_offers(studio, id);
+    default: return studio_offers(studio, id);
+    }
+}
+
 static const struct screen_command commands[] = {
     ROW_START,
     {COMMAND_OPEN, "edit the value", "Enter", "edit", "type a value for this setting"},
@@ -520,5 +534,6 @@ const struct screen screen_edit = {
     .draw = draw,
     .command = command,
     .click = click,
+    .offers = offers,
     .planned = offer_remedies,
 };

@@ -387,6 +387,11 @@ static void free_picture(struct studio *studio)
     image_free(&view_of(studio)->picture);
 }
 
+static bool offers(const struct studio *studio, enum command_id id)
+{
+    return id == COMMAND_MUTE || studio_offers(studio, id); /* adapters, not the run's rewards */
+}
+
 static const struct screen_command commands[] = {
     {COMMAND_OPEN, "turn the adapter on", "Enter Space", "on/off", "use this adapter or leave it out"},
     {COMMAND_LESS, "less strength", "Left h", NULL, "weaker; with Shift in coarse steps"},
@@ -409,6 +414,7 @@ const struct screen screen_mixer = {
     .draw = draw,
     .command = command,
     .click = click,
+    .offers = offers,
     .tick = tick,
     .message = take_answer,
     .picture = take_picture,

@@ -414,6 +414,21 @@ static void click(struct studio *studio, const struct click *click)
     if (at_tick && click->item < prompts.items.count) tick_chosen(studio);
 }
 
+/* Changes are made to a draft alone. */
+static bool offers(const struct studio *studio, enum command_id id)
+{
+    switch (id) {
+    case COMMAND_ADD:
+    case COMMAND_DELETE:
+    case COMMAND_TOGGLE:
+    case COMMAND_MOVE:
+    case COMMAND_LOAD_FILE:
+    case COMMAND_START:
+    case COMMAND_OPEN: return studio_is_editing(studio);
+    default: return studio_offers(studio, id);
+    }
+}
+
 static const struct screen_command commands[] = {
     ROW_START,
     ROW_BRANCH,
@@ -437,4 +452,5 @@ const struct screen screen_prompts = {
     .draw = draw,
     .command = command,
     .click = click,
+    .offers = offers,
 };

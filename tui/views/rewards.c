@@ -435,6 +435,17 @@ static void click(struct studio *studio, const struct click *click)
     if (here && again && !click->drag) toggle(studio);
 }
 
+/* Changes are made to a draft alone. */
+static bool offers(const struct studio *studio, enum command_id id)
+{
+    switch (id) {
+    case COMMAND_OPEN:
+    case COMMAND_EDIT:
+    case COMMAND_MORE: return studio_is_editing(studio);
+    default: return studio_offers(studio, id);
+    }
+}
+
 static const struct screen_command commands[] = {
     ROW_PAUSE,
     {COMMAND_TYPE_VALUE, "type a value", "=", NULL, "type the weight as a number"},
@@ -458,4 +469,5 @@ const struct screen screen_rewards = {
     .draw = draw,
     .command = command,
     .click = click,
+    .offers = offers,
 };

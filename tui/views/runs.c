@@ -134,6 +134,12 @@ static void click(struct studio *studio, const struct click *click)
         command(studio, COMMAND_OPEN, false);
 }
 
+/* They are of the run under the cursor. */
+static bool offers(const struct studio *studio, enum command_id id)
+{
+    return id == COMMAND_RESUME || id == COMMAND_EXPORT || studio_offers(studio, id);
+}
+
 static const struct screen_command commands[] = {
     {COMMAND_MARK, "mark for comparison", "Space", "mark", "mark two, then compare them on screen 7"},
     {COMMAND_OPEN, "open the run", "Enter", "open", "watch this run, or look at its results"},
@@ -158,5 +164,6 @@ const struct screen screen_runs = {
     .draw = draw,
     .command = command,
     .click = click,
+    .offers = offers,
     .free = free_preview,
 };

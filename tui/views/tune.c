@@ -168,6 +168,11 @@ static void click(struct studio *studio, const struct click *click)
         tune_view_of(studio)->enlarged = !tune_view_of(studio)->enlarged;
 }
 
+static bool offers(const struct studio *studio, enum command_id id)
+{
+    return studio_offers(studio, id == COMMAND_MORE ? COMMAND_MUTE : id); /* weights move while the run is on */
+}
+
 static const struct screen_command commands[] = {
     {COMMAND_LESS, "less weight", "Left h", NULL, "less weight for this reward; with Shift in coarse steps"},
     {COMMAND_MORE, "more weight", "Right l", "weight", "more weight for this reward; with Shift in coarse steps"},
@@ -203,6 +208,7 @@ const struct screen screen_tune = {
     .draw = draw,
     .command = command,
     .click = click,
+    .offers = offers,
     .reset = tune_reset_sliders,
     .tick = tune_send_sliders,
     .message = tune_settle_sliders,
