@@ -16,7 +16,7 @@ void studio_go(struct studio *studio, enum screen_id screen)
     if (screen != studio->screen) studio->previous = studio->screen;
     studio->screen = screen;
     studio->filtering = false;
-    if (screen_of(screen)->open != NULL) screen_of(screen)->open(studio);
+    if (screen_of(screen)->open) screen_of(screen)->open(studio);
     studio->dirty = true;
 }
 
@@ -35,7 +35,7 @@ void studio_say(struct studio *studio, enum message_level level, const char *for
 void studio_dismiss(struct studio *studio)
 {
     studio->message_level = MESSAGE_NONE;
-    studio->message[0] = 0;
+    studio->message[0] = '\0';
     studio->remedy_count = 0;
     studio->dirty = true;
 }
@@ -76,7 +76,7 @@ void studio_prompt(struct studio *studio, const char *title, const char *hint, c
     snprintf(studio->prompt.offered, sizeof studio->prompt.offered, "%s", text);
     bool again = strcmp(studio->unfinished.title, title) == 0 && strcmp(studio->unfinished.offered, text) == 0;
     field_set(&studio->prompt.field, again ? studio->unfinished.typed : text);
-    studio->unfinished.title[0] = 0;
+    studio->unfinished.title[0] = '\0';
     studio->prompt.done = done;
     studio->prompt.line = line;
     studio->dirty = true;
@@ -91,29 +91,29 @@ void studio_close_client(struct studio *studio, struct client **client)
 
 struct client *studio_asker(struct studio *studio)
 {
-    return studio->engine != NULL ? studio->engine : studio->live;
+    return studio->engine ? studio->engine : studio->live;
 }
 
 int studio_request(struct studio *studio, struct client *client, enum request_purpose purpose, const char *type,
-                   cJSON *body, const char *words)
+                   cJSON *body, const char *action)
 {
-    if (client == NULL) {
+    if (!client) {
         cJSON_Delete(body);
         if (purpose != REQUEST_PLAN && purpose != REQUEST_RUNS && purpose != REQUEST_CATALOGUE)
-            studio_say(studio, MESSAGE_ERROR, "%s: no engine is connected%s%s", words,
+            studio_say(studio, MESSAGE_ERROR, "Could not %s: no engine is connected%s%s", action,
                        studio->engine_error[0] ? ": " : "", studio->engine_error);
         return 0;
     }
     int64_t id;
     status sent = client_request(client, type, body, &id);
     if (sent.code != STATUS_OK) {
-        studio_say(studio, MESSAGE_ERROR, "%s: %s", words, sent.message);
+        studio_say(studio, MESSAGE_ERROR, "Could not %s: %s", action, sent.message);
         return 0;
     }
     struct request request = {.id = (int)id, .client = client, .purpose = purpose};
-    snprintf(request.words, sizeof request.words, "%s", words);
+    snprintf(request.action, sizeof request.action, "%s", action);
     if (!pending_requests_add(&studio->requests, &request))
-        studio_say(studio, MESSAGE_ERROR, "%s: no memory to wait for the answer", words);
+        studio_say(studio, MESSAGE_ERROR, "Could not %s: out of memory", action);
     return (int)id;
 }
 
@@ -122,7 +122,7 @@ void studio_set_value(struct studio *studio, const char *key, double value, doub
     if (!isnan(before)) {
         /* One undo for a slider that is dragged, not one for each of its positions. */
         struct undo *last = studio->undo_count > 0 ? &studio->undo[studio->undo_count - 1] : NULL;
-        if (last == NULL || last->kind != UNDO_SETTING || strcmp(last->key, key) != 0) {
+        if (!last || last->kind != UNDO_SETTING || strcmp(last->key, key) != 0) {
             struct undo *undo = studio_push_undo(studio);
             undo->kind = UNDO_SETTING;
             snprintf(undo->key, sizeof undo->key, "%s", key);
@@ -136,28 +136,28 @@ void studio_set_value(struct studio *studio, const char *key, double value, doub
 }
 
 /* Sends the request and remembers it: a busy device may make it necessary to ask in another way. */
-static bool ask_to_start(struct studio *studio, cJSON *body, const char *words)
+static bool ask_to_start(struct studio *studio, cJSON *body, const char *action)
 {
     cJSON *asked = cJSON_Duplicate(body, 1);
     cJSON_Delete(studio->start_asked);
     studio->start_asked = asked;
-    return studio_request(studio, studio_asker(studio), REQUEST_START, "start", body, words) != 0;
+    return studio_request(studio, studio_asker(studio), REQUEST_START, "start", body, action) != 0;
 }
 
 void studio_start(struct studio *studio, const cJSON *preset, const char *preset_name, const char *when)
 {
     cJSON *body = cJSON_CreateObject();
-    if (preset != NULL)
+    if (preset)
         cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(preset, 1));
     else
         cJSON_AddStringToObject(body, "preset", preset_name);
     cJSON_AddStringToObject(body, "when", when);
-    if (preset == studio->draft && studio->origin.run[0] != 0) {
+    if (preset == studio->draft && studio->origin.run[0] != '\0') {
         cJSON *from = cJSON_AddObjectToObject(body, "from");
         cJSON_AddStringToObject(from, "run", studio->origin.run);
         cJSON_AddNumberToObject(from, "step", studio->origin.step);
     }
-    if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "starting %s \u2026", preset_name);
+    if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "Starting %s \u2026", preset_name);
 }
 
 void studio_resume(struct studio *studio, const char *run_path, const char *when)
@@ -165,15 +165,15 @@ void studio_resume(struct studio *studio, const char *run_path, const char *when
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "resume", run_path);
     cJSON_AddStringToObject(body, "when", when);
-    if (ask_to_start(studio, body, "resume")) studio_say(studio, MESSAGE_INFO, "resuming \u2026");
+    if (ask_to_start(studio, body, "resume")) studio_say(studio, MESSAGE_INFO, "Resuming \u2026");
 }
 
 void studio_start_anyway(struct studio *studio, int now)
 {
     cJSON *body = cJSON_Duplicate(studio->start_asked, 1);
-    if (body == NULL) return;
+    if (!body) return;
     message_put(body, "when", cJSON_CreateString(now ? "now" : "queue"));
-    if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "starting \u2026");
+    if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "Starting \u2026");
 }
 
 void studio_list_runs(struct studio *studio)
@@ -189,7 +189,7 @@ static void reset_run_views(struct studio *studio)
     cJSON_Delete(studio->run_settings);
     studio->run_settings = NULL;
     for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
-        if (screen_of(id)->reset != NULL) screen_of(id)->reset(studio);
+        if (screen_of(id)->reset) screen_of(id)->reset(studio);
 }
 
 void studio_attach(struct studio *studio, const char *socket)
@@ -197,7 +197,7 @@ void studio_attach(struct studio *studio, const char *socket)
     struct client *client = NULL;
     status connected = client_connect(socket, &studio_as_client, &client);
     if (connected.code != STATUS_OK) {
-        studio_say(studio, MESSAGE_ERROR, "%s; 9 lists the runs, r resumes one", connected.message);
+        studio_say(studio, MESSAGE_ERROR, "%s. Press 9 to list the runs and r to resume one.", connected.message);
         return;
     }
     studio_close_client(studio, &studio->live);
@@ -211,13 +211,13 @@ void studio_attach(struct studio *studio, const char *socket)
 void studio_open_run(struct studio *studio, const cJSON *run)
 {
     const char *socket = message_text(run, "socket", NULL), *path = message_text(run, "path", "");
-    if (socket != NULL) {
+    if (socket) {
         studio_attach(studio, socket);
         return;
     }
     studio_close_client(studio, &studio->live);
     if (!run_load_folder(studio->run, path)) {
-        studio_say(studio, MESSAGE_ERROR, "%s holds no readable preset.json, so it cannot be shown", path);
+        studio_say(studio, MESSAGE_ERROR, "Cannot show %s: it has no readable preset.json.", path);
         return;
     }
     if (strcmp(message_text(run, "state", ""), "interrupted") == 0) studio->run->phase = RUN_LOST;
@@ -239,15 +239,14 @@ static void leave_detached(struct studio *studio, int argument)
 
 void studio_leave(struct studio *studio)
 {
-    if (studio->live == NULL || !run_alive(studio->run)) {
+    if (!studio->live || !run_alive(studio->run)) {
         studio->quit = true;
         return;
     }
-    studio_ask(
-        studio, "Leave the studio",
-        "The run goes on without the studio; `alignprop attach` comes back to it. Or stop it: it saves first and can "
-        "be resumed.");
-    studio_add_choice(studio, 'd', "detach, the run goes on", leave_detached, 0);
+    studio_ask(studio, "Leave the studio",
+               "The run continues without the studio; return to it with `alignprop attach`. Or stop it: it saves first "
+               "and can be resumed.");
+    studio_add_choice(studio, 'd', "detach; the run continues", leave_detached, 0);
     studio_add_choice(studio, 's', "stop and save", studio_stop_run, 1);
 }
 
@@ -257,7 +256,7 @@ static void export_to(struct studio *studio, const char *target)
     char path[4400], folder[4096];
     size_t length = strlen(target);
     if (length == 0) return;
-    if (target[0] == '/' || getcwd(folder, sizeof folder) == NULL)
+    if (target[0] == '/' || !getcwd(folder, sizeof folder))
         snprintf(path, sizeof path, "%s", target);
     else
         snprintf(path, sizeof path, "%s/%s", folder, target);
@@ -271,8 +270,8 @@ static void export_to(struct studio *studio, const char *target)
 
 void studio_export(struct studio *studio, const char *run_path, const char *name)
 {
-    if (run_path[0] == 0) {
-        studio_say(studio, MESSAGE_INFO, "no run is open whose adapter could be exported");
+    if (run_path[0] == '\0') {
+        studio_say(studio, MESSAGE_INFO, "No run is open, so there is no adapter to export.");
         return;
     }
     char target[300];
@@ -280,12 +279,6 @@ void studio_export(struct studio *studio, const char *run_path, const char *name
     snprintf(target, sizeof target, "%.200s.safetensors", name);
     studio_prompt(
         studio, "Export the adapter",
-        "A file that A1111, ComfyUI and diffusers load; one that ends in -peft.safetensors gets PEFT's names.", target,
-        export_to, NULL);
-}
-
-bool filter_matches(const struct studio *studio, enum screen_id screen, const char *text)
-{
-    const char *filter = studio->filter[screen];
-    return filter[0] == 0 || strcasestr(text, filter) != NULL;
+        "The file loads in A1111, ComfyUI and diffusers. A name ending in -peft.safetensors uses PEFT's tensor names.",
+        target, export_to, NULL);
 }

@@ -1,4 +1,5 @@
-/* The one table of commands: it binds the keys, and gives the footer, the help and the palette their words. */
+/* Commands: a row binds keys, and gives the footer, the help and the palette their text. Each screen has its own rows
+ * and those of all. */
 #ifndef ALIGNPROP_TUI_COMMANDS_H
 #define ALIGNPROP_TUI_COMMANDS_H
 
@@ -80,16 +81,16 @@ struct screen_command {
     const char *keys;  /* separated by spaces: "Left h"; a letter, Enter, Esc, Tab, ^L and so on */
     const char *label; /* in the footer; NULL: not there */
     const char *help;  /* one line */
-    unsigned screens;  /* bits of enum screen_id */
 };
 
-const struct screen_command *screen_commands(int *count);
+/* The commands of a screen: the first row that fits a key wins. */
+int screen_command_count(enum screen_id screen);
+const struct screen_command *screen_command_at(enum screen_id screen, int place);
 /* The command that the key is bound to on that screen; COMMAND_NONE when it is bound to none. */
 enum command_id command_of_key(enum screen_id screen, const struct input_event *event);
 const struct screen_command *screen_command_find(enum command_id id, enum screen_id screen);
-/* Whether the row of screen_commands() has a key on that screen that no row before it has taken: what its help lists.
- */
-bool screen_command_listed(const struct screen_command *command, enum screen_id screen);
+/* Whether the row has a key that no row before it has taken: what the help lists. */
+bool screen_command_listed(enum screen_id screen, int place);
 /* The first of the command's keys as the footer shows it: "Enter", "^L", an arrow. */
 const char *command_key_text(const struct screen_command *command, char *text, int size);
 /* The name of a key's token for an event; fills `text`. */

@@ -44,7 +44,7 @@ static void forget_findings(struct studio *studio)
     }
     cJSON_Delete(studio->plan);
     studio->plan = NULL;
-    studio->plan_error[0] = 0;
+    studio->plan_error[0] = '\0';
     studio->plan_due = studio->now;
     studio->plan_request = 0;
 }
@@ -58,7 +58,7 @@ static void show_draft(struct studio *studio)
 
 void studio_edit_preset(struct studio *studio, const cJSON *preset)
 {
-    if (studio->draft != NULL && studio->draft_changed) studio_push_undo_draft(studio);
+    if (studio->draft && studio->draft_changed) studio_push_undo_draft(studio);
     cJSON_Delete(studio->draft);
     studio->draft = cJSON_Duplicate(preset, 1);
     studio->draft_changed = false;
@@ -70,14 +70,14 @@ void studio_edit_preset(struct studio *studio, const cJSON *preset)
 
 void studio_show_draft(struct studio *studio)
 {
-    if (studio->draft == NULL) return;
+    if (!studio->draft) return;
     show_draft(studio);
     studio_go(studio, SCREEN_EDIT);
 }
 
 bool studio_return_to_draft(struct studio *studio, const char *name)
 {
-    bool same = studio->draft != NULL && studio->draft_changed && studio->origin.run[0] == 0 &&
+    bool same = studio->draft && studio->draft_changed && studio->origin.run[0] == '\0' &&
                 strcmp(studio->origin.name, name) == 0;
     if (same) show_draft(studio);
     return same;
@@ -85,7 +85,7 @@ bool studio_return_to_draft(struct studio *studio, const char *name)
 
 void studio_offer_remedies(struct studio *studio)
 {
-    if (studio->draft == NULL) return;
+    if (!studio->draft) return;
     studio->refused_for_memory = true;
     studio->plan_due = studio->now;
     studio_show_draft(studio);
@@ -93,15 +93,15 @@ void studio_offer_remedies(struct studio *studio)
 
 bool studio_is_editing(const struct studio *studio)
 {
-    return studio->draft != NULL && (studio->draft_shown || studio->run->phase == RUN_UNKNOWN);
+    return studio->draft && (studio->draft_shown || studio->run->phase == RUN_UNKNOWN);
 }
 
 cJSON *studio_present_preset(const struct run *run)
 {
     cJSON *preset = cJSON_Duplicate(run->preset, 1);
     cJSON *rewards = cJSON_GetObjectItemCaseSensitive(preset, "rewards");
-    for (int index = 0; index < run->reward_count && index < cJSON_GetArraySize(rewards); index++)
-        message_put(cJSON_GetArrayItem(rewards, index), "weight", cJSON_CreateNumber(run->rewards[index].weight));
+    for (int i = 0; i < run->reward_count && i < cJSON_GetArraySize(rewards); i++)
+        message_put(cJSON_GetArrayItem(rewards, i), "weight", cJSON_CreateNumber(run->rewards[i].weight));
     const cJSON *setting;
     cJSON_ArrayForEach(setting, run->settings) if (strncmp(setting->string, "rewards.", 8) != 0)
         message_put(preset, setting->string, cJSON_CreateNumber(setting->valuedouble));
@@ -118,16 +118,16 @@ static void edit_run(struct studio *studio)
 void studio_branch(struct studio *studio)
 {
     const struct run *run = studio->run;
-    if (run->preset == NULL || run->checkpoint_count == 0) {
+    if (!run->preset || run->checkpoint_count == 0) {
         studio_say(studio, MESSAGE_INFO,
-                   run->preset == NULL ? "no run is open" : "there is no checkpoint yet to begin from; S writes one");
+                   !run->preset ? "No run is open." : "No checkpoint to start from yet. Press S to write one.");
         return;
     }
     edit_run(studio);
     snprintf(studio->origin.run, sizeof studio->origin.run, "%s", run->path);
     studio->origin.step = run->checkpoints[run->checkpoint_count - 1];
     studio_go(studio, SCREEN_EDIT);
-    studio_say(studio, MESSAGE_INFO, "a new run from step %d: change what you like, then s starts it",
+    studio_say(studio, MESSAGE_INFO, "A new run from step %d. Change the settings, then press s to start it.",
                studio->origin.step);
 }
 
@@ -143,9 +143,9 @@ static void undo_draft(struct studio *studio, const struct undo *undo)
         forget_findings(studio);
         show_draft(studio);
         studio_go(studio, SCREEN_EDIT);
-        studio_say(studio, MESSAGE_INFO, "%s is back as you had changed it", studio->origin.name);
+        studio_say(studio, MESSAGE_INFO, "Restored %s with your changes.", studio->origin.name);
     } else {
-        studio_say(studio, MESSAGE_INFO, "the last change of the settings is undone");
+        studio_say(studio, MESSAGE_INFO, "Undid the last change of the settings.");
     }
     studio_draft_changed(studio);
 }
@@ -153,7 +153,7 @@ static void undo_draft(struct studio *studio, const struct undo *undo)
 void studio_undo(struct studio *studio)
 {
     if (studio->undo_count == 0) {
-        studio_say(studio, MESSAGE_INFO, "nothing to undo");
+        studio_say(studio, MESSAGE_INFO, "Nothing to undo.");
         return;
     }
     struct undo undo = studio->undo[--studio->undo_count];
@@ -161,16 +161,16 @@ void studio_undo(struct studio *studio)
     case UNDO_DRAFT: undo_draft(studio, &undo); return;
     case UNDO_SETTING:
         for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
-            if (screen_of(id)->undone != NULL) screen_of(id)->undone(studio);
+            if (screen_of(id)->undone) screen_of(id)->undone(studio);
         studio_set_value(studio, undo.key, undo.value, NAN);
-        studio_say(studio, MESSAGE_INFO, "%s back to %.4g", undo.key, undo.value);
+        studio_say(studio, MESSAGE_INFO, "Set %s back to %.4g.", undo.key, undo.value);
         break;
     case UNDO_PRESET_DELETED: {
         cJSON *body = cJSON_CreateObject();
         cJSON_AddStringToObject(body, "name", message_text(undo.before, "name", ""));
         cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(undo.before, 1));
         studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-save", body,
-                       "bring the preset back");
+                       "restore the preset");
         break;
     }
     }
@@ -179,7 +179,7 @@ void studio_undo(struct studio *studio)
 
 static void save_preset(struct studio *studio, const cJSON *preset, const char *name)
 {
-    if (preset == NULL || name[0] == 0) return;
+    if (!preset || name[0] == '\0') return;
     cJSON *body = cJSON_CreateObject(), *copy = cJSON_Duplicate(preset, 1);
     message_put(copy, "name", cJSON_CreateString(name));
     cJSON_AddStringToObject(body, "name", name);
@@ -201,13 +201,13 @@ static void save_run_as(struct studio *studio, const char *name)
 
 void studio_save_draft(struct studio *studio)
 {
-    studio_prompt(studio, "Save as preset", "A name for these settings; Enter saves, Esc goes back.",
-                  studio->origin.name, save_draft_as, NULL);
+    studio_prompt(studio, "Save as preset", "A name for these settings. Enter saves, Esc cancels.", studio->origin.name,
+                  save_draft_as, NULL);
 }
 
 void studio_show_run_settings(struct studio *studio)
 {
-    if (studio->run->preset == NULL) return;
+    if (!studio->run->preset) return;
     cJSON_Delete(studio->run_settings);
     studio->run_settings = studio_present_preset(studio->run);
     studio->draft_shown = false;
@@ -216,7 +216,7 @@ void studio_show_run_settings(struct studio *studio)
 
 void studio_save_run(struct studio *studio)
 {
-    if (studio->run->preset == NULL) return;
-    studio_prompt(studio, "Save as preset", "A name for the settings of this run as they are now; Enter saves.",
+    if (!studio->run->preset) return;
+    studio_prompt(studio, "Save as preset", "A name for this run's current settings. Enter saves, Esc cancels.",
                   message_text(studio->run->preset, "name", "my-preset"), save_run_as, NULL);
 }

@@ -11,7 +11,7 @@ const struct client_options studio_as_client = {.name = "studio", .pictures = tr
 static void replace(cJSON **place, const cJSON *message, const char *key)
 {
     const cJSON *item = message_get(message, key);
-    if (item == NULL) return;
+    if (!item) return;
     cJSON_Delete(*place);
     *place = cJSON_Duplicate(item, 1);
 }
@@ -28,18 +28,18 @@ static void take_start(struct studio *studio, const struct request *request, con
         studio_dismiss(studio);
         studio_list_runs(studio);
         const char *socket = message_text(message, "socket", NULL);
-        if (socket != NULL) studio_attach(studio, socket);
+        if (socket) studio_attach(studio, socket);
         return;
     }
     if (message_flag(message, "busy", false)) {
-        studio_ask(studio, "The device is busy", message_text(message, "error", "another run is using it"));
+        studio_ask(studio, "The device is busy", message_text(message, "error", "Another run is using it."));
         studio_add_choice(studio, 'w', "queue: start when it is free", studio_start_anyway, 0);
-        studio_add_choice(studio, 'r', "run anyway, both slower", studio_start_anyway, 1);
+        studio_add_choice(studio, 'r', "run anyway; both will be slower", studio_start_anyway, 1);
         studio_add_choice(studio, 'c', "cancel", NULL, 0);
         return;
     }
-    studio_say(studio, MESSAGE_ERROR, "%s: %s", request->words, message_text(message, "error", "refused"));
-    bool resumed = message_get(studio->start_asked, "resume") != NULL;
+    studio_say(studio, MESSAGE_ERROR, "Could not %s: %s", request->action, message_text(message, "error", "refused"));
+    bool resumed = message_get(studio->start_asked, "resume");
     if (resumed) return;
     if (message_integer(message, "code", 0) == STATUS_NO_MEMORY)
         studio_offer_remedies(studio);
@@ -53,7 +53,7 @@ static void attach_to_newest(struct studio *studio, int argument)
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (message_text(run, "socket", NULL) == NULL) continue;
+        if (!message_text(run, "socket", NULL)) continue;
         studio_open_run(studio, run);
         return;
     }
@@ -63,15 +63,15 @@ static void attach_to_newest(struct studio *studio, int argument)
 static void offer_live_run(struct studio *studio)
 {
     const cJSON *run = NULL;
-    if (studio->offered || studio->live != NULL || studio->screen != SCREEN_HOME || studio->popup != POPUP_NONE) return;
+    if (studio->offered || studio->live || studio->screen != SCREEN_HOME || studio->popup != POPUP_NONE) return;
     studio->offered = true;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (message_text(run, "socket", NULL) == NULL) continue;
+        if (!message_text(run, "socket", NULL)) continue;
         char text[300];
         snprintf(text, sizeof text, "%.120s is at step %lld of %lld.", message_text(run, "name", "A run"),
                  message_integer(run, "step", 0), message_integer(run, "steps", 0));
-        studio_ask(studio, "A run is on", text);
+        studio_ask(studio, "A run is active", text);
         studio_add_choice(studio, 'a', "attach: watch and steer it", attach_to_newest, 0);
         studio_add_choice(studio, 'h', "stay here; 9 lists the runs", NULL, 0);
         return;
@@ -90,7 +90,7 @@ static void take_page(struct studio *studio, const struct request *request, stru
                       cJSON **shown, const cJSON *message)
 {
     const cJSON *part = message_get(message, key);
-    if (request->id != pages->request || part == NULL) return;
+    if (request->id != pages->request || !part) return;
     int next = pages_take(pages, part, message);
     if (next == 0) {
         cJSON_Delete(*shown);
@@ -98,10 +98,10 @@ static void take_page(struct studio *studio, const struct request *request, stru
         pages->gathered = NULL;
         return;
     }
-    if (*shown == NULL) *shown = cJSON_Duplicate(pages->gathered, 1);
+    if (!*shown) *shown = cJSON_Duplicate(pages->gathered, 1);
     cJSON *body = cJSON_CreateObject();
     cJSON_AddNumberToObject(body, "from", next);
-    pages->request = studio_request(studio, studio_asker(studio), request->purpose, key, body, request->words);
+    pages->request = studio_request(studio, studio_asker(studio), request->purpose, key, body, request->action);
 }
 
 static bool is_among(const cJSON *texts, const char *text)
@@ -116,7 +116,7 @@ static void take_checked_prompts(struct studio *studio, const cJSON *prompts)
 {
     static const char *const names[2] = {"train", "eval"};
     const cJSON *own = message_get(studio->draft, "prompts");
-    if (prompts == NULL) return;
+    if (!prompts) return;
     for (int which = 0; which < 2; which++) {
         cJSON *rest = cJSON_CreateArray();
         const cJSON *each = NULL;
@@ -136,16 +136,16 @@ static void take_checked_prompts(struct studio *studio, const cJSON *prompts)
 static void take_plan(struct studio *studio, const cJSON *message)
 {
     replace(&studio->plan, message, "plan");
-    studio->plan_error[0] = 0;
+    studio->plan_error[0] = '\0';
     studio->remedies_due = true;
     if (studio->remedy_count > 0) studio_dismiss(studio); /* they were the last plan's */
-    if (screen_of(studio->screen)->planned != NULL) screen_of(studio->screen)->planned(studio);
+    if (screen_of(studio->screen)->planned) screen_of(studio->screen)->planned(studio);
 }
 
 static void begin_screens(struct studio *studio, const cJSON *catalogue)
 {
     for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
-        if (screen_of(id)->begin != NULL) screen_of(id)->begin(studio, catalogue);
+        if (screen_of(id)->begin) screen_of(id)->begin(studio, catalogue);
 }
 
 static void take_reply(struct studio *studio, struct client *client, const cJSON *message)
@@ -164,13 +164,13 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         if (request.purpose == REQUEST_PLAN)
             snprintf(studio->plan_error, sizeof studio->plan_error, "%s", error);
         else
-            studio_say(studio, MESSAGE_ERROR, "%s: %s", request.words, error);
+            studio_say(studio, MESSAGE_ERROR, "Could not %s: %s", request.action, error);
         return;
     }
     switch (request.purpose) {
     case REQUEST_CATALOGUE:
-        if (studio->catalogue == NULL) studio->dirty_by_key = true; /* whoever opened the studio waits for it */
-        if (studio->catalogue == NULL && !studio->typed) begin_screens(studio, message_get(message, "catalogue"));
+        if (!studio->catalogue) studio->dirty_by_key = true; /* whoever opened the studio waits for it */
+        if (!studio->catalogue && !studio->typed) begin_screens(studio, message_get(message, "catalogue"));
         take_page(studio, &request, &studio->catalogue_pages, "catalogue", &studio->catalogue, message);
         break;
     case REQUEST_RUNS:
@@ -181,11 +181,11 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     case REQUEST_CHECK: take_checked_prompts(studio, message_get(message, "prompts")); break;
     case REQUEST_SAVE_PRESET:
         studio->draft_changed = false;
-        studio_say(studio, MESSAGE_INFO, "saved: %s", message_text(message, "path", "the preset"));
+        studio_say(studio, MESSAGE_INFO, "Saved %s.", message_text(message, "path", "the preset"));
         refresh_catalogue(studio);
         break;
     case REQUEST_EXPORT:
-        studio_say(studio, MESSAGE_INFO, "exported: %s (%lld of %lld tensors read back as they were)",
+        studio_say(studio, MESSAGE_INFO, "Exported %s (verified %lld of %lld tensors).",
                    message_text(message, "path", "the adapter"), message_integer(message, "matching", 0),
                    message_integer(message, "total", 0));
         break;
@@ -199,7 +199,8 @@ static void warn_of_skipped_step(struct studio *studio, const cJSON *line)
 {
     if (!message_flag(line, "skipped", false)) return;
     studio_say(studio, MESSAGE_WARNING,
-               "step %lld was skipped: its gradient is not finite; L lowers the learning rate, 2 has the weights",
+               "Step %lld was skipped: its gradient is not finite. Press L to lower the learning rate or 2 to change "
+               "the weights.",
                message_integer(line, "step", 0));
 }
 
@@ -208,14 +209,14 @@ static void warn_of_skipped_step(struct studio *studio, const cJSON *line)
 static void repeat_warning(struct studio *studio, const cJSON *message)
 {
     if (strcmp(message_text(message, "level", "info"), "info") == 0) return;
-    studio_say(studio, MESSAGE_WARNING, "%s; 0 shows the log",
-               message_text(message, "text", "the engine has a warning"));
+    studio_say(studio, MESSAGE_WARNING, "%s. Press 0 to see the log.",
+               message_text(message, "text", "The engine reported a warning"));
 }
 
 static void tell_screens(struct studio *studio, const char *type, const cJSON *message)
 {
     for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
-        if (screen_of(id)->message != NULL) screen_of(id)->message(studio, type, message);
+        if (screen_of(id)->message) screen_of(id)->message(studio, type, message);
 }
 
 static void take_message(struct studio *studio, struct client *client, const char *type, const cJSON *message)
@@ -225,7 +226,7 @@ static void take_message(struct studio *studio, struct client *client, const cha
     } else if (strcmp(type, "sampled") == 0) {
         tell_screens(studio, type, message);
     } else if (strcmp(type, "hello") == 0 && client == studio->engine) {
-        studio->engine_error[0] = 0;
+        studio->engine_error[0] = '\0';
         refresh_catalogue(studio);
         studio_list_runs(studio);
     } else if (strcmp(type, "catalogue-changed") == 0 && client == studio->engine) {
@@ -245,9 +246,9 @@ static void take_message(struct studio *studio, struct client *client, const cha
 static void take_picture(struct studio *studio, struct client *client, const struct client_message *picture)
 {
     if (picture->width > IMAGE_LARGEST_SIDE || picture->height > IMAGE_LARGEST_SIDE) return;
-    if (message_get(picture->json, "re") != NULL) {
+    if (message_get(picture->json, "re")) {
         for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
-            if (screen_of(id)->picture != NULL) screen_of(id)->picture(studio, picture);
+            if (screen_of(id)->picture) screen_of(id)->picture(studio, picture);
         return;
     }
     if (client == studio->live)
@@ -262,7 +263,7 @@ bool studio_serve_client(struct studio *studio, struct client **place)
     studio->served = client;
     while (*place == client && client_next(client, &message)) {
         studio->dirty = true;
-        if (message.pixels != NULL)
+        if (message.pixels)
             take_picture(studio, client, &message);
         else
             take_message(studio, client, message.type, message.json);

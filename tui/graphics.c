@@ -40,7 +40,7 @@ static void use_passthrough(struct studio *studio, struct picture_settings *sett
 void graphics_apply(struct studio *studio)
 {
     const struct capabilities *capabilities = terminal_capabilities(studio->terminal);
-    bool colors = getenv("NO_COLOR") == NULL;
+    bool colors = !getenv("NO_COLOR");
     style_setup(!dark_background(capabilities), colors);
     enum symbol_palette palette = !colors || COLORS < 16 ? SYMBOLS_MONOCHROME : COLORS < 256 ? SYMBOLS_16 : SYMBOLS_256;
     struct cell_size cell = terminal_cell_size(studio->terminal);
@@ -75,7 +75,7 @@ void graphics_take_multiplexer(struct studio *studio)
     graphics_apply(studio);
     if (!studio->multiplexer.passes_through && chosen_protocol(studio) > PROTOCOL_SYMBOLS)
         studio_say(studio, MESSAGE_WARNING,
-                   "tmux keeps %s pictures back: `tmux set -g allow-passthrough on` lets them through, then P",
+                   "tmux blocks %s pictures. Run `tmux set -g allow-passthrough on`, then press P.",
                    picture_protocol_name(chosen_protocol(studio)));
 }
 
@@ -86,5 +86,5 @@ void graphics_next_protocol(struct studio *studio)
     studio->picture_choice = present == PROTOCOL_KITTY ? PROTOCOL_NONE : (enum picture_protocol)(present + 1);
     graphics_ask_multiplexer_again(studio);
     graphics_apply(studio);
-    studio_say(studio, MESSAGE_INFO, "pictures: %s", picture_protocol_name(studio->picture_choice));
+    studio_say(studio, MESSAGE_INFO, "Pictures: %s.", picture_protocol_name(studio->picture_choice));
 }

@@ -4,21 +4,54 @@
 
 #include <curses.h>
 
-void studio_take_clicks(struct studio *studio, struct area area, int pane, int first)
+static void add_target(struct studio *studio, struct click_target target)
 {
-    if (studio->target_count == CLICK_TARGETS || area_empty(area)) return;
-    studio->targets[studio->target_count++] = (struct click_target){area, pane, first};
+    if (studio->target_count == CLICK_TARGETS || area_empty(target.area)) return;
+    studio->targets[studio->target_count++] = target;
 }
 
-static void take_wheel(struct studio *studio, enum command_id direction)
+void studio_take_clicks(struct studio *studio, struct area area, int pane)
 {
-    enum { HELP_ROWS = 3 };
-    if (studio->popup == POPUP_HELP)
-        studio->help_top += direction == COMMAND_UP ? -HELP_ROWS : HELP_ROWS;
-    else if (studio->popup == POPUP_PALETTE)
-        studio->palette.cursor += direction == COMMAND_UP ? (studio->palette.cursor > 0 ? -1 : 0) : 1;
+    add_target(studio, (struct click_target){.area = area, .pane = pane, .columns = area.columns});
+}
+
+struct list_rows studio_show_list(struct studio *studio, struct list *list, const struct list_items *items,
+                                  struct area area, int pane, bool focused)
+{
+    struct list_rows rows = list_show(list, items, area, focused);
+    struct click_target target = {area, pane, list, rows.line.rows, area.columns};
+    if (list_has_bar(list)) target.area.columns++;
+    add_target(studio, target);
+    return rows;
+}
+
+static const struct click_target *target_at(const struct studio *studio, int row, int column)
+{
+    for (int i = 0; i < studio->target_count; i++)
+        if (area_contains(studio->targets[i].area, row, column)) return &studio->targets[i];
+    return NULL;
+}
+
+static void take_wheel(struct studio *studio, const struct input_event *event)
+{
+    enum { ITEMS = 3 };
+    bool up = event->action == MOUSE_WHEEL_UP;
+    struct list *list = popup_list(studio);
+    if (studio->popup == POPUP_NONE) {
+        const struct click_target *target = target_at(studio, event->row, event->column);
+        if (target) list = target->list;
+    }
+    if (list)
+        list_scroll(list, up ? -ITEMS : ITEMS);
     else if (studio->popup == POPUP_NONE)
-        studio_command(studio, direction, false);
+        studio_command(studio, up ? COMMAND_UP : COMMAND_DOWN, false);
+}
+
+/* What was pressed on the scroll bar moves the cursor in proportion, wherever the mouse goes meanwhile. */
+static void move_by_bar(const struct click_target *target, int row)
+{
+    int last = target->area.rows > 1 ? target->area.rows - 1 : 1;
+    list_put(target->list, list_place_at(target->list, (double)row / last));
 }
 
 static void click_target(struct studio *studio, const struct click_target *target, const struct input_event *event)
@@ -26,31 +59,35 @@ static void click_target(struct studio *studio, const struct click_target *targe
     struct click click = {.pane = target->pane,
                           .row = event->row - target->area.row,
                           .column = event->column - target->area.column,
+                          .columns = target->columns,
                           .drag = event->action == MOUSE_DRAG};
-    click.item = target->first + click.row;
+    if (!click.drag) studio->pressed_bar = click.column >= target->columns;
+    if (studio->pressed_bar) {
+        move_by_bar(target, click.row);
+        return;
+    }
+    if (target->list) click.item = target->list->top + click.row / target->height;
     screen_of(studio->screen)->click(studio, &click);
 }
 
 /* A drag belongs to what was pressed, wherever it leads. */
 static void click_screen(struct studio *studio, const struct input_event *event)
 {
-    if (screen_of(studio->screen)->click == NULL) return;
+    if (!screen_of(studio->screen)->click) return;
     if (event->action == MOUSE_DRAG) {
         if (!area_empty(studio->pressed.area)) click_target(studio, &studio->pressed, event);
         return;
     }
-    for (int index = 0; index < studio->target_count; index++) {
-        if (!area_contains(studio->targets[index].area, event->row, event->column)) continue;
-        studio->pressed = studio->targets[index];
-        click_target(studio, &studio->pressed, event);
-        return;
-    }
+    const struct click_target *target = target_at(studio, event->row, event->column);
+    if (!target) return;
+    studio->pressed = *target;
+    click_target(studio, &studio->pressed, event);
 }
 
 void studio_mouse(struct studio *studio, const struct input_event *event)
 {
     if (event->action == MOUSE_WHEEL_UP || event->action == MOUSE_WHEEL_DOWN) {
-        take_wheel(studio, event->action == MOUSE_WHEEL_UP ? COMMAND_UP : COMMAND_DOWN);
+        take_wheel(studio, event);
         return;
     }
     if (event->action == MOUSE_RELEASE) studio->pressed = (struct click_target){0};
@@ -62,7 +99,7 @@ void studio_mouse(struct studio *studio, const struct input_event *event)
         return;
     }
     const struct button *button = pressed ? frame_button_at(studio, event->row, event->column) : NULL;
-    if (button == NULL)
+    if (!button)
         click_screen(studio, event);
     else if (button->command != COMMAND_NONE)
         studio_command(studio, button->command, false);

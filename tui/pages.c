@@ -11,13 +11,12 @@ static cJSON *list_of(cJSON *whole)
 int pages_take(struct pages *pages, const cJSON *part, const cJSON *message)
 {
     cJSON *copy = cJSON_Duplicate(part, 1);
-    if (message_integer(message, "from", 0) == 0 || pages->gathered == NULL) {
+    if (message_integer(message, "from", 0) == 0 || !pages->gathered) {
         cJSON_Delete(pages->gathered);
         pages->gathered = copy;
     } else {
         cJSON *rows = list_of(copy), *list = list_of(pages->gathered);
-        while (rows != NULL && rows->child != NULL)
-            cJSON_AddItemToArray(list, cJSON_DetachItemViaPointer(rows, rows->child));
+        while (rows && rows->child) cJSON_AddItemToArray(list, cJSON_DetachItemViaPointer(rows, rows->child));
         cJSON_Delete(copy);
     }
     return (int)message_integer(message, "next", 0);

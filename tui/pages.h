@@ -1,4 +1,4 @@
-/* Lists of an engine that come in several answers: gathered until the last one is there. */
+/* Lists of an engine that come in several answers: gathered until the last one has come. */
 #ifndef ALIGNPROP_TUI_PAGES_H
 #define ALIGNPROP_TUI_PAGES_H
 

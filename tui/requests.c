@@ -8,7 +8,7 @@ bool pending_requests_add(struct pending_requests *pending, const struct request
     if (pending->count == pending->capacity) {
         int capacity = pending->capacity > 0 ? 2 * pending->capacity : 32;
         struct request *larger = realloc(pending->items, (size_t)capacity * sizeof *larger);
-        if (larger == NULL) return false;
+        if (!larger) return false;
         pending->items = larger;
         pending->capacity = capacity;
     }
@@ -18,10 +18,10 @@ bool pending_requests_add(struct pending_requests *pending, const struct request
 
 struct request pending_requests_take(struct pending_requests *pending, const struct client *client, int id)
 {
-    for (int index = 0; index < pending->count; index++) {
-        struct request found = pending->items[index];
+    for (int i = 0; i < pending->count; i++) {
+        struct request found = pending->items[i];
         if (found.id != id || found.client != client) continue;
-        pending->items[index] = pending->items[--pending->count];
+        pending->items[i] = pending->items[--pending->count];
         return found;
     }
     return (struct request){.purpose = REQUEST_NONE};
@@ -30,8 +30,8 @@ struct request pending_requests_take(struct pending_requests *pending, const str
 void pending_requests_forget(struct pending_requests *pending, const struct client *client)
 {
     int kept = 0;
-    for (int index = 0; index < pending->count; index++)
-        if (pending->items[index].client != client) pending->items[kept++] = pending->items[index];
+    for (int i = 0; i < pending->count; i++)
+        if (pending->items[i].client != client) pending->items[kept++] = pending->items[i];
     pending->count = kept;
 }
 

@@ -23,7 +23,7 @@ struct request {
     int id;
     const struct client *client;
     enum request_purpose purpose;
-    char words[120]; /* for messages: "pause", "weight of jpeg" */
+    char action[120]; /* for messages: "pause", "weight of jpeg" */
 };
 
 /* Any number of them: an engine at work on a large model may answer after minutes. All zero: none. */

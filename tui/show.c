@@ -98,17 +98,17 @@ static status find_passthrough(struct surface *surface)
     bool own_sixels = surface->protocol == PROTOCOL_SIXEL && surface->capabilities.sixel;
     surface->passthrough = surface->protocol > PROTOCOL_SYMBOLS && !own_sixels && multiplexer_present();
     if (!surface->passthrough || !isatty(STDOUT_FILENO) || tmux_hands_on()) return status_ok();
-    return status_error(STATUS_FAILED,
-                        "tmux does not hand %s pictures on to the terminal; `tmux set -g "
-                        "allow-passthrough on` makes it",
-                        picture_protocol_name(surface->protocol));
+    return status_error(
+        STATUS_FAILED,
+        "tmux does not pass %s pictures on to the terminal; `tmux set -g allow-passthrough on` allows it",
+        picture_protocol_name(surface->protocol));
 }
 
 static struct surface find_surface(bool automatic, enum picture_protocol asked)
 {
     struct surface surface = {.protocol = asked, .rows = 24, .columns = 80};
     const char *type = getenv("TERM");
-    surface.dumb = terminal_type_is_dumb() && (type != NULL || isatty(STDOUT_FILENO));
+    surface.dumb = terminal_type_is_dumb() && (type || isatty(STDOUT_FILENO));
     surface.unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     capabilities_init(&surface.capabilities);
     struct winsize size = {0};
@@ -130,8 +130,8 @@ static bool print_plain_symbols(const struct surface *surface, const struct imag
                                 struct bytes *bytes)
 {
     struct symbol_cell *cells = calloc((size_t)rows * (size_t)columns, sizeof *cells);
-    bool ready = cells != NULL && symbols_render(image, rows, columns, surface->cell.width, surface->cell.height,
-                                                 SYMBOLS_MONOCHROME, surface->unicode, cells);
+    bool ready = cells && symbols_render(image, rows, columns, surface->cell.width, surface->cell.height,
+                                         SYMBOLS_MONOCHROME, surface->unicode, cells);
     for (int row = 0; ready && row < rows; row++) {
         if (row > 0) bytes_add_text(bytes, "\n");
         for (int column = 0; column < columns; column++)
@@ -153,9 +153,9 @@ static bool encode(const struct surface *surface, const struct image *image, int
     if (surface->protocol == PROTOCOL_SYMBOLS && surface->dumb)
         return print_plain_symbols(surface, image, fit_rows, fit_columns, &encoded->bytes);
     if (surface->protocol == PROTOCOL_SYMBOLS) {
-        enum symbol_palette palette = getenv("NO_COLOR") != NULL ? SYMBOLS_MONOCHROME : SYMBOLS_256;
+        enum symbol_palette palette = getenv("NO_COLOR") ? SYMBOLS_MONOCHROME : SYMBOLS_256;
         const char *depth = getenv("COLORTERM");
-        if (palette == SYMBOLS_256 && depth != NULL && strcmp(depth, "truecolor") == 0) palette = SYMBOLS_DIRECT;
+        if (palette == SYMBOLS_256 && depth && strcmp(depth, "truecolor") == 0) palette = SYMBOLS_DIRECT;
         return symbols_print(image, fit_rows, fit_columns, surface->cell.width, surface->cell.height, palette,
                              surface->unicode, &encoded->bytes);
     }
@@ -189,7 +189,7 @@ static bool write_encoded(const struct surface *surface, const struct encoded *e
 
 static status load(const struct show_options *options, const char *path, struct image *image)
 {
-    if (options->read == NULL) return image_load_png(path, image);
+    if (!options->read) return image_load_png(path, image);
     unsigned char *pixels;
     int width, height;
     TRY(options->read(path, &pixels, &width, &height));
@@ -224,7 +224,7 @@ static status show_one(const struct surface *surface, const struct show_options 
 
 status studio_show(const struct show_options *options, int count, const char *const *paths)
 {
-    bool automatic = options->format == NULL || strcmp(options->format, "auto") == 0;
+    bool automatic = !options->format || strcmp(options->format, "auto") == 0;
     enum picture_protocol asked = PROTOCOL_SYMBOLS;
     if (!automatic && !picture_protocol_parse(options->format, &asked))
         return status_error(STATUS_USAGE,
@@ -235,7 +235,7 @@ status studio_show(const struct show_options *options, int count, const char *co
     setlocale(LC_CTYPE, "");
     struct surface surface = find_surface(automatic, asked);
     TRY(find_passthrough(&surface));
-    for (int index = 0; index < count; index++) TRY(show_one(&surface, options, paths[index]));
+    for (int i = 0; i < count; i++) TRY(show_one(&surface, options, paths[i]));
     fflush(stdout);
     return status_ok();
 }

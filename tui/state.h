@@ -28,21 +28,24 @@ struct choice {
     int argument;
 };
 
-enum { QUESTION_CHOICES = 6, UNDO_DEPTH = 64, FILTER_CAPACITY = 64, LIST_MARKS = 2, TEXT_LIST = 512, LIST_ROWS = 8192 };
+enum { QUESTION_CHOICES = 6, UNDO_DEPTH = 64, LIST_MARKS = 2, TEXT_LIST = 512, LIST_ROWS = 8192 };
 
-/* An area of the present screen that takes clicks: a list, whose first row shows the item `first`, or a whole pane. */
+/* An area of the present screen that takes clicks: a list with the column of its scroll bar, or a whole pane. */
 struct click_target {
     struct area area;
-    int pane, first;
+    int pane;
+    struct list *list;   /* NULL: a pane */
+    int height, columns; /* of a list's items: rows, and columns without the scroll bar */
 };
 
 struct click {
     int pane, row, column; /* row and column in the target's area */
-    int item;              /* of a list: target's first plus row */
+    int columns;           /* of that area, a scroll bar not counted */
+    int item;              /* of a list: the place of the item in this row, which may be past the last */
     bool drag;             /* the mouse moves with its button held */
 };
 
-/* Words that do something when they are clicked: a command, or where that is COMMAND_NONE, a key. */
+/* Text that does something when it is clicked: a command, or where that is COMMAND_NONE, a key. */
 struct button {
     int row, column, columns;
     enum command_id command;
@@ -67,10 +70,10 @@ struct undo {
     double value;               /* its earlier value */
 };
 
-/* A picture read from a file. */
-struct preview_picture {
-    char path[4300];
-    struct image image;
+/* What is marked for comparison. */
+struct marks {
+    bool runs;                    /* the names are paths of runs, else names of presets */
+    char names[LIST_MARKS][4096]; /* "": none */
 };
 
 struct studio {
@@ -99,7 +102,7 @@ struct studio {
     struct run *run;
 
     enum screen_id screen, previous;
-    char filter[SCREEN_COUNT][FILTER_CAPACITY];
+    char filter[SCREEN_COUNT][FIELD_CAPACITY];
     bool filtering;
     struct field filter_field;
 
@@ -112,7 +115,8 @@ struct studio {
     struct {
         char title[80], text[700];
         struct choice choices[QUESTION_CHOICES];
-        int count, cursor;
+        int count;
+        struct list list;
     } question;
     struct {
         char title[80], hint[300];
@@ -127,9 +131,9 @@ struct studio {
     } unfinished;
     struct {
         struct field field;
-        int cursor, first; /* command: under the cursor, in the first row */
+        struct list list;
     } palette;
-    int help_top;
+    struct list help;
 
     cJSON *draft; /* the preset being edited; NULL: none */
     bool draft_changed;
@@ -151,29 +155,30 @@ struct studio {
     struct undo undo[UNDO_DEPTH];
     int undo_count;
 
-    void *views[SCREEN_COUNT];         /* each screen's own state, `view_bytes` of it, zeroed at the start */
-    struct preview_picture preview[4]; /* of a card: untuned and tuned, of two prompts */
-    char marked[LIST_MARKS][4096];     /* run paths or preset names; empty: none */
-    char export_run[4096];             /* whose adapter is being exported */
-    bool marked_runs;
+    void *views[SCREEN_COUNT]; /* each screen's own state, `view_bytes` of it, zeroed at the start */
+    char export_run[4096];     /* whose adapter is being exported */
+    struct marks marks;
     struct button buttons[BUTTONS];
     int button_count;
     struct click_target targets[CLICK_TARGETS], pressed; /* pressed: where the mouse button went down */
+    bool pressed_bar;                                    /* on the list's scroll bar */
     int target_count;
 };
 
 /* A screen is its state, which stands in its own file, plus these functions; NULL where there is nothing to do. */
 struct screen {
-    const char *name, *about; /* about: two or three sentences for the help */
-    size_t view_bytes;        /* of its state, studio->views[ID] */
+    const char *name, *about;              /* about: two or three sentences for the help */
+    const struct screen_command *commands; /* its own; they come before those of every screen */
+    int command_count;
+    size_t view_bytes; /* of its state, studio->views[ID] */
     void (*open)(struct studio *studio);
     void (*draw)(struct studio *studio, struct area body);
     /* True when the screen has dealt with the command. `coarse`: Shift was held. */
     bool (*command)(struct studio *studio, enum command_id command, bool coarse);
+    /* Whether the command does anything now; NULL: studio_offers says it. */
+    bool (*offers)(const struct studio *studio, enum command_id command);
     /* A click into one of the areas that the screen had named by studio_take_clicks. */
     void (*click)(struct studio *studio, const struct click *click);
-    /* Letters have been typed that leave fewer rows: the cursor goes to the first, which Enter then means. */
-    void (*filtered)(struct studio *studio);
 
     /* The following are called whichever screen is shown. */
     /* Another run is on screen, and nothing is known of it yet. */
@@ -195,6 +200,8 @@ struct screen {
 };
 
 const struct screen *screen_of(enum screen_id id);
+/* footer.c: whether a command that concerns the run on screen does anything now; true of all others. */
+bool studio_offers(const struct studio *studio, enum command_id command);
 
 /* studio.c: as if a key had been pressed on the present screen */
 void studio_command(struct studio *studio, enum command_id command, bool coarse);
@@ -215,7 +222,7 @@ void studio_prompt(struct studio *studio, const char *title, const char *hint, c
                    void (*done)(struct studio *, const char *), void (*line)(struct studio *, const char *));
 /* Sends to the run's engine (steering) or to the studio's own; returns the id or 0. */
 int studio_request(struct studio *studio, struct client *client, enum request_purpose purpose, const char *type,
-                   cJSON *body, const char *words);
+                   cJSON *body, const char *action);
 void studio_set_value(struct studio *studio, const char *key, double value, double before);
 void studio_start(struct studio *studio, const cJSON *preset, const char *preset_name, const char *when);
 void studio_resume(struct studio *studio, const char *run_path, const char *when);
@@ -227,6 +234,10 @@ void studio_start_anyway(struct studio *studio, int now);
 void studio_list_runs(struct studio *studio);
 void studio_leave(struct studio *studio);
 void studio_stop_run(struct studio *studio, int argument);
+/* marks.c: marks it, or takes its mark away; `runs`: `name` is the path of a run, else a preset's name */
+void studio_mark(struct studio *studio, bool runs, const char *name);
+bool studio_is_marked(const struct studio *studio, bool runs, const char *name);
+bool studio_has_two_marks(const struct studio *studio);
 /* draft.c: the preset being edited */
 /* A place for the next change that u takes back, zeroed; the oldest makes room. */
 struct undo *studio_push_undo(struct studio *studio);
@@ -267,7 +278,9 @@ struct client *studio_asker(struct studio *studio);
 /* Closes the connection, forgets what it has not answered, and sets *client to NULL; NULL is ignored. */
 void studio_close_client(struct studio *studio, struct client **client);
 /* While a screen draws it names where clicks go (mouse.c); what is named first lies on top. */
-void studio_take_clicks(struct studio *studio, struct area area, int pane, int first);
-bool filter_matches(const struct studio *studio, enum screen_id screen, const char *text);
+void studio_take_clicks(struct studio *studio, struct area area, int pane);
+/* As list_show, for a list that takes clicks and the mouse wheel. */
+struct list_rows studio_show_list(struct studio *studio, struct list *list, const struct list_items *items,
+                                  struct area area, int pane, bool focused);
 
 #endif

@@ -3,12 +3,12 @@
 
 #include <stdio.h>
 
-static void steer(struct studio *studio, const char *type, const char *words)
+static void steer(struct studio *studio, const char *type, const char *action)
 {
-    if (studio->live == NULL)
-        studio_say(studio, MESSAGE_INFO, "no run is on: 1 starts one, 9 lists the earlier ones");
+    if (!studio->live)
+        studio_say(studio, MESSAGE_INFO, "No active run. Press 1 to start one, 9 to list earlier runs.");
     else
-        studio_request(studio, studio->live, REQUEST_STEER, type, NULL, words);
+        studio_request(studio, studio->live, REQUEST_STEER, type, NULL, action);
 }
 
 static void roll_back(struct studio *studio, int step)
@@ -21,12 +21,11 @@ static void roll_back(struct studio *studio, int step)
 static void ask_rollback(struct studio *studio)
 {
     const struct run *run = studio->run;
-    if (studio->live == NULL || run->checkpoint_count == 0) {
-        studio_say(studio, MESSAGE_INFO, "there is no checkpoint to go back to yet; S writes one");
+    if (!studio->live || run->checkpoint_count == 0) {
+        studio_say(studio, MESSAGE_INFO, "No checkpoint to roll back to yet. Press S to write one.");
         return;
     }
-    studio_ask(studio, "Roll back",
-               "Goes back to a checkpoint and tunes on from there; the later steps are superseded.");
+    studio_ask(studio, "Roll back", "Returns to a checkpoint and continues from there. Later steps are superseded.");
     for (int at = 0; at < QUESTION_CHOICES - 1 && at < run->checkpoint_count; at++) {
         int step = run->checkpoints[run->checkpoint_count - 1 - at];
         char label[60];
@@ -38,11 +37,11 @@ static void ask_rollback(struct studio *studio)
 
 static void ask_stop(struct studio *studio)
 {
-    if (studio->live == NULL || !run_alive(studio->run)) {
-        studio_say(studio, MESSAGE_INFO, "no run is on");
+    if (!studio->live || !run_alive(studio->run)) {
+        studio_say(studio, MESSAGE_INFO, "No active run.");
         return;
     }
-    studio_ask(studio, "Stop the run", "It finishes this step, saves, and ends. It can be resumed.");
+    studio_ask(studio, "Stop the run", "It finishes this step, saves and ends. You can resume it later.");
     studio_add_choice(studio, 's', "stop and save", studio_stop_run, 0);
     studio_add_choice(studio, 'c', "go on", NULL, 0);
 }
@@ -54,17 +53,17 @@ bool steering_command(struct studio *studio, enum command_id command)
     case COMMAND_PAUSE: steer(studio, paused ? "continue" : "pause", paused ? "continue" : "pause"); return true;
     case COMMAND_SAMPLE_NOW:
         steer(studio, "sample-now", "sample now");
-        if (studio->live != NULL) studio_say(studio, MESSAGE_INFO, "held-out pictures come after this step");
+        if (studio->live) studio_say(studio, MESSAGE_INFO, "Held-out pictures will be drawn after this step.");
         return true;
     case COMMAND_SAVE_NOW:
         steer(studio, "save-now", "save now");
-        if (studio->live != NULL) studio_say(studio, MESSAGE_INFO, "a checkpoint is written after this step");
+        if (studio->live) studio_say(studio, MESSAGE_INFO, "A checkpoint will be written after this step.");
         return true;
     case COMMAND_ROLLBACK: ask_rollback(studio); return true;
     case COMMAND_BRANCH: studio_branch(studio); return true;
     case COMMAND_STOP: ask_stop(studio); return true;
     case COMMAND_RESUME:
-        if (studio->run->path[0] != 0 && !run_alive(studio->run)) studio_resume(studio, studio->run->path, "ask");
+        if (studio->run->path[0] != '\0' && !run_alive(studio->run)) studio_resume(studio, studio->run->path, "ask");
         return true;
     default: return false;
     }

@@ -21,7 +21,7 @@
 
 enum {
     FRAME_INTERVAL = 66, /* milliseconds between frames that no key asked for */
-    UNSENT_LIMIT = 32 << 10,
+    MOST_UNSENT = 32 << 10,
     RUNS_INTERVAL = 5000
 };
 
@@ -31,18 +31,18 @@ static const char hidden_cursor[] = "\033[?25l";
 static double read_wall_clock(void)
 {
     const char *fixed = getenv("ALIGNPROP_CLOCK");
-    return fixed != NULL ? strtod(fixed, NULL) : (double)time(NULL);
+    return fixed ? strtod(fixed, NULL) : (double)time(NULL);
 }
 
 static void go_back(struct studio *studio)
 {
     if (studio->message_level != MESSAGE_NONE) { /* it stands where the filter is named */
         studio_dismiss(studio);
-    } else if (studio->filter[studio->screen][0] != 0) {
-        studio->filter[studio->screen][0] = 0;
+    } else if (studio->filter[studio->screen][0] != '\0') {
+        studio->filter[studio->screen][0] = '\0';
     } else if (studio->screen != SCREEN_HOME) {
         enum screen_id back = studio->previous == studio->screen ? SCREEN_HOME : studio->previous;
-        if (studio->screen == SCREEN_EDIT) back = studio->run_settings != NULL ? SCREEN_TUNE : SCREEN_HOME;
+        if (studio->screen == SCREEN_EDIT) back = studio->run_settings ? SCREEN_TUNE : SCREEN_HOME;
         studio_go(studio, back);
         studio->previous = SCREEN_HOME;
     }
@@ -69,7 +69,7 @@ static bool global_command(struct studio *studio, enum command_id command)
     case COMMAND_MOUSE:
         studio->mouse = !studio->mouse;
         terminal_set_mouse(studio->terminal, studio->mouse);
-        studio_say(studio, MESSAGE_INFO, "mouse %s", studio->mouse ? "on" : "off: the terminal's own selection works");
+        studio_say(studio, MESSAGE_INFO, "Mouse %s.", studio->mouse ? "on" : "off; the terminal's own selection works");
         return true;
     case COMMAND_REPAINT:
         terminal_repaint(studio->terminal);
@@ -89,15 +89,15 @@ void studio_command(struct studio *studio, enum command_id command, bool coarse)
     if (command == COMMAND_NONE) return;
     studio->dirty = true;
     const struct screen *screen = screen_of(studio->screen);
-    if (screen->command != NULL && screen->command(studio, command, coarse)) return;
+    if (screen->command && screen->command(studio, command, coarse)) return;
     if (global_command(studio, command)) return;
     steering_command(studio, command);
 }
 
 static bool take_remedy(struct studio *studio, uint32_t key)
 {
-    for (int index = 0; index < studio->remedy_count; index++) {
-        struct choice choice = studio->remedies[index];
+    for (int i = 0; i < studio->remedy_count; i++) {
+        struct choice choice = studio->remedies[i];
         if ((uint32_t)choice.key != key) continue;
         studio_dismiss(studio);
         choice.chosen(studio, choice.argument);
@@ -158,7 +158,7 @@ static void take_signals(struct studio *studio, int descriptor)
 static void request_plan(struct studio *studio)
 {
     studio->plan_due = 0;
-    if (studio->draft == NULL) return;
+    if (!studio->draft) return;
     cJSON *body = cJSON_CreateObject();
     cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(studio->draft, 1));
     studio->plan_request = studio_request(studio, studio_asker(studio), REQUEST_PLAN, "plan", body, "plan");
@@ -173,7 +173,7 @@ static bool some_run_is_alive(const struct studio *studio)
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (message_text(run, "socket", NULL) != NULL) return true;
+        if (message_text(run, "socket", NULL)) return true;
     }
     return false;
 }
@@ -182,7 +182,7 @@ static bool some_run_is_alive(const struct studio *studio)
 static int refresh_lists(struct studio *studio)
 {
     bool listed = studio->screen == SCREEN_HOME || studio->screen == SCREEN_RUNS;
-    if (!listed || studio->engine == NULL || !some_run_is_alive(studio)) return -1;
+    if (!listed || !studio->engine || !some_run_is_alive(studio)) return -1;
     int left = (int)(studio->runs_asked + RUNS_INTERVAL - studio->now);
     if (left > 0) return left;
     studio_list_runs(studio);
@@ -209,7 +209,7 @@ static int run_timers(struct studio *studio)
 {
     int next = soonest(plan_when_due(studio), refresh_lists(studio));
     for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
-        if (screen_of(id)->tick != NULL) next = soonest(next, screen_of(id)->tick(studio));
+        if (screen_of(id)->tick) next = soonest(next, screen_of(id)->tick(studio));
     return next;
 }
 
@@ -242,7 +242,7 @@ static int draw_when_due(struct studio *studio)
 {
     struct link *link = terminal_link(studio->terminal);
     size_t unsent = terminal_pending(studio->terminal);
-    if (unsent > UNSENT_LIMIT) return -1;
+    if (unsent > MOST_UNSENT) return -1;
     if (studio->dirty_by_key) {
         draw_frame_now(studio);
     } else if (studio->dirty && unsent == 0 && link_room(link, studio->now) > 0) {
@@ -310,12 +310,13 @@ static void open_first_screen(struct studio *studio)
 {
     studio_go(studio, SCREEN_HOME);
     char socket[200];
-    if (studio->options.socket != NULL)
+    if (studio->options.socket)
         studio_attach(studio, studio->options.socket);
-    else if (studio->options.run != NULL && connections_socket_of_run(studio->options.run, socket, sizeof socket))
+    else if (studio->options.run && connections_socket_of_run(studio->options.run, socket, sizeof socket))
         studio_attach(studio, socket);
-    else if (studio->options.run != NULL)
-        studio_say(studio, MESSAGE_ERROR, "%s: no engine is alive there (no readable engine.json); 9 lists the runs",
+    else if (studio->options.run)
+        studio_say(studio, MESSAGE_ERROR,
+                   "%s: no engine is running there (no readable engine.json). Press 9 to list the runs.",
                    studio->options.run);
     status connected = connections_open(studio);
     if (connected.code != STATUS_OK) {
@@ -323,7 +324,7 @@ static void open_first_screen(struct studio *studio)
         studio_say(studio, MESSAGE_ERROR, "%s", connected.message);
     }
     const char *notice = terminal_notice(studio->terminal);
-    if (notice != NULL && studio->message_level == MESSAGE_NONE) studio_say(studio, MESSAGE_WARNING, "%s", notice);
+    if (notice && studio->message_level == MESSAGE_NONE) studio_say(studio, MESSAGE_WARNING, "%s", notice);
 }
 
 static void free_studio(struct studio *studio)
@@ -343,14 +344,11 @@ static void free_studio(struct studio *studio)
         cJSON_Delete(studio->file_prompts[which]);
         cJSON_Delete(studio->unticked[which]);
     }
-    for (int index = 0; index < studio->undo_count; index++) cJSON_Delete(studio->undo[index].before);
+    for (int i = 0; i < studio->undo_count; i++) cJSON_Delete(studio->undo[i].before);
     for (enum screen_id id = 0; id < SCREEN_COUNT; id++) {
-        if (studio->views[id] != NULL && screen_of(id)->free != NULL) screen_of(id)->free(studio);
+        if (studio->views[id] && screen_of(id)->free) screen_of(id)->free(studio);
         free(studio->views[id]);
     }
-    for (size_t index = 0; index < sizeof studio->preview / sizeof *studio->preview; index++)
-        image_free(&studio->preview[index].image);
-    run_free(studio->run);
     pictures_free(studio->pictures);
     multiplexer_close(&studio->multiplexer);
     free(studio);
@@ -361,7 +359,7 @@ static bool make_views(struct studio *studio)
     for (enum screen_id id = 0; id < SCREEN_COUNT; id++) {
         size_t bytes = screen_of(id)->view_bytes;
         studio->views[id] = calloc(1, bytes > 0 ? bytes : 1);
-        if (studio->views[id] == NULL) return false;
+        if (!studio->views[id]) return false;
     }
     return true;
 }
@@ -369,11 +367,11 @@ static bool make_views(struct studio *studio)
 status studio_run(const struct studio_options *options)
 {
     struct studio *studio = calloc(1, sizeof *studio);
-    if (studio == NULL) return status_error(STATUS_NO_MEMORY, "out of memory");
+    if (!studio) return status_error(STATUS_NO_MEMORY, "out of memory");
     studio->options = *options;
     multiplexer_init(&studio->multiplexer);
     const char *wanted = options->pictures;
-    if (wanted != NULL && strcmp(wanted, "auto") != 0) {
+    if (wanted && strcmp(wanted, "auto") != 0) {
         studio->picture_choice_fixed = true;
         if (!picture_protocol_parse(wanted, &studio->picture_choice)) {
             free(studio);
@@ -387,7 +385,7 @@ status studio_run(const struct studio_options *options)
     studio->run = run_new();
     studio->pictures = pictures_new();
     studio->mouse = !options->no_mouse;
-    if (studio->run == NULL || studio->pictures == NULL || !make_views(studio)) {
+    if (!studio->run || !studio->pictures || !make_views(studio)) {
         free_studio(studio);
         return status_error(STATUS_NO_MEMORY, "out of memory");
     }

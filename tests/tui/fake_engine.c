@@ -103,7 +103,7 @@ static void paint(unsigned char *pixels, int side, int which, double progress, d
 static void send_json(struct peer *peer, cJSON *message)
 {
     char *text = cJSON_PrintUnformatted(message);
-    if (text != NULL) frame_write(&peer->out, 'J', text, strlen(text));
+    if (text) frame_write(&peer->out, 'J', text, strlen(text));
     cJSON_free(text);
     peer_flush(peer);
 }
@@ -111,8 +111,8 @@ static void send_json(struct peer *peer, cJSON *message)
 static void broadcast(struct engine *engine, cJSON *message)
 {
     cJSON_AddNumberToObject(message, "seq", (double)++engine->sequence);
-    for (int index = 0; index < MOST_PEERS; index++)
-        if (engine->peers.peer[index].descriptor >= 0) send_json(&engine->peers.peer[index], message);
+    for (int i = 0; i < MOST_PEERS; i++)
+        if (engine->peers.peer[i].descriptor >= 0) send_json(&engine->peers.peer[i], message);
     cJSON_Delete(message);
 }
 
@@ -145,7 +145,7 @@ static void send_picture(struct engine *engine, struct peer *peer, const char *k
     cJSON_Delete(header);
     size_t length = strlen(text) + 1, size = (size_t)side * (size_t)side * 3;
     char *payload = malloc(length + size);
-    if (payload != NULL) {
+    if (payload) {
         memcpy(payload, text, length);
         paint((unsigned char *)payload + length, side, which, progress, noise, (unsigned)(which + 7 * engine->step));
         frame_write(&peer->out, 'P', payload, length + size);
@@ -175,8 +175,7 @@ static cJSON *metrics_line(const struct engine *engine, int step)
     cJSON_AddNumberToObject(line, "step", step);
     if (step > 0) {
         cJSON *reward = cJSON_AddObjectToObject(line, "reward");
-        for (int index = 0; index < 2; index++)
-            cJSON_AddNumberToObject(reward, reward_ids[index], raw_reward(index, step, false));
+        for (int i = 0; i < 2; i++) cJSON_AddNumberToObject(reward, reward_ids[i], raw_reward(i, step, false));
         cJSON_AddNumberToObject(reward, "total", total_of(engine, step, false));
         cJSON_AddNumberToObject(line, "loss", -total_of(engine, step, false));
         cJSON_AddNumberToObject(line, "k", 1 + (int)(chance((unsigned)step, 9) * 20));
@@ -200,8 +199,7 @@ static cJSON *metrics_line(const struct engine *engine, int step)
     }
     if (step % 5 == 0) {
         cJSON *held_out = cJSON_AddObjectToObject(line, "eval_reward");
-        for (int index = 0; index < 2; index++)
-            cJSON_AddNumberToObject(held_out, reward_ids[index], raw_reward(index, step, true));
+        for (int i = 0; i < 2; i++) cJSON_AddNumberToObject(held_out, reward_ids[i], raw_reward(i, step, true));
         cJSON_AddNumberToObject(held_out, "total", total_of(engine, step, true));
     }
     return line;
@@ -214,12 +212,12 @@ static long long append_line(const struct engine *engine, const cJSON *line)
     FILE *file = fopen(path, "a");
     char *text = cJSON_PrintUnformatted(line);
     long long length = -1;
-    if (file != NULL && text != NULL) {
+    if (file && text) {
         fprintf(file, "%s\n", text);
         fflush(file);
         length = ftell(file);
     }
-    if (file != NULL) fclose(file);
+    if (file) fclose(file);
     cJSON_free(text);
     return length;
 }
@@ -232,7 +230,7 @@ static void save_samples(const struct engine *engine, int step)
     snprintf(path, sizeof path, "%s/samples/step-%06d", engine->folder, step);
     mkdir(path, 0700);
     unsigned char *pixels = malloc((size_t)SIDE * SIDE * 3);
-    for (int which = 0; which < HELD_OUT && pixels != NULL; which++) {
+    for (int which = 0; which < HELD_OUT && pixels; which++) {
         png_image writer = {.version = PNG_IMAGE_VERSION, .width = SIDE, .height = SIDE, .format = PNG_FORMAT_RGB};
         paint(pixels, SIDE, which, apart(step), 0, 0);
         snprintf(path, sizeof path, "%s/samples/step-%06d/%02d-%d.png", engine->folder, step, which, 42 + which);
@@ -264,7 +262,7 @@ static void write_folder(struct engine *engine)
     cJSON *preset = preset_object(engine);
     char *text = cJSON_Print(preset);
     FILE *file = fopen(path, "w");
-    if (file != NULL && text != NULL) {
+    if (file && text) {
         fputs(text, file);
         fclose(file);
     }
@@ -278,7 +276,7 @@ static void write_folder(struct engine *engine)
     }
     snprintf(path, sizeof path, "%s/engine.log", engine->folder);
     file = fopen(path, "w");
-    if (file != NULL) {
+    if (file) {
         fputs("12:00:00 loaded emoji\n12:00:40 out of memory: the system killed the engine\n", file);
         fclose(file);
     }
@@ -309,11 +307,11 @@ static cJSON *state_message(struct engine *engine)
     cJSON_AddNumberToObject(cJSON_AddObjectToObject(state, "history"), "bytes", (double)history_bytes(engine));
     cJSON *settings = cJSON_AddObjectToObject(state, "settings"), *pending = cJSON_AddObjectToObject(state, "pending");
     cJSON *ranges = cJSON_AddObjectToObject(state, "ranges");
-    for (int index = 0; index < 2; index++) {
+    for (int i = 0; i < 2; i++) {
         char key[64];
-        snprintf(key, sizeof key, "rewards.%s.weight", reward_ids[index]);
-        cJSON_AddNumberToObject(settings, key, engine->weights[index]);
-        if (!isnan(engine->pending[index])) cJSON_AddNumberToObject(pending, key, engine->pending[index]);
+        snprintf(key, sizeof key, "rewards.%s.weight", reward_ids[i]);
+        cJSON_AddNumberToObject(settings, key, engine->weights[i]);
+        if (!isnan(engine->pending[i])) cJSON_AddNumberToObject(pending, key, engine->pending[i]);
         double bounds[2] = {-1000, 1000};
         cJSON_AddItemToObject(ranges, key, cJSON_CreateDoubleArray(bounds, 2));
     }
@@ -329,11 +327,11 @@ static cJSON *state_message(struct engine *engine)
     cJSON *log = cJSON_AddArrayToObject(state, "log");
     static const char *const lines[] = {"loaded emoji (7.1 MB) in 0.2 s", "planned 412 MB, 22.9 GB are free",
                                         "checkpoint at step 10 written"};
-    for (int index = 0; index < 3; index++) {
+    for (int i = 0; i < 3; i++) {
         cJSON *line = cJSON_CreateObject();
         cJSON_AddStringToObject(line, "level", "info");
-        cJSON_AddNumberToObject(line, "time", epoch + index * 11);
-        cJSON_AddStringToObject(line, "text", lines[index]);
+        cJSON_AddNumberToObject(line, "time", epoch + i * 11);
+        cJSON_AddStringToObject(line, "text", lines[i]);
         cJSON_AddItemToArray(log, line);
     }
     cJSON *progress = cJSON_AddObjectToObject(state, "progress");
@@ -364,10 +362,10 @@ static void answer_set(struct engine *engine, const cJSON *message, cJSON *reply
     const char *key = message_text(message, "key", "");
     double value = message_number(message, "value", NAN);
     cJSON_AddNumberToObject(reply, "step", engine->step + 1);
-    for (int index = 0; index < 2; index++) {
+    for (int i = 0; i < 2; i++) {
         char name[64];
-        snprintf(name, sizeof name, "rewards.%s.weight", reward_ids[index]);
-        if (strcmp(name, key) == 0) engine->pending[index] = value;
+        snprintf(name, sizeof name, "rewards.%s.weight", reward_ids[i]);
+        if (strcmp(name, key) == 0) engine->pending[i] = value;
     }
     if (strcmp(key, "optimizer.lr") == 0) engine->rate = value;
 }
@@ -382,20 +380,20 @@ static cJSON *runs_list(const struct engine *engine)
                 {"small-files", "finished", 100, -14.2, -9.1, -9.3, 8000},
                 {"colour-against-size", "interrupted", 60, 0.21, 0.55, 0.52, 90000}};
     cJSON *runs = cJSON_CreateArray();
-    for (int index = 0; index < 3; index++) {
+    for (int i = 0; i < 3; i++) {
         cJSON *run = cJSON_CreateObject();
         cJSON_AddStringToObject(run, "path", engine->folder);
-        cJSON_AddStringToObject(run, "name", rows[index].name);
-        cJSON_AddStringToObject(run, "state", rows[index].state);
-        cJSON_AddNumberToObject(run, "step", index == 0 ? engine->step : rows[index].step);
+        cJSON_AddStringToObject(run, "name", rows[i].name);
+        cJSON_AddStringToObject(run, "state", rows[i].state);
+        cJSON_AddNumberToObject(run, "step", i == 0 ? engine->step : rows[i].step);
         cJSON_AddNumberToObject(run, "steps", 100);
-        cJSON_AddNumberToObject(run, "modified", epoch + 100 - rows[index].age);
-        cJSON_AddNumberToObject(run, "eval_first", rows[index].first);
-        cJSON_AddNumberToObject(run, "eval_best", rows[index].best);
-        cJSON_AddNumberToObject(run, "eval_last", rows[index].last);
-        if (index == 0) cJSON_AddStringToObject(run, "socket", engine->socket_path);
+        cJSON_AddNumberToObject(run, "modified", epoch + 100 - rows[i].age);
+        cJSON_AddNumberToObject(run, "eval_first", rows[i].first);
+        cJSON_AddNumberToObject(run, "eval_best", rows[i].best);
+        cJSON_AddNumberToObject(run, "eval_last", rows[i].last);
+        if (i == 0) cJSON_AddStringToObject(run, "socket", engine->socket_path);
         char lora[3100];
-        snprintf(lora, sizeof lora, "%s/%s.safetensors", engine->folder, rows[index].name);
+        snprintf(lora, sizeof lora, "%s/%s.safetensors", engine->folder, rows[i].name);
         cJSON_AddStringToObject(run, "lora", lora);
         cJSON_AddItemToArray(runs, run);
     }
@@ -415,10 +413,10 @@ static cJSON *plan_of(const cJSON *message)
     cJSON_AddBoolToObject(plan, "fits", total <= 2.4e9);
     lines = cJSON_AddArrayToObject(plan, "lines");
     static const char *const names[] = {"weights", "U-Net activations", "VAE decoder", "rewards", "scratch"};
-    for (int index = 0; index < 5; index++) {
+    for (int i = 0; i < 5; i++) {
         cJSON *line = cJSON_CreateObject();
-        cJSON_AddStringToObject(line, "name", names[index]);
-        cJSON_AddNumberToObject(line, "bytes", index == 0 ? 71e6 : (total - 71e6) / 4);
+        cJSON_AddStringToObject(line, "name", names[i]);
+        cJSON_AddNumberToObject(line, "bytes", i == 0 ? 71e6 : (total - 71e6) / 4);
         cJSON_AddItemToArray(lines, line);
     }
     if (total > 2.4e9) {
@@ -432,10 +430,10 @@ static cJSON *plan_of(const cJSON *message)
 
 static void log_request(const struct engine *engine, const cJSON *message)
 {
-    FILE *file = engine->request_log != NULL ? fopen(engine->request_log, "a") : NULL;
+    FILE *file = engine->request_log ? fopen(engine->request_log, "a") : NULL;
     char *text = cJSON_PrintUnformatted(message);
-    if (file != NULL && text != NULL) fprintf(file, "%s\n", text);
-    if (file != NULL) fclose(file);
+    if (file && text) fprintf(file, "%s\n", text);
+    if (file) fclose(file);
     cJSON_free(text);
 }
 
@@ -492,7 +490,7 @@ static void answer(struct engine *engine, struct peer *peer, const char *type, c
 static void on_frame(void *context, struct peer *peer, const struct frame *frame)
 {
     cJSON *message = message_object(frame->payload, frame->bytes);
-    if (message != NULL) answer(context, peer, message_text(message, "type", ""), message);
+    if (message) answer(context, peer, message_text(message, "type", ""), message);
     cJSON_Delete(message);
 }
 
@@ -513,19 +511,19 @@ static void finish_step(struct engine *engine)
 {
     engine->step++;
     engine->denoising = 0;
-    for (int index = 0; index < 2; index++) {
-        if (isnan(engine->pending[index])) continue;
+    for (int i = 0; i < 2; i++) {
+        if (isnan(engine->pending[i])) continue;
         cJSON *event = cJSON_CreateObject(), *line = cJSON_AddObjectToObject(event, "line");
         char key[64];
-        snprintf(key, sizeof key, "rewards.%s.weight", reward_ids[index]);
+        snprintf(key, sizeof key, "rewards.%s.weight", reward_ids[i]);
         cJSON_AddStringToObject(event, "type", "event");
         cJSON_AddStringToObject(line, "event", "set");
         cJSON_AddNumberToObject(line, "step", engine->step);
         cJSON_AddStringToObject(line, "key", key);
-        cJSON_AddNumberToObject(line, "from", engine->weights[index]);
-        cJSON_AddNumberToObject(line, "to", engine->pending[index]);
-        engine->weights[index] = engine->pending[index];
-        engine->pending[index] = NAN;
+        cJSON_AddNumberToObject(line, "from", engine->weights[i]);
+        cJSON_AddNumberToObject(line, "to", engine->pending[i]);
+        engine->weights[i] = engine->pending[i];
+        engine->pending[i] = NAN;
         append_line(engine, line);
         broadcast(engine, event);
     }
@@ -536,8 +534,8 @@ static void finish_step(struct engine *engine)
     cJSON_AddItemToObject(message, "line", line);
     broadcast(engine, message);
     if (engine->step % 10 == 0) save_samples(engine, engine->step);
-    for (int index = 0; index < MOST_PEERS && engine->step % 5 == 0; index++)
-        if (engine->peers.peer[index].descriptor >= 0) send_pictures(engine, &engine->peers.peer[index]);
+    for (int i = 0; i < MOST_PEERS && engine->step % 5 == 0; i++)
+        if (engine->peers.peer[i].descriptor >= 0) send_pictures(engine, &engine->peers.peer[i]);
     if (engine->step == engine->die_at) _exit(9);
 }
 
@@ -553,8 +551,8 @@ static void advance(struct engine *engine)
     cJSON_AddNumberToObject(progress, "done", engine->denoising);
     cJSON_AddNumberToObject(progress, "total", DENOISING_STEPS);
     broadcast(engine, progress);
-    for (int index = 0; index < MOST_PEERS; index++) {
-        struct peer *peer = &engine->peers.peer[index];
+    for (int i = 0; i < MOST_PEERS; i++) {
+        struct peer *peer = &engine->peers.peer[i];
         if (peer->descriptor >= 0 && peer->out.length < MARGIN)
             send_picture(engine, peer, "denoising", 0, 16, apart(engine->step),
                          1 - (double)engine->denoising / DENOISING_STEPS, 0);
@@ -566,8 +564,8 @@ static char *read_text(const char *path)
 {
     FILE *file = fopen(path, "r");
     char *text = calloc(1, 1 << 20);
-    if (file != NULL && text != NULL && fread(text, 1, (1 << 20) - 1, file) == 0) text[0] = 0;
-    if (file != NULL) fclose(file);
+    if (file && text && fread(text, 1, (1 << 20) - 1, file) == 0) text[0] = '\0';
+    if (file) fclose(file);
     return text;
 }
 

@@ -37,7 +37,7 @@ feed() { # STEP WORDS... : the run as it was in the step after STEP
 
 # The screen is empty, an answer is on its way, or the studio waits for the processor.
 unfinished() {
-    ! grep -q '[a-z]' "$own/look" || grep -q 'redrawing\|working out\|connecting to\|reading the' "$own/look" ||
+    ! grep -q '[a-z]' "$own/look" || grep -q 'Redrawing\|Drawing \|Estimating\|onnecting\|Reading the' "$own/look" ||
         sed 's/.*) \(.\).*/\1/' "/proc/$($tmux display -p '#{pane_pid}')/task/"*/stat 2>/dev/null | grep -q R
 }
 stable() { # waits until the screen has stood still for two looks
@@ -49,6 +49,23 @@ stable() { # waits until the screen has stood still for two looks
         if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
         last=$now tries=$((tries + 1))
     done
+}
+
+# Another screen changes no golden file: of the tabs in the second row only the present one is kept, once the names of all
+# are found to be those of screens.def, and of the help's length only that it has one.
+tabs=$(sed -n 's/^SCREEN_TAB([A-Z]*, [a-z]*, "\([^ "]*\)[^"]*", "\([a-z]*\)".*/ \1 \2/p' "$here/../../tui/screens.def" | tr -d '\n')
+independent_of_screens() {
+    awk -v tabs="$tabs" -v columns="$columns" '
+        NR == 2 {
+            plain = $0
+            gsub(/\033\[[0-9;]*m/, "", plain)
+            expected = length(tabs) <= columns ? tabs : substr(tabs, 1, columns - 1)
+            present = match($0, /\033\[0;1[0-9;]*m[0-9a-z]+ [a-z]+/) ? substr($0, RSTART, RLENGTH) : ""
+            print index(plain, expected) == 1 ? "tabs: " present : "these are not the tabs: " $0
+            next
+        }
+        { sub(/ of [0-9]+ .*\342\225\257/, " of all&"); sub(/ of all of [0-9]+ /, " of all ") }
+        { print }'
 }
 
 # screen NAME COLUMNS ROWS WORDS KEYS...: NAME.txt has the screen with its attributes after the keys
@@ -67,7 +84,7 @@ screen() {
         stable
     done
     $tmux capture-pane -e -p | sed "s#$work#/scratch#g" | sed "s#/scratch/run *#/scratch/run#" |
-        awk -f "$here/attributes.awk" >"$own/screen"
+        awk -f "$here/attributes.awk" | independent_of_screens >"$own/screen"
     $tmux kill-server 2>/dev/null
     if [ "${UPDATE:-}" = 1 ]; then
         cp "$own/screen" "$golden/$name.txt"

@@ -32,7 +32,10 @@ sliding() {
     look_until weight_is 1.50 || give_up "dragged past the right end it is $(weight)"
     mouse 0 3 120 m
     mouse 32 "$row" "$from" M # the button is up
-    sleep 0.3
+    keys Down # what comes after the mouse is seen, so the mouse was
+    await '▸■ jpeg' "Down goes to the next reward"
+    keys Up
+    await '▸■ brightness' "Up goes back"
     weight_is 1.50 || give_up "the slider follows a mouse whose button is up"
     keys u
     look_until weight_is 1.00 || give_up "u leaves $(weight)"
@@ -63,6 +66,32 @@ clicking() {
     gone 'detach' "a click beside a question leaves it"
 }
 
+# ---- a list that is longer than its place ----
+
+scrolling() {
+    only tiny-long
+    keys e
+    await 'Preset *name' "the settings"
+    mouse 65 10 20 M
+    await ' 4 of [0-9]* ' "the wheel takes the cursor along"
+    gone 'Preset *name' "the wheel scrolls"
+    mouse 64 10 20 M
+    await 'Preset *name' "and back"
+    bar=$(column_of 4 '┃')
+    click "$(text | grep -n '┃\|│' | tail -1 | cut -d: -f1)" "$bar"
+    await ' \([0-9]*\) of \1 ' "a press on the lower end of the bar goes to the last setting"
+    mouse 0 10 "$bar" M
+    mouse 32 1 20 M # dragged away from the bar, above its upper end
+    mouse 0 1 20 m
+    await ' 1 of [0-9]* ' "a drag that began on the bar moves it"
+    keys PageDown
+    await ' [23][0-9] of [0-9]* ' "a page is as long as the list is high"
+    keys Home
+    await ' 1 of [0-9]* ' "Home goes to the first"
+    keys Escape
+    await 'Start from a preset' "Esc goes home"
+}
+
 # ---- settings of a run that is on ----
 
 looking_at_settings() {
@@ -72,7 +101,7 @@ looking_at_settings() {
     await 'settings of this run' "e shows them"
     filter_for rank
     keys Right
-    await 'rank is fixed while the run is on' "it is locked, and N is offered"
+    await 'rank cannot change during a run' "it is locked, and N is offered"
     keys /
     await "$filter_field" "a filter again"
     keys C-u
@@ -83,10 +112,15 @@ looking_at_settings() {
     await 'learning rate *←* *0.00125' "it changes while the run is on"
     keys u
     await 'learning rate *←* *0.001 ' "and back"
+    row=$(row_of '━●─* 1 *$\|━●─* 1 ')
+    click "$row" "$(column_of "$row" '━*●─')"
+    await 'learning rate *←* *1e-08' "a click on the left end of its slider, which is logarithmic"
+    keys u
+    await 'learning rate *←* *0.001 ' "and back again"
     keys Escape
-    await 'only what holds' "Esc takes the message away"
+    await 'Filter: ' "Esc takes the message away"
     keys Escape
-    gone 'only what holds' "and then shows all settings"
+    gone 'Filter: ' "and then shows all settings"
     keys 2
     await '■ jpeg' "the run again"
     keys e
@@ -161,7 +195,7 @@ resuming_on_a_busy_device() {
     await "$filter_field" "a filter"
     type_text stopped
     keys Enter
-    await 'only what holds "stopped"' "the stopped one"
+    await 'Filter: stopped (Esc' "the stopped one"
     keys r
     await 'The device is busy' "it cannot be resumed at once"
     keys w
@@ -170,7 +204,7 @@ resuming_on_a_busy_device() {
 }
 
 window hands
-for each in starting sliding clicking looking_at_settings keeping_edits starting_anyway resuming_on_a_busy_device; do
+for each in starting sliding clicking scrolling looking_at_settings keeping_edits starting_anyway resuming_on_a_busy_device; do
     part $each
 done
 exit $failed

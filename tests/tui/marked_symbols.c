@@ -17,10 +17,10 @@ bool symbols_render(const struct image *image, int rows, int columns, int cell_w
     (void)cell_width;
     (void)cell_height;
     if (!image_scale(image, columns, rows, &means)) return false;
-    for (int index = 0; index < rows * columns; index++)
-        cells[index] = (struct symbol_cell){
+    for (int i = 0; i < rows * columns; i++)
+        cells[i] = (struct symbol_cell){
             .character = unicode ? L'\u2592' : L'#',
-            .foreground = palette == SYMBOLS_MONOCHROME ? -1 : nearest_color(means.pixels + 3 * index),
+            .foreground = palette == SYMBOLS_MONOCHROME ? -1 : nearest_color(means.pixels + 3 * i),
             .background = -1,
         };
     image_free(&means);

@@ -17,7 +17,7 @@ bool peers_open(struct peers *peers, const char *path)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
     *peers = (struct peers){.listener = -1};
-    for (int index = 0; index < MOST_PEERS; index++) peers->peer[index].descriptor = -1;
+    for (int i = 0; i < MOST_PEERS; i++) peers->peer[i].descriptor = -1;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     unlink(path);
@@ -49,8 +49,8 @@ void peer_drop(struct peer *peer)
 static void welcome(struct peers *peers, const struct peer_hooks *hooks)
 {
     int descriptor = accept4(peers->listener, NULL, NULL, SOCK_CLOEXEC);
-    for (int index = 0; index < MOST_PEERS && descriptor >= 0; index++) {
-        struct peer *peer = &peers->peer[index];
+    for (int i = 0; i < MOST_PEERS && descriptor >= 0; i++) {
+        struct peer *peer = &peers->peer[i];
         if (peer->descriptor >= 0) continue;
         peer->descriptor = descriptor;
         frame_stream_init(&peer->reader, frame_limits_of_client);
@@ -74,16 +74,16 @@ static void listen_to(struct peer *peer, const struct peer_hooks *hooks)
 void peers_serve(struct peers *peers, int milliseconds, const struct peer_hooks *hooks)
 {
     struct pollfd polls[MOST_PEERS + 1] = {{.fd = peers->listener, .events = POLLIN}};
-    for (int index = 0; index < MOST_PEERS; index++) {
-        const struct peer *peer = &peers->peer[index];
+    for (int i = 0; i < MOST_PEERS; i++) {
+        const struct peer *peer = &peers->peer[i];
         short out = peer->out.length > peer->sent ? POLLOUT : 0;
-        polls[index + 1] = (struct pollfd){.fd = peer->descriptor, .events = (short)(POLLIN | out)};
+        polls[i + 1] = (struct pollfd){.fd = peer->descriptor, .events = (short)(POLLIN | out)};
     }
     if (poll(polls, MOST_PEERS + 1, milliseconds) <= 0) return;
     if (polls[0].revents) welcome(peers, hooks);
-    for (int index = 0; index < MOST_PEERS; index++) {
-        struct peer *peer = &peers->peer[index];
-        if (polls[index + 1].revents & POLLOUT) peer_flush(peer);
-        if (polls[index + 1].revents & (POLLIN | POLLHUP | POLLERR)) listen_to(peer, hooks);
+    for (int i = 0; i < MOST_PEERS; i++) {
+        struct peer *peer = &peers->peer[i];
+        if (polls[i + 1].revents & POLLOUT) peer_flush(peer);
+        if (polls[i + 1].revents & (POLLIN | POLLHUP | POLLERR)) listen_to(peer, hooks);
     }
 }

@@ -28,7 +28,7 @@ PRESET
 
 # ---- the terminal ----
 
-filter_field='^ *filter\( \|$\)'
+filter_field='^ *Filter:[^(]*$'
 patience=400 # looks of a tenth of a second at what should come, on a machine busy with other things
 
 window() { # NAME WORDS...: a studio in a window of its own
@@ -75,7 +75,7 @@ gone() { # PATTERN WORDS
     exit 1
 }
 # Out of every field, question, error and filter to the home screen. A popup's title begins with a capital, a card's not.
-at_home() { sees 'Start from a preset' && sees_no "╭─ [A-Z]\|only what holds\|$filter_field\|\[Esc\] dismiss"; }
+at_home() { sees 'Start from a preset' && sees_no "╭─ [A-Z]\|^ *Filter:\|\[Esc\] dismiss"; }
 home() {
     for attempt in 1 2 3 4 5 6 7 8 9 10; do
         keys 1
@@ -91,7 +91,7 @@ filter_for() { # WORDS: the present screen shows only what holds them
     keys C-e C-u # a message may have stood where a filter that is set already is named
     type_text "$1"
     keys Enter
-    await "only what holds \"$1\"" "the filter"
+    await "Filter: $1 (Esc" "the filter"
 }
 only() { # PRESET: the home screen's cursor is on it
     home

@@ -19,7 +19,7 @@ enum { RING = 1 << 20 };
 static const char *need(const char *name)
 {
     const char *value = getenv(name);
-    if (value == NULL) {
+    if (!value) {
         fprintf(stderr, "%s must name a file\n", name);
         exit(1);
     }
@@ -30,7 +30,7 @@ void session_prepare(struct session *session)
 {
     memset(session, 0, sizeof *session);
     snprintf(session->folder, sizeof session->folder, "/tmp/studio-test-XXXXXX");
-    if (mkdtemp(session->folder) == NULL) exit(1);
+    if (!mkdtemp(session->folder)) exit(1);
     snprintf(session->socket_path, sizeof session->socket_path, "%s/engine.sock", session->folder);
     snprintf(session->run, sizeof session->run, "%s/run", session->folder);
     snprintf(session->request_log, sizeof session->request_log, "%s/requests", session->folder);
@@ -46,8 +46,7 @@ void session_open(struct session *session, const char *const *engine_words)
         const char *words[24] = {
             need("FAKE_ENGINE"), need("FAKE_CATALOGUE"), session->socket_path, session->run, "--log",
             session->request_log};
-        for (int at = 0; engine_words != NULL && engine_words[at] != NULL && at < 16; at++)
-            words[6 + at] = engine_words[at];
+        for (int at = 0; engine_words && engine_words[at] && at < 16; at++) words[6 + at] = engine_words[at];
         execv(words[0], (char *const *)words);
         _exit(127);
     }
@@ -115,7 +114,7 @@ static void answer_questions(struct session *session, int64_t now)
             answer_text(session, "\033[0n", now);
         else if (memcmp(at, "\033[c", 3) == 0)
             answer_text(session, session->sixel ? "\033[?62;4;22c" : "\033[?62;22c", now);
-        else if (memcmp(at, "\033]11", 4) == 0 && session->background != NULL)
+        else if (memcmp(at, "\033]11", 4) == 0 && session->background)
             answer_background(session, now);
         session->answered++;
     }
@@ -184,7 +183,7 @@ bool session_wait(struct session *session, size_t from, const char *text, int mi
     size_t length = strlen(text);
     for (;;) {
         if (session->output.length >= from + length &&
-            memmem(session->output.data + from, session->output.length - from, text, length) != NULL)
+            memmem(session->output.data + from, session->output.length - from, text, length))
             return true;
         if (clock_milliseconds() >= until) return false;
         session_pump(session, 2);
@@ -263,7 +262,7 @@ bool session_requested(const struct session *session, const char *text)
     FILE *file = fopen(session->request_log, "r");
     char line[8192];
     bool found = false;
-    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) found = strstr(line, text) != NULL;
-    if (file != NULL) fclose(file);
+    while (file && !found && fgets(line, sizeof line, file)) found = strstr(line, text);
+    if (file) fclose(file);
     return found;
 }

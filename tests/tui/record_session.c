@@ -44,8 +44,8 @@ static void on_stop(int number)
 static char *anonymous(const struct recorder *recorder, const char *text)
 {
     char *result = strdup(text);
-    for (int index = 0; index < recorder->replacements && result != NULL; index++) {
-        char *next = text_replaced(result, recorder->from[index], recorder->to[index]);
+    for (int i = 0; i < recorder->replacements && result; i++) {
+        char *next = text_replaced(result, recorder->from[i], recorder->to[i]);
         free(result);
         result = next;
     }
@@ -97,7 +97,7 @@ static void record_picture(struct recorder *recorder, enum record_kind kind, con
 static void record_text(struct recorder *recorder, enum record_kind kind, const char *text)
 {
     char *kept = anonymous(recorder, text);
-    if (kept != NULL) recording_add(&recorder->content, kind, clock_wall(), 'J', kept, strlen(kept));
+    if (kept) recording_add(&recorder->content, kind, clock_wall(), 'J', kept, strlen(kept));
     free(kept);
 }
 
@@ -161,9 +161,9 @@ static void record_history(struct recorder *recorder, const cJSON *state)
     long long left = message_integer(message_get(state, "history"), "bytes", 0);
     snprintf(path, sizeof path, "%s/metrics.jsonl", message_text(message_get(state, "run"), "path", ""));
     FILE *file = fopen(path, "r");
-    if (file == NULL) return;
+    if (!file) return;
     for (ssize_t length; left > 0 && (length = getline(&line, &capacity, file)) > 0 && length <= left; left -= length) {
-        line[length - 1] = 0;
+        line[length - 1] = '\0';
         record_text(recorder, RECORD_HISTORY, line);
     }
     free(line);
@@ -225,10 +225,9 @@ static int take_request(struct recorder *recorder, const struct frame *frame)
     cJSON *message = message_object(frame->payload, frame->bytes);
     message_put(message, "id", cJSON_CreateNull());
     char *plain = cJSON_PrintUnformatted(message);
-    bool known = message_get(message, "type") == NULL || strcmp(message_text(message, "type", ""), "hello") == 0 ||
+    bool known = !message_get(message, "type") || strcmp(message_text(message, "type", ""), "hello") == 0 ||
                  recorder->known_count == DESK_REQUESTS - 1;
-    for (int index = 0; index < recorder->known_count && !known; index++)
-        known = strcmp(recorder->known[index], plain) == 0;
+    for (int i = 0; i < recorder->known_count && !known; i++) known = strcmp(recorder->known[i], plain) == 0;
     int number = 0;
     if (!known) {
         recorder->known[recorder->known_count++] = strdup(plain);
@@ -339,7 +338,7 @@ int main(int count, char **words)
     sigaction(SIGINT, &action, NULL);
     int failed = of_run ? record_run(&recorder, words[3]) : record_desk(&recorder, words[3], words[4]);
     bool written = recording_write(words[2], &recorder.content);
-    for (int index = 0; index < recorder.known_count; index++) free(recorder.known[index]);
+    for (int i = 0; i < recorder.known_count; i++) free(recorder.known[i]);
     bytes_free(&recorder.content);
     return failed || !written;
 }

@@ -29,7 +29,7 @@ void recording_add(struct bytes *content, enum record_kind kind, double time, ch
 bool recording_write(const char *path, const struct bytes *content)
 {
     gzFile file = gzopen(path, "wb9");
-    if (file == NULL) return complain(path, "cannot be written");
+    if (!file) return complain(path, "cannot be written");
     bool whole = gzwrite(file, content->data, (unsigned)content->length) == (int)content->length;
     return gzclose(file) == Z_OK && whole ? true : complain(path, "cannot be written");
 }
@@ -39,7 +39,7 @@ static bool inflate_file(const char *path, struct bytes *content)
     char part[1 << 16];
     int got;
     gzFile file = gzopen(path, "rb");
-    if (file == NULL) return complain(path, "cannot be read");
+    if (!file) return complain(path, "cannot be read");
     while ((got = gzread(file, part, sizeof part)) > 0) bytes_add(content, part, (size_t)got);
     gzclose(file);
     return got == 0 && !content->failed ? true : complain(path, "cannot be read");
@@ -76,16 +76,16 @@ bool recording_read(const char *path, struct recording *recording)
     if (!inflate_file(path, &recording->content)) return false;
     while (next_record(&recording->content, &at, &record)) recording->count++;
     recording->records = calloc((size_t)recording->count + 1, sizeof *recording->records);
-    if (recording->count == 0 || at != recording->content.length || recording->records == NULL)
+    if (recording->count == 0 || at != recording->content.length || !recording->records)
         return complain(path, "is no whole recording");
     at = 0;
-    for (int index = 0; index < recording->count; index++) {
-        struct frame *frame = &recording->records[index].frame;
-        if (!next_record(&recording->content, &at, &recording->records[index])) return false;
+    for (int i = 0; i < recording->count; i++) {
+        struct frame *frame = &recording->records[i].frame;
+        if (!next_record(&recording->content, &at, &recording->records[i])) return false;
         char *payload = malloc(frame->bytes + 1); /* a frame's payload ends with a zero */
-        if (payload == NULL) return complain(path, "there is no memory for it");
+        if (!payload) return complain(path, "there is no memory for it");
         memcpy(payload, frame->payload, frame->bytes);
-        payload[frame->bytes] = 0;
+        payload[frame->bytes] = '\0';
         frame->payload = payload;
     }
     bytes_free(&recording->content);
@@ -94,7 +94,7 @@ bool recording_read(const char *path, struct recording *recording)
 
 void recording_free(struct recording *recording)
 {
-    for (int index = 0; index < recording->count; index++) free((char *)recording->records[index].frame.payload);
+    for (int i = 0; i < recording->count; i++) free((char *)recording->records[i].frame.payload);
     free(recording->records);
     bytes_free(&recording->content);
     *recording = (struct recording){0};
@@ -104,7 +104,7 @@ char *text_replaced(const char *text, const char *from, const char *to)
 {
     struct bytes result = {0};
     size_t length = strlen(from);
-    for (const char *found; length > 0 && (found = strstr(text, from)) != NULL; text = found + length) {
+    for (const char *found; length > 0 && (found = strstr(text, from)); text = found + length) {
         bytes_add(&result, text, (size_t)(found - text));
         bytes_add_text(&result, to);
     }

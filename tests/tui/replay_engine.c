@@ -47,17 +47,17 @@ static cJSON *parse(const struct frame *frame)
 static int moment(const struct recording *recording, int step)
 {
     int progress = 0, done = -1;
-    for (int index = 0; index < recording->count; index++) {
-        const struct record *record = &recording->records[index];
+    for (int i = 0; i < recording->count; i++) {
+        const struct record *record = &recording->records[i];
         if (record->kind != RECORD_STREAM) continue;
-        if (step == 0 && record->frame.type == 'P') return index;
+        if (step == 0 && record->frame.type == 'P') return i;
         if (record->frame.type == 'P') continue;
         cJSON *message = parse(&record->frame);
         const char *type = message_text(message, "type", "");
         if (strcmp(type, "metrics") == 0) done = (int)message_integer(message_get(message, "line"), "step", 0);
         if (strcmp(type, "progress") == 0 && done == step) progress++;
         cJSON_Delete(message);
-        if (step > 0 && progress == INTO_STEP) return index + 1;
+        if (step > 0 && progress == INTO_STEP) return i + 1;
     }
     return recording->count;
 }
@@ -80,7 +80,7 @@ static void write_line(struct replay *replay, const char *line)
 static void write_object(struct replay *replay, const cJSON *object)
 {
     char *line = cJSON_PrintUnformatted(object);
-    if (line != NULL) write_line(replay, line);
+    if (line) write_line(replay, line);
     cJSON_free(line);
 }
 
@@ -89,8 +89,8 @@ static void write_preset(const struct replay *replay, const cJSON *preset)
     char path[3100], *text = cJSON_Print(preset);
     snprintf(path, sizeof path, "%s/preset.json", replay->folder);
     FILE *file = fopen(path, "w");
-    if (file != NULL && text != NULL) fputs(text, file);
-    if (file != NULL) fclose(file);
+    if (file && text) fputs(text, file);
+    if (file) fclose(file);
     cJSON_free(text);
 }
 
@@ -150,9 +150,9 @@ static void play_message(struct replay *replay, const struct frame *frame, bool 
 static void play_held_pictures(struct replay *replay)
 {
     for (int kind = 0; kind < KINDS - 1; kind++) {
-        for (int index = 0; index < PICTURES; index++) {
-            const struct frame *frame = replay->newest[kind][index];
-            if (frame != NULL) frame_write(&replay->stream, 'P', frame->payload, frame->bytes);
+        for (int i = 0; i < PICTURES; i++) {
+            const struct frame *frame = replay->newest[kind][i];
+            if (frame) frame_write(&replay->stream, 'P', frame->payload, frame->bytes);
         }
     }
 }
@@ -160,8 +160,8 @@ static void play_held_pictures(struct replay *replay)
 static void play(struct replay *replay)
 {
     int end = moment(&replay->recording, replay->until);
-    for (int index = 0; index < end; index++) {
-        const struct record *record = &replay->recording.records[index];
+    for (int i = 0; i < end; i++) {
+        const struct record *record = &replay->recording.records[i];
         bool asked_for = replay->attach && record->kind == RECORD_STATE;
         if (record->kind == RECORD_HISTORY) write_line(replay, record->frame.payload);
         if (record->kind != RECORD_STREAM && !asked_for) continue;
@@ -181,11 +181,11 @@ static bool write_folder(struct replay *replay)
     replay->metrics_file = fopen(path, "w");
     snprintf(path, sizeof path, "%s/engine.log", replay->folder);
     replay->log_file = fopen(path, "w");
-    bool opened = replay->metrics_file != NULL && replay->log_file != NULL;
+    bool opened = replay->metrics_file && replay->log_file;
     if (opened) play(replay);
     if (opened && replay->lose) fputs("out of memory: the system killed the engine\n", replay->log_file);
-    if (replay->metrics_file != NULL) fclose(replay->metrics_file);
-    if (replay->log_file != NULL) fclose(replay->log_file);
+    if (replay->metrics_file) fclose(replay->metrics_file);
+    if (replay->log_file) fclose(replay->log_file);
     return opened && !replay->stream.failed;
 }
 
@@ -197,7 +197,7 @@ static char *plain_request(const struct replay *replay, const struct frame *fram
     cJSON *message = parse(frame);
     message_put(message, "id", cJSON_CreateNull());
     char *text = cJSON_PrintUnformatted(message), *plain = NULL;
-    if (text != NULL) plain = text_replaced(text, replay->folder, recorded_folder);
+    if (text) plain = text_replaced(text, replay->folder, recorded_folder);
     cJSON_free(text);
     cJSON_Delete(message);
     return plain;
@@ -208,8 +208,8 @@ static int find_request(const struct replay *replay, const struct frame *frame)
 {
     char *wanted = plain_request(replay, frame);
     int number = 0;
-    for (int index = 0; index < replay->recording.count && number == 0; index++) {
-        const struct record *record = &replay->recording.records[index];
+    for (int i = 0; i < replay->recording.count && number == 0; i++) {
+        const struct record *record = &replay->recording.records[i];
         if (record->kind != RECORD_REQUEST) continue;
         char *plain = plain_request(replay, &record->frame);
         cJSON *message = parse(&record->frame);
@@ -247,8 +247,8 @@ static void answer(void *context, struct peer *peer, const struct frame *frame)
     const char *type = message_text(message, "type", "");
     long long id = message_integer(message, "id", 0);
     int number = id > 0 ? find_request(replay, frame) : 0;
-    for (int index = 0; index < replay->recording.count && number > 0; index++) {
-        const struct record *record = &replay->recording.records[index];
+    for (int i = 0; i < replay->recording.count && number > 0; i++) {
+        const struct record *record = &replay->recording.records[i];
         if (record->kind != RECORD_ANSWER) continue;
         cJSON *given = parse(&record->frame);
         if (message_integer(given, "re", 0) == number) send_answer(replay, peer, &record->frame, id);
@@ -276,8 +276,8 @@ static void welcome(void *context, struct peer *peer)
 
 static void drop_who_has_all(struct peers *peers)
 {
-    for (int index = 0; index < MOST_PEERS; index++) {
-        struct peer *peer = &peers->peer[index];
+    for (int i = 0; i < MOST_PEERS; i++) {
+        struct peer *peer = &peers->peer[i];
         if (peer->descriptor >= 0 && peer->out.length == 0) peer_drop(peer);
     }
 }

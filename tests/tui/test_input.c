@@ -1,5 +1,5 @@
 /* Keys, mouse, paste and late replies; complaints 5, 8 and 10 of the list of what terminal programs get wrong. */
-#include "tui/commands.h"
+#include "tui/state.h"
 #include "tui/terminal/input.h"
 #include "tui/terminal/multiplexer.h"
 #include "tui/terminal/probe.h"
@@ -37,8 +37,8 @@ static struct collected feed(const char *bytes, size_t length, int64_t gap, bool
     int64_t now = 1000;
     input_parser_init(&parser);
     parser.replies_expected = expecting;
-    for (size_t index = 0; index < length; index++) {
-        input_parser_feed(&parser, (unsigned char)bytes[index], now);
+    for (size_t i = 0; i < length; i++) {
+        input_parser_feed(&parser, (unsigned char)bytes[i], now);
         drain(&parser, &all);
         now += gap;
         input_parser_tick(&parser, now);
@@ -68,12 +68,12 @@ static void keys_are_read(void **state)
                  {"\xe7\x8c\xab", 0x732b, 0},
                  {"\xf0\x9f\x90\xb1", 0x1f431, 0},
                  {"\033x", 'x', MODIFIER_ALT}};
-    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
-        struct collected all = feed(cases[index].bytes, strlen(cases[index].bytes), 0, false);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct collected all = feed(cases[i].bytes, strlen(cases[i].bytes), 0, false);
         assert_int_equal(all.count, 1);
         assert_int_equal(all.events[0].kind, INPUT_KEY);
-        assert_int_equal(all.events[0].key, cases[index].key);
-        assert_int_equal(all.events[0].modifiers, cases[index].modifiers);
+        assert_int_equal(all.events[0].key, cases[i].key);
+        assert_int_equal(all.events[0].modifiers, cases[i].modifiers);
     }
 }
 
@@ -98,8 +98,8 @@ static void complaint_05_no_reply_is_typed(void **state)
 {
     (void)state;
     static const int64_t gaps[] = {0, 1, 20, 60, 120};
-    for (size_t index = 0; index < sizeof gaps / sizeof *gaps; index++) {
-        struct collected all = feed(replies, sizeof replies - 1, gaps[index], true);
+    for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++) {
+        struct collected all = feed(replies, sizeof replies - 1, gaps[i], true);
         assert_int_equal(all.typed_length, 0);
         assert_int_equal(all.count, 9);
         for (int at = 0; at < all.count; at++) assert_int_equal(all.events[at].kind, INPUT_REPLY);
@@ -129,7 +129,7 @@ static void complaint_05_a_report_torn_after_its_first_byte(void **state)
     static const struct {
         const char *bytes, *typed;
     } cases[] = {{"[0n", ""}, {"[3nx", "x"}, {"[", "["}, {"[5", "[5"}, {"[0x", "[0x"}, {"ab", "ab"}, {"[0\r", "[0\r"}};
-    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct input_parser parser;
         struct input_event event;
         char typed[16] = {0};
@@ -140,11 +140,11 @@ static void complaint_05_a_report_torn_after_its_first_byte(void **state)
         input_parser_tick(&parser, now += 100);
         assert_true(input_parser_next(&parser, &event));
         assert_int_equal(event.key, KEY_CODE_ESCAPE);
-        for (const char *at = cases[index].bytes; *at; at++) input_parser_feed(&parser, (unsigned char)*at, now += 90);
+        for (const char *at = cases[i].bytes; *at; at++) input_parser_feed(&parser, (unsigned char)*at, now += 90);
         input_parser_tick(&parser, now + 1000);
         while (input_parser_next(&parser, &event))
             if (event.kind == INPUT_KEY) typed[strlen(typed)] = (char)event.key;
-        assert_string_equal(typed, cases[index].typed);
+        assert_string_equal(typed, cases[i].typed);
         assert_true(input_parser_idle(&parser));
     }
     /* Without a report due, Esc and what follows are keys. */
@@ -159,7 +159,7 @@ static void pasting_is_text(void **state)
     const char bytes[] = "\033[200~q\rx\033[201~q";
     struct collected all = feed(bytes, sizeof bytes - 1, 0, false);
     assert_int_equal(all.count, 4);
-    for (int index = 0; index < 3; index++) assert_int_equal(all.events[index].kind, INPUT_PASTED);
+    for (int i = 0; i < 3; i++) assert_int_equal(all.events[i].kind, INPUT_PASTED);
     assert_int_equal(all.events[3].kind, INPUT_KEY);
 }
 
@@ -185,7 +185,7 @@ static struct capabilities after(const char *bytes)
     unsetenv("TMUX");
     capabilities_init(&capabilities);
     struct collected all = feed(bytes, strlen(bytes), 0, true);
-    for (int index = 0; index < all.count; index++) capabilities_apply(&capabilities, &all.events[index]);
+    for (int i = 0; i < all.count; i++) capabilities_apply(&capabilities, &all.events[i]);
     return capabilities;
 }
 
@@ -207,10 +207,10 @@ static void terminals_are_told_apart(void **state)
         {"\033[?62;22;52c", PROTOCOL_SYMBOLS}, /* no 4: neither 22 nor 52 is one */
         {"\033[?1;2c", PROTOCOL_SYMBOLS},
     };
-    for (size_t index = 0; index < sizeof cases / sizeof *cases; index++) {
-        struct capabilities capabilities = after(cases[index].replies);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct capabilities capabilities = after(cases[i].replies);
         assert_true(capabilities.answered);
-        assert_int_equal(capabilities_choose(&capabilities), cases[index].protocol);
+        assert_int_equal(capabilities_choose(&capabilities), cases[i].protocol);
     }
 }
 
@@ -282,10 +282,10 @@ static void capital_letters_are_coarse_steps(void **state)
 {
     (void)state;
     static const enum screen_id screens[] = {SCREEN_EDIT, SCREEN_MIXER, SCREEN_REWARDS, SCREEN_TIMELINE};
-    for (size_t index = 0; index < sizeof screens / sizeof *screens; index++) {
+    for (size_t i = 0; i < sizeof screens / sizeof *screens; i++) {
         struct input_event small = {.kind = INPUT_KEY, .key = 'l'}, capital = {.kind = INPUT_KEY, .key = 'L'};
-        assert_int_not_equal(command_of_key(screens[index], &small), COMMAND_NONE);
-        assert_int_equal(command_of_key(screens[index], &capital), command_of_key(screens[index], &small));
+        assert_int_not_equal(command_of_key(screens[i], &small), COMMAND_NONE);
+        assert_int_equal(command_of_key(screens[i], &capital), command_of_key(screens[i], &small));
     }
     assert_true(bound(SCREEN_TUNE, 'L', COMMAND_LEARNING_RATE));
 }
@@ -293,33 +293,30 @@ static void capital_letters_are_coarse_steps(void **state)
 static void complaint_09_one_table_for_keys_and_words(void **state)
 {
     (void)state;
-    int count = 0;
-    const struct screen_command *all = screen_commands(&count);
-    for (int screen = 0; screen < SCREEN_COUNT; screen++) {
-        assert_true(bound((enum screen_id)screen, '?', COMMAND_HELP));
-        assert_true(bound((enum screen_id)screen, ':', COMMAND_PALETTE));
-        assert_true(bound((enum screen_id)screen, 'q', COMMAND_QUIT));
-        assert_true(bound((enum screen_id)screen, KEY_CODE_ESCAPE, COMMAND_BACK));
-        for (int index = 0; index < count; index++) {
-            const struct screen_command *command = &all[index];
-            if (command->label == NULL || !(command->screens & (1u << screen))) continue;
+    for (enum screen_id screen = 0; screen < SCREEN_COUNT; screen++) {
+        assert_true(bound(screen, '?', COMMAND_HELP));
+        assert_true(bound(screen, ':', COMMAND_PALETTE));
+        assert_true(bound(screen, 'q', COMMAND_QUIT));
+        assert_true(bound(screen, KEY_CODE_ESCAPE, COMMAND_BACK));
+        for (int i = 0; i < screen_command_count(screen); i++) {
+            const struct screen_command *command = screen_command_at(screen, i);
+            if (!command->label) continue;
             char key[16];
             command_key_text(command, key, sizeof key);
             struct input_event event = {.kind = INPUT_KEY, .key = (uint32_t)key[0]};
-            if (key[1] != 0) continue; /* named keys are checked by the screens' tests */
-            enum command_id found = command_of_key((enum screen_id)screen, &event);
-            if (found != command->id)
-                fail_msg("screen %d: key %s is shown as \"%s\" and does something else", screen, key, command->label);
+            if (key[1] != '\0') continue; /* named keys are checked by the screens' tests */
+            if (command_of_key(screen, &event) != command->id)
+                fail_msg("%s: key %s is shown as \"%s\" and does something else", screen_of(screen)->name, key,
+                         command->label);
         }
     }
 }
 
 static int rows_listed(enum screen_id screen, const char *keys)
 {
-    int count = 0, listed = 0;
-    const struct screen_command *all = screen_commands(&count);
-    for (int index = 0; index < count; index++)
-        listed += strcmp(all[index].keys, keys) == 0 && screen_command_listed(&all[index], screen);
+    int listed = 0;
+    for (int i = 0; i < screen_command_count(screen); i++)
+        listed += strcmp(screen_command_at(screen, i)->keys, keys) == 0 && screen_command_listed(screen, i);
     return listed;
 }
 
@@ -328,13 +325,12 @@ static void help_says_one_thing_of_a_key(void **state)
 {
     (void)state;
     enum { HELP_COLUMNS = 56 };
-    int count = 0;
-    const struct screen_command *all = screen_commands(&count);
-    for (int index = 0; index < count; index++)
-        if (strlen(all[index].help) > HELP_COLUMNS) fail_msg("\"%s\" is cut at 80 columns", all[index].help);
-    for (int screen = 0; screen < SCREEN_COUNT; screen++) {
-        assert_int_equal(rows_listed((enum screen_id)screen, "Left h"), 1);
-        assert_int_equal(rows_listed((enum screen_id)screen, "Right l"), 1);
+    for (enum screen_id screen = 0; screen < SCREEN_COUNT; screen++) {
+        for (int i = 0; i < screen_command_count(screen); i++)
+            if (strlen(screen_command_at(screen, i)->help) > HELP_COLUMNS)
+                fail_msg("\"%s\" is cut at 80 columns", screen_command_at(screen, i)->help);
+        assert_int_equal(rows_listed(screen, "Left h"), 1);
+        assert_int_equal(rows_listed(screen, "Right l"), 1);
     }
     assert_int_equal(rows_listed(SCREEN_TIMELINE, "Down j"), 0); /* the next prompt's */
     assert_int_equal(rows_listed(SCREEN_GRID, "Down j"), 1);
@@ -343,14 +339,13 @@ static void help_says_one_thing_of_a_key(void **state)
 static void complaint_07_no_function_key_is_needed(void **state)
 {
     (void)state;
-    int count = 0;
-    const struct screen_command *all = screen_commands(&count);
-    for (int index = 0; index < count; index++) {
-        const char *keys = all[index].keys;
-        for (const char *at = keys; at != NULL; at = strchr(at, ' ')) {
-            if (*at == ' ') at++;
-            bool function_key = at[0] == 'F' && at[1] >= '1' && at[1] <= '9';
-            assert_false(function_key);
+    for (enum screen_id screen = 0; screen < SCREEN_COUNT; screen++) {
+        for (int i = 0; i < screen_command_count(screen); i++) {
+            for (const char *at = screen_command_at(screen, i)->keys; at; at = strchr(at, ' ')) {
+                if (*at == ' ') at++;
+                bool function_key = at[0] == 'F' && at[1] >= '1' && at[1] <= '9';
+                assert_false(function_key);
+            }
         }
     }
 }

@@ -286,10 +286,10 @@ static cJSON *parsed(const char *text)
  * until then. */
 static void expect_whole(const cJSON *json)
 {
-    bool not_yet = json->string != NULL && strcmp(json->string, "drift") == 0;
+    bool not_yet = json->string && strcmp(json->string, "drift") == 0;
     assert_true(!cJSON_IsNull(json) || not_yet);
     if (cJSON_IsNumber(json)) assert_true(isfinite(json->valuedouble));
-    for (const cJSON *member = json->child; member != NULL; member = member->next) expect_whole(member);
+    for (const cJSON *member = json->child; member; member = member->next) expect_whole(member);
 }
 
 /* E on the list of runs: the file has the tensors that the command's has. */
@@ -330,11 +330,11 @@ static void complaint_16_machines_read_what_the_screen_shows(void **state)
     char *lines = output_of(words), *rest = lines;
     assert_int_equal(file_read(metrics, (size_t)1 << 24, &history, &length).code, STATUS_OK);
     int steps = 0;
-    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
-        if (line[0] == 0) continue;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        if (line[0] == '\0') continue;
         cJSON *json = parsed(line);
         expect_whole(json);
-        if (cJSON_GetObjectItem(json, "reward") != NULL) steps++;
+        if (cJSON_GetObjectItem(json, "reward")) steps++;
         assert_non_null(strstr(history, line)); /* word for word what the run's folder keeps */
         cJSON_Delete(json);
     }
@@ -385,11 +385,11 @@ static void enter_namespace(void)
         if (denial >= 0 && write(denial, "deny", 4) != 4) perror("setgroups");
         if (denial >= 0) close(denial);
         static const char *const files[] = {"/proc/self/uid_map", "/proc/self/gid_map"};
-        for (int index = 0; index < 2; index++) {
-            unsigned number = index == 0 ? user : group;
+        for (int i = 0; i < 2; i++) {
+            unsigned number = i == 0 ? user : group;
             int length = snprintf(map, sizeof map, "%u %u 1", number, number);
-            int file = open(files[index], O_WRONLY | O_CLOEXEC);
-            if (file < 0 || write(file, map, (size_t)length) != length) perror(files[index]);
+            int file = open(files[i], O_WRONLY | O_CLOEXEC);
+            if (file < 0 || write(file, map, (size_t)length) != length) perror(files[i]);
             if (file >= 0) close(file);
         }
     }
@@ -401,11 +401,11 @@ static void set_folders(void)
     strcpy(home, "/tmp/studio-survival-XXXXXX");
     assert_non_null(mkdtemp(home));
     static const char *const names[] = {"XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"};
-    for (int index = 0; index < 4; index++) {
+    for (int i = 0; i < 4; i++) {
         char folder[128];
-        snprintf(folder, sizeof folder, "%s/%s", home, names[index]);
+        snprintf(folder, sizeof folder, "%s/%s", home, names[i]);
         assert_int_equal(mkdir(folder, 0700), 0);
-        assert_int_equal(setenv(names[index], folder, 1), 0);
+        assert_int_equal(setenv(names[i], folder, 1), 0);
     }
 }
 

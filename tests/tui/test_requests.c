@@ -22,14 +22,14 @@ static void however_many_requests_wait_each_gets_its_own_answer(void **state)
     struct pending_requests pending = {0};
     for (int id = 1; id <= WAITING; id++) {
         struct request request = {.id = id, .client = CLIENT(engine), .purpose = REQUEST_STEER};
-        snprintf(request.words, sizeof request.words, "request %d", id);
+        snprintf(request.action, sizeof request.action, "request %d", id);
         assert_true(pending_requests_add(&pending, &request));
     }
     assert_int_equal(pending_requests_take(&pending, CLIENT(other), 7).purpose, REQUEST_NONE);
     for (int id = WAITING; id >= 1; id--) {
-        char words[40];
-        snprintf(words, sizeof words, "request %d", id);
-        assert_string_equal(pending_requests_take(&pending, CLIENT(engine), id).words, words);
+        char action[40];
+        snprintf(action, sizeof action, "request %d", id);
+        assert_string_equal(pending_requests_take(&pending, CLIENT(engine), id).action, action);
         assert_int_equal(pending_requests_take(&pending, CLIENT(engine), id).purpose, REQUEST_NONE);
     }
     pending_requests_free(&pending);

@@ -40,9 +40,9 @@ static void complaint_12_nothing_overlaps_at_any_size(void **state)
                     struct tune_layout layout = layout_tune(frame.body, rewards, side, square);
                     struct area all[24];
                     int count = 0;
-                    for (int index = 0; index < layout.picture_count; index++) {
-                        add(all, &count, layout.pictures[index]);
-                        add(all, &count, layout.captions[index]);
+                    for (int i = 0; i < layout.picture_count; i++) {
+                        add(all, &count, layout.pictures[i]);
+                        add(all, &count, layout.captions[i]);
                     }
                     add(all, &count, layout.progress);
                     add(all, &count, layout.curves);
@@ -122,6 +122,16 @@ static void text_never_holds_control_bytes(void **state)
     assert_int_equal(code, 0xfffd);
 }
 
+static void numbers_are_read_whole(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", " ", "x", "0.5x", "1 2", "inf", "nan", "1e999", "0,5"};
+    double value = 0;
+    assert_true(text_number("0.5", &value) && value == 0.5);
+    assert_true(text_number(" -1e-3 ", &value) && value == -0.001);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_false(text_number(wrong[i], &value));
+}
+
 static void fields_edit_characters_not_bytes(void **state)
 {
     (void)state;
@@ -145,7 +155,7 @@ static void fields_edit_characters_not_bytes(void **state)
     key.key = KEY_CODE_ENTER;
     assert_false(field_key(&field, &key));
     key.key = 'x';
-    for (int index = 0; index < FIELD_CAPACITY + 10; index++) field_key(&field, &key);
+    for (int i = 0; i < FIELD_CAPACITY + 10; i++) field_key(&field, &key);
     assert_true(field.length < FIELD_CAPACITY);
     assert_int_equal(strlen(field.text), field.length);
 }
@@ -220,10 +230,10 @@ static void a_busy_terminal_is_no_slow_link(void **state)
     struct link link;
     int64_t now = 1000;
     link_init(&link);
-    for (int index = 0; index < 200; index++) {
-        size_t bytes = index % 20 == 0 ? 40000 : 500;
+    for (int i = 0; i < 200; i++) {
+        size_t bytes = i % 20 == 0 ? 40000 : 500;
         link_mark(&link, bytes, now);
-        now += index % 3 == 0 ? 60 : 15; /* late because the machine is busy, not because of the bytes */
+        now += i % 3 == 0 ? 60 : 15; /* late because the machine is busy, not because of the bytes */
         if (bytes > 2000) now -= 20;
         link_answer(&link, now);
     }
@@ -242,8 +252,8 @@ static void a_busy_machine_is_no_slow_link(void **state)
     link_init(&link);
     link_note_round_trip(&link, 1, now);
     run_link(&link, &now, 20e6, 1, 4000, 3, &worst);
-    for (int index = 0; index < 300; index++) {
-        size_t bytes = index % 3 == 0 ? 4000 : 600;
+    for (int i = 0; i < 300; i++) {
+        size_t bytes = i % 3 == 0 ? 4000 : 600;
         link_mark(&link, bytes, now);
         now += 20 + rand_r(&seed) % 150;
         link_answer(&link, now);
@@ -322,10 +332,10 @@ static void weights_are_moved_in_units_of_their_own(void **state)
     assert_float_equal(weight_moved(-0.005, -0.005, -1, true), -0.0075, 1e-6);
     assert_float_equal(weight_moved(0, 0, 1, false), 0.05, 1e-6);
     assert_float_equal(weight_moved(0.05, 0.2, -1, false), 0, 1e-6);
-    assert_string_equal(weight_words(text, sizeof text, 1), "1.00");
-    assert_string_equal(weight_words(text, sizeof text, 0.005), "0.005");
-    assert_string_equal(weight_words(text, sizeof text, -12.25), "-12.25");
-    assert_string_equal(weight_words(text, sizeof text, 1.0 / 3), "0.333333");
+    assert_string_equal(weight_text(text, sizeof text, 1), "1.00");
+    assert_string_equal(weight_text(text, sizeof text, 0.005), "0.005");
+    assert_string_equal(weight_text(text, sizeof text, -12.25), "-12.25");
+    assert_string_equal(weight_text(text, sizeof text, 1.0 / 3), "0.333333");
 }
 
 static void totals_follow_the_present_weights(void **state)
@@ -349,8 +359,8 @@ static void totals_follow_the_present_weights(void **state)
         "{\"step\":\"no number\"}",
         "{\"step\":-5}",
         "{\"step\":1e300,\"reward\":{}}"};
-    for (size_t index = 0; index < sizeof lines / sizeof *lines; index++) {
-        cJSON *line = message_object(lines[index], strlen(lines[index]));
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        cJSON *line = message_object(lines[i], strlen(lines[i]));
         run_take_line(run, line);
         cJSON_Delete(line);
     }
@@ -382,8 +392,8 @@ static void descriptions_lose_their_scrolling(void **state)
     (void)state;
     unsigned char description[32768];
     FILE *file = fopen("/lib/terminfo/x/xterm-256color", "rb");
-    if (file == NULL) file = fopen("/usr/share/terminfo/x/xterm-256color", "rb");
-    if (file == NULL) skip();
+    if (!file) file = fopen("/usr/share/terminfo/x/xterm-256color", "rb");
+    if (!file) skip();
     size_t length = fread(description, 1, sizeof description, file);
     fclose(file);
     assert_true(still_strip(description, length) >= 8);
@@ -499,7 +509,7 @@ static void the_maker_makes_one_picture_at_a_time(void **state)
         assert_int_equal(poll(&wait, 1, 60000), 1);
         assert_true(maker_take(maker, &made));
         assert_false(maker_take(maker, &made));
-        assert_true(made.ready && made.number == number && made.cells == NULL);
+        assert_true(made.ready && made.number == number && !made.cells);
         assert_int_equal(made.encoded->bytes.length, expected.bytes.length);
         assert_memory_equal(made.encoded->bytes.data, expected.bytes.data, expected.bytes.length);
         encoded_free(&expected);
@@ -534,12 +544,13 @@ static void pictures_are_scaled_without_shift(void **state)
 
 int main(void)
 {
-    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL) setlocale(LC_CTYPE, "en_US.UTF-8");
+    if (!setlocale(LC_CTYPE, "C.UTF-8")) setlocale(LC_CTYPE, "en_US.UTF-8");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(complaint_12_nothing_overlaps_at_any_size),
         cmocka_unit_test(a_picture_of_32x16_cells_fits_the_smallest_screen),
         cmocka_unit_test(curves_are_drawn_where_their_values_are),
         cmocka_unit_test(text_never_holds_control_bytes),
+        cmocka_unit_test(numbers_are_read_whole),
         cmocka_unit_test(fields_edit_characters_not_bytes),
         cmocka_unit_test(complaint_18_levels_follow_the_link),
         cmocka_unit_test(a_busy_terminal_is_no_slow_link),

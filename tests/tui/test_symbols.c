@@ -88,16 +88,16 @@ static void cells_have_the_colors_of_the_picture(void **state)
     struct image image = {0};
     paint(&image);
     render(SYMBOLS_256, true, cells);
-    for (int index = 0; index < ROWS * COLUMNS; index++) {
+    for (int i = 0; i < ROWS * COLUMNS; i++) {
         int foreground[3], background[3];
-        assert_true(is_block(cells[index].character));
-        color_of(cells[index].foreground, foreground);
-        color_of(cells[index].background, background);
+        assert_true(is_block(cells[i].character));
+        color_of(cells[i].foreground, foreground);
+        color_of(cells[i].background, background);
         for (int channel = 0; channel < 3; channel++) {
             int least, most;
-            range_in_cell(&image, index / COLUMNS, index % COLUMNS, channel, &least, &most);
+            range_in_cell(&image, i / COLUMNS, i % COLUMNS, channel, &least, &most);
             assert_in_range(background[channel] + ROUNDING, least, most + 2 * ROUNDING);
-            if (cells[index].character == L' ') continue;
+            if (cells[i].character == L' ') continue;
             assert_in_range(foreground[channel] + ROUNDING, least, most + 2 * ROUNDING);
         }
     }
@@ -109,10 +109,10 @@ static void few_colors_are_the_first_sixteen(void **state) /* or the terminal's 
     (void)state;
     struct symbol_cell cells[ROWS * COLUMNS];
     render(SYMBOLS_16, true, cells);
-    for (int index = 0; index < ROWS * COLUMNS; index++) {
-        assert_true(is_block(cells[index].character));
-        assert_in_range(cells[index].background + 1, 0, 16);
-        assert_in_range(cells[index].foreground + 1, 0, 16);
+    for (int i = 0; i < ROWS * COLUMNS; i++) {
+        assert_true(is_block(cells[i].character));
+        assert_in_range(cells[i].background + 1, 0, 16);
+        assert_in_range(cells[i].foreground + 1, 0, 16);
     }
 }
 
@@ -123,11 +123,11 @@ static void without_colors_there_are_dots(void **state)
     struct symbol_cell cells[ROWS * COLUMNS];
     render(SYMBOLS_MONOCHROME, true, cells);
     int characters = 0;
-    for (int index = 0; index < ROWS * COLUMNS; index++) {
-        assert_true(is_braille(cells[index].character));
-        assert_int_equal(cells[index].foreground, -1);
-        assert_int_equal(cells[index].background, -1);
-        characters += cells[index].character != L' ' && cells[index].character != 0x2800;
+    for (int i = 0; i < ROWS * COLUMNS; i++) {
+        assert_true(is_braille(cells[i].character));
+        assert_int_equal(cells[i].foreground, -1);
+        assert_int_equal(cells[i].background, -1);
+        characters += cells[i].character != L' ' && cells[i].character != 0x2800;
     }
     assert_in_range(characters, 1, ROWS * COLUMNS - 1);
 }
@@ -137,7 +137,7 @@ static void without_unicode_there_is_ascii(void **state)
     (void)state;
     struct symbol_cell cells[ROWS * COLUMNS];
     render(SYMBOLS_256, false, cells);
-    for (int index = 0; index < ROWS * COLUMNS; index++) assert_in_range(cells[index].character, 32, 126);
+    for (int i = 0; i < ROWS * COLUMNS; i++) assert_in_range(cells[i].character, 32, 126);
 }
 
 static void a_printed_picture_has_its_rows(void **state)

@@ -87,9 +87,9 @@ static void complaint_04_a_dumb_terminal_gets_a_sentence(void **state)
     assert_null(memchr(session.output.data, 27, session.output.length));
     assert_true(same_settings(&session));
     session_close(&session);
-    for (size_t index = 0; index < sizeof formats / sizeof *formats; index++) {
-        const char *words[] = {getenv("STUDIO_DRIVER"), "show",  formats[index] ? "--format" : picture,
-                               formats[index],          picture, NULL};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        const char *words[] = {
+            getenv("STUDIO_DRIVER"), "show", formats[i] ? "--format" : picture, formats[i], picture, NULL};
         session_prepare(&session);
         session_start_program(&session, 24, 80, "dumb", words);
         result = session_end(&session, PATIENCE);
@@ -107,7 +107,7 @@ static void complaint_05_late_replies_reach_neither_field_nor_shell(void **state
     session_open(&session, NULL);
     session.silent = true;
     session_start_studio(&session, 24, 80, false, "xterm-256color");
-    assert_true(session_wait(&session, 0, "A run is on", PATIENCE));
+    assert_true(session_wait(&session, 0, "A run is active", PATIENCE));
     session_type(&session, "he");
     session_pump(&session, 200);
     session_type(&session, "S\025"); /* the prompt for a name, emptied */
@@ -116,7 +116,7 @@ static void complaint_05_late_replies_reach_neither_field_nor_shell(void **state
     size_t typed = 0;
     session_type(&session, "go");
     for (typed = 2; typed < 4; typed++) session_type(&session, (char[]){name[typed], 0});
-    for (size_t at = 0; device[at] != 0; at++) {
+    for (size_t at = 0; device[at] != '\0'; at++) {
         session_type(&session, (char[]){device[at], 0});
         session_pump(&session, 60);
         if (at >= 2 && typed < strlen(name)) session_type(&session, (char[]){name[typed++], 0});
@@ -230,8 +230,7 @@ static void complaint_17_stopped_and_continued(void **state)
     session.sixel = true;
     char script[1500], path[3][100];
     static const char *const names[] = {"before", "stopped", "after"};
-    for (int index = 0; index < 3; index++)
-        snprintf(path[index], sizeof path[index], "%s/%s", session.folder, names[index]);
+    for (int i = 0; i < 3; i++) snprintf(path[i], sizeof path[i], "%s/%s", session.folder, names[i]);
     /* A file has its name only once it is whole; the shell goes on when the test has looked. */
     snprintf(script, sizeof script,
              "settings() { stty -a >$1.part; mv $1.part $1; }; set -m; settings %s; "
@@ -314,14 +313,14 @@ static void complaint_12_any_size_is_survived(void **state)
     session.sixel = true;
     session_start_studio(&session, 24, 80, true, "xterm-256color");
     assert_true(session_wait(&session, 0, "step 4", PATIENCE));
-    for (size_t index = 0; index < 2 * (sizeof sizes / sizeof *sizes); index++) {
-        const int *wanted = sizes[index % (sizeof sizes / sizeof *sizes)];
+    for (size_t i = 0; i < 2 * (sizeof sizes / sizeof *sizes); i++) {
+        const int *wanted = sizes[i % (sizeof sizes / sizeof *sizes)];
         struct winsize size = {.ws_row = (unsigned short)wanted[0],
                                .ws_col = (unsigned short)wanted[1],
                                .ws_xpixel = (unsigned short)(wanted[1] * 8),
                                .ws_ypixel = (unsigned short)(wanted[0] * 16)};
         ioctl(session.master, TIOCSWINSZ, &size);
-        session_type(&session, index % 3 == 0 ? "6" : index % 3 == 1 ? "2" : "?");
+        session_type(&session, i % 3 == 0 ? "6" : i % 3 == 1 ? "2" : "?");
         session_pump(&session, 120);
         assert_int_equal(waitpid(session.studio, NULL, WNOHANG), 0);
     }
@@ -340,7 +339,7 @@ static void complaint_13_an_unknown_terminal_still_opens(void **state)
     session_open(&session, NULL);
     session_start_studio(&session, 24, 80, false, "xterm-nobody-knows");
     assert_true(session_wait(&session, 0, "no description of the terminal", PATIENCE));
-    assert_true(session_wait(&session, 0, "A run is on", PATIENCE));
+    assert_true(session_wait(&session, 0, "A run is active", PATIENCE));
     session_type(&session, "hq");
     assert_true(WIFEXITED(session_end(&session, 3000)));
     session_close(&session);
@@ -353,7 +352,7 @@ static void complaint_11_the_mouse_can_be_let_go(void **state)
     session_open(&session, NULL);
     session_start_studio(&session, 24, 80, false, "xterm-256color");
     assert_true(session_wait(&session, 0, "\033[?1002h", PATIENCE));
-    assert_true(session_wait(&session, 0, "A run is on", PATIENCE));
+    assert_true(session_wait(&session, 0, "A run is active", PATIENCE));
     size_t from = session.output.length;
     session_type(&session, "hM");
     assert_true(session_wait(&session, from, "\033[?1002l", PATIENCE));
@@ -484,8 +483,8 @@ static int check_colors(const struct session *session, size_t from, double groun
         if (text[2 + skip] == 'm' &&
             (strncmp(text, "\033[39", 4) == 0 || strncmp(text, "\033[m", 3) == 0 || strncmp(text, "\033[0", 4) == 0))
             front = -1;
-        if (text[2 + skip] == 'm' && (memmem(text, skip + 2, "49", 2) != NULL || strncmp(text, "\033[m", 3) == 0 ||
-                                      strncmp(text, "\033[0", 4) == 0))
+        if (text[2 + skip] == 'm' &&
+            (memmem(text, skip + 2, "49", 2) || strncmp(text, "\033[m", 3) == 0 || strncmp(text, "\033[0", 4) == 0))
             back = -1;
         at += skip + 2;
     }
@@ -500,11 +499,11 @@ static void complaint_14_readable_on_any_background(void **state)
         const char *answer;
         double luminance;
     } grounds[] = {{"rgb:ffff/ffff/ffff", 1}, {"rgb:fdfd/f6f6/e3e3", 0.92}, {"rgb:0000/0000/0000", 0}, {NULL, 0}};
-    for (size_t index = 0; index < sizeof grounds / sizeof *grounds; index++) {
+    for (size_t i = 0; i < sizeof grounds / sizeof *grounds; i++) {
         struct session session;
         session_open(&session, NULL);
-        session.background = grounds[index].answer;
-        if (grounds[index].answer == NULL) setenv("NO_COLOR", "1", 1);
+        session.background = grounds[i].answer;
+        if (!grounds[i].answer) setenv("NO_COLOR", "1", 1);
         session_start_studio(&session, 40, 120, true, "xterm-256color");
         unsetenv("NO_COLOR");
         assert_true(session_wait(&session, 0, "step 40", PATIENCE));
@@ -520,8 +519,8 @@ static void complaint_14_readable_on_any_background(void **state)
         session_pump(&session, 150);
         session_type(&session, "\f");
         assert_true(session_settle(&session, 150));
-        if (grounds[index].answer != NULL) {
-            assert_true(check_colors(&session, from, grounds[index].luminance, 3.0) > 1000);
+        if (grounds[i].answer) {
+            assert_true(check_colors(&session, from, grounds[i].luminance, 3.0) > 1000);
         } else {
             assert_int_equal(occurrences(&session, 0, "\033[38;5;"), 0);
             assert_int_equal(occurrences(&session, 0, "\033[48;5;"), 0);
@@ -536,7 +535,7 @@ static int requests_with(const struct session *session, const char *text)
     char line[8192];
     int count = 0;
     assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL) count += strstr(line, text) != NULL;
+    while (fgets(line, sizeof line, file)) count += strstr(line, text) != NULL;
     fclose(file);
     return count;
 }
@@ -548,7 +547,7 @@ static void a_remedy_is_taken_whenever_its_key_comes(void **state)
     struct session session;
     session_open(&session, NULL);
     session_start_studio(&session, 40, 120, false, "xterm-256color");
-    assert_true(session_wait(&session, 0, "A run is on", PATIENCE));
+    assert_true(session_wait(&session, 0, "A run is active", PATIENCE));
     session_type(&session, "he");
     assert_true(session_wait(&session, 0, "learning rate", PATIENCE));
     session_type(&session, "/batch\r");
@@ -575,12 +574,12 @@ static double processor_seconds(pid_t process)
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)process);
     FILE *file = fopen(path, "r");
-    size_t length = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
-    if (file != NULL) fclose(file);
-    text[length] = 0;
+    size_t length = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file) fclose(file);
+    text[length] = '\0';
     const char *end = strrchr(text, ')');
     unsigned long user = 0, system_time = 0;
-    if (end == NULL || sscanf(end + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system_time) != 2)
+    if (!end || sscanf(end + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system_time) != 2)
         return -1;
     return (double)(user + system_time) / (double)sysconf(_SC_CLK_TCK);
 }
@@ -658,16 +657,16 @@ static struct delays typing_delay(struct session *session, int samples)
     struct mirror mirror = mirror_start();
     session_type(session, ":");
     session_pump(session, 2 * session->delay + 500);
-    for (int index = 0; index < samples; index++) {
+    for (int i = 0; i < samples; i++) {
         /* Cyrillic: no byte of a picture and nothing else on the screen looks like it. */
-        char key[3] = {(char)0xd0, (char)(0xb0 + index % 16), 0};
+        char key[3] = {(char)0xd0, (char)(0xb0 + i % 16), 0};
         size_t from = session->output.length;
         int64_t start = clock_milliseconds();
         session_type(session, key);
         if (!session_wait(session, from, key, PATIENCE)) fail_msg("key %s never came to the screen", key);
-        times[index] = (int)(clock_milliseconds() - start);
-        others[index] = mirror_delay(&mirror);
-        session_pump(session, 120 + 37 * (index % 5));
+        times[i] = (int)(clock_milliseconds() - start);
+        others[i] = mirror_delay(&mirror);
+        session_pump(session, 120 + 37 * (i % 5));
         session_type(session, "\025");
         session_pump(session, 2 * session->delay + 300);
     }

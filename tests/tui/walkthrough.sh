@@ -25,10 +25,10 @@ steering() {
     keys p
     await '● paused' "p pauses"
     paused_at=$(step)
-    sleep 0.5
-    [ "$(step)" = "$paused_at" ] || give_up "a paused run goes on"
     keys Right Right
     await '1\.10' "the slider shows the wanted weight"
+    await "1\.10.*@$((paused_at + 1))\|1\.10.* next" "the engine has taken the weight in, for its next step"
+    [ "$(step)" = "$paused_at" ] || give_up "a paused run goes on"
     keys p
     await '▴' "a change marks the time axis"
     keys u
@@ -44,9 +44,9 @@ steering() {
     keys C-u
     type_text nonsense
     keys Enter
-    await '"nonsense" is no weight' "a wrong weight is an error"
+    await 'Not a valid weight .*"nonsense"' "a wrong weight is an error"
     keys 2 Down Up
-    await '"nonsense" is no weight' "an error stays until it is dismissed"
+    await 'Not a valid weight .*"nonsense"' "an error stays until it is dismissed"
     keys Escape
     gone 'nonsense' "Esc dismisses the error"
     await '1 home' "and does no more than that"
@@ -89,11 +89,11 @@ attaching() {
     here=second
     await '● paused' "and the other way round"
     keys q
-    await 'detach, the run goes on' "q asks"
+    await 'detach; the run continues' "q asks"
     keys Escape
-    gone 'detach, the run goes on' "Esc leaves the question"
+    gone 'detach; the run continues' "Esc leaves the question"
     keys q
-    await 'detach, the run goes on' "asked again"
+    await 'detach; the run continues' "asked again"
     keys d
     look_until is_gone second || give_up "d does not detach"
 }
@@ -109,11 +109,11 @@ branching() {
     await "$filter_field" "/ opens the filter"
     type_text rank
     keys Enter g Right
-    await "is the checkpoint's" "a locked field says why"
+    await "is fixed by the checkpoint" "a locked field says why"
     keys Escape
-    gone "is the checkpoint's" "Esc takes the message away"
+    gone "is fixed by the checkpoint" "Esc takes the message away"
     keys Escape
-    gone 'only what holds' "and then the filter"
+    gone 'Filter: ' "and then the filter"
     keys s
     await 'The device is busy' "the device is busy"
     await 'queue: start when it is free' "queueing is offered"
@@ -123,7 +123,7 @@ branching() {
     await 'The device is busy' "asked again"
     keys w
     await '● waiting' "w queues"
-    await 'waiting until the device is free' "it says for what it waits"
+    await 'waiting for the device' "it says for what it waits"
 }
 
 queueing() {
@@ -131,7 +131,7 @@ queueing() {
     keys Enter
     await 'The device is busy' "another one"
     keys w
-    await 'waiting, 1 before it' "who comes later waits behind"
+    await 'waiting behind 1' "who comes later waits behind"
     keys 9
     await 'waiting' "the runs"
     window third attach "$(basename "$(nth_run tiny-long 1)")"
@@ -164,7 +164,7 @@ dying() {
     await "$filter_field" "/ opens the filter"
     type_text running
     keys Enter
-    await 'only what holds "running"' "the runs that are on"
+    await 'Filter: running (Esc' "the runs that are on"
     keys g Enter
     await '● running' "it opens"
     look_until at_step 7 || give_up "it does not go on"
@@ -203,17 +203,17 @@ keeping_presets() {
     keys C-u
     type_text tiny-copy
     keys Enter
-    await 'saved: .*tiny-copy' "the copy is saved"
+    await 'Saved .*tiny-copy' "the copy is saved"
     only tiny-copy
     keys R
     await 'Rename preset' "R renames"
     keys C-u
     type_text tiny-renamed
     keys Enter
-    await 'no preset matches' "the old name is gone"
+    await 'No preset matches' "the old name is gone"
     only tiny-renamed
     keys D
-    await 'no preset matches' "deleted"
+    await 'No preset matches' "deleted"
     keys u
     await '▸[^a-z]*tiny-renamed' "u brings it back"
 }
@@ -265,7 +265,7 @@ saving() {
     keys C-u
     type_text tiny-saved
     keys Enter
-    await 'saved: .*tiny-saved' "settings are saved as a preset"
+    await 'Saved .*tiny-saved' "settings are saved as a preset"
 }
 
 comparing() {
@@ -274,9 +274,9 @@ comparing() {
     await "$filter_field" "/ opens the filter"
     type_text tiny-
     keys Enter
-    await 'only what holds "tiny-"' "the filter"
+    await 'Filter: tiny- (Esc' "the filter"
     keys g Space Down Space
-    await 'two are marked' "Space marks"
+    await 'Two are marked' "Space marks"
     keys 7
     await 'differ' "two presets compared"
 }
@@ -290,7 +290,7 @@ mixing() {
     keys Enter
     await 'adapters' "the mixer"
     await 'a bird' "with a prompt"
-    gone 'redrawing' "the picture is drawn"
+    gone 'Redrawing' "the picture is drawn"
     keys Left Left
     await '0\.90' "a strength"
     keys y

@@ -1,7 +1,7 @@
 /* The frame as a whole: draws its parts around the present screen, and takes keys for popups and the filter. */
 #include "tui/frame/frame.h"
 
-#include "tui/frame/parts.h"
+#include "tui/frame/internal.h"
 #include "tui/frame/popup.h"
 #include "tui/screen/text.h"
 
@@ -16,8 +16,8 @@ void frame_add_button(struct studio *studio, struct button button)
 
 const struct button *frame_button_at(const struct studio *studio, int row, int column)
 {
-    for (int index = 0; index < studio->button_count; index++) {
-        const struct button *button = &studio->buttons[index];
+    for (int i = 0; i < studio->button_count; i++) {
+        const struct button *button = &studio->buttons[i];
         if (button->row == row && column >= button->column && column < button->column + button->columns) return button;
     }
     return NULL;
@@ -28,9 +28,9 @@ void frame_draw(struct studio *studio)
     struct frame_layout layout = layout_frame(LINES, COLS);
     studio->button_count = studio->target_count = 0;
     if (layout.too_small) {
-        draw_format(0, 0, COLS, STYLE_WARNING, "the studio needs %d x %d cells", LEAST_COLUMNS, LEAST_ROWS);
-        if (LINES > 1) draw_format(1, 0, COLS, STYLE_TEXT, "this window has %d x %d", COLS, LINES);
-        if (LINES > 2) draw_text(2, 0, COLS, STYLE_DIM, "a run goes on meanwhile; q leaves");
+        draw_format(0, 0, COLS, STYLE_WARNING, "The studio needs %d x %d cells.", LEAST_COLUMNS, LEAST_ROWS);
+        if (LINES > 1) draw_format(1, 0, COLS, STYLE_TEXT, "This window has %d x %d.", COLS, LINES);
+        if (LINES > 2) draw_text(2, 0, COLS, STYLE_DIM, "Runs continue meanwhile. Press q to leave.");
         return;
     }
     title_draw(studio, COLS);
@@ -52,15 +52,11 @@ static void filter_key(struct studio *studio, const struct input_event *event)
     char *filter = studio->filter[studio->screen];
     if (event->key == KEY_CODE_ESCAPE) {
         studio->filtering = false;
-        filter[0] = 0;
+        filter[0] = '\0';
     } else if (event->key == KEY_CODE_ENTER || event->key == '\n') {
         studio->filtering = false;
     } else if (field_key(&studio->filter_field, event)) {
-        char before[FILTER_CAPACITY];
-        memcpy(before, filter, sizeof before);
-        snprintf(filter, FILTER_CAPACITY, "%.*s", FILTER_CAPACITY - 1, studio->filter_field.text);
-        if (strcmp(before, filter) != 0 && screen_of(studio->screen)->filtered != NULL)
-            screen_of(studio->screen)->filtered(studio);
+        snprintf(filter, sizeof studio->filter[0], "%s", studio->filter_field.text);
     }
 }
 

@@ -6,7 +6,7 @@
 
 /* Draws the whole screen in its present state into ncurses' standard screen and asks for its pictures. */
 void frame_draw(struct studio *studio);
-/* The words of the frame (tab, footer, remedy) under a click; NULL elsewhere. */
+/* The text of the frame (tab, footer, remedy) under a click; NULL elsewhere. */
 const struct button *frame_button_at(const struct studio *studio, int row, int column);
 /* Keys of an open popup or filter; true when it has taken the event. */
 bool frame_key(struct studio *studio, const struct input_event *event);

@@ -1,7 +1,8 @@
 /* The table of popups, and what they have in common. */
 #include "tui/frame/popup.h"
 
-#include "tui/frame/popup_kinds.h"
+#include "tui/frame/internal.h"
+#include "tui/screen/text.h"
 
 #include <curses.h>
 
@@ -11,6 +12,27 @@ static const struct popup *const kinds[] = {
     [POPUP_QUESTION] = &popup_question,
     [POPUP_PROMPT] = &popup_prompt,
 };
+
+void popup_draw_count(struct area area, const struct list *list, const struct list_items *items)
+{
+    char count[40];
+    list_count(list, items, count, sizeof count);
+    if (count[0] != '\0')
+        draw_right(area.row + area.rows - 1, area.column + 2, area.columns - 4, STYLE_DIM, " %s ", count);
+}
+
+enum command_id popup_movement(const struct input_event *event)
+{
+    switch (event->key) {
+    case KEY_CODE_UP: return COMMAND_UP;
+    case KEY_CODE_DOWN: return COMMAND_DOWN;
+    case KEY_CODE_PAGE_UP: return COMMAND_PAGE_UP;
+    case KEY_CODE_PAGE_DOWN: return COMMAND_PAGE_DOWN;
+    case KEY_CODE_HOME: return COMMAND_FIRST;
+    case KEY_CODE_END: return COMMAND_LAST;
+    default: return COMMAND_NONE;
+    }
+}
 
 struct area popup_area(const struct studio *studio, int rows, int columns)
 {
@@ -38,14 +60,20 @@ void popup_close(struct studio *studio)
     studio->dirty = true;
 }
 
+struct list *popup_list(struct studio *studio)
+{
+    if (studio->popup == POPUP_NONE || !kinds[studio->popup]->list) return NULL;
+    return kinds[studio->popup]->list(studio);
+}
+
 void popup_click(struct studio *studio, int row, int column)
 {
     if (studio->popup == POPUP_NONE) return;
     const struct popup *popup = kinds[studio->popup];
     struct area area = popup_area(studio, LINES, COLS);
     if (area_contains(area, row, column)) {
-        if (popup->click != NULL) popup->click(studio, area, row);
-    } else if (popup->leave != NULL) {
+        if (popup->click) popup->click(studio, area, row);
+    } else if (popup->leave) {
         popup->leave(studio);
     } else {
         popup_close(studio);

@@ -11,6 +11,8 @@ void popup_key(struct studio *studio, const struct input_event *event);
 /* A click while a popup is open: chooses in it, or closes it when it goes elsewhere. */
 void popup_click(struct studio *studio, int row, int column);
 void popup_close(struct studio *studio);
+/* The list in the open popup; NULL when there is none. */
+struct list *popup_list(struct studio *studio);
 
 void popup_open_help(struct studio *studio);
 void popup_open_palette(struct studio *studio);

@@ -1,13 +1,13 @@
 /* The first two rows: what is on screen, and the tabs. */
-#include "tui/frame/parts.h"
+#include "tui/frame/internal.h"
 #include "tui/screen/text.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *const level_words[LINK_LEVEL_COUNT] = {"slow link: symbols", "slow link: small pictures",
-                                                          "slow link: fewer pictures", ""};
+static const char *const level_labels[LINK_LEVEL_COUNT] = {"slow link: symbols", "slow link: small pictures",
+                                                           "slow link: fewer pictures", ""};
 
 static enum style phase_style(enum run_phase phase)
 {
@@ -23,15 +23,15 @@ static enum style phase_style(enum run_phase phase)
 }
 
 /* Held-out reward now and the best of it; "" while there is none. */
-static void held_out_words(const struct run *run, char *words, size_t size)
+static void held_out_text(const struct run *run, char *text, size_t size)
 {
     char now[24], highest[24];
     const struct run_step *newest = run_newest_held_out(run), *best = run_best(run);
-    words[0] = 0;
-    if (newest == NULL) return;
-    int length = snprintf(words, size, "held-out %s", words_number(now, sizeof now, run_total(run, newest->held_out)));
-    if (best == NULL || length < 0 || (size_t)length >= size) return;
-    snprintf(words + length, size - (size_t)length, "  %s %s@%d", style_unicode() ? "\u25c6" : "*",
+    text[0] = '\0';
+    if (!newest) return;
+    int length = snprintf(text, size, "held-out %s", words_number(now, sizeof now, run_total(run, newest->held_out)));
+    if (!best || length < 0 || (size_t)length >= size) return;
+    snprintf(text + length, size - (size_t)length, "  %s %s@%d", style_unicode() ? "\u25c6" : "*",
              words_number(highest, sizeof highest, run_total(run, best->held_out)), best->step);
 }
 
@@ -55,14 +55,14 @@ static void draw_run_title(const struct studio *studio, int columns)
         snprintf(pace, sizeof pace, "%s/step", words_seconds(text, sizeof text, run->seconds_per_step));
     if (timed && !isnan(run->seconds_left))
         snprintf(left, sizeof left, "%s left", words_seconds(text, sizeof text, run->seconds_left));
-    held_out_words(run, right, sizeof right);
+    held_out_text(run, right, sizeof right);
     int bar = wide && run->steps > 0 ? 16 : 0, others = text_width(state) + text_width(step) + text_width(right) + 6;
-    if (left[0] != 0) others += text_width(left) + 2;
+    if (left[0] != '\0') others += text_width(left) + 2;
     int spare = columns - others - 2 - text_width(run_short_name(run->name, text, sizeof text));
-    if (pace[0] != 0 && spare < text_width(pace) + 2) pace[0] = 0;
-    if (pace[0] != 0) spare -= text_width(pace) + 2;
+    if (pace[0] != '\0' && spare < text_width(pace) + 2) pace[0] = '\0';
+    if (pace[0] != '\0') spare -= text_width(pace) + 2;
     if (bar > 0 && spare < bar + 1) bar = 0;
-    others += (pace[0] != 0 ? text_width(pace) + 2 : 0) + (bar > 0 ? bar + 1 : 0);
+    others += (pace[0] != '\0' ? text_width(pace) + 2 : 0) + (bar > 0 ? bar + 1 : 0);
     int name = columns - others - 2;
     int at = 1 + draw_run_name(run, name > 10 ? name : 10);
     at += draw_text(0, at, columns - at, phase_style(run->phase), state) + 2;
@@ -70,7 +70,7 @@ static void draw_run_title(const struct studio *studio, int columns)
     if (bar > 0) draw_bar(0, at, bar, (double)run->step / run->steps, STYLE_ACCENT);
     if (bar > 0) at += bar + 1;
     at++;
-    if (pace[0] != 0) at += draw_text(0, at, columns - at, STYLE_DIM, pace) + 2;
+    if (pace[0] != '\0') at += draw_text(0, at, columns - at, STYLE_DIM, pace) + 2;
     at += draw_text(0, at, columns - at, STYLE_DIM, left) + 2;
     draw_right(0, at, columns - at - 1, STYLE_CURVE_HELD_OUT, "%s", right);
 }
@@ -84,9 +84,9 @@ static void draw_home_title(const struct studio *studio, int columns)
                     studio->draft_changed ? " (changed)" : "");
     const cJSON *device = message_get(studio->catalogue, "device");
     char text[32];
-    if (device == NULL) {
+    if (!device) {
         draw_right(0, 30, columns - 31, studio->engine_error[0] ? STYLE_BAD : STYLE_DIM, "%s",
-                   studio->engine_error[0] ? "no engine: 0 shows why" : "connecting to the engine");
+                   studio->engine_error[0] ? "no engine; 0 shows why" : "connecting to the engine");
         return;
     }
     draw_right(0, 30, columns - 31, STYLE_DIM, "%s \u00b7 %lld threads \u00b7 %s free",
@@ -108,25 +108,25 @@ void tabs_draw(struct studio *studio, int columns)
 #undef SCREEN_TAB
     };
     int at = 0;
-    for (size_t index = 0; index < sizeof tabs / sizeof *tabs; index++) {
-        enum screen_id of_settings = studio->run_settings != NULL ? SCREEN_TUNE : SCREEN_HOME;
-        bool here = studio->screen == tabs[index].screen ||
-                    (studio->screen == SCREEN_EDIT && tabs[index].screen == of_settings);
+    for (size_t i = 0; i < sizeof tabs / sizeof *tabs; i++) {
+        enum screen_id of_settings = studio->run_settings ? SCREEN_TUNE : SCREEN_HOME;
+        bool here =
+            studio->screen == tabs[i].screen || (studio->screen == SCREEN_EDIT && tabs[i].screen == of_settings);
         int start = at;
-        char digit[3] = {' ', tabs[index].digit, 0};
+        char digit[3] = {' ', tabs[i].digit, 0};
         at += draw_text(1, at, 2, here ? STYLE_TITLE : STYLE_DIM, digit);
-        at += draw_format(1, at, 12, here ? STYLE_TITLE : STYLE_DIM, " %s", tabs[index].label);
-        frame_add_button(studio, (struct button){1, start, at - start, COMMAND_GO + tabs[index].screen, 0});
+        at += draw_format(1, at, 12, here ? STYLE_TITLE : STYLE_DIM, " %s", tabs[i].label);
+        frame_add_button(studio, (struct button){1, start, at - start, COMMAND_GO + tabs[i].screen, 0});
     }
     draw_line(1, at + 1, columns - at - 1, STYLE_FRAME);
     enum link_level level = terminal_link(studio->terminal)->level;
-    const char *words = level_words[level];
-    if (words[0] != 0 && columns - at > 12) draw_right(1, at + 1, columns - at - 2, STYLE_WARNING, " %s ", words);
+    const char *label = level_labels[level];
+    if (label[0] != '\0' && columns - at > 12) draw_right(1, at + 1, columns - at - 2, STYLE_WARNING, " %s ", label);
 }
 
 void title_draw(struct studio *studio, int columns)
 {
-    bool of_draft_alone = studio->screen == SCREEN_EDIT && studio->run_settings == NULL;
+    bool of_draft_alone = studio->screen == SCREEN_EDIT && !studio->run_settings;
     bool of_run = studio->run->phase != RUN_UNKNOWN && studio->screen != SCREEN_HOME && !of_draft_alone &&
                   studio->screen != SCREEN_MIXER;
     bool of_draft = (studio->screen == SCREEN_REWARDS || studio->screen == SCREEN_PROMPTS) && studio_is_editing(studio);

@@ -13,7 +13,7 @@ static bool reserve(struct bytes *bytes, size_t length)
     size_t capacity = bytes->capacity > 0 ? bytes->capacity : 256;
     while (capacity < needed) capacity *= 2;
     char *larger = realloc(bytes->data, capacity);
-    if (larger == NULL) {
+    if (!larger) {
         bytes->failed = true;
         return false;
     }

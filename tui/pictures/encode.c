@@ -10,7 +10,7 @@ static bool (*const encoders[])(const struct encode_request *, struct encoded *)
 
 bool encode_picture(enum picture_protocol protocol, const struct encode_request *request, struct encoded *encoded)
 {
-    return encoders[protocol] != NULL && encoders[protocol](request, encoded) && !encoded->bytes.failed;
+    return encoders[protocol] && encoders[protocol](request, encoded) && !encoded->bytes.failed;
 }
 
 void encoded_end_piece(struct encoded *encoded)

@@ -25,9 +25,9 @@ static uint64_t hash_of(int width, int height, const unsigned char *pixels)
 static bool take_pixels(struct image *image, int width, int height, const unsigned char *pixels)
 {
     size_t length = (size_t)width * (size_t)height * 3;
-    if (image->width != width || image->height != height || image->pixels == NULL) {
+    if (image->width != width || image->height != height || !image->pixels) {
         unsigned char *fresh = malloc(length);
-        if (fresh == NULL) return false;
+        if (!fresh) return false;
         free(image->pixels);
         image->pixels = fresh;
         image->width = width;
@@ -69,7 +69,7 @@ static status read_png(FILE *file, const char *path, struct image *image)
     }
     reader.format = PNG_FORMAT_RGB;
     unsigned char *pixels = malloc(PNG_IMAGE_SIZE(reader));
-    if (pixels == NULL) {
+    if (!pixels) {
         png_image_free(&reader);
         return status_error(STATUS_NO_MEMORY, "%s: no memory for the picture", path);
     }
@@ -113,9 +113,9 @@ static void make_taps(struct tap *taps, int from, int to)
     float ratio = (float)from / (float)to;
     float width = ratio > 1 ? ratio : 1;
     if (width > 15) width = 15;
-    for (int index = 0; index < to; index++) {
-        float center = ((float)index + 0.5f) * ratio - 0.5f;
-        struct tap *tap = &taps[index];
+    for (int i = 0; i < to; i++) {
+        float center = ((float)i + 0.5f) * ratio - 0.5f;
+        struct tap *tap = &taps[i];
         tap->first = (int)ceilf(center - 2 * width);
         int last = (int)floorf(center + 2 * width);
         tap->count = last - tap->first + 1;
@@ -158,7 +158,7 @@ bool image_scale(const struct image *source, int width, int height, struct image
     struct tap *across = malloc((size_t)width * sizeof *across), *down = malloc((size_t)height * sizeof *down);
     float *rows = malloc((size_t)source->height * (size_t)width * 3 * sizeof *rows);
     unsigned char *pixels = malloc((size_t)width * (size_t)height * 3);
-    bool ready = across != NULL && down != NULL && rows != NULL && pixels != NULL;
+    bool ready = across && down && rows && pixels;
     if (ready) {
         make_taps(across, source->width, width);
         make_taps(down, source->height, height);

@@ -17,7 +17,7 @@ static unsigned char *to_png(const struct image *image, size_t *length)
                         .flags = PNG_IMAGE_FLAG_FAST};
     png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(writer);
     unsigned char *data = malloc(size);
-    if (data == NULL) return NULL;
+    if (!data) return NULL;
     if (!png_image_write_to_memory(&writer, data, &size, 0, image->pixels, 0, NULL)) {
         free(data);
         return NULL;
@@ -59,8 +59,8 @@ bool encode_kitty(const struct encode_request *request, struct encoded *encoded)
     size_t length = 0;
     unsigned char *png = to_png(image, &length);
     struct bytes text = {0};
-    if (png != NULL) bytes_add_base64(&text, png, length);
-    bool ready = png != NULL && !text.failed;
+    if (png) bytes_add_base64(&text, png, length);
+    bool ready = png && !text.failed;
     if (ready) {
         write_chunks(request, &text, encoded);
         if (!request->in_place)

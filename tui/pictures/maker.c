@@ -26,7 +26,7 @@ struct maker {
 struct maker *maker_new(void)
 {
     struct maker *maker = calloc(1, sizeof *maker);
-    if (maker == NULL) return NULL;
+    if (!maker) return NULL;
     maker->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (maker->descriptor < 0) {
         free(maker);
@@ -44,8 +44,8 @@ static bool make_cells(struct maker *maker)
     if (count > maker->cell_count) {
         free(maker->cells);
         maker->cells = calloc(count, sizeof *maker->cells);
-        maker->cell_count = maker->cells != NULL ? count : 0;
-        if (maker->cells == NULL) return false;
+        maker->cell_count = maker->cells ? count : 0;
+        if (!maker->cells) return false;
     }
     return symbols_render(request->image, request->rows, request->columns, request->cell_width, request->cell_height,
                           maker->making.palette, maker->making.unicode, maker->cells);
@@ -107,7 +107,7 @@ static enum state state_of(const struct maker *maker)
 
 void maker_free(struct maker *maker)
 {
-    if (maker == NULL) return;
+    if (!maker) return;
     if (maker->running) {
         set_state(maker, STATE_LEAVING);
         pthread_join(maker->thread, NULL);

@@ -2,7 +2,7 @@
  *
  * Scaling, choosing a palette and encoding take milliseconds, and many times that where an engine has the processor:
  * a key must not wait for them. One picture is in the making at a time; what was made is taken when the descriptor says
- * that it is there. */
+ * that it is ready. */
 #ifndef ALIGNPROP_TUI_PICTURES_MAKER_H
 #define ALIGNPROP_TUI_PICTURES_MAKER_H
 
@@ -38,7 +38,7 @@ int maker_descriptor(const struct maker *maker);
 bool maker_busy(const struct maker *maker);
 /* False when it is busy, memory is short or no thread can be started. */
 bool maker_start(struct maker *maker, const struct making *making);
-/* Takes the made picture; false when none is there. */
+/* Takes the made picture; false when none is ready. */
 bool maker_take(struct maker *maker, struct made *made);
 
 #endif

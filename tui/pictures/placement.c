@@ -43,9 +43,9 @@ struct pictures {
 struct pictures *pictures_new(void)
 {
     struct pictures *pictures = calloc(1, sizeof *pictures);
-    if (pictures == NULL) return NULL;
+    if (!pictures) return NULL;
     pictures->maker = maker_new();
-    if (pictures->maker == NULL) {
+    if (!pictures->maker) {
         free(pictures);
         return NULL;
     }
@@ -58,13 +58,13 @@ struct pictures *pictures_new(void)
 
 void pictures_free(struct pictures *pictures)
 {
-    if (pictures == NULL) return;
+    if (!pictures) return;
     maker_free(pictures->maker);
-    for (int index = 0; index < PICTURE_SLOTS; index++) {
-        image_free(&pictures->slots[index].image);
-        encoded_free(&pictures->slots[index].encoded);
-        free(pictures->slots[index].cells);
-        free(pictures->slots[index].drawn);
+    for (int i = 0; i < PICTURE_SLOTS; i++) {
+        image_free(&pictures->slots[i].image);
+        encoded_free(&pictures->slots[i].encoded);
+        free(pictures->slots[i].cells);
+        free(pictures->slots[i].drawn);
     }
     bytes_free(&pictures->endings);
     bytes_free(&pictures->removals);
@@ -95,8 +95,8 @@ static void stop_sending(struct pictures *pictures, struct slot *slot)
 /* Nothing of the slot's symbols stands any more. */
 static void forget_drawn(struct slot *slot)
 {
-    int count = slot->drawn != NULL ? slot->cells_rows * slot->cells_columns : 0;
-    for (int index = 0; index < count; index++) slot->drawn[index] = (struct symbol_cell){L' ', -1, -1};
+    int count = slot->drawn ? slot->cells_rows * slot->cells_columns : 0;
+    for (int i = 0; i < count; i++) slot->drawn[i] = (struct symbol_cell){L' ', -1, -1};
 }
 
 static void remove_shown(struct pictures *pictures, struct slot *slot)
@@ -111,8 +111,8 @@ static void remove_shown(struct pictures *pictures, struct slot *slot)
 
 void pictures_lost(struct pictures *pictures)
 {
-    for (int index = 0; index < PICTURE_SLOTS; index++) {
-        struct slot *slot = &pictures->slots[index];
+    for (int i = 0; i < PICTURE_SLOTS; i++) {
+        struct slot *slot = &pictures->slots[i];
         /* kitty keeps pictures over a repaint: there they are removed, so that no second one lies below. */
         remove_shown(pictures, slot);
         slot->started = 0;
@@ -134,7 +134,7 @@ void pictures_configure(struct pictures *pictures, const struct picture_settings
     if (same_settings(&pictures->settings, settings)) return;
     pictures_lost(pictures);
     pictures->settings = *settings;
-    for (int index = 0; index < PICTURE_SLOTS; index++) pictures->slots[index].cells_hash = 0;
+    for (int i = 0; i < PICTURE_SLOTS; i++) pictures->slots[i].cells_hash = 0;
 }
 
 enum picture_protocol pictures_protocol(const struct pictures *pictures)
@@ -148,10 +148,10 @@ void pictures_begin(struct pictures *pictures, enum link_level level, size_t roo
     enum picture_protocol used = pictures->settings.protocol;
     if (used > PROTOCOL_SYMBOLS && level == LINK_SYMBOLS) used = PROTOCOL_SYMBOLS;
     if (used != pictures->used)
-        for (int index = 0; index < PICTURE_SLOTS; index++) remove_shown(pictures, &pictures->slots[index]);
+        for (int i = 0; i < PICTURE_SLOTS; i++) remove_shown(pictures, &pictures->slots[i]);
     pictures->used = used;
     pictures->level = level;
-    for (int index = 0; index < PICTURE_SLOTS; index++) pictures->slots[index].wanted = false;
+    for (int i = 0; i < PICTURE_SLOTS; i++) pictures->slots[i].wanted = false;
 }
 
 struct area pictures_fit(const struct pictures *pictures, struct area rectangle, int width, int height)
@@ -182,12 +182,12 @@ static bool slot_in_use(const struct slot *slot)
 /* The slot that stands at this place already, else a free one. */
 static struct slot *find_slot(struct pictures *pictures, struct area place)
 {
-    for (int index = 0; index < PICTURE_SLOTS; index++) {
-        struct slot *slot = &pictures->slots[index];
+    for (int i = 0; i < PICTURE_SLOTS; i++) {
+        struct slot *slot = &pictures->slots[i];
         if (slot_in_use(slot) && !slot->wanted && area_same(slot->place, place)) return slot;
     }
-    for (int index = 0; index < PICTURE_SLOTS; index++) {
-        struct slot *slot = &pictures->slots[index];
+    for (int i = 0; i < PICTURE_SLOTS; i++) {
+        struct slot *slot = &pictures->slots[i];
         if (!slot_in_use(slot)) {
             slot->started = 0;
             return slot;
@@ -198,7 +198,7 @@ static struct slot *find_slot(struct pictures *pictures, struct area place)
 
 static bool cells_fit(const struct slot *slot)
 {
-    return slot->cells != NULL && slot->cells_rows == slot->place.rows && slot->cells_columns == slot->place.columns;
+    return slot->cells && slot->cells_rows == slot->place.rows && slot->cells_columns == slot->place.columns;
 }
 
 /* Takes over cells made for the slot's place; false when memory is short. */
@@ -210,7 +210,7 @@ static bool take_cells(struct slot *slot, const struct symbol_cell *cells)
         free(slot->drawn);
         slot->cells = calloc(count, sizeof *slot->cells);
         slot->drawn = calloc(count, sizeof *slot->drawn);
-        if (slot->cells == NULL || slot->drawn == NULL) {
+        if (!slot->cells || !slot->drawn) {
             free(slot->cells);
             slot->cells = NULL;
             return false;
@@ -258,8 +258,8 @@ static void draw_cells(struct pictures *pictures, struct slot *slot)
     attr_set(A_NORMAL, 0, NULL);
     follow_cells(pictures, slot);
     size_t count = (size_t)place.rows * (size_t)place.columns;
-    for (size_t index = 0; index < count; index++) {
-        const struct symbol_cell *cell = &slot->drawn[index];
+    for (size_t i = 0; i < count; i++) {
+        const struct symbol_cell *cell = &slot->drawn[i];
         wchar_t text[2] = {cell->character, 0};
         int pair = pictures->settings.palette == SYMBOLS_MONOCHROME || (cell->foreground < 0 && cell->background < 0)
                        ? 0
@@ -267,15 +267,15 @@ static void draw_cells(struct pictures *pictures, struct slot *slot)
         if (pair < 0) pair = 0;
         cchar_t character;
         setcchar(&character, text, A_NORMAL, 0, &pair);
-        mvadd_wch(place.row + (int)index / place.columns, place.column + (int)index % place.columns, &character);
+        mvadd_wch(place.row + (int)i / place.columns, place.column + (int)i % place.columns, &character);
     }
 }
 
 bool pictures_behind(const struct pictures *pictures)
 {
     if (pictures->used != PROTOCOL_SYMBOLS) return false;
-    for (int index = 0; index < PICTURE_SLOTS; index++)
-        if (pictures->slots[index].wanted && pictures->slots[index].behind) return true;
+    for (int i = 0; i < PICTURE_SLOTS; i++)
+        if (pictures->slots[i].wanted && pictures->slots[i].behind) return true;
     return false;
 }
 
@@ -291,16 +291,16 @@ static void fill_cells(struct area place, wchar_t character)
 
 void pictures_want(struct pictures *pictures, struct area rectangle, const struct image *image)
 {
-    if (pictures->used == PROTOCOL_NONE || image == NULL || image->pixels == NULL) return;
+    if (pictures->used == PROTOCOL_NONE || !image || !image->pixels) return;
     struct area place = pictures_fit(pictures, rectangle, image->width, image->height);
     /* A picture that reaches the last row scrolls the screen in most terminals. */
     if (place.rows < 1 || place.columns < 1 || place.row < 0 || place.column < 0) return;
     if (place.row + place.rows > LINES - 1 || place.column + place.columns > COLS) return;
     struct slot *slot = find_slot(pictures, place);
-    if (slot == NULL) return;
+    if (!slot) return;
     slot->wanted = true;
     slot->place = place;
-    if (slot->wanted_hash != image->hash || slot->image.pixels == NULL)
+    if (slot->wanted_hash != image->hash || !slot->image.pixels)
         if (!image_copy(&slot->image, image)) return;
     slot->wanted_hash = image->hash;
     if (pictures->used == PROTOCOL_SYMBOLS) {
@@ -314,8 +314,8 @@ void pictures_want(struct pictures *pictures, struct area rectangle, const struc
 void pictures_cover(struct pictures *pictures, struct area rectangle)
 {
     if (pictures->used == PROTOCOL_SYMBOLS) return; /* cells: the popup is simply drawn over them */
-    for (int index = 0; index < PICTURE_SLOTS; index++) {
-        struct slot *slot = &pictures->slots[index];
+    for (int i = 0; i < PICTURE_SLOTS; i++) {
+        struct slot *slot = &pictures->slots[i];
         if (!slot->wanted || !area_overlap(slot->place, rectangle)) continue;
         slot->wanted = false;
         fill_cells(slot->place, L' ');
@@ -333,12 +333,12 @@ static void add_control(const struct pictures *pictures, struct bytes *bytes, co
 
 void pictures_end(struct pictures *pictures, struct bytes *before)
 {
-    for (int index = 0; index < PICTURE_SLOTS; index++) {
-        struct slot *slot = &pictures->slots[index];
+    for (int i = 0; i < PICTURE_SLOTS; i++) {
+        struct slot *slot = &pictures->slots[i];
         if (!slot->wanted) remove_shown(pictures, slot);
     }
     if (pictures->removals.length > 0) /* what is still wanted begins anew behind them */
-        for (int index = 0; index < PICTURE_SLOTS; index++) end_transfer(pictures, &pictures->slots[index]);
+        for (int i = 0; i < PICTURE_SLOTS; i++) end_transfer(pictures, &pictures->slots[i]);
     add_control(pictures, before, pictures->endings.data, pictures->endings.length);
     add_control(pictures, before, pictures->removals.data, pictures->removals.length);
     bytes_clear(&pictures->endings);
@@ -364,7 +364,7 @@ static int strip_rows(const struct pictures *pictures, const struct slot *slot, 
     int rows = (int)(STRIP_BYTES / row);
     if (pictures->settings.images_kept > 0) {
         int wanted = 0;
-        for (int index = 0; index < PICTURE_SLOTS; index++) wanted += pictures->slots[index].wanted;
+        for (int i = 0; i < PICTURE_SLOTS; i++) wanted += pictures->slots[i].wanted;
         int strips = pictures->settings.images_kept / (wanted > 0 ? wanted : 1);
         int least = strips > 0 ? (slot->place.rows + strips - 1) / strips : slot->place.rows;
         if (rows < least) rows = least;
@@ -450,16 +450,16 @@ bool pictures_collect(struct pictures *pictures)
     struct made made;
     if (!maker_take(pictures->maker, &made)) return false;
     struct slot *slot = NULL;
-    for (int index = 0; index < PICTURE_SLOTS; index++)
-        if (pictures->slots[index].making == made.number) slot = &pictures->slots[index];
-    if (slot == NULL) return false; /* nobody wants it any more */
+    for (int i = 0; i < PICTURE_SLOTS; i++)
+        if (pictures->slots[i].making == made.number) slot = &pictures->slots[i];
+    if (!slot) return false; /* nobody wants it any more */
     slot->making = 0;
-    if (made.ready && made.cells != NULL) made.ready = take_cells(slot, made.cells);
+    if (made.ready && made.cells) made.ready = take_cells(slot, made.cells);
     if (!made.ready) {
         slot->failed_hash = slot->making_hash;
         return false;
     }
-    if (made.cells != NULL) return true;
+    if (made.cells) return true;
     struct encoded spent = slot->encoded;
     slot->encoded = *made.encoded;
     *made.encoded = spent;
@@ -485,15 +485,15 @@ static struct slot *next_sending(struct pictures *pictures)
 
 bool pictures_waiting(const struct pictures *pictures)
 {
-    for (int index = 0; index < PICTURE_SLOTS; index++)
-        if (pictures->slots[index].wanted && pictures->slots[index].sending_hash != 0) return true;
+    for (int i = 0; i < PICTURE_SLOTS; i++)
+        if (pictures->slots[i].wanted && pictures->slots[i].sending_hash != 0) return true;
     return false;
 }
 
 bool pictures_next_piece(struct pictures *pictures, bool cursor, struct bytes *after)
 {
     struct slot *slot = next_sending(pictures);
-    if (slot == NULL) return false;
+    if (!slot) return false;
     size_t start = slot->next_piece == 0 ? 0 : slot->encoded.ends[slot->next_piece - 1];
     size_t length = slot->encoded.ends[slot->next_piece] - start;
     const char *data = slot->encoded.bytes.data + start;

@@ -66,7 +66,7 @@ static bool encode_strips(const struct encode_request *request, const struct ima
         if (top + height > scaled->height) height = scaled->height - top;
         /* The encoder may write into its input, so it gets a copy. */
         unsigned char *pixels = malloc((size_t)height * stride);
-        if (pixels == NULL) return false;
+        if (!pixels) return false;
         memcpy(pixels, scaled->pixels + (size_t)top * stride, (size_t)height * stride);
         if (!request->in_place)
             bytes_format(&encoded->bytes, "\0337\033[%d;%dH", request->row + row + 1, request->column + 1);
@@ -101,8 +101,8 @@ bool encode_sixel(const struct encode_request *request, struct encoded *encoded)
         sixel_output_set_encode_policy(output, SIXEL_ENCODEPOLICY_FAST);
         ready = encode_strips(request, &scaled, dither, output, encoded);
     }
-    if (output != NULL) sixel_output_unref(output);
-    if (dither != NULL) sixel_dither_unref(dither);
+    if (output) sixel_output_unref(output);
+    if (dither) sixel_dither_unref(dither);
     image_free(&scaled);
     return ready;
 }

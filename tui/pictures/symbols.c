@@ -35,11 +35,11 @@ static ChafaCanvas *draw(const struct image *image, int rows, int columns, int c
     /* Four bytes a pixel: rows whose length is no multiple of four are distorted by chafa before 1.12.5. */
     size_t count = (size_t)image->width * (size_t)image->height;
     guint8 *pixels = g_try_malloc(count * 4);
-    if (pixels != NULL) {
-        for (size_t index = 0; index < count; index++) {
+    if (pixels) {
+        for (size_t i = 0; i < count; i++) {
             for (int channel = 0; channel < 3; channel++)
-                pixels[4 * index + (size_t)channel] = image->pixels[3 * index + (size_t)channel];
-            pixels[4 * index + 3] = 255;
+                pixels[4 * i + (size_t)channel] = image->pixels[3 * i + (size_t)channel];
+            pixels[4 * i + 3] = 255;
         }
         chafa_canvas_draw_all_pixels(canvas, CHAFA_PIXEL_RGBA8_UNASSOCIATED, pixels, image->width, image->height,
                                      image->width * 4);
@@ -54,7 +54,7 @@ bool symbols_render(const struct image *image, int rows, int columns, int cell_w
                     enum symbol_palette palette, bool unicode, struct symbol_cell *cells)
 {
     ChafaCanvas *canvas = draw(image, rows, columns, cell_width, cell_height, palette, unicode);
-    if (canvas == NULL) return false;
+    if (!canvas) return false;
     for (int row = 0; row < rows; row++) {
         for (int column = 0; column < columns; column++) {
             struct symbol_cell *cell = &cells[row * columns + column];
@@ -72,14 +72,14 @@ bool symbols_print(const struct image *image, int rows, int columns, int cell_wi
                    enum symbol_palette palette, bool unicode, struct bytes *text)
 {
     ChafaCanvas *canvas = draw(image, rows, columns, cell_width, cell_height, palette, unicode);
-    if (canvas == NULL) return false;
+    if (!canvas) return false;
     ChafaTermInfo *terminal = chafa_term_db_get_fallback_info(chafa_term_db_get_default());
     GString *printed = chafa_canvas_print(canvas, terminal);
-    if (printed != NULL) {
+    if (printed) {
         bytes_add(text, printed->str, printed->len);
         g_string_free(printed, TRUE);
     }
     chafa_term_info_unref(terminal);
     chafa_canvas_unref(canvas);
-    return printed != NULL && !text->failed;
+    return printed && !text->failed;
 }

@@ -31,9 +31,9 @@ const char *run_short_name(const char *name, char *text, size_t size)
 {
     static const char digits[] = "0123456789";
     snprintf(text, size, "%s", name);
-    for (char *dash = strchr(text, '-'); dash != NULL; dash = strchr(dash + 1, '-')) {
+    for (char *dash = strchr(text, '-'); dash; dash = strchr(dash + 1, '-')) {
         if (strspn(dash + 1, digits) != 8 || dash[9] != '-' || strspn(dash + 10, digits) != 6) continue;
-        *dash = 0;
+        *dash = '\0';
         break;
     }
     return text;
@@ -42,14 +42,14 @@ const char *run_short_name(const char *name, char *text, size_t size)
 struct run *run_new(void)
 {
     struct run *run = calloc(1, sizeof *run);
-    if (run != NULL) run_clear(run);
+    if (run) run_clear(run);
     return run;
 }
 
 void run_clear(struct run *run)
 {
     for (int kind = 0; kind < PICTURE_KIND_COUNT; kind++)
-        for (int index = 0; index < RUN_PICTURES; index++) image_free(&run->pictures[kind][index].image);
+        for (int i = 0; i < RUN_PICTURES; i++) image_free(&run->pictures[kind][i].image);
     cJSON_Delete(run->preset);
     cJSON_Delete(run->settings);
     free(run->history);
@@ -60,7 +60,7 @@ void run_clear(struct run *run)
 
 void run_free(struct run *run)
 {
-    if (run == NULL) return;
+    if (!run) return;
     run_clear(run);
     free(run);
 }
@@ -72,8 +72,8 @@ const char *run_phase_name(enum run_phase phase)
 
 static enum run_phase phase_of(const char *name)
 {
-    for (size_t index = RUN_IDLE; index < RUN_LOST; index++)
-        if (strcmp(name, phase_names[index]) == 0) return (enum run_phase)index;
+    for (size_t i = RUN_IDLE; i < RUN_LOST; i++)
+        if (strcmp(name, phase_names[i]) == 0) return (enum run_phase)i;
     return RUN_UNKNOWN;
 }
 
@@ -84,8 +84,8 @@ bool run_alive(const struct run *run)
 
 static int reward_index(const struct run *run, const char *id)
 {
-    for (int index = 0; index < run->reward_count; index++)
-        if (strcmp(run->rewards[index].id, id) == 0) return index;
+    for (int i = 0; i < run->reward_count; i++)
+        if (strcmp(run->rewards[i].id, id) == 0) return i;
     return -1;
 }
 
@@ -113,8 +113,8 @@ static bool reward_of_key(const struct run *run, const char *key, int *index)
 {
     char id[64];
     const char *start = strncmp(key, "rewards.", 8) == 0 ? key + 8 : NULL;
-    const char *end = start != NULL ? strrchr(start, '.') : NULL;
-    if (end == NULL || strcmp(end, ".weight") != 0) return false;
+    const char *end = start ? strrchr(start, '.') : NULL;
+    if (!end || strcmp(end, ".weight") != 0) return false;
     snprintf(id, sizeof id, "%.*s", (int)(end - start), start);
     *index = reward_index(run, id);
     return *index >= 0;
@@ -148,7 +148,7 @@ static void take_settings(struct run *run, const cJSON *message)
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, message_get(message, "settings")) if (cJSON_IsNumber(item))
         apply_setting(run, item->string, item->valuedouble);
-    for (int index = 0; index < run->reward_count; index++) run->rewards[index].pending = NAN;
+    for (int i = 0; i < run->reward_count; i++) run->rewards[i].pending = NAN;
     cJSON_ArrayForEach(item, message_get(message, "pending"))
     {
         int index = 0;
@@ -174,7 +174,7 @@ static struct run_step *step_entry(struct run *run, int step)
     if (run->history_count == run->history_capacity) {
         int capacity = run->history_capacity > 0 ? run->history_capacity * 2 : 256;
         struct run_step *larger = realloc(run->history, (size_t)capacity * sizeof *larger);
-        if (larger == NULL) return NULL;
+        if (!larger) return NULL;
         run->history = larger;
         run->history_capacity = capacity;
     }
@@ -186,8 +186,8 @@ static struct run_step *step_entry(struct run *run, int step)
     entry->loss = entry->gradient_norm = entry->seconds = entry->time = NAN;
     entry->after_break = run->broken;
     run->broken = false;
-    for (int index = 0; index < RUN_REWARDS; index++) entry->reward[index] = entry->held_out[index] = NAN;
-    for (int index = 0; index < FIGURE_COUNT; index++) entry->figure[index] = NAN;
+    for (int i = 0; i < RUN_REWARDS; i++) entry->reward[i] = entry->held_out[i] = NAN;
+    for (int i = 0; i < FIGURE_COUNT; i++) entry->figure[i] = NAN;
     return entry;
 }
 
@@ -200,8 +200,7 @@ static void forget_after(struct run *run, int step)
 static bool take_values(const struct run *run, const cJSON *object, double *values)
 {
     if (!cJSON_IsObject(object)) return false;
-    for (int index = 0; index < run->reward_count; index++)
-        values[index] = message_number(object, run->rewards[index].id, NAN);
+    for (int i = 0; i < run->reward_count; i++) values[i] = message_number(object, run->rewards[i].id, NAN);
     return true;
 }
 
@@ -218,8 +217,8 @@ static void add_mark(struct run *run, int step, const char *text)
 
 static void take_checkpoint(struct run *run, int step)
 {
-    for (int index = 0; index < run->checkpoint_count; index++)
-        if (run->checkpoints[index] == step) return;
+    for (int i = 0; i < run->checkpoint_count; i++)
+        if (run->checkpoints[i] == step) return;
     if (run->checkpoint_count == RUN_CHECKPOINTS) return;
     run->checkpoints[run->checkpoint_count++] = step;
 }
@@ -240,8 +239,8 @@ static void take_event(struct run *run, const cJSON *line)
     static const char *const breaks[] = {"pause", "continue", "resume", "rollback", "stop", "end"};
     const char *event = message_text(line, "event", "");
     int step = (int)message_integer(line, "step", run->step);
-    for (size_t index = 0; index < sizeof breaks / sizeof *breaks; index++)
-        if (strcmp(event, breaks[index]) == 0) run->broken = true;
+    for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++)
+        if (strcmp(event, breaks[i]) == 0) run->broken = true;
     if (strcmp(event, "set") == 0) {
         const char *key = message_text(line, "key", "");
         double to = message_number(line, "to", NAN), from = message_number(line, "from", NAN);
@@ -256,7 +255,7 @@ static void take_event(struct run *run, const cJSON *line)
     } else if (strcmp(event, "evaluation") == 0) {
         /* Held-out pictures between two steps: the untrained ones of step 0, or those of `sample now`. */
         struct run_step *entry = step_entry(run, step);
-        if (entry == NULL || !take_values(run, message_get(line, "eval_reward"), entry->held_out)) return;
+        if (!entry || !take_values(run, message_get(line, "eval_reward"), entry->held_out)) return;
         entry->evaluated = true;
         for (int figure = 0; figure < FIGURE_SAMPLING; figure++) {
             double value = figure_of(run, line, (enum run_figure)figure);
@@ -276,15 +275,15 @@ static void take_event(struct run *run, const cJSON *line)
 
 void run_take_line(struct run *run, const cJSON *line)
 {
-    if (message_get(line, "eval_extra") != NULL) run->looks_held_out = true;
-    if (message_get(line, "event") != NULL) {
+    if (message_get(line, "eval_extra")) run->looks_held_out = true;
+    if (message_get(line, "event")) {
         take_event(run, line);
         return;
     }
     int step = (int)message_integer(line, "step", -1);
     if (step < 0 || step > 100000000) return;
     struct run_step *entry = step_entry(run, step);
-    if (entry == NULL) return;
+    if (!entry) return;
     if (take_values(run, message_get(line, "reward"), entry->reward)) entry->trained = true;
     if (take_values(run, message_get(line, "eval_reward"), entry->held_out)) entry->evaluated = true;
     entry->loss = message_number(line, "loss", NAN);
@@ -313,7 +312,7 @@ static void read_history(struct run *run, long long most)
         read += length;
         if (line[length - 1] != '\n' || (most >= 0 && read > most)) break;
         cJSON *object = message_object(line, (size_t)length);
-        if (object != NULL) run_take_line(run, object);
+        if (object) run_take_line(run, object);
         cJSON_Delete(object);
     }
     free(line);
@@ -322,11 +321,11 @@ static void read_history(struct run *run, long long most)
 
 static void add_log(struct run *run, const cJSON *line)
 {
-    struct run_log_line *target = &run->log[run->log_next];
+    struct run_log_line *target = &run->log[run->log_total % RUN_LOG_LINES];
     snprintf(target->level, sizeof target->level, "%s", message_text(line, "level", "info"));
     snprintf(target->text, sizeof target->text, "%s", message_text(line, "text", ""));
     target->time = message_number(line, "time", NAN);
-    run->log_next = (run->log_next + 1) % RUN_LOG_LINES;
+    run->log_total++;
     if (run->log_count < RUN_LOG_LINES) run->log_count++;
 }
 
@@ -342,7 +341,7 @@ static void update_pace(struct run *run)
         if (!entry->trained || isnan(entry->seconds)) continue;
         seconds += entry->seconds;
         steps++;
-        bool follows = before != NULL && before->trained && before->step + 1 == entry->step && !entry->after_break;
+        bool follows = before && before->trained && before->step + 1 == entry->step && !entry->after_break;
         if (!follows || !(entry->time > before->time)) continue;
         spans += entry->time - before->time;
         span_count++;
@@ -357,7 +356,7 @@ void run_take_state(struct run *run, const cJSON *message)
 {
     const cJSON *place = message_get(message, "run");
     run->phase = phase_of(message_text(message, "phase", "idle"));
-    if (place == NULL) return;
+    if (!place) return;
     snprintf(run->path, sizeof run->path, "%s", message_text(place, "path", ""));
     snprintf(run->name, sizeof run->name, "%s", message_text(place, "name", ""));
     snprintf(run->device, sizeof run->device, "%s", message_text(message, "device", ""));
@@ -372,21 +371,21 @@ void run_take_state(struct run *run, const cJSON *message)
     run->memory_planned = message_number(memory, "planned", NAN);
     run->memory_used = message_number(memory, "used", NAN);
     run->memory_free = message_number(memory, "free", NAN);
-    if (message_get(message, "preset") != NULL) take_preset(run, message_get(message, "preset"));
+    if (message_get(message, "preset")) take_preset(run, message_get(message, "preset"));
     run->history_count = run->mark_count = run->checkpoint_count = 0;
     run->broken = false;
     run->step = 0;
     read_history(run, message_integer(message_get(message, "history"), "bytes", -1));
-    if (message_get(message, "last") != NULL) run_take_line(run, message_get(message, "last"));
+    if (message_get(message, "last")) run_take_line(run, message_get(message, "last"));
     take_settings(run, message);
     run->step = (int)message_integer(message, "step", run->step);
     run->checkpoint_count = 0;
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, message_get(message, "checkpoints")) if (cJSON_IsNumber(item))
         take_checkpoint(run, item->valueint);
-    run->log_count = run->log_next = 0;
+    run->log_total = run->log_count = 0;
     cJSON_ArrayForEach(item, message_get(message, "log")) add_log(run, item);
-    if (message_get(message, "progress") != NULL) run_take_message(run, "progress", message_get(message, "progress"));
+    if (message_get(message, "progress")) run_take_message(run, "progress", message_get(message, "progress"));
     update_pace(run);
 }
 
@@ -421,7 +420,7 @@ void run_take_message(struct run *run, const char *type, const cJSON *message)
 
 static void end_previews(struct run *run)
 {
-    for (int index = 0; index < RUN_PICTURES; index++) image_free(&run->pictures[PICTURE_DENOISING][index].image);
+    for (int i = 0; i < RUN_PICTURES; i++) image_free(&run->pictures[PICTURE_DENOISING][i].image);
 }
 
 void run_take_picture(struct run *run, const cJSON *header, int width, int height, const unsigned char *pixels)
@@ -460,13 +459,13 @@ static int step_folders(const char *run_path, const char *part, int *steps, int 
     char folder[4200];
     snprintf(folder, sizeof folder, "%s/%s", run_path, part);
     DIR *directory = opendir(folder);
-    if (directory == NULL) return 0;
+    if (!directory) return 0;
     int count = 0;
-    for (struct dirent *entry; count < capacity && (entry = readdir(directory)) != NULL;) {
+    for (struct dirent *entry; count < capacity && (entry = readdir(directory));) {
         char *end = NULL;
         if (strncmp(entry->d_name, "step-", 5) != 0) continue;
         long step = strtol(entry->d_name + 5, &end, 10);
-        if (end == entry->d_name + 5 || *end != 0 || step < 0 || step > 100000000) continue;
+        if (end == entry->d_name + 5 || *end != '\0' || step < 0 || step > 100000000) continue;
         steps[count++] = (int)step;
     }
     closedir(directory);
@@ -493,9 +492,9 @@ static void load_picture(struct run *run, enum picture_kind kind, int step, int 
 static void load_pictures(struct run *run)
 {
     int steps[512], count = run_sample_steps(run->path, steps, 512);
-    for (int index = 0; count > 0 && index < RUN_PICTURES; index++) {
-        if (steps[0] == 0) load_picture(run, PICTURE_BASE, 0, index);
-        if (steps[count - 1] > 0) load_picture(run, PICTURE_EVALUATION, steps[count - 1], index);
+    for (int i = 0; count > 0 && i < RUN_PICTURES; i++) {
+        if (steps[0] == 0) load_picture(run, PICTURE_BASE, 0, i);
+        if (steps[count - 1] > 0) load_picture(run, PICTURE_EVALUATION, steps[count - 1], i);
     }
 }
 
@@ -506,15 +505,15 @@ bool run_load_folder(struct run *run, const char *path)
     FILE *file;
     if (input_stream_open(file_path, &file).code != STATUS_OK) return false;
     char *text = calloc(1, LARGEST_PRESET + 1);
-    size_t length = text != NULL ? fread(text, 1, LARGEST_PRESET, file) : 0;
+    size_t length = text ? fread(text, 1, LARGEST_PRESET, file) : 0;
     fclose(file);
-    cJSON *preset = text != NULL ? message_object(text, length) : NULL;
+    cJSON *preset = text ? message_object(text, length) : NULL;
     free(text);
-    if (preset == NULL) return false;
+    if (!preset) return false;
     run_clear(run);
     snprintf(run->path, sizeof run->path, "%s", path);
     const char *slash = strrchr(path, '/');
-    snprintf(run->name, sizeof run->name, "%s", slash != NULL ? slash + 1 : path);
+    snprintf(run->name, sizeof run->name, "%s", slash ? slash + 1 : path);
     take_preset(run, preset);
     run->steps = (int)message_integer(preset, "steps", 0);
     cJSON_Delete(preset);
@@ -528,9 +527,9 @@ bool run_load_folder(struct run *run, const char *path)
 double run_total(const struct run *run, const double *raw)
 {
     double total = 0;
-    for (int index = 0; index < run->reward_count; index++) {
-        if (run->rewards[index].weight == 0) continue;
-        total += run->rewards[index].weight * raw[index];
+    for (int i = 0; i < run->reward_count; i++) {
+        if (run->rewards[i].weight == 0) continue;
+        total += run->rewards[i].weight * raw[i];
     }
     return run->reward_count > 0 ? total : NAN;
 }
@@ -587,24 +586,24 @@ const struct run_picture *run_picture(const struct run *run, enum picture_kind k
 {
     if (index < 0 || index >= RUN_PICTURES) return NULL;
     const struct run_picture *picture = &run->pictures[kind][index];
-    return picture->image.pixels != NULL ? picture : NULL;
+    return picture->image.pixels ? picture : NULL;
 }
 
 const char *run_held_out_prompt(const struct run *run, int index)
 {
     const struct run_picture *picture = run_picture(run, PICTURE_EVALUATION, index);
-    if (picture != NULL && picture->prompt[0] != 0) return picture->prompt;
+    if (picture && picture->prompt[0] != '\0') return picture->prompt;
     const cJSON *prompts = message_get(message_get(run->preset, "prompts"), "eval");
     int count = cJSON_GetArraySize(prompts);
     const cJSON *prompt = count > 0 && index >= 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
     const char *text = cJSON_GetStringValue(prompt);
-    return text != NULL ? text : "";
+    return text ? text : "";
 }
 
 int run_picture_count(const struct run *run, enum picture_kind kind)
 {
-    for (int index = RUN_PICTURES; index > 0; index--)
-        if (run->pictures[kind][index - 1].image.pixels != NULL) return index;
+    for (int i = RUN_PICTURES; i > 0; i--)
+        if (run->pictures[kind][i - 1].image.pixels) return i;
     return 0;
 }
 
@@ -614,9 +613,9 @@ bool run_sample_path(const char *run_path, int step, int index, char *path, size
     snprintf(folder, sizeof folder, "%s/samples/step-%06d", run_path, step);
     snprintf(prefix, sizeof prefix, "%02d-", index);
     DIR *directory = opendir(folder);
-    if (directory == NULL) return false;
+    if (!directory) return false;
     bool found = false;
-    for (struct dirent *entry; !found && (entry = readdir(directory)) != NULL;) {
+    for (struct dirent *entry; !found && (entry = readdir(directory));) {
         size_t length = strlen(entry->d_name);
         if (strncmp(entry->d_name, prefix, 3) != 0 || length < 4 || strcmp(entry->d_name + length - 4, ".png") != 0)
             continue;

@@ -116,8 +116,9 @@ struct run {
     } progress;
     struct run_picture pictures[PICTURE_KIND_COUNT][RUN_PICTURES];
     uint64_t picture_serial;
-    struct run_log_line log[RUN_LOG_LINES]; /* ring: newest at (log_next - 1) */
-    int log_next, log_count;
+    struct run_log_line log[RUN_LOG_LINES]; /* ring: line `number` of all stands at number % RUN_LOG_LINES */
+    int64_t log_total;                      /* lines ever taken in */
+    int log_count;                          /* those that are kept */
     bool paused_by_us;
 };
 

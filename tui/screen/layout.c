@@ -36,10 +36,10 @@ static int place_pictures(struct tune_layout *layout, struct area body, bool sid
     if (rows < 1) rows = 1;
     int columns = smaller((int)(rows * square + 0.999), most);
     layout->picture_count = across * down;
-    for (int index = 0; index < layout->picture_count; index++) {
-        int row = body.row + index / across * (rows + 1), column = body.column + index % across * (columns + GAP);
-        layout->pictures[index] = (struct area){row, column, rows, columns};
-        layout->captions[index] = (struct area){row + rows, column, 1, columns};
+    for (int i = 0; i < layout->picture_count; i++) {
+        int row = body.row + i / across * (rows + 1), column = body.column + i % across * (columns + GAP);
+        layout->pictures[i] = (struct area){row, column, rows, columns};
+        layout->captions[i] = (struct area){row + rows, column, 1, columns};
     }
     int width = across * columns + GAP * (across - 1);
     int below = body.row + down * (rows + 1);

@@ -97,8 +97,8 @@ void plot_render(const struct plot_series *series, int count, struct plot_range 
         owner[cell] = -1;
         cells[cell] = 0;
     }
-    if (canvas.dots == NULL) return;
-    for (int index = 0; index < count; index++) trace_series(&canvas, &series[index], index, across, up);
+    if (!canvas.dots) return;
+    for (int i = 0; i < count; i++) trace_series(&canvas, &series[i], i, across, up);
     for (size_t cell = 0; cell < size; cell++)
         if (owner[cell] >= 0)
             cells[cell] = unicode ? (wchar_t)(0x2800 + canvas.dots[cell]) : plain_character(canvas.dots[cell]);
@@ -164,7 +164,7 @@ void plot_draw(struct area area, const struct plot_series *series, int count, st
     size_t size = (size_t)rows * (size_t)columns;
     wchar_t *cells = malloc(size * sizeof *cells);
     int *owner = malloc(size * sizeof *owner);
-    if (cells != NULL && owner != NULL) {
+    if (cells && owner) {
         plot_render(series, count, across, up, rows, columns, style_unicode(), cells, owner);
         for (size_t cell = 0; cell < size; cell++) {
             if (cells[cell] == 0) continue;
@@ -176,7 +176,7 @@ void plot_draw(struct area area, const struct plot_series *series, int count, st
     free(cells);
     free(owner);
     bool any = false;
-    for (int index = 0; index < count; index++) any = any || series[index].count > 0;
+    for (int i = 0; i < count; i++) any = any || series[i].count > 0;
     if (any && label > 0) {
         draw_bound(area.row, area.column + columns, label, up.high, up);
         if (rows > 1) draw_bound(area.row + rows - 1, area.column + columns, label, up.low, up);

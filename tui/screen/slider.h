@@ -4,15 +4,22 @@
 
 #include "tui/screen/style.h"
 
+/* The values at the ends. Logarithmic: equal steps multiply; both ends are above 0. */
+struct slider_scale {
+    double low, high;
+    bool logarithmic;
+};
+
 struct slider {
-    double part;           /* where the knob stands, from 0 to 1; held inside */
+    struct slider_scale scale;
+    double value;          /* where the knob stands; held inside the scale */
     double mark;           /* likewise; NaN: no mark */
     enum style line, knob; /* of the line up to the knob, of the knob */
 };
 
 void slider_draw(int row, int column, int width, const struct slider *slider);
 
-/* The part that a click on this column of a slider of this width means, from 0 to 1. */
-double slider_part_at(int column, int width);
+/* The value that a click on this column of a slider of this width means; columns outside mean the ends. */
+double slider_value_at(const struct slider_scale *scale, int column, int width);
 
 #endif

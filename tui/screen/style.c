@@ -16,6 +16,8 @@ static const struct look looks[STYLE_COUNT] = {
     [STYLE_ACCENT] = {80, 30, 6, 4, -1, -1, A_NORMAL, A_NORMAL},
     [STYLE_TITLE] = {80, 30, 6, 4, -1, -1, A_BOLD, A_BOLD},
     [STYLE_SELECTED] = {231, 16, 6, -1, 237, 253, A_BOLD, A_REVERSE},
+    [STYLE_MATCH] = {80, 30, 6, 4, -1, -1, A_BOLD | A_UNDERLINE, A_BOLD | A_UNDERLINE},
+    [STYLE_SELECTED_MATCH] = {80, 30, 6, -1, 237, 253, A_BOLD | A_UNDERLINE, A_REVERSE | A_UNDERLINE},
     [STYLE_FRAME] = {239, 250, 8, 8, -1, -1, A_NORMAL, A_DIM},
     [STYLE_GOOD] = {114, 28, 2, 4, -1, -1, A_NORMAL, A_NORMAL},
     [STYLE_BAD] = {210, 124, 9, 1, -1, -1, A_BOLD, A_BOLD},
@@ -59,7 +61,8 @@ void style_setup(bool light, bool colors)
         made[style].pair = colored ? pair_of(look, light) : 0;
         if (made[style].pair < 0) made[style].pair = 0;
         bool needs_ground = look->dark_back >= 0 && colored && COLORS < 256;
-        if (needs_ground) made[style].attributes = style == STYLE_FIELD ? A_UNDERLINE : A_REVERSE;
+        if (needs_ground)
+            made[style].attributes = style == STYLE_FIELD ? A_UNDERLINE : A_REVERSE | (look->attributes & A_UNDERLINE);
         if (style == STYLE_DIM && colored && COLORS < 16) made[style].attributes = A_DIM;
     }
 }
@@ -68,6 +71,12 @@ void style_use(enum style style)
 {
     int pair = made[style].pair;
     wattr_set(stdscr, made[style].attributes, (short)0, &pair);
+}
+
+void style_cells(int row, int column, int cells, enum style style)
+{
+    int pair = made[style].pair;
+    mvchgat(row, column, cells, made[style].attributes, (short)0, &pair);
 }
 
 enum style style_of_reward(int index)

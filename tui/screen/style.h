@@ -11,7 +11,9 @@ enum style {
     STYLE_ACCENT,   /* the one colour of the studio */
     STYLE_TITLE,    /* accent, bold */
     STYLE_SELECTED, /* the row under the cursor */
-    STYLE_FRAME,    /* lines */
+    STYLE_MATCH,    /* what a filter has matched, and in the row under the cursor: */
+    STYLE_SELECTED_MATCH,
+    STYLE_FRAME, /* lines */
     STYLE_GOOD,
     STYLE_BAD,
     STYLE_WARNING,
@@ -32,6 +34,8 @@ enum style {
 void style_setup(bool light, bool colors);
 /* The styles follow the text written next on ncurses' standard screen. */
 void style_use(enum style style);
+/* Gives cells that are written already another style. */
+void style_cells(int row, int column, int cells, enum style style);
 enum style style_of_reward(int index);
 /* True when the locale can write box drawing and braille. */
 bool style_unicode(void);

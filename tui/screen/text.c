@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -12,7 +13,7 @@ enum { REPLACEMENT = 0xfffd };
 int text_decode(const char *text, uint32_t *code)
 {
     const unsigned char *bytes = (const unsigned char *)text;
-    if (bytes[0] == 0) return 0;
+    if (bytes[0] == '\0') return 0;
     if (bytes[0] < 0x80) {
         *code = bytes[0];
         return 1;
@@ -24,9 +25,9 @@ int text_decode(const char *text, uint32_t *code)
     *code = REPLACEMENT;
     if (more == 0) return 1;
     uint32_t value = bytes[0] & (0x3fu >> more);
-    for (int index = 1; index <= more; index++) {
-        if ((bytes[index] & 0xc0) != 0x80) return index;
-        value = value << 6 | (bytes[index] & 0x3fu);
+    for (int i = 1; i <= more; i++) {
+        if ((bytes[i] & 0xc0) != 0x80) return i;
+        value = value << 6 | (bytes[i] & 0x3fu);
     }
     static const uint32_t least[4] = {0, 0x80, 0x800, 0x10000};
     if (value >= least[more] && value < 0x110000 && (value < 0xd800 || value > 0xdfff)) *code = value;
@@ -41,12 +42,19 @@ int text_encode(uint32_t code, char bytes[4])
     }
     int more = code >= 0x10000 ? 3 : code >= 0x800 ? 2 : 1;
     static const unsigned char lead[4] = {0, 0xc0, 0xe0, 0xf0};
-    for (int index = more; index > 0; index--) {
-        bytes[index] = (char)(0x80 | (code & 0x3f));
+    for (int i = more; i > 0; i--) {
+        bytes[i] = (char)(0x80 | (code & 0x3f));
         code >>= 6;
     }
     bytes[0] = (char)(lead[more] | code);
     return more + 1;
+}
+
+bool text_number(const char *text, double *value)
+{
+    char *end = NULL;
+    *value = strtod(text, &end);
+    return end != text && end[strspn(end, " \t")] == '\0' && isfinite(*value);
 }
 
 /* What would move the cursor, turn the writing direction or join characters beyond their cells is not drawn. */
@@ -67,8 +75,8 @@ static uint32_t plain_form(uint32_t code)
                  {0x00b7, '-'}, {0x2192, '>'}, {0x2190, '<'}, {0x2191, '^'}, {0x2193, 'v'}, {0x2588, '#'},
                  {0x25c6, '*'}, {0x2713, '+'}, {0x00d7, 'x'}, {0x2578, '='}, {0x2508, '.'}, {0x2591, '.'},
                  {0x0394, 'd'}, {0x201c, '"'}, {0x201d, '"'}, {0x2237, ':'}};
-    for (size_t index = 0; index < sizeof forms / sizeof *forms; index++)
-        if (forms[index].code == code) return (uint32_t)forms[index].plain;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (forms[i].code == code) return (uint32_t)forms[i].plain;
     return code < 0x7f ? code : '?';
 }
 
@@ -88,16 +96,20 @@ static int drawn_width(uint32_t *code)
     return 1;
 }
 
-int text_width(const char *text)
+int text_width_of(const char *text, size_t length)
 {
-    int width = 0, length = 0;
+    int width = 0, taken = 0;
     uint32_t code = 0;
-    while ((length = text_decode(text, &code)) > 0) {
+    for (const char *at = text; at < text + length && (taken = text_decode(at, &code)) > 0; at += taken) {
         int cells = drawn_width(&code);
         if (cells > 0) width += cells;
-        text += length;
     }
     return width;
+}
+
+int text_width(const char *text)
+{
+    return text_width_of(text, strlen(text));
 }
 
 static void put_cell(int row, int column, const wchar_t *characters)
@@ -128,14 +140,14 @@ int draw_text(int row, int column, int width, enum style style, const char *text
         if (cells == 0) {
             if (cluster_length > 0 && cluster_length < 4) {
                 cluster[cluster_length++] = (wchar_t)code;
-                cluster[cluster_length] = 0;
+                cluster[cluster_length] = L'\0';
                 put_cell(row, cluster_column, cluster);
             }
             continue;
         }
         if (used + cells > limit) break;
         cluster[0] = (wchar_t)code;
-        cluster[1] = 0;
+        cluster[1] = L'\0';
         cluster_length = 1;
         cluster_column = column + used;
         put_cell(row, cluster_column, cluster);
@@ -197,7 +209,7 @@ static size_t line_length(const char *text, int width, const char **next)
         int cells = drawn_width(&code);
         if (cells > 0) used += cells;
         if (used > width) {
-            const char *end = space != NULL && space > text ? space : at > text ? at : at + length;
+            const char *end = space && space > text ? space : at > text ? at : at + length;
             *next = end;
             while (**next == ' ') (*next)++;
             return (size_t)(end - text);
@@ -211,7 +223,7 @@ static size_t line_length(const char *text, int width, const char **next)
 int draw_wrapped(struct area area, enum style style, const char *text)
 {
     int row = 0;
-    while (*text != 0 && row < area.rows && area.columns > 0) {
+    while (*text != '\0' && row < area.rows && area.columns > 0) {
         const char *next = NULL;
         char line[1024];
         size_t length = line_length(text, area.columns, &next);
@@ -223,17 +235,17 @@ int draw_wrapped(struct area area, enum style style, const char *text)
     return row;
 }
 
-void draw_notice(struct area area, const char *words, const char *hint)
+void draw_notice(struct area area, const char *text, const char *hint)
 {
     int row = area.row + area.rows / 3;
-    draw_center(row, area.column, area.columns, STYLE_TEXT, "%s", words);
+    draw_center(row, area.column, area.columns, STYLE_TEXT, "%s", text);
     draw_center(row + 2, area.column, area.columns, STYLE_DIM, "%s", hint);
 }
 
 int wrapped_rows(int width, const char *text)
 {
     int rows = 0;
-    while (*text != 0 && width > 0) {
+    while (*text != '\0' && width > 0) {
         const char *next = NULL;
         line_length(text, width, &next);
         text = next;
@@ -244,7 +256,7 @@ int wrapped_rows(int width, const char *text)
 
 static void repeat(int row, int column, int count, const wchar_t *character)
 {
-    for (int index = 0; index < count && column + index < COLS; index++) put_cell(row, column + index, character);
+    for (int i = 0; i < count && column + i < COLS; i++) put_cell(row, column + i, character);
 }
 
 void draw_line(int row, int column, int width, enum style style)
@@ -257,7 +269,7 @@ void draw_line(int row, int column, int width, enum style style)
 void draw_column_line(int row, int column, int rows, enum style style)
 {
     style_use(style);
-    for (int index = 0; index < rows; index++) put_cell(row + index, column, style_unicode() ? L"\u2502" : L"|");
+    for (int i = 0; i < rows; i++) put_cell(row + i, column, style_unicode() ? L"\u2502" : L"|");
 }
 
 void draw_fill(struct area area, enum style style)
@@ -280,7 +292,7 @@ void draw_frame(struct area area, const char *title)
     put_cell(area.row, right, unicode ? L"\u256e" : L"+");
     put_cell(bottom, area.column, unicode ? L"\u2570" : L"+");
     put_cell(bottom, right, unicode ? L"\u256f" : L"+");
-    if (title != NULL) draw_format(area.row, area.column + 2, area.columns - 4, STYLE_TITLE, " %s ", title);
+    if (title) draw_format(area.row, area.column + 2, area.columns - 4, STYLE_TITLE, " %s ", title);
 }
 
 void draw_bar(int row, int column, int width, double part, enum style style)

@@ -13,8 +13,12 @@
  */
 int text_decode(const char *text, uint32_t *code);
 int text_encode(uint32_t code, char bytes[4]);
+/* Reads a finite number with nothing but blanks around it; false for anything else. */
+bool text_number(const char *text, double *value);
 /* Cells that the text takes as drawn. */
 int text_width(const char *text);
+/* Of its first `length` bytes. */
+int text_width_of(const char *text, size_t length);
 /* Draws at most `width` cells, with an ellipsis when cut; returns the cells used. */
 int draw_text(int row, int column, int width, enum style style, const char *text);
 int draw_format(int row, int column, int width, enum style style, const char *format, ...)
@@ -27,7 +31,7 @@ void draw_center(int row, int column, int width, enum style style, const char *f
 /* Draws `text` wrapped at spaces into the area; returns the rows used. */
 int draw_wrapped(struct area area, enum style style, const char *text);
 /* Two centred lines in an otherwise empty area: what is missing, and which key brings it. */
-void draw_notice(struct area area, const char *words, const char *hint);
+void draw_notice(struct area area, const char *text, const char *hint);
 /* The rows that draw_wrapped needs at this width. */
 int wrapped_rows(int width, const char *text);
 void draw_line(int row, int column, int width, enum style style);

@@ -79,8 +79,8 @@ static int read_numbers(const char *text, int numbers[16])
 static void emit_reply(struct input_parser *parser, enum reply_kind kind, const char *numbers, const char *text)
 {
     struct input_event event = {.kind = INPUT_REPLY, .reply = kind};
-    if (numbers != NULL) event.number_count = read_numbers(numbers, event.numbers);
-    if (text != NULL) {
+    if (numbers) event.number_count = read_numbers(numbers, event.numbers);
+    if (text) {
         size_t length = strlen(text);
         if (length >= sizeof event.text) length = sizeof event.text - 1;
         memcpy(event.text, text, length);
@@ -144,7 +144,7 @@ static void emit_mouse(struct input_parser *parser, const char *parameters, char
 /* `sequence` holds what stood between ESC [ and `final`. */
 static void finish_control(struct input_parser *parser, char final)
 {
-    parser->sequence[parser->length] = 0;
+    parser->sequence[parser->length] = '\0';
     const char *sequence = parser->sequence;
     parser->state = STATE_GROUND;
     if (sequence[0] == '?') {
@@ -197,7 +197,7 @@ static void finish_control(struct input_parser *parser, char final)
 
 static void finish_string(struct input_parser *parser)
 {
-    parser->sequence[parser->length] = 0;
+    parser->sequence[parser->length] = '\0';
     parser->state = STATE_GROUND;
     const char *text = parser->sequence;
     if (parser->string_kind == 'P' && strncmp(text, ">|", 2) == 0)
@@ -216,7 +216,7 @@ static void type_late_bytes(struct input_parser *parser)
     parser->late = false;
     parser->state = STATE_GROUND;
     emit_key(parser, '[', 0);
-    for (size_t index = 0; index < parser->length; index++) emit_key(parser, (unsigned char)parser->sequence[index], 0);
+    for (size_t i = 0; i < parser->length; i++) emit_key(parser, (unsigned char)parser->sequence[i], 0);
 }
 
 /* After an Esc that was taken for the key: `0n` or `3n` ends the report, all else was typed. */
@@ -238,7 +238,7 @@ static bool feed_late(struct input_parser *parser, unsigned char byte)
 /* No key starts with CSI ?, so inside one every byte that no reply holds was typed meanwhile. */
 static bool belongs_to_private_reply(unsigned char byte)
 {
-    return (byte >= '0' && byte <= '9') || strchr(";:$cSyunRhl", byte) != NULL;
+    return (byte >= '0' && byte <= '9') || strchr(";:$cSyunRhl", byte);
 }
 
 static void feed_control(struct input_parser *parser, unsigned char byte)

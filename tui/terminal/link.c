@@ -10,12 +10,11 @@ static const struct link_level_limits levels[LINK_LEVEL_COUNT] = {
 };
 
 enum {
-    SMALLEST_WINDOW = 600, /* bytes */
-    SMALLEST_NEAR =
-        4 << 10, /* what is read from a pseudo terminal at once: fewer bytes would not be there any sooner */
+    LEAST_WINDOW = 600,   /* bytes */
+    LEAST_NEAR = 4 << 10, /* what is read from a pseudo terminal at once: fewer bytes would not be there any sooner */
     FIRST_WINDOW = 8 << 10,
-    LARGEST_WINDOW = 64 << 10,
-    SMALLEST_SAMPLE = 300,
+    MOST_WINDOW = 64 << 10,
+    LEAST_SAMPLE = 300,
     SMALL_PIECE = 1500, /* fewer bytes fit into what lies between: they tell little, be they quick or late */
     RUN_BYTES = 12 << 10,
     LEAST_SAMPLES = 4,
@@ -117,9 +116,9 @@ static void set_window(struct link *link, size_t ahead, double queued)
         double fitting = (double)ahead * allowed / queued;
         if (fitting < link->window) link->window = fitting;
     }
-    double least = is_near(link) ? SMALLEST_NEAR : SMALLEST_WINDOW;
+    double least = is_near(link) ? LEAST_NEAR : LEAST_WINDOW;
     if (link->window < least) link->window = least;
-    if (link->window > LARGEST_WINDOW) link->window = LARGEST_WINDOW;
+    if (link->window > MOST_WINDOW) link->window = MOST_WINDOW;
 }
 
 /* ---- the level ---- */
@@ -175,7 +174,7 @@ static void add_sample(struct link *link, double rate, int64_t now)
  * at least so fast; that it is no faster is only said by many bytes, or a long time, together. */
 static void learn_rate(struct link *link, size_t bytes, double delay, int64_t now)
 {
-    if (bytes < SMALLEST_SAMPLE) return;
+    if (bytes < LEAST_SAMPLE) return;
     double at_least = (double)bytes / (delay > finest_delay ? delay : finest_delay) * 1000;
     if (at_least > link->rate && bytes >= SMALL_PIECE) {
         double most = MOST_GROWTH * link->rate;

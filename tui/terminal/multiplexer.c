@@ -19,20 +19,21 @@ void multiplexer_init(struct multiplexer *multiplexer)
 bool multiplexer_present(void)
 {
     const char *server = getenv("TMUX");
-    return server != NULL && server[0] != 0;
+    return server && server[0] != '\0';
 }
 
 static pid_t spawn_question(int output)
 {
     const char *pane = getenv("TMUX_PANE");
-    const char *words[] = {"tmux", "display-message", "-p", "-t", pane != NULL ? pane : "", question, NULL};
+    const char *arguments[] = {"tmux", "display-message", "-p", "-t", pane ? pane : "", question, NULL};
     posix_spawn_file_actions_t actions;
     if (posix_spawn_file_actions_init(&actions) != 0) return -1;
     pid_t process = -1;
     bool ready = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO) == 0 &&
                  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0 &&
                  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) == 0;
-    if (!ready || posix_spawnp(&process, words[0], &actions, NULL, (char *const *)words, environ) != 0) process = -1;
+    if (!ready || posix_spawnp(&process, arguments[0], &actions, NULL, (char *const *)arguments, environ) != 0)
+        process = -1;
     posix_spawn_file_actions_destroy(&actions);
     return process;
 }
@@ -70,7 +71,7 @@ bool multiplexer_read(struct multiplexer *multiplexer)
         multiplexer->length += (size_t)got;
         if (multiplexer->length + 1 < sizeof multiplexer->answer) return false;
     }
-    multiplexer->answer[multiplexer->length] = 0;
+    multiplexer->answer[multiplexer->length] = '\0';
     multiplexer_close(multiplexer);
     return multiplexer_parse(multiplexer, multiplexer->answer);
 }

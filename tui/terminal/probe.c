@@ -13,9 +13,9 @@ const char *picture_protocol_name(enum picture_protocol protocol)
 
 bool picture_protocol_parse(const char *name, enum picture_protocol *protocol)
 {
-    for (size_t index = 0; index < sizeof protocol_names / sizeof *protocol_names; index++) {
-        if (strcmp(name, protocol_names[index]) != 0) continue;
-        *protocol = (enum picture_protocol)index;
+    for (size_t i = 0; i < sizeof protocol_names / sizeof *protocol_names; i++) {
+        if (strcmp(name, protocol_names[i]) != 0) continue;
+        *protocol = (enum picture_protocol)i;
         return true;
     }
     return false;
@@ -24,13 +24,13 @@ bool picture_protocol_parse(const char *name, enum picture_protocol *protocol)
 static bool environment_is(const char *name, const char *value)
 {
     const char *found = getenv(name);
-    return found != NULL && strcmp(found, value) == 0;
+    return found && strcmp(found, value) == 0;
 }
 
 bool terminal_type_is_dumb(void)
 {
     const char *type = getenv("TERM");
-    return type == NULL || type[0] == 0 || strcmp(type, "dumb") == 0;
+    return !type || type[0] == '\0' || strcmp(type, "dumb") == 0;
 }
 
 void capabilities_init(struct capabilities *capabilities)
@@ -38,17 +38,17 @@ void capabilities_init(struct capabilities *capabilities)
     memset(capabilities, 0, sizeof *capabilities);
     capabilities->sixel_colors = 256;
     const char *term = getenv("TERM");
-    bool multiplexer_term = term != NULL && (strncmp(term, "screen", 6) == 0 || strncmp(term, "tmux", 4) == 0);
-    capabilities->inside_multiplexer = getenv("TMUX") != NULL || getenv("STY") != NULL || multiplexer_term;
+    bool multiplexer_term = term && (strncmp(term, "screen", 6) == 0 || strncmp(term, "tmux", 4) == 0);
+    capabilities->inside_multiplexer = getenv("TMUX") || getenv("STY") || multiplexer_term;
     const char *program = getenv("TERM_PROGRAM");
-    if (program != NULL && !capabilities->inside_multiplexer) {
+    if (program && !capabilities->inside_multiplexer) {
         snprintf(capabilities->name, sizeof capabilities->name, "%s", program);
         capabilities->iterm2 = environment_is("TERM_PROGRAM", "iTerm.app") ||
                                environment_is("TERM_PROGRAM", "WezTerm") || environment_is("TERM_PROGRAM", "vscode");
     }
     const char *color = getenv("COLORFGBG"); /* foreground;background as palette numbers */
-    const char *last = color != NULL ? strrchr(color, ';') : NULL;
-    if (last != NULL) {
+    const char *last = color ? strrchr(color, ';') : NULL;
+    if (last) {
         int background = (int)strtol(last + 1, NULL, 10);
         bool light = background == 7 || background == 15;
         capabilities->background_known = true;
@@ -106,8 +106,8 @@ bool capabilities_apply(struct capabilities *capabilities, const struct input_ev
     switch (reply->reply) {
     case REPLY_DEVICE_ATTRIBUTES:
         capabilities->answered = true;
-        for (int index = 1; index < reply->number_count; index++)
-            if (numbers[index] == 4) capabilities->sixel = true;
+        for (int i = 1; i < reply->number_count; i++)
+            if (numbers[i] == 4) capabilities->sixel = true;
         return true;
     case REPLY_WINDOW:
         if (reply->number_count == 3 && numbers[0] == 6 && numbers[1] > 0 && numbers[2] > 0) {
@@ -133,7 +133,7 @@ bool capabilities_apply(struct capabilities *capabilities, const struct input_ev
         return true;
     case REPLY_NAME: apply_name(capabilities, reply->text); return true;
     case REPLY_KITTY:
-        if (strstr(reply->text, "i=31") != NULL && strstr(reply->text, ";OK") != NULL) capabilities->kitty = true;
+        if (strstr(reply->text, "i=31") && strstr(reply->text, ";OK")) capabilities->kitty = true;
         return true;
     case REPLY_COLOR: return apply_color(capabilities, reply->text);
     default: return false;

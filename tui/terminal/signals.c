@@ -55,10 +55,9 @@ status signals_open(int *descriptor)
 {
     if (pipe2(signal_pipe, O_NONBLOCK | O_CLOEXEC) != 0)
         return status_errno(STATUS_FAILED, errno, "could not make a pipe for signals");
-    for (size_t index = 0; index < sizeof caught / sizeof *caught; index++)
-        install(caught[index], on_signal, SA_RESTART);
-    for (size_t index = 0; index < sizeof fatal / sizeof *fatal; index++)
-        install(fatal[index], on_fatal, (int)SA_RESETHAND | SA_NODEFER);
+    for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) install(caught[i], on_signal, SA_RESTART);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        install(fatal[i], on_fatal, (int)SA_RESETHAND | SA_NODEFER);
     install(SIGPIPE, SIG_IGN, 0);
     memory_on_exhaustion(restore_terminal);
     *descriptor = signal_pipe[0];
@@ -68,8 +67,8 @@ status signals_open(int *descriptor)
 void signals_close(void)
 {
     memory_on_exhaustion(NULL);
-    for (size_t index = 0; index < sizeof caught / sizeof *caught; index++) install(caught[index], SIG_DFL, 0);
-    for (size_t index = 0; index < sizeof fatal / sizeof *fatal; index++) install(fatal[index], SIG_DFL, 0);
+    for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) install(caught[i], SIG_DFL, 0);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) install(fatal[i], SIG_DFL, 0);
     rescue_terminal = -1;
     if (signal_pipe[0] >= 0) close(signal_pipe[0]);
     if (signal_pipe[1] >= 0) close(signal_pipe[1]);

@@ -9,7 +9,7 @@
 #include <curses.h>
 #include <term.h> /* names every capability by a macro, so this file uses none of its words */
 
-enum { HEADER = 12, LARGEST_DESCRIPTION = 32768, MAGIC_16_BIT = 0432, MAGIC_32_BIT = 01036 };
+enum { HEADER = 12, MOST_DESCRIPTION = 32768, MAGIC_16_BIT = 0432, MAGIC_32_BIT = 01036 };
 
 static const char *const moving[] = {"csr", "ind",  "ri",  "indn", "rin",  "il1", "il", "dl1",
                                      "dl",  "ich1", "ich", "smir", "dch1", "dch", NULL};
@@ -21,8 +21,8 @@ static int short_at(const unsigned char *at)
 
 static bool is_moving(const char *name)
 {
-    for (int index = 0; moving[index] != NULL; index++)
-        if (strcmp(moving[index], name) == 0) return true;
+    for (int i = 0; moving[i]; i++)
+        if (strcmp(moving[i], name) == 0) return true;
     return false;
 }
 
@@ -38,9 +38,9 @@ int still_strip(unsigned char *description, size_t length)
     size_t count = (size_t)short_at(description + 8);
     if (offsets + 2 * count > length) return -1;
     int taken = 0;
-    for (size_t index = 0; index < count && strnames[index] != NULL; index++) {
-        unsigned char *place = description + offsets + 2 * index;
-        if (!is_moving(strnames[index]) || short_at(place) >= 0xfffe) continue;
+    for (size_t i = 0; i < count && strnames[i]; i++) {
+        unsigned char *place = description + offsets + 2 * i;
+        if (!is_moving(strnames[i]) || short_at(place) >= 0xfffe) continue;
         place[0] = place[1] = 0xff;
         taken++;
     }
@@ -55,8 +55,8 @@ static size_t read_file(const char *folder, const char *type, unsigned char *des
                          ? snprintf(path, sizeof path, "%s/%c/%s", folder, type[0], type)
                          : snprintf(path, sizeof path, "%s/%02x/%s", folder, (unsigned)(unsigned char)type[0], type);
         FILE *file = length < (int)sizeof path ? fopen(path, "rb") : NULL;
-        if (file == NULL) continue;
-        size_t got = fread(description, 1, LARGEST_DESCRIPTION, file);
+        if (!file) continue;
+        size_t got = fread(description, 1, MOST_DESCRIPTION, file);
         fclose(file);
         if (got > HEADER) return got;
     }
@@ -67,7 +67,7 @@ static size_t find_description(const char *type, unsigned char *description)
 {
     char own[1024] = "";
     const char *home = getenv("HOME"), *given = getenv("TERMINFO");
-    if (home != NULL) snprintf(own, sizeof own, "%s/.terminfo", home);
+    if (home) snprintf(own, sizeof own, "%s/.terminfo", home);
     const char *const folders[] = {given,
                                    own,
                                    "/etc/terminfo",
@@ -75,9 +75,9 @@ static size_t find_description(const char *type, unsigned char *description)
                                    "/usr/share/terminfo",
                                    "/usr/lib/terminfo",
                                    "/usr/local/share/terminfo"};
-    for (size_t index = 0; index < sizeof folders / sizeof *folders; index++) {
-        if (folders[index] == NULL || folders[index][0] != '/') continue;
-        size_t length = read_file(folders[index], type, description);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        if (!folders[i] || folders[i][0] != '/') continue;
+        size_t length = read_file(folders[i], type, description);
         if (length > 0) return length;
     }
     return 0;
@@ -86,9 +86,9 @@ static size_t find_description(const char *type, unsigned char *description)
 char *still_prepare(const char *type)
 {
     const char *present = getenv("TERMINFO");
-    char *before = present != NULL ? strdup(present) : NULL;
-    unsigned char *description = malloc(LARGEST_DESCRIPTION);
-    if (type == NULL || type[0] == 0 || strchr(type, '/') != NULL || description == NULL) {
+    char *before = present ? strdup(present) : NULL;
+    unsigned char *description = malloc(MOST_DESCRIPTION);
+    if (!type || type[0] == '\0' || strchr(type, '/') || !description) {
         free(description);
         return before;
     }
@@ -107,7 +107,7 @@ char *still_prepare(const char *type)
 
 void still_restore(char *before)
 {
-    if (before != NULL)
+    if (before)
         setenv("TERMINFO", before, 1);
     else
         unsetenv("TERMINFO");

@@ -64,7 +64,7 @@ static void append(struct terminal *terminal, const char *bytes, size_t length)
         needed = terminal->queue_length + length;
         if (needed > terminal->queue_capacity) {
             char *larger = realloc(terminal->queue, needed * 2);
-            if (larger == NULL) return;
+            if (!larger) return;
             terminal->queue = larger;
             terminal->queue_capacity = needed * 2;
         }
@@ -85,7 +85,7 @@ static void collect(struct terminal *terminal)
     off_t size = lseek(terminal->capture_descriptor, 0, SEEK_CUR);
     if (size <= 0) return;
     char *text = malloc((size_t)size);
-    if (text != NULL) {
+    if (text) {
         ssize_t got = pread(terminal->capture_descriptor, text, (size_t)size, 0);
         if (got > 0) append(terminal, text, (size_t)got);
         free(text);
@@ -136,14 +136,14 @@ static status open_descriptors(struct terminal *terminal)
         return status_error(STATUS_FAILED,
                             "this terminal (TERM=%s) takes text only, and the studio needs one that draws; "
                             "`alignprop tune` and the other commands work here",
-                            type != NULL ? type : "");
+                            type ? type : "");
     }
     terminal->input = STDIN_FILENO;
     /* Opened anew so that O_NONBLOCK does not leak to the shell, which shares the old description. */
     terminal->output = open("/dev/tty", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (terminal->output < 0) {
         const char *name = ttyname(STDOUT_FILENO);
-        if (name != NULL) terminal->output = open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        if (name) terminal->output = open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     }
     if (terminal->output < 0) return status_errno(STATUS_FAILED, errno, "could not open the terminal for writing");
     if (tcgetattr(terminal->input, &terminal->saved) != 0)
@@ -168,19 +168,19 @@ static status open_screen(struct terminal *terminal)
     if (terminal->capture_descriptor < 0)
         return status_errno(STATUS_FAILED, errno, "could not make the screen's memory");
     terminal->capture = fdopen(terminal->capture_descriptor, "w");
-    if (terminal->capture == NULL) return status_errno(STATUS_FAILED, errno, "could not open the screen's memory");
+    if (!terminal->capture) return status_errno(STATUS_FAILED, errno, "could not open the screen's memory");
     const char *type = getenv("TERM");
     char *before = still_prepare(type);
     terminal->screen = newterm(NULL, terminal->capture, stdin);
     still_restore(before);
-    if (terminal->screen == NULL) {
+    if (!terminal->screen) {
         before = still_prepare("xterm-256color");
         terminal->screen = newterm("xterm-256color", terminal->capture, stdin);
         still_restore(before);
         snprintf(terminal->notice, sizeof terminal->notice,
                  "this machine has no description of the terminal \"%s\"; using xterm-256color", type ? type : "");
     }
-    if (terminal->screen == NULL)
+    if (!terminal->screen)
         return status_error(STATUS_FAILED,
                             "no usable description of the terminal \"%s\" on this machine; install ncurses-term or set "
                             "TERM=xterm-256color",
@@ -218,7 +218,7 @@ void terminal_set_mouse(struct terminal *terminal, bool on)
 status terminal_open(struct terminal_options options, struct terminal **result)
 {
     struct terminal *terminal = calloc(1, sizeof *terminal);
-    if (terminal == NULL) return status_error(STATUS_NO_MEMORY, "out of memory");
+    if (!terminal) return status_error(STATUS_NO_MEMORY, "out of memory");
     terminal->output = terminal->capture_descriptor = -1;
     terminal->mouse = options.mouse;
     input_parser_init(&terminal->parser);
@@ -228,7 +228,7 @@ status terminal_open(struct terminal_options options, struct terminal **result)
     if (opened.code == STATUS_OK) opened = open_screen(terminal);
     if (opened.code != STATUS_OK) {
         if (terminal->output >= 0) close(terminal->output);
-        if (terminal->capture != NULL) fclose(terminal->capture);
+        if (terminal->capture) fclose(terminal->capture);
         free(terminal);
         return opened;
     }
@@ -280,7 +280,7 @@ static void swallow_replies(struct terminal *terminal)
 
 void terminal_close(struct terminal *terminal)
 {
-    if (terminal == NULL) return;
+    if (!terminal) return;
     leave_screen(terminal);
     swallow_replies(terminal);
     tcsetattr(terminal->input, terminal->parser.replies_expected ? TCSAFLUSH : TCSADRAIN, &terminal->saved);

@@ -1,6 +1,5 @@
 #include "tui/views/card.h"
 #include "tui/screen/text.h"
-#include "tui/views/preview.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,33 +8,33 @@ enum { FRAME_ROWS = 2, FACT_ROWS = 2 };
 
 static bool is_startable(const cJSON *item)
 {
-    return message_get(item, "error") == NULL && !cJSON_IsFalse(message_get(item, "model_present"));
+    return !message_get(item, "error") && !cJSON_IsFalse(message_get(item, "model_present"));
 }
 
 /* What it is for; where it cannot be started, why and what to do about it. */
 static const char *purpose(const cJSON *item)
 {
     const char *error = message_text(item, "error", NULL);
-    return error != NULL ? error : message_text(item, "notes", message_text(message_get(item, "preset"), "notes", ""));
+    return error ? error : message_text(item, "notes", message_text(message_get(item, "preset"), "notes", ""));
 }
 
 int card_rows(const cJSON *item, int columns)
 {
     const char *hint = message_text(item, "model_hint", NULL);
     int width = columns - 4, rows = FRAME_ROWS + wrapped_rows(width, purpose(item));
-    if (message_get(item, "error") != NULL) return rows;
-    return rows + FACT_ROWS + (hint != NULL ? wrapped_rows(width, hint) : 0);
+    if (message_get(item, "error")) return rows;
+    return rows + FACT_ROWS + (hint ? wrapped_rows(width, hint) : 0);
 }
 
 /* A frame whose upper edge says at the right which key does what; returns the area inside. */
 static struct area draw_card_frame(struct area area, const char *title, enum style style, const char *invitation)
 {
     draw_frame(area, title);
-    char words[80];
-    snprintf(words, sizeof words, " %s ", invitation);
-    int width = text_width(words);
+    char label[80];
+    snprintf(label, sizeof label, " %s ", invitation);
+    int width = text_width(label);
     if (text_width(title) + width + 8 < area.columns)
-        draw_text(area.row, area.column + area.columns - 2 - width, width, style, words);
+        draw_text(area.row, area.column + area.columns - 2 - width, width, style, label);
     return (struct area){area.row + 1, area.column + 2, area.rows - FRAME_ROWS, area.columns - 4};
 }
 
@@ -58,15 +57,15 @@ static void draw_facts(struct area *rest, const cJSON *item)
     const cJSON *preset = message_get(item, "preset"), *train = message_get(message_get(preset, "prompts"), "train");
     const cJSON *first = cJSON_GetArrayItem(train, 0);
     int count = cJSON_GetArraySize(train);
-    char words[256], text[400];
+    char prompts[256], text[400];
     if (!cJSON_IsString(first))
-        snprintf(words, sizeof words, "%lld prompts from a file", message_integer(item, "prompts", 0));
+        snprintf(prompts, sizeof prompts, "%lld prompts from a file", message_integer(item, "prompts", 0));
     else if (message_integer(item, "prompts", count) > 1)
-        snprintf(words, sizeof words, "\"%.200s\" and %lld more", first->valuestring,
+        snprintf(prompts, sizeof prompts, "\"%.200s\" and %lld more", first->valuestring,
                  message_integer(item, "prompts", count) - 1);
     else
-        snprintf(words, sizeof words, "\"%.200s\"", first->valuestring);
-    snprintf(text, sizeof text, "%s \u00b7 model %.60s \u00b7 rank %lld \u00b7 batch %lld", words,
+        snprintf(prompts, sizeof prompts, "\"%.200s\"", first->valuestring);
+    snprintf(text, sizeof text, "%s \u00b7 model %.60s \u00b7 rank %lld \u00b7 batch %lld", prompts,
              message_text(preset, "model", "?"), message_integer(message_get(preset, "lora"), "rank", 0),
              message_integer(preset, "batch", 1));
     take_wrapped(rest, STYLE_DIM, text);
@@ -99,51 +98,52 @@ static void draw_needs(struct area *rest, const cJSON *item, double available)
     take_row(rest);
 }
 
-/* Where there is room the pictures stand at the left and the words beside them; returns the area for the words. */
-static struct area draw_pictures_beside(struct studio *studio, struct area inside, const cJSON *item, bool run)
+/* Where there is room the pictures stand at the left and the text beside them; returns the area for the text. */
+static struct area draw_pictures_beside(struct studio *studio, struct preview *preview, struct area inside,
+                                        const cJSON *item, bool run)
 {
     enum { LEAST_WORDS = 46, GAP = 3 };
     struct area pictures = inside;
     pictures.columns = inside.columns - LEAST_WORDS - GAP;
     bool flat = pictures.columns >= 2 * inside.rows; /* two pictures beside each other are not lower than the area */
-    int used = flat ? preview_draw(studio, pictures, item, run) : 0;
+    int used = flat ? preview_draw(studio, preview, pictures, item, run) : 0;
     if (used == 0) return inside;
     return (struct area){inside.row, inside.column + used + GAP, inside.rows, inside.columns - used - GAP};
 }
 
-static void draw_pictures_below(struct studio *studio, struct area inside, struct area rest, const cJSON *item,
-                                bool run)
+static void draw_pictures_below(struct studio *studio, struct preview *preview, struct area inside, struct area rest,
+                                const cJSON *item, bool run)
 {
-    if (rest.column != inside.column) return; /* they stand beside the words */
-    preview_draw(studio, (struct area){rest.row + 1, rest.column, rest.rows - 1, rest.columns}, item, run);
+    if (rest.column != inside.column) return; /* they stand beside the text */
+    preview_draw(studio, preview, (struct area){rest.row + 1, rest.column, rest.rows - 1, rest.columns}, item, run);
 }
 
-void card_draw_preset(struct studio *studio, struct area area, const cJSON *item)
+void card_draw_preset(struct studio *studio, struct preview *preview, struct area area, const cJSON *item)
 {
-    if (item == NULL || area.rows < FRAME_ROWS + 1) return;
+    if (!item || area.rows < FRAME_ROWS + 1) return;
     const char *hint = message_text(item, "model_hint", NULL);
-    bool wrong = message_get(item, "error") != NULL, ready = is_startable(item);
+    bool wrong = message_get(item, "error"), ready = is_startable(item);
     struct area inside = draw_card_frame(area, message_text(item, "name", "?"), ready ? STYLE_KEY : STYLE_DIM,
-                                         wrong   ? "its file is wrong"
+                                         wrong   ? "invalid file"
                                          : ready ? "Enter starts it"
-                                                 : "its model is missing");
-    struct area rest = draw_pictures_beside(studio, inside, item, false);
+                                                 : "model missing");
+    struct area rest = draw_pictures_beside(studio, preview, inside, item, false);
     take_wrapped(&rest, wrong ? STYLE_BAD : STYLE_TEXT, purpose(item));
     if (wrong || rest.rows < 1) return;
     draw_facts(&rest, item);
     if (rest.rows < 1) return;
     draw_needs(&rest, item, message_number(message_get(studio->catalogue, "device"), "memory_free", NAN));
-    if (hint != NULL && rest.rows > 0) take_wrapped(&rest, STYLE_WARNING, hint);
-    draw_pictures_below(studio, inside, rest, item, false);
+    if (hint && rest.rows > 0) take_wrapped(&rest, STYLE_WARNING, hint);
+    draw_pictures_below(studio, preview, inside, rest, item, false);
 }
 
-void card_draw_run(struct studio *studio, struct area area, const cJSON *run)
+void card_draw_run(struct studio *studio, struct preview *preview, struct area area, const cJSON *run)
 {
-    if (run == NULL || area.rows < FRAME_ROWS + 1) return;
+    if (!run || area.rows < FRAME_ROWS + 1) return;
     char text[400], first[24], last[24], ago[32];
     double start = message_number(run, "eval_first", NAN), newest = message_number(run, "eval_last", NAN);
     struct area inside = draw_card_frame(area, message_text(run, "name", "?"), STYLE_KEY, "Enter opens it");
-    struct area rest = draw_pictures_beside(studio, inside, run, true);
+    struct area rest = draw_pictures_beside(studio, preview, inside, run, true);
     snprintf(text, sizeof text, "%s at step %lld of %lld, %s", message_text(run, "state", "?"),
              message_integer(run, "step", 0), message_integer(run, "steps", 0),
              words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
@@ -157,5 +157,5 @@ void card_draw_run(struct studio *studio, struct area area, const cJSON *run)
     snprintf(text, sizeof text, "preset %.100s \u00b7 %.280s", message_text(run, "preset", "?"),
              message_text(run, "path", ""));
     take_wrapped(&rest, STYLE_DIM, text);
-    draw_pictures_below(studio, inside, rest, run, true);
+    draw_pictures_below(studio, preview, inside, rest, run, true);
 }

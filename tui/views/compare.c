@@ -34,9 +34,9 @@ struct difference {
     char key[120], left[160], right[160];
 };
 
-static void words_of(const cJSON *value, char *text, size_t size)
+static void text_of(const cJSON *value, char *text, size_t size)
 {
-    if (value == NULL || cJSON_IsNull(value)) { /* a key that is absent has its default, as one that is null */
+    if (!value || cJSON_IsNull(value)) { /* a key that is absent has its default, as one that is null */
         snprintf(text, size, "-");
         return;
     }
@@ -45,7 +45,7 @@ static void words_of(const cJSON *value, char *text, size_t size)
         return;
     }
     char *printed = cJSON_PrintUnformatted(value);
-    snprintf(text, size, "%s", printed != NULL ? printed : "");
+    snprintf(text, size, "%s", printed ? printed : "");
     cJSON_free(printed);
 }
 
@@ -64,14 +64,14 @@ static int missing_from(const cJSON *strings, const cJSON *others)
 }
 
 /* A list of prompts is too long to be read beside another: how many it has, and how many of them alone. */
-static void words_of_list(const cJSON *list, const cJSON *other, char *text, size_t size)
+static void text_of_list(const cJSON *list, const cJSON *other, char *text, size_t size)
 {
     int count = cJSON_GetArraySize(list), alone = missing_from(list, other);
     const cJSON *first = cJSON_GetArrayItem(list, 0);
     if (count == 1 && cJSON_IsString(first))
         snprintf(text, size, "%s", first->valuestring);
     else
-        snprintf(text, size, alone > 0 ? "%d, %d of them only here" : "%d", count, alone);
+        snprintf(text, size, alone > 0 ? "%d, %d only here" : "%d", count, alone);
 }
 
 static const cJSON *reward_with_id(const cJSON *rewards, const char *id)
@@ -91,11 +91,11 @@ static void add_difference(const cJSON *left, const cJSON *right, const char *pa
     bool lists = strncmp(path, "prompts.", 8) == 0 && (cJSON_IsArray(left) || cJSON_IsArray(right));
     if (*count == DIFFERENCES || (lists && cJSON_Compare(left, right, 1))) return;
     if (lists) {
-        words_of_list(left, right, difference.left, sizeof difference.left);
-        words_of_list(right, left, difference.right, sizeof difference.right);
+        text_of_list(left, right, difference.left, sizeof difference.left);
+        text_of_list(right, left, difference.right, sizeof difference.right);
     } else {
-        words_of(left, difference.left, sizeof difference.left);
-        words_of(right, difference.right, sizeof difference.right);
+        text_of(left, difference.left, sizeof difference.left);
+        text_of(right, difference.right, sizeof difference.right);
         if (strcmp(difference.left, difference.right) == 0) return;
     }
     snprintf(difference.key, sizeof difference.key, "%s", path);
@@ -114,10 +114,10 @@ static void collect_rewards(const cJSON *left, const cJSON *right, struct differ
         {
             const char *id = message_text(reward, "id", message_text(reward, "name", "?"));
             const cJSON *other = reward_with_id(sides[!side], id);
-            if (side == 1 && other != NULL) continue;
+            if (side == 1 && other) continue;
             char path[120];
             snprintf(path, sizeof path, "rewards.%.100s", id);
-            if (other != NULL)
+            if (other)
                 collect(reward, other, path, found, count);
             else if (*count < DIFFERENCES) {
                 struct difference difference = {.left = "-", .right = "-"};
@@ -136,7 +136,7 @@ static void collect(const cJSON *left, const cJSON *right, const char *path, str
         collect_rewards(left, right, found, count);
         return;
     }
-    bool objects = (cJSON_IsObject(left) || left == NULL) && (cJSON_IsObject(right) || right == NULL);
+    bool objects = (cJSON_IsObject(left) || !left) && (cJSON_IsObject(right) || !right);
     if (!objects) {
         add_difference(left, right, path, found, count);
         return;
@@ -147,7 +147,7 @@ static void collect(const cJSON *left, const cJSON *right, const char *path, str
         cJSON_ArrayForEach(item, sides[side])
         {
             const cJSON *other = message_get(sides[!side], item->string);
-            if (side == 1 && other != NULL) continue;
+            if (side == 1 && other) continue;
             char inner[120];
             snprintf(inner, sizeof inner, "%.55s%s%.55s", path, path[0] ? "." : "", item->string);
             collect(side == 0 ? item : NULL, side == 0 ? other : item, inner, found, count);
@@ -164,36 +164,51 @@ static const cJSON *preset_named(const struct studio *studio, const char *name)
     return NULL;
 }
 
+struct differences {
+    struct difference found[DIFFERENCES];
+    struct list_items items;
+};
+
+static uint64_t identity_of_difference(const void *differences, int place)
+{
+    return list_identity(((const struct differences *)differences)->found[place].key);
+}
+
+static void gather_differences(const cJSON *left, const cJSON *right, struct differences *differences)
+{
+    differences->items = (struct list_items){.of = differences, .identity = identity_of_difference};
+    collect(left, right, "", differences->found, &differences->items.count);
+    differences->items.all = differences->items.count;
+}
+
 static void draw_differences(struct studio *studio, struct area area, const cJSON *left, const cJSON *right,
                              const char *names[2])
 {
-    struct difference *found = calloc(DIFFERENCES, sizeof *found);
-    if (found == NULL) return;
-    int count = 0;
-    collect(left, right, "", found, &count);
-    int key = area.columns / 4, width = (area.columns - key - 2) / 2;
-    draw_format(area.row, area.column, key, STYLE_DIM, "%d differ", count);
+    struct differences differences;
+    gather_differences(left, right, &differences);
+    int key = area.columns / 4, width = (area.columns - key - 2) / 2, count = differences.items.count;
+    struct list *list = &view_of(studio)->differences;
+    struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
+    struct list_rows rows = studio_show_list(studio, list, &differences.items, body, 0, true);
+    while (list_next(&rows)) {
+        const struct difference *difference = &differences.found[rows.place];
+        list_text(&rows, 0, key, STYLE_TEXT, difference->key);
+        list_text(&rows, key + 1, width - 1, STYLE_DIM, difference->left);
+        list_text(&rows, key + 1 + width, width, STYLE_DIM, difference->right);
+    }
+    if (list_has_bar(list))
+        draw_format(area.row, area.column, key, STYLE_DIM, "%d of %d differ", list->cursor + 1, count);
+    else
+        draw_format(area.row, area.column, key, STYLE_DIM, "%d differ", count);
     draw_text(area.row, area.column + key + 1, width - 1, STYLE_CURVE_TOTAL, names[0]);
     draw_text(area.row, area.column + key + 1 + width, width, STYLE_CURVE_HELD_OUT, names[1]);
-    int rows = area.rows - 1, first = list_window(&view_of(studio)->differences, count, rows);
-    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, 0, first);
-    for (int row = 0; row < rows && first + row < count; row++) {
-        const struct difference *difference = &found[first + row];
-        bool here = first + row == view_of(studio)->differences.cursor;
-        int line = area.row + 1 + row;
-        if (here) draw_fill((struct area){line, area.column, 1, area.columns}, STYLE_SELECTED);
-        draw_text(line, area.column, key, here ? STYLE_SELECTED : STYLE_TEXT, difference->key);
-        draw_text(line, area.column + key + 1, width - 1, here ? STYLE_SELECTED : STYLE_DIM, difference->left);
-        draw_text(line, area.column + key + 1 + width, width, here ? STYLE_SELECTED : STYLE_DIM, difference->right);
-    }
-    if (count == 0) draw_text(area.row + 1, area.column, area.columns, STYLE_GOOD, "every setting is the same");
-    free(found);
+    if (count == 0) draw_text(body.row, area.column, area.columns, STYLE_GOOD, "Every setting is the same.");
 }
 
 static const char *last_part(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
+    return slash ? slash + 1 : path;
 }
 
 /* Name and best held-out reward, in the colour of its curve. */
@@ -202,8 +217,7 @@ static void draw_name(const struct run *run, const char *name, struct area area,
     char value[24];
     const struct run_step *best = run_best(run);
     draw_format(area.row, area.column, area.columns, style, "%s  %s %s@%d", name, style_unicode() ? "\u25c6" : "*",
-                words_number(value, sizeof value, best != NULL ? run_total(run, best->held_out) : NAN),
-                best != NULL ? best->step : 0);
+                words_number(value, sizeof value, best ? run_total(run, best->held_out) : NAN), best ? best->step : 0);
 }
 
 /* The run as its folder has it now; read anew when its figures have grown. False when it cannot be read. */
@@ -215,12 +229,12 @@ static bool load_run(struct compared_run *compared, const char *path)
     if (stat(name, &found) != 0) found = (struct stat){0};
     int64_t modified = (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
     if (strcmp(compared->path, path) == 0 && compared->size == found.st_size && compared->modified == modified)
-        return compared->run != NULL;
+        return compared->run;
     snprintf(compared->path, sizeof compared->path, "%s", path);
     compared->size = found.st_size;
     compared->modified = modified;
-    if (compared->run == NULL) compared->run = run_new();
-    if (compared->run != NULL && run_load_folder(compared->run, path)) return true;
+    if (!compared->run) compared->run = run_new();
+    if (compared->run && run_load_folder(compared->run, path)) return true;
     run_free(compared->run);
     compared->run = NULL;
     return false;
@@ -248,51 +262,79 @@ static int draw_pictures(struct studio *studio, struct area area)
     return 2 * (width + 2);
 }
 
-static void draw_runs(struct studio *studio, struct area body)
+/* The presets that are compared, as read last; NULL where there is none. */
+static void compared_presets(const struct studio *studio, const cJSON *presets[2])
 {
-    const char *names[2] = {last_part(studio->marked[0]), last_part(studio->marked[1])};
     for (int side = 0; side < 2; side++) {
-        if (load_run(&view_of(studio)->compared[side], studio->marked[side])) continue;
-        draw_format(body.row, body.column, body.columns, STYLE_BAD,
-                    "%s cannot be read; 9, then Space, takes its mark away", studio->marked[side]);
-        return;
+        const struct run *run = view_of(studio)->compared[side].run;
+        presets[side] = !studio->marks.runs ? preset_named(studio, studio->marks.names[side])
+                        : run               ? run->preset
+                                            : NULL;
     }
+}
+
+static void draw_runs(struct studio *studio, struct area area, const char *names[2])
+{
     const struct run *left = view_of(studio)->compared[0].run, *right = view_of(studio)->compared[1].run;
-    int upper = body.rows / 2 - 1, half = (body.columns - 16) / 2;
-    draw_text(body.row, body.column, 15, STYLE_TITLE, "held-out reward");
-    draw_name(left, names[0], (struct area){body.row, body.column + 16, 1, half - 1}, STYLE_CURVE_TOTAL);
-    draw_name(right, names[1], (struct area){body.row, body.column + 16 + half, 1, half}, STYLE_CURVE_HELD_OUT);
-    struct area curves = {body.row + 1, body.column, upper - 1, body.columns};
+    int half = (area.columns - 16) / 2;
+    draw_text(area.row, area.column, 15, STYLE_TITLE, "held-out reward");
+    draw_name(left, names[0], (struct area){area.row, area.column + 16, 1, half - 1}, STYLE_CURVE_TOTAL);
+    draw_name(right, names[1], (struct area){area.row, area.column + 16 + half, 1, half}, STYLE_CURVE_HELD_OUT);
+    struct area curves = {area.row + 1, area.column, area.rows - 1, area.columns};
     curves.columns -= draw_pictures(studio, curves);
     curves_draw_two(left, right, curves);
-    draw_differences(studio, (struct area){body.row + upper + 1, body.column, body.rows - upper - 1, body.columns},
-                     left->preset, right->preset, names);
+}
+
+/* False when a run cannot be read, which is said. */
+static bool load_runs(struct studio *studio, struct area body)
+{
+    for (int side = 0; side < 2; side++) {
+        const char *path = studio->marks.names[side];
+        if (load_run(&view_of(studio)->compared[side], path)) continue;
+        draw_format(body.row, body.column, body.columns, STYLE_BAD,
+                    "%s cannot be read. Press 9, then Space, to take its mark away.", path);
+        return false;
+    }
+    return true;
 }
 
 static void draw(struct studio *studio, struct area body)
 {
-    if (studio->marked[0][0] == 0 || studio->marked[1][0] == 0) {
+    if (!studio_has_two_marks(studio)) {
         draw_notice(body, "Nothing is marked yet.",
-                    "Space marks two presets (1) or two runs (9); then come back with 7");
+                    "Mark two presets (1) or two runs (9) with Space, then come back with 7.");
         return;
     }
-    if (studio->marked_runs) {
-        draw_runs(studio, body);
-        return;
+    const char *names[2] = {last_part(studio->marks.names[0]), last_part(studio->marks.names[1])};
+    struct area differences = body;
+    if (studio->marks.runs) {
+        if (!load_runs(studio, body)) return;
+        int upper = body.rows / 2 - 1;
+        draw_runs(studio, (struct area){body.row, body.column, upper, body.columns}, names);
+        differences = (struct area){body.row + upper + 1, body.column, body.rows - upper - 1, body.columns};
     }
-    const char *names[2] = {studio->marked[0], studio->marked[1]};
-    draw_differences(studio, body, preset_named(studio, names[0]), preset_named(studio, names[1]), names);
+    const cJSON *presets[2];
+    compared_presets(studio, presets);
+    draw_differences(studio, differences, presets[0], presets[1], names);
 }
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
+    struct differences differences;
+    const cJSON *presets[2];
     (void)coarse;
-    return list_move(&view_of(studio)->differences, DIFFERENCES, 10, id);
+    compared_presets(studio, presets);
+    gather_differences(presets[0], presets[1], &differences);
+    return list_move(&view_of(studio)->differences, &differences.items, id);
 }
 
 static void click(struct studio *studio, const struct click *click)
 {
-    view_of(studio)->differences.cursor = click->item;
+    struct differences differences;
+    const cJSON *presets[2];
+    compared_presets(studio, presets);
+    gather_differences(presets[0], presets[1], &differences);
+    list_click(&view_of(studio)->differences, &differences.items, click->item);
 }
 
 static void free_runs(struct studio *studio)

@@ -7,17 +7,17 @@ void cost_draw(const struct studio *studio, struct area area)
 {
     const cJSON *plan = studio->plan;
     char text[32], free_text[32];
-    if (studio->plan_error[0] != 0) {
+    if (studio->plan_error[0] != '\0') {
         draw_wrapped(area, STYLE_BAD, studio->plan_error);
         return;
     }
-    if (plan == NULL) {
-        draw_text(area.row, area.column, area.columns, STYLE_DIM, "working out what this costs \u2026");
+    if (!plan) {
+        draw_text(area.row, area.column, area.columns, STYLE_DIM, "Estimating the cost \u2026");
         return;
     }
     double total = message_number(plan, "total_bytes", NAN);
     double available = message_number(plan, "limit_bytes", message_number(plan, "free_bytes", NAN));
-    bool fits = message_get(plan, "fits") == NULL || message_flag(plan, "fits", false);
+    bool fits = !message_get(plan, "fits") || message_flag(plan, "fits", false);
     double seconds = message_number(plan, "seconds_per_step", NAN),
            adapter = message_number(plan, "adapter_bytes", NAN);
     if (area.rows < 4) {
@@ -59,7 +59,7 @@ void cost_draw_run(const struct run *run, struct area area)
     words_bytes(planned, sizeof planned, run->memory_planned);
     words_bytes(used, sizeof used, run->memory_used);
     const struct run_step *newest = run_newest(run);
-    bool measured = !isnan(run->seconds_per_step) || newest == NULL;
+    bool measured = !isnan(run->seconds_per_step) || !newest;
     words_seconds(seconds, sizeof seconds, measured ? run->seconds_per_step : newest->seconds);
     if (area.rows < 4) {
         draw_format(area.row, area.column, area.columns, STYLE_TEXT, "memory %s planned, %s used \u00b7 %s a step",
@@ -69,8 +69,8 @@ void cost_draw_run(const struct run *run, struct area area)
     static const char *const names[3] = {"planned", "used", "a step"};
     const char *const values[3] = {planned, used, seconds};
     draw_text(area.row, area.column, area.columns, STYLE_LIVE, "what it costs");
-    for (int index = 0; index < 3; index++) {
-        draw_text(area.row + 1 + index, area.column, 14, STYLE_DIM, names[index]);
-        draw_text(area.row + 1 + index, area.column + 14, area.columns - 14, STYLE_TEXT, values[index]);
+    for (int i = 0; i < 3; i++) {
+        draw_text(area.row + 1 + i, area.column, 14, STYLE_DIM, names[i]);
+        draw_text(area.row + 1 + i, area.column + 14, area.columns - 14, STYLE_TEXT, values[i]);
     }
 }

@@ -18,7 +18,7 @@ static struct curve curve_of(const struct run *run, enum curve_kind kind, int re
     struct curve curve = {0};
     size_t most = run->history_count > 0 ? (size_t)run->history_count : 1;
     curve.x = malloc(2 * most * sizeof *curve.x);
-    if (curve.x == NULL) return curve;
+    if (!curve.x) return curve;
     curve.y = curve.x + most;
     for (int at = 0; at < run->history_count; at++) {
         const struct run_step *step = &run->history[at];
@@ -60,7 +60,7 @@ void curves_draw_total(const struct run *run, struct area area, bool focused)
     for (int mark = 0; mark < run->mark_count; mark++) marks[mark] = run->marks[mark].step;
     const struct run_step *best = run_best(run);
     plot_draw((struct area){area.row + 1, area.column, area.rows - 1, area.columns}, series, 2, steps_of(run), marks,
-              run->mark_count, best != NULL ? best->step : -1);
+              run->mark_count, best ? best->step : -1);
     free(total.x);
     free(held_out.x);
 }
@@ -75,16 +75,16 @@ void curves_draw_rewards(const struct run *run, struct area area)
     int down = (count + across - 1) / across;
     while (down > 1 && area.rows / down < LEAST_ROWS) down--;
     int width = (area.columns - (across - 1) * 2) / across, rows = area.rows / down;
-    for (int index = 0; index < count && index < across * down; index++) {
-        struct area place = {area.row + index / across * rows, area.column + index % across * (width + 2), rows, width};
-        struct curve train = curve_of(run, CURVE_TOTAL, index), held_out = curve_of(run, CURVE_HELD_OUT, index);
+    for (int i = 0; i < count && i < across * down; i++) {
+        struct area place = {area.row + i / across * rows, area.column + i % across * (width + 2), rows, width};
+        struct curve train = curve_of(run, CURVE_TOTAL, i), held_out = curve_of(run, CURVE_HELD_OUT, i);
         char text[24];
         int value = place.columns >= 26 ? 9 : 0; /* where it is narrow the table of rewards has the value */
-        draw_text(place.row, place.column, place.columns - value, style_of_reward(index), run->rewards[index].id);
+        draw_text(place.row, place.column, place.columns - value, style_of_reward(i), run->rewards[i].id);
         if (value > 0)
-            draw_right(place.row, place.column + place.columns - 8 - value, value, style_of_reward(index), "%s",
+            draw_right(place.row, place.column + place.columns - 8 - value, value, style_of_reward(i), "%s",
                        words_number(text, sizeof text, last_of(&train)));
-        struct plot_series series[] = {{train.x, train.y, train.count, style_of_reward(index)},
+        struct plot_series series[] = {{train.x, train.y, train.count, style_of_reward(i)},
                                        {held_out.x, held_out.y, held_out.count, STYLE_CURVE_HELD_OUT}};
         plot_draw((struct area){place.row + 1, place.column, place.rows - 1, place.columns}, series, 2, steps_of(run),
                   NULL, 0, -1);

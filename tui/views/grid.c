@@ -1,4 +1,5 @@
 /* Grid: prompts by steps, as small pictures. */
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 
@@ -30,7 +31,7 @@ enum { CACHED = 256 };
 static void forget_thumbnails(struct studio *studio)
 {
     struct grid_view *view = view_of(studio);
-    for (int index = 0; index < view->thumbnail_count; index++) image_free(&view->thumbnails[index].image);
+    for (int i = 0; i < view->thumbnail_count; i++) image_free(&view->thumbnails[i].image);
     view->thumbnail_count = 0;
 }
 
@@ -41,8 +42,8 @@ static const struct image *thumbnail(struct studio *studio, int step, int index)
     for (int at = 0; at < view->thumbnail_count; at++)
         if (view->thumbnails[at].step == step && view->thumbnails[at].index == index)
             return view->thumbnails[at].missing ? NULL : &view->thumbnails[at].image;
-    if (view->thumbnails == NULL) view->thumbnails = calloc(CACHED, sizeof *view->thumbnails);
-    if (view->thumbnails == NULL) return NULL;
+    if (!view->thumbnails) view->thumbnails = calloc(CACHED, sizeof *view->thumbnails);
+    if (!view->thumbnails) return NULL;
     if (view->thumbnail_count == CACHED) forget_thumbnails(studio);
     struct thumbnail *fresh = &view->thumbnails[view->thumbnail_count];
     char path[4300];
@@ -71,7 +72,7 @@ static void keep_inside(int *top, int cursor, int room)
 static void draw_cursor(const struct studio *studio, struct area cell, const struct image *image)
 {
     struct area place = cell;
-    if (image != NULL) place = pictures_fit(studio->pictures, cell, image->width, image->height);
+    if (image) place = pictures_fit(studio->pictures, cell, image->width, image->height);
     draw_bar(cell.row + cell.rows, place.column, place.columns, 1, STYLE_TITLE);
 }
 
@@ -79,11 +80,12 @@ static void draw(struct studio *studio, struct area body)
 {
     struct grid_view *view = view_of(studio);
     int steps[TEXT_LIST],
-        step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run->path, steps, TEXT_LIST) : 0;
+        step_count = studio->run->path[0] != '\0' ? run_sample_steps(studio->run->path, steps, TEXT_LIST) : 0;
     if (step_count == 0) {
-        bool open = studio->run->path[0] != 0;
-        draw_notice(body, open ? "This run has kept no pictures yet." : "No run is open.",
-                    open ? "s makes some after this step" : "1 starts one from a preset, 9 lists the earlier ones");
+        bool open = studio->run->path[0] != '\0';
+        draw_notice(body, open ? "This run has no pictures yet." : "No run is open.",
+                    open ? "Press s to draw some after this step."
+                         : "Press 1 to start one from a preset, 9 to list earlier runs.");
         return;
     }
     int prompts = prompt_count(studio, steps[0]);
@@ -91,11 +93,11 @@ static void draw(struct studio *studio, struct area body)
     if (view->row >= prompts) view->row = prompts > 0 ? prompts - 1 : 0;
     if (view->enlarged) {
         const struct image *image = thumbnail(studio, steps[view->column], view->row);
-        if (image != NULL)
+        if (image)
             pictures_want(studio->pictures, (struct area){body.row, body.column, body.rows - 1, body.columns}, image);
         draw_center(body.row + body.rows - 1, body.column, body.columns, STYLE_LIVE, "prompt %d at step %d",
                     view->row + 1, steps[view->column]);
-        studio_take_clicks(studio, body, 0, 0);
+        studio_take_clicks(studio, body, 0);
         return;
     }
     int shown = prompts < 4 ? (prompts > 0 ? prompts : 1) : 4;
@@ -111,7 +113,7 @@ static void draw(struct studio *studio, struct area body)
     keep_inside(&view->top, view->row, down);
     view->cell_rows = rows + 1;
     view->cell_columns = width;
-    studio_take_clicks(studio, (struct area){body.row + 1, body.column, down * (rows + 1), across * width}, 0, 0);
+    studio_take_clicks(studio, (struct area){body.row + 1, body.column, down * (rows + 1), across * width}, 0);
     for (int column = 0; column < across && view->left + column < step_count; column++) {
         int index = view->left + column;
         draw_center(body.row, body.column + column * width, width - 2, index == view->column ? STYLE_TITLE : STYLE_DIM,
@@ -120,7 +122,7 @@ static void draw(struct studio *studio, struct area body)
             struct area cell = {body.row + 1 + row * (rows + 1), body.column + column * width, rows, width - 2};
             const struct image *image = thumbnail(studio, steps[index], view->top + row);
             bool here = index == view->column && view->top + row == view->row;
-            if (image != NULL) pictures_want(studio->pictures, cell, image);
+            if (image) pictures_want(studio->pictures, cell, image);
             if (here) draw_cursor(studio, cell, image);
         }
     }
@@ -168,11 +170,20 @@ static void free_thumbnails(struct studio *studio)
     free(view_of(studio)->thumbnails);
 }
 
+static const struct screen_command commands[] = {
+    {COMMAND_OPEN, "enlarge", "Enter", "enlarge", "this picture over the whole screen, and back"},
+    ROW_PAUSE,
+    ROW_SAMPLE,
+    ROWS_STEERING,
+    ROW_BRANCH,
+};
+
 const struct screen screen_grid = {
     .name = "Grid",
-    .about = "Each row is a held-out prompt with its seed, each column a step: how the same picture changed. Arrows "
-             "choose, Enter "
-             "enlarges.",
+    .about =
+        "Each row is a held-out prompt with its seed, each column a step. Arrows select a picture, Enter enlarges it.",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct grid_view),
     .draw = draw,
     .command = command,

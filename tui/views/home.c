@@ -1,7 +1,9 @@
 /* Home: presets as an invitation, and the last runs. */
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/card.h"
+#include "tui/views/run_list.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +12,7 @@
 struct home_view {
     struct list lists[2]; /* presets, runs */
     int pane;
+    struct preview preview; /* of the card */
 };
 
 static struct home_view *view_of(const struct studio *studio)
@@ -19,19 +22,22 @@ static struct home_view *view_of(const struct studio *studio)
 
 enum { PANE_PRESETS, PANE_RUNS };
 
-static int shown_presets(const struct studio *studio, const cJSON *shown[], int capacity)
+/* What a pane lists. */
+static void gather(const struct studio *studio, int pane, struct object_list *objects)
 {
-    int count = 0;
-    const cJSON *preset = NULL;
-    cJSON_ArrayForEach(preset, message_get(studio->catalogue, "presets"))
-    {
-        if (count == capacity) break;
-        const char *notes = message_text(preset, "notes", "");
-        if (filter_matches(studio, SCREEN_HOME, message_text(preset, "name", "")) ||
-            filter_matches(studio, SCREEN_HOME, notes))
-            shown[count++] = preset;
-    }
-    return count;
+    static const char *const searched[] = {"name", "notes", NULL};
+    if (pane == PANE_RUNS)
+        run_list_gather(studio, "", objects);
+    else
+        object_list_gather(objects, message_get(studio->catalogue, "presets"), "name", searched,
+                           studio->filter[SCREEN_HOME]);
+}
+
+static const cJSON *chosen_in(struct studio *studio, int pane)
+{
+    struct object_list objects;
+    gather(studio, pane, &objects);
+    return object_list_chosen(&objects, &view_of(studio)->lists[pane]);
 }
 
 static const char *default_model(const cJSON *catalogue)
@@ -56,11 +62,11 @@ static void choose_first(struct studio *studio, const cJSON *catalogue)
         const cJSON *preset = message_get(item, "preset");
         double work = message_number(preset, "steps", INFINITY) * message_number(preset, "batch", 1) *
                       message_number(message_get(preset, "sampler"), "steps", 1);
-        bool ready = message_get(item, "error") == NULL && !cJSON_IsFalse(message_get(item, "model_present")) &&
+        bool ready = !message_get(item, "error") && !cJSON_IsFalse(message_get(item, "model_present")) &&
                      strcmp(message_text(preset, "model", ""), model) == 0;
         if (ready && work < least) {
             least = work;
-            view_of(studio)->lists[PANE_PRESETS].cursor = at;
+            list_put(&view_of(studio)->lists[PANE_PRESETS], at);
         }
         at++;
     }
@@ -68,15 +74,13 @@ static void choose_first(struct studio *studio, const cJSON *catalogue)
 
 static const cJSON *chosen_preset(struct studio *studio)
 {
-    const cJSON *shown[LIST_ROWS];
-    int count = shown_presets(studio, shown, LIST_ROWS);
-    return view_of(studio)->lists[0].cursor < count ? shown[view_of(studio)->lists[0].cursor] : NULL;
+    return chosen_in(studio, PANE_PRESETS);
 }
 
-static void reward_words(const cJSON *preset, char *text, size_t size)
+static void reward_names(const cJSON *preset, char *text, size_t size)
 {
     size_t length = 0;
-    text[0] = 0;
+    text[0] = '\0';
     const cJSON *reward = NULL;
     cJSON_ArrayForEach(reward, message_get(preset, "rewards"))
     {
@@ -87,24 +91,18 @@ static void reward_words(const cJSON *preset, char *text, size_t size)
     }
 }
 
-static void preset_state(const cJSON *preset, const char **words, enum style *style)
+static void preset_state(const cJSON *preset, const char **label, enum style *style)
 {
     const cJSON *present = message_get(preset, "model_present");
-    *words = "ready";
+    *label = "ready";
     *style = STYLE_GOOD;
-    if (message_get(preset, "error") != NULL) {
-        *words = "file is wrong";
+    if (message_get(preset, "error")) {
+        *label = "invalid file";
         *style = STYLE_BAD;
     } else if (cJSON_IsFalse(present)) {
-        *words = "model missing";
+        *label = "model missing";
         *style = STYLE_WARNING;
     }
-}
-
-static bool is_marked(const struct studio *studio, const char *name, bool runs)
-{
-    return studio->marked_runs == runs &&
-           (strcmp(studio->marked[0], name) == 0 || strcmp(studio->marked[1], name) == 0);
 }
 
 /* Where the columns of the list of presets stand, from its left edge; figures end at their column. */
@@ -124,109 +122,100 @@ static struct preset_columns preset_columns(int columns)
 }
 
 /* A dot that says whether it can be started. */
-static void draw_state_dot(int row, int column, enum style style, bool here)
+static const char *state_dot(enum style style)
 {
-    const char *dot = !style_unicode() ? (style == STYLE_GOOD ? "*" : "!") : style == STYLE_GOOD ? "\u25cf" : "\u25cb";
-    draw_text(row, column, 1, here ? STYLE_SELECTED : style, dot);
+    if (!style_unicode()) return style == STYLE_GOOD ? "*" : "!";
+    return style == STYLE_GOOD ? "\u25cf" : "\u25cb";
 }
 
-static void draw_preset(struct studio *studio, int row, struct area body, const cJSON *item, bool here)
+static void draw_preset(const struct studio *studio, const struct list_rows *rows, const cJSON *item)
 {
     const cJSON *preset = message_get(item, "preset");
     char rewards[120], memory[24], time[24];
-    reward_words(preset, rewards, sizeof rewards);
-    enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM, state_style;
+    reward_names(preset, rewards, sizeof rewards);
+    enum style state_style;
     const char *state = NULL;
     preset_state(item, &state, &state_style);
-    if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
-    struct preset_columns at = preset_columns(body.columns);
-    bool marked = is_marked(studio, message_text(item, "name", ""), false);
-    draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
-    draw_state_dot(row, body.column + 2, state_style, here);
-    draw_text(row, body.column + 4, at.model - 5, text, message_text(item, "name", "?"));
+    struct preset_columns at = preset_columns(rows->line.columns);
+    list_cursor(rows, studio_is_marked(studio, false, message_text(item, "name", "")));
+    list_text(rows, 2, 1, state_style, state_dot(state_style));
+    list_searched(rows, 4, at.model - 5, STYLE_TEXT, message_text(item, "name", "?"));
     const char *model = message_text(preset, "model", ""), *slash = strrchr(model, '/');
-    draw_text(row, body.column + at.model, at.rewards - at.model - 1, dim, slash != NULL ? slash + 1 : model);
-    draw_text(row, body.column + at.rewards, at.memory - 8 - at.rewards, dim, rewards);
+    list_text(rows, at.model, at.rewards - at.model - 1, STYLE_DIM, slash ? slash + 1 : model);
+    list_text(rows, at.rewards, at.memory - 8 - at.rewards, STYLE_DIM, rewards);
     if (state_style != STYLE_GOOD) {
-        draw_right(row, body.column + at.time - 16, 16, here ? STYLE_SELECTED : state_style, "%s", state);
+        list_right(rows, at.time - 16, 16, state_style, "%s", state);
         return;
     }
     double seconds = message_number(item, "seconds_per_step", NAN);
     words_seconds(time, sizeof time, seconds);
-    draw_right(row, body.column + at.memory - 8, 8, dim, "%s",
+    list_right(rows, at.memory - 8, 8, STYLE_DIM, "%s",
                words_bytes(memory, sizeof memory, message_number(item, "memory_bytes", NAN)));
-    draw_right(row, body.column + at.time - 11, 11, dim, isnan(seconds) ? "%s" : "%s/step", time);
+    list_right(rows, at.time - 11, 11, STYLE_DIM, isnan(seconds) ? "%s" : "%s/step", time);
 }
 
-static void draw_run(struct studio *studio, int row, struct area body, const cJSON *run, bool here)
+static void draw_reward_change(const struct list_rows *rows, int column, int width, double start, double newest)
 {
-    enum style text = here ? STYLE_SELECTED : STYLE_TEXT, dim = here ? STYLE_SELECTED : STYLE_DIM;
-    char ago[32], first[24], last[24];
-    if (here) draw_fill((struct area){row, body.column, 1, body.columns}, STYLE_SELECTED);
-    bool marked = is_marked(studio, message_text(run, "path", ""), true);
-    draw_text(row, body.column, 2, here ? STYLE_SELECTED : STYLE_ACCENT, marked ? "*" : here ? "\u25b8" : " ");
-    int name = body.columns >= 92 ? 36 : 24, after = body.column + 2 + name;
-    char whole_name[128];
-    const char *title = message_text(run, "name", "?");
-    draw_text(row, body.column + 2, name, text,
-              text_width(title) <= name ? title : run_short_name(title, whole_name, sizeof whole_name));
-    draw_right(row, after + 1, 9, dim, "%lld/%lld", message_integer(run, "step", 0), message_integer(run, "steps", 0));
+    char text[60], first[24], last[24];
+    snprintf(text, sizeof text, "%s \u2192 %s", words_number(first, sizeof first, start),
+             words_number(last, sizeof last, newest));
+    list_text(rows, column, width, STYLE_CURVE_HELD_OUT, text);
+}
+
+static void draw_run(const struct studio *studio, const struct list_rows *rows, const cJSON *run)
+{
+    char ago[32], short_name[128];
+    int columns = rows->line.columns, name = columns >= 92 ? 36 : 24, after = 2 + name;
+    const char *title = message_text(run, "name", "?"), *state = message_text(run, "state", "");
+    list_cursor(rows, studio_is_marked(studio, true, message_text(run, "path", "")));
+    list_text(rows, 2, name, STYLE_TEXT,
+              text_width(title) <= name ? title : run_short_name(title, short_name, sizeof short_name));
+    list_right(rows, after + 1, 9, STYLE_DIM, "%lld/%lld", message_integer(run, "step", 0),
+               message_integer(run, "steps", 0));
     double start = message_number(run, "eval_first", NAN), newest = message_number(run, "eval_last", NAN);
-    if (!isnan(start) && !isnan(newest))
-        draw_format(row, after + 12, body.columns - name - 14 - 25, here ? STYLE_SELECTED : STYLE_CURVE_HELD_OUT,
-                    "%s \u2192 %s", words_number(first, sizeof first, start), words_number(last, sizeof last, newest));
-    const char *state = message_text(run, "state", "");
-    bool waits = strcmp(state, "interrupted") == 0 || strcmp(state, "paused") == 0;
-    enum style state_style = strcmp(state, "running") == 0 ? STYLE_GOOD : waits ? STYLE_WARNING : STYLE_DIM;
-    int right = body.column + body.columns;
-    draw_right(row, right - 25, 12, here ? STYLE_SELECTED : state_style, "%s", state);
-    draw_right(row, right - 13, 12, dim, "%s",
+    if (!isnan(start) && !isnan(newest)) draw_reward_change(rows, after + 12, columns - name - 14 - 25, start, newest);
+    list_right(rows, columns - 25, 12, run_list_state_style(state), "%s", state);
+    list_right(rows, columns - 13, 12, STYLE_DIM, "%s",
                words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
-}
-
-/* Which of how many, where not all are in sight. */
-static void draw_place(int row, int column, const struct list *list, int count, int rows)
-{
-    if (count > rows) draw_format(row, column, 12, STYLE_DIM, "%d of %d", list->cursor + 1, count);
 }
 
 static void draw_presets(struct studio *studio, struct area area)
 {
-    const cJSON *shown[LIST_ROWS];
-    int count = shown_presets(studio, shown, LIST_ROWS), rows = area.rows - 1;
-    bool focused = view_of(studio)->pane == PANE_PRESETS;
+    struct object_list objects;
+    gather(studio, PANE_PRESETS, &objects);
     struct list *list = &view_of(studio)->lists[PANE_PRESETS];
-    int first = list_window(list, count, rows);
-    int used = draw_text(area.row, area.column, 20, focused ? STYLE_TITLE : STYLE_LIVE, "Start from a preset");
-    draw_place(area.row, area.column + used + 2, list, count, rows);
+    bool focused = view_of(studio)->pane == PANE_PRESETS;
+    struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
+    struct list_rows rows = studio_show_list(studio, list, &objects.items, body, PANE_PRESETS, focused);
+    while (list_next(&rows)) draw_preset(studio, &rows, objects.shown[rows.place]);
     struct preset_columns at = preset_columns(area.columns);
-    if (count > 0) draw_right(area.row, area.column + at.memory - 8, 8, STYLE_DIM, "memory");
-    if (count > 0) draw_right(area.row, area.column + at.time - 8, 8, STYLE_DIM, "time");
-    for (int row = 0; row < rows && first + row < count; row++)
-        draw_preset(studio, area.row + 1 + row, area, shown[first + row], focused && first + row == list->cursor);
-    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, PANE_PRESETS, first);
-    if (count > 0) return;
-    const char *words = studio->catalogue != NULL ? "no preset matches; Esc shows all"
-                        : studio->engine_error[0] ? studio->engine_error
-                                                  : "reading the presets \u2026";
-    draw_wrapped((struct area){area.row + 1, area.column + 2, 3, area.columns - 2}, STYLE_DIM, words);
+    list_heading(list, &objects.items, (struct area){area.row, area.column, 1, at.memory - 9}, focused,
+                 "Start from a preset");
+    if (objects.items.count > 0) {
+        draw_right(area.row, area.column + at.memory - 8, 8, STYLE_DIM, "memory");
+        draw_right(area.row, area.column + at.time - 8, 8, STYLE_DIM, "time");
+        return;
+    }
+    const char *text = studio->catalogue                 ? "No preset matches. Press Esc to show all."
+                       : studio->engine_error[0] != '\0' ? studio->engine_error
+                                                         : "Reading the presets \u2026";
+    draw_wrapped((struct area){body.row, area.column + 2, 3, area.columns - 2}, STYLE_DIM, text);
 }
 
 static void draw_runs(struct studio *studio, struct area area)
 {
-    int count = cJSON_GetArraySize(studio->runs), rows = area.rows - 1;
-    bool focused = view_of(studio)->pane == PANE_RUNS;
+    struct object_list objects;
+    gather(studio, PANE_RUNS, &objects);
     struct list *list = &view_of(studio)->lists[PANE_RUNS];
-    int first = list_window(list, count, rows);
-    int used = draw_text(area.row, area.column, 20, focused ? STYLE_TITLE : STYLE_LIVE, "Continue a run");
-    draw_place(area.row, area.column + used + 2, list, count, rows);
-    if (count > 0 && !focused) draw_right(area.row, area.column, area.columns - 1, STYLE_DIM, "Tab goes here");
-    for (int row = 0; row < rows && first + row < count; row++)
-        draw_run(studio, area.row + 1 + row, area, cJSON_GetArrayItem(studio->runs, first + row),
-                 focused && first + row == list->cursor);
-    if (count == 0)
-        draw_text(area.row + 1, area.column + 2, area.columns - 2, STYLE_DIM, "none yet: what you start stands here");
-    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, PANE_RUNS, first);
+    bool focused = view_of(studio)->pane == PANE_RUNS;
+    struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
+    struct list_rows rows = studio_show_list(studio, list, &objects.items, body, PANE_RUNS, focused);
+    while (list_next(&rows)) draw_run(studio, &rows, objects.shown[rows.place]);
+    list_heading(list, &objects.items, (struct area){area.row, area.column, 1, 36}, focused, "Continue a run");
+    if (objects.items.count > 0 && !focused)
+        draw_right(area.row, area.column, area.columns - 1, STYLE_DIM, "Tab switches here");
+    if (objects.items.count == 0)
+        draw_text(body.row, area.column + 2, area.columns - 2, STYLE_DIM, "None yet. Runs you start are listed here.");
 }
 
 static void draw_card(struct studio *studio, struct area area)
@@ -237,9 +226,9 @@ static void draw_card(struct studio *studio, struct area area)
     bool pictures = pictures_protocol(studio->pictures) != PROTOCOL_NONE;
     if (!pictures && needed < area.rows) area.rows = needed;
     if (runs)
-        card_draw_run(studio, area, cJSON_GetArrayItem(studio->runs, view_of(studio)->lists[PANE_RUNS].cursor));
+        card_draw_run(studio, &view_of(studio)->preview, area, chosen_in(studio, PANE_RUNS));
     else
-        card_draw_preset(studio, area, chosen_preset(studio));
+        card_draw_preset(studio, &view_of(studio)->preview, area, chosen_preset(studio));
 }
 
 static int smaller(int left, int right)
@@ -252,11 +241,13 @@ static void draw(struct studio *studio, struct area body)
 {
     enum { LEAST_WIDE = 150, LIST = 96, GAP = 3 };
     bool wide = body.columns >= LEAST_WIDE;
-    const cJSON *shown[LIST_ROWS], *chosen = chosen_preset(studio);
-    int presets = shown_presets(studio, shown, LIST_ROWS), runs = cJSON_GetArraySize(studio->runs);
+    const cJSON *chosen = chosen_preset(studio);
+    struct object_list objects;
+    gather(studio, PANE_PRESETS, &objects);
+    int presets = objects.items.count, runs = cJSON_GetArraySize(studio->runs);
     int width = wide ? LIST : body.columns;
     int run_rows = 1 + smaller(runs < 1 ? 1 : runs, wide ? body.rows / 2 : body.rows / 6);
-    int needed = wide || chosen == NULL ? 0 : card_rows(chosen, width);
+    int needed = wide || !chosen ? 0 : card_rows(chosen, width);
     int preset_rows = smaller(1 + (presets < 3 ? 3 : presets), body.rows - run_rows - 1 - needed);
     draw_presets(studio, (struct area){body.row, body.column, preset_rows, width});
     int row = body.row + preset_rows;
@@ -280,15 +271,15 @@ static bool is_abridged(const cJSON *item)
 static void start_chosen(struct studio *studio)
 {
     const cJSON *item = chosen_preset(studio);
-    if (item == NULL) return;
-    const char *name = message_text(item, "name", "?"), *words = NULL;
+    if (!item) return;
+    const char *name = message_text(item, "name", "?"), *label = NULL;
     enum style style;
-    preset_state(item, &words, &style);
+    preset_state(item, &label, &style);
     if (style == STYLE_BAD) {
-        studio_say(studio, MESSAGE_ERROR, "%s cannot be started: its file is wrong, as its card says", name);
+        studio_say(studio, MESSAGE_ERROR, "Cannot start %s: its file is invalid. Its card shows why.", name);
     } else if (style == STYLE_WARNING) {
-        studio_say(studio, MESSAGE_ERROR, "%s needs the model %s, which is not here; its card says where it goes", name,
-                   message_text(message_get(item, "preset"), "model", "?"));
+        studio_say(studio, MESSAGE_ERROR, "%s needs the model %s, which is missing. Its card shows where to put it.",
+                   name, message_text(message_get(item, "preset"), "model", "?"));
     } else if (is_abridged(item)) {
         studio_start(studio, NULL, name, "ask");
     } else {
@@ -300,7 +291,7 @@ static void start_chosen(struct studio *studio)
 static void duplicate_as(struct studio *studio, const char *name)
 {
     const cJSON *item = chosen_preset(studio);
-    if (item == NULL || name[0] == 0) return;
+    if (!item || name[0] == '\0') return;
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "name", name);
     cJSON_AddStringToObject(body, "preset", message_text(item, "name", ""));
@@ -310,7 +301,7 @@ static void duplicate_as(struct studio *studio, const char *name)
 static void rename_to(struct studio *studio, const char *name)
 {
     const cJSON *item = chosen_preset(studio);
-    if (item == NULL || name[0] == 0) return;
+    if (!item || name[0] == '\0') return;
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "name", message_text(item, "name", ""));
     cJSON_AddStringToObject(body, "to", name);
@@ -328,23 +319,24 @@ static void delete_for_good(struct studio *studio, int argument)
 {
     (void)argument;
     const cJSON *item = chosen_preset(studio);
-    if (item != NULL) delete_preset(studio, message_text(item, "name", ""));
+    if (item) delete_preset(studio, message_text(item, "name", ""));
 }
 
 static void delete_chosen(struct studio *studio)
 {
     const cJSON *item = chosen_preset(studio);
-    if (item == NULL) return;
+    if (!item) return;
     const char *name = message_text(item, "name", "");
     if (!message_flag(item, "own", false)) {
-        studio_say(studio, MESSAGE_INFO, "%s comes with the program and stays; d makes a copy of your own", name);
+        studio_say(studio, MESSAGE_INFO, "%s is built in and cannot be deleted. Press d to make a copy of your own.",
+                   name);
         return;
     }
     if (is_abridged(item)) {
         char text[300];
-        snprintf(text, sizeof text, "%.120s is too large to be brought back with u.", name);
+        snprintf(text, sizeof text, "%.120s is too large to restore with u.", name);
         studio_ask(studio, "Delete the preset", text);
-        studio_add_choice(studio, 'd', "delete its file for good", delete_for_good, 0);
+        studio_add_choice(studio, 'd', "delete its file permanently", delete_for_good, 0);
         studio_add_choice(studio, 'k', "keep it", NULL, 0);
         return;
     }
@@ -352,43 +344,31 @@ static void delete_chosen(struct studio *studio)
         struct undo *undo = &studio->undo[studio->undo_count++];
         *undo = (struct undo){.kind = UNDO_PRESET_DELETED, .before = cJSON_Duplicate(message_get(item, "preset"), 1)};
     }
-    studio_say(studio, MESSAGE_INFO, "%s is deleted; u brings it back", name);
+    studio_say(studio, MESSAGE_INFO, "Deleted %s. Press u to restore it.", name);
     delete_preset(studio, name);
 }
 
 static void mark(struct studio *studio)
 {
     bool runs = view_of(studio)->pane == PANE_RUNS;
-    const cJSON *item =
-        runs ? cJSON_GetArrayItem(studio->runs, view_of(studio)->lists[1].cursor) : chosen_preset(studio);
-    const char *name = message_text(item, runs ? "path" : "name", "");
-    if (studio->marked_runs != runs) studio->marked[0][0] = studio->marked[1][0] = 0;
-    studio->marked_runs = runs;
-    for (int index = 0; index < LIST_MARKS; index++) {
-        if (strcmp(studio->marked[index], name) != 0) continue;
-        studio->marked[index][0] = 0;
-        return;
-    }
-    int free_place = studio->marked[0][0] == 0 ? 0 : 1;
-    snprintf(studio->marked[free_place], sizeof studio->marked[free_place], "%s", name);
-    if (studio->marked[0][0] && studio->marked[1][0])
-        studio_say(studio, MESSAGE_INFO, "two are marked: 7 compares them");
+    const cJSON *item = chosen_in(studio, view_of(studio)->pane);
+    if (item) studio_mark(studio, runs, message_text(item, runs ? "path" : "name", ""));
 }
 
 static void edit(struct studio *studio, const cJSON *item)
 {
     if (is_abridged(item)) {
-        studio_say(studio, MESSAGE_INFO,
-                   "%s holds %lld prompts, more than can be edited here; move them to a file and name it in "
-                   "prompts.train_file of %s",
-                   message_text(item, "name", "?"), message_integer(item, "prompts", 0),
-                   message_text(item, "path", "its file"));
+        studio_say(
+            studio, MESSAGE_INFO,
+            "%s has %lld prompts, too many to edit here. Move them to a file and name it in prompts.train_file of %s.",
+            message_text(item, "name", "?"), message_integer(item, "prompts", 0),
+            message_text(item, "path", "its file"));
         return;
     }
     bool again = studio_return_to_draft(studio, message_text(item, "name", ""));
     if (!again) studio_edit_preset(studio, message_get(item, "preset"));
     studio_go(studio, SCREEN_EDIT);
-    if (again) studio_say(studio, MESSAGE_INFO, "with the changes you made before; u takes them back");
+    if (again) studio_say(studio, MESSAGE_INFO, "Your earlier changes are still here. Press u to undo them.");
 }
 
 static void new_preset(struct studio *studio)
@@ -400,7 +380,7 @@ static void new_preset(struct studio *studio)
     cJSON_ArrayForEach(field, message_get(studio->catalogue, "fields"))
     {
         const cJSON *value = message_get(field, "default");
-        if (value != NULL) message_put(preset, message_text(field, "key", "notes"), cJSON_Duplicate(value, 1));
+        if (value) message_put(preset, message_text(field, "key", "notes"), cJSON_Duplicate(value, 1));
     }
     studio_edit_preset(studio, preset);
     cJSON_Delete(preset);
@@ -411,31 +391,30 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     (void)coarse;
     bool runs = view_of(studio)->pane == PANE_RUNS;
-    const cJSON *shown[LIST_ROWS];
-    int count = runs ? cJSON_GetArraySize(studio->runs) : shown_presets(studio, shown, LIST_ROWS);
-    if (list_move(&view_of(studio)->lists[view_of(studio)->pane], count, 10, id)) return true;
-    const cJSON *item =
-        runs ? cJSON_GetArrayItem(studio->runs, view_of(studio)->lists[1].cursor) : chosen_preset(studio);
+    struct object_list objects;
+    gather(studio, view_of(studio)->pane, &objects);
+    if (list_move(&view_of(studio)->lists[view_of(studio)->pane], &objects.items, id)) return true;
+    const cJSON *item = chosen_in(studio, view_of(studio)->pane);
     switch (id) {
     case COMMAND_NEXT_PANE:
     case COMMAND_PREVIOUS_PANE: view_of(studio)->pane = !view_of(studio)->pane; return true;
     case COMMAND_OPEN:
-        if (runs && item != NULL)
+        if (runs && item)
             studio_open_run(studio, item);
         else if (!runs)
             start_chosen(studio);
         return true;
     case COMMAND_EDIT:
-        if (!runs && message_get(item, "preset") != NULL) edit(studio, item);
+        if (!runs && message_get(item, "preset")) edit(studio, item);
         return true;
     case COMMAND_NEW: new_preset(studio); return true;
     case COMMAND_DUPLICATE:
-        if (!runs && item != NULL)
-            studio_prompt(studio, "Duplicate preset", "The copy's name.", message_text(item, "name", ""), duplicate_as,
-                          NULL);
+        if (!runs && item)
+            studio_prompt(studio, "Duplicate preset", "The name of the copy.", message_text(item, "name", ""),
+                          duplicate_as, NULL);
         return true;
     case COMMAND_RENAME:
-        if (!runs && item != NULL)
+        if (!runs && item)
             studio_prompt(studio, "Rename preset", "The new name.", message_text(item, "name", ""), rename_to, NULL);
         return true;
     case COMMAND_DELETE:
@@ -448,33 +427,49 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    struct list *list = &view_of(studio)->lists[click->pane];
-    bool chosen = view_of(studio)->pane == click->pane && click->item == list->cursor;
+    struct object_list objects;
+    gather(studio, click->pane, &objects);
+    bool here = view_of(studio)->pane == click->pane;
     view_of(studio)->pane = click->pane;
-    list->cursor = click->item;
-    if (chosen && !click->drag) command(studio, COMMAND_OPEN, false);
+    bool again = list_click(&view_of(studio)->lists[click->pane], &objects.items, click->item);
+    if (here && again && !click->drag) command(studio, COMMAND_OPEN, false);
 }
 
 static void refresh(struct studio *studio)
 {
-    if (studio->engine != NULL && studio->runs != NULL) studio_list_runs(studio);
+    if (studio->engine && studio->runs) studio_list_runs(studio);
 }
 
-static void begin_with_first(struct studio *studio)
+static const struct screen_command commands[] = {
+    {COMMAND_OPEN, "start the preset or open the run", "Enter", "start",
+     "start tuning with this preset, or open this run"},
+    {COMMAND_EDIT, "edit first", "e", "edit first", "look at the settings before starting"},
+    {COMMAND_NEW, "new preset", "n", "new", "a preset with default settings"},
+    {COMMAND_DUPLICATE, "duplicate preset", "d", NULL, "keep a copy of this preset under a new name"},
+    {COMMAND_RENAME, "rename preset", "R", NULL, "rename one of your presets"},
+    {COMMAND_DELETE, "delete preset", "D Delete", NULL, "delete one of your presets; u restores it"},
+    {COMMAND_MARK, "mark for comparison", "Space", NULL, "mark two, then compare them on screen 7"},
+    {COMMAND_GO + SCREEN_RUNS, "runs", "9 r", "runs", "every run, active and finished"},
+    ROWS_PANES,
+    ROW_FILTER,
+};
+
+static void free_preview(struct studio *studio)
 {
-    view_of(studio)->lists[PANE_PRESETS] = (struct list){0};
+    preview_free(&view_of(studio)->preview);
 }
 
 const struct screen screen_home = {
     .name = "Home",
-    .about = "Choose a preset and press Enter: it starts tuning, and the pictures appear. e shows the settings first. "
-             "The lower "
-             "list has your runs, alive and finished.",
+    .about = "Choose a preset and press Enter: tuning starts and pictures appear. e shows the settings first. The "
+             "lower list has your runs, active and finished.",
     .open = refresh,
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct home_view),
     .draw = draw,
     .command = command,
     .click = click,
-    .filtered = begin_with_first,
     .begin = choose_first,
+    .free = free_preview,
 };

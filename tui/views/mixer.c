@@ -20,7 +20,8 @@ enum { MIXER_ADAPTERS = 64 };
 
 struct mixer_view {
     struct mixer_adapter adapters[MIXER_ADAPTERS];
-    int count, cursor, top, prompt;
+    struct list list; /* of the adapters */
+    int count, prompt;
     struct image picture;
     char prompt_text[512];
     int request;     /* id of the sample in work; 0: none */
@@ -37,20 +38,42 @@ static struct mixer_view *view_of(const struct studio *studio)
 
 enum { ADAPTER_ROWS = 3 }; /* of one in the list: its name, its slider, an empty one */
 
-static const double largest_scale = 1.5;
+static const struct slider_scale strengths = {.low = 0, .high = 1.5};
+
+static uint64_t identity_of_adapter(const void *of, int place)
+{
+    const struct mixer_view *view = of;
+    const struct mixer_adapter *adapter = &view->adapters[place];
+    return list_identity(adapter->current ? "" : adapter->path);
+}
+
+static struct list_items adapter_items(const struct mixer_view *view)
+{
+    return (struct list_items){.count = view->count,
+                               .all = view->count,
+                               .height = ADAPTER_ROWS,
+                               .plain = true,
+                               .of = view,
+                               .identity = identity_of_adapter};
+}
+
+/* Only where there are adapters. */
+static struct mixer_adapter *chosen_adapter(struct mixer_view *view)
+{
+    struct list_items items = adapter_items(view);
+    return &view->adapters[list_follow(&view->list, &items)];
+}
 
 static int find_adapter(const struct mixer_view *view, const char *path, bool current)
 {
-    for (int index = 0; index < view->count; index++)
-        if (view->adapters[index].current == current && strcmp(view->adapters[index].path, path) == 0) return index;
+    for (int i = 0; i < view->count; i++)
+        if (view->adapters[i].current == current && strcmp(view->adapters[i].path, path) == 0) return i;
     return -1;
 }
 
-/* The cursor stays on the adapter it is on. */
 static struct mixer_adapter *insert_adapter(struct mixer_view *view, int at)
 {
     memmove(view->adapters + at + 1, view->adapters + at, (size_t)(view->count - at) * sizeof *view->adapters);
-    if (view->count > 0 && at <= view->cursor) view->cursor++;
     view->count++;
     view->adapters[at] = (struct mixer_adapter){.scale = 1, .on = view->count == 1};
     return &view->adapters[at];
@@ -60,7 +83,6 @@ static void remove_adapter(struct mixer_view *view, int at)
 {
     view->count--;
     memmove(view->adapters + at, view->adapters + at + 1, (size_t)(view->count - at) * sizeof *view->adapters);
-    if (view->cursor > 0 && at <= view->cursor) view->cursor--;
 }
 
 /* The adapter being tuned stands first while its run is on. */
@@ -68,8 +90,7 @@ static void follow_live_run(struct studio *studio)
 {
     struct mixer_view *view = view_of(studio);
     const struct run *run = studio->run;
-    bool alive =
-        studio->live != NULL && (run->phase == RUN_RUNNING || run->phase == RUN_PAUSING || run->phase == RUN_PAUSED);
+    bool alive = studio->live && (run->phase == RUN_RUNNING || run->phase == RUN_PAUSING || run->phase == RUN_PAUSED);
     int at = find_adapter(view, "", true);
     if (at >= 0 && (!alive || strcmp(view->adapters[at].run, run->path) != 0)) {
         remove_adapter(view, at);
@@ -91,7 +112,7 @@ static void load_adapters(struct studio *studio)
     cJSON_ArrayForEach(run, studio->runs)
     {
         const char *path = message_text(run, "lora", NULL);
-        if (path == NULL) continue;
+        if (!path) continue;
         int known = find_adapter(view, path, false);
         if (known >= 0) {
             place = known + 1;
@@ -110,8 +131,8 @@ static void load_adapters(struct studio *studio)
 /* The run whose preset gives model, sampler and prompts: that of the first adapter that is on. */
 static const struct mixer_adapter *leading(const struct mixer_view *view)
 {
-    for (int index = 0; index < view->count; index++)
-        if (view->adapters[index].on) return &view->adapters[index];
+    for (int i = 0; i < view->count; i++)
+        if (view->adapters[i].on) return &view->adapters[i];
     return view->count > 0 ? &view->adapters[0] : NULL;
 }
 
@@ -121,15 +142,15 @@ static bool find_prompt(const struct mixer_adapter *adapter, int index, char *te
     snprintf(path, sizeof path, "%s/preset.json", adapter->run);
     FILE *file = NULL;
     if (input_stream_open(path, &file).code != STATUS_OK) file = NULL;
-    size_t length = file != NULL && content != NULL ? fread(content, 1, LARGEST_PRESET, file) : 0;
-    if (file != NULL) fclose(file);
+    size_t length = file && content ? fread(content, 1, LARGEST_PRESET, file) : 0;
+    if (file) fclose(file);
     cJSON *preset = length > 0 ? message_object(content, length) : NULL;
     const cJSON *prompts = message_find(preset, "prompts.eval");
     if (cJSON_GetArraySize(prompts) == 0) prompts = message_find(preset, "prompts.train");
     int count = cJSON_GetArraySize(prompts);
     const cJSON *prompt = count > 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
     const char *words = cJSON_GetStringValue(prompt);
-    bool found = words != NULL;
+    bool found = words;
     if (found) snprintf(text, size, "%s", words);
     cJSON_Delete(preset);
     free(content);
@@ -138,8 +159,8 @@ static bool find_prompt(const struct mixer_adapter *adapter, int index, char *te
 
 static bool uses_current(const struct mixer_view *view)
 {
-    for (int index = 0; index < view->count; index++)
-        if (view->adapters[index].on && view->adapters[index].current && view->adapters[index].scale != 0) return true;
+    for (int i = 0; i < view->count; i++)
+        if (view->adapters[i].on && view->adapters[i].current && view->adapters[i].scale != 0) return true;
     return false;
 }
 
@@ -148,8 +169,8 @@ static void request_picture(struct studio *studio)
     struct mixer_view *view = view_of(studio);
     const struct mixer_adapter *lead = leading(view);
     view->changed = 0;
-    view->error[0] = 0;
-    if (lead == NULL) return;
+    view->error[0] = '\0';
+    if (!lead) return;
     cJSON *body = cJSON_CreateObject(), *adapters = cJSON_AddArrayToObject(body, "adapters");
     cJSON_AddStringToObject(body, "run", lead->run);
     if (find_prompt(lead, view->prompt, view->prompt_text, sizeof view->prompt_text)) {
@@ -159,8 +180,8 @@ static void request_picture(struct studio *studio)
     cJSON *seeds = cJSON_AddArrayToObject(body, "seeds");
     cJSON_AddItemToArray(seeds, cJSON_CreateString("42"));
     cJSON_AddBoolToObject(body, "previews", 1);
-    for (int index = 0; index < view->count; index++) {
-        const struct mixer_adapter *adapter = &view->adapters[index];
+    for (int i = 0; i < view->count; i++) {
+        const struct mixer_adapter *adapter = &view->adapters[i];
         if (!adapter->on || adapter->scale == 0) continue;
         cJSON *item = cJSON_CreateObject();
         if (adapter->current)
@@ -175,32 +196,29 @@ static void request_picture(struct studio *studio)
     view->request = studio_request(studio, client, REQUEST_SAMPLE, "sample", body, "redraw the picture");
 }
 
-static void draw_adapter(const struct mixer_view *view, int index, int row, struct area area)
+static void draw_adapter(const struct list_rows *rows, const struct mixer_adapter *adapter)
 {
-    const struct mixer_adapter *adapter = &view->adapters[index];
-    bool here = index == view->cursor;
-    draw_text(row, area.column, 2, STYLE_ACCENT, here ? "\u25b8" : " ");
-    draw_text(row, area.column + 2, 2, adapter->on ? STYLE_GOOD : STYLE_DIM,
-              adapter->on ? (style_unicode() ? "\u25cf" : "*") : (style_unicode() ? "\u25cb" : "o"));
-    draw_text(row, area.column + 4, area.columns - 12,
-              here          ? STYLE_LIVE
-              : adapter->on ? STYLE_TEXT
-                            : STYLE_DIM,
-              adapter->name);
-    draw_right(row, area.column + area.columns - 7, 6, adapter->on ? STYLE_LIVE : STYLE_DIM, "%.2f", adapter->scale);
-    struct slider slider = {.part = adapter->scale / largest_scale,
+    int columns = rows->line.columns;
+    const char *dot = adapter->on ? (style_unicode() ? "\u25cf" : "*") : style_unicode() ? "\u25cb" : "o";
+    enum style name = rows->here ? STYLE_LIVE : adapter->on ? STYLE_TEXT : STYLE_DIM;
+    list_cursor(rows, false);
+    list_text(rows, 2, 2, adapter->on ? STYLE_GOOD : STYLE_DIM, dot);
+    list_text(rows, 4, columns - 12, name, adapter->name);
+    list_right(rows, columns - 7, 6, adapter->on ? STYLE_LIVE : STYLE_DIM, "%.2f", adapter->scale);
+    struct slider slider = {.scale = strengths,
+                            .value = adapter->scale,
                             .mark = NAN,
                             .line = adapter->on ? STYLE_ACCENT : STYLE_FRAME,
-                            .knob = here ? STYLE_TITLE : STYLE_DIM};
-    slider_draw(row + 1, area.column + 4, area.columns - 6, &slider);
+                            .knob = rows->here ? STYLE_TITLE : STYLE_DIM};
+    slider_draw(rows->line.row + 1, rows->line.column + 4, columns - 6, &slider);
 }
 
 static void recipe(const struct mixer_view *view, char *text, size_t size)
 {
     size_t length = 0;
-    text[0] = 0;
-    for (int index = 0; index < view->count; index++) {
-        const struct mixer_adapter *adapter = &view->adapters[index];
+    text[0] = '\0';
+    for (int i = 0; i < view->count; i++) {
+        const struct mixer_adapter *adapter = &view->adapters[i];
         if (!adapter->on) continue;
         int added =
             snprintf(text + length, size - length, "%s%.2f %s", length > 0 ? " + " : "", adapter->scale, adapter->name);
@@ -213,15 +231,11 @@ static void recipe(const struct mixer_view *view, char *text, size_t size)
 static void draw_adapters(struct studio *studio, struct area area)
 {
     struct mixer_view *view = view_of(studio);
-    struct list list = {view->cursor, view->top};
-    int shown = area.rows / ADAPTER_ROWS, first = list_window(&list, view->count, shown);
-    view->cursor = list.cursor;
-    view->top = list.top;
-    for (int row = 0; row < shown && first + row < view->count; row++)
-        draw_adapter(view, first + row, area.row + ADAPTER_ROWS * row, area);
-    if (view->count > shown)
-        draw_right(area.row - 1, area.column, area.columns, STYLE_DIM, "%d of %d", view->cursor + 1, view->count);
-    studio_take_clicks(studio, area, 0, first);
+    struct list_items items = adapter_items(view);
+    struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
+    struct list_rows rows = studio_show_list(studio, &view->list, &items, body, 0, true);
+    while (list_next(&rows)) draw_adapter(&rows, &view->adapters[rows.place]);
+    list_heading(&view->list, &items, area, true, "adapters");
 }
 
 static void draw(struct studio *studio, struct area body)
@@ -229,40 +243,39 @@ static void draw(struct studio *studio, struct area body)
     struct mixer_view *view = view_of(studio);
     load_adapters(studio);
     if (view->count == 0) {
-        draw_notice(body, "No run has left an adapter yet.", "1 starts one; when it has saved, mix it here");
+        draw_notice(body, "No run has left an adapter yet.",
+                    "Press 1 to start one. Mix its adapter here once it has saved.");
         return;
     }
     int left = body.columns >= 110 ? 44 : 32;
-    draw_text(body.row, body.column, left, STYLE_TITLE, "adapters");
-    draw_adapters(studio, (struct area){body.row + 1, body.column, body.rows - 2, left});
+    draw_adapters(studio, (struct area){body.row, body.column, body.rows - 1, left});
     struct area right = {body.row, body.column + left + 2, body.rows - 2, body.columns - left - 2};
-    if (view->picture.pixels != NULL) pictures_want(studio->pictures, right, &view->picture);
+    if (view->picture.pixels) pictures_want(studio->pictures, right, &view->picture);
     char text[500];
     recipe(view, text, sizeof text);
-    if (view->error[0] != 0)
+    if (view->error[0] != '\0')
         draw_wrapped((struct area){right.row, right.column, 3, right.columns}, STYLE_BAD, view->error);
-    else if (view->picture.pixels == NULL)
-        draw_center(right.row + right.rows / 2, right.column, right.columns, STYLE_DIM, "drawing \u2026");
+    else if (!view->picture.pixels)
+        draw_center(right.row + right.rows / 2, right.column, right.columns, STYLE_DIM, "Drawing \u2026");
     draw_format(body.row + body.rows - 2, right.column, right.columns, STYLE_DIM, "\"%s\" \u00b7 seed 42",
                 view->prompt_text);
     draw_text(body.row + body.rows - 1, right.column, right.columns, STYLE_ACCENT, text);
-    if (view->request != 0) draw_text(body.row + body.rows - 1, body.column, left, STYLE_DIM, "redrawing \u2026");
+    if (view->request != 0) draw_text(body.row + body.rows - 1, body.column, left, STYLE_DIM, "Redrawing \u2026");
 }
 
 static void moved(struct studio *studio, double scale)
 {
-    struct mixer_adapter *adapter = &view_of(studio)->adapters[view_of(studio)->cursor];
-    adapter->scale = fmin(largest_scale, fmax(0, round(scale * 100) / 100));
+    struct mixer_adapter *adapter = chosen_adapter(view_of(studio));
+    adapter->scale = fmin(strengths.high, fmax(strengths.low, round(scale * 100) / 100));
     adapter->on = true;
     view_of(studio)->changed = studio->now;
 }
 
 static void typed(struct studio *studio, const char *text)
 {
-    char *end = NULL;
-    double value = strtod(text, &end);
-    if (end == text || *end != 0 || !(value >= 0 && value <= largest_scale))
-        studio_say(studio, MESSAGE_ERROR, "\"%s\" is no strength: a number from 0 to 1.5", text);
+    double value;
+    if (!text_number(text, &value) || value < strengths.low || value > strengths.high)
+        studio_say(studio, MESSAGE_ERROR, "Not a valid strength: \"%s\". Enter a number from 0 to 1.5.", text);
     else
         moved(studio, value);
 }
@@ -271,10 +284,10 @@ static void show_command(struct studio *studio)
 {
     const struct mixer_adapter *lead = leading(view_of(studio));
     struct bytes text = {0};
-    bytes_format(&text, "alignprop sample --preset %s/preset.json --seed 42 --prompt '%s'",
-                 lead != NULL ? lead->run : "", view_of(studio)->prompt_text);
-    for (int index = 0; index < view_of(studio)->count; index++) {
-        const struct mixer_adapter *adapter = &view_of(studio)->adapters[index];
+    bytes_format(&text, "alignprop sample --preset %s/preset.json --seed 42 --prompt '%s'", lead ? lead->run : "",
+                 view_of(studio)->prompt_text);
+    for (int i = 0; i < view_of(studio)->count; i++) {
+        const struct mixer_adapter *adapter = &view_of(studio)->adapters[i];
         if (!adapter->on) continue;
         if (adapter->current)
             bytes_format(&text, " --lora %s/lora.safetensors:%.2f", adapter->run, adapter->scale);
@@ -289,11 +302,11 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
     struct mixer_view *view = view_of(studio);
     if (view->count == 0) return false;
-    struct mixer_adapter *adapter = &view->adapters[view->cursor];
+    struct list_items items = adapter_items(view);
+    if (list_move(&view->list, &items, id)) return true;
+    struct mixer_adapter *adapter = chosen_adapter(view);
     double step = coarse ? 0.25 : 0.05;
     switch (id) {
-    case COMMAND_UP: view->cursor = view->cursor > 0 ? view->cursor - 1 : 0; return true;
-    case COMMAND_DOWN: view->cursor = view->cursor + 1 < view->count ? view->cursor + 1 : view->cursor; return true;
     case COMMAND_LESS: moved(studio, adapter->scale - step); return true;
     case COMMAND_MORE: moved(studio, adapter->scale + step); return true;
     case COMMAND_OPEN:
@@ -302,7 +315,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
         view->changed = studio->now;
         return true;
     case COMMAND_SOLO:
-        for (int index = 0; index < view->count; index++) view->adapters[index].on = index == view->cursor;
+        for (int i = 0; i < view->count; i++) view->adapters[i].on = &view->adapters[i] == adapter;
         view->changed = studio->now;
         return true;
     case COMMAND_TYPE_VALUE: {
@@ -323,12 +336,12 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 static void click(struct studio *studio, const struct click *click)
 {
     struct mixer_view *view = view_of(studio);
-    int chosen = click->drag ? view->cursor : view->top + click->row / ADAPTER_ROWS;
-    if (chosen >= view->count) return;
-    view->cursor = chosen;
+    struct list_items items = adapter_items(view);
+    if (click->item >= view->count && !click->drag) return;
+    if (!click->drag) list_click(&view->list, &items, click->item);
     if (!click->drag) view->dragged = click->row % ADAPTER_ROWS == 1 && click->column >= 4;
-    int width = studio->pressed.area.columns - 6;
-    if (view->dragged && width > 1) moved(studio, largest_scale * slider_part_at(click->column - 4, width));
+    int width = click->columns - 6;
+    if (view->dragged && width > 1) moved(studio, slider_value_at(&strengths, click->column - 4, width));
     if (click->drag || click->row % ADAPTER_ROWS != 0 || click->column >= 4) return;
     command(studio, COMMAND_OPEN, false); /* on the dot before the name */
 }
@@ -359,7 +372,7 @@ static void take_answer(struct studio *studio, const char *type, const cJSON *me
     if (cJSON_IsString(warning)) studio_say(studio, MESSAGE_WARNING, "%s", warning->valuestring);
     if (!message_flag(message, "ok", false) && !message_flag(message, "superseded", false))
         snprintf(view->error, sizeof view->error, "%s",
-                 message_text(message, "error", "the picture could not be made"));
+                 message_text(message, "error", "The picture could not be drawn."));
 }
 
 static void take_picture(struct studio *studio, const struct client_message *picture)
@@ -374,16 +387,34 @@ static void free_picture(struct studio *studio)
     image_free(&view_of(studio)->picture);
 }
 
+static bool offers(const struct studio *studio, enum command_id id)
+{
+    return id == COMMAND_MUTE || studio_offers(studio, id); /* adapters, not the run's rewards */
+}
+
+static const struct screen_command commands[] = {
+    {COMMAND_OPEN, "turn the adapter on", "Enter Space", "on/off", "use this adapter or leave it out"},
+    {COMMAND_LESS, "less strength", "Left h", NULL, "weaker; with Shift in coarse steps"},
+    {COMMAND_MORE, "more strength", "Right l", "strength", "stronger; with Shift in coarse steps"},
+    {COMMAND_NEXT_PICTURE, "next prompt", "n", "prompt", "the next prompt and seed"},
+    {COMMAND_RECIPE, "show the recipe", "y", NULL, "show the command that makes this picture"},
+    {COMMAND_MUTE, "mute", "x", "mute", "leave this adapter out, and back"},
+    {COMMAND_SOLO, "solo", "o", NULL, "this adapter alone"},
+    {COMMAND_TYPE_VALUE, "type a value", "=", NULL, "type the strength as a number"},
+};
+
 const struct screen screen_mixer = {
     .name = "Mixer",
-    .about = "Adapters that runs have left, each with a strength from 0 to 1.5; they add up. The picture follows the "
-             "sliders. y shows "
-             "the command that makes the same picture.",
+    .about = "Adapters of your runs, each with a strength from 0 to 1.5; they add up. The picture follows the sliders. "
+             "y shows the command that draws the same picture.",
     .open = refresh,
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct mixer_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .offers = offers,
     .tick = tick,
     .message = take_answer,
     .picture = take_picture,

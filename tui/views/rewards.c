@@ -1,7 +1,9 @@
 /* Rewards: what each measures, which are chosen, and the formula of the total. */
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/cost.h"
+#include "tui/views/object_list.h"
 #include "tui/views/weight.h"
 
 #include <math.h>
@@ -23,22 +25,23 @@ enum { PANE_CATALOGUE, PANE_CHOSEN };
 
 static const cJSON *preset_of(const struct studio *studio)
 {
-    if (studio->run->preset != NULL && !studio_is_editing(studio)) return studio->run->preset;
+    if (studio->run->preset && !studio_is_editing(studio)) return studio->run->preset;
     return studio->draft;
 }
 
-static int shown_kinds(const struct studio *studio, const cJSON *shown[TEXT_LIST])
+static void gather_kinds(const struct studio *studio, struct object_list *kinds)
 {
-    int count = 0;
-    const cJSON *kind = NULL;
-    cJSON_ArrayForEach(kind, message_get(studio->catalogue, "rewards"))
-    {
-        if (count == TEXT_LIST) break;
-        if (filter_matches(studio, SCREEN_REWARDS, message_text(kind, "name", "")) ||
-            filter_matches(studio, SCREEN_REWARDS, message_text(kind, "measures", "")))
-            shown[count++] = kind;
-    }
-    return count;
+    static const char *const searched[] = {"name", "measures", NULL};
+    object_list_gather(kinds, message_get(studio->catalogue, "rewards"), "name", searched,
+                       studio->filter[SCREEN_REWARDS]);
+}
+
+/* The kind of reward under the cursor; NULL when there is none. */
+static const cJSON *kind_at_cursor(struct studio *studio)
+{
+    struct object_list kinds;
+    gather_kinds(studio, &kinds);
+    return object_list_chosen(&kinds, &view_of(studio)->catalogue);
 }
 
 static cJSON *chosen_rewards(const struct studio *studio)
@@ -49,6 +52,32 @@ static cJSON *chosen_rewards(const struct studio *studio)
 static const char *id_of(const cJSON *reward)
 {
     return message_text(reward, "id", message_text(reward, "name", "?"));
+}
+
+static uint64_t identity_of_chosen(const void *rewards, int place)
+{
+    return list_identity(id_of(cJSON_GetArrayItem(rewards, place)));
+}
+
+static struct list_items chosen_items(const struct studio *studio)
+{
+    const cJSON *rewards = chosen_rewards(studio);
+    int count = cJSON_GetArraySize(rewards);
+    return (struct list_items){.count = count, .all = count, .of = rewards, .identity = identity_of_chosen};
+}
+
+/* What a pane lists; `kinds` is filled where they are of use. */
+static struct list_items items_of_pane(const struct studio *studio, int pane, struct object_list *kinds)
+{
+    if (pane == PANE_CHOSEN) return chosen_items(studio);
+    gather_kinds(studio, kinds);
+    return kinds->items;
+}
+
+static cJSON *reward_at_cursor(struct studio *studio)
+{
+    struct list_items items = chosen_items(studio);
+    return cJSON_GetArrayItem(chosen_rewards(studio), list_follow(&view_of(studio)->chosen, &items));
 }
 
 static bool is_chosen(const struct studio *studio, const char *name)
@@ -72,27 +101,29 @@ static void describe_range(const cJSON *kind, char *text, size_t size)
         snprintf(text, size, "no bounds");
 }
 
+static void draw_kind(const struct studio *studio, const struct list_rows *rows, const cJSON *kind)
+{
+    int columns = rows->line.columns, names = columns >= 60 ? 20 : 14;
+    const char *name = message_text(kind, "name", "?");
+    bool missing = cJSON_IsFalse(message_get(kind, "available"));
+    list_text(rows, 0, 1, STYLE_GOOD, is_chosen(studio, name) ? "\u2713" : " ");
+    list_searched(rows, 2, names, missing ? STYLE_DIM : STYLE_TEXT, name);
+    list_searched(rows, names + 3, columns - names - 3, STYLE_DIM, message_text(kind, "measures", ""));
+}
+
 static void draw_catalogue(struct studio *studio, struct area area)
 {
-    const cJSON *shown[TEXT_LIST];
-    int count = shown_kinds(studio, shown), rows = area.rows - 1;
-    int names = area.columns >= 60 ? 20 : 14;
-    bool focused = view_of(studio)->pane == PANE_CATALOGUE;
-    draw_text(area.row, area.column, area.columns, focused ? STYLE_TITLE : STYLE_LIVE, "what can be rewarded");
+    struct object_list kinds;
+    gather_kinds(studio, &kinds);
     struct list *list = &view_of(studio)->catalogue;
-    int first = list_window(list, count, rows);
-    for (int row = 0; row < rows && first + row < count; row++) {
-        const cJSON *kind = shown[first + row];
-        const char *name = message_text(kind, "name", "?");
-        bool here = focused && first + row == list->cursor, missing = cJSON_IsFalse(message_get(kind, "available"));
-        int line = area.row + 1 + row;
-        if (here) draw_fill((struct area){line, area.column, 1, area.columns}, STYLE_SELECTED);
-        draw_text(line, area.column, 1, here ? STYLE_SELECTED : STYLE_GOOD, is_chosen(studio, name) ? "\u2713" : " ");
-        draw_text(line, area.column + 2, names, here ? STYLE_SELECTED : missing ? STYLE_DIM : STYLE_TEXT, name);
-        draw_text(line, area.column + names + 3, area.columns - names - 3, here ? STYLE_SELECTED : STYLE_DIM,
-                  message_text(kind, "measures", ""));
-    }
-    studio_take_clicks(studio, (struct area){area.row + 1, area.column, rows, area.columns}, PANE_CATALOGUE, first);
+    bool focused = view_of(studio)->pane == PANE_CATALOGUE;
+    struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
+    struct list_rows rows = studio_show_list(studio, list, &kinds.items, body, PANE_CATALOGUE, focused);
+    while (list_next(&rows)) draw_kind(studio, &rows, kinds.shown[rows.place]);
+    list_heading(list, &kinds.items, (struct area){area.row, area.column, 1, area.columns}, focused,
+                 "what can be rewarded");
+    if (kinds.items.count == 0 && kinds.items.all > 0)
+        draw_text(body.row, body.column + 2, body.columns - 2, STYLE_DIM, "No reward matches. Press Esc to show all.");
 }
 
 /* Each with its meaning and its default. */
@@ -104,7 +135,7 @@ static void draw_parameters(struct area area, const cJSON *kind)
     {
         if (row >= area.rows) return;
         const cJSON *fallback = message_get(parameter, "default");
-        char text[60] = "must be given";
+        char text[60] = "required";
         if (cJSON_IsNumber(fallback)) snprintf(text, sizeof text, "default %g", fallback->valuedouble);
         if (cJSON_IsString(fallback)) snprintf(text, sizeof text, "default %s", fallback->valuestring);
         draw_text(area.row + row, area.column, 16, STYLE_ACCENT, message_text(parameter, "name", ""));
@@ -117,10 +148,8 @@ static void draw_parameters(struct area area, const cJSON *kind)
 /* What the reward under the cursor measures, its range, where it is from, and what it takes. */
 static void draw_details(struct studio *studio, struct area area)
 {
-    const cJSON *shown[TEXT_LIST];
-    int count = shown_kinds(studio, shown), cursor = view_of(studio)->catalogue.cursor;
-    if (cursor >= count) return;
-    const cJSON *kind = shown[cursor];
+    const cJSON *kind = kind_at_cursor(studio);
+    if (!kind) return;
     char range[80];
     describe_range(kind, range, sizeof range);
     draw_text(area.row, area.column, 16, STYLE_LIVE, message_text(kind, "name", ""));
@@ -131,8 +160,8 @@ static void draw_details(struct studio *studio, struct area area)
     rest.rows -= used;
     const char *missing = message_text(kind, "missing", NULL);
     if (rest.rows < 1) return;
-    used = draw_wrapped(rest, missing != NULL ? STYLE_WARNING : STYLE_DIM,
-                        missing != NULL ? missing : message_text(kind, "source", ""));
+    used =
+        draw_wrapped(rest, missing ? STYLE_WARNING : STYLE_DIM, missing ? missing : message_text(kind, "source", ""));
     rest.row += used + 1;
     rest.rows -= used + 1;
     draw_parameters(rest, kind);
@@ -140,62 +169,73 @@ static void draw_details(struct studio *studio, struct area area)
 
 static int index_in_run(const struct run *run, const char *id)
 {
-    for (int index = 0; index < run->reward_count; index++)
-        if (strcmp(run->rewards[index].id, id) == 0) return index;
+    for (int i = 0; i < run->reward_count; i++)
+        if (strcmp(run->rewards[i].id, id) == 0) return i;
     return -1;
+}
+
+/* " name value name value", as much as there is room for. */
+static void describe_parameters(const cJSON *reward, char *text, size_t size)
+{
+    size_t length = 0;
+    const cJSON *item = NULL;
+    text[0] = '\0';
+    cJSON_ArrayForEach(item, message_get(reward, "params"))
+    {
+        int added = 0;
+        if (cJSON_IsNumber(item))
+            added = snprintf(text + length, size - length, " %s %g", item->string, item->valuedouble);
+        else if (cJSON_IsString(item))
+            added = snprintf(text + length, size - length, " %s", item->valuestring);
+        if (added < 0 || (size_t)added >= size - length) return;
+        length += (size_t)added;
+    }
+}
+
+static bool is_of_run(const struct studio *studio)
+{
+    return !studio_is_editing(studio) && studio->run->preset;
+}
+
+/* Of a run as it is now, else as the preset has it. */
+static double weight_of(const struct studio *studio, const cJSON *reward)
+{
+    int at = is_of_run(studio) ? index_in_run(studio->run, id_of(reward)) : -1;
+    return at >= 0 ? studio->run->rewards[at].weight : message_number(reward, "weight", 1);
+}
+
+static void draw_reward(const struct studio *studio, const struct list_rows *rows, const cJSON *reward)
+{
+    int columns = rows->line.columns, at = index_in_run(studio->run, id_of(reward));
+    char raw[24] = "", params[160], text[24];
+    const struct run_step *newest = run_newest(studio->run);
+    if (is_of_run(studio) && at >= 0) words_number(raw, sizeof raw, newest ? newest->reward[at] : NAN);
+    describe_parameters(reward, params, sizeof params);
+    list_text(rows, 0, 1, style_of_reward(rows->place), style_unicode() ? "\u25a0" : "#");
+    int used = list_text(rows, 2, columns - 18, STYLE_TEXT, id_of(reward));
+    list_text(rows, 2 + used, columns - 19 - used, STYLE_DIM, params);
+    list_right(rows, columns - 16, 8, STYLE_DIM, "%s", raw);
+    list_right(rows, columns - 8, 8, STYLE_LIVE, "%s", weight_text(text, sizeof text, weight_of(studio, reward)));
 }
 
 static void draw_chosen(struct studio *studio, struct area area)
 {
-    bool focused = view_of(studio)->pane == PANE_CHOSEN,
-         live = !studio_is_editing(studio) && studio->run->preset != NULL;
-    draw_text(area.row, area.column, area.columns - 16, focused ? STYLE_TITLE : STYLE_LIVE,
-              live ? "of this run" : "chosen");
-    draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s  weight", live ? "  raw" : "");
+    struct list_items items = chosen_items(studio);
+    struct list *list = &view_of(studio)->chosen;
+    bool focused = view_of(studio)->pane == PANE_CHOSEN, of_run = is_of_run(studio);
+    struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
+    struct list_rows rows = studio_show_list(studio, list, &items, body, PANE_CHOSEN, focused);
     const cJSON *rewards = chosen_rewards(studio);
-    int count = cJSON_GetArraySize(rewards);
-    int first = list_window(&view_of(studio)->chosen, count, area.rows - 1);
-    const struct run_step *newest = run_newest(studio->run);
-    for (int index = first; index < count && index - first + 1 < area.rows; index++) {
-        const cJSON *reward = cJSON_GetArrayItem(rewards, index);
-        bool here = focused && index == view_of(studio)->chosen.cursor;
-        int row = area.row + 1 + index - first, at = index_in_run(studio->run, id_of(reward));
-        double weight = message_number(reward, "weight", 1);
-        char raw[24] = "", params[160] = "", words[24];
-        if (live && at >= 0) {
-            weight = studio->run->rewards[at].weight;
-            words_number(raw, sizeof raw, newest != NULL ? newest->reward[at] : NAN);
-        }
-        size_t length = 0;
-        const cJSON *item = NULL;
-        cJSON_ArrayForEach(item, message_get(reward, "params"))
-        {
-            int added =
-                cJSON_IsNumber(item)
-                    ? snprintf(params + length, sizeof params - length, " %s %g", item->string, item->valuedouble)
-                : cJSON_IsString(item) ? snprintf(params + length, sizeof params - length, " %s", item->valuestring)
-                                       : 0;
-            if (added < 0 || (size_t)added >= sizeof params - length) break;
-            length += (size_t)added;
-        }
-        if (here) draw_fill((struct area){row, area.column, 1, area.columns}, STYLE_SELECTED);
-        draw_text(row, area.column, 1, here ? STYLE_SELECTED : style_of_reward(index),
-                  style_unicode() ? "\u25a0" : "#");
-        int used =
-            draw_text(row, area.column + 2, area.columns - 18, here ? STYLE_SELECTED : STYLE_TEXT, id_of(reward));
-        draw_text(row, area.column + 2 + used, area.columns - 19 - used, here ? STYLE_SELECTED : STYLE_DIM, params);
-        draw_right(row, area.column + area.columns - 16, 8, here ? STYLE_SELECTED : STYLE_DIM, "%s", raw);
-        draw_right(row, area.column + area.columns - 8, 8, here ? STYLE_SELECTED : STYLE_LIVE, "%s",
-                   weight_words(words, sizeof words, weight));
-    }
-    if (count == 0)
+    while (list_next(&rows)) draw_reward(studio, &rows, cJSON_GetArrayItem(rewards, rows.place));
+    list_heading(list, &items, (struct area){area.row, area.column, 1, area.columns - 16}, focused,
+                 of_run ? "of this run" : "chosen");
+    draw_right(area.row, area.column, area.columns, STYLE_DIM, "%s  weight", of_run ? "  raw" : "");
+    if (items.count == 0)
         draw_wrapped(
-            (struct area){area.row + 1, area.column, 3, area.columns}, STYLE_DIM,
-            preset_of(studio) == NULL
-                ? "No preset is being edited and no run is open. Enter on a reward starts a new preset with it."
-                : "none yet: Enter on the left adds one");
-    studio_take_clicks(studio, (struct area){area.row + 1, area.column, area.rows - 1, area.columns}, PANE_CHOSEN,
-                       first);
+            (struct area){body.row, area.column, 3, area.columns}, STYLE_DIM,
+            preset_of(studio)
+                ? "None yet. Press Enter on the left to add one."
+                : "No preset is being edited and no run is open. Enter on a reward starts a new preset with it.");
 }
 
 static void draw_formula(const struct studio *studio, struct area area)
@@ -203,12 +243,10 @@ static void draw_formula(const struct studio *studio, struct area area)
     char text[900] = "total = ";
     size_t length = strlen(text);
     const cJSON *rewards = chosen_rewards(studio), *reward = NULL;
-    bool first = true, live = !studio_is_editing(studio) && studio->run->preset != NULL;
+    bool first = true;
     cJSON_ArrayForEach(reward, rewards)
     {
-        double weight = message_number(reward, "weight", 1);
-        int at = index_in_run(studio->run, id_of(reward));
-        if (live && at >= 0) weight = studio->run->rewards[at].weight;
+        double weight = weight_of(studio, reward);
         int added = snprintf(text + length, sizeof text - length, "%s%.3g \u00d7 %s",
                              first        ? (weight < 0 ? "-" : "")
                              : weight < 0 ? " - "
@@ -245,16 +283,17 @@ static bool may_change(struct studio *studio)
 {
     if (studio_is_editing(studio)) return true;
     studio_say(studio, MESSAGE_INFO,
-               "the rewards of a run are fixed; their weights move on screen 2. N: a new run from this checkpoint");
+               "The rewards of a run are fixed; change their weights on screen 2. Press N for a new run from this "
+               "checkpoint.");
     return false;
 }
 
 static void remove_reward(struct studio *studio, const char *name)
 {
     cJSON *rewards = chosen_rewards(studio);
-    for (int index = cJSON_GetArraySize(rewards) - 1; index >= 0; index--)
-        if (strcmp(message_text(cJSON_GetArrayItem(rewards, index), "name", ""), name) == 0)
-            cJSON_DeleteItemFromArray(rewards, index);
+    for (int i = cJSON_GetArraySize(rewards) - 1; i >= 0; i--)
+        if (strcmp(message_text(cJSON_GetArrayItem(rewards, i), "name", ""), name) == 0)
+            cJSON_DeleteItemFromArray(rewards, i);
 }
 
 static void add_reward(struct studio *studio, const cJSON *kind)
@@ -271,26 +310,18 @@ static void add_reward(struct studio *studio, const cJSON *kind)
     cJSON_ArrayForEach(parameter, message_get(kind, "parameters"))
     {
         const cJSON *fallback = message_get(parameter, "default");
-        if (fallback != NULL && strcmp(message_text(parameter, "kind", ""), "model") != 0)
+        if (fallback && strcmp(message_text(parameter, "kind", ""), "model") != 0)
             cJSON_AddItemToObject(params, message_text(parameter, "name", "?"), cJSON_Duplicate(fallback, 1));
     }
     cJSON_AddItemToArray(rewards, reward);
 }
 
-static cJSON *reward_at_cursor(struct studio *studio)
-{
-    return cJSON_GetArrayItem(chosen_rewards(studio), view_of(studio)->chosen.cursor);
-}
-
 static void toggle(struct studio *studio)
 {
-    const cJSON *shown[TEXT_LIST];
-    int count = shown_kinds(studio, shown);
     if (!may_change(studio)) return;
     bool left = view_of(studio)->pane == PANE_CATALOGUE;
-    int cursor = view_of(studio)->catalogue.cursor;
-    const cJSON *kind = !left ? reward_at_cursor(studio) : cursor < count ? shown[cursor] : NULL;
-    if (kind == NULL) return;
+    const cJSON *kind = left ? kind_at_cursor(studio) : reward_at_cursor(studio);
+    if (!kind) return;
     char name[64];
     snprintf(name, sizeof name, "%s", message_text(kind, "name", ""));
     studio_push_undo_draft(studio);
@@ -304,7 +335,7 @@ static void toggle(struct studio *studio)
 static void set_weight(struct studio *studio, double weight)
 {
     cJSON *reward = reward_at_cursor(studio);
-    if (reward == NULL || !may_change(studio)) return;
+    if (!reward || !may_change(studio)) return;
     studio_push_undo_draft(studio);
     message_put(reward_at_cursor(studio), "weight", cJSON_CreateNumber(weight));
     studio_draft_changed(studio);
@@ -312,10 +343,9 @@ static void set_weight(struct studio *studio, double weight)
 
 static void typed_weight(struct studio *studio, const char *text)
 {
-    char *end = NULL;
-    double value = strtod(text, &end);
-    if (end == text || *end != 0 || !isfinite(value))
-        studio_say(studio, MESSAGE_ERROR, "\"%s\" is no weight: a number such as 0.5", text);
+    double value;
+    if (!text_number(text, &value))
+        studio_say(studio, MESSAGE_ERROR, "Not a valid weight: \"%s\". Enter a number such as 0.5.", text);
     else
         set_weight(studio, value);
 }
@@ -323,16 +353,16 @@ static void typed_weight(struct studio *studio, const char *text)
 /* "key=value key=value", as the command line takes them. */
 static void typed_parameters(struct studio *studio, const char *text)
 {
-    if (reward_at_cursor(studio) == NULL || !may_change(studio)) return;
+    if (!reward_at_cursor(studio) || !may_change(studio)) return;
     char copy[FIELD_CAPACITY], *rest = copy;
     snprintf(copy, sizeof copy, "%s", text);
     cJSON *params = cJSON_CreateObject();
-    for (char *word; (word = strsep(&rest, " ,")) != NULL;) {
-        char *equal = strchr(word, '='), *end = NULL;
-        if (equal == NULL) continue;
-        *equal = 0;
-        double number = strtod(equal + 1, &end);
-        bool is_number = end != equal + 1 && *end == 0 && isfinite(number);
+    for (char *word; (word = strsep(&rest, " ,"));) {
+        char *equal = strchr(word, '=');
+        if (!equal) continue;
+        *equal = '\0';
+        double number;
+        bool is_number = text_number(equal + 1, &number);
         cJSON_AddItemToObject(params, word, is_number ? cJSON_CreateNumber(number) : cJSON_CreateString(equal + 1));
     }
     studio_push_undo_draft(studio);
@@ -343,7 +373,7 @@ static void typed_parameters(struct studio *studio, const char *text)
 static void edit_parameters(struct studio *studio)
 {
     const cJSON *reward = reward_at_cursor(studio), *kind = NULL, *found = NULL, *item = NULL;
-    if (reward == NULL) return;
+    if (!reward) return;
     cJSON_ArrayForEach(kind, message_get(studio->catalogue, "rewards")) if (strcmp(message_text(kind, "name", ""),
                                                                                    message_text(reward, "name", "?")) ==
                                                                             0) found = kind;
@@ -372,10 +402,10 @@ static void edit_parameters(struct studio *studio)
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)
 {
-    const cJSON *shown[TEXT_LIST];
+    struct object_list kinds;
     bool left = view_of(studio)->pane == PANE_CATALOGUE;
-    int count = left ? shown_kinds(studio, shown) : cJSON_GetArraySize(chosen_rewards(studio));
-    if (list_move(left ? &view_of(studio)->catalogue : &view_of(studio)->chosen, count, 10, id)) return true;
+    struct list_items items = items_of_pane(studio, view_of(studio)->pane, &kinds);
+    if (list_move(left ? &view_of(studio)->catalogue : &view_of(studio)->chosen, &items, id)) return true;
     double weight = message_number(reward_at_cursor(studio), "weight", 1);
     switch (id) {
     case COMMAND_NEXT_PANE:
@@ -387,7 +417,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
         char text[32];
         snprintf(text, sizeof text, "%g", weight);
         if (may_change(studio))
-            studio_prompt(studio, "Weight", "A number; higher counts more.", text, typed_weight, NULL);
+            studio_prompt(studio, "Weight", "A number; a higher one counts more.", text, typed_weight, NULL);
         return true;
     }
     case COMMAND_EDIT: edit_parameters(studio); return true;
@@ -397,26 +427,47 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
 
 static void click(struct studio *studio, const struct click *click)
 {
-    struct list *list = click->pane == PANE_CATALOGUE ? &view_of(studio)->catalogue : &view_of(studio)->chosen;
-    bool chosen = view_of(studio)->pane == click->pane && click->item == list->cursor;
+    struct object_list kinds;
+    bool left = click->pane == PANE_CATALOGUE, here = view_of(studio)->pane == click->pane;
+    struct list_items items = items_of_pane(studio, click->pane, &kinds);
     view_of(studio)->pane = click->pane;
-    list->cursor = click->item;
-    if (chosen && !click->drag) toggle(studio);
+    bool again = list_click(left ? &view_of(studio)->catalogue : &view_of(studio)->chosen, &items, click->item);
+    if (here && again && !click->drag) toggle(studio);
 }
 
-static void begin_with_first(struct studio *studio)
+/* Changes are made to a draft alone. */
+static bool offers(const struct studio *studio, enum command_id id)
 {
-    view_of(studio)->catalogue = (struct list){0};
+    switch (id) {
+    case COMMAND_OPEN:
+    case COMMAND_EDIT:
+    case COMMAND_MORE: return studio_is_editing(studio);
+    default: return studio_offers(studio, id);
+    }
 }
+
+static const struct screen_command commands[] = {
+    ROW_PAUSE,
+    {COMMAND_TYPE_VALUE, "type a value", "=", NULL, "type the weight as a number"},
+    ROWS_STEERING,
+    ROW_BRANCH,
+    {COMMAND_OPEN, "add or remove the reward", "Enter Space", "add/remove", "choose this reward or drop it"},
+    {COMMAND_LESS, "less weight", "Left h", NULL, "less weight"},
+    {COMMAND_MORE, "more weight", "Right l", "weight", "more weight"},
+    {COMMAND_EDIT, "parameters", "e", "parameters", "the parameters of this reward"},
+    ROWS_PANES,
+    ROW_FILTER,
+};
 
 const struct screen screen_rewards = {
     .name = "Rewards",
-    .about = "At the left every reward there is, with what it measures; Enter adds or removes one. At the right the "
-             "chosen ones with "
-             "their weights; the total below is what tuning raises. Tab changes sides.",
+    .about = "On the left all rewards with what they measure; Enter adds or removes one. On the right the chosen ones "
+             "with their weights; tuning raises the total below. Tab switches sides.",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct rewards_view),
     .draw = draw,
     .command = command,
     .click = click,
-    .filtered = begin_with_first,
+    .offers = offers,
 };

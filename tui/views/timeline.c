@@ -1,4 +1,5 @@
 /* Timeline: scrub through the pictures that a run kept, one prompt and seed at a time. */
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 
@@ -25,7 +26,7 @@ static void refresh(struct studio *studio)
 {
     struct timeline_view *view = view_of(studio);
     bool at_end = view->cursor >= view->step_count - 1;
-    view->step_count = studio->run->path[0] != 0 ? run_sample_steps(studio->run->path, view->steps, TEXT_LIST) : 0;
+    view->step_count = studio->run->path[0] != '\0' ? run_sample_steps(studio->run->path, view->steps, TEXT_LIST) : 0;
     if (at_end || view->cursor >= view->step_count) view->cursor = view->step_count > 0 ? view->step_count - 1 : 0;
 }
 
@@ -44,18 +45,17 @@ static void draw_scale(const struct timeline_view *view, struct area area)
 {
     draw_line(area.row, area.column, area.columns, STYLE_FRAME);
     int last = view->steps[view->step_count - 1], first = view->steps[0];
-    for (int index = 0; index < view->step_count; index++) {
-        int at =
-            last > first ? (int)lround((double)(view->steps[index] - first) / (last - first) * (area.columns - 1)) : 0;
-        bool here = index == view->cursor;
+    for (int i = 0; i < view->step_count; i++) {
+        int at = last > first ? (int)lround((double)(view->steps[i] - first) / (last - first) * (area.columns - 1)) : 0;
+        bool here = i == view->cursor;
         draw_text(area.row, area.column + at, 1, here ? STYLE_TITLE : STYLE_DIM,
                   here              ? "\u25cf"
                   : style_unicode() ? "\u253c"
                                     : "+");
         char text[16];
-        int width = snprintf(text, sizeof text, "%d", view->steps[index]);
+        int width = snprintf(text, sizeof text, "%d", view->steps[i]);
         int column = at - width / 2 < 0 ? 0 : at + width / 2 >= area.columns ? area.columns - width : at - width / 2;
-        if (here || index == 0 || index == view->step_count - 1)
+        if (here || i == 0 || i == view->step_count - 1)
             draw_text(area.row + 1, area.column + column, width, here ? STYLE_LIVE : STYLE_DIM, text);
     }
 }
@@ -74,16 +74,16 @@ static void draw(struct studio *studio, struct area body)
     const struct run *run = studio->run;
     refresh(studio);
     if (view->step_count == 0) {
-        bool open = studio->run->path[0] != 0;
-        draw_notice(body, open ? "This run has kept no pictures yet." : "No run is open.",
-                    open ? "s makes some after this step" : "1 starts one from a preset, 9 lists the earlier ones");
+        bool open = studio->run->path[0] != '\0';
+        draw_notice(body, open ? "This run has no pictures yet." : "No run is open.",
+                    open ? "Press s to draw some after this step."
+                         : "Press 1 to start one from a preset, 9 to list earlier runs.");
         return;
     }
     int step = view->steps[view->cursor];
     draw_scale(view, (struct area){body.row, body.column, 2, body.columns});
-    studio_take_clicks(studio, (struct area){body.row, body.column, 2, body.columns}, CLICK_SCALE, 0);
-    studio_take_clicks(studio, (struct area){body.row + 2, body.column, body.rows - 2, body.columns}, CLICK_PICTURES,
-                       0);
+    studio_take_clicks(studio, (struct area){body.row, body.column, 2, body.columns}, CLICK_SCALE);
+    studio_take_clicks(studio, (struct area){body.row + 2, body.column, body.rows - 2, body.columns}, CLICK_PICTURES);
     bool two = !view->enlarged;
     int width = two ? (body.columns - 2) / 2 : body.columns;
     struct area left = {body.row + 3, body.column, body.rows - 5, width};
@@ -95,14 +95,14 @@ static void draw(struct studio *studio, struct area body)
     char text[24];
     if (two) {
         if (base) pictures_want(studio->pictures, left, &view->base);
-        if (shown != NULL) pictures_want(studio->pictures, right, shown);
+        if (shown) pictures_want(studio->pictures, right, shown);
         draw_center(caption, left.column, width, STYLE_DIM, "step %d", view->steps[0]);
         draw_center(caption, right.column, width, STYLE_LIVE, "step %d", view->show_base ? view->steps[0] : step);
     } else {
-        if (shown != NULL) pictures_want(studio->pictures, left, shown);
+        if (shown) pictures_want(studio->pictures, left, shown);
         draw_center(caption, left.column, width, STYLE_LIVE, "step %d", view->show_base ? view->steps[0] : step);
     }
-    if (shown == NULL)
+    if (!shown)
         draw_center(left.row + left.rows / 2, right.column, width, STYLE_DIM, "no picture of this prompt at step %d",
                     step);
     double reward = held_out_at(run, step);
@@ -144,8 +144,8 @@ static int nearest_step(const struct timeline_view *view, int column, int column
 {
     int first = view->steps[0], last = view->steps[view->step_count - 1], nearest = 0;
     double wanted = first + (double)column / (columns > 1 ? columns - 1 : 1) * (last - first);
-    for (int index = 1; index < view->step_count; index++)
-        if (fabs(view->steps[index] - wanted) < fabs(view->steps[nearest] - wanted)) nearest = index;
+    for (int i = 1; i < view->step_count; i++)
+        if (fabs(view->steps[i] - wanted) < fabs(view->steps[nearest] - wanted)) nearest = i;
     return nearest;
 }
 
@@ -153,7 +153,7 @@ static void click(struct studio *studio, const struct click *click)
 {
     struct timeline_view *view = view_of(studio);
     if (click->pane == CLICK_SCALE)
-        view->cursor = nearest_step(view, click->column, studio->pressed.area.columns);
+        view->cursor = nearest_step(view, click->column, click->columns);
     else if (!click->drag)
         view->enlarged = !view->enlarged;
 }
@@ -162,7 +162,7 @@ static void reset(struct studio *studio)
 {
     struct timeline_view *view = view_of(studio);
     view->step_count = view->cursor = 0;
-    view->loaded_path[0] = view->base_path[0] = 0;
+    view->loaded_path[0] = view->base_path[0] = '\0';
 }
 
 static void free_pictures(struct studio *studio)
@@ -171,11 +171,24 @@ static void free_pictures(struct studio *studio)
     image_free(&view_of(studio)->base);
 }
 
+static const struct screen_command commands[] = {
+    {COMMAND_LEFT, "earlier", "Left h", "scrub", "the step before"},
+    {COMMAND_RIGHT, "later", "Right l", NULL, "the step after"},
+    {COMMAND_NEXT_PICTURE, "next picture", "n Down j", "next prompt", "the next prompt and seed"},
+    {COMMAND_OPEN, "enlarge", "Enter", "enlarge", "this picture over the whole screen, and back"},
+    ROW_PAUSE,
+    ROW_SAMPLE,
+    ROW_SWAP,
+    ROWS_STEERING,
+    ROW_BRANCH,
+};
+
 const struct screen screen_timeline = {
     .name = "Timeline",
-    .about = "The same prompt and seed at every step that kept pictures: left and right scrub, down goes to the next "
-             "prompt, b swaps "
-             "in the picture of the start, Enter enlarges.",
+    .about = "The same prompt and seed at every step with pictures. Left and right scrub, down goes to the next "
+             "prompt, b shows the base model's picture, Enter enlarges.",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct timeline_view),
     .draw = draw,
     .command = command,

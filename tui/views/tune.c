@@ -1,7 +1,8 @@
 /* Tune: the pictures, the curves, the weights and what the run costs. */
-#include "tui/views/tune.h"
+#include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/views/curves.h"
+#include "tui/views/tune_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,13 +15,12 @@ static void draw_progress(const struct studio *studio, struct area area)
     if (area_empty(area) || !run_alive(run)) return;
     if (run->phase == RUN_WAITING) {
         if (run->waiting_ahead > 0)
-            draw_format(area.row, area.column, area.columns, STYLE_WARNING, "waiting, %d before it",
-                        run->waiting_ahead);
+            draw_format(area.row, area.column, area.columns, STYLE_WARNING, "waiting behind %d", run->waiting_ahead);
         else
-            draw_text(area.row, area.column, area.columns, STYLE_WARNING, "waiting until the device is free");
+            draw_text(area.row, area.column, area.columns, STYLE_WARNING, "waiting for the device");
         return;
     }
-    if (run->progress.phase[0] == 0) return;
+    if (run->progress.phase[0] == '\0') return;
     int used = draw_format(area.row, area.column, 22, STYLE_LIVE, "%s %d/%d", run->progress.phase, run->progress.done,
                            run->progress.total) +
                1;
@@ -73,23 +73,23 @@ static double square_columns(const struct studio *studio)
 static void take_clicks_of_panes(struct studio *studio, const struct tune_layout *layout)
 {
     for (int place = 0; place < layout->picture_count; place++)
-        studio_take_clicks(studio, layout->pictures[place], PANE_PICTURES, 0);
-    studio_take_clicks(studio, layout->curves, PANE_CURVES, 0);
-    studio_take_clicks(studio, layout->small_curves, PANE_CURVES, 0);
+        studio_take_clicks(studio, layout->pictures[place], PANE_PICTURES);
+    studio_take_clicks(studio, layout->curves, PANE_CURVES);
+    studio_take_clicks(studio, layout->small_curves, PANE_CURVES);
 }
 
 static void draw(struct studio *studio, struct area body)
 {
     const struct run *run = studio->run;
     if (run->phase == RUN_UNKNOWN || run->phase == RUN_IDLE) {
-        bool connecting = studio->live != NULL;
-        draw_notice(body, connecting ? "connecting \u2026" : "No run is open.",
-                    connecting ? "" : "1 starts one from a preset, 9 lists the earlier ones");
+        bool connecting = studio->live;
+        draw_notice(body, connecting ? "Connecting \u2026" : "No run is open.",
+                    connecting ? "" : "Press 1 to start one from a preset, 9 to list earlier runs.");
         return;
     }
     if (tune_view_of(studio)->enlarged) {
         draw_enlarged(studio, body);
-        if (tune_view_of(studio)->pane != PANE_REWARDS) studio_take_clicks(studio, body, tune_view_of(studio)->pane, 0);
+        if (tune_view_of(studio)->pane != PANE_REWARDS) studio_take_clicks(studio, body, tune_view_of(studio)->pane);
         return;
     }
     struct tune_layout layout =
@@ -115,10 +115,9 @@ void tune_prompt_number(struct studio *studio, const char *title, const char *hi
 
 static void type_learning_rate(struct studio *studio, const char *text)
 {
-    char *end = NULL;
-    double value = strtod(text, &end);
-    if (end == text || *end != 0 || !isfinite(value))
-        studio_say(studio, MESSAGE_ERROR, "\"%s\" is no learning rate: a number such as 0.0005", text);
+    double value;
+    if (!text_number(text, &value))
+        studio_say(studio, MESSAGE_ERROR, "Not a valid learning rate: \"%s\". Enter a number such as 0.0005.", text);
     else
         studio_set_value(studio, "optimizer.lr", value, run_setting(studio->run, "optimizer.lr"));
 }
@@ -147,10 +146,11 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
         tune->picture = 0;
         return true;
     case COMMAND_LEARNING_RATE:
-        if (studio->live != NULL)
-            tune_prompt_number(studio, "Learning rate", "It counts from the step after the present one.",
+        if (studio->live)
+            tune_prompt_number(studio, "Learning rate", "Takes effect at the next step.",
                                run_setting(studio->run, "optimizer.lr"), type_learning_rate);
         return true;
+    case COMMAND_UNDO: tune_send_sliders_now(studio); return false; /* it takes back what the hands did last */
     case COMMAND_EXPORT: studio_export(studio, studio->run->path, studio->run->name); return true;
     case COMMAND_SAVE_PRESET: studio_save_run(studio); return true;
     case COMMAND_EDIT: studio_show_run_settings(studio); return true;
@@ -168,17 +168,47 @@ static void click(struct studio *studio, const struct click *click)
         tune_view_of(studio)->enlarged = !tune_view_of(studio)->enlarged;
 }
 
+static bool offers(const struct studio *studio, enum command_id id)
+{
+    return studio_offers(studio, id == COMMAND_MORE ? COMMAND_MUTE : id); /* weights move while the run is on */
+}
+
+static const struct screen_command commands[] = {
+    {COMMAND_LESS, "less weight", "Left h", NULL, "less weight for this reward; with Shift in coarse steps"},
+    {COMMAND_MORE, "more weight", "Right l", "weight", "more weight for this reward; with Shift in coarse steps"},
+    ROW_PAUSE,
+    ROW_SAMPLE,
+    ROW_SWAP,
+    {COMMAND_NEXT_PICTURE, "next picture", "n", "next", "the next prompt and seed"},
+    {COMMAND_PICTURE_SET, "which pictures", "v", "pictures",
+     "overview, held-out, training batch by rank, or denoising"},
+    {COMMAND_SIDE_BY_SIDE, "side by side", "B", NULL, "base and tuned picture beside each other"},
+    {COMMAND_MUTE, "mute", "x", "mute", "weight 0, and back"},
+    {COMMAND_SOLO, "solo", "o", NULL, "only this one counts, and back"},
+    {COMMAND_TYPE_VALUE, "type a value", "=", NULL, "type the weight as a number"},
+    {COMMAND_LEARNING_RATE, "learning rate", "L", NULL, "change the learning rate while it runs"},
+    ROWS_STEERING,
+    ROW_BRANCH,
+    {COMMAND_RESUME, "resume the run", "r", "resume", "continue a run that has ended from its newest checkpoint"},
+    {COMMAND_EDIT, "settings of the run", "e", "settings", "every setting of this run; fixed ones are locked"},
+    {COMMAND_SAVE_PRESET, "save as preset", "W", NULL, "keep these settings as a preset"},
+    {COMMAND_EXPORT, "export the adapter", "E", "export", "this run's newest adapter as a file for other programs"},
+    {COMMAND_ENLARGE, "enlarge", "Enter z", NULL, "this pane over the whole screen, and back"},
+    ROWS_PANES,
+};
+
 const struct screen screen_tune = {
     .name = "Tune",
-    .about =
-        "The run as it goes: pictures of the held-out prompts, the curves of the rewards, and their weights, which you "
-        "can "
-        "move while it runs. Watch the held-out curve and the drift: a reward that only rises on the training prompts "
-        "is being gamed.",
+    .about = "The run as it happens: pictures of the held-out prompts, reward curves, and the weights, which you can "
+             "change while it runs. Watch the held-out curve and the drift: a reward that rises only on the training "
+             "prompts is being gamed.",
+    .commands = commands,
+    .command_count = sizeof commands / sizeof *commands,
     .view_bytes = sizeof(struct tune_view),
     .draw = draw,
     .command = command,
     .click = click,
+    .offers = offers,
     .reset = tune_reset_sliders,
     .tick = tune_send_sliders,
     .message = tune_settle_sliders,

@@ -1,6 +1,6 @@
 /* The pictures of the run as it goes. */
 #include "tui/screen/text.h"
-#include "tui/views/tune.h"
+#include "tui/views/tune_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,74 +9,74 @@
 static const struct run_picture *newest_of(const struct run *run, enum picture_kind kind)
 {
     const struct run_picture *newest = NULL;
-    for (int index = 0; index < RUN_PICTURES; index++) {
-        const struct run_picture *picture = run_picture(run, kind, index);
-        if (picture != NULL && (newest == NULL || picture->serial > newest->serial)) newest = picture;
+    for (int i = 0; i < RUN_PICTURES; i++) {
+        const struct run_picture *picture = run_picture(run, kind, i);
+        if (picture && (!newest || picture->serial > newest->serial)) newest = picture;
     }
     return newest;
 }
 
 /* What is being made now: a preview of the denoising, which shows the first picture of a batch, and once that batch is
  * decoded this picture, be it of training or held out. */
-static const struct run_picture *live_picture(const struct run *run, const char **words)
+static const struct run_picture *live_picture(const struct run *run, const char **label)
 {
     static const char *const names[PICTURE_KIND_COUNT] = {"denoising", "sample", "base", "tuned"};
     const struct run_picture *preview = newest_of(run, PICTURE_DENOISING), *newest = NULL;
     enum picture_kind newest_kind = PICTURE_DENOISING;
-    for (enum picture_kind kind = PICTURE_SAMPLE; preview == NULL && kind < PICTURE_KIND_COUNT; kind++) {
+    for (enum picture_kind kind = PICTURE_SAMPLE; !preview && kind < PICTURE_KIND_COUNT; kind++) {
         const struct run_picture *picture = newest_of(run, kind);
-        if (picture == NULL || (newest != NULL && picture->serial < newest->serial)) continue;
+        if (!picture || (newest && picture->serial < newest->serial)) continue;
         newest = picture;
         newest_kind = kind;
     }
-    *words = names[newest_kind];
-    if (newest == NULL) return preview;
+    *label = names[newest_kind];
+    if (!newest) return preview;
     int batch = (int)message_integer(run->preset, "batch", 1), index = newest->index;
     const struct run_picture *first = run_picture(run, newest_kind, batch > 0 ? index - index % batch : index);
-    return first != NULL ? first : newest;
+    return first ? first : newest;
 }
 
 /* The picture of place `index` in the present set, and what to call it. */
-static const struct run_picture *picture_of(const struct studio *studio, int index, bool base, const char **words)
+static const struct run_picture *picture_of(const struct studio *studio, int index, bool base, const char **label)
 {
     const struct run *run = studio->run;
-    *words = base ? "base" : "tuned";
+    *label = base ? "base" : "tuned";
     const struct run_picture *held_out = run_picture(run, base ? PICTURE_BASE : PICTURE_EVALUATION, index);
     /* Before the first evaluation the base model's picture and what is being made are all there is. */
-    if (held_out == NULL && !base) {
+    if (!held_out && !base) {
         held_out = run_picture(run, PICTURE_BASE, index);
-        *words = "base";
+        *label = "base";
     }
-    return held_out == NULL && index == 0 ? live_picture(run, words) : held_out;
+    return !held_out && index == 0 ? live_picture(run, label) : held_out;
 }
 
 /* Indices of the batch's pictures from best to worst. */
 static int rank_batch(const struct run *run, int order[RUN_PICTURES])
 {
     int count = 0;
-    for (int index = 0; index < RUN_PICTURES; index++) {
-        const struct run_picture *picture = run_picture(run, PICTURE_SAMPLE, index);
-        if (picture == NULL) continue;
+    for (int i = 0; i < RUN_PICTURES; i++) {
+        const struct run_picture *picture = run_picture(run, PICTURE_SAMPLE, i);
+        if (!picture) continue;
         int at = count++;
         while (at > 0 && !(run_picture(run, PICTURE_SAMPLE, order[at - 1])->reward >= picture->reward)) {
             order[at] = order[at - 1];
             at--;
         }
-        order[at] = index;
+        order[at] = i;
     }
     return count;
 }
 
 static void draw_picture(struct studio *studio, struct area area, struct area caption,
-                         const struct run_picture *picture, const char *words)
+                         const struct run_picture *picture, const char *label)
 {
-    if (picture == NULL) {
+    if (!picture) {
         int middle = area.row + area.rows / 2;
         bool alive = run_alive(studio->run);
         draw_center(middle, area.column, area.columns, STYLE_DIM, "%s",
-                    studio->run->phase == RUN_STARTING  ? "loading the model \u2026"
+                    studio->run->phase == RUN_STARTING  ? "Loading the model \u2026"
                     : studio->run->phase == RUN_WAITING ? ""
-                    : alive                             ? "the first picture is coming"
+                    : alive                             ? "Drawing the first picture \u2026"
                                                         : "no picture");
         return;
     }
@@ -85,7 +85,7 @@ static void draw_picture(struct studio *studio, struct area area, struct area ca
     bool nearly_fills = area.columns - place.columns <= 6;
     if (nearly_fills) place.column = area.column;
     if (pictures_protocol(studio->pictures) == PROTOCOL_NONE)
-        draw_center(area.row + area.rows / 2, area.column, area.columns, STYLE_DIM, "pictures are off, P shows them");
+        draw_center(area.row + area.rows / 2, area.column, area.columns, STYLE_DIM, "Pictures off; P shows them.");
     pictures_want(studio->pictures, place, &picture->image);
     if (place.columns >= LEAST_CAPTION) {
         caption.column = place.column;
@@ -96,7 +96,7 @@ static void draw_picture(struct studio *studio, struct area area, struct area ca
         snprintf(reward, sizeof reward, "%d/%d", picture->done, picture->total);
     else if (!isnan(picture->reward))
         snprintf(reward, sizeof reward, "%s", words_number(text, sizeof text, picture->reward));
-    int used = draw_text(caption.row, caption.column, 10, STYLE_ACCENT, words) + 1;
+    int used = draw_text(caption.row, caption.column, 10, STYLE_ACCENT, label) + 1;
     int right = (int)strlen(reward);
     draw_format(caption.row, caption.column + used, caption.columns - used - right - 1, STYLE_DIM, "%s",
                 picture->prompt);
@@ -105,7 +105,7 @@ static void draw_picture(struct studio *studio, struct area area, struct area ca
 
 static void draw_held_out(struct studio *studio, const struct tune_layout *layout)
 {
-    const char *words = "";
+    const char *label = "";
     int shift = tune_view_of(studio)->picture;
     for (int place = 0; place < layout->picture_count; place++) {
         int index = shift;
@@ -117,8 +117,8 @@ static void draw_held_out(struct studio *studio, const struct tune_layout *layou
         } else if (layout->picture_count == 2) {
             base = place == 0;
         }
-        const struct run_picture *picture = picture_of(studio, index, base, &words);
-        draw_picture(studio, layout->pictures[place], layout->captions[place], picture, words);
+        const struct run_picture *picture = picture_of(studio, index, base, &label);
+        draw_picture(studio, layout->pictures[place], layout->captions[place], picture, label);
     }
 }
 
@@ -129,10 +129,10 @@ static void draw_batch(struct studio *studio, const struct tune_layout *layout)
     for (int place = 0; place < layout->picture_count; place++) {
         int rank = (place + tune_view_of(studio)->picture) % 3;
         int chosen = count == 0 ? -1 : rank == 0 ? order[0] : rank == 1 ? order[count / 2] : order[count - 1];
-        const char *words = names[rank];
+        const char *label = names[rank];
         const struct run_picture *picture = chosen >= 0 ? run_picture(studio->run, PICTURE_SAMPLE, chosen) : NULL;
-        if (place == 3) picture = live_picture(studio->run, &words);
-        draw_picture(studio, layout->pictures[place], layout->captions[place], picture, words);
+        if (place == 3) picture = live_picture(studio->run, &label);
+        draw_picture(studio, layout->pictures[place], layout->captions[place], picture, label);
     }
 }
 
@@ -140,17 +140,17 @@ static void draw_batch(struct studio *studio, const struct tune_layout *layout)
 static void draw_overview(struct studio *studio, const struct tune_layout *layout)
 {
     const struct run *run = studio->run;
-    const char *words = "";
+    const char *label = "";
     for (int place = 0; place < 2; place++) {
         const struct run_picture *picture =
-            picture_of(studio, tune_view_of(studio)->picture, place == 0 || tune_view_of(studio)->show_base, &words);
-        draw_picture(studio, layout->pictures[place], layout->captions[place], picture, words);
+            picture_of(studio, tune_view_of(studio)->picture, place == 0 || tune_view_of(studio)->show_base, &label);
+        draw_picture(studio, layout->pictures[place], layout->captions[place], picture, label);
     }
     int order[RUN_PICTURES], count = rank_batch(run, order);
     draw_picture(studio, layout->pictures[2], layout->captions[2],
                  count > 0 ? run_picture(run, PICTURE_SAMPLE, order[0]) : NULL, "best");
-    const struct run_picture *live = live_picture(run, &words);
-    draw_picture(studio, layout->pictures[3], layout->captions[3], live, words);
+    const struct run_picture *live = live_picture(run, &label);
+    draw_picture(studio, layout->pictures[3], layout->captions[3], live, label);
 }
 
 void tune_draw_pictures(struct studio *studio, const struct tune_layout *layout)
@@ -164,9 +164,9 @@ void tune_draw_pictures(struct studio *studio, const struct tune_layout *layout)
     } else if (tune_view_of(studio)->picture_set == SET_BATCH) {
         draw_batch(studio, layout);
     } else {
-        const char *words = "";
-        const struct run_picture *live = live_picture(studio->run, &words);
-        draw_picture(studio, layout->pictures[0], layout->captions[0], live, words);
+        const char *label = "";
+        const struct run_picture *live = live_picture(studio->run, &label);
+        draw_picture(studio, layout->pictures[0], layout->captions[0], live, label);
         for (int place = 1; place < layout->picture_count; place++)
             draw_picture(studio, layout->pictures[place], layout->captions[place],
                          run_picture(studio->run, PICTURE_SAMPLE, place - 1), "sample");

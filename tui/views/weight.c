@@ -15,7 +15,7 @@ double weight_moved(double weight, double base, int direction, bool coarse)
     return round((weight + direction * (coarse ? 0.25 : 0.05) * unit) / grain) * grain;
 }
 
-const char *weight_words(char *text, size_t size, double weight)
+const char *weight_text(char *text, size_t size, double weight)
 {
     int decimals = 2;
     while (decimals < 6 && fabs(weight * pow(10, decimals) - round(weight * pow(10, decimals))) > 1e-6) decimals++;

@@ -12,6 +12,6 @@ double weight_unit(double base);
 /* `weight` moved by fine or coarse steps (a quarter of the unit) in `direction`, -1 or 1. */
 double weight_moved(double weight, double base, int direction, bool coarse);
 /* Two decimals, or as many as a small weight needs; writes to `text` and returns it. */
-const char *weight_words(char *text, size_t size, double weight);
+const char *weight_text(char *text, size_t size, double weight);
 
 #endif

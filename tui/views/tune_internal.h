@@ -1,8 +1,9 @@
 /* The parts of the tune screen. */
-#ifndef ALIGNPROP_TUI_VIEWS_TUNE_H
-#define ALIGNPROP_TUI_VIEWS_TUNE_H
+#ifndef ALIGNPROP_TUI_VIEWS_TUNE_INTERNAL_H
+#define ALIGNPROP_TUI_VIEWS_TUNE_INTERNAL_H
 
 #include "tui/screen/layout.h"
+#include "tui/screen/slider.h"
 #include "tui/state.h"
 
 enum tune_pane { PANE_REWARDS, PANE_PICTURES, PANE_CURVES, PANE_COUNT };
@@ -12,12 +13,12 @@ struct tune_view {
     int pane; /* enum tune_pane */
     bool enlarged, show_base, side_by_side;
     int picture, picture_set; /* enum tune_picture_set */
-    int reward;
+    struct list rewards;
     double target[RUN_REWARDS]; /* weight as the slider stands; NaN: as applied */
     int64_t target_since[RUN_REWARDS];
-    double muted[RUN_REWARDS]; /* weight before muting; NaN: not muted */
-    bool dragged;              /* the mouse holds a slider */
-    double drag_largest;       /* weight at its right end, which stays while it is held */
+    double muted[RUN_REWARDS];      /* weight before muting; NaN: not muted */
+    bool dragged;                   /* the mouse holds a slider */
+    struct slider_scale drag_scale; /* of that slider, which stays while it is held */
 };
 
 static inline struct tune_view *tune_view_of(const struct studio *studio)
@@ -34,6 +35,8 @@ void tune_let_go_of_sliders(struct studio *studio);
 void tune_settle_sliders(struct studio *studio, const char *type, const cJSON *message);
 /* Sends what has rested. Milliseconds until the next does, -1 for none. */
 int tune_send_sliders(struct studio *studio);
+/* Likewise what has not rested yet. */
+void tune_send_sliders_now(struct studio *studio);
 
 /* tune_pictures.c */
 void tune_draw_pictures(struct studio *studio, const struct tune_layout *layout);
