@@ -172,7 +172,7 @@ void studio_start_anyway(struct studio *studio, int now)
 {
     cJSON *body = cJSON_Duplicate(studio->start_asked, 1);
     if (!body) return;
-    message_put(body, "when", cJSON_CreateString(now ? "now" : "queue"));
+    json_put_at(body, "when", cJSON_CreateString(now ? "now" : "queue"));
     if (ask_to_start(studio, body, "start")) studio_say(studio, MESSAGE_INFO, "Starting \u2026");
 }
 
@@ -210,7 +210,7 @@ void studio_attach(struct studio *studio, const char *socket)
 
 void studio_open_run(struct studio *studio, const cJSON *run)
 {
-    const char *socket = message_text(run, "socket", NULL), *path = message_text(run, "path", "");
+    const char *socket = json_get_text(run, "socket", NULL), *path = json_get_text(run, "path", "");
     if (socket) {
         studio_attach(studio, socket);
         return;
@@ -220,7 +220,7 @@ void studio_open_run(struct studio *studio, const cJSON *run)
         studio_say(studio, MESSAGE_ERROR, "Cannot show %s: it has no readable preset.json.", path);
         return;
     }
-    if (strcmp(message_text(run, "state", ""), "interrupted") == 0) studio->run->phase = RUN_LOST;
+    if (strcmp(json_get_text(run, "state", ""), "interrupted") == 0) studio->run->phase = RUN_LOST;
     reset_run_views(studio);
     studio_go(studio, SCREEN_TUNE);
 }

@@ -106,7 +106,7 @@ bool connections_socket_of_run(const char *run, char *path, size_t size)
     fclose(file);
     text[length] = '\0';
     cJSON *object = message_object(text, length);
-    const char *socket = message_text(object, "socket", NULL);
+    const char *socket = json_get_text(object, "socket", NULL);
     bool found = socket && snprintf(path, size, "%s", socket) < (int)size;
     cJSON_Delete(object);
     return found;

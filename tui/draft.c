@@ -63,7 +63,7 @@ void studio_edit_preset(struct studio *studio, const cJSON *preset)
     studio->draft = cJSON_Duplicate(preset, 1);
     studio->draft_changed = false;
     studio->origin = (struct draft_origin){.run = ""};
-    snprintf(studio->origin.name, sizeof studio->origin.name, "%s", message_text(preset, "name", "new preset"));
+    snprintf(studio->origin.name, sizeof studio->origin.name, "%s", json_get_text(preset, "name", "new preset"));
     forget_findings(studio);
     show_draft(studio);
 }
@@ -101,10 +101,10 @@ cJSON *studio_present_preset(const struct run *run)
     cJSON *preset = cJSON_Duplicate(run->preset, 1);
     cJSON *rewards = cJSON_GetObjectItemCaseSensitive(preset, "rewards");
     for (int i = 0; i < run->reward_count && i < cJSON_GetArraySize(rewards); i++)
-        message_put(cJSON_GetArrayItem(rewards, i), "weight", cJSON_CreateNumber(run->rewards[i].weight));
+        json_put_at(cJSON_GetArrayItem(rewards, i), "weight", cJSON_CreateNumber(run->rewards[i].weight));
     const cJSON *setting;
     cJSON_ArrayForEach(setting, run->settings) if (strncmp(setting->string, "rewards.", 8) != 0)
-        message_put(preset, setting->string, cJSON_CreateNumber(setting->valuedouble));
+        json_put_at(preset, setting->string, cJSON_CreateNumber(setting->valuedouble));
     return preset;
 }
 
@@ -167,7 +167,7 @@ void studio_undo(struct studio *studio)
         break;
     case UNDO_PRESET_DELETED: {
         cJSON *body = cJSON_CreateObject();
-        cJSON_AddStringToObject(body, "name", message_text(undo.before, "name", ""));
+        cJSON_AddStringToObject(body, "name", json_get_text(undo.before, "name", ""));
         cJSON_AddItemToObject(body, "preset", cJSON_Duplicate(undo.before, 1));
         studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-save", body,
                        "restore the preset");
@@ -181,7 +181,7 @@ static void save_preset(struct studio *studio, const cJSON *preset, const char *
 {
     if (!preset || name[0] == '\0') return;
     cJSON *body = cJSON_CreateObject(), *copy = cJSON_Duplicate(preset, 1);
-    message_put(copy, "name", cJSON_CreateString(name));
+    json_put_at(copy, "name", cJSON_CreateString(name));
     cJSON_AddStringToObject(body, "name", name);
     cJSON_AddItemToObject(body, "preset", copy);
     studio_request(studio, studio_asker(studio), REQUEST_SAVE_PRESET, "presets-save", body, "save the preset");
@@ -218,5 +218,5 @@ void studio_save_run(struct studio *studio)
 {
     if (!studio->run->preset) return;
     studio_prompt(studio, "Save as preset", "A name for this run's current settings. Enter saves, Esc cancels.",
-                  message_text(studio->run->preset, "name", "my-preset"), save_run_as, NULL);
+                  json_get_text(studio->run->preset, "name", "my-preset"), save_run_as, NULL);
 }

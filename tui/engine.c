@@ -10,7 +10,7 @@ const struct client_options studio_as_client = {.name = "studio", .pictures = tr
 
 static void replace(cJSON **place, const cJSON *message, const char *key)
 {
-    const cJSON *item = message_get(message, key);
+    const cJSON *item = json_get(message, key);
     if (!item) return;
     cJSON_Delete(*place);
     *place = cJSON_Duplicate(item, 1);
@@ -24,24 +24,24 @@ static void show_draft_settings(struct studio *studio, int argument)
 
 static void take_start(struct studio *studio, const struct request *request, const cJSON *message)
 {
-    if (message_flag(message, "ok", false)) {
+    if (json_get_flag(message, "ok", false)) {
         studio_dismiss(studio);
         studio_list_runs(studio);
-        const char *socket = message_text(message, "socket", NULL);
+        const char *socket = json_get_text(message, "socket", NULL);
         if (socket) studio_attach(studio, socket);
         return;
     }
-    if (message_flag(message, "busy", false)) {
-        studio_ask(studio, "The device is busy", message_text(message, "error", "Another run is using it."));
+    if (json_get_flag(message, "busy", false)) {
+        studio_ask(studio, "The device is busy", json_get_text(message, "error", "Another run is using it."));
         studio_add_choice(studio, 'w', "queue: start when it is free", studio_start_anyway, 0);
         studio_add_choice(studio, 'r', "run anyway; both will be slower", studio_start_anyway, 1);
         studio_add_choice(studio, 'c', "cancel", NULL, 0);
         return;
     }
-    studio_say(studio, MESSAGE_ERROR, "Could not %s: %s", request->action, message_text(message, "error", "refused"));
-    bool resumed = message_get(studio->start_asked, "resume");
+    studio_say(studio, MESSAGE_ERROR, "Could not %s: %s", request->action, json_get_text(message, "error", "refused"));
+    bool resumed = json_get(studio->start_asked, "resume");
     if (resumed) return;
-    if (message_integer(message, "code", 0) == STATUS_NO_MEMORY)
+    if (json_get_integer(message, "code", 0) == STATUS_NO_MEMORY)
         studio_offer_remedies(studio);
     else
         studio_add_remedy(studio, 'e', "its settings", show_draft_settings, 0);
@@ -53,7 +53,7 @@ static void attach_to_newest(struct studio *studio, int argument)
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (!message_text(run, "socket", NULL)) continue;
+        if (!json_get_text(run, "socket", NULL)) continue;
         studio_open_run(studio, run);
         return;
     }
@@ -67,10 +67,10 @@ static void offer_live_run(struct studio *studio)
     studio->offered = true;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (!message_text(run, "socket", NULL)) continue;
+        if (!json_get_text(run, "socket", NULL)) continue;
         char text[300];
-        snprintf(text, sizeof text, "%.120s is at step %lld of %lld.", message_text(run, "name", "A run"),
-                 message_integer(run, "step", 0), message_integer(run, "steps", 0));
+        snprintf(text, sizeof text, "%.120s is at step %lld of %lld.", json_get_text(run, "name", "A run"),
+                 json_get_integer(run, "step", 0), json_get_integer(run, "steps", 0));
         studio_ask(studio, "A run is active", text);
         studio_add_choice(studio, 'a', "attach: watch and steer it", attach_to_newest, 0);
         studio_add_choice(studio, 'h', "stay here; 9 lists the runs", NULL, 0);
@@ -89,7 +89,7 @@ static void refresh_catalogue(struct studio *studio)
 static void take_page(struct studio *studio, const struct request *request, struct pages *pages, const char *key,
                       cJSON **shown, const cJSON *message)
 {
-    const cJSON *part = message_get(message, key);
+    const cJSON *part = json_get(message, key);
     if (request->id != pages->request || !part) return;
     int next = pages_take(pages, part, message);
     if (next == 0) {
@@ -115,15 +115,15 @@ static bool is_among(const cJSON *texts, const char *text)
 static void take_checked_prompts(struct studio *studio, const cJSON *prompts)
 {
     static const char *const names[2] = {"train", "eval"};
-    const cJSON *own = message_get(studio->draft, "prompts");
+    const cJSON *own = json_get(studio->draft, "prompts");
     if (!prompts) return;
     for (int which = 0; which < 2; which++) {
         cJSON *rest = cJSON_CreateArray();
         const cJSON *each = NULL;
-        cJSON_ArrayForEach(each, message_get(prompts, names[which]))
+        cJSON_ArrayForEach(each, json_get(prompts, names[which]))
         {
-            if (!cJSON_IsString(each) || is_among(message_get(own, "train"), each->valuestring) ||
-                is_among(message_get(own, "eval"), each->valuestring))
+            if (!cJSON_IsString(each) || is_among(json_get(own, "train"), each->valuestring) ||
+                is_among(json_get(own, "eval"), each->valuestring))
                 continue;
             cJSON_AddItemToArray(rest, cJSON_CreateString(each->valuestring));
         }
@@ -150,16 +150,16 @@ static void begin_screens(struct studio *studio, const cJSON *catalogue)
 
 static void take_reply(struct studio *studio, struct client *client, const cJSON *message)
 {
-    struct request request = pending_requests_take(&studio->requests, client, (int)message_integer(message, "re", 0));
-    bool ok = message_flag(message, "ok", false);
+    struct request request = pending_requests_take(&studio->requests, client, (int)json_get_integer(message, "re", 0));
+    bool ok = json_get_flag(message, "ok", false);
     if (request.purpose == REQUEST_START) {
         take_start(studio, &request, message);
         return;
     }
     if (request.purpose == REQUEST_PLAN && request.id != studio->plan_request) return; /* of settings since changed */
     if (!ok) {
-        if (message_flag(message, "superseded", false)) return;
-        const char *error = message_text(message, "error", "refused");
+        if (json_get_flag(message, "superseded", false)) return;
+        const char *error = json_get_text(message, "error", "refused");
         if (request.purpose == REQUEST_CHECK) return; /* the plan says what is wrong */
         if (request.purpose == REQUEST_PLAN)
             snprintf(studio->plan_error, sizeof studio->plan_error, "%s", error);
@@ -170,7 +170,7 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
     switch (request.purpose) {
     case REQUEST_CATALOGUE:
         if (!studio->catalogue) studio->dirty_by_key = true; /* whoever opened the studio waits for it */
-        if (!studio->catalogue && !studio->typed) begin_screens(studio, message_get(message, "catalogue"));
+        if (!studio->catalogue && !studio->typed) begin_screens(studio, json_get(message, "catalogue"));
         take_page(studio, &request, &studio->catalogue_pages, "catalogue", &studio->catalogue, message);
         break;
     case REQUEST_RUNS:
@@ -178,16 +178,16 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
         offer_live_run(studio);
         break;
     case REQUEST_PLAN: take_plan(studio, message); break;
-    case REQUEST_CHECK: take_checked_prompts(studio, message_get(message, "prompts")); break;
+    case REQUEST_CHECK: take_checked_prompts(studio, json_get(message, "prompts")); break;
     case REQUEST_SAVE_PRESET:
         studio->draft_changed = false;
-        studio_say(studio, MESSAGE_INFO, "Saved %s.", message_text(message, "path", "the preset"));
+        studio_say(studio, MESSAGE_INFO, "Saved %s.", json_get_text(message, "path", "the preset"));
         refresh_catalogue(studio);
         break;
     case REQUEST_EXPORT:
         studio_say(studio, MESSAGE_INFO, "Exported %s (verified %lld of %lld tensors).",
-                   message_text(message, "path", "the adapter"), message_integer(message, "matching", 0),
-                   message_integer(message, "total", 0));
+                   json_get_text(message, "path", "the adapter"), json_get_integer(message, "matching", 0),
+                   json_get_integer(message, "total", 0));
         break;
     case REQUEST_CHANGE_PRESETS: refresh_catalogue(studio); break;
     default: break;
@@ -197,20 +197,20 @@ static void take_reply(struct studio *studio, struct client *client, const cJSON
 /* A step that came out not finite changes nothing; who watches should know why the curve stands still. */
 static void warn_of_skipped_step(struct studio *studio, const cJSON *line)
 {
-    if (!message_flag(line, "skipped", false)) return;
+    if (!json_get_flag(line, "skipped", false)) return;
     studio_say(studio, MESSAGE_WARNING,
                "Step %lld was skipped: its gradient is not finite. Press L to lower the learning rate or 2 to change "
                "the weights.",
-               message_integer(line, "step", 0));
+               json_get_integer(line, "step", 0));
 }
 
 /* What the engine warns of (a step that was skipped, a checkpoint that could not be written) is said on every screen.
  */
 static void repeat_warning(struct studio *studio, const cJSON *message)
 {
-    if (strcmp(message_text(message, "level", "info"), "info") == 0) return;
+    if (strcmp(json_get_text(message, "level", "info"), "info") == 0) return;
     studio_say(studio, MESSAGE_WARNING, "%s. Press 0 to see the log.",
-               message_text(message, "text", "The engine reported a warning"));
+               json_get_text(message, "text", "The engine reported a warning"));
 }
 
 static void tell_screens(struct studio *studio, const char *type, const cJSON *message)
@@ -239,14 +239,14 @@ static void take_message(struct studio *studio, struct client *client, const cha
         run_take_message(studio->run, type, message);
         tell_screens(studio, type, message);
         if (strcmp(type, "log") == 0) repeat_warning(studio, message);
-        if (strcmp(type, "metrics") == 0) warn_of_skipped_step(studio, message_get(message, "line"));
+        if (strcmp(type, "metrics") == 0) warn_of_skipped_step(studio, json_get(message, "line"));
     }
 }
 
 static void take_picture(struct studio *studio, struct client *client, const struct client_message *picture)
 {
     if (picture->width > IMAGE_LARGEST_SIDE || picture->height > IMAGE_LARGEST_SIDE) return;
-    if (message_get(picture->json, "re")) {
+    if (json_get(picture->json, "re")) {
         for (enum screen_id id = 0; id < SCREEN_COUNT; id++)
             if (screen_of(id)->picture) screen_of(id)->picture(studio, picture);
         return;

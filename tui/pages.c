@@ -11,7 +11,7 @@ static cJSON *list_of(cJSON *whole)
 int pages_take(struct pages *pages, const cJSON *part, const cJSON *message)
 {
     cJSON *copy = cJSON_Duplicate(part, 1);
-    if (message_integer(message, "from", 0) == 0 || !pages->gathered) {
+    if (json_get_integer(message, "from", 0) == 0 || !pages->gathered) {
         cJSON_Delete(pages->gathered);
         pages->gathered = copy;
     } else {
@@ -19,7 +19,7 @@ int pages_take(struct pages *pages, const cJSON *part, const cJSON *message)
         while (rows && rows->child) cJSON_AddItemToArray(list, cJSON_DetachItemViaPointer(rows, rows->child));
         cJSON_Delete(copy);
     }
-    return (int)message_integer(message, "next", 0);
+    return (int)json_get_integer(message, "next", 0);
 }
 
 void pages_free(struct pages *pages)

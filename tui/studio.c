@@ -173,7 +173,7 @@ static bool some_run_is_alive(const struct studio *studio)
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (message_text(run, "socket", NULL)) return true;
+        if (json_get_text(run, "socket", NULL)) return true;
     }
     return false;
 }

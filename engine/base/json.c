@@ -258,14 +258,6 @@ const cJSON *json_member(const struct json_object *object, const char *key)
     return cJSON_GetObjectItemCaseSensitive(object->value, key);
 }
 
-void json_put(cJSON *object, const char *key, cJSON *value)
-{
-    if (cJSON_GetObjectItemCaseSensitive(object, key))
-        cJSON_ReplaceItemInObjectCaseSensitive(object, key, value);
-    else
-        cJSON_AddItemToObject(object, key, value);
-}
-
 bool json_has(const struct json_object *object, const char *key)
 {
     const cJSON *member = json_member(object, key);

@@ -56,8 +56,6 @@ status json_root(const char *origin, const cJSON *value, struct json_object *obj
 
 /* The member by exact name; NULL if absent. */
 const cJSON *json_member(const struct json_object *object, const char *key);
-/* Adds a member, or puts another in its place; `value` is taken over. */
-void json_put(cJSON *object, const char *key, cJSON *value);
 /* True if the member is there and not null. */
 bool json_has(const struct json_object *object, const char *key);
 

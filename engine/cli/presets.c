@@ -1,5 +1,6 @@
 /* `presets`: lists, shows and checks presets, and says where they are. */
 #include "engine/base/json.h"
+#include "engine/base/json_members.h"
 #include "engine/cli/work.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/library.h"
@@ -35,12 +36,6 @@ static cJSON *describe_entry(const struct preset_entry *entry)
     return row;
 }
 
-static const char *text_of(const cJSON *row, const char *key)
-{
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(row, key);
-    return cJSON_IsString(member) ? member->valuestring : "";
-}
-
 static status list_presets(const struct invocation *invocation)
 {
     struct preset_entries list;
@@ -50,12 +45,12 @@ static status list_presets(const struct invocation *invocation)
         cJSON *row = describe_entry(&list.entries[i]);
         cJSON_AddItemToArray(rows, row);
         if (invocation->json) continue;
-        const char *error = text_of(row, "error");
+        const char *error = json_get_text(row, "error", "");
         print_cell(list.entries[i].name);
         putchar('\t');
-        print_cell(text_of(row, "model"));
+        print_cell(json_get_text(row, "model", ""));
         printf("\t%s", *error ? "cannot be used: " : "");
-        print_cell(*error ? error : text_of(row, "notes"));
+        print_cell(*error ? error : json_get_text(row, "notes", ""));
         putchar('\n');
     }
     if (invocation->json) print_json(rows);

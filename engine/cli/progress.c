@@ -79,7 +79,7 @@ static void on_state(void *context, const struct session_state *state)
 
 static void note_total(struct progress *progress, const cJSON *line, int step)
 {
-    progress->total = message_number(message_get(line, "reward"), "total", NAN);
+    progress->total = json_get_number(json_get(line, "reward"), "total", NAN);
     progress->measured_step = step;
     if (!isfinite(progress->first_total)) progress->first_total = progress->total;
 }

@@ -1,5 +1,6 @@
 /* `runs`, and the words to a live engine: `stop`, `pause`, `continue`. */
 #include "engine/base/json.h"
+#include "engine/base/json_members.h"
 #include "engine/cli/command.h"
 #include "engine/protocol/client.h"
 #include "engine/run/run_folder.h"
@@ -7,12 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static const char *text_of(const cJSON *row, const char *key)
-{
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(row, key);
-    return cJSON_IsString(member) ? member->valuestring : "";
-}
 
 static void print_number(const cJSON *row, const char *key)
 {
@@ -31,15 +26,15 @@ static void print_rows(const struct invocation *invocation, const cJSON *rows)
     const cJSON *row;
     cJSON_ArrayForEach(row, rows)
     {
-        print_cell(text_of(row, "name"));
-        printf("\t%s", text_of(row, "state"));
+        print_cell(json_get_text(row, "name", ""));
+        printf("\t%s", json_get_text(row, "state", ""));
         print_number(row, "step");
         print_number(row, "steps");
         print_number(row, "eval_best");
         putchar('\t');
-        print_cell(text_of(row, "preset"));
+        print_cell(json_get_text(row, "preset", ""));
         putchar('\t');
-        print_cell(text_of(row, "path"));
+        print_cell(json_get_text(row, "path", ""));
         putchar('\n');
     }
 }

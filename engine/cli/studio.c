@@ -1,4 +1,5 @@
 /* `show`, `attach` and the program without a command: the front end's part. */
+#include "engine/base/json_members.h"
 #include "engine/cli/command.h"
 #include "engine/cli/studio_hook.h"
 #include "engine/run/run_folder.h"
@@ -86,8 +87,8 @@ static status find_live_run(char path[PATH_SIZE])
     const cJSON *row;
     cJSON_ArrayForEach(row, rows)
     {
-        if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(row, "socket"))) continue;
-        result = path_format(path, "%s", cJSON_GetObjectItemCaseSensitive(row, "path")->valuestring);
+        if (!json_get_text(row, "socket", NULL)) continue;
+        result = path_format(path, "%s", json_get_text(row, "path", ""));
         break;
     }
     cJSON_Delete(rows);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/json.h"
+#include "engine/base/json_members.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/model/config.h"
@@ -38,12 +39,6 @@ struct token_list {
 
 /* ---- descriptions of tokens ---- */
 
-static bool read_flag(const cJSON *object, const char *key, bool absent)
-{
-    const cJSON *flag = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsBool(flag) ? cJSON_IsTrue(flag) : absent;
-}
-
 /* A token's content, or an object with content and rules. A special token is looked for in the text as given unless the
  * rules say otherwise. lstrip and rstrip say which blanks go with a token, and blanks give no tokens of their own. */
 static bool read_rules(const cJSON *value, bool special, struct token_rules *rules)
@@ -51,10 +46,10 @@ static bool read_rules(const cJSON *value, bool special, struct token_rules *rul
     bool object = cJSON_IsObject(value);
     const cJSON *content = object ? cJSON_GetObjectItemCaseSensitive(value, "content") : value;
     if (!cJSON_IsString(content) || content->valuestring[0] == '\0') return false;
-    special = object ? read_flag(value, "special", special) : special;
+    special = object ? json_get_flag(value, "special", special) : special;
     *rules = (struct token_rules){.content = content->valuestring,
-                                  .normalized = object ? read_flag(value, "normalized", !special) : !special,
-                                  .single_word = object && read_flag(value, "single_word", false),
+                                  .normalized = object ? json_get_flag(value, "normalized", !special) : !special,
+                                  .single_word = object && json_get_flag(value, "single_word", false),
                                   .id = -1};
     return true;
 }

@@ -2,6 +2,7 @@
 #include "engine/preset/settings.h"
 
 #include "engine/base/json.h"
+#include "engine/base/json_members.h"
 #include "engine/preset/keys.h"
 
 #include <stdio.h>
@@ -53,16 +54,10 @@ status preset_tree_put(cJSON *tree, const char *path, cJSON *value)
     return result;
 }
 
-static const char *text_member(const cJSON *object, const char *name)
-{
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsString(member) ? member->valuestring : NULL;
-}
-
 static const char *id_of(const cJSON *reward)
 {
-    const char *id = text_member(reward, "id");
-    return id ? id : text_member(reward, "name");
+    const char *id = json_get_text(reward, "id", NULL);
+    return id ? id : json_get_text(reward, "name", NULL);
 }
 
 static const char *after_rewards(const char *key)

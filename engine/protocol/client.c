@@ -39,7 +39,7 @@ static status queue(struct client *client, cJSON *message)
 {
     char *text = json_print(message, false);
     char type[40];
-    snprintf(type, sizeof type, "%s", message_text(message, "type", ""));
+    snprintf(type, sizeof type, "%s", json_get_text(message, "type", ""));
     cJSON_Delete(message);
     size_t bytes = strlen(text), limit = frame_limits_of_client.json;
     struct parcel *parcel = bytes <= limit ? parcel_create(PARCEL_CONTROL, FRAME_JSON, text, bytes, NULL, 0) : NULL;
@@ -235,7 +235,7 @@ static bool for_program(struct client *client, const char *type, const cJSON *me
     if (strcmp(type, "error") == 0) {
         /* It explains the end of the stream that may have been seen already. */
         client->failure = status_error(STATUS_FAILED, "the engine closed the connection: %s",
-                                       message_text(message, "message", "no reason given"));
+                                       json_get_text(message, "message", "no reason given"));
         return false;
     }
     if (strcmp(type, "end") == 0) client->ended = true;
@@ -260,7 +260,7 @@ bool client_next(struct client *client, struct client_message *message)
         client->current = message_object(frame.payload, frame.bytes);
         if (!client->current) continue;
         message->json = client->current;
-        message->type = message_text(client->current, "type", "");
+        message->type = json_get_text(client->current, "type", "");
         if (for_program(client, message->type, client->current)) return true;
     }
 }
@@ -288,7 +288,7 @@ static status wait_for(struct client *client, const char *type, int64_t number, 
         struct client_message message;
         while (client_next(client, &message)) {
             bool same = strcmp(message.type, type) == 0;
-            if (!same || (number >= 0 && message_integer_in(message.json, "re", 0, INT64_C(1) << 53, -1) != number))
+            if (!same || (number >= 0 && json_get_integer_in(message.json, "re", 0, INT64_C(1) << 53, -1) != number))
                 continue;
             *found = client->current;
             client->current = NULL;
@@ -305,15 +305,15 @@ static status wait_for(struct client *client, const char *type, int64_t number, 
 
 static status status_of_reply(const cJSON *reply)
 {
-    if (message_flag(reply, "ok", false)) return status_ok();
+    if (json_get_flag(reply, "ok", false)) return status_ok();
     enum status_code code = STATUS_FAILED;
-    switch (message_integer_in(reply, "code", 0, 200, STATUS_FAILED)) {
+    switch (json_get_integer_in(reply, "code", 0, 200, STATUS_FAILED)) {
     case STATUS_USAGE: code = STATUS_USAGE; break;
     case STATUS_BAD_INPUT: code = STATUS_BAD_INPUT; break;
     case STATUS_NO_MEMORY: code = STATUS_NO_MEMORY; break;
     default: break;
     }
-    return status_error(code, "%s", message_text(reply, "error", "the engine refused without a reason"));
+    return status_error(code, "%s", json_get_text(reply, "error", "the engine refused without a reason"));
 }
 
 status client_call(struct client *client, const char *type, cJSON *body, double seconds, cJSON **reply)

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_KEY_BYTES = 128 };
-
 status message_parse(const void *bytes, size_t count, cJSON **message)
 {
     *message = NULL;
@@ -28,82 +26,6 @@ cJSON *message_object(const char *text, size_t length)
 {
     cJSON *object;
     return message_parse(text, length, &object).code == STATUS_OK ? object : NULL;
-}
-
-const cJSON *message_get(const cJSON *message, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
-    return cJSON_IsNull(item) ? NULL : item;
-}
-
-const cJSON *message_find(const cJSON *message, const char *path)
-{
-    while (message) {
-        const cJSON *whole = message_get(message, path);
-        const char *dot = strchr(path, '.');
-        if (whole || !dot) return whole;
-        char key[PATH_KEY_BYTES];
-        snprintf(key, sizeof key, "%.*s", (int)(dot - path), path);
-        message = message_get(message, key);
-        path = dot + 1;
-    }
-    return NULL;
-}
-
-const char *message_text(const cJSON *message, const char *key, const char *fallback)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
-    return cJSON_IsString(item) && item->valuestring ? item->valuestring : fallback;
-}
-
-bool message_flag(const cJSON *message, const char *key, bool fallback)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
-    return cJSON_IsBool(item) ? cJSON_IsTrue(item) : fallback;
-}
-
-double message_number(const cJSON *message, const char *key, double fallback)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
-    return cJSON_IsNumber(item) && isfinite(item->valuedouble) ? item->valuedouble : fallback;
-}
-
-int64_t message_integer_in(const cJSON *message, const char *key, int64_t low, int64_t high, int64_t fallback)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(message, key);
-    if (!cJSON_IsNumber(item)) return fallback;
-    double value = item->valuedouble;
-    if (!(value >= (double)low && value <= (double)high) || value != floor(value)) return fallback;
-    return (int64_t)value;
-}
-
-long long message_integer(const cJSON *message, const char *key, int64_t fallback)
-{
-    static const int64_t limit = INT64_C(1) << 53;
-    return message_integer_in(message, key, -limit, limit, fallback);
-}
-
-void message_put(cJSON *message, const char *path, cJSON *value)
-{
-    for (const char *dot; (dot = strchr(path, '.')) != NULL; path = dot + 1) {
-        char key[PATH_KEY_BYTES];
-        snprintf(key, sizeof key, "%.*s", (int)(dot - path), path);
-        cJSON *inner = cJSON_GetObjectItemCaseSensitive(message, key);
-        if (!cJSON_IsObject(inner)) {
-            inner = cJSON_CreateObject();
-            json_put(message, key, inner);
-        }
-        message = inner;
-    }
-    json_put(message, path, value);
-}
-
-void message_add_number(cJSON *message, const char *key, double value)
-{
-    if (isfinite(value))
-        cJSON_AddNumberToObject(message, key, value);
-    else
-        cJSON_AddNullToObject(message, key);
 }
 
 size_t message_bytes(const cJSON *value)
@@ -151,13 +73,13 @@ cJSON *message_reply(int64_t request, status result)
 
 status message_check_hello(const cJSON *hello, const char *we, const char *they)
 {
-    const char *type = message_text(hello, "type", "");
+    const char *type = json_get_text(hello, "type", "");
     if (strcmp(type, "hello") != 0)
         return status_error(STATUS_BAD_INPUT, "%s opened with '%.40s' instead of 'hello'", they, type);
-    if (strcmp(message_text(hello, "name", ""), "alignprop") != 0)
+    if (strcmp(json_get_text(hello, "name", ""), "alignprop") != 0)
         return status_error(STATUS_BAD_INPUT, "%s does not speak the protocol 'alignprop'", they);
     /* Versions to come are of any size: they are compared as they stand. */
-    double low = message_number(hello, "min", NAN), high = message_number(hello, "max", NAN);
+    double low = json_get_number(hello, "min", NAN), high = json_get_number(hello, "max", NAN);
     if (!(low >= 0 && high >= low))
         return status_error(STATUS_BAD_INPUT, "the hello of %s names no range of protocol versions", they);
     if (low > PROTOCOL_MAXIMUM || high < PROTOCOL_MINIMUM)

@@ -18,7 +18,7 @@ bool picture_frame_split(const struct frame *frame, struct picture_frame *pictur
 bool picture_frame_size(const struct picture_frame *picture, const cJSON *header, int *width, int *height)
 {
     enum { LARGEST_SIDE = 1 << 14 };
-    *width = (int)message_integer_in(header, "width", 1, LARGEST_SIDE, 0);
-    *height = (int)message_integer_in(header, "height", 1, LARGEST_SIDE, 0);
+    *width = (int)json_get_integer_in(header, "width", 1, LARGEST_SIDE, 0);
+    *height = (int)json_get_integer_in(header, "height", 1, LARGEST_SIDE, 0);
     return *width > 0 && *height > 0 && (size_t)*width * (size_t)*height * 3 == picture->pixel_bytes;
 }

@@ -1,4 +1,5 @@
 /* Checks a reward's parameters against its table and reads them. */
+#include "engine/base/json_members.h"
 #include "engine/base/text.h"
 #include "engine/reward/implementation.h"
 
@@ -16,13 +17,6 @@ static const struct reward_parameter *find_parameter(const struct reward_kind *k
     for (int i = 0; i < kind->parameter_count; i++)
         if (strcmp(kind->parameters[i].name, name) == 0) return &kind->parameters[i];
     return NULL;
-}
-
-/* The request's value of `name`; NULL where it gives none or null. */
-static const cJSON *given_value(const struct reward_request *request, const char *name)
-{
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(request->params, name);
-    return value == NULL || cJSON_IsNull(value) ? NULL : value;
 }
 
 static bool is_color(const char *text)
@@ -108,7 +102,7 @@ status reward_check_parameters(const struct reward_kind *kind, const struct rewa
     for (int i = 0; i < kind->parameter_count; i++) {
         const struct reward_parameter *parameter = &kind->parameters[i];
         bool number = parameter->kind == PARAMETER_NUMBER || parameter->kind == PARAMETER_INTEGER;
-        if (!number && parameter->text_fallback == NULL && given_value(request, parameter->name) == NULL)
+        if (!number && parameter->text_fallback == NULL && json_get(request->params, parameter->name) == NULL)
             return status_error(STATUS_BAD_INPUT, "reward %s needs the parameter %s: %s", kind->name, parameter->name,
                                 parameter->meaning);
     }
@@ -117,13 +111,13 @@ status reward_check_parameters(const struct reward_kind *kind, const struct rewa
 
 double reward_number(const struct reward_kind *kind, const struct reward_request *request, const char *name)
 {
-    const cJSON *value = given_value(request, name);
+    const cJSON *value = json_get(request->params, name);
     return value != NULL ? value->valuedouble : find_parameter(kind, name)->fallback;
 }
 
 const char *reward_text(const struct reward_kind *kind, const struct reward_request *request, const char *name)
 {
-    const cJSON *value = given_value(request, name);
+    const cJSON *value = json_get(request->params, name);
     return value != NULL ? value->valuestring : find_parameter(kind, name)->text_fallback;
 }
 

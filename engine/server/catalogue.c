@@ -93,9 +93,9 @@ static cJSON *describe_parameter(const struct reward_parameter *parameter)
     cJSON_AddStringToObject(row, "kind", parameter_kind(parameter->kind));
     bool number = parameter->kind == PARAMETER_NUMBER || parameter->kind == PARAMETER_INTEGER;
     if (number) {
-        message_add_number(row, "low", parameter->low);
-        message_add_number(row, "high", parameter->high);
-        message_add_number(row, "default", parameter->fallback);
+        json_add_number(row, "low", parameter->low);
+        json_add_number(row, "high", parameter->high);
+        json_add_number(row, "default", parameter->fallback);
     } else if (parameter->text_fallback) {
         cJSON_AddStringToObject(row, "default", parameter->text_fallback);
     } else {
@@ -121,8 +121,8 @@ static void add_rewards(cJSON *answer)
         cJSON_AddStringToObject(row, "name", kind->name);
         cJSON_AddStringToObject(row, "measures", kind->measures);
         cJSON_AddStringToObject(row, "source", kind->source);
-        message_add_number(row, "low", kind->low);
-        message_add_number(row, "high", kind->high);
+        json_add_number(row, "low", kind->low);
+        json_add_number(row, "high", kind->high);
         cJSON_AddItemToObject(row, "available", needs_model(kind) ? cJSON_CreateNull() : cJSON_CreateTrue());
         cJSON *parameters = cJSON_AddArrayToObject(row, "parameters");
         for (int p = 0; p < kind->parameter_count; p++)
@@ -158,8 +158,8 @@ static cJSON *describe_field(const struct preset_key *key)
     cJSON_AddStringToObject(row, "group", key->group);
     cJSON_AddStringToObject(row, "kind", field_kind(key->kind));
     bool bounded = key->low < key->high;
-    message_add_number(row, "low", bounded ? key->low : NAN);
-    message_add_number(row, "high", bounded ? key->high : NAN);
+    json_add_number(row, "low", bounded ? key->low : NAN);
+    json_add_number(row, "high", bounded ? key->high : NAN);
     cJSON *fallback = key->fallback ? cJSON_Parse(key->fallback) : NULL;
     cJSON_AddItemToObject(row, "default", fallback ? fallback : cJSON_CreateNull());
     cJSON *choices = key->choice ? cJSON_AddArrayToObject(row, "choices") : cJSON_AddNullToObject(row, "choices");
@@ -203,8 +203,8 @@ static void add_needs(cJSON *row, const struct preset *preset, const char *devic
 {
     struct planned planned = {.bytes = NAN, .flops_per_step = NAN};
     bool known = plan_cache_find(preset, device, &planned);
-    message_add_number(row, "memory_bytes", planned.bytes);
-    message_add_number(row, "seconds_per_step", known ? speed_predict(device, planned.flops_per_step) : NAN);
+    json_add_number(row, "memory_bytes", planned.bytes);
+    json_add_number(row, "seconds_per_step", known ? speed_predict(device, planned.flops_per_step) : NAN);
 }
 
 static cJSON *describe_preset(const struct preset_entry *entry, const struct model_library *library, const char *device)
@@ -248,7 +248,7 @@ status answer_catalogue(const struct desk_facts *facts, const cJSON *request, cJ
     struct model_library library = {0};
     TRY(model_library_open(NULL, 0, &library));
     cJSON *catalogue = cJSON_AddObjectToObject(answer, "catalogue");
-    if (message_integer_in(request, "from", 0, INT_MAX, 0) == 0) {
+    if (json_get_integer_in(request, "from", 0, INT_MAX, 0) == 0) {
         cJSON_AddStringToObject(catalogue, "version", facts->version);
         add_device_facts(catalogue, facts);
         add_rewards(catalogue);

@@ -55,8 +55,8 @@ static void copy_name(char *name, size_t room, const char *text)
 
 void connection_greet(struct connection *connection, const cJSON *hello)
 {
-    copy_name(connection->name, sizeof connection->name, message_text(hello, "client", "client"));
-    connection->wants_pictures = message_flag(hello, "pictures", true);
+    copy_name(connection->name, sizeof connection->name, json_get_text(hello, "client", "client"));
+    connection->wants_pictures = json_get_flag(hello, "pictures", true);
     connection->greeted = true;
 }
 

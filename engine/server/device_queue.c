@@ -2,10 +2,12 @@
 #include "engine/server/device_queue.h"
 
 #include "engine/base/json.h"
+#include "engine/base/json_members.h"
 #include "engine/protocol/endpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,8 +54,8 @@ static cJSON *read_notes(int descriptor)
 
 static bool is_alive(const cJSON *note)
 {
-    const cJSON *pid = cJSON_GetObjectItemCaseSensitive(note, "pid");
-    return cJSON_IsNumber(pid) && pid->valuedouble > 0 && (kill((pid_t)pid->valuedouble, 0) == 0 || errno == EPERM);
+    int64_t pid = json_get_integer_in(note, "pid", 1, INT_MAX, 0);
+    return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
 
 /* The last to come of those who are still there. */
@@ -64,10 +66,9 @@ static void read_holder(int descriptor, struct device_holder *holder)
     const cJSON *note;
     cJSON_ArrayForEach(note, notes)
     {
-        const cJSON *run = cJSON_GetObjectItemCaseSensitive(note, "run");
         if (!is_alive(note)) continue;
-        holder->pid = (long)cJSON_GetObjectItemCaseSensitive(note, "pid")->valuedouble;
-        snprintf(holder->run_folder, sizeof holder->run_folder, "%s", cJSON_IsString(run) ? run->valuestring : "");
+        holder->pid = (long)json_get_integer_in(note, "pid", 1, INT_MAX, 0);
+        snprintf(holder->run_folder, sizeof holder->run_folder, "%s", json_get_text(note, "run", ""));
     }
     cJSON_Delete(notes);
 }

@@ -7,16 +7,16 @@
 
 static status read_order(const cJSON *request, struct run_folder *folder, struct export_order *order)
 {
-    const char *run = message_text(request, "run", NULL), *format = message_text(request, "format", "kohya");
-    *order = (struct export_order){.folder = folder, .target = message_text(request, "path", NULL)};
+    const char *run = json_get_text(request, "run", NULL), *format = json_get_text(request, "format", "kohya");
+    *order = (struct export_order){.folder = folder, .target = json_get_text(request, "path", NULL)};
     if (!run) return status_error(STATUS_USAGE, "a 'run' is needed: the path of its folder");
     if (!order->target || order->target[0] != '/')
         return status_error(STATUS_USAGE, "a 'path' is needed: the file to write, absolute");
     order->format = strcmp(format, "peft") == 0 ? ADAPTER_PEFT : ADAPTER_KOHYA;
     if (order->format == ADAPTER_KOHYA && strcmp(format, "kohya") != 0)
         return status_error(STATUS_BAD_INPUT, "format: expected kohya or peft, found '%.40s'", format);
-    order->step = (int)message_integer_in(request, "step", -1, 1 << 30, -1);
-    order->scale = message_number(request, "scale", 1);
+    order->step = (int)json_get_integer_in(request, "step", -1, 1 << 30, -1);
+    order->scale = json_get_number(request, "scale", 1);
     if (!(order->scale >= -100 && order->scale <= 100))
         return status_error(STATUS_BAD_INPUT, "scale: expected a number from -100 to 100, found %g", order->scale);
     return run_folder_open(run, folder);

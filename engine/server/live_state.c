@@ -1,7 +1,7 @@
 /* Merges published messages into the state that new clients get, and keeps the newest pictures. */
 #include "engine/server/live_state.h"
 
-#include "engine/base/json.h"
+#include "engine/base/json_members.h"
 #include "engine/protocol/message.h"
 
 #include <string.h>
@@ -65,7 +65,7 @@ static void follow_log(struct live_state *live, const cJSON *message)
 void live_state_follow(struct live_state *live, const cJSON *message)
 {
     static const char *const envelope[] = {"type", "seq", NULL};
-    const char *type = message_text(message, "type", "");
+    const char *type = json_get_text(message, "type", "");
     if (strcmp(type, "progress") == 0) {
         put(live->state, "progress", without(message, envelope));
     } else if (strcmp(type, "metrics") == 0) {

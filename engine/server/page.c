@@ -10,8 +10,8 @@ enum { PAGE_BYTES = 512 << 10 };
 
 struct page page_of_request(const cJSON *request, cJSON *rows)
 {
-    return (struct page){.from = (int)message_integer_in(request, "from", 0, INT_MAX, 0),
-                         .count = (int)message_integer_in(request, "count", 1, INT_MAX, INT_MAX),
+    return (struct page){.from = (int)json_get_integer_in(request, "from", 0, INT_MAX, 0),
+                         .count = (int)json_get_integer_in(request, "count", 1, INT_MAX, INT_MAX),
                          .rows = rows};
 }
 

@@ -3,8 +3,10 @@
 
 #include "engine/base/files.h"
 #include "engine/base/json.h"
+#include "engine/base/json_members.h"
 #include "engine/base/paths.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,10 +45,9 @@ bool plan_cache_find(const struct preset *preset, const char *device, struct pla
     if (cache_path(path).code != STATUS_OK || !make_key(preset, device, key)) return false;
     cJSON *notes = read_notes(path);
     const cJSON *note = cJSON_GetObjectItemCaseSensitive(notes, key);
-    const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(note, "bytes");
-    const cJSON *flops = cJSON_GetObjectItemCaseSensitive(note, "flops");
-    bool found = cJSON_IsNumber(bytes) && cJSON_IsNumber(flops);
-    if (found) *planned = (struct planned){.bytes = bytes->valuedouble, .flops_per_step = flops->valuedouble};
+    double bytes = json_get_number(note, "bytes", NAN), flops = json_get_number(note, "flops", NAN);
+    bool found = !isnan(bytes) && !isnan(flops);
+    if (found) *planned = (struct planned){.bytes = bytes, .flops_per_step = flops};
     cJSON_Delete(notes);
     return found;
 }

@@ -1,6 +1,7 @@
 /* `check` and the keeping of own presets. */
 #include "engine/base/files.h"
 #include "engine/base/json.h"
+#include "engine/base/json_members.h"
 #include "engine/model/model.h"
 #include "engine/preset/keys.h"
 #include "engine/preset/library.h"
@@ -50,8 +51,8 @@ static status add_setting(struct settings *settings, const cJSON *item)
 
 static status read_settings(const cJSON *request, struct settings *settings)
 {
-    const cJSON *set = cJSON_GetObjectItemCaseSensitive(request, "set");
-    if (!set || cJSON_IsNull(set)) return status_ok();
+    const cJSON *set = json_get(request, "set");
+    if (!set) return status_ok();
     if (!cJSON_IsObject(set)) return status_error(STATUS_USAGE, "'set' must be an object of dotted keys");
     for (const cJSON *item = set->child; item; item = item->next) TRY(add_setting(settings, item));
     return status_ok();
@@ -61,7 +62,7 @@ static status load(const cJSON *request, const struct settings *settings, struct
                    struct preset_warnings *warnings)
 {
     const cJSON *given = cJSON_GetObjectItemCaseSensitive(request, "preset");
-    const char *run = message_text(request, "run", NULL);
+    const char *run = json_get_text(request, "run", NULL);
     const char *const *texts = (const char *const *)settings->texts;
     if (cJSON_IsObject(given)) return preset_from_json(given, "preset", NULL, texts, settings->count, preset, warnings);
     if (cJSON_IsString(given)) return preset_load(given->valuestring, texts, settings->count, preset, warnings);
@@ -180,7 +181,7 @@ status answer_check(const struct desk_facts *facts, const cJSON *request, cJSON 
     if (loaded.code == STATUS_OK) {
         preset_message_add(answer, preset.written);
         cJSON_AddItemToObject(answer, "sources", cJSON_Duplicate(preset.sources, true));
-        if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(request, "prompts"))) add_prompts(answer, &preset);
+        if (json_get_flag(request, "prompts", false)) add_prompts(answer, &preset);
     } else {
         cJSON_AddNullToObject(answer, "preset");
     }
@@ -227,10 +228,10 @@ static status write_under_name(const struct preset *preset, const char *name, co
 status answer_presets_save(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
-    const char *name = message_text(request, "name", NULL);
+    const char *name = json_get_text(request, "name", NULL);
     char path[PATH_SIZE];
     TRY(own_path(name, path));
-    if (!message_flag(request, "overwrite", true) && path_is_file(path))
+    if (!json_get_flag(request, "overwrite", true) && path_is_file(path))
         return status_error(STATUS_BAD_INPUT, "there is a preset '%s' already", name);
     struct preset preset = {0};
     status result = request_preset(request, &preset, NULL);
@@ -245,16 +246,16 @@ status answer_presets_delete(const struct desk_facts *facts, const cJSON *reques
     (void)facts;
     (void)answer;
     char path[PATH_SIZE];
-    TRY(own_existing(message_text(request, "name", NULL), path));
+    TRY(own_existing(json_get_text(request, "name", NULL), path));
     return directory_remove(path);
 }
 
 status answer_presets_rename(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
-    const char *to = message_text(request, "to", NULL);
+    const char *to = json_get_text(request, "to", NULL);
     char path[PATH_SIZE], target[PATH_SIZE];
-    TRY(own_existing(message_text(request, "name", NULL), path));
+    TRY(own_existing(json_get_text(request, "name", NULL), path));
     TRY(own_path(to, target));
     if (path_is_file(target)) return status_error(STATUS_BAD_INPUT, "there is a preset '%s' already", to);
     struct preset preset = {0};

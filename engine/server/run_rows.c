@@ -27,7 +27,7 @@ struct run_summary {
 
 static void take_evaluation(struct run_summary *summary, const cJSON *line)
 {
-    double total = message_number(cJSON_GetObjectItemCaseSensitive(line, "eval_reward"), "total", NAN);
+    double total = json_get_number(cJSON_GetObjectItemCaseSensitive(line, "eval_reward"), "total", NAN);
     if (isnan(total)) return;
     if (isnan(summary->first)) summary->first = total;
     summary->best = isnan(summary->best) ? total : fmax(summary->best, total);
@@ -64,8 +64,8 @@ static void take_ending(struct run_summary *summary, const char *path)
     line = line ? line + 1 : data;
     cJSON *parsed;
     if (json_parse(line, strlen(line), path, &parsed).code == STATUS_OK) {
-        if (strcmp(message_text(parsed, "event", ""), "end") == 0)
-            strncpy(summary->ending, message_text(parsed, "status", ""), sizeof summary->ending - 1);
+        if (strcmp(json_get_text(parsed, "event", ""), "end") == 0)
+            strncpy(summary->ending, json_get_text(parsed, "status", ""), sizeof summary->ending - 1);
         cJSON_Delete(parsed);
     }
     free(data);
@@ -145,20 +145,20 @@ cJSON *describe_run(const struct run_folder *folder)
     if (json_read_file(path, (size_t)32 << 20, &preset).code != STATUS_OK) return NULL;
     struct run_summary summary;
     summarize(folder, &summary);
-    int steps = (int)message_integer_in(preset, "steps", 1, 1 << 30, 1);
+    int steps = (int)json_get_integer_in(preset, "steps", 1, 1 << 30, 1);
     const char *state = state_of(folder, &summary, steps);
     cJSON *row = cJSON_CreateObject();
     cJSON_AddStringToObject(row, "path", folder->path);
     cJSON_AddStringToObject(row, "name", folder->id);
-    cJSON_AddStringToObject(row, "preset", message_text(preset, "name", ""));
-    cJSON_AddStringToObject(row, "model", message_text(preset, "model", ""));
+    cJSON_AddStringToObject(row, "preset", json_get_text(preset, "name", ""));
+    cJSON_AddStringToObject(row, "model", json_get_text(preset, "model", ""));
     cJSON_AddStringToObject(row, "state", state);
     cJSON_AddNumberToObject(row, "step", summary.last_step);
     cJSON_AddNumberToObject(row, "steps", steps);
     cJSON_AddNumberToObject(row, "modified", modified_at(folder));
-    message_add_number(row, "eval_first", summary.first);
-    message_add_number(row, "eval_best", summary.best);
-    message_add_number(row, "eval_last", summary.last);
+    json_add_number(row, "eval_first", summary.first);
+    json_add_number(row, "eval_best", summary.best);
+    json_add_number(row, "eval_last", summary.last);
     add_engine(row, folder, strcmp(state, "running") == 0 || strcmp(state, "paused") == 0);
     add_files(row, folder);
     cJSON_Delete(preset);

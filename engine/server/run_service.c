@@ -81,8 +81,8 @@ static void add_settings(cJSON *changes, const struct preset *preset, const stru
     for (int i = 0; live_setting_at(preset, i, &setting); i++) {
         if (setting.row->of_runs_only) continue; /* each watcher has its own */
         double value = live_setting_get(&setting, settings);
-        if (setting.reward) message_add_number(weights, setting.reward, value);
-        message_add_number(values, setting.key, value);
+        if (setting.reward) json_add_number(weights, setting.reward, value);
+        json_add_number(values, setting.key, value);
         add_range(ranges, setting.key, setting.row->low, setting.row->high);
     }
 }
@@ -185,13 +185,13 @@ static void on_state(void *context, const struct session_state *state)
     cJSON_AddStringToObject(changes, "phase", now.phase);
     cJSON_AddNumberToObject(changes, "step", state->step);
     cJSON_AddNumberToObject(changes, "steps", state->steps);
-    message_add_number(changes, "seconds_per_step", state->seconds_per_step);
-    message_add_number(changes, "seconds_left", state->seconds_left);
+    json_add_number(changes, "seconds_per_step", state->seconds_per_step);
+    json_add_number(changes, "seconds_left", state->seconds_left);
     cJSON_AddNumberToObject(changes, "skipped", state->skipped);
     if (state->best_step >= 0) {
         cJSON *best = cJSON_AddObjectToObject(changes, "best");
         cJSON_AddNumberToObject(best, "step", state->best_step);
-        message_add_number(best, "total", state->best_total);
+        json_add_number(best, "total", state->best_total);
     }
     if (announce) {
         add_checkpoints(changes, service->options.folder);
@@ -240,7 +240,7 @@ static void clear_pending(cJSON *state, void *context)
 /* After a rollback nothing that was known holds any more: what waited is dropped, the next state goes to everybody. */
 static void follow_rollback(struct run_service *service, const cJSON *event)
 {
-    if (strcmp(message_text(event, "event", ""), "rollback") != 0) return;
+    if (strcmp(json_get_text(event, "event", ""), "rollback") != 0) return;
     server_edit_state(service->service.server, clear_pending, NULL, false);
     service->shown.phase = NULL;
 }
@@ -269,7 +269,7 @@ static void on_progress(void *context, const char *phase, int step, int done, in
     cJSON_AddStringToObject(message, "phase", phase);
     cJSON_AddNumberToObject(message, "done", done);
     cJSON_AddNumberToObject(message, "total", total);
-    message_add_number(message, "seconds", now - service->step_begun);
+    json_add_number(message, "seconds", now - service->step_begun);
     server_publish(service->service.server, message);
 }
 
@@ -316,7 +316,7 @@ static void add_pending(cJSON *state, void *context)
     const struct pending *added = context;
     cJSON *pending = cJSON_GetObjectItemCaseSensitive(state, "pending");
     cJSON_DeleteItemFromObjectCaseSensitive(pending, added->request->key);
-    message_add_number(pending, added->request->key, added->request->value);
+    json_add_number(pending, added->request->key, added->request->value);
     cJSON_DeleteItemFromObjectCaseSensitive(state, "pending_step");
     cJSON_AddNumberToObject(state, "pending_step", added->step);
 }

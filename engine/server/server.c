@@ -161,8 +161,8 @@ void server_edit_state(struct server *server, void (*edit)(cJSON *state, void *c
 
 static int64_t picture_key(const cJSON *header)
 {
-    enum picture_kind kind = picture_kind_find(message_text(header, "kind", ""));
-    return ((int64_t)kind << 32) | message_integer_in(header, "index", 0, INT32_MAX, 0);
+    enum picture_kind kind = picture_kind_find(json_get_text(header, "kind", ""));
+    return ((int64_t)kind << 32) | json_get_integer_in(header, "index", 0, INT32_MAX, 0);
 }
 
 static struct parcel *pack_picture(const struct server_picture *picture)
@@ -224,7 +224,7 @@ void server_reply(struct server *server, uint64_t client, cJSON *reply)
     if (!reply) return;
     struct parcel *parcel = pack(PARCEL_CONTROL, reply, 0);
     if (!parcel) {
-        cJSON *too_long = message_reply(message_integer_in(reply, "re", 0, INT64_C(1) << 53, 0),
+        cJSON *too_long = message_reply(json_get_integer_in(reply, "re", 0, INT64_C(1) << 53, 0),
                                         status_error(STATUS_FAILED, "the answer is longer than a message may be"));
         parcel = pack(PARCEL_CONTROL, too_long, 0);
         cJSON_Delete(too_long);
@@ -335,10 +335,10 @@ static void hand_over(struct server *server, struct connection *connection, cJSO
 {
     struct server_request request = {
         .client = connection->id,
-        .id = message_integer_in(message, "id", 0, INT64_C(1) << 53, -1),
+        .id = json_get_integer_in(message, "id", 0, INT64_C(1) << 53, -1),
         .by = connection->name,
         .process = connection->process,
-        .type = message_text(message, "type", ""),
+        .type = json_get_text(message, "type", ""),
         .message = message,
     };
     bool answerable = request.id >= 0;

@@ -27,7 +27,7 @@ static const struct loop_request *find_loop_request(const char *type)
 
 static status read_set(const cJSON *message, struct session_request *request)
 {
-    const char *key = message_text(message, "key", NULL);
+    const char *key = json_get_text(message, "key", NULL);
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(message, "value");
     if (!key || strlen(key) >= sizeof request->key)
         return status_error(STATUS_USAGE, "'set' needs a 'key', a text of at most %zu bytes", sizeof request->key - 1);
@@ -48,7 +48,7 @@ static status read_loop_request(const struct server_request *from, enum session_
     memcpy(request->by, from->by, length);
     if (kind == REQUEST_SET) return read_set(from->message, request);
     if (kind == REQUEST_ROLLBACK) {
-        request->step = (int)message_integer_in(from->message, "step", 0, 1 << 30, -1);
+        request->step = (int)json_get_integer_in(from->message, "step", 0, 1 << 30, -1);
         if (request->step < 0)
             return status_error(STATUS_USAGE, "'rollback' needs a 'step', the number of a checkpoint");
     }
@@ -57,7 +57,7 @@ static status read_loop_request(const struct server_request *from, enum session_
 
 static void set_preview_rate(struct service *service, const struct server_request *request)
 {
-    double rate = message_number(request->message, "value", -1);
+    double rate = json_get_number(request->message, "value", -1);
     if (!(rate >= 0 && rate <= PREVIEW_RATE_LIMIT)) {
         server_reply_status(service->server, request,
                             status_error(STATUS_BAD_INPUT, "%s is %g; it must be from 0 to %d", PREVIEW_RATE_KEY, rate,
@@ -70,7 +70,7 @@ static void set_preview_rate(struct service *service, const struct server_reques
 
 static void post_to_loop(struct service *service, const struct server_request *from, enum session_request_kind kind)
 {
-    if (kind == REQUEST_SET && strcmp(message_text(from->message, "key", ""), PREVIEW_RATE_KEY) == 0) {
+    if (kind == REQUEST_SET && strcmp(json_get_text(from->message, "key", ""), PREVIEW_RATE_KEY) == 0) {
         set_preview_rate(service, from);
         return;
     }
@@ -84,13 +84,13 @@ static void post_to_loop(struct service *service, const struct server_request *f
         server_reply_status(service->server, from, read);
         return;
     }
-    bool at_once = kind == REQUEST_STOP && !message_flag(from->message, "save", true);
+    bool at_once = kind == REQUEST_STOP && !json_get_flag(from->message, "save", true);
     if (at_once && service->interrupts) *service->interrupts = 2;
 }
 
 static void cancel(struct service *service, const struct server_request *request)
 {
-    int64_t id = message_integer_in(request->message, "re", 0, INT64_C(1) << 53, -1);
+    int64_t id = json_get_integer_in(request->message, "re", 0, INT64_C(1) << 53, -1);
     bool found = id >= 0 && workbench_cancel(service->bench, service->server, request->client, id);
     status result = found ? status_ok() : status_error(STATUS_FAILED, "there is no such request to give up");
     server_reply_status(service->server, request, result);

@@ -3,6 +3,7 @@
 
 #include "engine/base/files.h"
 #include "engine/base/json.h"
+#include "engine/base/json_members.h"
 #include "engine/base/paths.h"
 
 #include <math.h>
@@ -41,8 +42,7 @@ double speed_predict(const char *device, double flops)
     char path[PATH_SIZE];
     if (speed_path(path).code != STATUS_OK) return NAN;
     cJSON *notes = read_notes(path);
-    const cJSON *note = cJSON_GetObjectItemCaseSensitive(notes, device);
-    double speed = cJSON_IsNumber(note) && note->valuedouble > 0 ? note->valuedouble : NAN;
+    double speed = json_get_number(notes, device, NAN);
     cJSON_Delete(notes);
-    return flops / speed;
+    return speed > 0 ? flops / speed : NAN;
 }

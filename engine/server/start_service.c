@@ -14,7 +14,7 @@ enum start_when { START_QUEUED, START_NOW, START_ASK };
 static status read_when(const cJSON *request, enum start_when *when)
 {
     static const char *const names[] = {"queue", "now", "ask"};
-    const char *given = message_text(request, "when", "queue");
+    const char *given = json_get_text(request, "when", "queue");
     for (int i = 0; i < 3; i++) {
         if (strcmp(given, names[i]) != 0) continue;
         *when = (enum start_when)i;
@@ -39,8 +39,8 @@ static status read_origin(const cJSON *request, char path[PATH_SIZE])
     const cJSON *from = cJSON_GetObjectItemCaseSensitive(request, "from");
     if (!cJSON_IsObject(from)) return status_ok();
     struct run_folder other;
-    TRY(run_folder_open(message_text(from, "run", ""), &other));
-    return checkpoint_find_adapter(&other, (int)message_integer_in(from, "step", 0, 1 << 30, -1), path);
+    TRY(run_folder_open(json_get_text(from, "run", ""), &other));
+    return checkpoint_find_adapter(&other, (int)json_get_integer_in(from, "step", 0, 1 << 30, -1), path);
 }
 
 /* So that the run's own preset means the same models wherever it is opened. The run itself says which it does not find.
@@ -64,7 +64,7 @@ static status start_new(const cJSON *request, const struct launch_options *given
     char origin[PATH_SIZE];
     TRY(read_origin(request, origin));
     if (origin[0]) with_origin.origin = origin;
-    const char *path = message_text(request, "run", NULL);
+    const char *path = json_get_text(request, "run", NULL);
     /* Here `run` says where the new run goes, not whose preset is meant. */
     status result = cJSON_GetObjectItemCaseSensitive(request, "preset")
                         ? request_preset(request, &preset, NULL)
@@ -86,14 +86,14 @@ status answer_start(const struct desk_facts *facts, const cJSON *request, cJSON 
 {
     enum start_when when = START_QUEUED;
     TRY(read_when(request, &when));
-    const char *device = message_text(request, "device", facts->device);
+    const char *device = json_get_text(request, "device", facts->device);
     if (when == START_ASK) TRY(refuse_when_busy(device, answer));
     struct launch_options options = {.program = facts->program,
-                                     .device = message_text(request, "device", NULL),
-                                     .threads = (int)message_integer_in(request, "threads", 1, 4096, 0),
-                                     .steps = (int)message_integer_in(request, "steps", 1, 1 << 30, 0),
+                                     .device = json_get_text(request, "device", NULL),
+                                     .threads = (int)json_get_integer_in(request, "threads", 1, 4096, 0),
+                                     .steps = (int)json_get_integer_in(request, "steps", 1, 1 << 30, 0),
                                      .share = when == START_NOW};
-    const char *resume = message_text(request, "resume", NULL);
+    const char *resume = json_get_text(request, "resume", NULL);
     struct run_folder folder;
     struct launched launched;
     if (resume)

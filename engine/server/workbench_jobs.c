@@ -47,11 +47,11 @@ struct server_picture picture_message(const struct tuner_picture *picture, const
     cJSON_AddNumberToObject(header, "full_width", preset->width ? preset->width : picture->width);
     cJSON_AddNumberToObject(header, "full_height", preset->height ? preset->height : picture->height);
     cJSON_AddStringToObject(header, "prompt", picture->prompt ? picture->prompt : "");
-    message_add_number(header, "reward", picture->total);
+    json_add_number(header, "reward", picture->total);
     if (picture->rewards) {
         cJSON *rewards = cJSON_AddObjectToObject(header, "rewards");
         for (int i = 0; i < preset->reward_count; i++)
-            message_add_number(rewards, preset->rewards[i].id, picture->rewards[i]);
+            json_add_number(rewards, preset->rewards[i].id, picture->rewards[i]);
     } else {
         cJSON_AddNullToObject(header, "rewards");
     }
@@ -123,7 +123,7 @@ static cJSON *describe_plan(const struct memory_plan *plan, size_t limit, const 
     cJSON_AddNumberToObject(answer, "limit_bytes", (double)available);
     cJSON_AddBoolToObject(answer, "fits", plan->total_bytes <= available);
     plan_message_add(answer, plan);
-    message_add_number(answer, "seconds_per_step", speed_predict(device, plan->flops_per_step));
+    json_add_number(answer, "seconds_per_step", speed_predict(device, plan->flops_per_step));
     return answer;
 }
 
@@ -268,9 +268,9 @@ static status read_adapter(const struct work_means *means, const cJSON *item, st
     if (texts->adapter_count == MOST_ADAPTERS)
         return status_error(STATUS_USAGE, "at most %d adapters can be mixed", (int)MOST_ADAPTERS);
     struct picture_adapter *adapter = &texts->adapters[texts->adapter_count];
-    *adapter =
-        (struct picture_adapter){.path = message_text(item, "path", NULL), .scale = message_number(item, "scale", 1.0)};
-    if (message_flag(item, "current", false)) {
+    *adapter = (struct picture_adapter){.path = json_get_text(item, "path", NULL),
+                                        .scale = json_get_number(item, "scale", 1.0)};
+    if (json_get_flag(item, "current", false)) {
         if (!means->tuner) return status_error(STATUS_USAGE, "this engine tunes no adapter");
         if (!texts->current.modules) TRY(adapter_set_of_tuner(means->tuner, means->preset->alpha, &texts->current));
         adapter->path = NULL;
@@ -353,7 +353,7 @@ static status make_sample(const struct work_means *means, const struct workbench
                                   .count = texts->count,
                                   .adapters = texts->adapters,
                                   .adapter_count = texts->adapter_count,
-                                  .previews = message_flag(request, "previews", false),
+                                  .previews = json_get_flag(request, "previews", false),
                                   .context = &context,
                                   .picture = send_sample,
                                   .abandon = sample_unwanted,
@@ -370,7 +370,7 @@ static status do_sample(const struct work_means *means, const struct workbench_j
     if (result.code == STATUS_OK) result = make_sample(means, job, &wanted.preset, &texts, answer);
     adapter_set_release(&texts.current);
     job_preset_clear(&wanted);
-    message_add_number(answer, "seconds", clock_steady() - begun);
+    json_add_number(answer, "seconds", clock_steady() - begun);
     return result;
 }
 

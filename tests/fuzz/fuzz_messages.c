@@ -36,8 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cJSON *message;
     if (message_parse(data, size, &message).code != STATUS_OK) return 0;
-    (void)message_text(message, "type", "");
-    (void)message_integer_in(message, "id", 0, INT64_C(1) << 53, -1);
+    (void)json_get_text(message, "type", "");
+    (void)json_get_integer_in(message, "id", 0, INT64_C(1) << 53, -1);
     greet(message);
     check(message);
     cJSON_Delete(message);

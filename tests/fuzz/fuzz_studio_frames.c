@@ -13,10 +13,10 @@ static void take(struct run *run, const struct frame *frame)
 {
     if (frame->type == FRAME_JSON) {
         cJSON *message = message_object(frame->payload, frame->bytes);
-        if (strcmp(message_text(message, "type", ""), "state") == 0)
+        if (strcmp(json_get_text(message, "type", ""), "state") == 0)
             run_take_state(run, message);
         else if (message != NULL)
-            run_take_message(run, message_text(message, "type", ""), message);
+            run_take_message(run, json_get_text(message, "type", ""), message);
         cJSON_Delete(message);
         return;
     }

@@ -247,7 +247,7 @@ static cJSON *catalogue(const struct engine *engine)
 static cJSON *preset_object(const struct engine *engine)
 {
     cJSON *whole = catalogue(engine);
-    cJSON *preset = cJSON_Duplicate(message_get(cJSON_GetArrayItem(message_get(whole, "presets"), 0), "preset"), 1);
+    cJSON *preset = cJSON_Duplicate(json_get(cJSON_GetArrayItem(json_get(whole, "presets"), 0), "preset"), 1);
     cJSON_Delete(whole);
     return preset;
 }
@@ -359,8 +359,8 @@ static cJSON *reply_to(int id, bool ok)
 
 static void answer_set(struct engine *engine, const cJSON *message, cJSON *reply)
 {
-    const char *key = message_text(message, "key", "");
-    double value = message_number(message, "value", NAN);
+    const char *key = json_get_text(message, "key", "");
+    double value = json_get_number(message, "value", NAN);
     cJSON_AddNumberToObject(reply, "step", engine->step + 1);
     for (int i = 0; i < 2; i++) {
         char name[64];
@@ -402,8 +402,8 @@ static cJSON *runs_list(const struct engine *engine)
 
 static cJSON *plan_of(const cJSON *message)
 {
-    double batch = message_number(message_get(message, "preset"), "batch", 4),
-           rank = message_number(message_get(message_get(message, "preset"), "lora"), "rank", 4);
+    double batch = json_get_number(json_get(message, "preset"), "batch", 4),
+           rank = json_get_number(json_get(json_get(message, "preset"), "lora"), "rank", 4);
     cJSON *plan = cJSON_CreateObject(), *lines = NULL;
     double total = 112e6 + 75e6 * batch;
     cJSON_AddNumberToObject(plan, "total_bytes", total);
@@ -439,7 +439,7 @@ static void log_request(const struct engine *engine, const cJSON *message)
 
 static void answer(struct engine *engine, struct peer *peer, const char *type, const cJSON *message)
 {
-    int id = (int)message_integer(message, "id", 0);
+    int id = (int)json_get_integer(message, "id", 0);
     log_request(engine, message);
     if (strcmp(type, "hello") == 0) {
         cJSON *state = state_message(engine);
@@ -466,7 +466,7 @@ static void answer(struct engine *engine, struct peer *peer, const char *type, c
     if (strcmp(type, "pause") == 0) set_phase(engine, "paused");
     if (strcmp(type, "continue") == 0) set_phase(engine, "running");
     if (strcmp(type, "sample") == 0) {
-        double scale = message_number(cJSON_GetArrayItem(message_get(message, "adapters"), 0), "scale", 0);
+        double scale = json_get_number(cJSON_GetArrayItem(json_get(message, "adapters"), 0), "scale", 0);
         send_picture(engine, peer, "sample", 0, SIDE, scale, 0, id);
         cJSON *sampled = cJSON_CreateObject();
         cJSON_AddStringToObject(sampled, "type", "sampled");
@@ -490,7 +490,7 @@ static void answer(struct engine *engine, struct peer *peer, const char *type, c
 static void on_frame(void *context, struct peer *peer, const struct frame *frame)
 {
     cJSON *message = message_object(frame->payload, frame->bytes);
-    if (message) answer(context, peer, message_text(message, "type", ""), message);
+    if (message) answer(context, peer, json_get_text(message, "type", ""), message);
     cJSON_Delete(message);
 }
 

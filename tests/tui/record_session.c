@@ -62,7 +62,7 @@ static int side_of(const char *kind, bool of_desk)
 static bool reduce(const cJSON *header, const unsigned char *pixels, int side, struct image *reduced)
 {
     struct image whole = {0};
-    int width = (int)message_integer(header, "width", 0), height = (int)message_integer(header, "height", 0);
+    int width = (int)json_get_integer(header, "width", 0), height = (int)json_get_integer(header, "height", 0);
     bool done = image_set(&whole, width, height, pixels) &&
                 image_scale(&whole, width < side ? width : side, height < side ? height : side, reduced);
     for (int at = 0; done && at < reduced->width * reduced->height * 3; at++)
@@ -76,12 +76,12 @@ static void record_picture(struct recorder *recorder, enum record_kind kind, con
     struct picture_frame picture;
     if (!picture_frame_split(frame, &picture)) return;
     cJSON *header = message_object(picture.header, strlen(picture.header));
-    int side = side_of(message_text(header, "kind", ""), kind == RECORD_ANSWER);
+    int side = side_of(json_get_text(header, "kind", ""), kind == RECORD_ANSWER);
     struct image reduced = {0};
     if (side > 0 && reduce(header, picture.pixels, side, &reduced)) {
-        message_put(header, "width", cJSON_CreateNumber(reduced.width));
-        message_put(header, "height", cJSON_CreateNumber(reduced.height));
-        if (re > 0) message_put(header, "re", cJSON_CreateNumber(re));
+        json_put_at(header, "width", cJSON_CreateNumber(reduced.width));
+        json_put_at(header, "height", cJSON_CreateNumber(reduced.height));
+        if (re > 0) json_put_at(header, "re", cJSON_CreateNumber(re));
         struct bytes payload = {0};
         char *text = cJSON_PrintUnformatted(header);
         bytes_add(&payload, text, strlen(text) + 1);
@@ -158,8 +158,8 @@ static void record_history(struct recorder *recorder, const cJSON *state)
 {
     char path[4200], *line = NULL;
     size_t capacity = 0;
-    long long left = message_integer(message_get(state, "history"), "bytes", 0);
-    snprintf(path, sizeof path, "%s/metrics.jsonl", message_text(message_get(state, "run"), "path", ""));
+    long long left = json_get_integer(json_get(state, "history"), "bytes", 0);
+    snprintf(path, sizeof path, "%s/metrics.jsonl", json_get_text(json_get(state, "run"), "path", ""));
     FILE *file = fopen(path, "r");
     if (!file) return;
     for (ssize_t length; left > 0 && (length = getline(&line, &capacity, file)) > 0 && length <= left; left -= length) {
@@ -173,14 +173,14 @@ static void record_history(struct recorder *recorder, const cJSON *state)
 static void take_message(struct recorder *recorder, struct watch *watch, const struct frame *frame)
 {
     cJSON *message = message_object(frame->payload, frame->bytes);
-    const char *type = message_text(message, "type", "");
+    const char *type = json_get_text(message, "type", "");
     bool is_state = strcmp(type, "state") == 0, wanted = watch->asked && is_state;
     if (is_state && !watch->begun) record_history(recorder, message);
     watch->begun = watch->begun || is_state;
     if (strcmp(type, "reply") != 0) record_text(recorder, wanted ? RECORD_STATE : RECORD_STREAM, frame->payload);
     if (wanted) watch->asked = false;
     bool due = strcmp(type, "metrics") == 0 && recorder->state_at > 0 &&
-               message_integer(message_get(message, "line"), "step", 0) == recorder->state_at;
+               json_get_integer(json_get(message, "line"), "step", 0) == recorder->state_at;
     cJSON_Delete(message);
     if (due) watch->asked = send_text(watch->descriptor, "{\"type\":\"state\",\"id\":1}");
 }
@@ -223,16 +223,16 @@ struct exchange {
 static int take_request(struct recorder *recorder, const struct frame *frame)
 {
     cJSON *message = message_object(frame->payload, frame->bytes);
-    message_put(message, "id", cJSON_CreateNull());
+    json_put_at(message, "id", cJSON_CreateNull());
     char *plain = cJSON_PrintUnformatted(message);
-    bool known = !message_get(message, "type") || strcmp(message_text(message, "type", ""), "hello") == 0 ||
+    bool known = !json_get(message, "type") || strcmp(json_get_text(message, "type", ""), "hello") == 0 ||
                  recorder->known_count == DESK_REQUESTS - 1;
     for (int i = 0; i < recorder->known_count && !known; i++) known = strcmp(recorder->known[i], plain) == 0;
     int number = 0;
     if (!known) {
         recorder->known[recorder->known_count++] = strdup(plain);
         number = recorder->known_count;
-        message_put(message, "id", cJSON_CreateNumber(number));
+        json_put_at(message, "id", cJSON_CreateNumber(number));
         char *text = cJSON_PrintUnformatted(message);
         record_text(recorder, RECORD_REQUEST, text);
         cJSON_free(text);
@@ -245,7 +245,7 @@ static int take_request(struct recorder *recorder, const struct frame *frame)
 static void note_request(struct recorder *recorder, struct exchange *exchange, const struct frame *frame)
 {
     cJSON *message = message_object(frame->payload, frame->bytes);
-    long long id = message_integer(message, "id", 0);
+    long long id = json_get_integer(message, "id", 0);
     cJSON_Delete(message);
     if (id > 0 && id < DESK_REQUESTS) exchange->numbers[id] = take_request(recorder, frame);
 }
@@ -255,12 +255,12 @@ static void note_answer(struct recorder *recorder, const struct exchange *exchan
     struct picture_frame picture;
     bool is_picture = frame->type == 'P' && picture_frame_split(frame, &picture);
     cJSON *message = message_object(frame->payload, is_picture ? strlen(picture.header) : frame->bytes);
-    long long re = message_integer(message, "re", 0);
+    long long re = json_get_integer(message, "re", 0);
     int number = re > 0 && re < DESK_REQUESTS ? exchange->numbers[re] : 0;
     if (number > 0 && is_picture) {
         record_picture(recorder, RECORD_ANSWER, frame, number);
     } else if (number > 0) {
-        message_put(message, "re", cJSON_CreateNumber(number));
+        json_put_at(message, "re", cJSON_CreateNumber(number));
         char *text = cJSON_PrintUnformatted(message);
         record_text(recorder, RECORD_ANSWER, text);
         cJSON_free(text);

@@ -53,8 +53,8 @@ static int moment(const struct recording *recording, int step)
         if (step == 0 && record->frame.type == 'P') return i;
         if (record->frame.type == 'P') continue;
         cJSON *message = parse(&record->frame);
-        const char *type = message_text(message, "type", "");
-        if (strcmp(type, "metrics") == 0) done = (int)message_integer(message_get(message, "line"), "step", 0);
+        const char *type = json_get_text(message, "type", "");
+        if (strcmp(type, "metrics") == 0) done = (int)json_get_integer(json_get(message, "line"), "step", 0);
         if (strcmp(type, "progress") == 0 && done == step) progress++;
         cJSON_Delete(message);
         if (step > 0 && progress == INTO_STEP) return i + 1;
@@ -96,19 +96,19 @@ static void write_preset(const struct replay *replay, const cJSON *preset)
 
 static void keep_sample(const struct replay *replay, const cJSON *header, const unsigned char *pixels)
 {
-    const char *kind = message_text(header, "kind", "");
+    const char *kind = json_get_text(header, "kind", "");
     if (strcmp(kind, "base") != 0 && strcmp(kind, "eval") != 0) return;
     char path[3200];
-    int step = (int)message_integer(header, "step", 0);
+    int step = (int)json_get_integer(header, "step", 0);
     snprintf(path, sizeof path, "%s/samples", replay->folder);
     mkdir(path, 0700);
     snprintf(path, sizeof path, "%s/samples/step-%06d", replay->folder, step);
     mkdir(path, 0700);
     snprintf(path, sizeof path, "%s/samples/step-%06d/%02d-%s.png", replay->folder, step,
-             (int)message_integer(header, "index", 0), message_text(header, "seed", "0"));
+             (int)json_get_integer(header, "index", 0), json_get_text(header, "seed", "0"));
     png_image writer = {.version = PNG_IMAGE_VERSION,
-                        .width = (png_uint_32)message_integer(header, "width", 1),
-                        .height = (png_uint_32)message_integer(header, "height", 1),
+                        .width = (png_uint_32)json_get_integer(header, "width", 1),
+                        .height = (png_uint_32)json_get_integer(header, "height", 1),
                         .format = PNG_FORMAT_RGB};
     if (!png_image_write_to_file(&writer, path, 0, pixels, 0, NULL)) perror(path);
 }
@@ -118,8 +118,8 @@ static void play_picture(struct replay *replay, const struct frame *frame)
     struct picture_frame picture;
     if (!picture_frame_split(frame, &picture)) return;
     cJSON *header = parse(frame);
-    int kind = 0, index = (int)message_integer(header, "index", 0);
-    while (kind < KINDS - 1 && strcmp(message_text(header, "kind", ""), kinds[kind]) != 0) kind++;
+    int kind = 0, index = (int)json_get_integer(header, "index", 0);
+    while (kind < KINDS - 1 && strcmp(json_get_text(header, "kind", ""), kinds[kind]) != 0) kind++;
     if (index >= 0 && index < PICTURES) replay->newest[kind][index] = frame;
     keep_sample(replay, header, picture.pixels);
     cJSON_Delete(header);
@@ -131,12 +131,12 @@ static void play_message(struct replay *replay, const struct frame *frame, bool 
 {
     char *text = text_replaced(frame->payload, recorded_folder, replay->folder);
     cJSON *message = message_object(text, strlen(text));
-    const char *type = message_text(message, "type", "");
-    if (strcmp(type, "metrics") == 0 || strcmp(type, "event") == 0) write_object(replay, message_get(message, "line"));
-    if (strcmp(type, "log") == 0) fprintf(replay->log_file, "%s\n", message_text(message, "text", ""));
+    const char *type = json_get_text(message, "type", "");
+    if (strcmp(type, "metrics") == 0 || strcmp(type, "event") == 0) write_object(replay, json_get(message, "line"));
+    if (strcmp(type, "log") == 0) fprintf(replay->log_file, "%s\n", json_get_text(message, "text", ""));
     if (strcmp(type, "state") == 0) {
-        write_preset(replay, message_get(message, "preset"));
-        message_put(message, "history.bytes", cJSON_CreateNumber((double)replay->metrics));
+        write_preset(replay, json_get(message, "preset"));
+        json_put_at(message, "history.bytes", cJSON_CreateNumber((double)replay->metrics));
         free(text);
         text = cJSON_PrintUnformatted(message);
     }
@@ -195,7 +195,7 @@ static bool write_folder(struct replay *replay)
 static char *plain_request(const struct replay *replay, const struct frame *frame)
 {
     cJSON *message = parse(frame);
-    message_put(message, "id", cJSON_CreateNull());
+    json_put_at(message, "id", cJSON_CreateNull());
     char *text = cJSON_PrintUnformatted(message), *plain = NULL;
     if (text) plain = text_replaced(text, replay->folder, recorded_folder);
     cJSON_free(text);
@@ -213,7 +213,7 @@ static int find_request(const struct replay *replay, const struct frame *frame)
         if (record->kind != RECORD_REQUEST) continue;
         char *plain = plain_request(replay, &record->frame);
         cJSON *message = parse(&record->frame);
-        if (strcmp(plain, wanted) == 0) number = (int)message_integer(message, "id", 0);
+        if (strcmp(plain, wanted) == 0) number = (int)json_get_integer(message, "id", 0);
         cJSON_Delete(message);
         free(plain);
     }
@@ -224,7 +224,7 @@ static int find_request(const struct replay *replay, const struct frame *frame)
 static void send_answer(const struct replay *replay, struct peer *peer, const struct frame *frame, long long id)
 {
     cJSON *message = parse(frame);
-    message_put(message, "re", cJSON_CreateNumber((double)id));
+    json_put_at(message, "re", cJSON_CreateNumber((double)id));
     char *printed = cJSON_PrintUnformatted(message), *text = text_replaced(printed, recorded_folder, replay->folder);
     struct bytes payload = {0};
     struct picture_frame picture;
@@ -244,14 +244,14 @@ static void answer(void *context, struct peer *peer, const struct frame *frame)
 {
     const struct replay *replay = context;
     cJSON *message = parse(frame);
-    const char *type = message_text(message, "type", "");
-    long long id = message_integer(message, "id", 0);
+    const char *type = json_get_text(message, "type", "");
+    long long id = json_get_integer(message, "id", 0);
     int number = id > 0 ? find_request(replay, frame) : 0;
     for (int i = 0; i < replay->recording.count && number > 0; i++) {
         const struct record *record = &replay->recording.records[i];
         if (record->kind != RECORD_ANSWER) continue;
         cJSON *given = parse(&record->frame);
-        if (message_integer(given, "re", 0) == number) send_answer(replay, peer, &record->frame, id);
+        if (json_get_integer(given, "re", 0) == number) send_answer(replay, peer, &record->frame, id);
         cJSON_Delete(given);
     }
     if (id > 0 && number == 0) {

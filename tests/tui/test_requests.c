@@ -55,7 +55,7 @@ static int take(struct pages *pages, const char *key, const char *answer)
 {
     cJSON *message = cJSON_Parse(answer);
     assert_non_null(message);
-    int next = pages_take(pages, message_get(message, key), message);
+    int next = pages_take(pages, json_get(message, key), message);
     cJSON_Delete(message);
     return next;
 }

@@ -82,7 +82,7 @@ static void draw_home_title(const struct studio *studio, int columns)
     if (of_draft && studio_is_editing(studio))
         draw_format(0, used + 3, 40, STYLE_LIVE, "%s%s", studio->origin.name,
                     studio->draft_changed ? " (changed)" : "");
-    const cJSON *device = message_get(studio->catalogue, "device");
+    const cJSON *device = json_get(studio->catalogue, "device");
     char text[32];
     if (!device) {
         draw_right(0, 30, columns - 31, studio->engine_error[0] ? STYLE_BAD : STYLE_DIM, "%s",
@@ -90,8 +90,8 @@ static void draw_home_title(const struct studio *studio, int columns)
         return;
     }
     draw_right(0, 30, columns - 31, STYLE_DIM, "%s \u00b7 %lld threads \u00b7 %s free",
-               message_text(device, "name", "cpu"), message_integer(device, "threads", 1),
-               words_bytes(text, sizeof text, message_number(device, "memory_free", NAN)));
+               json_get_text(device, "name", "cpu"), json_get_integer(device, "threads", 1),
+               words_bytes(text, sizeof text, json_get_number(device, "memory_free", NAN)));
 }
 
 void tabs_draw(struct studio *studio, int columns)

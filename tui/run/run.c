@@ -95,15 +95,15 @@ static void take_preset(struct run *run, const cJSON *preset)
     run->preset = cJSON_Duplicate(preset, 1);
     run->reward_count = 0;
     const cJSON *reward = NULL;
-    cJSON_ArrayForEach(reward, message_get(preset, "rewards"))
+    cJSON_ArrayForEach(reward, json_get(preset, "rewards"))
     {
         if (run->reward_count == RUN_REWARDS) break;
         struct run_reward *target = &run->rewards[run->reward_count++];
         *target = (struct run_reward){
-            .weight = message_number(reward, "weight", 1), .pending = NAN, .low = -INFINITY, .high = INFINITY};
-        const char *name = message_text(reward, "name", "reward");
+            .weight = json_get_number(reward, "weight", 1), .pending = NAN, .low = -INFINITY, .high = INFINITY};
+        const char *name = json_get_text(reward, "name", "reward");
         snprintf(target->name, sizeof target->name, "%s", name);
-        snprintf(target->id, sizeof target->id, "%s", message_text(reward, "id", name));
+        snprintf(target->id, sizeof target->id, "%s", json_get_text(reward, "id", name));
     }
     cJSON_Delete(run->settings);
     run->settings = cJSON_CreateObject();
@@ -133,29 +133,29 @@ static void apply_setting(struct run *run, const char *key, double value)
 
 double run_setting(const struct run *run, const char *key)
 {
-    const cJSON *changed = message_get(run->settings, key), *value = run->preset;
+    const cJSON *changed = json_get(run->settings, key), *value = run->preset;
     if (cJSON_IsNumber(changed)) return changed->valuedouble;
     char part[64];
     for (const char *dot; (dot = strchr(key, '.')) != NULL; key = dot + 1) {
         snprintf(part, sizeof part, "%.*s", (int)(dot - key), key);
-        value = message_get(value, part);
+        value = json_get(value, part);
     }
-    return message_number(value, key, NAN);
+    return json_get_number(value, key, NAN);
 }
 
 static void take_settings(struct run *run, const cJSON *message)
 {
     const cJSON *item = NULL;
-    cJSON_ArrayForEach(item, message_get(message, "settings")) if (cJSON_IsNumber(item))
+    cJSON_ArrayForEach(item, json_get(message, "settings")) if (cJSON_IsNumber(item))
         apply_setting(run, item->string, item->valuedouble);
     for (int i = 0; i < run->reward_count; i++) run->rewards[i].pending = NAN;
-    cJSON_ArrayForEach(item, message_get(message, "pending"))
+    cJSON_ArrayForEach(item, json_get(message, "pending"))
     {
         int index = 0;
         if (cJSON_IsNumber(item) && reward_of_key(run, item->string, &index))
             run->rewards[index].pending = item->valuedouble;
     }
-    cJSON_ArrayForEach(item, message_get(message, "ranges"))
+    cJSON_ArrayForEach(item, json_get(message, "ranges"))
     {
         int index = 0;
         const cJSON *low = cJSON_GetArrayItem(item, 0), *high = cJSON_GetArrayItem(item, 1);
@@ -163,7 +163,7 @@ static void take_settings(struct run *run, const cJSON *message)
         run->rewards[index].low = low->valuedouble;
         run->rewards[index].high = high->valuedouble;
     }
-    run->pending_step = (int)message_integer(message, "pending_step", 0);
+    run->pending_step = (int)json_get_integer(message, "pending_step", 0);
 }
 
 static struct run_step *step_entry(struct run *run, int step)
@@ -200,7 +200,7 @@ static void forget_after(struct run *run, int step)
 static bool take_values(const struct run *run, const cJSON *object, double *values)
 {
     if (!cJSON_IsObject(object)) return false;
-    for (int i = 0; i < run->reward_count; i++) values[i] = message_number(object, run->rewards[i].id, NAN);
+    for (int i = 0; i < run->reward_count; i++) values[i] = json_get_number(object, run->rewards[i].id, NAN);
     return true;
 }
 
@@ -229,21 +229,21 @@ static void take_checkpoint(struct run *run, int step)
 static double figure_of(const struct run *run, const cJSON *line, enum run_figure figure)
 {
     const char *name = figure_names[figure];
-    if (figure >= FIGURE_SAMPLING) return message_number(message_get(line, "phases"), name, NAN);
-    if (figure < FIGURE_DIVERSITY) return message_number(line, name, NAN);
-    return message_number(message_get(line, run->looks_held_out ? "eval_extra" : "extra"), name, NAN);
+    if (figure >= FIGURE_SAMPLING) return json_get_number(json_get(line, "phases"), name, NAN);
+    if (figure < FIGURE_DIVERSITY) return json_get_number(line, name, NAN);
+    return json_get_number(json_get(line, run->looks_held_out ? "eval_extra" : "extra"), name, NAN);
 }
 
 static void take_event(struct run *run, const cJSON *line)
 {
     static const char *const breaks[] = {"pause", "continue", "resume", "rollback", "stop", "end"};
-    const char *event = message_text(line, "event", "");
-    int step = (int)message_integer(line, "step", run->step);
+    const char *event = json_get_text(line, "event", "");
+    int step = (int)json_get_integer(line, "step", run->step);
     for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++)
         if (strcmp(event, breaks[i]) == 0) run->broken = true;
     if (strcmp(event, "set") == 0) {
-        const char *key = message_text(line, "key", "");
-        double to = message_number(line, "to", NAN), from = message_number(line, "from", NAN);
+        const char *key = json_get_text(line, "key", "");
+        double to = json_get_number(line, "to", NAN), from = json_get_number(line, "from", NAN);
         int index = 0;
         char text[80];
         if (reward_of_key(run, key, &index))
@@ -255,7 +255,7 @@ static void take_event(struct run *run, const cJSON *line)
     } else if (strcmp(event, "evaluation") == 0) {
         /* Held-out pictures between two steps: the untrained ones of step 0, or those of `sample now`. */
         struct run_step *entry = step_entry(run, step);
-        if (!entry || !take_values(run, message_get(line, "eval_reward"), entry->held_out)) return;
+        if (!entry || !take_values(run, json_get(line, "eval_reward"), entry->held_out)) return;
         entry->evaluated = true;
         for (int figure = 0; figure < FIGURE_SAMPLING; figure++) {
             double value = figure_of(run, line, (enum run_figure)figure);
@@ -264,7 +264,7 @@ static void take_event(struct run *run, const cJSON *line)
     } else if (strcmp(event, "checkpoint") == 0) {
         take_checkpoint(run, step);
     } else if (strcmp(event, "rollback") == 0) {
-        int to = (int)message_integer(line, "to", step);
+        int to = (int)json_get_integer(line, "to", step);
         forget_after(run, to);
         run->step = to;
         add_mark(run, to, "rolled back");
@@ -275,23 +275,23 @@ static void take_event(struct run *run, const cJSON *line)
 
 void run_take_line(struct run *run, const cJSON *line)
 {
-    if (message_get(line, "eval_extra")) run->looks_held_out = true;
-    if (message_get(line, "event")) {
+    if (json_get(line, "eval_extra")) run->looks_held_out = true;
+    if (json_get(line, "event")) {
         take_event(run, line);
         return;
     }
-    int step = (int)message_integer(line, "step", -1);
+    int step = (int)json_get_integer(line, "step", -1);
     if (step < 0 || step > 100000000) return;
     struct run_step *entry = step_entry(run, step);
     if (!entry) return;
-    if (take_values(run, message_get(line, "reward"), entry->reward)) entry->trained = true;
-    if (take_values(run, message_get(line, "eval_reward"), entry->held_out)) entry->evaluated = true;
-    entry->loss = message_number(line, "loss", NAN);
-    entry->gradient_norm = message_number(line, "grad_norm", NAN);
-    entry->seconds = message_number(line, "seconds", NAN);
-    entry->time = message_number(line, "time", NAN);
-    entry->kept_steps = (int)message_integer(line, "k", 0);
-    entry->skipped = message_flag(line, "skipped", false);
+    if (take_values(run, json_get(line, "reward"), entry->reward)) entry->trained = true;
+    if (take_values(run, json_get(line, "eval_reward"), entry->held_out)) entry->evaluated = true;
+    entry->loss = json_get_number(line, "loss", NAN);
+    entry->gradient_norm = json_get_number(line, "grad_norm", NAN);
+    entry->seconds = json_get_number(line, "seconds", NAN);
+    entry->time = json_get_number(line, "time", NAN);
+    entry->kept_steps = (int)json_get_integer(line, "k", 0);
+    entry->skipped = json_get_flag(line, "skipped", false);
     for (int figure = 0; figure < FIGURE_COUNT; figure++)
         entry->figure[figure] = figure_of(run, line, (enum run_figure)figure);
     if (step > run->step) run->step = step;
@@ -322,9 +322,9 @@ static void read_history(struct run *run, long long most)
 static void add_log(struct run *run, const cJSON *line)
 {
     struct run_log_line *target = &run->log[run->log_total % RUN_LOG_LINES];
-    snprintf(target->level, sizeof target->level, "%s", message_text(line, "level", "info"));
-    snprintf(target->text, sizeof target->text, "%s", message_text(line, "text", ""));
-    target->time = message_number(line, "time", NAN);
+    snprintf(target->level, sizeof target->level, "%s", json_get_text(line, "level", "info"));
+    snprintf(target->text, sizeof target->text, "%s", json_get_text(line, "text", ""));
+    target->time = json_get_number(line, "time", NAN);
     run->log_total++;
     if (run->log_count < RUN_LOG_LINES) run->log_count++;
 }
@@ -354,38 +354,38 @@ static void update_pace(struct run *run)
 
 void run_take_state(struct run *run, const cJSON *message)
 {
-    const cJSON *place = message_get(message, "run");
-    run->phase = phase_of(message_text(message, "phase", "idle"));
+    const cJSON *place = json_get(message, "run");
+    run->phase = phase_of(json_get_text(message, "phase", "idle"));
     if (!place) return;
-    snprintf(run->path, sizeof run->path, "%s", message_text(place, "path", ""));
-    snprintf(run->name, sizeof run->name, "%s", message_text(place, "name", ""));
-    snprintf(run->device, sizeof run->device, "%s", message_text(message, "device", ""));
-    snprintf(run->error, sizeof run->error, "%s", message_text(message, "error", ""));
-    run->threads = (int)message_integer(message, "threads", 0);
-    run->waiting_ahead = (int)message_integer(message_get(message, "waiting_for"), "ahead", 0);
-    run->clients = (int)message_integer(message, "clients", 0);
-    run->steps = (int)message_integer(message, "steps", 0);
-    run->seconds_per_step = message_number(message, "seconds_per_step", NAN);
-    run->seconds_left = message_number(message, "seconds_left", NAN);
-    const cJSON *memory = message_get(message, "memory");
-    run->memory_planned = message_number(memory, "planned", NAN);
-    run->memory_used = message_number(memory, "used", NAN);
-    run->memory_free = message_number(memory, "free", NAN);
-    if (message_get(message, "preset")) take_preset(run, message_get(message, "preset"));
+    snprintf(run->path, sizeof run->path, "%s", json_get_text(place, "path", ""));
+    snprintf(run->name, sizeof run->name, "%s", json_get_text(place, "name", ""));
+    snprintf(run->device, sizeof run->device, "%s", json_get_text(message, "device", ""));
+    snprintf(run->error, sizeof run->error, "%s", json_get_text(message, "error", ""));
+    run->threads = (int)json_get_integer(message, "threads", 0);
+    run->waiting_ahead = (int)json_get_integer(json_get(message, "waiting_for"), "ahead", 0);
+    run->clients = (int)json_get_integer(message, "clients", 0);
+    run->steps = (int)json_get_integer(message, "steps", 0);
+    run->seconds_per_step = json_get_number(message, "seconds_per_step", NAN);
+    run->seconds_left = json_get_number(message, "seconds_left", NAN);
+    const cJSON *memory = json_get(message, "memory");
+    run->memory_planned = json_get_number(memory, "planned", NAN);
+    run->memory_used = json_get_number(memory, "used", NAN);
+    run->memory_free = json_get_number(memory, "free", NAN);
+    if (json_get(message, "preset")) take_preset(run, json_get(message, "preset"));
     run->history_count = run->mark_count = run->checkpoint_count = 0;
     run->broken = false;
     run->step = 0;
-    read_history(run, message_integer(message_get(message, "history"), "bytes", -1));
-    if (message_get(message, "last")) run_take_line(run, message_get(message, "last"));
+    read_history(run, json_get_integer(json_get(message, "history"), "bytes", -1));
+    if (json_get(message, "last")) run_take_line(run, json_get(message, "last"));
     take_settings(run, message);
-    run->step = (int)message_integer(message, "step", run->step);
+    run->step = (int)json_get_integer(message, "step", run->step);
     run->checkpoint_count = 0;
     const cJSON *item = NULL;
-    cJSON_ArrayForEach(item, message_get(message, "checkpoints")) if (cJSON_IsNumber(item))
+    cJSON_ArrayForEach(item, json_get(message, "checkpoints")) if (cJSON_IsNumber(item))
         take_checkpoint(run, item->valueint);
     run->log_total = run->log_count = 0;
-    cJSON_ArrayForEach(item, message_get(message, "log")) add_log(run, item);
-    if (message_get(message, "progress")) run_take_message(run, "progress", message_get(message, "progress"));
+    cJSON_ArrayForEach(item, json_get(message, "log")) add_log(run, item);
+    if (json_get(message, "progress")) run_take_message(run, "progress", json_get(message, "progress"));
     update_pace(run);
 }
 
@@ -399,21 +399,21 @@ static void take_metrics(struct run *run, const cJSON *line)
 void run_take_message(struct run *run, const char *type, const cJSON *message)
 {
     if (strcmp(type, "progress") == 0) {
-        snprintf(run->progress.phase, sizeof run->progress.phase, "%s", message_text(message, "phase", ""));
-        run->progress.step = (int)message_integer(message, "step", run->step + 1);
-        run->progress.done = (int)message_integer(message, "done", 0);
-        run->progress.total = (int)message_integer(message, "total", 0);
+        snprintf(run->progress.phase, sizeof run->progress.phase, "%s", json_get_text(message, "phase", ""));
+        run->progress.step = (int)json_get_integer(message, "step", run->step + 1);
+        run->progress.done = (int)json_get_integer(message, "done", 0);
+        run->progress.total = (int)json_get_integer(message, "total", 0);
     } else if (strcmp(type, "metrics") == 0) {
-        take_metrics(run, message_get(message, "line"));
+        take_metrics(run, json_get(message, "line"));
     } else if (strcmp(type, "event") == 0) {
-        take_event(run, message_get(message, "line"));
+        take_event(run, json_get(message, "line"));
     } else if (strcmp(type, "log") == 0) {
         add_log(run, message);
     } else if (strcmp(type, "end") == 0) {
-        run->phase = phase_of(message_text(message, "phase", "stopped"));
-        run->step = (int)message_integer(message, "step", run->step);
-        run->end_status = (int)message_integer(message, "status", 0);
-        snprintf(run->end_text, sizeof run->end_text, "%s", message_text(message, "text", ""));
+        run->phase = phase_of(json_get_text(message, "phase", "stopped"));
+        run->step = (int)json_get_integer(message, "step", run->step);
+        run->end_status = (int)json_get_integer(message, "status", 0);
+        snprintf(run->end_text, sizeof run->end_text, "%s", json_get_text(message, "text", ""));
         if (run->phase == RUN_FAILED) snprintf(run->error, sizeof run->error, "%s", run->end_text);
     }
 }
@@ -425,25 +425,25 @@ static void end_previews(struct run *run)
 
 void run_take_picture(struct run *run, const cJSON *header, int width, int height, const unsigned char *pixels)
 {
-    enum picture_kind kind = picture_kind_find(message_text(header, "kind", ""));
+    enum picture_kind kind = picture_kind_find(json_get_text(header, "kind", ""));
     if (kind == PICTURE_KIND_COUNT) return;
     if (kind != PICTURE_DENOISING) end_previews(run);
-    long long index = message_integer(header, "index", -1);
+    long long index = json_get_integer(header, "index", -1);
     if (index < 0 || index >= RUN_PICTURES) return;
     struct run_picture *picture = &run->pictures[kind][index];
     if (!image_set(&picture->image, width, height, pixels)) return;
-    picture->step = (int)message_integer(header, "step", 0);
+    picture->step = (int)json_get_integer(header, "step", 0);
     picture->index = (int)index;
-    picture->full_width = (int)message_integer(header, "full_width", width);
-    picture->full_height = (int)message_integer(header, "full_height", height);
-    const cJSON *denoising = message_get(header, "denoising");
-    picture->done = (int)message_integer(denoising, "done", 0);
-    picture->total = (int)message_integer(denoising, "total", 0);
-    picture->reward = message_number(header, "reward", NAN);
+    picture->full_width = (int)json_get_integer(header, "full_width", width);
+    picture->full_height = (int)json_get_integer(header, "full_height", height);
+    const cJSON *denoising = json_get(header, "denoising");
+    picture->done = (int)json_get_integer(denoising, "done", 0);
+    picture->total = (int)json_get_integer(denoising, "total", 0);
+    picture->reward = json_get_number(header, "reward", NAN);
     for (int at = 0; at < RUN_REWARDS; at++) picture->rewards[at] = NAN;
-    take_values(run, message_get(header, "rewards"), picture->rewards);
-    snprintf(picture->prompt, sizeof picture->prompt, "%s", message_text(header, "prompt", ""));
-    snprintf(picture->seed, sizeof picture->seed, "%s", message_text(header, "seed", ""));
+    take_values(run, json_get(header, "rewards"), picture->rewards);
+    snprintf(picture->prompt, sizeof picture->prompt, "%s", json_get_text(header, "prompt", ""));
+    snprintf(picture->seed, sizeof picture->seed, "%s", json_get_text(header, "seed", ""));
     picture->serial = ++run->picture_serial;
 }
 
@@ -515,7 +515,7 @@ bool run_load_folder(struct run *run, const char *path)
     const char *slash = strrchr(path, '/');
     snprintf(run->name, sizeof run->name, "%s", slash ? slash + 1 : path);
     take_preset(run, preset);
-    run->steps = (int)message_integer(preset, "steps", 0);
+    run->steps = (int)json_get_integer(preset, "steps", 0);
     cJSON_Delete(preset);
     read_history(run, -1);
     run->phase = run->step >= run->steps ? RUN_FINISHED : RUN_STOPPED;
@@ -593,7 +593,7 @@ const char *run_held_out_prompt(const struct run *run, int index)
 {
     const struct run_picture *picture = run_picture(run, PICTURE_EVALUATION, index);
     if (picture && picture->prompt[0] != '\0') return picture->prompt;
-    const cJSON *prompts = message_get(message_get(run->preset, "prompts"), "eval");
+    const cJSON *prompts = json_get(json_get(run->preset, "prompts"), "eval");
     int count = cJSON_GetArraySize(prompts);
     const cJSON *prompt = count > 0 && index >= 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
     const char *text = cJSON_GetStringValue(prompt);

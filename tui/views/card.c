@@ -8,21 +8,21 @@ enum { FRAME_ROWS = 2, FACT_ROWS = 2 };
 
 static bool is_startable(const cJSON *item)
 {
-    return !message_get(item, "error") && !cJSON_IsFalse(message_get(item, "model_present"));
+    return !json_get(item, "error") && !cJSON_IsFalse(json_get(item, "model_present"));
 }
 
 /* What it is for; where it cannot be started, why and what to do about it. */
 static const char *purpose(const cJSON *item)
 {
-    const char *error = message_text(item, "error", NULL);
-    return error ? error : message_text(item, "notes", message_text(message_get(item, "preset"), "notes", ""));
+    const char *error = json_get_text(item, "error", NULL);
+    return error ? error : json_get_text(item, "notes", json_get_text(json_get(item, "preset"), "notes", ""));
 }
 
 int card_rows(const cJSON *item, int columns)
 {
-    const char *hint = message_text(item, "model_hint", NULL);
+    const char *hint = json_get_text(item, "model_hint", NULL);
     int width = columns - 4, rows = FRAME_ROWS + wrapped_rows(width, purpose(item));
-    if (message_get(item, "error")) return rows;
+    if (json_get(item, "error")) return rows;
     return rows + FACT_ROWS + (hint ? wrapped_rows(width, hint) : 0);
 }
 
@@ -54,20 +54,20 @@ static void take_row(struct area *rest)
 
 static void draw_facts(struct area *rest, const cJSON *item)
 {
-    const cJSON *preset = message_get(item, "preset"), *train = message_get(message_get(preset, "prompts"), "train");
+    const cJSON *preset = json_get(item, "preset"), *train = json_get(json_get(preset, "prompts"), "train");
     const cJSON *first = cJSON_GetArrayItem(train, 0);
     int count = cJSON_GetArraySize(train);
     char prompts[256], text[400];
     if (!cJSON_IsString(first))
-        snprintf(prompts, sizeof prompts, "%lld prompts from a file", message_integer(item, "prompts", 0));
-    else if (message_integer(item, "prompts", count) > 1)
+        snprintf(prompts, sizeof prompts, "%lld prompts from a file", json_get_integer(item, "prompts", 0));
+    else if (json_get_integer(item, "prompts", count) > 1)
         snprintf(prompts, sizeof prompts, "\"%.200s\" and %lld more", first->valuestring,
-                 message_integer(item, "prompts", count) - 1);
+                 json_get_integer(item, "prompts", count) - 1);
     else
         snprintf(prompts, sizeof prompts, "\"%.200s\"", first->valuestring);
     snprintf(text, sizeof text, "%s \u00b7 model %.60s \u00b7 rank %lld \u00b7 batch %lld", prompts,
-             message_text(preset, "model", "?"), message_integer(message_get(preset, "lora"), "rank", 0),
-             message_integer(preset, "batch", 1));
+             json_get_text(preset, "model", "?"), json_get_integer(json_get(preset, "lora"), "rank", 0),
+             json_get_integer(preset, "batch", 1));
     take_wrapped(rest, STYLE_DIM, text);
 }
 
@@ -77,8 +77,9 @@ static void draw_needs(struct area *rest, const cJSON *item, double available)
 {
     enum { BAR = 10, SECOND = 38, LEAST_WIDE = 70 };
     char text[32], here[32];
-    long long steps = message_integer(message_get(item, "preset"), "steps", 0);
-    double needed = message_number(item, "memory_bytes", NAN), seconds = message_number(item, "seconds_per_step", NAN);
+    long long steps = json_get_integer(json_get(item, "preset"), "steps", 0);
+    double needed = json_get_number(item, "memory_bytes", NAN),
+           seconds = json_get_number(item, "seconds_per_step", NAN);
     bool fits = isnan(needed) || isnan(available) || needed <= available, one_row = rest->columns >= LEAST_WIDE;
     int at = draw_text(rest->row, rest->column, rest->columns, STYLE_DIM, "memory ");
     draw_bar(rest->row, rest->column + at, BAR, available > 0 ? needed / available : 0,
@@ -121,9 +122,9 @@ static void draw_pictures_below(struct studio *studio, struct preview *preview, 
 void card_draw_preset(struct studio *studio, struct preview *preview, struct area area, const cJSON *item)
 {
     if (!item || area.rows < FRAME_ROWS + 1) return;
-    const char *hint = message_text(item, "model_hint", NULL);
-    bool wrong = message_get(item, "error"), ready = is_startable(item);
-    struct area inside = draw_card_frame(area, message_text(item, "name", "?"), ready ? STYLE_KEY : STYLE_DIM,
+    const char *hint = json_get_text(item, "model_hint", NULL);
+    bool wrong = json_get(item, "error"), ready = is_startable(item);
+    struct area inside = draw_card_frame(area, json_get_text(item, "name", "?"), ready ? STYLE_KEY : STYLE_DIM,
                                          wrong   ? "invalid file"
                                          : ready ? "Enter starts it"
                                                  : "model missing");
@@ -132,7 +133,7 @@ void card_draw_preset(struct studio *studio, struct preview *preview, struct are
     if (wrong || rest.rows < 1) return;
     draw_facts(&rest, item);
     if (rest.rows < 1) return;
-    draw_needs(&rest, item, message_number(message_get(studio->catalogue, "device"), "memory_free", NAN));
+    draw_needs(&rest, item, json_get_number(json_get(studio->catalogue, "device"), "memory_free", NAN));
     if (hint && rest.rows > 0) take_wrapped(&rest, STYLE_WARNING, hint);
     draw_pictures_below(studio, preview, inside, rest, item, false);
 }
@@ -141,12 +142,12 @@ void card_draw_run(struct studio *studio, struct preview *preview, struct area a
 {
     if (!run || area.rows < FRAME_ROWS + 1) return;
     char text[400], first[24], last[24], ago[32];
-    double start = message_number(run, "eval_first", NAN), newest = message_number(run, "eval_last", NAN);
-    struct area inside = draw_card_frame(area, message_text(run, "name", "?"), STYLE_KEY, "Enter opens it");
+    double start = json_get_number(run, "eval_first", NAN), newest = json_get_number(run, "eval_last", NAN);
+    struct area inside = draw_card_frame(area, json_get_text(run, "name", "?"), STYLE_KEY, "Enter opens it");
     struct area rest = draw_pictures_beside(studio, preview, inside, run, true);
-    snprintf(text, sizeof text, "%s at step %lld of %lld, %s", message_text(run, "state", "?"),
-             message_integer(run, "step", 0), message_integer(run, "steps", 0),
-             words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
+    snprintf(text, sizeof text, "%s at step %lld of %lld, %s", json_get_text(run, "state", "?"),
+             json_get_integer(run, "step", 0), json_get_integer(run, "steps", 0),
+             words_ago(ago, sizeof ago, studio->wall_clock - json_get_number(run, "modified", NAN)));
     take_wrapped(&rest, STYLE_TEXT, text);
     if (!isnan(start) && !isnan(newest) && rest.rows > 0) {
         snprintf(text, sizeof text, "held-out reward %s \u2192 %s", words_number(first, sizeof first, start),
@@ -154,8 +155,8 @@ void card_draw_run(struct studio *studio, struct preview *preview, struct area a
         take_wrapped(&rest, STYLE_CURVE_HELD_OUT, text);
     }
     if (rest.rows < 1) return;
-    snprintf(text, sizeof text, "preset %.100s \u00b7 %.280s", message_text(run, "preset", "?"),
-             message_text(run, "path", ""));
+    snprintf(text, sizeof text, "preset %.100s \u00b7 %.280s", json_get_text(run, "preset", "?"),
+             json_get_text(run, "path", ""));
     take_wrapped(&rest, STYLE_DIM, text);
     draw_pictures_below(studio, preview, inside, rest, run, true);
 }

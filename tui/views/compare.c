@@ -79,7 +79,7 @@ static const cJSON *reward_with_id(const cJSON *rewards, const char *id)
     const cJSON *reward = NULL;
     cJSON_ArrayForEach(reward, rewards)
     {
-        if (strcmp(message_text(reward, "id", message_text(reward, "name", "")), id) == 0) return reward;
+        if (strcmp(json_get_text(reward, "id", json_get_text(reward, "name", "")), id) == 0) return reward;
     }
     return NULL;
 }
@@ -112,7 +112,7 @@ static void collect_rewards(const cJSON *left, const cJSON *right, struct differ
         const cJSON *reward = NULL;
         cJSON_ArrayForEach(reward, sides[side])
         {
-            const char *id = message_text(reward, "id", message_text(reward, "name", "?"));
+            const char *id = json_get_text(reward, "id", json_get_text(reward, "name", "?"));
             const cJSON *other = reward_with_id(sides[!side], id);
             if (side == 1 && other) continue;
             char path[120];
@@ -123,7 +123,7 @@ static void collect_rewards(const cJSON *left, const cJSON *right, struct differ
                 struct difference difference = {.left = "-", .right = "-"};
                 snprintf(difference.key, sizeof difference.key, "%s", path);
                 snprintf(side == 0 ? difference.left : difference.right, sizeof difference.left, "weight %g",
-                         message_number(reward, "weight", 1));
+                         json_get_number(reward, "weight", 1));
                 found[(*count)++] = difference;
             }
         }
@@ -146,7 +146,7 @@ static void collect(const cJSON *left, const cJSON *right, const char *path, str
         const cJSON *item = NULL;
         cJSON_ArrayForEach(item, sides[side])
         {
-            const cJSON *other = message_get(sides[!side], item->string);
+            const cJSON *other = json_get(sides[!side], item->string);
             if (side == 1 && other) continue;
             char inner[120];
             snprintf(inner, sizeof inner, "%.55s%s%.55s", path, path[0] ? "." : "", item->string);
@@ -159,8 +159,8 @@ static const cJSON *preset_named(const struct studio *studio, const char *name)
 {
     const cJSON *preset = NULL;
     cJSON_ArrayForEach(preset,
-                       message_get(studio->catalogue, "presets")) if (strcmp(message_text(preset, "name", ""), name) ==
-                                                                      0) return message_get(preset, "preset");
+                       json_get(studio->catalogue, "presets")) if (strcmp(json_get_text(preset, "name", ""), name) ==
+                                                                   0) return json_get(preset, "preset");
     return NULL;
 }
 

@@ -15,11 +15,11 @@ void cost_draw(const struct studio *studio, struct area area)
         draw_text(area.row, area.column, area.columns, STYLE_DIM, "Estimating the cost \u2026");
         return;
     }
-    double total = message_number(plan, "total_bytes", NAN);
-    double available = message_number(plan, "limit_bytes", message_number(plan, "free_bytes", NAN));
-    bool fits = !message_get(plan, "fits") || message_flag(plan, "fits", false);
-    double seconds = message_number(plan, "seconds_per_step", NAN),
-           adapter = message_number(plan, "adapter_bytes", NAN);
+    double total = json_get_number(plan, "total_bytes", NAN);
+    double available = json_get_number(plan, "limit_bytes", json_get_number(plan, "free_bytes", NAN));
+    bool fits = !json_get(plan, "fits") || json_get_flag(plan, "fits", false);
+    double seconds = json_get_number(plan, "seconds_per_step", NAN),
+           adapter = json_get_number(plan, "adapter_bytes", NAN);
     if (area.rows < 4) {
         char adapter_text[32], time_text[32];
         draw_format(area.row, area.column, area.columns, fits ? STYLE_TEXT : STYLE_BAD,
@@ -44,12 +44,12 @@ void cost_draw(const struct studio *studio, struct area area)
     draw_text(row++, area.column + 14, area.columns - 14, STYLE_TEXT, words_bytes(text, sizeof text, adapter));
     row++;
     const cJSON *line = NULL;
-    cJSON_ArrayForEach(line, message_get(plan, "lines"))
+    cJSON_ArrayForEach(line, json_get(plan, "lines"))
     {
         if (row >= area.row + area.rows) return;
-        draw_text(row, area.column, area.columns - 12, STYLE_DIM, message_text(line, "name", ""));
+        draw_text(row, area.column, area.columns - 12, STYLE_DIM, json_get_text(line, "name", ""));
         draw_right(row++, area.column + area.columns - 12, 10, STYLE_DIM, "%s",
-                   words_bytes(text, sizeof text, message_number(line, "bytes", NAN)));
+                   words_bytes(text, sizeof text, json_get_number(line, "bytes", NAN)));
     }
 }
 

@@ -26,7 +26,7 @@ static struct edit_view *view_of(const struct studio *studio)
 static void gather_fields(const struct studio *studio, struct object_list *fields)
 {
     static const char *const searched[] = {"group", "label", "key", NULL};
-    object_list_gather(fields, message_get(studio->catalogue, "fields"), "key", searched, studio->filter[SCREEN_EDIT]);
+    object_list_gather(fields, json_get(studio->catalogue, "fields"), "key", searched, studio->filter[SCREEN_EDIT]);
 }
 
 static const cJSON *preset_shown(const struct studio *studio)
@@ -36,8 +36,8 @@ static const cJSON *preset_shown(const struct studio *studio)
 
 static const cJSON *value_of(const struct studio *studio, const cJSON *field)
 {
-    const cJSON *value = message_find(preset_shown(studio), message_text(field, "key", ""));
-    return value ? value : message_get(field, "default");
+    const cJSON *value = json_find(preset_shown(studio), json_get_text(field, "key", ""));
+    return value ? value : json_get(field, "default");
 }
 
 static void text_of(const cJSON *value, char *text, size_t size)
@@ -69,14 +69,14 @@ static void text_of(const cJSON *value, char *text, size_t size)
  */
 static bool is_locked(const struct studio *studio, const cJSON *field)
 {
-    const char *key = message_text(field, "key", "");
-    if (studio->run_settings) return !message_flag(field, "live", false) || !studio->live;
+    const char *key = json_get_text(field, "key", "");
+    if (studio->run_settings) return !json_get_flag(field, "live", false) || !studio->live;
     return studio->origin.run[0] != '\0' && (strncmp(key, "lora.", 5) == 0 || strcmp(key, "model") == 0);
 }
 
 static void say_locked(struct studio *studio, const cJSON *field)
 {
-    const char *label = message_text(field, "label", "this");
+    const char *label = json_get_text(field, "label", "this");
     if (!studio->run_settings)
         studio_say(studio, MESSAGE_INFO, "%s is fixed by the checkpoint. For a fresh adapter press 1, then e.", label);
     else if (!studio->live)
@@ -89,9 +89,9 @@ static void say_locked(struct studio *studio, const cJSON *field)
 /* Takes the value over. */
 static void set(struct studio *studio, const cJSON *field, cJSON *value)
 {
-    const char *key = message_text(field, "key", "notes");
+    const char *key = json_get_text(field, "key", "notes");
     if (!studio->run_settings) {
-        message_put(studio->draft, key, value);
+        json_put_at(studio->draft, key, value);
         studio_draft_changed(studio);
         return;
     }
@@ -109,7 +109,7 @@ static void put(struct studio *studio, const cJSON *field, cJSON *value)
 
 static bool is_kind(const cJSON *field, const char *kind)
 {
-    return strcmp(message_text(field, "kind", "text"), kind) == 0;
+    return strcmp(json_get_text(field, "kind", "text"), kind) == 0;
 }
 
 static bool is_numeric(const cJSON *field)
@@ -119,7 +119,7 @@ static bool is_numeric(const cJSON *field)
 
 static double within(const cJSON *field, double value)
 {
-    double low = message_number(field, "low", -INFINITY), high = message_number(field, "high", INFINITY);
+    double low = json_get_number(field, "low", -INFINITY), high = json_get_number(field, "high", INFINITY);
     return fmin(high, fmax(low, value));
 }
 
@@ -127,7 +127,7 @@ static double within(const cJSON *field, double value)
 static double stepped(const cJSON *field, double value, int direction, bool coarse)
 {
     if (is_kind(field, "integer")) return within(field, value + direction * (coarse ? 5 : 1));
-    if (message_flag(field, "log", false)) return within(field, value * pow(coarse ? 2 : 1.25, direction));
+    if (json_get_flag(field, "log", false)) return within(field, value * pow(coarse ? 2 : 1.25, direction));
     double unit = value != 0 ? pow(10, floor(log10(fabs(value))) - 1) : 0.1;
     double moved = value + direction * unit * (coarse ? 10 : 1);
     return within(field, round(moved / unit) * unit);
@@ -135,7 +135,7 @@ static double stepped(const cJSON *field, double value, int direction, bool coar
 
 static void next_choice(struct studio *studio, const cJSON *field, int direction)
 {
-    const cJSON *choices = message_get(field, "choices"), *value = value_of(studio, field);
+    const cJSON *choices = json_get(field, "choices"), *value = value_of(studio, field);
     int count = cJSON_GetArraySize(choices), present = 0;
     if (count == 0) return;
     for (int i = 0; i < count; i++) {
@@ -149,7 +149,7 @@ static void next_choice(struct studio *studio, const cJSON *field, int direction
 /* Flags go through the sets of one, then all of them. */
 static void next_flags(struct studio *studio, const cJSON *field, int direction)
 {
-    const cJSON *choices = message_get(field, "choices"), *value = value_of(studio, field);
+    const cJSON *choices = json_get(field, "choices"), *value = value_of(studio, field);
     int count = cJSON_GetArraySize(choices), present = count;
     if (count == 0) return;
     const cJSON *first = cJSON_GetArrayItem(value, 0);
@@ -178,7 +178,7 @@ static void change(struct studio *studio, const cJSON *field, int direction, boo
                  strtoull(value->valuestring, NULL, 10) + (unsigned long long)(long long)direction);
         put(studio, field, cJSON_CreateString(text));
     } else if (is_numeric(field)) {
-        double present = cJSON_IsNumber(value) ? value->valuedouble : message_number(field, "low", 0);
+        double present = cJSON_IsNumber(value) ? value->valuedouble : json_get_number(field, "low", 0);
         put(studio, field, cJSON_CreateNumber(stepped(field, present, direction, coarse)));
     }
 }
@@ -194,18 +194,18 @@ static void typed(struct studio *studio, const char *text)
 {
     const cJSON *field = chosen_field(studio);
     if (!field) return;
-    const char *label = message_text(field, "label", message_text(field, "key", "value"));
+    const char *label = json_get_text(field, "label", json_get_text(field, "key", "value"));
     if (is_numeric(field)) {
         double value;
         bool number = text_number(text, &value);
         bool nothing = text[0] == '\0' || strcmp(text, "none") == 0 || strcmp(text, "auto") == 0;
         if (!number && nothing) {
-            bool word = cJSON_IsString(message_get(field, "default")) && strcmp(text, "auto") == 0;
+            bool word = cJSON_IsString(json_get(field, "default")) && strcmp(text, "auto") == 0;
             put(studio, field, word ? cJSON_CreateString("auto") : cJSON_CreateNull());
         } else if (!number || value != within(field, value) || (is_kind(field, "integer") && value != floor(value))) {
             studio_say(studio, MESSAGE_ERROR, "Not a valid %s: \"%s\". Enter a %s from %g to %g.", label, text,
-                       is_kind(field, "integer") ? "whole number" : "number", message_number(field, "low", -INFINITY),
-                       message_number(field, "high", INFINITY));
+                       is_kind(field, "integer") ? "whole number" : "number", json_get_number(field, "low", -INFINITY),
+                       json_get_number(field, "high", INFINITY));
         } else {
             put(studio, field, cJSON_CreateNumber(value));
         }
@@ -225,9 +225,9 @@ static void typed(struct studio *studio, const char *text)
 static void describe_range(const cJSON *field, char *text, size_t size)
 {
     char fallback[120];
-    text_of(message_get(field, "default"), fallback, sizeof fallback);
-    double low = message_number(field, "low", NAN), high = message_number(field, "high", NAN);
-    const cJSON *choices = message_get(field, "choices");
+    text_of(json_get(field, "default"), fallback, sizeof fallback);
+    double low = json_get_number(field, "low", NAN), high = json_get_number(field, "high", NAN);
+    const cJSON *choices = json_get(field, "choices");
     if (choices) {
         char list[300];
         text_of(choices, list, sizeof list);
@@ -252,8 +252,8 @@ static void edit_value(struct studio *studio)
     char text[FIELD_CAPACITY], range[500], hint[300];
     text_of(value_of(studio, field), text, sizeof text);
     describe_range(field, range, sizeof range);
-    snprintf(hint, sizeof hint, "%.150s (%.130s)", message_text(field, "meaning", ""), range);
-    studio_prompt(studio, message_text(field, "label", "value"), hint, text, typed, NULL);
+    snprintf(hint, sizeof hint, "%.150s (%.130s)", json_get_text(field, "meaning", ""), range);
+    studio_prompt(studio, json_get_text(field, "label", "value"), hint, text, typed, NULL);
 }
 
 static void draw_field(const struct studio *studio, const struct list_rows *rows, const cJSON *field, const char *group)
@@ -262,13 +262,13 @@ static void draw_field(const struct studio *studio, const struct list_rows *rows
     char text[400], fallback[120];
     int columns = rows->line.columns;
     text_of(value_of(studio, field), text, sizeof text);
-    text_of(message_get(field, "default"), fallback, sizeof fallback);
+    text_of(json_get(field, "default"), fallback, sizeof fallback);
     bool changed = strcmp(text, fallback) != 0, of_run = studio->run_settings, locked = is_locked(studio, field);
     if (group) list_searched(rows, 0, LABEL - 1, STYLE_ACCENT, group);
     list_searched(rows, LABEL, 18, of_run && locked ? STYLE_DIM : STYLE_TEXT,
-                  message_text(field, "label", message_text(field, "key", "?")));
+                  json_get_text(field, "label", json_get_text(field, "key", "?")));
     int used = list_text(rows, VALUE, columns - VALUE - 2, changed ? STYLE_LIVE : STYLE_DIM, text);
-    const char *unit = message_text(field, "unit", "");
+    const char *unit = json_get_text(field, "unit", "");
     if (unit[0] != '\0' && cJSON_IsNumber(value_of(studio, field)))
         list_text(rows, VALUE + 1 + used, columns - VALUE - 2 - used, STYLE_DIM, unit);
     if (locked && !of_run) list_right(rows, columns - 22, 21, STYLE_DIM, "of the checkpoint");
@@ -284,8 +284,8 @@ static void draw_field(const struct studio *studio, const struct list_rows *rows
 static bool find_scale(const struct studio *studio, const cJSON *field, struct slider_scale *scale)
 {
     const double far_apart = 1000, decades_of_zero = 1e-8;
-    double low = message_number(field, "low", NAN), high = message_number(field, "high", NAN);
-    bool logarithmic = message_flag(field, "log", false);
+    double low = json_get_number(field, "low", NAN), high = json_get_number(field, "high", NAN);
+    bool logarithmic = json_get_flag(field, "log", false);
     if (!(low < high) || !is_numeric(field) || is_locked(studio, field)) return false;
     if (low == 0 && !logarithmic && high >= far_apart) return false;
     logarithmic |= low > 0 && high >= far_apart * low;
@@ -321,8 +321,8 @@ static void draw_meaning(const cJSON *field, struct area area)
 {
     char range[500];
     describe_range(field, range, sizeof range);
-    draw_text(area.row, area.column, area.columns, STYLE_TEXT, message_text(field, "meaning", ""));
-    draw_format(area.row + 1, area.column, area.columns, STYLE_DIM, "%s \u00b7 %s", message_text(field, "key", ""),
+    draw_text(area.row, area.column, area.columns, STYLE_TEXT, json_get_text(field, "meaning", ""));
+    draw_format(area.row + 1, area.column, area.columns, STYLE_DIM, "%s \u00b7 %s", json_get_text(field, "key", ""),
                 range);
 }
 
@@ -356,9 +356,9 @@ static void draw_fields(struct studio *studio, struct area area)
     struct area body = {area.row + 1, area.column, area.rows - 1, area.columns};
     struct list_rows rows = studio_show_list(studio, list, &fields.items, body, PANE_FIELDS, true);
     while (list_next(&rows)) {
-        const char *group = message_text(fields.shown[rows.place], "group", "");
+        const char *group = json_get_text(fields.shown[rows.place], "group", "");
         bool opens =
-            rows.place == list->top || strcmp(group, message_text(fields.shown[rows.place - 1], "group", "")) != 0;
+            rows.place == list->top || strcmp(group, json_get_text(fields.shown[rows.place - 1], "group", "")) != 0;
         draw_field(studio, &rows, fields.shown[rows.place], opens ? group : NULL);
     }
     draw_heading(studio, &fields.items, area);
@@ -375,11 +375,10 @@ static void draw_over(const char *error, struct area area)
 
 static void apply_remedy(struct studio *studio, int index)
 {
-    const cJSON *set = message_get(cJSON_GetArrayItem(message_get(studio->plan, "remedies"), index), "set"),
-                *item = NULL;
+    const cJSON *set = json_get(cJSON_GetArrayItem(json_get(studio->plan, "remedies"), index), "set"), *item = NULL;
     if (!set) return;
     studio_push_undo_draft(studio);
-    cJSON_ArrayForEach(item, set) message_put(studio->draft, item->string, cJSON_Duplicate(item, 1));
+    cJSON_ArrayForEach(item, set) json_put_at(studio->draft, item->string, cJSON_Duplicate(item, 1));
     studio_draft_changed(studio);
 }
 
@@ -389,19 +388,19 @@ static void apply_remedy(struct studio *studio, int index)
 static void offer_remedies(struct studio *studio)
 {
     if (studio->run_settings) return;
-    if (!studio->plan || !message_get(studio->plan, "fits") || message_flag(studio->plan, "fits", false)) return;
+    if (!studio->plan || !json_get(studio->plan, "fits") || json_get_flag(studio->plan, "fits", false)) return;
     if (!studio->remedies_due || (studio->message_level != MESSAGE_NONE && !studio->refused_for_memory)) return;
     studio->remedies_due = studio->refused_for_memory = false;
     char needed[32], available[32];
-    double free_bytes = message_number(studio->plan, "free_bytes", NAN);
-    double limit = message_number(studio->plan, "limit_bytes", free_bytes);
+    double free_bytes = json_get_number(studio->plan, "free_bytes", NAN);
+    double limit = json_get_number(studio->plan, "limit_bytes", free_bytes);
     studio_say(studio, MESSAGE_ERROR,
                limit < free_bytes ? "Does not fit: needs %s, the limit is %s." : "Does not fit: needs %s, %s free.",
-               words_bytes(needed, sizeof needed, message_number(studio->plan, "total_bytes", NAN)),
+               words_bytes(needed, sizeof needed, json_get_number(studio->plan, "total_bytes", NAN)),
                words_bytes(available, sizeof available, limit));
-    const cJSON *remedies = message_get(studio->plan, "remedies");
+    const cJSON *remedies = json_get(studio->plan, "remedies");
     for (int i = 0; i < cJSON_GetArraySize(remedies) && i < 4; i++)
-        studio_add_remedy(studio, (char)('a' + i), message_text(cJSON_GetArrayItem(remedies, i), "label", "?"),
+        studio_add_remedy(studio, (char)('a' + i), json_get_text(cJSON_GetArrayItem(remedies, i), "label", "?"),
                           apply_remedy, i);
 }
 

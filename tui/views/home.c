@@ -29,7 +29,7 @@ static void gather(const struct studio *studio, int pane, struct object_list *ob
     if (pane == PANE_RUNS)
         run_list_gather(studio, "", objects);
     else
-        object_list_gather(objects, message_get(studio->catalogue, "presets"), "name", searched,
+        object_list_gather(objects, json_get(studio->catalogue, "presets"), "name", searched,
                            studio->filter[SCREEN_HOME]);
 }
 
@@ -43,9 +43,9 @@ static const cJSON *chosen_in(struct studio *studio, int pane)
 static const char *default_model(const cJSON *catalogue)
 {
     const cJSON *field = NULL;
-    cJSON_ArrayForEach(field, message_get(catalogue, "fields"))
+    cJSON_ArrayForEach(field, json_get(catalogue, "fields"))
     {
-        if (strcmp(message_text(field, "key", ""), "model") == 0) return message_text(field, "default", "");
+        if (strcmp(json_get_text(field, "key", ""), "model") == 0) return json_get_text(field, "default", "");
     }
     return "";
 }
@@ -57,13 +57,13 @@ static void choose_first(struct studio *studio, const cJSON *catalogue)
     const char *model = default_model(catalogue);
     double least = INFINITY;
     int at = 0;
-    cJSON_ArrayForEach(item, message_get(catalogue, "presets"))
+    cJSON_ArrayForEach(item, json_get(catalogue, "presets"))
     {
-        const cJSON *preset = message_get(item, "preset");
-        double work = message_number(preset, "steps", INFINITY) * message_number(preset, "batch", 1) *
-                      message_number(message_get(preset, "sampler"), "steps", 1);
-        bool ready = !message_get(item, "error") && !cJSON_IsFalse(message_get(item, "model_present")) &&
-                     strcmp(message_text(preset, "model", ""), model) == 0;
+        const cJSON *preset = json_get(item, "preset");
+        double work = json_get_number(preset, "steps", INFINITY) * json_get_number(preset, "batch", 1) *
+                      json_get_number(json_get(preset, "sampler"), "steps", 1);
+        bool ready = !json_get(item, "error") && !cJSON_IsFalse(json_get(item, "model_present")) &&
+                     strcmp(json_get_text(preset, "model", ""), model) == 0;
         if (ready && work < least) {
             least = work;
             list_put(&view_of(studio)->lists[PANE_PRESETS], at);
@@ -82,10 +82,10 @@ static void reward_names(const cJSON *preset, char *text, size_t size)
     size_t length = 0;
     text[0] = '\0';
     const cJSON *reward = NULL;
-    cJSON_ArrayForEach(reward, message_get(preset, "rewards"))
+    cJSON_ArrayForEach(reward, json_get(preset, "rewards"))
     {
         int added =
-            snprintf(text + length, size - length, "%s%s", length > 0 ? "+" : "", message_text(reward, "name", "?"));
+            snprintf(text + length, size - length, "%s%s", length > 0 ? "+" : "", json_get_text(reward, "name", "?"));
         if (added < 0 || (size_t)added >= size - length) return;
         length += (size_t)added;
     }
@@ -93,10 +93,10 @@ static void reward_names(const cJSON *preset, char *text, size_t size)
 
 static void preset_state(const cJSON *preset, const char **label, enum style *style)
 {
-    const cJSON *present = message_get(preset, "model_present");
+    const cJSON *present = json_get(preset, "model_present");
     *label = "ready";
     *style = STYLE_GOOD;
-    if (message_get(preset, "error")) {
+    if (json_get(preset, "error")) {
         *label = "invalid file";
         *style = STYLE_BAD;
     } else if (cJSON_IsFalse(present)) {
@@ -130,27 +130,27 @@ static const char *state_dot(enum style style)
 
 static void draw_preset(const struct studio *studio, const struct list_rows *rows, const cJSON *item)
 {
-    const cJSON *preset = message_get(item, "preset");
+    const cJSON *preset = json_get(item, "preset");
     char rewards[120], memory[24], time[24];
     reward_names(preset, rewards, sizeof rewards);
     enum style state_style;
     const char *state = NULL;
     preset_state(item, &state, &state_style);
     struct preset_columns at = preset_columns(rows->line.columns);
-    list_cursor(rows, studio_is_marked(studio, false, message_text(item, "name", "")));
+    list_cursor(rows, studio_is_marked(studio, false, json_get_text(item, "name", "")));
     list_text(rows, 2, 1, state_style, state_dot(state_style));
-    list_searched(rows, 4, at.model - 5, STYLE_TEXT, message_text(item, "name", "?"));
-    const char *model = message_text(preset, "model", ""), *slash = strrchr(model, '/');
+    list_searched(rows, 4, at.model - 5, STYLE_TEXT, json_get_text(item, "name", "?"));
+    const char *model = json_get_text(preset, "model", ""), *slash = strrchr(model, '/');
     list_text(rows, at.model, at.rewards - at.model - 1, STYLE_DIM, slash ? slash + 1 : model);
     list_text(rows, at.rewards, at.memory - 8 - at.rewards, STYLE_DIM, rewards);
     if (state_style != STYLE_GOOD) {
         list_right(rows, at.time - 16, 16, state_style, "%s", state);
         return;
     }
-    double seconds = message_number(item, "seconds_per_step", NAN);
+    double seconds = json_get_number(item, "seconds_per_step", NAN);
     words_seconds(time, sizeof time, seconds);
     list_right(rows, at.memory - 8, 8, STYLE_DIM, "%s",
-               words_bytes(memory, sizeof memory, message_number(item, "memory_bytes", NAN)));
+               words_bytes(memory, sizeof memory, json_get_number(item, "memory_bytes", NAN)));
     list_right(rows, at.time - 11, 11, STYLE_DIM, isnan(seconds) ? "%s" : "%s/step", time);
 }
 
@@ -166,17 +166,17 @@ static void draw_run(const struct studio *studio, const struct list_rows *rows, 
 {
     char ago[32], short_name[128];
     int columns = rows->line.columns, name = columns >= 92 ? 36 : 24, after = 2 + name;
-    const char *title = message_text(run, "name", "?"), *state = message_text(run, "state", "");
-    list_cursor(rows, studio_is_marked(studio, true, message_text(run, "path", "")));
+    const char *title = json_get_text(run, "name", "?"), *state = json_get_text(run, "state", "");
+    list_cursor(rows, studio_is_marked(studio, true, json_get_text(run, "path", "")));
     list_text(rows, 2, name, STYLE_TEXT,
               text_width(title) <= name ? title : run_short_name(title, short_name, sizeof short_name));
-    list_right(rows, after + 1, 9, STYLE_DIM, "%lld/%lld", message_integer(run, "step", 0),
-               message_integer(run, "steps", 0));
-    double start = message_number(run, "eval_first", NAN), newest = message_number(run, "eval_last", NAN);
+    list_right(rows, after + 1, 9, STYLE_DIM, "%lld/%lld", json_get_integer(run, "step", 0),
+               json_get_integer(run, "steps", 0));
+    double start = json_get_number(run, "eval_first", NAN), newest = json_get_number(run, "eval_last", NAN);
     if (!isnan(start) && !isnan(newest)) draw_reward_change(rows, after + 12, columns - name - 14 - 25, start, newest);
     list_right(rows, columns - 25, 12, run_list_state_style(state), "%s", state);
     list_right(rows, columns - 13, 12, STYLE_DIM, "%s",
-               words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
+               words_ago(ago, sizeof ago, studio->wall_clock - json_get_number(run, "modified", NAN)));
 }
 
 static void draw_presets(struct studio *studio, struct area area)
@@ -265,25 +265,25 @@ static void draw(struct studio *studio, struct area body)
 /* Its prompts are too many for a message: it can be started, copied and renamed, but not edited here. */
 static bool is_abridged(const cJSON *item)
 {
-    return message_flag(item, "abridged", false);
+    return json_get_flag(item, "abridged", false);
 }
 
 static void start_chosen(struct studio *studio)
 {
     const cJSON *item = chosen_preset(studio);
     if (!item) return;
-    const char *name = message_text(item, "name", "?"), *label = NULL;
+    const char *name = json_get_text(item, "name", "?"), *label = NULL;
     enum style style;
     preset_state(item, &label, &style);
     if (style == STYLE_BAD) {
         studio_say(studio, MESSAGE_ERROR, "Cannot start %s: its file is invalid. Its card shows why.", name);
     } else if (style == STYLE_WARNING) {
         studio_say(studio, MESSAGE_ERROR, "%s needs the model %s, which is missing. Its card shows where to put it.",
-                   name, message_text(message_get(item, "preset"), "model", "?"));
+                   name, json_get_text(json_get(item, "preset"), "model", "?"));
     } else if (is_abridged(item)) {
         studio_start(studio, NULL, name, "ask");
     } else {
-        studio_edit_preset(studio, message_get(item, "preset"));
+        studio_edit_preset(studio, json_get(item, "preset"));
         studio_start(studio, studio->draft, name, "ask");
     }
 }
@@ -294,7 +294,7 @@ static void duplicate_as(struct studio *studio, const char *name)
     if (!item || name[0] == '\0') return;
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "name", name);
-    cJSON_AddStringToObject(body, "preset", message_text(item, "name", ""));
+    cJSON_AddStringToObject(body, "preset", json_get_text(item, "name", ""));
     studio_request(studio, studio_asker(studio), REQUEST_SAVE_PRESET, "presets-save", body, "duplicate the preset");
 }
 
@@ -303,7 +303,7 @@ static void rename_to(struct studio *studio, const char *name)
     const cJSON *item = chosen_preset(studio);
     if (!item || name[0] == '\0') return;
     cJSON *body = cJSON_CreateObject();
-    cJSON_AddStringToObject(body, "name", message_text(item, "name", ""));
+    cJSON_AddStringToObject(body, "name", json_get_text(item, "name", ""));
     cJSON_AddStringToObject(body, "to", name);
     studio_request(studio, studio_asker(studio), REQUEST_CHANGE_PRESETS, "presets-rename", body, "rename the preset");
 }
@@ -319,15 +319,15 @@ static void delete_for_good(struct studio *studio, int argument)
 {
     (void)argument;
     const cJSON *item = chosen_preset(studio);
-    if (item) delete_preset(studio, message_text(item, "name", ""));
+    if (item) delete_preset(studio, json_get_text(item, "name", ""));
 }
 
 static void delete_chosen(struct studio *studio)
 {
     const cJSON *item = chosen_preset(studio);
     if (!item) return;
-    const char *name = message_text(item, "name", "");
-    if (!message_flag(item, "own", false)) {
+    const char *name = json_get_text(item, "name", "");
+    if (!json_get_flag(item, "own", false)) {
         studio_say(studio, MESSAGE_INFO, "%s is built in and cannot be deleted. Press d to make a copy of your own.",
                    name);
         return;
@@ -342,7 +342,7 @@ static void delete_chosen(struct studio *studio)
     }
     if (studio->undo_count < UNDO_DEPTH) {
         struct undo *undo = &studio->undo[studio->undo_count++];
-        *undo = (struct undo){.kind = UNDO_PRESET_DELETED, .before = cJSON_Duplicate(message_get(item, "preset"), 1)};
+        *undo = (struct undo){.kind = UNDO_PRESET_DELETED, .before = cJSON_Duplicate(json_get(item, "preset"), 1)};
     }
     studio_say(studio, MESSAGE_INFO, "Deleted %s. Press u to restore it.", name);
     delete_preset(studio, name);
@@ -352,7 +352,7 @@ static void mark(struct studio *studio)
 {
     bool runs = view_of(studio)->pane == PANE_RUNS;
     const cJSON *item = chosen_in(studio, view_of(studio)->pane);
-    if (item) studio_mark(studio, runs, message_text(item, runs ? "path" : "name", ""));
+    if (item) studio_mark(studio, runs, json_get_text(item, runs ? "path" : "name", ""));
 }
 
 static void edit(struct studio *studio, const cJSON *item)
@@ -361,12 +361,12 @@ static void edit(struct studio *studio, const cJSON *item)
         studio_say(
             studio, MESSAGE_INFO,
             "%s has %lld prompts, too many to edit here. Move them to a file and name it in prompts.train_file of %s.",
-            message_text(item, "name", "?"), message_integer(item, "prompts", 0),
-            message_text(item, "path", "its file"));
+            json_get_text(item, "name", "?"), json_get_integer(item, "prompts", 0),
+            json_get_text(item, "path", "its file"));
         return;
     }
-    bool again = studio_return_to_draft(studio, message_text(item, "name", ""));
-    if (!again) studio_edit_preset(studio, message_get(item, "preset"));
+    bool again = studio_return_to_draft(studio, json_get_text(item, "name", ""));
+    if (!again) studio_edit_preset(studio, json_get(item, "preset"));
     studio_go(studio, SCREEN_EDIT);
     if (again) studio_say(studio, MESSAGE_INFO, "Your earlier changes are still here. Press u to undo them.");
 }
@@ -377,10 +377,10 @@ static void new_preset(struct studio *studio)
     cJSON *preset = cJSON_CreateObject();
     cJSON_AddNumberToObject(preset, "schema", 1);
     cJSON_AddStringToObject(preset, "name", "my-preset");
-    cJSON_ArrayForEach(field, message_get(studio->catalogue, "fields"))
+    cJSON_ArrayForEach(field, json_get(studio->catalogue, "fields"))
     {
-        const cJSON *value = message_get(field, "default");
-        if (value) message_put(preset, message_text(field, "key", "notes"), cJSON_Duplicate(value, 1));
+        const cJSON *value = json_get(field, "default");
+        if (value) json_put_at(preset, json_get_text(field, "key", "notes"), cJSON_Duplicate(value, 1));
     }
     studio_edit_preset(studio, preset);
     cJSON_Delete(preset);
@@ -405,17 +405,17 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
             start_chosen(studio);
         return true;
     case COMMAND_EDIT:
-        if (!runs && message_get(item, "preset")) edit(studio, item);
+        if (!runs && json_get(item, "preset")) edit(studio, item);
         return true;
     case COMMAND_NEW: new_preset(studio); return true;
     case COMMAND_DUPLICATE:
         if (!runs && item)
-            studio_prompt(studio, "Duplicate preset", "The name of the copy.", message_text(item, "name", ""),
+            studio_prompt(studio, "Duplicate preset", "The name of the copy.", json_get_text(item, "name", ""),
                           duplicate_as, NULL);
         return true;
     case COMMAND_RENAME:
         if (!runs && item)
-            studio_prompt(studio, "Rename preset", "The new name.", message_text(item, "name", ""), rename_to, NULL);
+            studio_prompt(studio, "Rename preset", "The new name.", json_get_text(item, "name", ""), rename_to, NULL);
         return true;
     case COMMAND_DELETE:
         if (!runs) delete_chosen(studio);

@@ -111,7 +111,7 @@ static void load_adapters(struct studio *studio)
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        const char *path = message_text(run, "lora", NULL);
+        const char *path = json_get_text(run, "lora", NULL);
         if (!path) continue;
         int known = find_adapter(view, path, false);
         if (known >= 0) {
@@ -120,9 +120,9 @@ static void load_adapters(struct studio *studio)
         }
         if (view->count == MIXER_ADAPTERS) break;
         struct mixer_adapter *adapter = insert_adapter(view, place++);
-        snprintf(adapter->name, sizeof adapter->name, "%s", message_text(run, "name", "?"));
+        snprintf(adapter->name, sizeof adapter->name, "%s", json_get_text(run, "name", "?"));
         snprintf(adapter->path, sizeof adapter->path, "%s", path);
-        snprintf(adapter->run, sizeof adapter->run, "%s", message_text(run, "path", ""));
+        snprintf(adapter->run, sizeof adapter->run, "%s", json_get_text(run, "path", ""));
     }
     if (!view->loaded && view->count > 0) view->changed = studio->now;
     view->loaded = view->count > 0;
@@ -145,8 +145,8 @@ static bool find_prompt(const struct mixer_adapter *adapter, int index, char *te
     size_t length = file && content ? fread(content, 1, LARGEST_PRESET, file) : 0;
     if (file) fclose(file);
     cJSON *preset = length > 0 ? message_object(content, length) : NULL;
-    const cJSON *prompts = message_find(preset, "prompts.eval");
-    if (cJSON_GetArraySize(prompts) == 0) prompts = message_find(preset, "prompts.train");
+    const cJSON *prompts = json_find(preset, "prompts.eval");
+    if (cJSON_GetArraySize(prompts) == 0) prompts = json_find(preset, "prompts.train");
     int count = cJSON_GetArraySize(prompts);
     const cJSON *prompt = count > 0 ? cJSON_GetArrayItem(prompts, index % count) : NULL;
     const char *words = cJSON_GetStringValue(prompt);
@@ -366,19 +366,19 @@ static int tick(struct studio *studio)
 static void take_answer(struct studio *studio, const char *type, const cJSON *message)
 {
     struct mixer_view *view = view_of(studio);
-    if (strcmp(type, "sampled") != 0 || message_integer(message, "re", 0) != view->request) return;
+    if (strcmp(type, "sampled") != 0 || json_get_integer(message, "re", 0) != view->request) return;
     view->request = 0;
     const cJSON *warning = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(message, "warnings"), 0);
     if (cJSON_IsString(warning)) studio_say(studio, MESSAGE_WARNING, "%s", warning->valuestring);
-    if (!message_flag(message, "ok", false) && !message_flag(message, "superseded", false))
+    if (!json_get_flag(message, "ok", false) && !json_get_flag(message, "superseded", false))
         snprintf(view->error, sizeof view->error, "%s",
-                 message_text(message, "error", "The picture could not be drawn."));
+                 json_get_text(message, "error", "The picture could not be drawn."));
 }
 
 static void take_picture(struct studio *studio, const struct client_message *picture)
 {
     struct mixer_view *view = view_of(studio);
-    if (message_integer(picture->json, "re", 0) == view->request)
+    if (json_get_integer(picture->json, "re", 0) == view->request)
         image_set(&view->picture, picture->width, picture->height, picture->pixels);
 }
 

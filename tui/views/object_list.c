@@ -7,7 +7,7 @@
 static uint64_t identity_of_object(const void *objects, int place)
 {
     const struct object_list *list = objects;
-    return list_identity(message_text(list->shown[place], list->key, ""));
+    return list_identity(json_get_text(list->shown[place], list->key, ""));
 }
 
 static bool matches(const cJSON *object, const char *const *searched, const char *filter)
@@ -15,7 +15,7 @@ static bool matches(const cJSON *object, const char *const *searched, const char
     char joined[400] = "";
     size_t length = 0;
     for (; *searched; searched++) {
-        const char *text = message_text(object, *searched, "");
+        const char *text = json_get_text(object, *searched, "");
         if (list_match(text, filter)) return true;
         snprintf(joined + length, sizeof joined - length, "%s ", text);
         length = strlen(joined);

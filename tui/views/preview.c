@@ -11,7 +11,7 @@ static const cJSON *newest_run_of(const struct studio *studio, const char *prese
     const cJSON *run = NULL;
     cJSON_ArrayForEach(run, studio->runs)
     {
-        if (strcmp(message_text(run, "preset", ""), preset) == 0 && message_integer(run, "step", 0) > 0) return run;
+        if (strcmp(json_get_text(run, "preset", ""), preset) == 0 && json_get_integer(run, "step", 0) > 0) return run;
     }
     return NULL;
 }
@@ -19,9 +19,9 @@ static const cJSON *newest_run_of(const struct studio *studio, const char *prese
 static const char *model_folder(const struct studio *studio, const char *name)
 {
     const cJSON *model = NULL;
-    cJSON_ArrayForEach(model, message_get(studio->catalogue, "models"))
+    cJSON_ArrayForEach(model, json_get(studio->catalogue, "models"))
     {
-        if (strcmp(message_text(model, "name", ""), name) == 0) return message_text(model, "path", NULL);
+        if (strcmp(json_get_text(model, "name", ""), name) == 0) return json_get_text(model, "path", NULL);
     }
     return NULL;
 }
@@ -70,7 +70,7 @@ static int draw_pair(struct studio *studio, struct preview *preview, struct area
 /* The first and the newest picture of the first prompt, and below of the second where there is room. */
 static int draw_run(struct studio *studio, struct preview *preview, struct area area, const cJSON *run)
 {
-    const char *folder = message_text(run, "path", "");
+    const char *folder = json_get_text(run, "path", "");
     int steps[TEXT_LIST], count = run_sample_steps(folder, steps, TEXT_LIST);
     if (count < 2) return 0;
     int ends[2] = {steps[0], steps[count - 1]}, high = area.columns / 4 + 2; /* rows of a pair as wide as the area */
@@ -87,10 +87,10 @@ int preview_draw(struct studio *studio, struct preview *preview, struct area are
     char path[4300], caption[120];
     if (area.rows < PREVIEW_LEAST_ROWS || !item) return 0;
     if (pictures_protocol(studio->pictures) == PROTOCOL_NONE) return 0;
-    const cJSON *shown = run ? item : newest_run_of(studio, message_text(item, "name", ""));
+    const cJSON *shown = run ? item : newest_run_of(studio, json_get_text(item, "name", ""));
     int used = shown ? draw_run(studio, preview, area, shown) : 0;
     if (used > 0) return used;
-    const char *name = message_text(run ? item : message_get(item, "preset"), "model", ""),
+    const char *name = json_get_text(run ? item : json_get(item, "preset"), "model", ""),
                *folder = model_folder(studio, name);
     if (!folder) return 0;
     snprintf(path, sizeof path, "%s/grid.png", folder);

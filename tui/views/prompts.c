@@ -29,7 +29,7 @@ static const cJSON *preset_of(const struct studio *studio)
 
 static cJSON *own_prompts(const struct studio *studio, int which)
 {
-    return (cJSON *)message_find(preset_of(studio), list_keys[which]);
+    return (cJSON *)json_find(preset_of(studio), list_keys[which]);
 }
 
 static const cJSON *file_prompts(const struct studio *studio, int which)
@@ -151,7 +151,7 @@ static void draw_heading(const struct studio *studio, const struct list_items *i
 {
     static const char *const titles[2] = {"training prompts", "held-out prompts"};
     static const char *const file_keys[2] = {"prompts.train_file", "prompts.eval_file"};
-    const cJSON *file = message_find(studio->draft, file_keys[which]);
+    const cJSON *file = json_find(studio->draft, file_keys[which]);
     bool focused = view_of(studio)->pane == which;
     int ticked = ticked_count(studio, which), figures = figure_columns(studio, which);
     char title[80];
@@ -213,10 +213,10 @@ static bool may_change(struct studio *studio)
 
 static cJSON *own_list(struct studio *studio, int which)
 {
-    cJSON *list = (cJSON *)message_find(studio->draft, list_keys[which]);
+    cJSON *list = (cJSON *)json_find(studio->draft, list_keys[which]);
     if (cJSON_IsArray(list)) return list;
-    message_put(studio->draft, list_keys[which], cJSON_CreateArray());
-    return (cJSON *)message_find(studio->draft, list_keys[which]);
+    json_put_at(studio->draft, list_keys[which], cJSON_CreateArray());
+    return (cJSON *)json_find(studio->draft, list_keys[which]);
 }
 
 /* Prompts of a file can be changed once they are the preset's own; the files are named no longer. */
@@ -228,7 +228,7 @@ static void take_file_prompts(struct studio *studio)
         const cJSON *prompt = NULL;
         cJSON_ArrayForEach(prompt, studio->file_prompts[which])
             cJSON_AddItemToArray(own_list(studio, which), cJSON_CreateString(prompt->valuestring));
-        message_put(studio->draft, file_keys[which], cJSON_CreateNull());
+        json_put_at(studio->draft, file_keys[which], cJSON_CreateNull());
         cJSON_Delete(studio->file_prompts[which]);
         studio->file_prompts[which] = NULL;
     }

@@ -32,8 +32,7 @@ static const cJSON *preset_of(const struct studio *studio)
 static void gather_kinds(const struct studio *studio, struct object_list *kinds)
 {
     static const char *const searched[] = {"name", "measures", NULL};
-    object_list_gather(kinds, message_get(studio->catalogue, "rewards"), "name", searched,
-                       studio->filter[SCREEN_REWARDS]);
+    object_list_gather(kinds, json_get(studio->catalogue, "rewards"), "name", searched, studio->filter[SCREEN_REWARDS]);
 }
 
 /* The kind of reward under the cursor; NULL when there is none. */
@@ -51,7 +50,7 @@ static cJSON *chosen_rewards(const struct studio *studio)
 
 static const char *id_of(const cJSON *reward)
 {
-    return message_text(reward, "id", message_text(reward, "name", "?"));
+    return json_get_text(reward, "id", json_get_text(reward, "name", "?"));
 }
 
 static uint64_t identity_of_chosen(const void *rewards, int place)
@@ -84,13 +83,13 @@ static bool is_chosen(const struct studio *studio, const char *name)
 {
     const cJSON *reward = NULL;
     cJSON_ArrayForEach(reward,
-                       chosen_rewards(studio)) if (strcmp(message_text(reward, "name", ""), name) == 0) return true;
+                       chosen_rewards(studio)) if (strcmp(json_get_text(reward, "name", ""), name) == 0) return true;
     return false;
 }
 
 static void describe_range(const cJSON *kind, char *text, size_t size)
 {
-    double low = message_number(kind, "low", NAN), high = message_number(kind, "high", NAN);
+    double low = json_get_number(kind, "low", NAN), high = json_get_number(kind, "high", NAN);
     if (!isnan(low) && !isnan(high))
         snprintf(text, size, "%g to %g", low, high);
     else if (!isnan(low))
@@ -104,11 +103,11 @@ static void describe_range(const cJSON *kind, char *text, size_t size)
 static void draw_kind(const struct studio *studio, const struct list_rows *rows, const cJSON *kind)
 {
     int columns = rows->line.columns, names = columns >= 60 ? 20 : 14;
-    const char *name = message_text(kind, "name", "?");
-    bool missing = cJSON_IsFalse(message_get(kind, "available"));
+    const char *name = json_get_text(kind, "name", "?");
+    bool missing = cJSON_IsFalse(json_get(kind, "available"));
     list_text(rows, 0, 1, STYLE_GOOD, is_chosen(studio, name) ? "\u2713" : " ");
     list_searched(rows, 2, names, missing ? STYLE_DIM : STYLE_TEXT, name);
-    list_searched(rows, names + 3, columns - names - 3, STYLE_DIM, message_text(kind, "measures", ""));
+    list_searched(rows, names + 3, columns - names - 3, STYLE_DIM, json_get_text(kind, "measures", ""));
 }
 
 static void draw_catalogue(struct studio *studio, struct area area)
@@ -131,16 +130,16 @@ static void draw_parameters(struct area area, const cJSON *kind)
 {
     const cJSON *parameter = NULL;
     int row = 0;
-    cJSON_ArrayForEach(parameter, message_get(kind, "parameters"))
+    cJSON_ArrayForEach(parameter, json_get(kind, "parameters"))
     {
         if (row >= area.rows) return;
-        const cJSON *fallback = message_get(parameter, "default");
+        const cJSON *fallback = json_get(parameter, "default");
         char text[60] = "required";
         if (cJSON_IsNumber(fallback)) snprintf(text, sizeof text, "default %g", fallback->valuedouble);
         if (cJSON_IsString(fallback)) snprintf(text, sizeof text, "default %s", fallback->valuestring);
-        draw_text(area.row + row, area.column, 16, STYLE_ACCENT, message_text(parameter, "name", ""));
+        draw_text(area.row + row, area.column, 16, STYLE_ACCENT, json_get_text(parameter, "name", ""));
         draw_text(area.row + row, area.column + 17, area.columns - 37, STYLE_TEXT,
-                  message_text(parameter, "meaning", ""));
+                  json_get_text(parameter, "meaning", ""));
         draw_right(area.row + row++, area.column + area.columns - 20, 20, STYLE_DIM, "%s", text);
     }
 }
@@ -152,16 +151,16 @@ static void draw_details(struct studio *studio, struct area area)
     if (!kind) return;
     char range[80];
     describe_range(kind, range, sizeof range);
-    draw_text(area.row, area.column, 16, STYLE_LIVE, message_text(kind, "name", ""));
+    draw_text(area.row, area.column, 16, STYLE_LIVE, json_get_text(kind, "name", ""));
     draw_right(area.row, area.column + 17, area.columns - 17, STYLE_DIM, "range: %s", range);
     struct area rest = {area.row + 1, area.column, area.rows - 1, area.columns};
-    int used = draw_wrapped(rest, STYLE_TEXT, message_text(kind, "measures", ""));
+    int used = draw_wrapped(rest, STYLE_TEXT, json_get_text(kind, "measures", ""));
     rest.row += used;
     rest.rows -= used;
-    const char *missing = message_text(kind, "missing", NULL);
+    const char *missing = json_get_text(kind, "missing", NULL);
     if (rest.rows < 1) return;
     used =
-        draw_wrapped(rest, missing ? STYLE_WARNING : STYLE_DIM, missing ? missing : message_text(kind, "source", ""));
+        draw_wrapped(rest, missing ? STYLE_WARNING : STYLE_DIM, missing ? missing : json_get_text(kind, "source", ""));
     rest.row += used + 1;
     rest.rows -= used + 1;
     draw_parameters(rest, kind);
@@ -180,7 +179,7 @@ static void describe_parameters(const cJSON *reward, char *text, size_t size)
     size_t length = 0;
     const cJSON *item = NULL;
     text[0] = '\0';
-    cJSON_ArrayForEach(item, message_get(reward, "params"))
+    cJSON_ArrayForEach(item, json_get(reward, "params"))
     {
         int added = 0;
         if (cJSON_IsNumber(item))
@@ -201,7 +200,7 @@ static bool is_of_run(const struct studio *studio)
 static double weight_of(const struct studio *studio, const cJSON *reward)
 {
     int at = is_of_run(studio) ? index_in_run(studio->run, id_of(reward)) : -1;
-    return at >= 0 ? studio->run->rewards[at].weight : message_number(reward, "weight", 1);
+    return at >= 0 ? studio->run->rewards[at].weight : json_get_number(reward, "weight", 1);
 }
 
 static void draw_reward(const struct studio *studio, const struct list_rows *rows, const cJSON *reward)
@@ -264,7 +263,7 @@ static void draw_formula(const struct studio *studio, struct area area)
 static void draw(struct studio *studio, struct area body)
 {
     enum { FORMULA_ROWS = 4, DETAIL_ROWS = 4, MOST_DETAILS = 12 };
-    int left = body.columns * 11 / 20, kinds = cJSON_GetArraySize(message_get(studio->catalogue, "rewards"));
+    int left = body.columns * 11 / 20, kinds = cJSON_GetArraySize(json_get(studio->catalogue, "rewards"));
     int rows = body.rows - FORMULA_ROWS - DETAIL_ROWS - 1;
     if (kinds > 0 && rows > kinds + 1) rows = kinds + 1;
     int details = body.rows - FORMULA_ROWS - rows - 2;
@@ -292,7 +291,7 @@ static void remove_reward(struct studio *studio, const char *name)
 {
     cJSON *rewards = chosen_rewards(studio);
     for (int i = cJSON_GetArraySize(rewards) - 1; i >= 0; i--)
-        if (strcmp(message_text(cJSON_GetArrayItem(rewards, i), "name", ""), name) == 0)
+        if (strcmp(json_get_text(cJSON_GetArrayItem(rewards, i), "name", ""), name) == 0)
             cJSON_DeleteItemFromArray(rewards, i);
 }
 
@@ -300,18 +299,18 @@ static void add_reward(struct studio *studio, const cJSON *kind)
 {
     cJSON *rewards = chosen_rewards(studio);
     if (!cJSON_IsArray(rewards)) {
-        message_put(studio->draft, "rewards", cJSON_CreateArray());
+        json_put_at(studio->draft, "rewards", cJSON_CreateArray());
         rewards = chosen_rewards(studio);
     }
     cJSON *reward = cJSON_CreateObject(), *params = cJSON_AddObjectToObject(reward, "params");
-    cJSON_AddStringToObject(reward, "name", message_text(kind, "name", ""));
+    cJSON_AddStringToObject(reward, "name", json_get_text(kind, "name", ""));
     cJSON_AddNumberToObject(reward, "weight", 1);
     const cJSON *parameter = NULL;
-    cJSON_ArrayForEach(parameter, message_get(kind, "parameters"))
+    cJSON_ArrayForEach(parameter, json_get(kind, "parameters"))
     {
-        const cJSON *fallback = message_get(parameter, "default");
-        if (fallback && strcmp(message_text(parameter, "kind", ""), "model") != 0)
-            cJSON_AddItemToObject(params, message_text(parameter, "name", "?"), cJSON_Duplicate(fallback, 1));
+        const cJSON *fallback = json_get(parameter, "default");
+        if (fallback && strcmp(json_get_text(parameter, "kind", ""), "model") != 0)
+            cJSON_AddItemToObject(params, json_get_text(parameter, "name", "?"), cJSON_Duplicate(fallback, 1));
     }
     cJSON_AddItemToArray(rewards, reward);
 }
@@ -323,7 +322,7 @@ static void toggle(struct studio *studio)
     const cJSON *kind = left ? kind_at_cursor(studio) : reward_at_cursor(studio);
     if (!kind) return;
     char name[64];
-    snprintf(name, sizeof name, "%s", message_text(kind, "name", ""));
+    snprintf(name, sizeof name, "%s", json_get_text(kind, "name", ""));
     studio_push_undo_draft(studio);
     if (is_chosen(studio, name))
         remove_reward(studio, name);
@@ -337,7 +336,7 @@ static void set_weight(struct studio *studio, double weight)
     cJSON *reward = reward_at_cursor(studio);
     if (!reward || !may_change(studio)) return;
     studio_push_undo_draft(studio);
-    message_put(reward_at_cursor(studio), "weight", cJSON_CreateNumber(weight));
+    json_put_at(reward_at_cursor(studio), "weight", cJSON_CreateNumber(weight));
     studio_draft_changed(studio);
 }
 
@@ -366,7 +365,7 @@ static void typed_parameters(struct studio *studio, const char *text)
         cJSON_AddItemToObject(params, word, is_number ? cJSON_CreateNumber(number) : cJSON_CreateString(equal + 1));
     }
     studio_push_undo_draft(studio);
-    message_put(reward_at_cursor(studio), "params", params);
+    json_put_at(reward_at_cursor(studio), "params", params);
     studio_draft_changed(studio);
 }
 
@@ -374,12 +373,12 @@ static void edit_parameters(struct studio *studio)
 {
     const cJSON *reward = reward_at_cursor(studio), *kind = NULL, *found = NULL, *item = NULL;
     if (!reward) return;
-    cJSON_ArrayForEach(kind, message_get(studio->catalogue, "rewards")) if (strcmp(message_text(kind, "name", ""),
-                                                                                   message_text(reward, "name", "?")) ==
-                                                                            0) found = kind;
+    cJSON_ArrayForEach(kind, json_get(studio->catalogue, "rewards")) if (strcmp(json_get_text(kind, "name", ""),
+                                                                                json_get_text(reward, "name", "?")) ==
+                                                                         0) found = kind;
     char text[600] = "", hint[300] = "";
     size_t length = 0, used = 0;
-    cJSON_ArrayForEach(item, message_get(reward, "params"))
+    cJSON_ArrayForEach(item, json_get(reward, "params"))
     {
         int added = cJSON_IsNumber(item)   ? snprintf(text + length, sizeof text - length, "%s%s=%g", length ? " " : "",
                                                       item->string, item->valuedouble)
@@ -389,10 +388,10 @@ static void edit_parameters(struct studio *studio)
         if (added < 0 || (size_t)added >= sizeof text - length) break;
         length += (size_t)added;
     }
-    cJSON_ArrayForEach(item, message_get(found, "parameters"))
+    cJSON_ArrayForEach(item, json_get(found, "parameters"))
     {
         int added = snprintf(hint + used, sizeof hint - used, "%s%s: %s", used ? "; " : "",
-                             message_text(item, "name", ""), message_text(item, "meaning", ""));
+                             json_get_text(item, "name", ""), json_get_text(item, "meaning", ""));
         if (added < 0 || (size_t)added >= sizeof hint - used) break;
         used += (size_t)added;
     }
@@ -406,7 +405,7 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     bool left = view_of(studio)->pane == PANE_CATALOGUE;
     struct list_items items = items_of_pane(studio, view_of(studio)->pane, &kinds);
     if (list_move(left ? &view_of(studio)->catalogue : &view_of(studio)->chosen, &items, id)) return true;
-    double weight = message_number(reward_at_cursor(studio), "weight", 1);
+    double weight = json_get_number(reward_at_cursor(studio), "weight", 1);
     switch (id) {
     case COMMAND_NEXT_PANE:
     case COMMAND_PREVIOUS_PANE: view_of(studio)->pane = !view_of(studio)->pane; return true;

@@ -39,23 +39,23 @@ static struct run_columns run_columns(int columns)
 
 static void draw_row(const struct studio *studio, const struct list_rows *rows, const cJSON *run)
 {
-    const char *path = message_text(run, "path", ""), *state = message_text(run, "state", "");
+    const char *path = json_get_text(run, "path", ""), *state = json_get_text(run, "state", "");
     struct run_columns at = run_columns(rows->line.columns);
     char first[24], best[24], last[24], ago[32];
     list_cursor(rows, studio_is_marked(studio, true, path));
-    list_searched(rows, 2, at.name, STYLE_TEXT, message_text(run, "name", "?"));
+    list_searched(rows, 2, at.name, STYLE_TEXT, json_get_text(run, "name", "?"));
     list_searched(rows, at.state, 11, run_list_state_style(state), state);
-    list_right(rows, at.step, 9, STYLE_DIM, "%lld/%lld", message_integer(run, "step", 0),
-               message_integer(run, "steps", 0));
+    list_right(rows, at.step, 9, STYLE_DIM, "%lld/%lld", json_get_integer(run, "step", 0),
+               json_get_integer(run, "steps", 0));
     list_right(rows, at.start, 9, STYLE_DIM, "%s",
-               words_number(first, sizeof first, message_number(run, "eval_first", NAN)));
+               words_number(first, sizeof first, json_get_number(run, "eval_first", NAN)));
     list_right(rows, at.best, 9, STYLE_TEXT, "%s",
-               words_number(best, sizeof best, message_number(run, "eval_best", NAN)));
+               words_number(best, sizeof best, json_get_number(run, "eval_best", NAN)));
     if (at.last > 0)
         list_right(rows, at.last, 9, STYLE_DIM, "%s",
-                   words_number(last, sizeof last, message_number(run, "eval_last", NAN)));
+                   words_number(last, sizeof last, json_get_number(run, "eval_last", NAN)));
     list_right(rows, rows->line.columns - 13, 12, STYLE_DIM, "%s",
-               words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
+               words_ago(ago, sizeof ago, studio->wall_clock - json_get_number(run, "modified", NAN)));
 }
 
 static int smaller(int left, int right)
@@ -113,15 +113,15 @@ static bool command(struct studio *studio, enum command_id id, bool coarse)
     switch (id) {
     case COMMAND_OPEN: studio_open_run(studio, run); return true;
     case COMMAND_RESUME:
-        if (message_text(run, "socket", NULL))
+        if (json_get_text(run, "socket", NULL))
             studio_open_run(studio, run);
         else
-            studio_resume(studio, message_text(run, "path", ""), "ask");
+            studio_resume(studio, json_get_text(run, "path", ""), "ask");
         return true;
     case COMMAND_EXPORT:
-        studio_export(studio, message_text(run, "path", ""), message_text(run, "name", "adapter"));
+        studio_export(studio, json_get_text(run, "path", ""), json_get_text(run, "name", "adapter"));
         return true;
-    case COMMAND_MARK: studio_mark(studio, true, message_text(run, "path", "")); return true;
+    case COMMAND_MARK: studio_mark(studio, true, json_get_text(run, "path", "")); return true;
     default: return false;
     }
 }

@@ -31,7 +31,7 @@ static const struct run_picture *live_picture(const struct run *run, const char 
     }
     *label = names[newest_kind];
     if (!newest) return preview;
-    int batch = (int)message_integer(run->preset, "batch", 1), index = newest->index;
+    int batch = (int)json_get_integer(run->preset, "batch", 1), index = newest->index;
     const struct run_picture *first = run_picture(run, newest_kind, batch > 0 ? index - index % batch : index);
     return first ? first : newest;
 }

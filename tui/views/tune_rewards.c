@@ -28,7 +28,7 @@ static double share_of(const struct run *run, const double *raw, int index)
 /* As the run was started: what the reward's slider is scaled by. */
 static double started_weight(const struct run *run, int index)
 {
-    return message_number(cJSON_GetArrayItem(message_get(run->preset, "rewards"), index), "weight", 1);
+    return json_get_number(cJSON_GetArrayItem(json_get(run->preset, "rewards"), index), "weight", 1);
 }
 
 /* From 0 to a weight beyond the present one and the slider's. */

@@ -48,16 +48,16 @@ static void values_of_a_wrong_kind_fall_back(void **state)
     cJSON *message;
     const char *text = "{\"n\":2.5,\"i\":7,\"t\":\"word\",\"b\":true,\"z\":null}";
     assert_int_equal(message_parse(text, strlen(text), &message).code, STATUS_OK);
-    assert_true(message_number(message, "n", 0) == 2.5);
-    assert_true(message_number(message, "t", -1) == -1);
-    assert_int_equal(message_integer_in(message, "i", 0, 10, -1), 7);
-    assert_int_equal(message_integer_in(message, "i", 0, 6, -1), -1);
-    assert_int_equal(message_integer_in(message, "n", 0, 10, -1), -1);
-    assert_string_equal(message_text(message, "t", ""), "word");
-    assert_string_equal(message_text(message, "i", "none"), "none");
-    assert_string_equal(message_text(message, "z", "none"), "none");
-    assert_true(message_flag(message, "b", false));
-    assert_true(message_flag(message, "absent", true));
+    assert_true(json_get_number(message, "n", 0) == 2.5);
+    assert_true(json_get_number(message, "t", -1) == -1);
+    assert_int_equal(json_get_integer_in(message, "i", 0, 10, -1), 7);
+    assert_int_equal(json_get_integer_in(message, "i", 0, 6, -1), -1);
+    assert_int_equal(json_get_integer_in(message, "n", 0, 10, -1), -1);
+    assert_string_equal(json_get_text(message, "t", ""), "word");
+    assert_string_equal(json_get_text(message, "i", "none"), "none");
+    assert_string_equal(json_get_text(message, "z", "none"), "none");
+    assert_true(json_get_flag(message, "b", false));
+    assert_true(json_get_flag(message, "absent", true));
     cJSON_Delete(message);
 }
 
@@ -65,9 +65,9 @@ static void numbers_that_are_not_finite_become_null(void **state)
 {
     (void)state;
     cJSON *message = message_create("x");
-    message_add_number(message, "a", NAN);
-    message_add_number(message, "b", INFINITY);
-    message_add_number(message, "c", 1);
+    json_add_number(message, "a", NAN);
+    json_add_number(message, "b", INFINITY);
+    json_add_number(message, "c", 1);
     assert_true(cJSON_IsNull(cJSON_GetObjectItem(message, "a")));
     assert_true(cJSON_IsNull(cJSON_GetObjectItem(message, "b")));
     assert_true(cJSON_IsNumber(cJSON_GetObjectItem(message, "c")));

@@ -40,7 +40,7 @@ static void answer(void *context, struct server *from, struct server_request req
         cJSON_AddStringToObject(reply, "by", request.by);
         server_reply(from, request.client, reply);
     } else if (strcmp(request.type, "preview") == 0) {
-        server_set_preview_rate(from, request.client, message_number(request.message, "value", 0));
+        server_set_preview_rate(from, request.client, json_get_number(request.message, "value", 0));
         server_reply_status(from, &request, status_ok());
     } else {
         server_reply_status(from, &request, status_error(STATUS_USAGE, "unknown request '%s'", request.type));
