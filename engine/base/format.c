@@ -30,10 +30,10 @@ const char *format_seconds(char *text, size_t size, double seconds)
     long whole = seconds >= 0 && seconds < longest ? (long)seconds : -1;
     if (whole < 0)
         snprintf(text, size, "~");
-    else if (whole < 10)
+    else if (seconds < 10)
         snprintf(text, size, "%.1f s", seconds);
     else if (whole < MINUTE)
-        snprintf(text, size, "%ld s", whole);
+        snprintf(text, size, "%.0f s", seconds);
     else if (whole < HOUR)
         snprintf(text, size, "%ld:%02ld", whole / MINUTE, whole % MINUTE);
     else

@@ -1,6 +1,7 @@
 #include "tui/pictures/image.h"
 
 #include "engine/base/input_file.h"
+#include "engine/base/range.h"
 
 #include <math.h>
 #include <png.h>
@@ -128,17 +129,12 @@ static void make_taps(struct tap *taps, int from, int to)
     }
 }
 
-static int clamp_index(int index, int count)
-{
-    return index < 0 ? 0 : index >= count ? count - 1 : index;
-}
-
 static void scale_row(const unsigned char *source, int from, const struct tap *taps, int to, float *row)
 {
     for (int x = 0; x < to; x++) {
         float sum[3] = {0, 0, 0};
         for (int at = 0; at < taps[x].count; at++) {
-            const unsigned char *pixel = source + 3 * clamp_index(taps[x].first + at, from);
+            const unsigned char *pixel = source + 3 * clamp_int(taps[x].first + at, 0, from - 1);
             for (int channel = 0; channel < 3; channel++) sum[channel] += taps[x].weight[at] * (float)pixel[channel];
         }
         for (int channel = 0; channel < 3; channel++) row[3 * x + channel] = sum[channel];
@@ -171,7 +167,7 @@ bool image_scale(const struct image *source, int width, int height, struct image
                 float sum = 0;
                 for (int tap = 0; tap < down[y].count; tap++)
                     sum += down[y].weight[tap] *
-                           rows[(size_t)clamp_index(down[y].first + tap, source->height) * stride + at];
+                           rows[(size_t)clamp_int(down[y].first + tap, 0, source->height - 1) * stride + at];
                 pixels[(size_t)y * stride + at] = to_byte(sum);
             }
         }

@@ -1,6 +1,7 @@
 /* Text fields. */
 #include "tui/screen/field.h"
 
+#include "engine/base/text.h"
 #include "tui/screen/text.h"
 
 #include <curses.h>
@@ -47,7 +48,7 @@ static size_t before(const struct field *field, size_t at)
 static void insert(struct field *field, uint32_t code)
 {
     char bytes[4];
-    size_t length = (size_t)text_encode(code, bytes);
+    size_t length = text_write_code_point(code, bytes);
     if (field->length + length >= FIELD_CAPACITY) return;
     memmove(field->text + field->cursor + length, field->text + field->cursor, field->length - field->cursor + 1);
     memcpy(field->text + field->cursor, bytes, length);

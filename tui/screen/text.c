@@ -34,22 +34,6 @@ int text_decode(const char *text, uint32_t *code)
     return more + 1;
 }
 
-int text_encode(uint32_t code, char bytes[4])
-{
-    if (code < 0x80) {
-        bytes[0] = (char)code;
-        return 1;
-    }
-    int more = code >= 0x10000 ? 3 : code >= 0x800 ? 2 : 1;
-    static const unsigned char lead[4] = {0, 0xc0, 0xe0, 0xf0};
-    for (int i = more; i > 0; i--) {
-        bytes[i] = (char)(0x80 | (code & 0x3f));
-        code >>= 6;
-    }
-    bytes[0] = (char)(lead[more] | code);
-    return more + 1;
-}
-
 bool text_number(const char *text, double *value)
 {
     char *end = NULL;
@@ -308,72 +292,4 @@ void draw_bar(int row, int column, int width, double part, enum style style)
     int used = (halves + 1) / 2;
     style_use(STYLE_FRAME);
     repeat(row, column + used, width - used, unicode ? L"\u2500" : L".");
-}
-
-const char *words_number(char *text, size_t size, double value)
-{
-    double magnitude = fabs(value);
-    if (isnan(value))
-        snprintf(text, size, "~");
-    else if (magnitude < 0.0005)
-        snprintf(text, size, "0.000"); /* never "-0.000" */
-    else if (magnitude >= 100000)
-        snprintf(text, size, "%.1e", value);
-    else if (magnitude >= 1000)
-        snprintf(text, size, "%.0f", value);
-    else if (magnitude >= 100)
-        snprintf(text, size, "%.1f", value);
-    else if (magnitude >= 10)
-        snprintf(text, size, "%.2f", value);
-    else
-        snprintf(text, size, "%.3f", value);
-    return text;
-}
-
-const char *words_bytes(char *text, size_t size, double bytes)
-{
-    if (isnan(bytes))
-        snprintf(text, size, "~");
-    else if (bytes >= 1e10)
-        snprintf(text, size, "%.0f GB", bytes / 1e9);
-    else if (bytes >= 1e9)
-        snprintf(text, size, "%.1f GB", bytes / 1e9);
-    else if (bytes >= 1e6)
-        snprintf(text, size, "%.0f MB", bytes / 1e6);
-    else
-        snprintf(text, size, "%.0f kB", bytes / 1e3);
-    return text;
-}
-
-const char *words_seconds(char *text, size_t size, double seconds)
-{
-    if (isnan(seconds) || seconds < 0) {
-        snprintf(text, size, "~");
-        return text;
-    }
-    if (seconds < 10)
-        snprintf(text, size, "%.1f s", seconds);
-    else if (seconds < 60)
-        snprintf(text, size, "%.0f s", seconds);
-    else if (seconds < 3600)
-        snprintf(text, size, "%d:%02d", (int)seconds / 60, (int)seconds % 60);
-    else
-        snprintf(text, size, "%d:%02d:%02d", (int)(seconds / 3600) % 10000, (int)fmod(seconds / 60, 60),
-                 (int)fmod(seconds, 60));
-    return text;
-}
-
-const char *words_ago(char *text, size_t size, double seconds)
-{
-    if (isnan(seconds))
-        snprintf(text, size, "~");
-    else if (seconds < 90)
-        snprintf(text, size, "just now");
-    else if (seconds < 90 * 60)
-        snprintf(text, size, "%.0f min ago", seconds / 60);
-    else if (seconds < 36 * 3600)
-        snprintf(text, size, "%.0f h ago", seconds / 3600);
-    else
-        snprintf(text, size, "%.0f days ago", seconds / 86400);
-    return text;
 }
