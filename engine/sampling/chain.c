@@ -215,7 +215,7 @@ static void lay_out(struct chain *chain)
     size_t end = 0, compute = element_size(chain_compute(chain)), exact = element_size(chain_exact(chain));
     size_t context = (size_t)facts->context_length * (size_t)facts->context_width * compute;
     size_t steps = (size_t)chain->schedule.count, latents = chain_latent_bytes(chain);
-    size_t noise = chain->settings.eta > 0.0 ? latents : 0;
+    size_t noise = chain->schedule.adds_noise ? latents : 0;
     bool trainable = chain->settings.trainable;
     layout->latents = take(&end, latents * (steps + 1));
     layout->noise = take(&end, noise * steps);

@@ -7,8 +7,9 @@
  * which there are one or more (chain_settings.kept_calls): steps without one of their own are recomputed on the way
  * back.
  *
- * All sampling, tuning and scoring goes through here. After chain_allocate no device memory is
- * taken any more; what passes between host and device takes small buffers of the host for the time of a call. */
+ * All sampling, tuning and scoring goes through here. After chain_allocate device memory is taken
+ * by chain_merge alone, which joins what it merges there and gives it back; what passes between host and device takes
+ * small buffers of the host for the time of a call. */
 #ifndef ALIGNPROP_SAMPLING_CHAIN_H
 #define ALIGNPROP_SAMPLING_CHAIN_H
 

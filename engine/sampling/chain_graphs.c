@@ -72,7 +72,7 @@ static void step_inputs(const struct chain *chain, struct graph *graph, struct s
     for (int i = 0; i < COEFFICIENT_COUNT; i++)
         tensors->coefficient[i] = graph_input(graph, names[i], SHAPE4(1, 1, 1, 1), exact);
     tensors->noise = NO_TENSOR;
-    if (chain->settings.eta > 0.0)
+    if (chain->schedule.adds_noise)
         tensors->noise = graph_input(graph, "noise", latent_shape(chain, chain->settings.batch), exact);
 }
 

@@ -108,7 +108,7 @@ static status write_noise(struct chain *chain, void *device, const uint64_t *see
 status chain_start(struct chain *chain, const uint64_t *seeds, const uint64_t *numbers)
 {
     TRY(write_noise(chain, chain_latents_at(chain, 0), seeds, numbers, NOISE_LATENT, chain->schedule.initial_scale));
-    if (chain->settings.eta <= 0.0) return status_ok();
+    if (!chain->schedule.adds_noise) return status_ok();
     uint64_t *indices = memory_take((size_t)chain->settings.batch, sizeof *indices);
     status result = status_ok();
     for (int step = 0; step < chain->schedule.count && result.code == STATUS_OK; step++) {
@@ -134,7 +134,7 @@ static status load_step(struct chain *chain, int step)
     TRY(copy(chain, chain_at(chain, layout->step_latents), chain_latents_at(chain, step), latents));
     TRY(copy(chain, chain_at(chain, layout->step_constant),
              chain_at(chain, layout->step_constants + (size_t)step * constants), constants));
-    if (chain->settings.eta <= 0.0) return status_ok();
+    if (!chain->schedule.adds_noise) return status_ok();
     return copy(chain, chain_at(chain, layout->step_noise), chain_at(chain, layout->noise + (size_t)step * latents),
                 latents);
 }

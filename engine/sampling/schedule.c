@@ -240,8 +240,12 @@ status schedule_create(const struct noise_schedule *noise, const char *name, int
         noise, noise->spacing == SPACING_OF_SAMPLER ? sampler->spacing : noise->spacing, count, eta};
     *schedule = (struct sampler_schedule){.count = count, .steps = steps};
     status result = sampler->fill(&request, schedule);
-    if (result.code != STATUS_OK) schedule_clear(schedule);
-    return result;
+    if (result.code != STATUS_OK) {
+        schedule_clear(schedule);
+        return result;
+    }
+    for (int i = 0; i < count; i++) schedule->adds_noise = schedule->adds_noise || steps[i].noise_gain != 0.0;
+    return status_ok();
 }
 
 void schedule_clear(struct sampler_schedule *schedule)

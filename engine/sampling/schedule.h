@@ -19,6 +19,7 @@ struct sampler_schedule {
     int count;
     struct sampler_step *steps; /* from noise to picture, owned */
     double initial_scale;       /* first latent = initial_scale * standard normal */
+    bool adds_noise;            /* a step has a noise_gain */
 };
 
 /* What a sampler fills: `count` steps, of which `eta` adds noise, for `noise`. */

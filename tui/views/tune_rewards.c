@@ -156,11 +156,12 @@ static void change_weight(struct studio *studio, int direction, bool coarse)
 
 static void type_weight(struct studio *studio, const char *text)
 {
-    double value;
+    double value = 0;
     int chosen = chosen_reward(studio);
     if (chosen < 0) return;
     const struct run_reward *reward = &studio->run->rewards[chosen];
-    if (!text_number(text, &value) || value < reward->low || value > reward->high)
+    bool valid = text_number(text, &value) && value >= reward->low && value <= reward->high;
+    if (studio->live && !valid) /* of a run that has ended the slider says so */
         studio_say(studio, MESSAGE_ERROR, "Not a valid weight of %s: \"%s\". Enter a number from %g to %g.", reward->id,
                    text, reward->low, reward->high);
     else

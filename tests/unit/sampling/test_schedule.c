@@ -209,6 +209,10 @@ static void test_every_row(void **state)
                             isfinite(step->noise_gain) && step->clean_latent_gain > 0 && step->renoise_noise > 0);
                 assert_true(i == 0 || step->timestep < schedule.steps[i - 1].timestep);
             }
+            bool adds = false;
+            for (int i = 0; i < steps; i++) adds = adds || schedule.steps[i].noise_gain > 0;
+            assert_int_equal(schedule.adds_noise, adds);
+            assert_true(adds || eta == 0.0 || steps == 1);
             schedule_clear(&schedule);
         }
         assert_int_equal(schedule_create(&noise, sampler->name, 5, 0.5, &schedule).code,
