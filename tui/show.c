@@ -1,4 +1,5 @@
 /* Pictures at the cursor, outside the studio: `alignprop show`, and what `sample` and `score` print. */
+#include "engine/base/clock.h"
 #include "tui/pictures/encode.h"
 #include "tui/pictures/symbols.h"
 #include "tui/studio.h"
@@ -45,9 +46,9 @@ static void collect_replies(struct capabilities *capabilities)
     struct input_parser parser;
     input_parser_init(&parser);
     parser.replies_expected = true;
-    int64_t limit = steady_milliseconds() + REPLY_PATIENCE;
+    int64_t limit = clock_milliseconds() + REPLY_PATIENCE;
     while (!capabilities->answered) {
-        int64_t now = steady_milliseconds();
+        int64_t now = clock_milliseconds();
         struct pollfd wait = {.fd = STDIN_FILENO, .events = POLLIN};
         if (now >= limit || poll(&wait, 1, (int)(limit - now)) <= 0) return;
         unsigned char bytes[32];
@@ -81,9 +82,9 @@ static bool tmux_hands_on(void)
     struct multiplexer multiplexer;
     multiplexer_init(&multiplexer);
     if (!multiplexer_ask(&multiplexer)) return true;
-    int64_t limit = steady_milliseconds() + PATIENCE;
+    int64_t limit = clock_milliseconds() + PATIENCE;
     while (multiplexer.descriptor >= 0) {
-        int64_t now = steady_milliseconds();
+        int64_t now = clock_milliseconds();
         struct pollfd wait = {.fd = multiplexer.descriptor, .events = POLLIN};
         if (now >= limit || poll(&wait, 1, (int)(limit - now)) <= 0) break;
         multiplexer_read(&multiplexer);

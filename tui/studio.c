@@ -1,4 +1,5 @@
 /* The studio's loop: keys, engines, signals and time go in; at most one frame at a time goes out. */
+#include "engine/base/clock.h"
 #include "tui/frame/frame.h"
 #include "tui/frame/popup.h"
 #include "tui/loop.h"
@@ -272,7 +273,7 @@ static int send_picture(struct studio *studio)
 static void loop(struct studio *studio, int signals)
 {
     while (!studio->quit) {
-        studio->now = steady_milliseconds();
+        studio->now = clock_milliseconds();
         studio->wall_clock = read_wall_clock();
         int timeout = run_timers(studio);
         enum link_level level = terminal_link(studio->terminal)->level;
@@ -293,7 +294,7 @@ static void loop(struct studio *studio, int signals)
             {.fd = studio->multiplexer.descriptor, .events = POLLIN},
         };
         if (poll(polls, sizeof polls / sizeof *polls, timeout) < 0 && errno != EINTR) return;
-        studio->now = steady_milliseconds();
+        studio->now = clock_milliseconds();
         if (polls[1].revents) take_signals(studio, signals);
         if (polls[0].revents & POLLIN && !terminal_read(studio->terminal, studio->now)) return;
         if (polls[0].revents & (POLLHUP | POLLERR | POLLNVAL)) return; /* the terminal is gone: the run goes on */
@@ -395,7 +396,7 @@ status studio_run(const struct studio_options *options)
         opened = terminal_open((struct terminal_options){.mouse = studio->mouse}, &studio->terminal);
         if (opened.code == STATUS_OK) {
             terminal_link(studio->terminal)->fixed = options->fixed_link;
-            studio->now = steady_milliseconds();
+            studio->now = clock_milliseconds();
             studio->wall_clock = read_wall_clock();
             graphics_apply(studio);
             open_first_screen(studio);

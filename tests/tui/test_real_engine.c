@@ -4,6 +4,7 @@
  * test_real_engine PROGRAM [TRIES [MODEL]]: how often each disturbance is tried (2 in the suite, more in soaks; seeds
  * are fixed) and on which model (a tiny one with random weights, or a name that PROGRAM knows). */
 #include "engine/base/files.h"
+#include "engine/base/format.h"
 #include "engine/base/json.h"
 #include "engine/run/run_folder.h"
 #include "pseudo_terminal.h"
@@ -347,7 +348,7 @@ static void complaint_16_machines_read_what_the_screen_shows(void **state)
     cJSON *runs = parsed(text), *run = cJSON_GetArrayItem(runs, 0); /* the newest; those of the tests before follow */
     assert_string_equal(cJSON_GetObjectItem(run, "path")->valuestring, path);
     char best[24], far[24];
-    words_number(best, sizeof best, cJSON_GetObjectItem(run, "eval_best")->valuedouble);
+    format_number(best, sizeof best, cJSON_GetObjectItem(run, "eval_best")->valuedouble);
     snprintf(far, sizeof far, "%d/%d", cJSON_GetObjectItem(run, "step")->valueint, STEPS);
     assert_string_equal(cJSON_GetObjectItem(run, "state")->valuestring, "finished");
     cJSON_Delete(runs);

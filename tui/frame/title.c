@@ -1,4 +1,5 @@
 /* The first two rows: what is on screen, and the tabs. */
+#include "engine/base/format.h"
 #include "tui/frame/internal.h"
 #include "tui/screen/text.h"
 
@@ -29,10 +30,10 @@ static void held_out_text(const struct run *run, char *text, size_t size)
     const struct run_step *newest = run_newest_held_out(run), *best = run_best(run);
     text[0] = '\0';
     if (!newest) return;
-    int length = snprintf(text, size, "held-out %s", words_number(now, sizeof now, run_total(run, newest->held_out)));
+    int length = snprintf(text, size, "held-out %s", format_number(now, sizeof now, run_total(run, newest->held_out)));
     if (!best || length < 0 || (size_t)length >= size) return;
     snprintf(text + length, size - (size_t)length, "  %s %s@%d", style_unicode() ? "\u25c6" : "*",
-             words_number(highest, sizeof highest, run_total(run, best->held_out)), best->step);
+             format_number(highest, sizeof highest, run_total(run, best->held_out)), best->step);
 }
 
 /* The name takes what the figures leave. */
@@ -52,9 +53,9 @@ static void draw_run_title(const struct studio *studio, int columns)
     snprintf(state, sizeof state, "%s %s", style_unicode() ? "\u25cf" : "*", run_phase_name(run->phase));
     snprintf(step, sizeof step, "step %d/%d", run->step, run->steps);
     if (timed && wide && !isnan(run->seconds_per_step))
-        snprintf(pace, sizeof pace, "%s/step", words_seconds(text, sizeof text, run->seconds_per_step));
+        snprintf(pace, sizeof pace, "%s/step", format_seconds(text, sizeof text, run->seconds_per_step));
     if (timed && !isnan(run->seconds_left))
-        snprintf(left, sizeof left, "%s left", words_seconds(text, sizeof text, run->seconds_left));
+        snprintf(left, sizeof left, "%s left", format_seconds(text, sizeof text, run->seconds_left));
     held_out_text(run, right, sizeof right);
     int bar = wide && run->steps > 0 ? 16 : 0, others = text_width(state) + text_width(step) + text_width(right) + 6;
     if (left[0] != '\0') others += text_width(left) + 2;
@@ -91,7 +92,7 @@ static void draw_home_title(const struct studio *studio, int columns)
     }
     draw_right(0, 30, columns - 31, STYLE_DIM, "%s \u00b7 %lld threads \u00b7 %s free",
                message_text(device, "name", "cpu"), message_integer(device, "threads", 1),
-               words_bytes(text, sizeof text, message_number(device, "memory_free", NAN)));
+               format_bytes(text, sizeof text, message_number(device, "memory_free", NAN)));
 }
 
 void tabs_draw(struct studio *studio, int columns)

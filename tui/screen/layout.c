@@ -1,4 +1,5 @@
 #include "tui/screen/layout.h"
+#include "engine/base/range.h"
 
 struct frame_layout layout_frame(int rows, int columns)
 {
@@ -8,16 +9,6 @@ struct frame_layout layout_frame(int rows, int columns)
     layout.message = (struct area){rows - 2, 1, 1, columns - 2};
     layout.footer = (struct area){rows - 1, 1, 1, columns - 2};
     return layout;
-}
-
-static int smaller(int left, int right)
-{
-    return left < right ? left : right;
-}
-
-static int larger(int left, int right)
-{
-    return left > right ? left : right;
 }
 
 /* Pictures at the left: square ones, each with one row for its caption. */
@@ -32,9 +23,9 @@ static int place_pictures(struct tune_layout *layout, struct area body, bool sid
         room = body.columns - GAP;
     }
     int most = (room - GAP * (across - 1)) / across;
-    int rows = smaller((body.rows - 1) / down - 1, (int)(most / square));
+    int rows = min_int((body.rows - 1) / down - 1, (int)(most / square));
     if (rows < 1) rows = 1;
-    int columns = smaller((int)(rows * square + 0.999), most);
+    int columns = min_int((int)(rows * square + 0.999), most);
     layout->picture_count = across * down;
     for (int i = 0; i < layout->picture_count; i++) {
         int row = body.row + i / across * (rows + 1), column = body.column + i % across * (columns + GAP);
@@ -53,7 +44,7 @@ struct tune_layout layout_tune(struct area body, int reward_count, bool side_by_
     int used = place_pictures(&layout, body, side_by_side, across);
     struct area right = {body.row, body.column + used, body.rows, body.columns - used};
     if (right.columns < 24) return layout; /* side by side on a small screen: pictures only */
-    int rewards = larger(reward_count, 1) + 1;
+    int rewards = max_int(reward_count, 1) + 1;
     int drift = right.columns >= 48 ? 5 : 4;
     int left = right.rows - rewards - drift - 2;
     if (left < 4) {
@@ -61,15 +52,15 @@ struct tune_layout layout_tune(struct area body, int reward_count, bool side_by_
         left = right.rows - rewards - 1;
     }
     bool roomy = right.rows >= 34;
-    int table = roomy ? smaller(8, left / 4) : 0;
-    int small = roomy && reward_count > 1 ? smaller(12, (left - table) / 3) : 0;
+    int table = roomy ? min_int(8, left / 4) : 0;
+    int small = roomy && reward_count > 1 ? min_int(12, (left - table) / 3) : 0;
     int curves = left - (table > 0 ? table + 1 : 0) - (small > 0 ? small + 1 : 0);
     int row = right.row;
-    layout.curves = (struct area){row, right.column, larger(curves, 3), right.columns};
+    layout.curves = (struct area){row, right.column, max_int(curves, 3), right.columns};
     row += layout.curves.rows + (small > 0 ? 1 : 0);
     layout.small_curves = (struct area){row, right.column, small, right.columns};
     row += small + 1;
-    layout.rewards = (struct area){row, right.column, smaller(rewards, right.row + right.rows - row), right.columns};
+    layout.rewards = (struct area){row, right.column, min_int(rewards, right.row + right.rows - row), right.columns};
     row += rewards + 1;
     layout.drift = (struct area){row, right.column, drift, right.columns};
     row += drift + (table > 0 ? 1 : 0);

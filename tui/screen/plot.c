@@ -1,4 +1,5 @@
 #include "tui/screen/plot.h"
+#include "engine/base/format.h"
 #include "tui/screen/text.h"
 
 #include <curses.h>
@@ -151,7 +152,7 @@ static void draw_bound(int row, int column, int width, double value, struct plot
     if (up.high - up.low < 0.002)
         draw_right(row, column, width, STYLE_DIM, "%.1e", value);
     else
-        draw_right(row, column, width, STYLE_DIM, "%s", words_number(text, sizeof text, value));
+        draw_right(row, column, width, STYLE_DIM, "%s", format_number(text, sizeof text, value));
 }
 
 void plot_draw(struct area area, const struct plot_series *series, int count, struct plot_range across,

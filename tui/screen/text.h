@@ -42,10 +42,4 @@ void draw_frame(struct area area, const char *title);
 /* A bar of `width` cells, `part` of it (0..1) filled. */
 void draw_bar(int row, int column, int width, double part, enum style style);
 
-/* Numbers for people; each writes to `text` and returns it. NaN becomes "~". */
-const char *words_number(char *text, size_t size, double value);    /* 3 decimals below 10, 2 below 100, ... */
-const char *words_bytes(char *text, size_t size, double bytes);     /* 412 MB, 5.1 GB */
-const char *words_seconds(char *text, size_t size, double seconds); /* 2.1 s, 2:13, 1:02:05 */
-const char *words_ago(char *text, size_t size, double seconds);     /* 5 min ago */
-
 #endif

@@ -1,4 +1,5 @@
 #include "tui/terminal/terminal.h"
+#include "engine/base/clock.h"
 #include "tui/terminal/signals.h"
 #include "tui/terminal/still.h"
 
@@ -44,13 +45,6 @@ struct terminal {
     int64_t asked; /* when the burst was sent */
     char notice[160];
 };
-
-int64_t steady_milliseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void append(struct terminal *terminal, const char *bytes, size_t length)
 {
@@ -107,9 +101,9 @@ bool terminal_flush(struct terminal *terminal)
 
 static void flush_patiently(struct terminal *terminal, int patience)
 {
-    int64_t limit = steady_milliseconds() + patience;
+    int64_t limit = clock_milliseconds() + patience;
     while (terminal_flush(terminal) && terminal->queue_length > 0) {
-        int left = (int)(limit - steady_milliseconds());
+        int left = (int)(limit - clock_milliseconds());
         if (left <= 0) return;
         struct pollfd wait = {.fd = terminal->output, .events = POLLOUT};
         if (poll(&wait, 1, left) < 0 && errno != EINTR) return;
@@ -241,7 +235,7 @@ status terminal_open(struct terminal_options options, struct terminal **result)
     if (terminal->mouse) terminal_set_mouse(terminal, true);
     append_text(terminal, probe_burst(terminal->capabilities.inside_multiplexer));
     terminal->parser.replies_expected = true;
-    terminal->asked = steady_milliseconds();
+    terminal->asked = clock_milliseconds();
     terminal_flush(terminal);
     *result = terminal;
     return status_ok();
@@ -266,9 +260,9 @@ static void leave_screen(struct terminal *terminal)
 /* Waits a moment for replies that are still due, so that the shell does not get them. */
 static void swallow_replies(struct terminal *terminal)
 {
-    int64_t limit = steady_milliseconds() + LATE_REPLIES_PATIENCE;
+    int64_t limit = clock_milliseconds() + LATE_REPLIES_PATIENCE;
     while (terminal->parser.replies_expected || terminal->link.count > 0) {
-        int64_t now = steady_milliseconds();
+        int64_t now = clock_milliseconds();
         if (now >= limit) break;
         struct pollfd wait = {.fd = terminal->input, .events = POLLIN};
         if (poll(&wait, 1, (int)(limit - now)) <= 0 || (wait.revents & (POLLHUP | POLLERR))) break;

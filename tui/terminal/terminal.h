@@ -59,7 +59,4 @@ bool terminal_flush(struct terminal *terminal);
 /* Ctrl-Z: puts the terminal back, stops the process, and takes the terminal over again. */
 void terminal_suspend(struct terminal *terminal);
 
-/* Milliseconds of the steady clock. */
-int64_t steady_milliseconds(void);
-
 #endif

@@ -1,4 +1,5 @@
 #include "tui/views/card.h"
+#include "engine/base/format.h"
 #include "tui/screen/text.h"
 
 #include <math.h>
@@ -84,7 +85,7 @@ static void draw_needs(struct area *rest, const cJSON *item, double available)
     draw_bar(rest->row, rest->column + at, BAR, available > 0 ? needed / available : 0,
              fits ? STYLE_ACCENT : STYLE_BAD);
     draw_format(rest->row, rest->column + at + BAR + 1, SECOND - at - BAR - 2, fits ? STYLE_TEXT : STYLE_BAD,
-                "%s of %s", words_bytes(text, sizeof text, needed), words_bytes(here, sizeof here, available));
+                "%s of %s", format_bytes(text, sizeof text, needed), format_bytes(here, sizeof here, available));
     if (!one_row) take_row(rest);
     if (rest->rows < 1) return;
     at = one_row ? SECOND : 0;
@@ -94,7 +95,7 @@ static void draw_needs(struct area *rest, const cJSON *item, double available)
                     steps);
     else
         draw_format(rest->row, rest->column + at, rest->columns - at, STYLE_TEXT, "about %s for %lld steps",
-                    words_seconds(text, sizeof text, seconds * (double)steps), steps);
+                    format_seconds(text, sizeof text, seconds * (double)steps), steps);
     take_row(rest);
 }
 
@@ -146,11 +147,11 @@ void card_draw_run(struct studio *studio, struct preview *preview, struct area a
     struct area rest = draw_pictures_beside(studio, preview, inside, run, true);
     snprintf(text, sizeof text, "%s at step %lld of %lld, %s", message_text(run, "state", "?"),
              message_integer(run, "step", 0), message_integer(run, "steps", 0),
-             words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
+             format_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
     take_wrapped(&rest, STYLE_TEXT, text);
     if (!isnan(start) && !isnan(newest) && rest.rows > 0) {
-        snprintf(text, sizeof text, "held-out reward %s \u2192 %s", words_number(first, sizeof first, start),
-                 words_number(last, sizeof last, newest));
+        snprintf(text, sizeof text, "held-out reward %s \u2192 %s", format_number(first, sizeof first, start),
+                 format_number(last, sizeof last, newest));
         take_wrapped(&rest, STYLE_CURVE_HELD_OUT, text);
     }
     if (rest.rows < 1) return;

@@ -1,4 +1,5 @@
 /* Compare: two presets or two runs, and every setting in which they differ. */
+#include "engine/base/format.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
 #include "tui/views/curves.h"
@@ -217,7 +218,7 @@ static void draw_name(const struct run *run, const char *name, struct area area,
     char value[24];
     const struct run_step *best = run_best(run);
     draw_format(area.row, area.column, area.columns, style, "%s  %s %s@%d", name, style_unicode() ? "\u25c6" : "*",
-                words_number(value, sizeof value, best ? run_total(run, best->held_out) : NAN), best ? best->step : 0);
+                format_number(value, sizeof value, best ? run_total(run, best->held_out) : NAN), best ? best->step : 0);
 }
 
 /* The run as its folder has it now; read anew when its figures have grown. False when it cannot be read. */

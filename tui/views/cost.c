@@ -1,4 +1,5 @@
 #include "tui/views/cost.h"
+#include "engine/base/format.h"
 #include "tui/screen/text.h"
 
 #include <math.h>
@@ -23,25 +24,25 @@ void cost_draw(const struct studio *studio, struct area area)
     if (area.rows < 4) {
         char adapter_text[32], time_text[32];
         draw_format(area.row, area.column, area.columns, fits ? STYLE_TEXT : STYLE_BAD,
-                    "memory %s of %s \u00b7 %s a step \u00b7 adapter %s%s", words_bytes(text, sizeof text, total),
-                    words_bytes(free_text, sizeof free_text, available),
-                    words_seconds(time_text, sizeof time_text, seconds),
-                    words_bytes(adapter_text, sizeof adapter_text, adapter), fits ? "" : " \u00b7 does not fit");
+                    "memory %s of %s \u00b7 %s a step \u00b7 adapter %s%s", format_bytes(text, sizeof text, total),
+                    format_bytes(free_text, sizeof free_text, available),
+                    format_seconds(time_text, sizeof time_text, seconds),
+                    format_bytes(adapter_text, sizeof adapter_text, adapter), fits ? "" : " \u00b7 does not fit");
         return;
     }
     int row = area.row;
     draw_text(row++, area.column, area.columns, STYLE_LIVE, "what it costs");
     draw_text(row, area.column, 14, STYLE_DIM, "memory");
     draw_format(row, area.column + 14, area.columns - 14, fits ? STYLE_TEXT : STYLE_BAD, "%s of %s free%s",
-                words_bytes(text, sizeof text, total), words_bytes(free_text, sizeof free_text, available),
+                format_bytes(text, sizeof text, total), format_bytes(free_text, sizeof free_text, available),
                 fits ? "" : ": does not fit");
     row++;
     draw_bar(row++, area.column, area.columns - 2, available > 0 ? total / available : 0,
              fits ? STYLE_ACCENT : STYLE_BAD);
     draw_text(row, area.column, 14, STYLE_DIM, "a step");
-    draw_text(row++, area.column + 14, area.columns - 14, STYLE_TEXT, words_seconds(text, sizeof text, seconds));
+    draw_text(row++, area.column + 14, area.columns - 14, STYLE_TEXT, format_seconds(text, sizeof text, seconds));
     draw_text(row, area.column, 14, STYLE_DIM, "adapter");
-    draw_text(row++, area.column + 14, area.columns - 14, STYLE_TEXT, words_bytes(text, sizeof text, adapter));
+    draw_text(row++, area.column + 14, area.columns - 14, STYLE_TEXT, format_bytes(text, sizeof text, adapter));
     row++;
     const cJSON *line = NULL;
     cJSON_ArrayForEach(line, message_get(plan, "lines"))
@@ -49,18 +50,18 @@ void cost_draw(const struct studio *studio, struct area area)
         if (row >= area.row + area.rows) return;
         draw_text(row, area.column, area.columns - 12, STYLE_DIM, message_text(line, "name", ""));
         draw_right(row++, area.column + area.columns - 12, 10, STYLE_DIM, "%s",
-                   words_bytes(text, sizeof text, message_number(line, "bytes", NAN)));
+                   format_bytes(text, sizeof text, message_number(line, "bytes", NAN)));
     }
 }
 
 void cost_draw_run(const struct run *run, struct area area)
 {
     char planned[32], used[32], seconds[32];
-    words_bytes(planned, sizeof planned, run->memory_planned);
-    words_bytes(used, sizeof used, run->memory_used);
+    format_bytes(planned, sizeof planned, run->memory_planned);
+    format_bytes(used, sizeof used, run->memory_used);
     const struct run_step *newest = run_newest(run);
     bool measured = !isnan(run->seconds_per_step) || !newest;
-    words_seconds(seconds, sizeof seconds, measured ? run->seconds_per_step : newest->seconds);
+    format_seconds(seconds, sizeof seconds, measured ? run->seconds_per_step : newest->seconds);
     if (area.rows < 4) {
         draw_format(area.row, area.column, area.columns, STYLE_TEXT, "memory %s planned, %s used \u00b7 %s a step",
                     planned, used, seconds);

@@ -1,4 +1,5 @@
 #include "tui/views/curves.h"
+#include "engine/base/format.h"
 #include "tui/screen/plot.h"
 #include "tui/screen/text.h"
 
@@ -50,10 +51,10 @@ void curves_draw_total(const struct run *run, struct area area, bool focused)
     char text[24];
     int at = draw_text(area.row, area.column, 10, focused ? STYLE_TITLE : STYLE_LIVE, "reward") + 2;
     at += draw_format(area.row, area.column + at, 18, STYLE_CURVE_TOTAL, "%s train %s",
-                      style_unicode() ? "\u2501" : "-", words_number(text, sizeof text, last_of(&total))) +
+                      style_unicode() ? "\u2501" : "-", format_number(text, sizeof text, last_of(&total))) +
           2;
     draw_format(area.row, area.column + at, area.columns - at, STYLE_CURVE_HELD_OUT, "%s held-out %s",
-                style_unicode() ? "\u2501" : "-", words_number(text, sizeof text, last_of(&held_out)));
+                style_unicode() ? "\u2501" : "-", format_number(text, sizeof text, last_of(&held_out)));
     struct plot_series series[] = {{total.x, total.y, total.count, STYLE_CURVE_TOTAL},
                                    {held_out.x, held_out.y, held_out.count, STYLE_CURVE_HELD_OUT}};
     int marks[RUN_MARKS];
@@ -83,7 +84,7 @@ void curves_draw_rewards(const struct run *run, struct area area)
         draw_text(place.row, place.column, place.columns - value, style_of_reward(i), run->rewards[i].id);
         if (value > 0)
             draw_right(place.row, place.column + place.columns - 8 - value, value, style_of_reward(i), "%s",
-                       words_number(text, sizeof text, last_of(&train)));
+                       format_number(text, sizeof text, last_of(&train)));
         struct plot_series series[] = {{train.x, train.y, train.count, style_of_reward(i)},
                                        {held_out.x, held_out.y, held_out.count, STYLE_CURVE_HELD_OUT}};
         plot_draw((struct area){place.row + 1, place.column, place.rows - 1, place.columns}, series, 2, steps_of(run),

@@ -1,5 +1,6 @@
 /* Edit: every setting of a preset as a form, with what it means and what it costs. All of it comes from the catalogue.
  */
+#include "engine/base/format.h"
 #include "tui/common_commands.h"
 #include "tui/screen/slider.h"
 #include "tui/screen/text.h"
@@ -397,8 +398,8 @@ static void offer_remedies(struct studio *studio)
     double limit = message_number(studio->plan, "limit_bytes", free_bytes);
     studio_say(studio, MESSAGE_ERROR,
                limit < free_bytes ? "Does not fit: needs %s, the limit is %s." : "Does not fit: needs %s, %s free.",
-               words_bytes(needed, sizeof needed, message_number(studio->plan, "total_bytes", NAN)),
-               words_bytes(available, sizeof available, limit));
+               format_bytes(needed, sizeof needed, message_number(studio->plan, "total_bytes", NAN)),
+               format_bytes(available, sizeof available, limit));
     const cJSON *remedies = message_get(studio->plan, "remedies");
     for (int i = 0; i < cJSON_GetArraySize(remedies) && i < 4; i++)
         studio_add_remedy(studio, (char)('a' + i), message_text(cJSON_GetArrayItem(remedies, i), "label", "?"),

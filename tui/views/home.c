@@ -1,4 +1,6 @@
 /* Home: presets as an invitation, and the last runs. */
+#include "engine/base/format.h"
+#include "engine/base/range.h"
 #include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
@@ -148,17 +150,17 @@ static void draw_preset(const struct studio *studio, const struct list_rows *row
         return;
     }
     double seconds = message_number(item, "seconds_per_step", NAN);
-    words_seconds(time, sizeof time, seconds);
+    format_seconds(time, sizeof time, seconds);
     list_right(rows, at.memory - 8, 8, STYLE_DIM, "%s",
-               words_bytes(memory, sizeof memory, message_number(item, "memory_bytes", NAN)));
+               format_bytes(memory, sizeof memory, message_number(item, "memory_bytes", NAN)));
     list_right(rows, at.time - 11, 11, STYLE_DIM, isnan(seconds) ? "%s" : "%s/step", time);
 }
 
 static void draw_reward_change(const struct list_rows *rows, int column, int width, double start, double newest)
 {
     char text[60], first[24], last[24];
-    snprintf(text, sizeof text, "%s \u2192 %s", words_number(first, sizeof first, start),
-             words_number(last, sizeof last, newest));
+    snprintf(text, sizeof text, "%s \u2192 %s", format_number(first, sizeof first, start),
+             format_number(last, sizeof last, newest));
     list_text(rows, column, width, STYLE_CURVE_HELD_OUT, text);
 }
 
@@ -176,7 +178,7 @@ static void draw_run(const struct studio *studio, const struct list_rows *rows, 
     if (!isnan(start) && !isnan(newest)) draw_reward_change(rows, after + 12, columns - name - 14 - 25, start, newest);
     list_right(rows, columns - 25, 12, run_list_state_style(state), "%s", state);
     list_right(rows, columns - 13, 12, STYLE_DIM, "%s",
-               words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
+               format_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
 }
 
 static void draw_presets(struct studio *studio, struct area area)
@@ -231,11 +233,6 @@ static void draw_card(struct studio *studio, struct area area)
         card_draw_preset(studio, &view_of(studio)->preview, area, chosen_preset(studio));
 }
 
-static int smaller(int left, int right)
-{
-    return left < right ? left : right;
-}
-
 /* Presets and runs one above the other; the card stands between them, on a wide screen beside them. */
 static void draw(struct studio *studio, struct area body)
 {
@@ -246,9 +243,9 @@ static void draw(struct studio *studio, struct area body)
     gather(studio, PANE_PRESETS, &objects);
     int presets = objects.items.count, runs = cJSON_GetArraySize(studio->runs);
     int width = wide ? LIST : body.columns;
-    int run_rows = 1 + smaller(runs < 1 ? 1 : runs, wide ? body.rows / 2 : body.rows / 6);
+    int run_rows = 1 + min_int(runs < 1 ? 1 : runs, wide ? body.rows / 2 : body.rows / 6);
     int needed = wide || !chosen ? 0 : card_rows(chosen, width);
-    int preset_rows = smaller(1 + (presets < 3 ? 3 : presets), body.rows - run_rows - 1 - needed);
+    int preset_rows = min_int(1 + (presets < 3 ? 3 : presets), body.rows - run_rows - 1 - needed);
     draw_presets(studio, (struct area){body.row, body.column, preset_rows, width});
     int row = body.row + preset_rows;
     if (wide) {

@@ -1,4 +1,5 @@
 /* Prompts: training and held-out ones apart, with the reward of each beside it. */
+#include "engine/base/format.h"
 #include "engine/base/input_file.h"
 #include "tui/common_commands.h"
 #include "tui/screen/text.h"
@@ -122,10 +123,10 @@ static void draw_figures(const struct studio *studio, const struct list_rows *ro
     int figures = figure_columns(studio, which);
     char now[24], change[24];
     if (figures == 0 || isnan(reward)) return;
-    list_right(rows, rows->line.columns - figures, 8, STYLE_TEXT, "%s", words_number(now, sizeof now, reward));
+    list_right(rows, rows->line.columns - figures, 8, STYLE_TEXT, "%s", format_number(now, sizeof now, reward));
     if (isnan(base)) return;
     list_right(rows, rows->line.columns - 10, 10, reward >= base ? STYLE_GOOD : STYLE_BAD, "%s%s",
-               reward >= base ? "+" : "", words_number(change, sizeof change, reward - base));
+               reward >= base ? "+" : "", format_number(change, sizeof change, reward - base));
 }
 
 static const char *tick(bool ticked)

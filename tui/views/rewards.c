@@ -1,4 +1,5 @@
 /* Rewards: what each measures, which are chosen, and the formula of the total. */
+#include "engine/base/format.h"
 #include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
@@ -209,7 +210,7 @@ static void draw_reward(const struct studio *studio, const struct list_rows *row
     int columns = rows->line.columns, at = index_in_run(studio->run, id_of(reward));
     char raw[24] = "", params[160], text[24];
     const struct run_step *newest = run_newest(studio->run);
-    if (is_of_run(studio) && at >= 0) words_number(raw, sizeof raw, newest ? newest->reward[at] : NAN);
+    if (is_of_run(studio) && at >= 0) format_number(raw, sizeof raw, newest ? newest->reward[at] : NAN);
     describe_parameters(reward, params, sizeof params);
     list_text(rows, 0, 1, style_of_reward(rows->place), style_unicode() ? "\u25a0" : "#");
     int used = list_text(rows, 2, columns - 18, STYLE_TEXT, id_of(reward));

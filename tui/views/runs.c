@@ -1,4 +1,6 @@
 /* Runs: all of them, alive and finished. */
+#include "engine/base/format.h"
+#include "engine/base/range.h"
 #include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
@@ -48,19 +50,14 @@ static void draw_row(const struct studio *studio, const struct list_rows *rows, 
     list_right(rows, at.step, 9, STYLE_DIM, "%lld/%lld", message_integer(run, "step", 0),
                message_integer(run, "steps", 0));
     list_right(rows, at.start, 9, STYLE_DIM, "%s",
-               words_number(first, sizeof first, message_number(run, "eval_first", NAN)));
+               format_number(first, sizeof first, message_number(run, "eval_first", NAN)));
     list_right(rows, at.best, 9, STYLE_TEXT, "%s",
-               words_number(best, sizeof best, message_number(run, "eval_best", NAN)));
+               format_number(best, sizeof best, message_number(run, "eval_best", NAN)));
     if (at.last > 0)
         list_right(rows, at.last, 9, STYLE_DIM, "%s",
-                   words_number(last, sizeof last, message_number(run, "eval_last", NAN)));
+                   format_number(last, sizeof last, message_number(run, "eval_last", NAN)));
     list_right(rows, rows->line.columns - 13, 12, STYLE_DIM, "%s",
-               words_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
-}
-
-static int smaller(int left, int right)
-{
-    return left < right ? left : right;
+               format_ago(ago, sizeof ago, studio->wall_clock - message_number(run, "modified", NAN)));
 }
 
 static void draw_heading(const struct list *list, const struct list_items *items, struct area line)
@@ -81,13 +78,13 @@ static void draw(struct studio *studio, struct area body)
     run_list_gather(studio, studio->filter[SCREEN_RUNS], &runs);
     struct list *list = &view_of(studio)->list;
     int card = body.rows >= 30 ? CARD_TEXT + CARD_PICTURES : body.rows / 2 + 2;
-    int height = smaller(runs.items.count < 1 ? 1 : runs.items.count, body.rows - 2 - card);
+    int height = min_int(runs.items.count < 1 ? 1 : runs.items.count, body.rows - 2 - card);
     int beside = (body.columns - 55) / 4 + 3, highest = beside > 16 ? beside : 16; /* of two pictures and their text */
     struct area table = {body.row + 1, body.column, height, body.columns};
     struct list_rows rows = studio_show_list(studio, list, &runs.items, table, 0, true);
     while (list_next(&rows)) draw_row(studio, &rows, runs.shown[rows.place]);
     draw_heading(list, &runs.items, (struct area){body.row, body.column, 1, body.columns});
-    struct area below = {table.row + height + 1, body.column, smaller(body.rows - height - 2, highest), body.columns};
+    struct area below = {table.row + height + 1, body.column, min_int(body.rows - height - 2, highest), body.columns};
     const char *nothing = runs.items.all > 0 ? "No run matches. Press Esc to show all."
                           : studio->runs     ? "No run yet. Press 1 to start one from a preset."
                                              : "Reading the runs \u2026";

@@ -1,4 +1,5 @@
 /* Timeline: scrub through the pictures that a run kept, one prompt and seed at a time. */
+#include "engine/base/format.h"
 #include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/state.h"
@@ -110,7 +111,7 @@ static void draw(struct studio *studio, struct area body)
                 run_held_out_prompt(run, view->prompt));
     if (!isnan(reward))
         draw_right(caption + 1, body.column, body.columns, STYLE_CURVE_HELD_OUT, "held-out %s",
-                   words_number(text, sizeof text, reward));
+                   format_number(text, sizeof text, reward));
 }
 
 static bool command(struct studio *studio, enum command_id id, bool coarse)

@@ -1,4 +1,5 @@
 /* Tune: the pictures, the curves, the weights and what the run costs. */
+#include "engine/base/format.h"
 #include "tui/common_commands.h"
 #include "tui/screen/text.h"
 #include "tui/views/curves.h"
@@ -36,8 +37,8 @@ static void draw_memory(const struct studio *studio, struct area body)
     char planned[24], used[24];
     draw_right(body.row + body.rows, body.column, body.columns - 1, STYLE_DIM,
                "memory %s planned, %s used \u00b7 learning rate %.4g \u00b7 %s",
-               words_bytes(planned, sizeof planned, run->memory_planned),
-               words_bytes(used, sizeof used, run->memory_used), run_setting(run, "optimizer.lr"), run->device);
+               format_bytes(planned, sizeof planned, run->memory_planned),
+               format_bytes(used, sizeof used, run->memory_used), run_setting(run, "optimizer.lr"), run->device);
 }
 
 static void draw_enlarged(struct studio *studio, struct area body)

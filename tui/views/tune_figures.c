@@ -1,4 +1,5 @@
 /* How the pictures drift from the base model, and the held-out prompts one by one. */
+#include "engine/base/format.h"
 #include "tui/screen/text.h"
 #include "tui/views/tune_internal.h"
 
@@ -8,7 +9,7 @@
 /* Shares in percent with one decimal, others as all numbers. */
 static const char *figure_words(char *text, size_t size, double value, bool share)
 {
-    if (!share || isnan(value)) return words_number(text, size, value);
+    if (!share || isnan(value)) return format_number(text, size, value);
     snprintf(text, size, "%.1f", value * 100);
     return text;
 }
@@ -79,13 +80,13 @@ void tune_draw_held_out_table(const struct studio *studio, struct area area)
         if (!tuned || isnan(tuned->reward)) continue;
         draw_text(area.row + row, area.column, area.columns - 22, STYLE_TEXT, tuned->prompt);
         draw_right(area.row + row, area.column + area.columns - 20, 10, STYLE_TEXT, "%s",
-                   words_number(text, sizeof text, tuned->reward));
+                   format_number(text, sizeof text, tuned->reward));
         if (!isnan(gain))
             draw_right(area.row + row, area.column + area.columns - 9, 9,
                        gain > 0   ? STYLE_GOOD
                        : gain < 0 ? STYLE_BAD
                                   : STYLE_DIM,
-                       "%s%s", gain > 0 ? "+" : "", words_number(change, sizeof change, gain));
+                       "%s%s", gain > 0 ? "+" : "", format_number(change, sizeof change, gain));
         row++;
     }
 }

@@ -1,4 +1,5 @@
 /* The pictures of the run as it goes. */
+#include "engine/base/format.h"
 #include "tui/screen/text.h"
 #include "tui/views/tune_internal.h"
 
@@ -95,7 +96,7 @@ static void draw_picture(struct studio *studio, struct area area, struct area ca
     if (picture->total > 0)
         snprintf(reward, sizeof reward, "%d/%d", picture->done, picture->total);
     else if (!isnan(picture->reward))
-        snprintf(reward, sizeof reward, "%s", words_number(text, sizeof text, picture->reward));
+        snprintf(reward, sizeof reward, "%s", format_number(text, sizeof text, picture->reward));
     int used = draw_text(caption.row, caption.column, 10, STYLE_ACCENT, label) + 1;
     int right = (int)strlen(reward);
     draw_format(caption.row, caption.column + used, caption.columns - used - right - 1, STYLE_DIM, "%s",

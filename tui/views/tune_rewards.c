@@ -1,4 +1,5 @@
 /* The rewards of the run: values, weights, and the sliders that move them. */
+#include "engine/base/format.h"
 #include "tui/screen/slider.h"
 #include "tui/screen/text.h"
 #include "tui/views/tune_internal.h"
@@ -102,7 +103,7 @@ static void draw_reward(const struct studio *studio, const struct list_rows *row
     list_text(rows, 1, 1, style_of_reward(rows->place), style_unicode() ? "\u25a0" : "#");
     list_text(rows, 3, at.name, rows->here ? STYLE_LIVE : STYLE_TEXT, reward->id);
     list_right(rows, at.raw, 8, STYLE_TEXT, "%s",
-               words_number(text, sizeof text, newest ? newest->reward[rows->place] : NAN));
+               format_number(text, sizeof text, newest ? newest->reward[rows->place] : NAN));
     double wanted = slider_value(studio, rows->place);
     bool pending = fabs(wanted - reward->weight) > 1e-9;
     list_right(rows, at.weight, at.weight_width, pending ? STYLE_WARNING : STYLE_TEXT, "%s",
