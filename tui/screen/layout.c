@@ -1,4 +1,6 @@
+/* Where everything stands. */
 #include "tui/screen/layout.h"
+
 #include "engine/base/range.h"
 
 struct frame_layout layout_frame(int rows, int columns)
