@@ -1,5 +1,6 @@
 /* The studio's loop: keys, engines, signals and time go in; at most one frame at a time goes out. */
 #include "engine/base/clock.h"
+#include "engine/base/memory.h"
 #include "tui/frame/frame.h"
 #include "tui/frame/popup.h"
 #include "tui/loop.h"
@@ -354,20 +355,17 @@ static void free_studio(struct studio *studio)
     free(studio);
 }
 
-static bool make_views(struct studio *studio)
+static void make_views(struct studio *studio)
 {
     for (enum screen_id id = 0; id < SCREEN_COUNT; id++) {
         size_t bytes = screen_of(id)->view_bytes;
-        studio->views[id] = calloc(1, bytes > 0 ? bytes : 1);
-        if (!studio->views[id]) return false;
+        studio->views[id] = memory_take(1, bytes > 0 ? bytes : 1);
     }
-    return true;
 }
 
 status studio_run(const struct studio_options *options)
 {
-    struct studio *studio = calloc(1, sizeof *studio);
-    if (!studio) return status_error(STATUS_NO_MEMORY, "out of memory");
+    struct studio *studio = memory_take(1, sizeof *studio);
     studio->options = *options;
     multiplexer_init(&studio->multiplexer);
     const char *wanted = options->pictures;
@@ -385,9 +383,10 @@ status studio_run(const struct studio_options *options)
     studio->run = run_new();
     studio->pictures = pictures_new();
     studio->mouse = !options->no_mouse;
-    if (!studio->run || !studio->pictures || !make_views(studio)) {
+    make_views(studio);
+    if (!studio->pictures) {
         free_studio(studio);
-        return status_error(STATUS_NO_MEMORY, "out of memory");
+        return status_error(STATUS_FAILED, "could not make what encodes pictures");
     }
     int signals = -1;
     status opened = signals_open(&signals);

@@ -1,3 +1,4 @@
+/* Bytes that grow as text and pictures are added. */
 #include "tui/pictures/bytes.h"
 
 #include <stdarg.h>

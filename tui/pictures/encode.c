@@ -1,3 +1,4 @@
+/* One picture as the control strings of each protocol. */
 #include "tui/pictures/encode.h"
 
 #include <stddef.h>

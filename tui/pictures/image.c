@@ -1,3 +1,4 @@
+/* Pictures in memory: read, kept, scaled. */
 #include "tui/pictures/image.h"
 
 #include "engine/base/input_file.h"

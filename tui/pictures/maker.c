@@ -1,4 +1,7 @@
+/* The thread that encodes pictures, one at a time. */
 #include "tui/pictures/maker.h"
+
+#include "engine/base/memory.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -25,8 +28,7 @@ struct maker {
 
 struct maker *maker_new(void)
 {
-    struct maker *maker = calloc(1, sizeof *maker);
-    if (!maker) return NULL;
+    struct maker *maker = memory_take(1, sizeof *maker);
     maker->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (maker->descriptor < 0) {
         free(maker);

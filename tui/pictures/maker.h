@@ -28,7 +28,7 @@ struct made {
     struct symbol_cell *cells; /* symbols: rows * columns; NULL otherwise */
 };
 
-/* No thread is started before the first picture. NULL when memory or descriptors are short. */
+/* No thread is started before the first picture. NULL when the system has no descriptor left. */
 struct maker *maker_new(void);
 /* Waits for the picture in hand. */
 void maker_free(struct maker *maker);

@@ -1,4 +1,7 @@
+/* Which picture lies where on the screen, and what has to be sent for it. */
 #include "tui/pictures/placement.h"
+
+#include "engine/base/memory.h"
 #include "tui/pictures/maker.h"
 
 #include <curses.h>
@@ -42,8 +45,7 @@ struct pictures {
 
 struct pictures *pictures_new(void)
 {
-    struct pictures *pictures = calloc(1, sizeof *pictures);
-    if (!pictures) return NULL;
+    struct pictures *pictures = memory_take(1, sizeof *pictures);
     pictures->maker = maker_new();
     if (!pictures->maker) {
         free(pictures);

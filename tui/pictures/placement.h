@@ -28,7 +28,7 @@ struct picture_settings {
     bool unicode; /* the locale writes it */
 };
 
-struct pictures *pictures_new(void); /* NULL when memory is short */
+struct pictures *pictures_new(void); /* NULL when the system has no descriptor left */
 void pictures_free(struct pictures *pictures);
 
 /* A change loses all that was drawn. */

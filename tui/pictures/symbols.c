@@ -1,3 +1,4 @@
+/* Pictures as cells of symbols, by chafa. */
 #include "tui/pictures/symbols.h"
 
 #include <chafa.h>

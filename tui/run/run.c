@@ -1,6 +1,8 @@
+/* A run as the studio knows it, from its engine's messages and from its folder. */
 #include "tui/run/run.h"
 
 #include "engine/base/input_file.h"
+#include "engine/base/memory.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -41,8 +43,8 @@ const char *run_short_name(const char *name, char *text, size_t size)
 
 struct run *run_new(void)
 {
-    struct run *run = calloc(1, sizeof *run);
-    if (run) run_clear(run);
+    struct run *run = memory_take(1, sizeof *run);
+    run_clear(run);
     return run;
 }
 

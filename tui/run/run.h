@@ -125,7 +125,7 @@ struct run {
 /* The run's name without the "-20261127-194532" that keeps runs of one preset apart, for narrow places. */
 const char *run_short_name(const char *name, char *text, size_t size);
 
-struct run *run_new(void); /* NULL when memory is short */
+struct run *run_new(void);
 void run_free(struct run *run);
 void run_clear(struct run *run);
 

@@ -1,3 +1,4 @@
+/* Where everything stands. */
 #include "tui/screen/layout.h"
 
 #include "engine/base/range.h"

@@ -1,6 +1,7 @@
 /* Lists: the cursor, the window over the items, the scroll bar, the count and the marks of a filter. */
 #include "tui/screen/list.h"
 
+#include "engine/base/range.h"
 #include "tui/screen/text.h"
 
 #include <math.h>
@@ -18,12 +19,6 @@ uint64_t list_identity(const char *text)
 const char *list_match(const char *text, const char *filter)
 {
     return strcasestr(text, filter);
-}
-
-static int within(int value, int low, int high)
-{
-    if (value > high) value = high;
-    return value < low ? low : value;
 }
 
 static bool is_filtered(const struct list_items *items)
@@ -52,7 +47,7 @@ int list_follow(struct list *list, const struct list_items *items)
         if (found < 0) found = filter != list->filter ? 0 : list->cursor;
         list->cursor = found;
     }
-    list->cursor = within(list->cursor, 0, items->count - 1);
+    list->cursor = clamp_int(list->cursor, 0, items->count - 1);
     list->filter = filter;
     list->known = items->identity;
     if (list->known) list->item = items->identity(items->of, list->cursor);
@@ -68,17 +63,17 @@ void list_put(struct list *list, int place)
 bool list_move(struct list *list, const struct list_items *items, enum command_id command)
 {
     list_follow(list, items);
-    int page = list->rows > 2 ? list->rows - 1 : 1, place = list->cursor;
+    int page = max_int(list->rows - 1, 1), last = max_int(items->count - 1, 0), place = list->cursor;
     switch (command) {
     case COMMAND_UP: place--; break;
     case COMMAND_DOWN: place++; break;
     case COMMAND_PAGE_UP: place -= page; break;
     case COMMAND_PAGE_DOWN: place += page; break;
     case COMMAND_FIRST: place = 0; break;
-    case COMMAND_LAST: place = items->count - 1; break;
+    case COMMAND_LAST: place = last; break;
     default: return false;
     }
-    list_put(list, within(place, 0, items->count - 1));
+    if (items->count > 0) list_put(list, clamp_int(place, 0, last));
     list_follow(list, items);
     return true;
 }
@@ -100,30 +95,32 @@ bool list_has_bar(const struct list *list)
 void list_scroll(struct list *list, int items)
 {
     if (!list_has_bar(list)) {
-        list_put(list, within(list->cursor + (items > 0 ? 1 : -1), 0, list->count - 1));
+        list_put(list, clamp_int(list->cursor + (items > 0 ? 1 : -1), 0, max_int(list->count - 1, 0)));
         return;
     }
-    list->top = within(list->top + items, 0, list->count - list->rows);
-    list_put(list, within(list->cursor, list->top, list->top + list->rows - 1));
+    list->top = clamp_int(list->top + items, 0, list->count - list->rows);
+    list_put(list, clamp_int(list->cursor, list->top, list->top + list->rows - 1));
 }
 
 int list_place_at(const struct list *list, double part)
 {
-    return within((int)lround(part * (list->count - 1)), 0, list->count - 1);
+    int last = max_int(list->count - 1, 0);
+    return clamp_int((int)lround(part * last), 0, last);
 }
 
 /* The window holds the cursor and no empty rows that items could fill. */
 static void place_window(struct list *list)
 {
-    int last_top = list->count > list->rows ? list->count - list->rows : 0;
-    list->top = within(list->top, list->cursor - list->rows + 1, list->cursor);
-    list->top = within(list->top, 0, last_top);
+    int last_top = max_int(list->count - list->rows, 0);
+    list->top = clamp_int(list->top, list->cursor - list->rows + 1, list->cursor);
+    list->top = clamp_int(list->top, 0, last_top);
 }
 
 /* The knob touches an end of its track only where the list does. */
 static void draw_scroll_bar(const struct list *list, int row, int column, int rows)
 {
-    int knob = within(rows * list->rows / list->count, 1, rows), room = rows - knob, hidden = list->count - list->rows;
+    int knob = clamp_int(rows * list->rows / list->count, 1, rows), room = rows - knob,
+        hidden = list->count - list->rows;
     int at = room * list->top / hidden;
     if (list->top > 0 && at == 0) at = room > 1;
     if (list->top < hidden && at == room) at = room > 1 ? room - 1 : 0;

@@ -1,4 +1,6 @@
+/* Curves. */
 #include "tui/screen/plot.h"
+
 #include "engine/base/format.h"
 #include "tui/screen/text.h"
 

@@ -1,3 +1,4 @@
+/* Colours and attributes. */
 #include "tui/screen/style.h"
 
 #include <curses.h>

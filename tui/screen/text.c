@@ -1,3 +1,4 @@
+/* Text: UTF-8, cells, wrapping, frames. */
 #include "tui/screen/text.h"
 
 #include <curses.h>

@@ -1,3 +1,4 @@
+/* Keys, mouse reports and replies from the bytes that the terminal sends. */
 #include "tui/terminal/input.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* How fast the way to the terminal is. */
 #include "tui/terminal/link.h"
 
 #include <string.h>

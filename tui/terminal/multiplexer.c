@@ -1,3 +1,4 @@
+/* Questions to tmux. */
 #include "tui/terminal/multiplexer.h"
 
 #include <errno.h>

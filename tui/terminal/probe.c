@@ -1,3 +1,4 @@
+/* What the terminal says of itself. */
 #include "tui/terminal/probe.h"
 
 #include <stdio.h>

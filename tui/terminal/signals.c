@@ -1,3 +1,4 @@
+/* Signals: those that leave, and those that still have to restore the terminal. */
 #include "tui/terminal/signals.h"
 
 #include "engine/base/memory.h"

@@ -1,4 +1,6 @@
+/* Descriptions of terminals without what would move the screen. */
 #include "tui/terminal/still.h"
+
 #include "tui/pictures/bytes.h"
 
 #include <stdbool.h>

@@ -1,5 +1,8 @@
+/* The terminal: opened, drawn to, read from, restored. */
 #include "tui/terminal/terminal.h"
+
 #include "engine/base/clock.h"
+#include "engine/base/memory.h"
 #include "tui/terminal/signals.h"
 #include "tui/terminal/still.h"
 
@@ -210,8 +213,7 @@ void terminal_set_mouse(struct terminal *terminal, bool on)
 
 status terminal_open(struct terminal_options options, struct terminal **result)
 {
-    struct terminal *terminal = calloc(1, sizeof *terminal);
-    if (!terminal) return status_error(STATUS_NO_MEMORY, "out of memory");
+    struct terminal *terminal = memory_take(1, sizeof *terminal);
     terminal->output = terminal->capture_descriptor = -1;
     terminal->mouse = options.mouse;
     input_parser_init(&terminal->parser);

@@ -1,4 +1,6 @@
+/* Cards of presets and runs. */
 #include "tui/views/card.h"
+
 #include "engine/base/format.h"
 #include "tui/screen/text.h"
 

@@ -235,7 +235,7 @@ static bool load_run(struct compared_run *compared, const char *path)
     compared->size = found.st_size;
     compared->modified = modified;
     if (!compared->run) compared->run = run_new();
-    if (compared->run && run_load_folder(compared->run, path)) return true;
+    if (run_load_folder(compared->run, path)) return true;
     run_free(compared->run);
     compared->run = NULL;
     return false;

@@ -1,4 +1,6 @@
+/* What settings cost. */
 #include "tui/views/cost.h"
+
 #include "engine/base/format.h"
 #include "tui/screen/text.h"
 

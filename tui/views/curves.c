@@ -1,4 +1,6 @@
+/* A run's curves. */
 #include "tui/views/curves.h"
+
 #include "engine/base/format.h"
 #include "tui/screen/plot.h"
 #include "tui/screen/text.h"

@@ -1,3 +1,4 @@
+/* Weights of rewards. */
 #include "tui/views/weight.h"
 
 #include <math.h>
