@@ -1,3 +1,4 @@
+/* Grows a run of bytes: formatted text, base64, and control strings wrapped for a multiplexer. */
 #include "tui/pictures/bytes.h"
 
 #include <stdarg.h>

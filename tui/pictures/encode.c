@@ -1,3 +1,4 @@
+/* Hands a picture to the encoder of the terminal's protocol, and ends what was cut off half way. */
 #include "tui/pictures/encode.h"
 
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* The thread that scales and encodes the next picture while the studio goes on. */
 #include "tui/pictures/maker.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* Compares the places asked for with what is shown, and sends the pictures that differ, piece by piece. */
 #include "tui/pictures/placement.h"
 #include "tui/pictures/maker.h"
 

@@ -1,3 +1,4 @@
+/* Draws a picture in character cells by chafa, in as many colours as the terminal has. */
 #include "tui/pictures/symbols.h"
 
 #include <chafa.h>

@@ -1,3 +1,4 @@
+/* Takes the engine's messages and the lines of metrics.jsonl into what is known of a run. */
 #include "tui/run/run.h"
 
 #include "engine/base/input_file.h"

@@ -1,3 +1,4 @@
+/* Divides the frame, and the tune screen by its size and number of pictures and rewards. */
 #include "tui/screen/layout.h"
 
 struct frame_layout layout_frame(int rows, int columns)

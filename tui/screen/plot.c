@@ -1,3 +1,4 @@
+/* Draws curves: their range, their dots, their axis. */
 #include "tui/screen/plot.h"
 #include "tui/screen/text.h"
 

@@ -1,3 +1,4 @@
+/* Sets up ncurses' colour pairs for what each style means on this terminal. */
 #include "tui/screen/style.h"
 
 #include <curses.h>

@@ -1,3 +1,4 @@
+/* Decodes, measures and draws text cell by cell: wide characters, marks, what must not be drawn. */
 #include "tui/screen/text.h"
 
 #include <curses.h>

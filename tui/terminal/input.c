@@ -1,3 +1,4 @@
+/* Parses the terminal's bytes: keys in their many spellings, mouse reports, pastes, answers. */
 #include "tui/terminal/input.h"
 
 #include <stdlib.h>

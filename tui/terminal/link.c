@@ -1,3 +1,4 @@
+/* Measures the link by the terminal's answers and sets how many bytes may be on the way. */
 #include "tui/terminal/link.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Asks the terminal what it can do, and reads the answers and the environment. */
 #include "tui/terminal/probe.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Signal handlers that write a byte to a pipe, and those that put the terminal back before the end. */
 #include "tui/terminal/signals.h"
 
 #include "engine/base/memory.h"

@@ -1,3 +1,4 @@
+/* Strips scrolling and moving from the terminal's description before ncurses reads it. */
 #include "tui/terminal/still.h"
 #include "tui/pictures/bytes.h"
 

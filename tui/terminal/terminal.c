@@ -1,3 +1,4 @@
+/* Opens, pauses and closes the terminal, and writes frames to it without waiting for ever. */
 #include "tui/terminal/terminal.h"
 #include "tui/terminal/signals.h"
 #include "tui/terminal/still.h"

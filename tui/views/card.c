@@ -1,3 +1,4 @@
+/* Draws the card: purpose, facts, needs, and pictures beside or below. */
 #include "tui/views/card.h"
 #include "tui/screen/text.h"
 

@@ -1,3 +1,4 @@
+/* Draws what a plan costs, of the draft or of the run on screen. */
 #include "tui/views/cost.h"
 #include "tui/screen/text.h"
 

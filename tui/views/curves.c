@@ -1,3 +1,4 @@
+/* Draws a run's total and its rewards, and two runs' totals in one plot. */
 #include "tui/views/curves.h"
 #include "tui/screen/plot.h"
 #include "tui/screen/text.h"
