@@ -1,3 +1,4 @@
+/* The system's steady clock, the time of day and the processor time, in seconds. */
 #include "engine/base/clock.h"
 
 static double read_clock(clockid_t clock)

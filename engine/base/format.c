@@ -1,3 +1,4 @@
+/* Seconds, bytes and counts as people read them. */
 #include "engine/base/format.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Small allocations that end the process with a message when there is no memory. */
 #include "engine/base/memory.h"
 
 #include "kernels/status.h"

@@ -1,4 +1,4 @@
-/* A strict parser of a safetensors header: names, types, shapes, offsets, metadata. */
+/* A safetensors header, read strictly: names, types, shapes, offsets, metadata. */
 #include "engine/model/safetensors_header.h"
 
 #include "engine/base/json.h"

@@ -1,4 +1,4 @@
-/* Looks characters up in unicode_tables.c; decodes UTF-8 and composes to normalisation form C. */
+/* Classes of characters, lower case, UTF-8 and normalisation form C, for the tokenizer. */
 #include "engine/model/unicode.h"
 
 #include "kernels/readable.h"

@@ -15,7 +15,7 @@ shift
 root=$(cd "$(dirname "$0")/../.." && pwd -P)
 build=$root/build-fuzz
 work=${WORK:-$build/long}
-[ $# -gt 0 ] || set -- safetensors torch_archive preset tokenizer prompts frames messages pictures adapter studio_frames studio_input
+[ $# -gt 0 ] || set -- $(ls "$root"/tests/fuzz/fuzz_*.c | sed 's,.*/fuzz_\(.*\)\.c$,\1,')
 
 if [ "${ONE_TARGET-}" != yes ]; then
     if [ ! -f "$build/build.ninja" ]; then

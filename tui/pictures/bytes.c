@@ -1,4 +1,4 @@
-/* Bytes that grow as text and pictures are added. */
+/* Grows a run of bytes: formatted text, base64, and control strings wrapped for a multiplexer. */
 #include "tui/pictures/bytes.h"
 
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* One picture as the control strings of each protocol. */
+/* Hands a picture to the encoder of the terminal's protocol, and ends what was cut off half way. */
 #include "tui/pictures/encode.h"
 
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Pictures in memory: read, kept, scaled. */
+/* Loads PNG files, copies and scales pictures (Catmull-Rom), and tells pictures apart by a hash. */
 #include "tui/pictures/image.h"
 
 #include "engine/base/input_file.h"

@@ -1,4 +1,4 @@
-/* The thread that encodes pictures, one at a time. */
+/* The thread that scales and encodes the next picture while the studio goes on. */
 #include "tui/pictures/maker.h"
 
 #include "engine/base/memory.h"

@@ -1,4 +1,4 @@
-/* Which picture lies where on the screen, and what has to be sent for it. */
+/* Compares the places asked for with what is shown, and sends the pictures that differ, piece by piece. */
 #include "tui/pictures/placement.h"
 
 #include "engine/base/memory.h"

@@ -1,4 +1,4 @@
-/* Pictures as cells of symbols, by chafa. */
+/* Draws a picture in character cells by chafa, in as many colours as the terminal has. */
 #include "tui/pictures/symbols.h"
 
 #include <chafa.h>

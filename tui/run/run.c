@@ -1,4 +1,4 @@
-/* A run as the studio knows it, from its engine's messages and from its folder. */
+/* Takes the engine's messages and the lines of metrics.jsonl into what is known of a run. */
 #include "tui/run/run.h"
 
 #include "engine/base/input_file.h"

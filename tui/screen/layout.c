@@ -1,4 +1,4 @@
-/* Where everything stands. */
+/* Divides the frame, and the tune screen by its size and number of pictures and rewards. */
 #include "tui/screen/layout.h"
 
 #include "engine/base/range.h"

@@ -1,4 +1,4 @@
-/* Curves. */
+/* Draws curves: their range, their dots, their axis. */
 #include "tui/screen/plot.h"
 
 #include "engine/base/format.h"

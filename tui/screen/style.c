@@ -1,4 +1,4 @@
-/* Colours and attributes. */
+/* Sets up ncurses' colour pairs for what each style means on this terminal. */
 #include "tui/screen/style.h"
 
 #include <curses.h>

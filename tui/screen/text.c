@@ -1,4 +1,4 @@
-/* Text: UTF-8, cells, wrapping, frames. */
+/* Decodes, measures and draws text cell by cell: wide characters, marks, what must not be drawn. */
 #include "tui/screen/text.h"
 
 #include <curses.h>

@@ -1,4 +1,4 @@
-/* Keys, mouse reports and replies from the bytes that the terminal sends. */
+/* Parses the terminal's bytes: keys in their many spellings, mouse reports, pastes, answers. */
 #include "tui/terminal/input.h"
 
 #include <stdlib.h>

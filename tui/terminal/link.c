@@ -1,4 +1,4 @@
-/* How fast the way to the terminal is. */
+/* Measures the link by the terminal's answers and sets how many bytes may be on the way. */
 #include "tui/terminal/link.h"
 
 #include <string.h>

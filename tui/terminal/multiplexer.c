@@ -1,4 +1,4 @@
-/* Questions to tmux. */
+/* Asks tmux by its own command, in a process of its own, and reads the answer. */
 #include "tui/terminal/multiplexer.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* What the terminal says of itself. */
+/* Asks the terminal what it can do, and reads the answers and the environment. */
 #include "tui/terminal/probe.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Signals: those that leave, and those that still have to restore the terminal. */
+/* Signal handlers that write a byte to a pipe, and those that put the terminal back before the end. */
 #include "tui/terminal/signals.h"
 
 #include "engine/base/memory.h"

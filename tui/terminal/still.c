@@ -1,4 +1,4 @@
-/* Descriptions of terminals without what would move the screen. */
+/* Strips scrolling and moving from the terminal's description before ncurses reads it. */
 #include "tui/terminal/still.h"
 
 #include "tui/pictures/bytes.h"

@@ -1,4 +1,4 @@
-/* The terminal: opened, drawn to, read from, restored. */
+/* Opens, pauses and closes the terminal, and writes frames to it without waiting for ever. */
 #include "tui/terminal/terminal.h"
 
 #include "engine/base/clock.h"

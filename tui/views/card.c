@@ -1,4 +1,4 @@
-/* Cards of presets and runs. */
+/* Draws the card: purpose, facts, needs, and pictures beside or below. */
 #include "tui/views/card.h"
 
 #include "engine/base/format.h"

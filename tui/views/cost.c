@@ -1,4 +1,4 @@
-/* What settings cost. */
+/* Draws what a plan costs, of the draft or of the run on screen. */
 #include "tui/views/cost.h"
 
 #include "engine/base/format.h"

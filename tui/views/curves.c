@@ -1,4 +1,4 @@
-/* A run's curves. */
+/* Draws a run's total and its rewards, and two runs' totals in one plot. */
 #include "tui/views/curves.h"
 
 #include "engine/base/format.h"

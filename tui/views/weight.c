@@ -1,4 +1,4 @@
-/* Weights of rewards. */
+/* The unit that a weight is moved in, a power of ten, its steps, and its text. */
 #include "tui/views/weight.h"
 
 #include <math.h>
