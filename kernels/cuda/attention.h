@@ -26,7 +26,7 @@ template <int columns> struct tile {
     static const int elements = rows * pitch, bytes = elements * (int)sizeof(uint16_t);
 };
 
-/* The rows of a tensor [batch, rows, heads * width] that belong to a head: element (row, column) is at
+/* The rows of a tensor of `rows` rows an item that belong to a head: element (row, column) is at
  * data[row * step + column]. */
 struct head_rows {
     const uint16_t *data;
@@ -34,14 +34,19 @@ struct head_rows {
 };
 
 /* Of the head and the batch item that the block works on. */
-DEVICE struct head_rows rows_of(const struct attention &attention, const struct array &array, int64_t rows)
+DEVICE struct head_rows rows_of(const struct attention &attention, const struct array &array, int64_t rows, int step)
 {
     struct head_rows result;
-    result.step = attention.heads * attention.width;
+    result.step = step;
     result.rows = (int)rows;
-    result.data =
-        static_cast<const uint16_t *>(array.data) + block_z() * rows * result.step + block_y() * attention.width;
+    result.data = static_cast<const uint16_t *>(array.data) + block_z() * rows * step + block_y() * attention.width;
     return result;
+}
+
+/* Elements from one row of the result, and of the cotangent, to the next. */
+DEVICE int result_step(const struct attention &attention)
+{
+    return attention.heads * attention.width;
 }
 
 /* Where the statistics (lse, delta) of the block's head and batch item begin. */
@@ -63,10 +68,11 @@ struct passing {
     const uint16_t *first, *second; /* of the thread's first row in the next tile */
     int left;                       /* rows of the tensors from that row on, none where the head has no such column */
     int row, column;                /* within the tile */
-    int step;                       /* elements from one row to the next */
+    int step, second_step;          /* elements from one row to the next */
 };
 
-template <int columns>
+/* `alike`: rows of both lie equally far apart, which takes fewer registers. */
+template <int columns, bool alike>
 DEVICE struct passing passing_from(const struct head_rows &first, const struct head_rows &second, int first_row,
                                    int width)
 {
@@ -75,17 +81,19 @@ DEVICE struct passing passing_from(const struct head_rows &first, const struct h
     passing.row = thread_index() / vectors;
     passing.column = thread_index() % vectors * 8;
     passing.step = first.step;
-    int64_t start = (int64_t)(first_row + passing.row) * first.step + passing.column;
+    passing.second_step = second.step;
+    int64_t row = first_row + passing.row, start = row * first.step + passing.column;
     passing.first = first.data + start;
-    passing.second = second.data + start;
+    passing.second = second.data + (alike ? start : row * second.step + passing.column);
     passing.left = passing.column < width ? first.rows - first_row - passing.row : 0;
     return passing;
 }
 
 /* Starts copying the next tile of both tensors to `stage` and the place behind it; zeros where there is no such row or
  * column. */
-template <int columns> DEVICE void copy_tiles(struct passing &passing, shared_array<uint16_t> stage)
+template <int columns, bool alike> DEVICE void copy_tiles(struct passing &passing, shared_array<uint16_t> stage)
 {
+    int step = passing.step, second_step = alike ? step : passing.second_step;
     const int rows_at_once = ATTENTION_THREADS / (columns / 8), rows = tile<columns>::rows,
               pitch = tile<columns>::pitch;
     int place = passing.row * pitch + passing.column;
@@ -94,10 +102,10 @@ template <int columns> DEVICE void copy_tiles(struct passing &passing, shared_ar
         int down = pass * rows_at_once, limit = rows - down < rows_at_once ? rows - down : rows_at_once;
         if (passing.row < limit)
             copy_async(stage, place + down * pitch + tensor * tile<columns>::elements,
-                       (tensor ? passing.second : passing.first) + down * passing.step, down < passing.left);
+                       tensor ? passing.second + down * second_step : passing.first + down * step, down < passing.left);
     }
-    passing.first += (int64_t)rows * passing.step;
-    passing.second += (int64_t)rows * passing.step;
+    passing.first += (int64_t)rows * step;
+    passing.second += (int64_t)rows * second_step;
     passing.left -= rows;
 }
 

@@ -333,6 +333,7 @@ static const struct backend_interface interface = {
     .exact_type = ELEMENT_F32,
     .folds_upsampling = true,
     .adds_residual = true,
+    .takes_columns = true,
     .pixels_at_once = 512 * 512,
     .allocate = allocate,
     .release = release,
