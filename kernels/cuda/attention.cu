@@ -126,8 +126,8 @@ attention_kernel(struct attention attention, struct attention_arrays arrays)
     int shared_end = first_query < q.rows ? visible_keys(attention, first_query) : 0;
     float unit = attention.scale * LOG2_E;
 
-    struct passing passing = passing_from<columns, true>(k, v, 0, attention.width);
-    copy_tiles<columns, true>(passing, shared_memory<uint16_t>(0));
+    struct passing passing = passing_from<columns>(k, v, 0, attention.width);
+    copy_tiles<columns>(passing, shared_memory<uint16_t>(0), attention.key_step, attention.key_step);
     copy_async_commit();
     uint32_t queries[own_blocks][columns / 4];
     load_own<own_blocks, columns>(queries, q, first_query, attention.width);
@@ -143,7 +143,7 @@ attention_kernel(struct attention attention, struct attention_arrays arrays)
         shared_array<uint16_t> values = shared_memory<uint16_t>(stage + bytes);
         stage = 2 * bytes - stage;
         if (first + rows < block_end) {
-            copy_tiles<columns, true>(passing, shared_memory<uint16_t>(stage));
+            copy_tiles<columns>(passing, shared_memory<uint16_t>(stage), attention.key_step, attention.key_step);
             copy_async_commit();
         }
         int step = 0;

@@ -68,11 +68,9 @@ struct passing {
     const uint16_t *first, *second; /* of the thread's first row in the next tile */
     int left;                       /* rows of the tensors from that row on, none where the head has no such column */
     int row, column;                /* within the tile */
-    int step, second_step;          /* elements from one row to the next */
 };
 
-/* `alike`: rows of both lie equally far apart, which takes fewer registers. */
-template <int columns, bool alike>
+template <int columns>
 DEVICE struct passing passing_from(const struct head_rows &first, const struct head_rows &second, int first_row,
                                    int width)
 {
@@ -80,20 +78,18 @@ DEVICE struct passing passing_from(const struct head_rows &first, const struct h
     struct passing passing;
     passing.row = thread_index() / vectors;
     passing.column = thread_index() % vectors * 8;
-    passing.step = first.step;
-    passing.second_step = second.step;
-    int64_t row = first_row + passing.row, start = row * first.step + passing.column;
-    passing.first = first.data + start;
-    passing.second = second.data + (alike ? start : row * second.step + passing.column);
+    int64_t row = first_row + passing.row;
+    passing.first = first.data + row * first.step + passing.column;
+    passing.second = second.data + row * second.step + passing.column;
     passing.left = passing.column < width ? first.rows - first_row - passing.row : 0;
     return passing;
 }
 
 /* Starts copying the next tile of both tensors to `stage` and the place behind it; zeros where there is no such row or
- * column. */
-template <int columns, bool alike> DEVICE void copy_tiles(struct passing &passing, shared_array<uint16_t> stage)
+ * column. Rows lie so many elements apart. */
+template <int columns>
+DEVICE void copy_tiles(struct passing &passing, shared_array<uint16_t> stage, int step, int second_step)
 {
-    int step = passing.step, second_step = alike ? step : passing.second_step;
     const int rows_at_once = ATTENTION_THREADS / (columns / 8), rows = tile<columns>::rows,
               pitch = tile<columns>::pitch;
     int place = passing.row * pitch + passing.column;

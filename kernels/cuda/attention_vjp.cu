@@ -95,9 +95,9 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
     float result[own_blocks][slice / 8][4] = {}, value_result[own_blocks][slice / 8][4] = {};
 
     int begin = block_reach.begin / rows * rows;
-    struct passing passing = passing_from<columns, !by_key>(stream, stream_other, begin, attention.width);
+    struct passing passing = passing_from<columns>(stream, stream_other, begin, attention.width);
     auto request = [&](int first, int stage) {
-        copy_tiles<columns, !by_key>(passing, shared_memory<uint16_t>(stage));
+        copy_tiles<columns>(passing, shared_memory<uint16_t>(stage), stream.step, stream_other.step);
         int query = first + thread_index();
         if (by_key && thread_index() < rows) {
             shared_array<float> statistics = shared_memory<float>(stage + 2 * bytes);
