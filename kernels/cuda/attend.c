@@ -20,6 +20,7 @@ static struct attention attention_of(const struct operation *operation)
         .causal = operation->attributes.causal,
         .query_step = (int)operand_row_step(queries),
         .key_step = (int)operand_row_step(keys),
+        .result_step = (int)q[2],
     };
     if (!backward) return attention;
     const struct operand *gradient = operation->output;

@@ -82,7 +82,7 @@ DEVICE void finish(const struct attention &attention, const struct attention_arr
                    const struct attended<own_blocks, columns> &attended, int first_query, int first_column,
                    bool with_lse)
 {
-    struct head_rows o = rows_of(attention, arrays.o, attention.queries, result_step(attention));
+    struct head_rows o = rows_of(attention, arrays.o, attention.queries, attention.result_step);
     float factor[own_blocks][2];
     UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
@@ -272,14 +272,13 @@ extern "C" void plan_attention(struct attention *attention, enum element_type ty
     static const int available[] = {32, 40, 64, 80, 128, 160};
     attention->columns = 0;
     if (type == ELEMENT_F32 || attention->width % 8 != 0) return;
-    if ((attention->query_step | attention->key_step | attention->query_gradient_step | attention->key_gradient_step) %
-            8 !=
-        0)
-        return;
-    /* Grids and numbers of rows of the kernels are smaller than what 64 bits count. */
-    if (attention->batch > 65535 || attention->heads > 65535 || attention->queries > INT32_MAX / 2 ||
-        attention->keys > INT32_MAX / 2)
-        return;
+    const int steps[] = {attention->query_step, attention->key_step, attention->result_step,
+                         attention->query_gradient_step, attention->key_gradient_step};
+    /* Grids, numbers of rows and places within an item are smaller than what 64 bits count. */
+    int64_t rows = attention->queries > attention->keys ? attention->queries : attention->keys;
+    if (attention->batch > 65535 || attention->heads > 65535) return;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (steps[i] % 8 != 0 || rows > INT32_MAX / 2 || rows * steps[i] > INT32_MAX / 2) return;
     for (size_t i = 0; i < sizeof available / sizeof *available && attention->columns == 0; i++)
         if (available[i] >= attention->width) attention->columns = available[i];
     if (attention->columns == 0 && attention->width <= MAXIMUM_HEAD_WIDTH) attention->columns = CHUNK;

@@ -43,12 +43,6 @@ DEVICE struct head_rows rows_of(const struct attention &attention, const struct 
     return result;
 }
 
-/* Elements from one row of the result, and of the cotangent, to the next. */
-DEVICE int result_step(const struct attention &attention)
-{
-    return attention.heads * attention.width;
-}
-
 /* Where the statistics (lse, delta) of the block's head and batch item begin. */
 DEVICE int64_t first_statistic(const struct attention &attention)
 {
@@ -125,7 +119,7 @@ DEVICE void load_own(uint32_t own[own_blocks][columns / 4], const struct head_ro
     UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
         int row = lane_row(first_row, block, half);
-        const uint16_t *place = from.data + (int64_t)row * from.step + lane_index() % 4 * 2;
+        const uint16_t *place = from.data + row * from.step + lane_index() % 4 * 2;
         UNROLL for (int i = 0; i < columns / 8; i++) own[block][2 * i + half] =
             row < from.rows && 8 * i < width ? *reinterpret_cast<const uint32_t *>(place + 8 * i) : 0;
     }
@@ -248,8 +242,7 @@ DEVICE void store_rows(const struct head_rows &to, int first_row, int first_colu
     UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
         int row = lane_row(first_row, block, half);
-        uint16_t *place =
-            const_cast<uint16_t *>(to.data) + (int64_t)row * to.step + first_column + lane_index() % 4 * 2;
+        uint16_t *place = const_cast<uint16_t *>(to.data) + row * to.step + first_column + lane_index() % 4 * 2;
         UNROLL for (int j = 0; j < slice / 8; j++)
         {
             const float *pair = value[block][j] + 2 * half;

@@ -29,12 +29,6 @@ DEVICE int64_t row_start(const struct attention &attention, const struct row &ro
     return (row.item * rows + index) * step + row.head * attention.width;
 }
 
-/* Elements from one row of the result, and of the cotangent, to the next. */
-DEVICE int64_t result_step(const struct attention &attention)
-{
-    return (int64_t)attention.heads * attention.width;
-}
-
 DEVICE int64_t statistic_of(const struct attention &attention, const struct row &row, int64_t query)
 {
     return (row.item * attention.heads + row.head) * attention.queries + query;
@@ -103,7 +97,7 @@ KERNEL(WARPS *WARP_THREADS) attention_plain_kernel(struct attention attention, s
         UNROLL for (int i = 0; i < OWN_COLUMNS; i++) result[i] *= correction;
         add_rows(attention, result, probability, arrays.v, keys, step, count);
     }
-    store_row(attention, arrays.o, row_start(attention, row, attention.queries, row.index, result_step(attention)),
+    store_row(attention, arrays.o, row_start(attention, row, attention.queries, row.index, attention.result_step),
               1.0f / sum, result);
     if (arrays.lse && lane_index() == 0) arrays.lse[statistic_of(attention, row, row.index)] = largest + logf(sum);
 }
@@ -122,7 +116,7 @@ attention_vjp_plain_kernel(struct attention attention, struct attention_arrays a
     struct row row = own_row(attention, rows);
     if (!row.exists) return;
     const struct array &stream = by_key ? arrays.q : arrays.k, &stream_other = by_key ? arrays.cotangent : arrays.v;
-    int64_t cotangent_step = result_step(attention), own_step = by_key ? attention.key_step : attention.query_step;
+    int64_t cotangent_step = attention.result_step, own_step = by_key ? attention.key_step : attention.query_step;
     int64_t own_other_step = by_key ? attention.key_step : cotangent_step;
     int64_t step = by_key ? attention.query_step : attention.key_step;
     int64_t other_step = by_key ? cotangent_step : attention.key_step;
@@ -161,7 +155,7 @@ KERNEL(WARPS *WARP_THREADS) attention_delta_kernel(struct attention attention, s
     await_earlier_kernels();
     struct row row = own_row(attention, attention.queries);
     if (!row.exists) return;
-    int64_t start = row_start(attention, row, attention.queries, row.index, result_step(attention));
+    int64_t start = row_start(attention, row, attention.queries, row.index, attention.result_step);
     float sum = 0.0f;
     for (int i = lane_index(); i < attention.width; i += WARP_THREADS)
         sum += load(arrays.cotangent, start + i) * load(arrays.o, start + i);

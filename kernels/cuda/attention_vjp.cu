@@ -16,7 +16,7 @@ template <bool by_key>
 DEVICE struct sides sides_of(const struct attention &attention, const struct attention_arrays &arrays)
 {
     struct head_rows queries = rows_of(attention, arrays.q, attention.queries, attention.query_step);
-    struct head_rows cotangents = rows_of(attention, arrays.cotangent, attention.queries, result_step(attention));
+    struct head_rows cotangents = rows_of(attention, arrays.cotangent, attention.queries, attention.result_step);
     struct head_rows keys = rows_of(attention, arrays.k, attention.keys, attention.key_step);
     struct head_rows values = rows_of(attention, arrays.v, attention.keys, attention.key_step);
     if (by_key) return {keys, values, queries, cotangents};

@@ -236,8 +236,8 @@ struct attention {
     int heads, width; /* width of a head */
     float scale;      /* positive */
     bool causal;
-    /* Elements from one row to the next: of q; of k and v; of their gradients. o and the cotangent are dense. */
-    int query_step, key_step, query_gradient_step, key_gradient_step;
+    /* Elements from one row to the next: of q; of k and v; of o and its cotangent; of the gradients. */
+    int query_step, key_step, result_step, query_gradient_step, key_gradient_step;
     int columns; /* matrix instructions: columns that the kernel has room for, of heads above 160 at a time; 0: plain */
 };
 /* Arrays of one call; data NULL: an output that nobody needs. */

@@ -69,7 +69,7 @@ static tensor_id build_layer(struct model *model, tensor_id x, int layer)
 
 static void build(struct model *model)
 {
-    must(graph_create(ELEMENT_F64, ELEMENT_F64, &model->graph));
+    model->graph = graph_create(ELEMENT_F64, ELEMENT_F64);
     struct graph *graph = model->graph;
     model->x = graph_input(graph, "x", SHAPE3(BATCH, TOKENS, WIDTH), ELEMENT_F64);
     tensor_id x = model->x;
