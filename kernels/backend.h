@@ -31,6 +31,10 @@ struct backend_interface {
     /* Whether the operations that may have a residual take it. */
     bool adds_residual;
 
+    /* Whether the operands of operation_takes_columns may be columns of a wider tensor. Such a device reads the weights
+     * of linear layers as they are: it packs none. */
+    bool takes_columns;
+
     /* What a person should know of this device, a sentence; NULL: nothing. */
     const char *remark;
 

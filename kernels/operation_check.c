@@ -193,6 +193,7 @@ static const char *attention_shapes(const struct operation *o, const struct oper
     if (dimension(q, 0) != dimension(k, 0)) return "queries and keys differ in batch";
     if (last(q) != last(k)) return "queries and keys differ in channels";
     if (!same_shape(k, v)) return "keys and values differ in shape";
+    if (operand_row_step(k) != operand_row_step(v)) return "keys and values differ in the step of their rows";
     if (!same_shape(q, result)) return "queries and output differ in shape";
     if (lse->present && !is_vector(lse, dimension(q, 0) * heads * dimension(q, 1)))
         return "lse must have shape [batch, heads, queries]";
@@ -210,6 +211,9 @@ static const char *check_attention_vjp(const struct operation *o)
     for (int i = 0; i < 3; i++)
         if (o->output[i].present && !same_shape(&o->output[i], &o->input[i + 1]))
             return "a gradient differs in shape from its input";
+    if (o->output[1].present && o->output[2].present &&
+        operand_row_step(&o->output[1]) != operand_row_step(&o->output[2]))
+        return "the gradients of keys and values differ in the step of their rows";
     return attention_shapes(o, &o->input[1], &o->input[2], &o->input[3], &o->input[4], &o->input[5]);
 }
 
@@ -442,7 +446,25 @@ static const char *check_residual(const struct operation *o)
     const struct operand *residual = operation_residual(o);
     if (!residual) return NULL;
     if (!same_shape(residual, &o->output[0])) return "residual and output differ in shape";
+    if (operand_row_step(residual) != operand_row_step(&o->output[0]))
+        return "residual and output differ in the step of their rows";
     return o->attributes.alpha == 0 ? "what is beside the residual has the factor 0" : NULL;
+}
+
+static const char *check_row_step(const struct operation *o, bool output, int index)
+{
+    const struct operand *operand = output ? &o->output[index] : &o->input[index];
+    if (!operand->present || operand->row_step == 0) return NULL;
+    if (operand->row_step < last(operand)) return "rows overlap";
+    return operation_takes_columns(o->kind, output, index) ? NULL : "the rows of an operand must adjoin";
+}
+
+static const char *check_row_steps(const struct operation *o)
+{
+    const char *reason = NULL;
+    for (int i = 0; i < o->input_count && !reason; i++) reason = check_row_step(o, false, i);
+    for (int i = 0; i < o->output_count && !reason; i++) reason = check_row_step(o, true, i);
+    return reason;
 }
 
 static const char *check_operands(const struct operation *o)
@@ -471,7 +493,19 @@ status operation_check(const struct operation *operation)
     const char *reason = check_operands(operation);
     if (!reason) reason = table[operation->kind](operation);
     if (!reason) reason = check_residual(operation);
+    if (!reason) reason = check_row_steps(operation);
     return reason ? operation_error(operation, reason) : status_ok();
+}
+
+bool operation_rows_adjoin(const struct operation *operation)
+{
+    for (int i = 0; i < operation->input_count; i++)
+        if (operation->input[i].present && operand_row_step(&operation->input[i]) != last(&operation->input[i]))
+            return false;
+    for (int i = 0; i < operation->output_count; i++)
+        if (operation->output[i].present && operand_row_step(&operation->output[i]) != last(&operation->output[i]))
+            return false;
+    return true;
 }
 
 static bool numbers_are(const struct operand *operand, int count, enum element_type type)

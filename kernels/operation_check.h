@@ -12,6 +12,9 @@ status operation_check(const struct operation *operation);
 /* Whether every operand that is present has that element type, but for whole numbers (ELEMENT_I32). */
 bool operation_numbers_are(const struct operation *operation, enum element_type type);
 
+/* Whether the rows of every operand adjoin (operations.h: row_step). */
+bool operation_rows_adjoin(const struct operation *operation);
+
 /* Writes "name(a[2,3], b[3]) -> [2,3]" to `text`; cut at `bytes`. */
 void operation_describe(const struct operation *operation, char *text, size_t bytes);
 

@@ -38,6 +38,24 @@ const struct operand *operation_residual(const struct operation *operation)
                                                                                            : NULL;
 }
 
+bool operation_takes_columns(enum operation_kind kind, bool output, int index)
+{
+    switch (kind) {
+    case OPERATION_LINEAR: return index == (output ? 0 : table[kind].residual_input);
+    case OPERATION_LINEAR_VJP_INPUT:
+    case OPERATION_LINEAR_VJP_WEIGHT:
+    case OPERATION_BROADCAST: return !output && index == 0;
+    case OPERATION_ATTENTION: return !output;
+    case OPERATION_ATTENTION_VJP: return output || (index >= 1 && index <= 3);
+    default: return false;
+    }
+}
+
+int64_t operand_row_step(const struct operand *operand)
+{
+    return operand->row_step ? operand->row_step : operand->shape.dimension[operand->shape.rank - 1];
+}
+
 static double last_dimension(const struct operand *operand)
 {
     return (double)operand->shape.dimension[operand->shape.rank - 1];

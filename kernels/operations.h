@@ -5,8 +5,9 @@
  * (plain loops in double precision, the oracle of the tests).
  *
  * Conventions
- *  - Tensors are dense and row-major. Feature maps are [batch, height, width, channels] (NHWC), so a map is a token
- *    sequence [batch, height*width, channels] without a copy. "rows" below means the product of all dimensions but
+ *  - Tensors are dense and row-major; those that operation_takes_columns names may be columns of a wider tensor, whose
+ * rows then lie further apart than they are long. Feature maps are [batch, height, width, channels] (NHWC), so a map is
+ * a token sequence [batch, height*width, channels] without a copy. "rows" below means the product of all dimensions but
  *    the last.
  *  - Convolution weights are [out, in, kernel height, kernel width], linear weights [out, in]: the order of the files.
  *  - Every operation reads and writes tensors of the backend's compute type, except those marked exact below, which
@@ -99,8 +100,9 @@ struct operation_attributes {
 struct operand {
     struct shape shape;
     enum element_type type;
-    bool present;  /* false: an optional input or an output that nobody needs */
-    bool constant; /* a frozen weight: its bytes change only between calls of `pack` */
+    bool present;     /* false: an optional input or an output that nobody needs */
+    bool constant;    /* a frozen weight: its bytes change only between calls of `pack` */
+    int64_t row_step; /* elements from one row to the next, where rows do not adjoin; 0: they do */
 };
 
 /* What a backend is told once, when a program is prepared. */
@@ -126,6 +128,12 @@ const struct operation_facts *operation_facts(enum operation_kind kind);
 
 /* The residual that the operation adds to its result; NULL where it has none. */
 const struct operand *operation_residual(const struct operation *operation);
+
+/* Whether an input (or output) may have rows that do not adjoin: columns of a wider tensor. */
+bool operation_takes_columns(enum operation_kind kind, bool output, int index);
+
+/* Elements of an operand from one row to the next. */
+int64_t operand_row_step(const struct operand *operand);
 
 /* Floating-point operations of one call (2 a multiply-add; element-wise work counted as 0). For plan and bench. */
 double operation_flops(const struct operation *operation);

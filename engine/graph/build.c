@@ -97,6 +97,7 @@ void graph_rename(struct graph *graph, tensor_id constant, const char *name)
 {
     if (!USABLE("rename", constant)) return;
     snprintf(graph->tensors[constant].name, sizeof graph->tensors[constant].name, "%s", name);
+    graph->tensors[constant].replaced = true;
 }
 
 tensor_id graph_reshape(struct graph *graph, tensor_id x, struct shape shape)
@@ -108,6 +109,8 @@ tensor_id graph_reshape(struct graph *graph, tensor_id x, struct shape shape)
     if (view == NO_TENSOR) return NO_TENSOR;
     if (shape_elements(&shape) != shape_elements(&source.shape)) return mismatch(graph, "reshape", x, view);
     graph->tensors[view].storage = source.storage;
+    graph->tensors[view].offset = source.offset;
+    graph->tensors[view].row_step = source.row_step;
     return view;
 }
 

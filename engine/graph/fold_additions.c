@@ -14,35 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOWHERE = -1 };
-
 struct folding {
     struct graph *graph;
-    int *reads;    /* by storage: operands that it is */
-    int *producer; /* by storage: the last node that writes it; NOWHERE: none */
-    bool *folded;  /* by node: an addition that a summand makes itself */
+    struct uses uses; /* kept up to date */
+    bool *folded;     /* by node: an addition that a summand makes itself */
 };
 
 static void prepare(struct folding *f)
 {
-    size_t tensors = (size_t)f->graph->tensor_count + 1, nodes = (size_t)f->graph->node_count + 1;
-    f->reads = memory_take(tensors, sizeof *f->reads);
-    f->producer = memory_take(tensors, sizeof *f->producer);
-    f->folded = memory_take(nodes, sizeof *f->folded);
-    for (size_t i = 0; i < tensors; i++) f->producer[i] = NOWHERE;
-    for (int n = 0; n < f->graph->node_count; n++) {
-        const struct node *node = &f->graph->nodes[n];
-        for (int i = 0; i < node->input_count; i++)
-            if (node->input[i] != NO_TENSOR) f->reads[graph_storage(f->graph, node->input[i])]++;
-        for (int i = 0; i < node->output_count; i++)
-            if (node->output[i] != NO_TENSOR) f->producer[graph_storage(f->graph, node->output[i])] = n;
-    }
-}
-
-static tensor_id residual_of(const struct node *node)
-{
-    int index = operation_facts(node->kind)->residual_input;
-    return index < node->input_count ? node->input[index] : NO_TENSOR;
+    uses_find(f->graph, &f->uses);
+    f->folded = memory_take((size_t)f->graph->node_count + 1, sizeof *f->folded);
 }
 
 static bool takes_bias(const struct node *node)
@@ -55,37 +36,20 @@ static tensor_id bias_of(const struct node *node)
     return takes_bias(node) && node->input_count > 2 ? node->input[2] : NO_TENSOR;
 }
 
-static void set_input(struct node *node, int index, tensor_id id)
-{
-    for (int i = node->input_count; i < index; i++) node->input[i] = NO_TENSOR;
-    node->input[index] = id;
-    if (node->input_count <= index) node->input_count = index + 1;
-}
-
-/* First node of the sweep that the node belongs to: what is computed in another one is computed at another time. */
-static int sweep_first(const struct graph *graph, int index)
-{
-    const int firsts[] = {graph_opening_nodes(graph), graph_forward_nodes(graph), graph_closing_first(graph)};
-    int first = 0;
-    for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++)
-        if (firsts[i] <= index) first = firsts[i];
-    return first;
-}
-
 /* The summand of this sweep that the tensor is, read by one operand alone; NOWHERE if it is none. */
 static int summand_of(const struct folding *f, tensor_id id, int first)
 {
     tensor_id storage = graph_storage(f->graph, id);
     const struct tensor *tensor = &f->graph->tensors[storage];
-    int producer = f->producer[storage];
-    if (tensor->role != TENSOR_COMPUTED || tensor->output || tensor->sum || f->reads[storage] != 1) return NOWHERE;
+    int producer = f->uses.producer[storage];
+    if (tensor->role != TENSOR_COMPUTED || tensor->output || tensor->sum || f->uses.reads[storage] != 1) return NOWHERE;
     if (producer < first || operation_facts(f->graph->nodes[producer].kind)->residual_input < 0) return NOWHERE;
     return producer;
 }
 
 static bool is_before(const struct folding *f, tensor_id id, int node)
 {
-    return f->producer[graph_storage(f->graph, id)] < node;
+    return f->uses.producer[graph_storage(f->graph, id)] < node;
 }
 
 /* The summand to which `added` can be given instead of adding it to alpha times `summand`; NOWHERE if there is none. */
@@ -93,7 +57,7 @@ static int find_taker(const struct folding *f, int summand, tensor_id added, dou
 {
     while (summand != NOWHERE) {
         const struct node *node = &f->graph->nodes[summand];
-        tensor_id residual = residual_of(node);
+        tensor_id residual = node_residual(node);
         if (residual == NO_TENSOR)
             return is_before(f, added, summand) && (alpha == 1.0 || bias_of(node) == NO_TENSOR) ? summand : NOWHERE;
         summand = alpha == 1.0 ? summand_of(f, residual, first) : NOWHERE;
@@ -105,7 +69,7 @@ static void give_residual(struct graph *graph, int taker, tensor_id added, doubl
 {
     tensor_id residual = graph_reshape(graph, added, graph->tensors[graph->nodes[taker].output[0]].shape);
     struct node *node = &graph->nodes[taker];
-    set_input(node, operation_facts(node->kind)->residual_input, residual);
+    node_set_residual(node, residual);
     node->attributes.alpha = alpha;
 }
 
@@ -115,8 +79,8 @@ static void replace_addition(struct folding *f, int addition, int summand)
     struct graph *graph = f->graph;
     tensor_id sum = graph->nodes[addition].output[0], replaced = graph->nodes[summand].output[0];
     graph->nodes[summand].output[0] = graph_reshape(graph, sum, graph->tensors[replaced].shape);
-    f->reads[graph_storage(graph, replaced)] = 0;
-    f->producer[graph_storage(graph, sum)] = summand;
+    f->uses.reads[graph_storage(graph, replaced)] = 0;
+    f->uses.producer[graph_storage(graph, sum)] = summand;
     f->folded[addition] = true;
 }
 
@@ -127,7 +91,7 @@ static bool fold_operand(struct folding *f, int addition, int which)
     tensor_id added = node->input[1 - which];
     double alpha = which == 1 ? node->attributes.alpha : 1.0;
     if (which == 0 && node->attributes.alpha != 1.0) return false;
-    int first = sweep_first(f->graph, addition), summand = summand_of(f, node->input[which], first);
+    int first = graph_sweep_first(f->graph, addition), summand = summand_of(f, node->input[which], first);
     int taker = find_taker(f, summand, added, alpha, first);
     if (taker == NOWHERE) return false;
     give_residual(f->graph, taker, added, alpha);
@@ -154,9 +118,9 @@ static void fold_row(struct folding *f, int addition)
 {
     const struct node *node = &f->graph->nodes[addition];
     tensor_id row = node->input[1];
-    int first = sweep_first(f->graph, addition), product = summand_of(f, node->input[0], first);
+    int first = graph_sweep_first(f->graph, addition), product = summand_of(f, node->input[0], first);
     if (product == NOWHERE || !make_room(f, product, row, first)) return;
-    set_input(&f->graph->nodes[product], 2, row);
+    node_set_input(&f->graph->nodes[product], 2, row);
     replace_addition(f, addition, product);
 }
 
@@ -180,29 +144,6 @@ static void fold_addition(struct folding *f, int index)
     }
 }
 
-/* Nodes that stay among the first `count`. */
-static int remaining(const struct folding *f, int count)
-{
-    int kept = 0;
-    for (int n = 0; n < count; n++) kept += !f->folded[n];
-    return kept;
-}
-
-static void remove_folded(struct folding *f)
-{
-    struct graph *graph = f->graph;
-    for (int i = 0; i < graph->block_count; i++) graph->block_ends[i] = remaining(f, graph->block_ends[i]);
-    graph->opening_nodes = remaining(f, graph->opening_nodes);
-    if (graph->forward_nodes >= 0) {
-        graph->forward_nodes = remaining(f, graph->forward_nodes);
-        graph->closing_first = remaining(f, graph->closing_first);
-    }
-    int kept = 0;
-    for (int n = 0; n < graph->node_count; n++)
-        if (!f->folded[n]) graph->nodes[kept++] = graph->nodes[n];
-    graph->node_count = kept;
-}
-
 status graph_fold_additions(struct graph *graph)
 {
     if (graph->state.code != STATUS_OK) return graph->state;
@@ -210,9 +151,8 @@ status graph_fold_additions(struct graph *graph)
     prepare(&f);
     for (int n = 0; n < graph->node_count && graph->state.code == STATUS_OK; n++) fold_addition(&f, n);
     graph->additions_folded = true;
-    remove_folded(&f);
-    free(f.reads);
-    free(f.producer);
+    graph_remove_nodes(graph, f.folded);
+    uses_clear(&f.uses);
     free(f.folded);
     return graph->state;
 }

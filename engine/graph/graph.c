@@ -75,12 +75,19 @@ enum element_type graph_exact_type(const struct graph *graph)
     return graph->exact;
 }
 
+bool tensor_is_weight(const struct tensor *tensor)
+{
+    return tensor->role == TENSOR_CONSTANT && tensor->name[0] != '\0';
+}
+
 tensor_id graph_find(const struct graph *graph, enum tensor_role role, const char *name)
 {
     for (int i = 0; i < graph->tensor_count; i++) {
         const struct tensor *tensor = &graph->tensors[i];
-        bool role_fits = role == TENSOR_COMPUTED ? tensor->output : tensor->role == role && tensor->storage == i;
-        if (role_fits && strcmp(tensor->name, name) == 0) return i;
+        bool found = role == TENSOR_COMPUTED   ? tensor->output
+                     : role == TENSOR_CONSTANT ? tensor_is_weight(tensor)
+                                               : tensor->role == role && tensor->storage == i;
+        if (found && strcmp(tensor->name, name) == 0) return i;
     }
     return NO_TENSOR;
 }
@@ -170,6 +177,18 @@ tensor_id graph_emit(struct graph *graph, enum operation_kind kind, const struct
     return graph_append(graph, &node);
 }
 
+tensor_id graph_view_like(struct graph *graph, tensor_id storage, tensor_id like)
+{
+    const struct tensor seen = graph->tensors[like];
+    if (seen.offset == 0 && seen.row_step == 0) return graph_reshape(graph, storage, seen.shape);
+    tensor_id view = graph_new_tensor(graph, seen.role, NULL, seen.shape, seen.type);
+    if (view == NO_TENSOR) return NO_TENSOR;
+    graph->tensors[view].storage = storage;
+    graph->tensors[view].offset = seen.offset;
+    graph->tensors[view].row_step = seen.row_step;
+    return view;
+}
+
 tensor_id graph_storage(const struct graph *graph, tensor_id id)
 {
     return id == NO_TENSOR ? NO_TENSOR : graph->tensors[id].storage;
@@ -182,6 +201,7 @@ static struct operand operand_of(const struct graph *graph, tensor_id id)
     const struct tensor *tensor = &graph->tensors[id];
     operand.shape = tensor->shape;
     operand.type = tensor->type;
+    operand.row_step = tensor->row_step;
     operand.constant = graph->tensors[tensor->storage].role == TENSOR_CONSTANT;
     return operand;
 }

@@ -33,10 +33,16 @@ struct tensor {
     struct shape shape;
     enum element_type type;
     tensor_id storage; /* the tensor whose memory this one is a view of; itself if it is none */
+    int64_t offset;    /* where a view begins in its storage, in elements */
+    int64_t row_step;  /* as an operand's (operations.h): above 0 for columns of the storage */
+    bool replaced;     /* a constant in whose place the caller binds weights of its own */
     bool output;       /* bound by the caller */
     bool sum;          /* of what the backward sweeps since the opening contributed; read by the closing sweep */
     char name[160];    /* weights: the file's tensor name; inputs and outputs: the builder's; else empty */
 };
+
+/* Whether it is a weight that is found by its name, be it part of a joined one. */
+bool tensor_is_weight(const struct tensor *tensor);
 
 struct node {
     enum operation_kind kind;
@@ -81,7 +87,8 @@ tensor_id graph_parameter(struct graph *graph, const char *name, struct shape sh
  * that already is an output is copied first. Returns the tensor to use. */
 tensor_id graph_output(struct graph *graph, tensor_id tensor, const char *name);
 
-/* Gives a constant another name, under which it is looked up and packed; for weights that the caller replaces. */
+/* Gives a constant another name, under which it is looked up and packed; for weights that the caller replaces, side by
+ * side in the order in which they were first asked for, each at a multiple of ARENA_ALIGNMENT. */
 void graph_rename(struct graph *graph, tensor_id constant, const char *name);
 
 /* Same elements, other shape: a view, no work. */
@@ -163,6 +170,12 @@ status graph_differentiate_one(struct graph *graph, tensor_id output, tensor_id 
  * A sum of several is then made by them alone, in another order than before. After the functions above, for which there
  * are no residuals, and before graph_recompute_blocks, whose copies then have the same bits. */
 status graph_fold_additions(struct graph *graph);
+
+/* Has one product make the queries, keys and values of self-attention side by side, and one take their gradients on to
+ * what they were made from, for backends that can (backend.h: takes_columns): the three weights become one, of which
+ * each is a part. After graph_fold_additions, without which products with adapters stay as they are, and before
+ * graph_recompute_blocks. */
+status graph_join_projections(struct graph *graph);
 
 /* Says that a block of the model ends here: what was built since the last block's end can be computed again as a whole.
  * Good ends are where little is passed on. What follows the last one is never computed again. */

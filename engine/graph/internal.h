@@ -33,10 +33,36 @@ tensor_id graph_emit(struct graph *graph, enum operation_kind kind, const struct
 bool shape_equal(const struct shape *a, const struct shape *b);
 /* "[2, 16, 16, 4]" into text. */
 const char *shape_text(const struct shape *shape, char *text, size_t size);
+/* A view of `storage` that sees of it what `like` sees of its own. */
+tensor_id graph_view_like(struct graph *graph, tensor_id storage, tensor_id like);
 /* The tensor that owns the memory. */
 tensor_id graph_storage(const struct graph *graph, tensor_id id);
 /* The node's operation as a backend is told. */
 struct operation graph_operation(const struct graph *graph, const struct node *node);
+
+/* Constants that graph_join_projections makes one of: queries, keys and values. */
+enum { MAXIMUM_JOINED = 3 };
+
+/* Who writes and reads the tensors of a graph, as it was when this was made. */
+enum { NOWHERE = -1 };
+struct uses {
+    int tensors;   /* the arrays below hold so many */
+    int *reads;    /* by storage: operands that it is */
+    int *producer; /* by storage: the last node that writes it; NOWHERE: none */
+};
+/* To be cleared. */
+void uses_find(const struct graph *graph, struct uses *uses);
+void uses_clear(struct uses *uses);
+
+/* The node's residual; NO_TENSOR where it has none. */
+tensor_id node_residual(const struct node *node);
+/* NO_TENSOR takes it away. */
+void node_set_residual(struct node *node, tensor_id residual);
+void node_set_input(struct node *node, int index, tensor_id id);
+/* First node of the sweep that the node belongs to: what is computed in another one is computed at another time. */
+int graph_sweep_first(const struct graph *graph, int index);
+/* Removes the nodes that are marked; blocks and sweeps end where they did among the others. */
+void graph_remove_nodes(struct graph *graph, const bool *removed);
 
 /* The entry for a weight in a kernel's layout, found or added. */
 int packing_plan_place(struct packing_plan *plan, const char *weight, const struct kernel_requirements *requirements);

@@ -117,6 +117,12 @@ static void plan(struct program *program)
     program->sum_bytes = sizes.sums;
 }
 
+status program_rewrite(const struct backend *backend, struct graph *graph)
+{
+    if (backend->interface->adds_residual) TRY(graph_fold_additions(graph));
+    return backend->interface->takes_columns ? graph_join_projections(graph) : status_ok();
+}
+
 status program_create(struct backend *backend, const struct graph *graph, struct packing_plan *packing,
                       struct program **program)
 {
@@ -176,6 +182,30 @@ double program_flops(const struct program *program, bool backward)
     return flops;
 }
 
+/* Memory of a constant that is joined of others. */
+static status find_joined(const struct graph *graph, struct weight_set *weights, tensor_id joined, void **memory)
+{
+    const struct tensor *parts[MAXIMUM_JOINED];
+    const char *names[MAXIMUM_JOINED];
+    int count = 0;
+    for (int i = 0; i < graph_tensor_count(graph); i++) {
+        const struct tensor *tensor = graph_tensor(graph, i);
+        if (tensor->storage != joined || !tensor_is_weight(tensor)) continue;
+        int64_t place = tensor->offset / shape_elements(&tensor->shape);
+        parts[place] = tensor;
+        names[place] = tensor->name;
+        count++;
+    }
+    return weight_set_get_joined(weights, names, count, &parts[0]->shape, parts[0]->type, memory);
+}
+
+static status find_constant(const struct graph *graph, struct weight_set *weights, tensor_id id, void **memory)
+{
+    const struct tensor *tensor = graph_tensor(graph, id);
+    if (!tensor_is_weight(tensor)) return find_joined(graph, weights, id, memory);
+    return weight_set_get(weights, tensor->name, &tensor->shape, tensor->type, memory);
+}
+
 status program_bind_weights(struct program *program, struct weight_set *weights)
 {
     const struct graph *graph = program->graph;
@@ -185,7 +215,7 @@ status program_bind_weights(struct program *program, struct weight_set *weights)
         const struct tensor *tensor = graph_tensor(graph, i);
         if (tensor->role != TENSOR_CONSTANT || tensor->storage != i || program->bound[i] || !program->reads[i])
             continue;
-        TRY(weight_set_get(weights, tensor->name, &tensor->shape, tensor->type, &program->bound[i]));
+        TRY(find_constant(graph, weights, i, &program->bound[i]));
     }
     return status_ok();
 }
@@ -198,8 +228,13 @@ status program_bind(struct program *program, tensor_id id, void *memory)
     tensor_id storage = tensor->storage;
     if (!is_bindable(graph_tensor(program->graph, storage)))
         return status_error(STATUS_FAILED, "program: tensor %d is placed by the planner", (int)id);
-    if (program->bound[storage] != memory) recordings_forget(&program->recordings, program->backend);
-    program->bound[storage] = memory;
+    void *begin = (char *)memory - tensor->offset * (int64_t)element_size(tensor->type);
+    if (program->bound[storage] != begin) {
+        if (program->bound[storage] && tensor->offset > 0)
+            return status_error(STATUS_FAILED, "program: %s is bound apart from what it is joined with", tensor->name);
+        recordings_forget(&program->recordings, program->backend);
+    }
+    program->bound[storage] = begin;
     return status_ok();
 }
 
@@ -277,9 +312,9 @@ void program_bind_standing(struct program *program, void *standing)
     program->standing = standing;
 }
 
-static void *pointer_of(const struct program *program, tensor_id id, char *saved, char *work)
+/* Where the tensor's storage lies. */
+static char *storage_of(const struct program *program, tensor_id id, char *saved, char *work)
 {
-    if (id == NO_TENSOR) return NULL;
     const struct placement *placement = &program->placements[id];
     switch (placement->region) {
     case PLACED_STANDING: return program->standing ? program->standing + placement->offset : NULL;
@@ -288,6 +323,14 @@ static void *pointer_of(const struct program *program, tensor_id id, char *saved
     case PLACED_NOWHERE: break;
     }
     return program->bound[graph_tensor(program->graph, id)->storage];
+}
+
+static void *pointer_of(const struct program *program, tensor_id id, char *saved, char *work)
+{
+    if (id == NO_TENSOR) return NULL;
+    const struct tensor *tensor = graph_tensor(program->graph, id);
+    char *storage = storage_of(program, id, saved, work);
+    return storage ? storage + tensor->offset * (int64_t)element_size(tensor->type) : NULL;
 }
 
 static status not_bound(const struct program *program, tensor_id id)

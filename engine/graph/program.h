@@ -38,6 +38,9 @@ struct memory_region {
     size_t bytes;
 };
 
+/* Rewrites the graph for what the backend can: additions are folded, projections joined (graph.h). After
+ * graph_differentiate and before graph_recompute_blocks. */
+status program_rewrite(const struct backend *backend, struct graph *graph);
 /* Plans and prepares. The program keeps `graph`, `packing` (both must outlive it) and `backend`. `packing` may be NULL:
  * the program then has a plan of its own. */
 status program_create(struct backend *backend, const struct graph *graph, struct packing_plan *packing,

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOWHERE = -1 };
-
 struct rewriting {
     struct graph *graph;
     int boundary, old_count;    /* forward nodes; nodes before the rewriting */
@@ -104,7 +102,7 @@ static tensor_id replaced(struct rewriting *r, tensor_id id)
 {
     tensor_id storage = graph_storage(r->graph, id);
     if (storage == NO_TENSOR || storage >= r->old_tensors || r->copy[storage] == NO_TENSOR) return id;
-    return graph_reshape(r->graph, r->copy[storage], r->graph->tensors[id].shape);
+    return graph_view_like(r->graph, r->copy[storage], id);
 }
 
 static void append_reading_copies(struct rewriting *r, struct node node, bool is_copy)
@@ -114,6 +112,10 @@ static void append_reading_copies(struct rewriting *r, struct node node, bool is
         tensor_id original = node.output[i];
         if (original == NO_TENSOR) continue;
         const struct tensor like = r->graph->tensors[original];
+        if (like.row_step > 0 && r->copy[like.storage] != NO_TENSOR) { /* the copy of what was written whole before */
+            node.output[i] = graph_view_like(r->graph, r->copy[like.storage], original);
+            continue;
+        }
         node.output[i] = graph_new_tensor(r->graph, TENSOR_COMPUTED, NULL, like.shape, like.type);
         if (r->again[like.storage]) r->copy[like.storage] = node.output[i];
     }

@@ -15,6 +15,7 @@ struct weight {
     enum element_type type;
     struct shape shape;
     void *memory;
+    bool is_part; /* behind another one, in that one's memory */
 };
 
 struct weight_set {
@@ -123,7 +124,7 @@ status weight_source_check(struct weight_source source, const struct graph *grap
 {
     for (tensor_id id = 0; id < graph_tensor_count(graph); id++) {
         const struct tensor *tensor = graph_tensor(graph, id);
-        if (tensor->role != TENSOR_CONSTANT || tensor->storage != id) continue;
+        if (!tensor_is_weight(tensor)) continue;
         TRY(source.read(source.context, tensor->name, &tensor->shape, (struct weight_sink){take_nothing, NULL}));
     }
     return status_ok();
@@ -144,7 +145,7 @@ void weight_set_destroy(struct weight_set *set)
     if (!set) return;
     for (int i = 0; i < set->count; i++) {
         free(set->weights[i].name);
-        set->backend->interface->release(set->backend, set->weights[i].memory);
+        if (!set->weights[i].is_part) set->backend->interface->release(set->backend, set->weights[i].memory);
     }
     free(set->weights);
     free(set);
@@ -241,19 +242,41 @@ static status load(struct weight_set *set, const char *name, const struct shape 
     return result;
 }
 
-static status add(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
-                  void **memory)
+/* Reads the weight to `memory`, which is the set's from then on. */
+static status add_at(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
+                     void *memory, bool is_part)
 {
     set->weights = memory_grow(set->weights, set->count, &set->capacity, sizeof *set->weights);
+    TRY(load(set, name, shape, type, memory));
+    set->weights[set->count++] = (struct weight){memory_copy_text(name), type, *shape, memory, is_part};
+    set->bytes += (size_t)shape_elements(shape) * element_size(type);
+    return status_ok();
+}
+
+/* Takes away the last weights of the set, but for their memory. */
+static void forget_after(struct weight_set *set, int count)
+{
+    while (set->count > count) {
+        const struct weight *weight = &set->weights[--set->count];
+        set->bytes -= (size_t)shape_elements(&weight->shape) * element_size(weight->type);
+        free(weight->name);
+    }
+}
+
+static status add_joined(struct weight_set *set, const char *const *names, int count, const struct shape *shape,
+                         enum element_type type, void **memory)
+{
     size_t bytes = (size_t)shape_elements(shape) * element_size(type);
-    TRY(set->backend->interface->allocate(set->backend, bytes, memory));
-    status result = load(set, name, shape, type, *memory);
-    if (result.code != STATUS_OK) {
+    int held = set->count;
+    TRY(set->backend->interface->allocate(set->backend, (size_t)count * bytes, memory));
+    for (int i = 0; i < count; i++) {
+        status result = add_at(set, names[i], shape, type, (char *)*memory + (size_t)i * bytes, i > 0);
+        if (result.code == STATUS_OK) continue;
+        forget_after(set, held);
         set->backend->interface->release(set->backend, *memory);
+        *memory = NULL;
         return result;
     }
-    set->weights[set->count++] = (struct weight){memory_copy_text(name), type, *shape, *memory};
-    set->bytes += bytes;
     return status_ok();
 }
 
@@ -273,8 +296,24 @@ status weight_set_get(struct weight_set *set, const char *name, const struct sha
                       void **memory)
 {
     const struct weight *held = find(set, name, shape, type);
-    if (!held) return add(set, name, shape, type, memory);
+    if (!held) return add_joined(set, &name, 1, shape, type, memory);
     *memory = held->memory;
+    return status_ok();
+}
+
+status weight_set_get_joined(struct weight_set *set, const char *const *names, int count, const struct shape *shape,
+                             enum element_type type, void **memory)
+{
+    size_t bytes = (size_t)shape_elements(shape) * element_size(type);
+    const struct weight *first = find(set, names[0], shape, type);
+    for (int i = 0; i < count; i++) {
+        const struct weight *held = find(set, names[i], shape, type);
+        bool fits = first ? held && held->memory == (char *)first->memory + (size_t)i * bytes : !held;
+        if (!fits)
+            return status_error(STATUS_FAILED, "weight %s was asked for before what it is joined with", names[i]);
+    }
+    if (!first) return add_joined(set, names, count, shape, type, memory);
+    *memory = first->memory;
     return status_ok();
 }
 

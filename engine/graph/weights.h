@@ -46,6 +46,10 @@ void weight_set_destroy(struct weight_set *set);
  * type. */
 status weight_set_get(struct weight_set *set, const char *name, const struct shape *shape, enum element_type type,
                       void **memory);
+/* Device memory of `count` weights of one shape, one behind the other. STATUS_FAILED where one of them was asked for
+ * alone before; afterwards each can be. */
+status weight_set_get_joined(struct weight_set *set, const char *const *names, int count, const struct shape *shape,
+                             enum element_type type, void **memory);
 /* Reads weight `name` again from the source, whose values have changed, wherever the set holds it. */
 status weight_set_renew(struct weight_set *set, const char *name);
 /* Reads weight `name` to `memory` and does not keep it: from the set where it is held, else from the source. */

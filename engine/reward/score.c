@@ -34,7 +34,7 @@ static status scorer_build(struct scorer *scorer, struct reward *reward, struct 
                        (long long)shape.dimension[2], (long long)shape.dimension[1]));
     if (differentiate)
         TRY(graph_differentiate_one(graph, scorer->scores, scorer->pictures, &scorer->cotangent, &scorer->gradient));
-    if (backend->interface->adds_residual) TRY(graph_fold_additions(graph));
+    TRY(program_rewrite(backend, graph));
     return host_program_create(backend, graph, reward_weights(reward), &scorer->program);
 }
 

@@ -51,7 +51,7 @@ static status encoder_open(struct encoder *encoder, struct backend *backend)
     encoder->end = graph_input(graph, "end", SHAPE2(1, 1), ELEMENT_I32);
     tensor_id embedding = tower->build(tower->model, graph, encoder->ids, encoder->end);
     encoder->embedding = graph_output(graph, graph_convert(graph, embedding, graph_exact_type(graph)), "embedding");
-    if (backend->interface->adds_residual) TRY(graph_fold_additions(graph));
+    TRY(program_rewrite(backend, graph));
     TRY(graph_state(graph));
     return host_program_create(backend, graph, tower->weights, &encoder->program);
 }

@@ -321,7 +321,7 @@ static size_t unet_weight_bytes(const struct chain *chain)
     size_t bytes = 0;
     for (int i = 0; i < graph_tensor_count(chain->plain.graph); i++) {
         const struct tensor *tensor = graph_tensor(chain->plain.graph, i);
-        if (tensor->role != TENSOR_CONSTANT || tensor->storage != i) continue;
+        if (!tensor_is_weight(tensor)) continue;
         bool merged = strncmp(tensor->name, MERGED_PREFIX, strlen(MERGED_PREFIX)) == 0;
         if (merged || program_reads(chain->plain.program, i) || reads(&chain->kept, tensor->name))
             bytes += align_up((size_t)shape_elements(&tensor->shape) * element_size(tensor->type));

@@ -188,6 +188,8 @@ status chain_bind_parts(struct chain *chain)
     program_bind_standing(chain->plain.program, chain_at(chain, chain->layout.standing));
     if (chain->settings.trainable) program_bind_standing(chain->kept.program, chain_at(chain, chain->layout.standing));
     TRY(bind_merged(chain));
+    /* Before anything asks for one weight alone that the step has joined with others. */
+    if (chain->settings.trainable) TRY(bind_step(chain, &chain->kept, &chain->kept_tensors));
     TRY(chain_merge_nothing(chain));
     TRY(bind_step(chain, &chain->plain, &chain->plain_tensors));
     TRY(bind_decoder(chain));
@@ -195,7 +197,6 @@ status chain_bind_parts(struct chain *chain)
     TRY(pack(chain, &chain->decoder));
     if (chain->settings.trainable) {
         TRY(bind_step_gradients(chain));
-        TRY(bind_step(chain, &chain->kept, &chain->kept_tensors));
         TRY(bind_parameters(chain));
         TRY(bind_own_merge(chain));
         TRY(pack(chain, &chain->merge));

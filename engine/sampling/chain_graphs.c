@@ -28,11 +28,6 @@ static status fold_upsampling(const struct chain *chain, struct graph *graph)
     return chain->backend->interface->folds_upsampling ? graph_fold_upsampling(graph) : status_ok();
 }
 
-static status fold_additions(const struct chain *chain, struct graph *graph)
-{
-    return chain->backend->interface->adds_residual ? graph_fold_additions(graph) : status_ok();
-}
-
 static status build_text(struct chain *chain)
 {
     const struct model_facts *facts = model_facts(chain->model);
@@ -40,7 +35,7 @@ static status build_text(struct chain *chain)
     chain->text_ids = graph_input(graph, "ids", SHAPE2(1, facts->context_length), ELEMENT_I32);
     tensor_id states = model_build_text_encoder(chain->model, graph, chain->text_ids);
     chain->text_states = graph_output(graph, states, "states");
-    TRY(fold_additions(chain, graph));
+    TRY(program_rewrite(chain->backend, graph));
     chain_list_text_modules(chain);
     return part_end(chain, &chain->text);
 }
@@ -120,7 +115,7 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
     TRY(graph_separate_opening(graph, &tensors->context, 1));
     if (kept)
         TRY(graph_differentiate_one(graph, tensors->next, tensors->latents, &tensors->cotangent, &tensors->gradient));
-    TRY(fold_additions(chain, graph));
+    TRY(program_rewrite(chain->backend, graph));
     if (kept && chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     return part_end(chain, part);
 }
@@ -138,7 +133,7 @@ static status build_decoder(struct chain *chain)
     if (chain->settings.trainable)
         TRY(graph_differentiate_one(graph, chain->decoder_pictures, chain->decoder_latents, &chain->decoder_cotangent,
                                     &chain->decoder_gradient));
-    TRY(fold_additions(chain, graph));
+    TRY(program_rewrite(chain->backend, graph));
     if (chain->settings.trainable && chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     return part_end(chain, &chain->decoder);
 }

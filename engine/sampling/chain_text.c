@@ -12,7 +12,7 @@ static const char weight[] = ".weight", embeddings[] = ".embeddings.";
 static bool is_linear(const struct tensor *tensor)
 {
     size_t length = strlen(tensor->name);
-    return tensor->role == TENSOR_CONSTANT && tensor->shape.rank == 2 && length > sizeof weight &&
+    return tensor_is_weight(tensor) && tensor->shape.rank == 2 && length > sizeof weight &&
            strcmp(tensor->name + length - (sizeof weight - 1), weight) == 0 && !strstr(tensor->name, embeddings);
 }
 
@@ -32,7 +32,7 @@ void chain_list_text_modules(struct chain *chain)
 {
     for (tensor_id id = 0; id < graph_tensor_count(chain->text.graph); id++) {
         const struct tensor *tensor = graph_tensor(chain->text.graph, id);
-        if (tensor->storage == id && is_linear(tensor)) add_module(chain, tensor);
+        if (is_linear(tensor)) add_module(chain, tensor);
     }
 }
 

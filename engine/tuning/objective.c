@@ -111,7 +111,7 @@ static status build_graph(struct objective *objective)
                                       .wanted = &objective->pictures,
                                       .gradients = &objective->picture_gradient};
     TRY(graph_differentiate(objective->graph, &request));
-    if (objective->backend->interface->adds_residual) TRY(graph_fold_additions(objective->graph));
+    TRY(program_rewrite(objective->backend, objective->graph));
     return program_create(objective->backend, objective->graph, NULL, &objective->program);
 }
 

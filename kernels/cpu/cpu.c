@@ -30,6 +30,8 @@ static status prepare(struct backend *backend, const struct operation *operation
     if (operation->attributes.doubled)
         return operation_error(operation, "the CPU backend does not fold upsampling into convolutions");
     if (operation_residual(operation)) return operation_error(operation, "the CPU backend adds no residual");
+    if (!operation_rows_adjoin(operation))
+        return operation_error(operation, "the CPU backend reads and writes whole rows alone");
     struct kernel *kernel = malloc(sizeof *kernel);
     if (!kernel) return status_error(STATUS_NO_MEMORY, "no memory for a kernel");
     *kernel = (struct kernel){*operation, cpu->kinds(operation->kind), cpu->parallel, cpu->onednn, NULL};

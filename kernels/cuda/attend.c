@@ -8,16 +8,25 @@
 static struct attention attention_of(const struct operation *operation)
 {
     bool backward = operation->kind == OPERATION_ATTENTION_VJP;
-    const int64_t *q = operation->input[backward ? 1 : 0].shape.dimension;
+    const struct operand *queries = &operation->input[backward ? 1 : 0], *keys = queries + 1;
+    const int64_t *q = queries->shape.dimension;
     struct attention attention = {
         .batch = q[0],
         .queries = q[1],
-        .keys = operation->input[backward ? 2 : 1].shape.dimension[1],
+        .keys = keys->shape.dimension[1],
         .heads = operation->attributes.heads,
         .width = (int)(q[2] / operation->attributes.heads),
         .scale = (float)operation->attributes.alpha,
         .causal = operation->attributes.causal,
+        .query_step = (int)operand_row_step(queries),
+        .key_step = (int)operand_row_step(keys),
+        .result_step = (int)q[2],
     };
+    if (!backward) return attention;
+    const struct operand *gradient = operation->output;
+    if (gradient[0].present) attention.query_gradient_step = (int)operand_row_step(&gradient[0]);
+    for (int i = 1; i < operation->output_count; i++)
+        if (gradient[i].present) attention.key_gradient_step = (int)operand_row_step(&gradient[i]);
     return attention;
 }
 

@@ -82,7 +82,7 @@ DEVICE void finish(const struct attention &attention, const struct attention_arr
                    const struct attended<own_blocks, columns> &attended, int first_query, int first_column,
                    bool with_lse)
 {
-    struct head_rows o = rows_of(attention, arrays.o, attention.queries);
+    struct head_rows o = rows_of(attention, arrays.o, attention.queries, attention.result_step);
     float factor[own_blocks][2];
     UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
@@ -116,9 +116,9 @@ attention_kernel(struct attention attention, struct attention_arrays arrays)
 {
     await_earlier_kernels();
     const int rows = tile<columns>::rows, bytes = tile<columns>::bytes, warp_rows = 16 * own_blocks;
-    struct head_rows q = rows_of(attention, arrays.q, attention.queries);
-    struct head_rows k = rows_of(attention, arrays.k, attention.keys);
-    struct head_rows v = rows_of(attention, arrays.v, attention.keys);
+    struct head_rows q = rows_of(attention, arrays.q, attention.queries, attention.query_step);
+    struct head_rows k = rows_of(attention, arrays.k, attention.keys, attention.key_step);
+    struct head_rows v = rows_of(attention, arrays.v, attention.keys, attention.key_step);
     int first_query = (block_x() * ATTENTION_WARPS + warp_index()) * warp_rows;
     /* Keys that anyone in the block sees, that anyone in the warp sees, and that the whole warp sees. */
     int block_end = visible_keys(attention, (block_x() + 1) * ATTENTION_WARPS * warp_rows - 1);
@@ -127,7 +127,7 @@ attention_kernel(struct attention attention, struct attention_arrays arrays)
     float unit = attention.scale * LOG2_E;
 
     struct passing passing = passing_from<columns>(k, v, 0, attention.width);
-    copy_tiles<columns>(passing, shared_memory<uint16_t>(0));
+    copy_tiles<columns>(passing, shared_memory<uint16_t>(0), attention.key_step, attention.key_step);
     copy_async_commit();
     uint32_t queries[own_blocks][columns / 4];
     load_own<own_blocks, columns>(queries, q, first_query, attention.width);
@@ -143,7 +143,7 @@ attention_kernel(struct attention attention, struct attention_arrays arrays)
         shared_array<uint16_t> values = shared_memory<uint16_t>(stage + bytes);
         stage = 2 * bytes - stage;
         if (first + rows < block_end) {
-            copy_tiles<columns>(passing, shared_memory<uint16_t>(stage));
+            copy_tiles<columns>(passing, shared_memory<uint16_t>(stage), attention.key_step, attention.key_step);
             copy_async_commit();
         }
         int step = 0;
@@ -173,9 +173,9 @@ wide_attention_kernel(struct attention attention, struct attention_arrays arrays
     const int own_bytes = own_rows / rows * bytes;
     int chunks = (attention.width + CHUNK - 1) / CHUNK, first_column = block_x() % chunks * CHUNK;
     int block_query = block_x() / chunks * own_rows, first_query = block_query + 16 * warp_index();
-    struct head_rows q = rows_of(attention, arrays.q, attention.queries);
-    struct head_rows k = rows_of(attention, arrays.k, attention.keys);
-    struct head_rows v = rows_of(attention, arrays.v, attention.keys);
+    struct head_rows q = rows_of(attention, arrays.q, attention.queries, attention.query_step);
+    struct head_rows k = rows_of(attention, arrays.k, attention.keys, attention.key_step);
+    struct head_rows v = rows_of(attention, arrays.v, attention.keys, attention.key_step);
     int end = visible_keys(attention, block_query + own_rows - 1), shared_end = visible_keys(attention, first_query);
     float unit = attention.scale * LOG2_E;
 
@@ -183,8 +183,7 @@ wide_attention_kernel(struct attention attention, struct attention_arrays arrays
     int part = 0, part_row = 0, stage = chunks * own_bytes, other_stage = stage + bytes;
     auto request = [&]() {
         bool is_value = part == chunks;
-        struct head_rows from = k;
-        if (is_value) from.data = v.data;
+        struct head_rows from = is_value ? v : k;
         copy_chunk<rows>(shared_memory<uint16_t>(other_stage), from, part_row, is_value ? first_column : part * CHUNK,
                          attention.width);
         copy_async_commit();
@@ -273,10 +272,13 @@ extern "C" void plan_attention(struct attention *attention, enum element_type ty
     static const int available[] = {32, 40, 64, 80, 128, 160};
     attention->columns = 0;
     if (type == ELEMENT_F32 || attention->width % 8 != 0) return;
-    /* Grids and numbers of rows of the kernels are smaller than what 64 bits count. */
-    if (attention->batch > 65535 || attention->heads > 65535 || attention->queries > INT32_MAX / 2 ||
-        attention->keys > INT32_MAX / 2)
-        return;
+    const int steps[] = {attention->query_step, attention->key_step, attention->result_step,
+                         attention->query_gradient_step, attention->key_gradient_step};
+    /* Grids, numbers of rows and places within an item are smaller than what 64 bits count. */
+    int64_t rows = attention->queries > attention->keys ? attention->queries : attention->keys;
+    if (attention->batch > 65535 || attention->heads > 65535) return;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (steps[i] % 8 != 0 || rows > INT32_MAX / 2 || rows * steps[i] > INT32_MAX / 2) return;
     for (size_t i = 0; i < sizeof available / sizeof *available && attention->columns == 0; i++)
         if (available[i] >= attention->width) attention->columns = available[i];
     if (attention->columns == 0 && attention->width <= MAXIMUM_HEAD_WIDTH) attention->columns = CHUNK;

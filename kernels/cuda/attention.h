@@ -26,7 +26,7 @@ template <int columns> struct tile {
     static const int elements = rows * pitch, bytes = elements * (int)sizeof(uint16_t);
 };
 
-/* The rows of a tensor [batch, rows, heads * width] that belong to a head: element (row, column) is at
+/* The rows of a tensor of `rows` rows an item that belong to a head: element (row, column) is at
  * data[row * step + column]. */
 struct head_rows {
     const uint16_t *data;
@@ -34,13 +34,12 @@ struct head_rows {
 };
 
 /* Of the head and the batch item that the block works on. */
-DEVICE struct head_rows rows_of(const struct attention &attention, const struct array &array, int64_t rows)
+DEVICE struct head_rows rows_of(const struct attention &attention, const struct array &array, int64_t rows, int step)
 {
     struct head_rows result;
-    result.step = attention.heads * attention.width;
+    result.step = step;
     result.rows = (int)rows;
-    result.data =
-        static_cast<const uint16_t *>(array.data) + block_z() * rows * result.step + block_y() * attention.width;
+    result.data = static_cast<const uint16_t *>(array.data) + block_z() * rows * step + block_y() * attention.width;
     return result;
 }
 
@@ -63,7 +62,6 @@ struct passing {
     const uint16_t *first, *second; /* of the thread's first row in the next tile */
     int left;                       /* rows of the tensors from that row on, none where the head has no such column */
     int row, column;                /* within the tile */
-    int step;                       /* elements from one row to the next */
 };
 
 template <int columns>
@@ -74,17 +72,17 @@ DEVICE struct passing passing_from(const struct head_rows &first, const struct h
     struct passing passing;
     passing.row = thread_index() / vectors;
     passing.column = thread_index() % vectors * 8;
-    passing.step = first.step;
-    int64_t start = (int64_t)(first_row + passing.row) * first.step + passing.column;
-    passing.first = first.data + start;
-    passing.second = second.data + start;
+    int64_t row = first_row + passing.row;
+    passing.first = first.data + row * first.step + passing.column;
+    passing.second = second.data + row * second.step + passing.column;
     passing.left = passing.column < width ? first.rows - first_row - passing.row : 0;
     return passing;
 }
 
 /* Starts copying the next tile of both tensors to `stage` and the place behind it; zeros where there is no such row or
- * column. */
-template <int columns> DEVICE void copy_tiles(struct passing &passing, shared_array<uint16_t> stage)
+ * column. Rows lie so many elements apart. */
+template <int columns>
+DEVICE void copy_tiles(struct passing &passing, shared_array<uint16_t> stage, int step, int second_step)
 {
     const int rows_at_once = ATTENTION_THREADS / (columns / 8), rows = tile<columns>::rows,
               pitch = tile<columns>::pitch;
@@ -94,10 +92,10 @@ template <int columns> DEVICE void copy_tiles(struct passing &passing, shared_ar
         int down = pass * rows_at_once, limit = rows - down < rows_at_once ? rows - down : rows_at_once;
         if (passing.row < limit)
             copy_async(stage, place + down * pitch + tensor * tile<columns>::elements,
-                       (tensor ? passing.second : passing.first) + down * passing.step, down < passing.left);
+                       tensor ? passing.second + down * second_step : passing.first + down * step, down < passing.left);
     }
-    passing.first += (int64_t)rows * passing.step;
-    passing.second += (int64_t)rows * passing.step;
+    passing.first += (int64_t)rows * step;
+    passing.second += (int64_t)rows * second_step;
     passing.left -= rows;
 }
 
@@ -121,7 +119,7 @@ DEVICE void load_own(uint32_t own[own_blocks][columns / 4], const struct head_ro
     UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
         int row = lane_row(first_row, block, half);
-        const uint16_t *place = from.data + (int64_t)row * from.step + lane_index() % 4 * 2;
+        const uint16_t *place = from.data + row * from.step + lane_index() % 4 * 2;
         UNROLL for (int i = 0; i < columns / 8; i++) own[block][2 * i + half] =
             row < from.rows && 8 * i < width ? *reinterpret_cast<const uint32_t *>(place + 8 * i) : 0;
     }
@@ -244,8 +242,7 @@ DEVICE void store_rows(const struct head_rows &to, int first_row, int first_colu
     UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
     {
         int row = lane_row(first_row, block, half);
-        uint16_t *place =
-            const_cast<uint16_t *>(to.data) + (int64_t)row * to.step + first_column + lane_index() % 4 * 2;
+        uint16_t *place = const_cast<uint16_t *>(to.data) + row * to.step + first_column + lane_index() % 4 * 2;
         UNROLL for (int j = 0; j < slice / 8; j++)
         {
             const float *pair = value[block][j] + 2 * half;

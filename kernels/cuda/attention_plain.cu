@@ -22,10 +22,11 @@ DEVICE struct row own_row(const struct attention &attention, int64_t rows)
     return row;
 }
 
-/* First element of row `index` of a tensor [batch, rows, heads * width]. */
-DEVICE int64_t row_start(const struct attention &attention, const struct row &row, int64_t rows, int64_t index)
+/* First element of row `index` of the row's head in a tensor of `rows` rows an item, `step` elements apart. */
+DEVICE int64_t row_start(const struct attention &attention, const struct row &row, int64_t rows, int64_t index,
+                         int64_t step)
 {
-    return ((row.item * rows + index) * attention.heads + row.head) * attention.width;
+    return (row.item * rows + index) * step + row.head * attention.width;
 }
 
 DEVICE int64_t statistic_of(const struct attention &attention, const struct row &row, int64_t query)
@@ -80,14 +81,12 @@ KERNEL(WARPS *WARP_THREADS) attention_plain_kernel(struct attention attention, s
     shared_array<float> query = shared_memory<float>(warp_index() * MAXIMUM_HEAD_WIDTH * (int)sizeof(float));
     struct row row = own_row(attention, attention.queries);
     if (!row.exists) return;
-    int64_t start = row_start(attention, row, attention.queries, row.index);
-    int64_t step = (int64_t)attention.heads * attention.width;
     int64_t visible = attention.causal && row.index + 1 < attention.keys ? row.index + 1 : attention.keys;
-    copy_row(attention, query, arrays.q, start);
+    copy_row(attention, query, arrays.q, row_start(attention, row, attention.queries, row.index, attention.query_step));
     synchronize_warp();
     float largest = -INFINITY, sum = 0.0f, result[OWN_COLUMNS] = {};
     for (int64_t first = 0; first < visible; first += WARP_THREADS) {
-        int64_t keys = row_start(attention, row, attention.keys, first);
+        int64_t step = attention.key_step, keys = row_start(attention, row, attention.keys, first, step);
         int count = rows_left(first, visible);
         float score = -INFINITY;
         if (lane_index() < count) score = attention.scale * dot(attention, query, arrays.k, keys + lane_index() * step);
@@ -98,7 +97,8 @@ KERNEL(WARPS *WARP_THREADS) attention_plain_kernel(struct attention attention, s
         UNROLL for (int i = 0; i < OWN_COLUMNS; i++) result[i] *= correction;
         add_rows(attention, result, probability, arrays.v, keys, step, count);
     }
-    store_row(attention, arrays.o, start, 1.0f / sum, result);
+    store_row(attention, arrays.o, row_start(attention, row, attention.queries, row.index, attention.result_step),
+              1.0f / sum, result);
     if (arrays.lse && lane_index() == 0) arrays.lse[statistic_of(attention, row, row.index)] = largest + logf(sum);
 }
 
@@ -116,28 +116,36 @@ attention_vjp_plain_kernel(struct attention attention, struct attention_arrays a
     struct row row = own_row(attention, rows);
     if (!row.exists) return;
     const struct array &stream = by_key ? arrays.q : arrays.k, &stream_other = by_key ? arrays.cotangent : arrays.v;
-    int64_t start = row_start(attention, row, rows, row.index), step = (int64_t)attention.heads * attention.width;
-    copy_row(attention, own, by_key ? arrays.k : arrays.q, start);
-    copy_row(attention, own_other, by_key ? arrays.v : arrays.cotangent, start);
+    int64_t cotangent_step = attention.result_step, own_step = by_key ? attention.key_step : attention.query_step;
+    int64_t own_other_step = by_key ? attention.key_step : cotangent_step;
+    int64_t step = by_key ? attention.query_step : attention.key_step;
+    int64_t other_step = by_key ? cotangent_step : attention.key_step;
+    copy_row(attention, own, by_key ? arrays.k : arrays.q, row_start(attention, row, rows, row.index, own_step));
+    copy_row(attention, own_other, by_key ? arrays.v : arrays.cotangent,
+             row_start(attention, row, rows, row.index, own_other_step));
     synchronize_warp();
     int64_t begin = attention.causal && by_key ? row.index : 0;
     int64_t end = attention.causal && !by_key && row.index + 1 < others ? row.index + 1 : others;
     float result[OWN_COLUMNS] = {}, value_result[OWN_COLUMNS] = {};
     for (int64_t first = begin; first < end; first += WARP_THREADS) {
-        int64_t other = row_start(attention, row, others, first);
+        int64_t at = row_start(attention, row, others, first, step);
+        int64_t other_at = row_start(attention, row, others, first, other_step);
         int count = rows_left(first, end);
         float probability = 0.0f, ds = 0.0f;
         if (lane_index() < count) {
-            int64_t query = by_key ? first + lane_index() : row.index, at = other + lane_index() * step;
-            float score = attention.scale * dot(attention, own, stream, at);
+            int64_t query = by_key ? first + lane_index() : row.index;
+            float score = attention.scale * dot(attention, own, stream, at + lane_index() * step);
             probability = expf(score - arrays.lse[statistic_of(attention, row, query)]);
             ds = attention.scale * probability *
-                 (dot(attention, own_other, stream_other, at) - arrays.delta[statistic_of(attention, row, query)]);
+                 (dot(attention, own_other, stream_other, other_at + lane_index() * other_step) -
+                  arrays.delta[statistic_of(attention, row, query)]);
         }
-        add_rows(attention, result, ds, stream, other, step, count);
-        if (by_key) add_rows(attention, value_result, probability, stream_other, other, step, count);
+        add_rows(attention, result, ds, stream, at, step, count);
+        if (by_key) add_rows(attention, value_result, probability, stream_other, other_at, other_step, count);
     }
     const struct array &to = by_key ? arrays.dk : arrays.dq;
+    int64_t start = row_start(attention, row, rows, row.index,
+                              by_key ? attention.key_gradient_step : attention.query_gradient_step);
     if (to.data) store_row(attention, to, start, 1.0f, result);
     if (by_key && arrays.dv.data) store_row(attention, arrays.dv, start, 1.0f, value_result);
 }
@@ -147,7 +155,7 @@ KERNEL(WARPS *WARP_THREADS) attention_delta_kernel(struct attention attention, s
     await_earlier_kernels();
     struct row row = own_row(attention, attention.queries);
     if (!row.exists) return;
-    int64_t start = row_start(attention, row, attention.queries, row.index);
+    int64_t start = row_start(attention, row, attention.queries, row.index, attention.result_step);
     float sum = 0.0f;
     for (int i = lane_index(); i < attention.width; i += WARP_THREADS)
         sum += load(arrays.cotangent, start + i) * load(arrays.o, start + i);

@@ -15,12 +15,17 @@ struct sides {
 template <bool by_key>
 DEVICE struct sides sides_of(const struct attention &attention, const struct attention_arrays &arrays)
 {
-    struct head_rows queries = rows_of(attention, arrays.q, attention.queries);
-    struct head_rows cotangents = rows_of(attention, arrays.cotangent, attention.queries);
-    struct head_rows keys = rows_of(attention, arrays.k, attention.keys);
-    struct head_rows values = rows_of(attention, arrays.v, attention.keys);
+    struct head_rows queries = rows_of(attention, arrays.q, attention.queries, attention.query_step);
+    struct head_rows cotangents = rows_of(attention, arrays.cotangent, attention.queries, attention.result_step);
+    struct head_rows keys = rows_of(attention, arrays.k, attention.keys, attention.key_step);
+    struct head_rows values = rows_of(attention, arrays.v, attention.keys, attention.key_step);
     if (by_key) return {keys, values, queries, cotangents};
     return {queries, cotangents, keys, values};
+}
+
+template <bool by_key> DEVICE int gradient_step(const struct attention &attention)
+{
+    return by_key ? attention.key_gradient_step : attention.query_gradient_step;
 }
 
 /* The part of the other side that a warp goes over, and the part of that which all of its rows see. */
@@ -92,7 +97,7 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
     int begin = block_reach.begin / rows * rows;
     struct passing passing = passing_from<columns>(stream, stream_other, begin, attention.width);
     auto request = [&](int first, int stage) {
-        copy_tiles<columns>(passing, shared_memory<uint16_t>(stage));
+        copy_tiles<columns>(passing, shared_memory<uint16_t>(stage), stream.step, stream_other.step);
         int query = first + thread_index();
         if (by_key && thread_index() < rows) {
             shared_array<float> statistics = shared_memory<float>(stage + 2 * bytes);
@@ -171,11 +176,12 @@ attention_vjp_kernel(struct attention attention, struct attention_arrays arrays)
         one[block][half] = 1.0f;
     }
     const struct array &to = by_key ? arrays.dk : arrays.dq;
+    int step = gradient_step<by_key>(attention);
     if (to.data)
-        store_rows<Format, own_blocks, slice>(rows_of(attention, to, own.rows), first_own, first_column,
+        store_rows<Format, own_blocks, slice>(rows_of(attention, to, own.rows, step), first_own, first_column,
                                               attention.width, result, factor);
     if (by_key && arrays.dv.data)
-        store_rows<Format, own_blocks, slice>(rows_of(attention, arrays.dv, own.rows), first_own, first_column,
+        store_rows<Format, own_blocks, slice>(rows_of(attention, arrays.dv, own.rows, step), first_own, first_column,
                                               attention.width, value_result, one);
 }
 
@@ -212,8 +218,7 @@ wide_attention_vjp_kernel(struct attention attention, struct attention_arrays ar
     auto chunk_of = [&](int number) { return (slice + 1 + number) % chunks; };
     auto request = [&]() {
         bool of_other = has_products ? part < chunks : part == chunks;
-        struct head_rows from = stream;
-        if (of_other) from.data = stream_other.data;
+        struct head_rows from = of_other ? stream_other : stream;
         int chunk = !has_products && of_other ? slice : chunk_of(part);
         copy_chunk<rows>(shared_memory<uint16_t>(other_stage), from, part_row, chunk * CHUNK, attention.width);
         copy_async_commit();
@@ -279,8 +284,8 @@ wide_attention_vjp_kernel(struct attention attention, struct attention_arrays ar
     add_groups<groups, CHUNK / 2>(&result[0][0][0]);
     if (group > 0) return;
     const float factor = has_products ? attention.scale : 1.0f, factors[1][2] = {{factor, factor}};
-    store_rows<Format, 1, CHUNK>(rows_of(attention, to, own.rows), first_own, slice * CHUNK, attention.width, result,
-                                 factors);
+    store_rows<Format, 1, CHUNK>(rows_of(attention, to, own.rows, gradient_step<by_key>(attention)), first_own,
+                                 slice * CHUNK, attention.width, result, factors);
 }
 
 /* How a kernel for so many columns divides its work, such that nothing is spilled from registers: blocks of 16 own rows

@@ -333,6 +333,7 @@ static const struct backend_interface interface = {
     .exact_type = ELEMENT_F32,
     .folds_upsampling = true,
     .adds_residual = true,
+    .takes_columns = true,
     .pixels_at_once = 512 * 512,
     .allocate = allocate,
     .release = release,
@@ -437,7 +438,9 @@ static enum element_type compute_type(enum cuda_precision precision)
     return ELEMENT_F32;
 }
 
-/* The environment variable ALIGNPROP_CUDA_GRAPHS=off keeps sweeps from being recorded, to compare with. */
+/* The environment variables ALIGNPROP_CUDA_GRAPHS=off, which keeps sweeps from being recorded, and
+ * ALIGNPROP_JOINED_PROJECTIONS=off, which leaves queries, keys and values to a product each, are there to compare with.
+ */
 status backend_cuda_create(int ordinal, enum cuda_precision precision, struct backend **backend)
 {
     *backend = NULL;
@@ -448,6 +451,8 @@ status backend_cuda_create(int ordinal, enum cuda_precision precision, struct ba
     cuda->interface.compute_type = compute_type(precision);
     const char *graphs = getenv("ALIGNPROP_CUDA_GRAPHS");
     if (graphs && strcmp(graphs, "off") == 0) cuda->interface.capture_begin = NULL;
+    const char *joined = getenv("ALIGNPROP_JOINED_PROJECTIONS");
+    if (joined && strcmp(joined, "off") == 0) cuda->interface.takes_columns = false;
     cuda->base.interface = &cuda->interface;
     cuda->ordinal = ordinal;
     status result = open_device(cuda);

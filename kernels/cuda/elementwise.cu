@@ -367,6 +367,7 @@ static struct partner_walk plan_walk(const struct partner &partner, bool aligned
     int64_t size[MAXIMUM_RANK] = {1, 1, 1, 1};
     struct partner_walk walk = join_dimensions(partner, size);
     *wide = aligned && size[0] % WIDTH == 0;
+    for (int i = 1; i < walk.count; i++) *wide = *wide && walk.stride[i] % WIDTH == 0;
     if (*wide) {
         size[0] /= WIDTH;
         walk.stride[0] *= WIDTH;

@@ -80,9 +80,12 @@ static status run_binary(struct cuda_backend *backend, const struct kernel *kern
 
 static status run_broadcast(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
+    struct partner partner = partner_of(output_shape(kernel, 0), input_shape(kernel, 0));
+    const struct operand *x = &kernel->operation.input[0];
+    for (int i = 0; i < MAXIMUM_RANK - 1; i++)
+        partner.stride[i] = partner.stride[i] / last_dimension(&x->shape) * operand_row_step(x);
     launch_broadcast(backend->queue, (float)kernel->operation.attributes.alpha, input_array(kernel, call, 0),
-                     output_array(kernel, call, 0), partner_of(output_shape(kernel, 0), input_shape(kernel, 0)),
-                     shape_elements(output_shape(kernel, 0)));
+                     output_array(kernel, call, 0), partner, shape_elements(output_shape(kernel, 0)));
     return status_ok();
 }
 

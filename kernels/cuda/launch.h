@@ -189,6 +189,7 @@ struct product {
     struct operand_view a, b;
     struct window window;           /* of the operand that has one */
     struct array c, bias, residual; /* c[batch, m, n] = alpha a b^T (+ bias) (+ residual, which is as c and may be c) */
+    int64_t c_step;                 /* elements from one row of a matrix c to the next; 0 becomes n in plan_product */
     float alpha;
     bool accumulate;
     int doubled; /* above 0: pixels in a line of the map that the rows are; item i of the batch goes to the pixels
@@ -235,6 +236,8 @@ struct attention {
     int heads, width; /* width of a head */
     float scale;      /* positive */
     bool causal;
+    /* Elements from one row to the next: of q; of k and v; of o and its cotangent; of the gradients. */
+    int query_step, key_step, result_step, query_gradient_step, key_gradient_step;
     int columns; /* matrix instructions: columns that the kernel has room for, of heads above 160 at a time; 0: plain */
 };
 /* Arrays of one call; data NULL: an output that nobody needs. */
@@ -242,7 +245,7 @@ struct attention_arrays {
     struct array cotangent, q, k, v, o, dq, dk, dv;
     float *lse, *delta; /* delta: scratch of the vjp, [batch, heads, queries] */
 };
-/* Chooses the kernel for operands of `type`; sizes, scale and causal must be set. */
+/* Chooses the kernel for operands of `type`; sizes, steps, scale and causal must be set. */
 void plan_attention(struct attention *attention, enum element_type type);
 void launch_attention(struct queue queue, const struct attention *attention, struct attention_arrays arrays);
 void launch_attention_vjp(struct queue queue, const struct attention *attention, struct attention_arrays arrays);

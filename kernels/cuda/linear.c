@@ -28,7 +28,8 @@ static void set_linear(const struct operation *operation, struct product *produc
     product->m = row_count(&x->shape);
     product->k = last_dimension(&x->shape);
     product->n = last_dimension(&operation->output[0].shape);
-    product->a = dense(x, true, product->k, 0);
+    product->a = dense(x, true, operand_row_step(x), 0);
+    product->c_step = operand_row_step(&operation->output[0]);
     bool backward = operation->kind == OPERATION_LINEAR_VJP_INPUT;
     product->b = dense(weight, !backward, backward ? product->n : product->k, 0);
 }
@@ -40,7 +41,7 @@ static void set_weight_gradient(const struct operation *operation, struct produc
     product->m = last_dimension(&dy->shape);
     product->n = last_dimension(&x->shape);
     product->k = row_count(&x->shape);
-    product->a = dense(dy, false, product->m, 0);
+    product->a = dense(dy, false, operand_row_step(dy), 0);
     product->b = dense(x, false, product->n, 0);
     product->accumulate = operation->attributes.accumulate;
 }

@@ -61,7 +61,7 @@ static int describe(const struct matrix_library *library, struct multiplication 
                  library->product_set(m->description, LT_PRODUCT_BIAS_TYPE, &bias_type, sizeof bias_type);
     return failed || create_operand(library, &m->layout_b, p, &p->b, p->n) ||
            create_operand(library, &m->layout_a, p, &p->a, p->m) ||
-           create_layout(library, &m->layout_c, p->c.type, p->n, p->m, p->n, p->batch, p->m * p->n);
+           create_layout(library, &m->layout_c, p->c.type, p->n, p->m, p->c_step, p->batch, p->m * p->c_step);
 }
 
 static int choose(struct cuda_backend *backend, struct multiplication *m)
@@ -154,8 +154,8 @@ static void run_own(struct cuda_backend *backend, const struct multiplication *m
         product.batch = items - item < most ? items - item : most;
         product.a.array.data = advanced(factors.a, product.a.array.type, item * product.a.step);
         product.b.array.data = advanced(factors.b, product.b.array.type, item * product.b.step);
-        product.c.data = advanced(factors.c, product.c.type, item * product.m * product.n);
-        product.residual.data = advanced(factors.residual, product.residual.type, item * product.m * product.n);
+        product.c.data = advanced(factors.c, product.c.type, item * product.m * product.c_step);
+        product.residual.data = advanced(factors.residual, product.residual.type, item * product.m * product.c_step);
         product.bias.data = (void *)(uintptr_t)factors.bias;
         launch_product(backend->queue, &product, scratch);
     }

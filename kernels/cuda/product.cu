@@ -168,8 +168,8 @@ static void launch_format(struct queue queue, const struct product &product, flo
 /* Whether eight neighbours of the result can be written at once. */
 static bool stores_eight(const struct product &product)
 {
-    return product.n % STORED == 0 && product.taps <= 1 && product.patches.size == 0 && is_aligned(product.c) &&
-           is_aligned(product.bias) && is_aligned(product.residual);
+    return product.n % STORED == 0 && product.c_step % STORED == 0 && product.taps <= 1 && product.patches.size == 0 &&
+           is_aligned(product.c) && is_aligned(product.bias) && is_aligned(product.residual);
 }
 
 static void launch_matrix(struct queue queue, const struct product &product, float *partial, bool wide)

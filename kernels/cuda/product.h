@@ -91,7 +91,7 @@ DEVICE int64_t result_place(const struct product &product, int64_t item, int64_t
 {
     if (product.patches.size > 0) return patch_place(product.patches, row, column);
     if (product.doubled > 0) return doubled_row(product.doubled, (int)item, (int)row) * product.n + column;
-    if (product.taps <= 1) return (item * product.m + row) * product.n + column;
+    if (product.taps <= 1) return (item * product.m + row) * product.c_step + column;
     int64_t inner = product.n / product.taps;
     return ((item * product.m + row) * inner + column % inner) * product.taps + column / inner;
 }

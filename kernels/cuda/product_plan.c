@@ -119,6 +119,7 @@ static void plan_warps(struct product *product, int multiprocessors)
 
 void plan_product(struct product *product, const struct product_device *device)
 {
+    if (product->c_step == 0) product->c_step = product->n;
     if (!fits_matrix_instructions(product)) {
         product->kernel = PRODUCT_PLAIN;
         product->splits = splits_for(product, blocks_of(product, PRODUCT_SMALL_TILE, PRODUCT_SMALL_TILE), WARP_DEPTH,

@@ -81,7 +81,10 @@ status reference_broadcast(const struct call *call)
 {
     const double *x = input(call, 0);
     double *y = output(call, 0);
-    for (int64_t i = 0; i < shape_elements(output_shape(call, 0)); i++)
-        y[i] = call->operation->attributes.alpha * x[partner(output_shape(call, 0), input_shape(call, 0), i)];
+    int64_t width = last_dimension(input_shape(call, 0));
+    for (int64_t i = 0; i < shape_elements(output_shape(call, 0)); i++) {
+        int64_t j = partner(output_shape(call, 0), input_shape(call, 0), i);
+        y[i] = call->operation->attributes.alpha * x[j / width * input_step(call, 0) + j % width];
+    }
     return status_ok();
 }

@@ -7,13 +7,13 @@ status reference_linear(const struct call *call)
     const double *residual = residual_input(call);
     double *y = output(call, 0), factor = result_factor(call);
     int64_t rows = row_count(input_shape(call, 0)), in = last_dimension(input_shape(call, 0));
-    int64_t out = last_dimension(output_shape(call, 0));
+    int64_t out = last_dimension(output_shape(call, 0)), step = output_step(call, 0);
     for (int64_t row = 0; row < rows; row++)
         for (int64_t o = 0; o < out; o++) {
             double sum = 0, added = bias ? bias[o] : 0;
             for (int64_t i = 0; i < in; i++) sum += x[row * in + i] * weight[o * in + i];
-            if (residual) added += residual[row * out + o];
-            y[row * out + o] = factor * sum + added;
+            if (residual) added += residual[row * step + o];
+            y[row * step + o] = factor * sum + added;
         }
     return status_ok();
 }
@@ -23,11 +23,11 @@ status reference_linear_vjp_input(const struct call *call)
     const double *dy = input(call, 0), *weight = input(call, 1), *residual = residual_input(call);
     double *dx = output(call, 0), factor = result_factor(call);
     int64_t rows = row_count(input_shape(call, 0)), out = last_dimension(input_shape(call, 0));
-    int64_t in = last_dimension(output_shape(call, 0));
+    int64_t in = last_dimension(output_shape(call, 0)), step = input_step(call, 0);
     for (int64_t row = 0; row < rows; row++)
         for (int64_t i = 0; i < in; i++) {
             double sum = 0;
-            for (int64_t o = 0; o < out; o++) sum += dy[row * out + o] * weight[o * in + i];
+            for (int64_t o = 0; o < out; o++) sum += dy[row * step + o] * weight[o * in + i];
             dx[row * in + i] = factor * sum + (residual ? residual[row * in + i] : 0);
         }
     return status_ok();
@@ -38,11 +38,11 @@ status reference_linear_vjp_weight(const struct call *call)
     const double *dy = input(call, 0), *x = input(call, 1);
     double *dw = output(call, 0);
     int64_t rows = row_count(input_shape(call, 0)), out = last_dimension(input_shape(call, 0));
-    int64_t in = last_dimension(input_shape(call, 1));
+    int64_t in = last_dimension(input_shape(call, 1)), step = input_step(call, 0);
     for (int64_t o = 0; o < out; o++)
         for (int64_t i = 0; i < in; i++) {
             double sum = call->operation->attributes.accumulate ? dw[o * in + i] : 0;
-            for (int64_t row = 0; row < rows; row++) sum += dy[row * out + o] * x[row * in + i];
+            for (int64_t row = 0; row < rows; row++) sum += dy[row * step + o] * x[row * in + i];
             dw[o * in + i] = sum;
         }
     return status_ok();

@@ -67,6 +67,7 @@ static const struct backend_interface interface = {
     .exact_type = ELEMENT_F64,
     .folds_upsampling = true,
     .adds_residual = true,
+    .takes_columns = true,
     .pixels_at_once = 2 * 128 * 128,
     .allocate = host_backend_allocate,
     .release = host_backend_release,

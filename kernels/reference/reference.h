@@ -56,6 +56,17 @@ static inline int64_t last_dimension(const struct shape *shape)
     return shape->dimension[shape->rank - 1];
 }
 
+/* Elements from one row to the next. */
+static inline int64_t input_step(const struct call *call, int index)
+{
+    return operand_row_step(&call->operation->input[index]);
+}
+
+static inline int64_t output_step(const struct call *call, int index)
+{
+    return operand_row_step(&call->operation->output[index]);
+}
+
 static inline int64_t row_count(const struct shape *shape)
 {
     return shape_elements(shape) / last_dimension(shape);

@@ -12,7 +12,8 @@
 #   suite     the kernel suite against double precision, three precisions side by side
 #   emoji     steps of the default model
 #   steps     Stable Diffusion 1.5, random weights, 512x512, K = 8: whole steps at batch 1, 16 and 4
-#   ways      the same at batch 1 and 4 without recorded sequences, with own products, with warps instead of warpgroups
+#   ways      the same at batch 1 and 4 without recorded sequences, with own products, with warps instead of warpgroups,
+#             with a product each for queries, keys and values
 #   classes   time by class of kernel at batch 16 and 1
 #   counters  hardware counters of six kernels, where ncu is there
 #   peer      the same steps in PyTorch at its best, with what time is left
@@ -113,6 +114,7 @@ part_steps() {
 # Name, batch and what chooses the way.
 ways="graphs-off:1:ALIGNPROP_CUDA_GRAPHS=off own-products:1:ALIGNPROP_CUBLASLT=none warps:1:ALIGNPROP_WARPGROUPS=off
     divided:1:ALIGNPROP_WARPGROUPS=divided overlap:1:ALIGNPROP_KERNEL_OVERLAP=on
+    projections-apart:1:ALIGNPROP_JOINED_PROJECTIONS=off projections-apart:4:ALIGNPROP_JOINED_PROJECTIONS=off
     own-products:4:ALIGNPROP_CUBLASLT=none warps:4:ALIGNPROP_WARPGROUPS=off"
 
 part_ways() {

@@ -72,6 +72,30 @@
              .output = {S3(batch, queries, (heads_) * (width)), S3(batch, heads_, queries)}},                          \
             false                                                                                                      \
     }
+/* Queries, keys and values side by side in one tensor, and their gradients in another. */
+#define ATTENTION_OF_COLUMNS(text, batch, tokens, heads_, width, causal_)                                              \
+    {                                                                                                                  \
+        "attention of columns, " text,                                                                                 \
+            {.kind = OPERATION_ATTENTION,                                                                              \
+             .attributes = {.heads = heads_, .alpha = 0.2, .causal = causal_},                                         \
+             .input_count = 3,                                                                                         \
+             .input = {COLUMNS3(batch, tokens, (heads_) * (width), 3 * (heads_) * (width)),                            \
+                       COLUMNS3(batch, tokens, (heads_) * (width), 3 * (heads_) * (width)),                            \
+                       COLUMNS3(batch, tokens, (heads_) * (width), 3 * (heads_) * (width))},                           \
+             .output_count = 2,                                                                                        \
+             .output = {S3(batch, tokens, (heads_) * (width)), S3(batch, heads_, tokens)}},                            \
+            false                                                                                                      \
+    }
+#define LINEAR_TO_COLUMNS(text, rows, in, out, step)                                                                   \
+    {                                                                                                                  \
+        "linear to columns, " text,                                                                                    \
+            {.kind = OPERATION_LINEAR,                                                                                 \
+             .input_count = 3,                                                                                         \
+             .input = {S2(rows, in), S2(out, in), S1(out)},                                                            \
+             .output_count = 1,                                                                                        \
+             .output = {COLUMNS2(rows, out, step)}},                                                                   \
+            false                                                                                                      \
+    }
 #define GROUP_NORM(text, silu, groups_, batch, height, width, channels)                                                \
     {                                                                                                                  \
         "group norm " text,                                                                                            \
@@ -193,6 +217,45 @@ const struct kernel_case cuda_cases[] = {
     SCALED_ATTENTION("of steep scores", 1.0, 1, 100, 200, 1, 40, false),
     SCALED_ATTENTION("of steep scores, one block of rows a warp", 1.0, 1, 70, 100, 1, 160, false),
     SCALED_ATTENTION("of steep scores, wide", 1.0, 1, 40, 100, 1, 256, false),
+    ATTENTION_OF_COLUMNS("width 32, causal", 2, 70, 2, 32, true),
+    ATTENTION_OF_COLUMNS("width 40, of many keys", 2, 150, 2, 40, false),
+    ATTENTION_OF_COLUMNS("width 64", 1, 80, 2, 64, false),
+    ATTENTION_OF_COLUMNS("width 80", 1, 140, 1, 80, false),
+    ATTENTION_OF_COLUMNS("width 128", 1, 40, 1, 128, false),
+    ATTENTION_OF_COLUMNS("width 160", 2, 66, 1, 160, false),
+    ATTENTION_OF_COLUMNS("width 168, causal", 1, 40, 1, 168, true),
+    ATTENTION_OF_COLUMNS("of odd width", 2, 37, 3, 12, false),
+    {"attention of columns of a prompt",
+     {.kind = OPERATION_ATTENTION,
+      .attributes = {.heads = 2, .alpha = 0.2},
+      .input_count = 3,
+      .input = {S3(2, 66, 80), COLUMNS3(2, 77, 80, 168), COLUMNS3(2, 77, 80, 168)},
+      .output_count = 2,
+      .output = {S3(2, 66, 80), S3(2, 2, 66)}},
+     false},
+    LINEAR_TO_COLUMNS("of several tiles", 150, 72, 136, 408),
+    LINEAR_TO_COLUMNS("of a warpgroup's tiles", 130, 264, 136, 408),
+    LINEAR_TO_COLUMNS("of a warpgroup's wide tiles", 64, 264, 320, 960),
+    LINEAR_TO_COLUMNS("of a warpgroup's tiles in parts", 70, 1096, 72, 144),
+    LINEAR_TO_COLUMNS("of an adapter", 66, 8, 72, 216),
+    LINEAR_TO_COLUMNS("of odd width", 67, 50, 71, 200),
+    LINEAR_TO_COLUMNS("a step that no vector fits", 67, 64, 72, 219),
+    {"broadcast of columns",
+     {.kind = OPERATION_BROADCAST,
+      .attributes = {.alpha = -0.5},
+      .input_count = 1,
+      .input = {COLUMNS3(2, 37, 40, 120)},
+      .output_count = 1,
+      .output = {S3(2, 37, 40)}},
+     false},
+    {"broadcast of columns, a step that no vector fits",
+     {.kind = OPERATION_BROADCAST,
+      .attributes = {.alpha = -0.5},
+      .input_count = 1,
+      .input = {COLUMNS3(2, 37, 40, 121)},
+      .output_count = 1,
+      .output = {S3(2, 37, 40)}},
+     false},
     GROUP_NORM("groups of 10 channels", true, 32, 2, 9, 8, 320),
     GROUP_NORM("many positions", true, 4, 1, 24, 23, 16),
     GROUP_NORM("wide", false, 32, 1, 2, 3, 2560),

@@ -7,6 +7,7 @@
 #include "kernels/profile/kernel_profile.h"
 #include "tests/cuda/emulation/control.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -239,6 +240,59 @@ static void check_what_is_queued(struct chain_under_test *test)
     assert_int_equal(after.queued - before.queued, calls + 4 * STEPS + 5 * KEPT + 1);
 }
 
+struct way {
+    struct round round;
+    long launches;
+    size_t bytes; /* planned */
+    int64_t gradient_count;
+};
+
+static void run_way(const char *joined, struct way *way)
+{
+    struct chain_under_test test;
+    struct backend *backend;
+    setenv("ALIGNPROP_JOINED_PROJECTIONS", joined, 1);
+    /* Without cuBLASLt, whose products are no launches that are counted. */
+    emulation_set_machine((struct emulation_machine){13000, 1, 9, 0, (size_t)1 << 30, false, 0});
+    require(backend_cuda_create(0, CUDA_PRECISION_F32, &backend));
+    chain_begin_on(&test, backend);
+    way->bytes = chain_total_bytes(test.chain);
+    way->gradient_count = test.gradient_count;
+    emulation_refuse_capture(true);
+    struct emulation_counters before = emulation_count();
+    run_round(&test, 0, &way->round);
+    way->launches = emulation_count().launches - before.launches;
+    emulation_refuse_capture(false);
+    chain_end(&test);
+    unsetenv("ALIGNPROP_JOINED_PROJECTIONS");
+}
+
+/* One product for queries, keys and values gives the gradients that three give, from fewer launches and no more memory.
+ */
+static void test_joined_projections(void **unused)
+{
+    (void)unused;
+    enum { SELF_ATTENTIONS = 6, CALLS = STEPS + (KEPT - KEPT_CALLS) + KEPT /* forward, again, backward */ };
+    static struct way apart, joined;
+    double difference = 0.0, size = 0.0;
+    run_way("off", &apart);
+    run_way("on", &joined);
+    print_message("launches %ld, joined %ld; bytes %zu, joined %zu\n", apart.launches, joined.launches, apart.bytes,
+                  joined.bytes);
+    assert_true(joined.launches <= apart.launches - 2L * SELF_ATTENTIONS * CALLS);
+    assert_true(joined.bytes <= apart.bytes);
+    assert_int_equal(joined.gradient_count, apart.gradient_count);
+    for (int64_t i = 0; i < apart.gradient_count; i++) {
+        double own = joined.round.gradient[i] - apart.round.gradient[i];
+        difference += own * own;
+        size += apart.round.gradient[i] * apart.round.gradient[i];
+    }
+    print_message("gradients differ by %.2g of their size\n", sqrt(difference / size));
+    assert_true(size > 0.0 && difference < 1e-10 * size);
+    free(apart.round.gradient);
+    free(joined.round.gradient);
+}
+
 /* Timesteps, coefficients, latents, noise, context, adapters and merged weights are read from device memory: a replayed
  * step equals its operations queued one by one, for every step of every round; so does one with each of them timed. */
 static void test_replay_equals_direct(void **unused)
@@ -432,6 +486,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replay_equals_direct),
+        cmocka_unit_test(test_joined_projections),
         cmocka_unit_test(test_fetch_beside_the_steps),
         cmocka_unit_test(test_tuner),
     };

@@ -53,6 +53,19 @@ static void fill(struct graph_runner *runner, tensor_id id)
     free(values);
 }
 
+/* The constants of which others are joined, with what they would hold alone. */
+static void fill_parts(struct graph_runner *runner)
+{
+    for (int i = 0; i < graph_tensor_count(runner->graph); i++) {
+        const struct tensor *tensor = graph_tensor(runner->graph, i);
+        if (!tensor_is_weight(tensor) || tensor->storage == i) continue;
+        size_t offset = (size_t)tensor->offset * element_size(tensor->type);
+        runner->memory[i] = (char *)runner->memory[tensor->storage] + offset;
+        fill(runner, i);
+        runner->memory[i] = NULL;
+    }
+}
+
 void graph_runner_create(struct graph_runner *runner, struct backend *backend, struct graph *graph)
 {
     *runner = (struct graph_runner){.backend = backend, .graph = graph};
@@ -71,6 +84,7 @@ void graph_runner_create(struct graph_runner *runner, struct backend *backend, s
         fill(runner, i);
         must(program_bind(runner->program, i, runner->memory[i]));
     }
+    fill_parts(runner);
     must(program_pack(runner->program, NULL, runner->packed, runner->work, runner->scratch));
 }
 

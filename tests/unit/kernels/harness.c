@@ -167,14 +167,36 @@ struct device_memory {
     struct kernel *kernel;
 };
 
+static int64_t row_width(const struct operand *operand)
+{
+    return operand->shape.dimension[operand->shape.rank - 1];
+}
+
+/* Elements of memory that an operand takes, with what lies between its rows. */
+static int64_t memory_elements(const struct operand *operand)
+{
+    return harness_elements(operand) / row_width(operand) * operand_row_step(operand);
+}
+
+/* The operand's element `place` of its memory; -1: it lies between the rows. */
+static int64_t element_there(const struct operand *operand, int64_t place)
+{
+    int64_t row = place / operand_row_step(operand), column = place % operand_row_step(operand);
+    return column < row_width(operand) ? row * row_width(operand) + column : -1;
+}
+
+/* What lies between the rows is NaN. */
 static status upload(struct backend *backend, const struct operand *operand, const double *values, void **memory)
 {
-    int64_t count = harness_elements(operand);
+    int64_t count = memory_elements(operand);
     size_t bytes = (size_t)count * element_size(operand->type);
     TRY(backend->interface->allocate(backend, bytes, memory));
     void *host = malloc(bytes);
     if (!host) return status_error(STATUS_NO_MEMORY, "no memory for a test's operand");
-    for (int64_t i = 0; i < count; i++) store(operand->type, host, i, values ? values[i] : NAN);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t element = element_there(operand, i);
+        store(operand->type, host, i, values && element >= 0 ? values[element] : NAN);
+    }
     status uploaded = backend->interface->upload(backend, *memory, host, bytes);
     free(host);
     return uploaded;
@@ -182,12 +204,19 @@ static status upload(struct backend *backend, const struct operand *operand, con
 
 static status download(struct backend *backend, const struct operand *operand, const void *memory, double *values)
 {
-    int64_t count = harness_elements(operand);
+    int64_t count = memory_elements(operand);
     size_t bytes = (size_t)count * element_size(operand->type);
     void *host = malloc(bytes);
     if (!host) return status_error(STATUS_NO_MEMORY, "no memory for a test's operand");
     status downloaded = backend->interface->download(backend, host, memory, bytes);
-    for (int64_t i = 0; i < count; i++) values[i] = load(operand->type, host, i);
+    for (int64_t i = 0; i < count && downloaded.code == STATUS_OK; i++) {
+        int64_t element = element_there(operand, i);
+        double value = load(operand->type, host, i);
+        if (element >= 0)
+            values[element] = value;
+        else if (!isnan(value))
+            downloaded = status_error(STATUS_FAILED, "something was written between the rows of an output");
+    }
     free(host);
     return downloaded;
 }
@@ -232,6 +261,14 @@ static status run_on_device(struct backend *backend, const struct operation *ope
     for (int i = 0; i < operation->output_count; i++)
         if (operation->output[i].present) TRY(download(backend, &operation->output[i], outputs[i], tensors->output[i]));
     return status_ok();
+}
+
+struct operation harness_adjoining(const struct operation *operation)
+{
+    struct operation adjoining = *operation;
+    for (int i = 0; i < MAXIMUM_INPUTS; i++) adjoining.input[i].row_step = 0;
+    for (int i = 0; i < MAXIMUM_OUTPUTS; i++) adjoining.output[i].row_step = 0;
+    return adjoining;
 }
 
 status harness_run(struct backend *backend, const struct operation *operation, struct tensors *tensors, bool in_place)
@@ -410,7 +447,8 @@ bool harness_add_residual(const struct operation *operation, enum element_type t
     *with = *operation;
     with->attributes.alpha = -0.75;
     for (int i = operation->input_count; i < index; i++) with->input[i].present = false;
-    with->input[index] = (struct operand){.shape = operation->output[0].shape, .present = true};
+    with->input[index] = (struct operand){
+        .shape = operation->output[0].shape, .present = true, .row_step = operation->output[0].row_step};
     with->input_count = index + 1;
     tensors->input[index] = new_array(&with->input[index]);
     for (int64_t i = 0; i < harness_elements(&with->input[index]); i++)

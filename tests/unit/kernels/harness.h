@@ -21,8 +21,12 @@ struct tensors {
 /* Whether the table of operations marks the operand as exact. */
 bool harness_is_exact(enum operation_kind kind, bool output, int index);
 
+/* The operation with rows that adjoin. */
+struct operation harness_adjoining(const struct operation *operation);
+
 /* Runs `operation` once. Its element types are replaced by the backend's own, int32 operands kept. Outputs are poisoned
- * with NaN before (with what tensors->output holds where the operation accumulates). `in_place` lets output 0 share the
+ * with NaN before (with what tensors->output holds where the operation accumulates); where rows of an operand do not
+ * adjoin, NaN lies between them and must stay there. `in_place` lets output 0 share the
  * memory of the input that the table names, where there is one. */
 status harness_run(struct backend *backend, const struct operation *operation, struct tensors *tensors, bool in_place);
 

@@ -13,6 +13,9 @@
 #define S2(a, b) {.shape = {2, {a, b}}, .present = true}
 #define S3(a, b, c) {.shape = {3, {a, b, c}}, .present = true}
 #define S4(a, b, c, d) {.shape = {4, {a, b, c, d}}, .present = true}
+/* Columns of a wider tensor, whose rows lie `step` elements apart. */
+#define COLUMNS2(a, b, step) {.shape = {2, {a, b}}, .present = true, .row_step = step}
+#define COLUMNS3(a, b, c, step) {.shape = {3, {a, b, c}}, .present = true, .row_step = step}
 /* Of whole numbers. */
 #define I2(a, b) {.shape = {2, {a, b}}, .type = ELEMENT_I32, .present = true}
 /* Weights. */

@@ -140,6 +140,118 @@ static void test_accumulation(void **unused)
     harness_release(&tensors);
 }
 
+static int64_t width_of(const struct operand *operand)
+{
+    return operand->shape.dimension[operand->shape.rank - 1];
+}
+
+/* The operation with every operand that may be columns of a tensor more than twice as wide; false where none may. */
+static bool take_columns(struct operation *operation)
+{
+    bool any = false;
+    for (int i = 0; i < operation->input_count + operation->output_count; i++) {
+        bool output = i >= operation->input_count;
+        int index = output ? i - operation->input_count : i;
+        struct operand *operand = output ? &operation->output[index] : &operation->input[index];
+        if (!operation_takes_columns(operation->kind, output, index)) continue;
+        operand->row_step = 2 * width_of(operand) + 3;
+        any = true;
+    }
+    return any;
+}
+
+struct columns_check {
+    int checked;
+};
+
+static void compare_columns(void *context, const char *name, const struct operation *operation,
+                            const struct tensors *from)
+{
+    struct columns_check *check = context;
+    struct operation columns = *operation;
+    struct tensors adjoining, apart;
+    if (!take_columns(&columns)) return;
+    harness_copy(operation, from, ELEMENT_F64, &adjoining);
+    harness_copy(operation, from, ELEMENT_F64, &apart);
+    require(harness_run(harness_reference, operation, &adjoining, false));
+    require(harness_run(harness_reference, &columns, &apart, true));
+    for (int i = 0; i < operation->output_count; i++)
+        for (int64_t j = 0; operation->output[i].present && j < harness_elements(&operation->output[i]); j++)
+            if (adjoining.output[i][j] != apart.output[i][j]) fail_msg("%s of columns: output %d", name, i);
+    harness_release(&adjoining);
+    harness_release(&apart);
+    check->checked++;
+}
+
+/* Operands that are columns of a wider tensor give the same bits; nothing is written between them (harness.h). */
+static void test_columns(void **unused)
+{
+    (void)unused;
+    struct columns_check check = {0};
+    for (int i = 0; i < kernel_case_count; i++) {
+        const struct kernel_case *test = &kernel_cases[i];
+        struct operation with;
+        struct tensors forward;
+        if (test->large) continue;
+        harness_allocate(&test->operation, &forward);
+        harness_fill(&test->operation, ELEMENT_F64, (uint64_t)i, &forward);
+        compare_columns(&check, test->name, &test->operation, &forward);
+        require(harness_compare_vjps(test->name, &test->operation, ELEMENT_F64, 3, &forward, compare_columns, &check));
+        if (test->operation.kind == OPERATION_LINEAR &&
+            harness_add_residual(&test->operation, ELEMENT_F64, 5, &with, &forward))
+            compare_columns(&check, test->name, &with, &forward);
+        harness_release(&forward);
+    }
+    assert_true(check.checked > 20);
+}
+
+static void require_refusal(struct backend *backend, const struct operation *operation, const char *reason)
+{
+    struct tensors tensors;
+    const struct operation adjoining = harness_adjoining(operation);
+    harness_allocate(&adjoining, &tensors);
+    harness_fill(&adjoining, ELEMENT_F32, 1, &tensors);
+    require(harness_run(backend, &adjoining, &tensors, false));
+    status refused = harness_run(backend, operation, &tensors, false);
+    assert_int_equal(refused.code, STATUS_FAILED);
+    if (!strstr(refused.message, reason)) fail_msg("%s", refused.message);
+    harness_release(&tensors);
+}
+
+static void test_columns_refused(void **unused)
+{
+    (void)unused;
+    const struct operand dense = {.shape = {2, {3, 2}}, .present = true};
+    const struct operand columns = {.shape = {2, {3, 2}}, .present = true, .row_step = 5};
+    const struct operand overlapping = {.shape = {2, {3, 2}}, .present = true, .row_step = 1};
+    const struct operand tokens = {.shape = {3, {1, 3, 2}}, .present = true},
+                         lse = {.shape = {3, {1, 1, 3}}, .present = true};
+    struct operand token_columns = tokens;
+    token_columns.row_step = 6;
+    const struct operation unary = {
+        .kind = OPERATION_UNARY, .input_count = 1, .input = {columns}, .output_count = 1, .output = {dense}};
+    const struct operation overlap = {.kind = OPERATION_BROADCAST,
+                                      .attributes = {.alpha = 1},
+                                      .input_count = 1,
+                                      .input = {overlapping},
+                                      .output_count = 1,
+                                      .output = {dense}};
+    struct operation attention = {.kind = OPERATION_ATTENTION,
+                                  .attributes = {.heads = 1, .alpha = 1},
+                                  .input_count = 3,
+                                  .input = {tokens, token_columns, tokens},
+                                  .output_count = 2,
+                                  .output = {tokens, lse}};
+    require_refusal(harness_reference, &unary, "the rows of an operand must adjoin");
+    require_refusal(harness_reference, &overlap, "rows overlap");
+    require_refusal(harness_reference, &attention, "keys and values differ in the step of their rows");
+    struct backend *cpu;
+    require(backend_cpu_create(1, &cpu));
+    attention.input[2] = token_columns;
+    require_refusal(cpu, &attention, "whole rows alone");
+    cpu->interface->destroy(cpu);
+}
+
 /* y = alpha x W^T + b + r, also where y takes the memory of r. */
 static void test_residual(void **unused)
 {
@@ -220,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients),         cmocka_unit_test(test_accumulation),
+        cmocka_unit_test(test_columns),           cmocka_unit_test(test_columns_refused),
         cmocka_unit_test(test_residual),          cmocka_unit_test(test_residual_of_every_product),
         cmocka_unit_test(test_normalize_at_zero),
     };
