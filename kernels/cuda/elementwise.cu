@@ -15,7 +15,7 @@ struct normal {
 
 /* By Abramowitz and Stegun's formula 7.1.26: off by 7.5e-8 at most, about fp32's precision near 1. erff would take
  * twice the instructions. */
-DEVICE struct normal normal_at(float x)
+static __device__ __forceinline__ struct normal normal_at(float x)
 {
     float t = reciprocal(1.0f + 0.3275911f * SQRT_HALF * fabsf(x));
     float exponential = exponential_of_two(-0.5f * LOG2_E * x * x);
@@ -28,30 +28,30 @@ DEVICE struct normal normal_at(float x)
     return normal{x < 0 ? tail : 1.0f - tail, exponential};
 }
 
-DEVICE float gelu_erf(float x)
+static __device__ __forceinline__ float gelu_erf(float x)
 {
     return x * normal_at(x).below;
 }
 
-DEVICE float gelu_erf_derivative(float x)
+static __device__ __forceinline__ float gelu_erf_derivative(float x)
 {
     struct normal normal = normal_at(x);
     return normal.below + INVERSE_SQRT_2_PI * x * normal.exponential;
 }
 
 /* The argument of tanh in Hendrycks and Gimpel's approximation of GELU. */
-DEVICE float gelu_inner(float x)
+static __device__ __forceinline__ float gelu_inner(float x)
 {
     return SQRT_2_OVER_PI * (x + 0.044715f * x * x * x);
 }
 
-DEVICE float gelu_tanh_derivative(float x)
+static __device__ __forceinline__ float gelu_tanh_derivative(float x)
 {
     float t = tanhf(gelu_inner(x));
     return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * SQRT_2_OVER_PI * (1.0f + 3.0f * 0.044715f * x * x);
 }
 
-DEVICE float tanh_derivative(float x)
+static __device__ __forceinline__ float tanh_derivative(float x)
 {
     float t = tanhf(x);
     return 1.0f - t * t;
@@ -59,14 +59,14 @@ DEVICE float tanh_derivative(float x)
 
 /* value[i] = expression of x = value[i], the kind of function being asked for once for all of them. */
 #define EACH(expression)                                                                                               \
-    UNROLL                                                                                                             \
-    for (int i = 0; i < WIDTH; i++) {                                                                                  \
+    _Pragma("unroll") for (int i = 0; i < WIDTH; i++)                                                                  \
+    {                                                                                                                  \
         [[maybe_unused]] float x = value[i];                                                                           \
         value[i] = expression;                                                                                         \
     }                                                                                                                  \
     break
 
-DEVICE void apply_unary(const struct function &function, float value[WIDTH])
+static __device__ __forceinline__ void apply_unary(const struct function &function, float value[WIDTH])
 {
     float alpha = function.alpha, beta = function.beta;
     switch (function.kind) {
@@ -93,7 +93,7 @@ DEVICE void apply_unary(const struct function &function, float value[WIDTH])
     }
 }
 
-DEVICE void apply_unary_derivative(const struct function &function, float value[WIDTH])
+static __device__ __forceinline__ void apply_unary_derivative(const struct function &function, float value[WIDTH])
 {
     float alpha = function.alpha, beta = function.beta;
     switch (function.kind) {
@@ -121,14 +121,15 @@ DEVICE void apply_unary_derivative(const struct function &function, float value[
 }
 
 /* Elements that this thread works on from `first` on: 8, fewer at the end, 0 past it. */
-DEVICE int own_elements(int64_t first, int64_t count)
+static __device__ __forceinline__ int own_elements(int64_t first, int64_t count)
 {
     return first >= count ? 0 : count - first < WIDTH ? (int)(count - first) : (int)WIDTH;
 }
 
 /* Of two arrays, both asked for before either is waited for. */
-DEVICE void load_two(const struct array &a, int64_t a_first, const struct array &b, int64_t b_first, int own, bool wide,
-                     float a_value[WIDTH], float b_value[WIDTH])
+static __device__ __forceinline__ void load_two(const struct array &a, int64_t a_first, const struct array &b,
+                                                int64_t b_first, int own, bool wide, float a_value[WIDTH],
+                                                float b_value[WIDTH])
 {
     if (wide) {
         struct packed8 a_packed = fetch8(a, a_first), b_packed = fetch8(b, b_first);
@@ -140,7 +141,8 @@ DEVICE void load_two(const struct array &a, int64_t a_first, const struct array 
     }
 }
 
-KERNEL(THREADS) unary_kernel(struct function function, struct array x, struct array y, int64_t count, bool aligned)
+static __global__ void __launch_bounds__(THREADS)
+    unary_kernel(struct function function, struct array x, struct array y, int64_t count, bool aligned)
 {
     await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
@@ -152,9 +154,9 @@ KERNEL(THREADS) unary_kernel(struct function function, struct array x, struct ar
     store_some(y, first, own, aligned && own == WIDTH, value);
 }
 
-KERNEL(THREADS)
-unary_vjp_kernel(struct function function, struct array dy, struct array x, struct array dx, int64_t count,
-                 bool aligned)
+static __global__ void __launch_bounds__(THREADS)
+    unary_vjp_kernel(struct function function, struct array dy, struct array x, struct array dx, int64_t count,
+                     bool aligned)
 {
     await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
@@ -164,14 +166,14 @@ unary_vjp_kernel(struct function function, struct array dy, struct array x, stru
     float value[WIDTH], cotangent[WIDTH];
     load_two(x, first, dy, first, own, wide, value, cotangent);
     apply_unary_derivative(function, value);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < WIDTH; i++) value[i] *= cotangent[i];
     store_some(dx, first, own, wide, value);
 }
 
 /* A thread takes up to 8 neighbouring columns of one row, so that many threads serve a row as `by_row` divides by. */
-KERNEL(THREADS)
-geglu_kernel(struct array x, struct array y, int64_t rows, int64_t width, struct divisor by_row, bool aligned)
+static __global__ void __launch_bounds__(THREADS)
+    geglu_kernel(struct array x, struct array y, int64_t rows, int64_t width, struct divisor by_row, bool aligned)
 {
     await_earlier_kernels();
     struct division place = divide(global_thread(), by_row);
@@ -180,14 +182,14 @@ geglu_kernel(struct array x, struct array y, int64_t rows, int64_t width, struct
     int own = own_elements(column, width);
     float value[WIDTH], gate[WIDTH];
     load_two(x, from, x, from + width, own, aligned, value, gate);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < WIDTH; i++) value[i] *= gelu_erf(gate[i]);
     store_some(y, to, own, aligned, value);
 }
 
-KERNEL(THREADS)
-geglu_vjp_kernel(struct array dy, struct array x, struct array dx, int64_t rows, int64_t width, struct divisor by_row,
-                 bool aligned)
+static __global__ void __launch_bounds__(THREADS)
+    geglu_vjp_kernel(struct array dy, struct array x, struct array dx, int64_t rows, int64_t width,
+                     struct divisor by_row, bool aligned)
 {
     await_earlier_kernels();
     struct division place = divide(global_thread(), by_row);
@@ -205,7 +207,7 @@ geglu_vjp_kernel(struct array dy, struct array x, struct array dx, int64_t rows,
         load_some(x, from + width, own, false, gate);
         load_some(dy, to, own, false, cotangent);
     }
-    UNROLL
+#pragma unroll
     for (int i = 0; i < WIDTH; i++) {
         struct normal normal = normal_at(gate[i]);
         float slope = normal.below + INVERSE_SQRT_2_PI * gate[i] * normal.exponential, linear = value[i];
@@ -225,10 +227,10 @@ struct partner_walk {
     int64_t stride[MAXIMUM_RANK];
 };
 
-DEVICE int64_t partner_of(const struct partner_walk &walk, int64_t index)
+static __device__ __forceinline__ int64_t partner_of(const struct partner_walk &walk, int64_t index)
 {
     int64_t offset = 0;
-    UNROLL
+#pragma unroll
     for (int i = 0; i < MAXIMUM_RANK - 1; i++) {
         if (i + 1 >= walk.count) return offset + index * walk.stride[i];
         struct division place = divide(index, walk.size[i]);
@@ -239,14 +241,14 @@ DEVICE int64_t partner_of(const struct partner_walk &walk, int64_t index)
 }
 
 /* The partners of up to 8 elements from `first` on. With `wide` they lie in one row of the first dimension. */
-DEVICE void load_partners(const struct partner_walk &walk, const struct array &small, int64_t first, int own, bool wide,
-                          float value[WIDTH])
+static __device__ __forceinline__ void load_partners(const struct partner_walk &walk, const struct array &small,
+                                                     int64_t first, int own, bool wide, float value[WIDTH])
 {
     if (wide && walk.stride[0] != 0) {
         load8(small, partner_of(walk, first / WIDTH), value);
     } else if (wide) {
         float repeated = load(small, partner_of(walk, first / WIDTH));
-        UNROLL
+#pragma unroll
         for (int i = 0; i < WIDTH; i++) value[i] = repeated;
     } else {
         for (int i = 0; i < WIDTH; i++) value[i] = i < own ? load(small, partner_of(walk, first + i)) : 1.0f;
@@ -254,28 +256,29 @@ DEVICE void load_partners(const struct partner_walk &walk, const struct array &s
 }
 
 /* left = left (+, -, *, /) alpha right */
-DEVICE void apply_binary(const struct function &function, float left[WIDTH], const float right[WIDTH])
+static __device__ __forceinline__ void apply_binary(const struct function &function, float left[WIDTH],
+                                                    const float right[WIDTH])
 {
     float alpha = function.alpha;
     switch (function.kind) {
     case BINARY_SUBTRACT: alpha = -alpha; [[fallthrough]];
     case BINARY_ADD:
-        UNROLL
+#pragma unroll
         for (int i = 0; i < WIDTH; i++) left[i] += alpha * right[i];
         break;
     case BINARY_MULTIPLY:
-        UNROLL
+#pragma unroll
         for (int i = 0; i < WIDTH; i++) left[i] *= alpha * right[i];
         break;
     default:
-        UNROLL
+#pragma unroll
         for (int i = 0; i < WIDTH; i++) left[i] = function.kind == BINARY_DIVIDE ? left[i] / (alpha * right[i]) : NAN;
     }
 }
 
-KERNEL(THREADS)
-binary_kernel(struct function function, struct array a, struct array b, struct array y, struct partner_walk walk,
-              int64_t count, bool wide)
+static __global__ void __launch_bounds__(THREADS)
+    binary_kernel(struct function function, struct array a, struct array b, struct array y, struct partner_walk walk,
+                  int64_t count, bool wide)
 {
     await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
@@ -293,8 +296,8 @@ binary_kernel(struct function function, struct array a, struct array b, struct a
     store_some(y, first, own, wide, left);
 }
 
-KERNEL(THREADS)
-broadcast_kernel(float alpha, struct array x, struct array y, struct partner_walk walk, int64_t count, bool wide)
+static __global__ void __launch_bounds__(THREADS)
+    broadcast_kernel(float alpha, struct array x, struct array y, struct partner_walk walk, int64_t count, bool wide)
 {
     await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
@@ -302,7 +305,7 @@ broadcast_kernel(float alpha, struct array x, struct array y, struct partner_wal
     if (own == 0) return;
     float value[WIDTH];
     load_partners(walk, x, first, own, wide, value);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < WIDTH; i++) value[i] *= alpha;
     store_some(y, first, own, wide, value);
 }

@@ -522,11 +522,12 @@ static void test_emulation_sees_mistakes(void **unused)
         [FAULT_OVERWRITTEN] = "race",
         [FAULT_DIVERGED_BARRIER] = "threads",
         [FAULT_DIVERGED_SHUFFLE] = "wait for each other",
+        [FAULT_PARTIAL_MASK] = "of the lanes 0000ffff alone",
         [FAULT_OUTSIDE] = "an access to shared memory",
         [FAULT_COPY_NOT_WAITED] = "race",
         [FAULT_NOT_AWAITED] = "does not await the earlier kernels",
         [FAULT_PRODUCT_NOT_ORDERED] = "did not order before it",
-        [FAULT_PRODUCT_NOT_BEGUN] = "without warpgroup_begin",
+        [FAULT_PRODUCT_NOT_BEGUN] = "without wgmma_fence",
         [FAULT_PRODUCT_NOT_WAITED] = "products under way",
         [FAULT_PRODUCT_OFF] = "off its alignment",
     };
