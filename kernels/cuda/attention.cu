@@ -1,11 +1,10 @@
+/* Attention by tiles with an online softmax (Dao et al. 2022): scores are never written out. */
 #include "kernels/cuda/attention.h"
-
-/* Attention by tiles with a running softmax (Dao et al. 2022): scores are never written out. */
 
 /* A row's reference is replaced once a score exceeds it by so much, in units of log 2, rather than by anything, as in
  * FlashAttention-4: results are seldom rescaled then, and probabilities stay below 2^8, which both formats hold as well
  * as those below 1. */
-#define HEADROOM 8.0f
+#define RESCALE_THRESHOLD 8.0f
 
 /* What a warp has of its rows' result. Probabilities are 2^(unit * score + offset) with unit = scale * log2 e; offset
  * is -unit times the row's reference score. A lane sums the probabilities that it computes itself. */
@@ -16,8 +15,8 @@ template <int own_blocks, int columns> struct attended {
 /* Makes the rows' largest scores their references where they are larger, and what was summed so far relative to them.
  */
 template <int own_blocks, int columns>
-static __device__ __forceinline__ void refer(struct attended<own_blocks, columns> &attended,
-                                             const float largest[own_blocks][2], float unit)
+static __device__ __forceinline__ void rescale(struct attended<own_blocks, columns> &attended,
+                                               const float largest[own_blocks][2], float unit)
 {
 #pragma unroll
     for (int block = 0; block < own_blocks; block++)
@@ -39,8 +38,8 @@ static __device__ __forceinline__ void refer(struct attended<own_blocks, columns
 
 /* Scores to probabilities. */
 template <int own_blocks, int blocks, int columns>
-static __device__ __forceinline__ void soften(struct attended<own_blocks, columns> &attended,
-                                              float scores[own_blocks][blocks][4], float unit)
+static __device__ __forceinline__ void softmax_update(struct attended<own_blocks, columns> &attended,
+                                                      float scores[own_blocks][blocks][4], float unit)
 {
     float largest[own_blocks][2];
     bool exceeds = false;
@@ -52,9 +51,9 @@ static __device__ __forceinline__ void soften(struct attended<own_blocks, column
 #pragma unroll
             for (int i = 1; i < 2 * blocks; i++) score = fmaxf(score, scores[block][i / 2][2 * half + i % 2]);
             largest[block][half] = score;
-            exceeds = exceeds || fmaf(score, unit, attended.offset[block][half]) > HEADROOM;
+            exceeds = exceeds || fmaf(score, unit, attended.offset[block][half]) > RESCALE_THRESHOLD;
         }
-    if (__any_sync(FULL_MASK, exceeds)) refer<own_blocks, columns>(attended, largest, unit);
+    if (__any_sync(FULL_MASK, exceeds)) rescale<own_blocks, columns>(attended, largest, unit);
 #pragma unroll
     for (int j = 0; j < blocks; j++)
 #pragma unroll
@@ -69,7 +68,7 @@ static __device__ __forceinline__ void soften(struct attended<own_blocks, column
 
 /* Before the first key: any score exceeds the reference by far. */
 template <int own_blocks, int columns>
-static __device__ __forceinline__ void begin(struct attended<own_blocks, columns> &attended)
+static __device__ __forceinline__ void clear(struct attended<own_blocks, columns> &attended)
 {
 #pragma unroll
     for (int block = 0; block < own_blocks; block++)
@@ -86,7 +85,7 @@ static __device__ __forceinline__ void begin(struct attended<own_blocks, columns
 
 /* Each row sees the keys before its limit alone, counted from the first of the scores'. */
 template <int own_blocks, int blocks>
-static __device__ __forceinline__ void hide(float scores[own_blocks][blocks][4], const int limit[own_blocks][2])
+static __device__ __forceinline__ void mask_scores(float scores[own_blocks][blocks][4], const int limit[own_blocks][2])
 {
 #pragma unroll
     for (int block = 0; block < own_blocks; block++)
@@ -99,9 +98,9 @@ static __device__ __forceinline__ void hide(float scores[own_blocks][blocks][4],
 
 /* Writes the result's columns from `first_column` on, and lse where asked to. */
 template <class Format, int own_blocks, int columns>
-static __device__ __forceinline__ void finish(const struct attention &attention, const struct attention_arrays &arrays,
-                                              const struct attended<own_blocks, columns> &attended, int first_query,
-                                              int first_column, bool with_lse)
+static __device__ __forceinline__ void
+epilogue(const struct attention &attention, const struct attention_arrays &arrays,
+         const struct attended<own_blocks, columns> &attended, int first_query, int first_column, bool with_lse)
 {
     struct head_rows o = rows_of(attention, arrays.o, attention.queries, attention.result_step);
     float factor[own_blocks][2];
@@ -128,8 +127,8 @@ attend(struct attended<own_blocks, columns> &attended, const uint32_t queries[ow
 {
     float scores[own_blocks][blocks][4] = {};
     add_scores<Format, own_blocks, blocks, columns>(scores, queries, keys);
-    if (masked) hide<own_blocks, blocks>(scores, limit);
-    soften<own_blocks, blocks, columns>(attended, scores, unit);
+    if (masked) mask_scores<own_blocks, blocks>(scores, limit);
+    softmax_update<own_blocks, blocks, columns>(attended, scores, unit);
     add_weighted<Format, own_blocks, blocks, columns, columns>(attended.value, scores, values, 0);
 }
 
@@ -149,13 +148,13 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, resident)
     int shared_end = first_query < q.rows ? visible_keys(attention, first_query) : 0;
     float unit = attention.scale * LOG2_E;
 
-    struct passing passing = passing_from<columns>(k, v, 0, attention.width);
-    copy_tiles<columns>(passing, shared_memory<uint16_t>(0), attention.key_step, attention.key_step);
+    struct tile_stream tiles = tile_stream_from<columns>(k, v, 0, attention.width);
+    copy_tiles<columns>(tiles, shared_memory<uint16_t>(0), attention.key_step, attention.key_step);
     cp_async_commit_group();
     uint32_t queries[own_blocks][columns / 4];
     load_own<own_blocks, columns>(queries, q, first_query, attention.width);
     struct attended<own_blocks, columns> attended;
-    begin<own_blocks, columns>(attended);
+    clear<own_blocks, columns>(attended);
 
     int stage = 0;
 #pragma unroll 1
@@ -166,7 +165,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, resident)
         shared_array<uint16_t> values = shared_memory<uint16_t>(stage + bytes);
         stage = 2 * bytes - stage;
         if (first + rows < block_end) {
-            copy_tiles<columns>(passing, shared_memory<uint16_t>(stage), attention.key_step, attention.key_step);
+            copy_tiles<columns>(tiles, shared_memory<uint16_t>(stage), attention.key_step, attention.key_step);
             cp_async_commit_group();
         }
         int step = 0;
@@ -187,7 +186,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, resident)
         }
     }
 
-    finish<Format, own_blocks, columns>(attention, arrays, attended, first_query, 0, arrays.lse != nullptr);
+    epilogue<Format, own_blocks, columns>(attention, arrays, attended, first_query, 0, arrays.lse != nullptr);
 }
 
 /* Heads above 160 columns: a block has all columns of its queries in shared memory and makes those of one chunk. */
@@ -228,7 +227,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS)
                              attention.width);
     request();
     struct attended<1, CHUNK> attended;
-    begin<1, CHUNK>(attended);
+    clear<1, CHUNK>(attended);
 #pragma unroll 1
     for (int first = 0; first < end; first += rows) {
         float scores[1][rows / 8][4] = {};
@@ -243,14 +242,14 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS)
 #pragma unroll
             for (int half = 0; half < 2; half++)
                 limit[0][half] = visible_keys(attention, lane_row(first_query, 0, half)) - first;
-            hide<1, rows / 8>(scores, limit);
+            mask_scores<1, rows / 8>(scores, limit);
         }
-        soften<1, rows / 8, CHUNK>(attended, scores, unit);
+        softmax_update<1, rows / 8, CHUNK>(attended, scores, unit);
         shared_array<uint16_t> values = next();
         add_weighted<Format, 1, rows / 8, CHUNK, CHUNK>(attended.value, scores, values, 0);
     }
-    finish<Format, 1, CHUNK>(attention, arrays, attended, first_query, first_column,
-                             arrays.lse != nullptr && first_column == 0);
+    epilogue<Format, 1, CHUNK>(attention, arrays, attended, first_query, first_column,
+                               arrays.lse != nullptr && first_column == 0);
 }
 
 /* How a kernel for so many columns divides its work, such that nothing is spilled from registers: blocks of 16 queries

@@ -1,13 +1,13 @@
 /* What the forward and the backward attention on matrix instructions share.
  *
  * A warp owns blocks of 16 rows of one head, held in registers as first operands of the matrix instructions for as long
- * as the kernel runs. The rows of the other side pass by in tiles in shared memory, in two stages: while one is
+ * as the kernel runs. The other operand's rows stream through shared memory in tiles, in two stages: while one is
  * multiplied, the next is on its way. A warp with two blocks of rows reads each tile once for both, which halves the
  * reads of shared memory; heads too wide for that have one block a warp.
  *
  * Of heads above 160 columns neither a warp's rows nor their result fit the registers. Those rows stay in shared
- * memory, and both sides are held as chunks of CHUNK columns: scores are summed chunk by chunk, while the next one of
- * the other side is on its way, and each block makes the result's columns of one chunk. */
+ * memory, and both operands are held as chunks of CHUNK columns: scores are summed chunk by chunk, while the next one
+ * of the streamed operand is on its way, and each block makes the result's columns of one chunk. */
 #ifndef ALIGNPROP_KERNELS_CUDA_ATTENTION_H
 #define ALIGNPROP_KERNELS_CUDA_ATTENTION_H
 
@@ -58,51 +58,51 @@ static __device__ __forceinline__ int visible_keys(const struct attention &atten
     return attention.causal && row + 1 < keys ? row + 1 : keys;
 }
 
-/* Two tensors of one shape whose tiles pass by together, seen by one thread: it copies the same 16 bytes of every so
- * many rows. */
-struct passing {
+/* Two tensors of one shape whose tiles are streamed together, seen by one thread: it copies the same 16 bytes of every
+ * so many rows. */
+struct tile_stream {
     const uint16_t *first, *second; /* of the thread's first row in the next tile */
     int left;                       /* rows of the tensors from that row on, none where the head has no such column */
     int row, column;                /* within the tile */
 };
 
 template <int columns>
-static __device__ __forceinline__ struct passing passing_from(const struct head_rows &first,
-                                                              const struct head_rows &second, int first_row, int width)
+static __device__ __forceinline__ struct tile_stream
+tile_stream_from(const struct head_rows &first, const struct head_rows &second, int first_row, int width)
 {
     const int vectors = columns / 8;
-    struct passing passing;
-    passing.row = (int)threadIdx.x / vectors;
-    passing.column = (int)threadIdx.x % vectors * 8;
-    int64_t row = first_row + passing.row;
-    passing.first = first.data + row * first.step + passing.column;
-    passing.second = second.data + row * second.step + passing.column;
-    passing.left = passing.column < width ? first.rows - first_row - passing.row : 0;
-    return passing;
+    struct tile_stream tiles;
+    tiles.row = (int)threadIdx.x / vectors;
+    tiles.column = (int)threadIdx.x % vectors * 8;
+    int64_t row = first_row + tiles.row;
+    tiles.first = first.data + row * first.step + tiles.column;
+    tiles.second = second.data + row * second.step + tiles.column;
+    tiles.left = tiles.column < width ? first.rows - first_row - tiles.row : 0;
+    return tiles;
 }
 
 /* Starts copying the next tile of both tensors to `stage` and the place behind it; zeros where there is no such row or
  * column. Rows lie so many elements apart. */
 template <int columns>
-static __device__ __forceinline__ void copy_tiles(struct passing &passing, shared_array<uint16_t> stage, int step,
+static __device__ __forceinline__ void copy_tiles(struct tile_stream &tiles, shared_array<uint16_t> stage, int step,
                                                   int second_step)
 {
     const int rows_at_once = ATTENTION_THREADS / (columns / 8), rows = tile<columns>::rows,
               pitch = tile<columns>::pitch;
-    int place = passing.row * pitch + passing.column;
+    int place = tiles.row * pitch + tiles.column;
 #pragma unroll
     for (int tensor = 0; tensor < 2; tensor++)
 #pragma unroll
         for (int pass = 0; pass * rows_at_once < rows; pass++) {
             int down = pass * rows_at_once, limit = rows - down < rows_at_once ? rows - down : rows_at_once;
-            if (passing.row < limit)
+            if (tiles.row < limit)
                 cp_async_zfill(stage, place + down * pitch + tensor * tile<columns>::elements,
-                               tensor ? passing.second + down * second_step : passing.first + down * step,
-                               down < passing.left);
+                               tensor ? tiles.second + down * second_step : tiles.first + down * step,
+                               down < tiles.left);
         }
-    passing.first += (int64_t)rows * step;
-    passing.second += (int64_t)rows * second_step;
-    passing.left -= rows;
+    tiles.first += (int64_t)rows * step;
+    tiles.second += (int64_t)rows * second_step;
+    tiles.left -= rows;
 }
 
 template <int columns>

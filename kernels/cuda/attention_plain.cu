@@ -1,7 +1,6 @@
-#include "kernels/cuda/array.h"
-
 /* Attention in fp32 for every type and head width, one warp a row of the result: the exact path, and what the matrix
  * instructions cannot do. Also the row sums that both backward paths need. */
+#include "kernels/cuda/array.h"
 
 enum { WARPS = 4, OWN_COLUMNS = MAXIMUM_HEAD_WIDTH / WARP_THREADS };
 

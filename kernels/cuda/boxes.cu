@@ -1,6 +1,5 @@
-#include "kernels/cuda/array.h"
-
 /* Greedy non-maximum suppression, one block an image. */
+#include "kernels/cuda/array.h"
 
 enum { THREADS = 256 };
 enum box_state { BOX_WAITING, BOX_KEPT, BOX_SUPPRESSED };

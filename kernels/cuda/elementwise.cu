@@ -1,3 +1,4 @@
+/* Element-wise kernels: unary and binary functions, GEGLU, broadcasts. */
 #include "kernels/cuda/activation.h"
 #include "kernels/cuda/array.h"
 #include "kernels/cuda/divisor.h"
@@ -221,13 +222,13 @@ static __global__ void __launch_bounds__(THREADS)
 /* The large tensor's dimensions from the last one on, with neighbours that the small one's elements run through alike
  * made one; a step of dimension i moves by stride[i] in the small one. Where vectors of 8 are taken, steps of the first
  * dimension are of so many. */
-struct partner_walk {
+struct broadcast_walk {
     int count;
     struct divisor size[MAXIMUM_RANK];
     int64_t stride[MAXIMUM_RANK];
 };
 
-static __device__ __forceinline__ int64_t partner_of(const struct partner_walk &walk, int64_t index)
+static __device__ __forceinline__ int64_t broadcast_offset(const struct broadcast_walk &walk, int64_t index)
 {
     int64_t offset = 0;
 #pragma unroll
@@ -240,18 +241,18 @@ static __device__ __forceinline__ int64_t partner_of(const struct partner_walk &
     return offset + index * walk.stride[MAXIMUM_RANK - 1];
 }
 
-/* The partners of up to 8 elements from `first` on. With `wide` they lie in one row of the first dimension. */
-static __device__ __forceinline__ void load_partners(const struct partner_walk &walk, const struct array &small,
-                                                     int64_t first, int own, bool wide, float value[WIDTH])
+/* The broadcast operand of up to 8 elements from `first` on. With `wide` they lie in one row of the first dimension. */
+static __device__ __forceinline__ void load_broadcast(const struct broadcast_walk &walk, const struct array &small,
+                                                      int64_t first, int own, bool wide, float value[WIDTH])
 {
     if (wide && walk.stride[0] != 0) {
-        load8(small, partner_of(walk, first / WIDTH), value);
+        load8(small, broadcast_offset(walk, first / WIDTH), value);
     } else if (wide) {
-        float repeated = load(small, partner_of(walk, first / WIDTH));
+        float repeated = load(small, broadcast_offset(walk, first / WIDTH));
 #pragma unroll
         for (int i = 0; i < WIDTH; i++) value[i] = repeated;
     } else {
-        for (int i = 0; i < WIDTH; i++) value[i] = i < own ? load(small, partner_of(walk, first + i)) : 1.0f;
+        for (int i = 0; i < WIDTH; i++) value[i] = i < own ? load(small, broadcast_offset(walk, first + i)) : 1.0f;
     }
 }
 
@@ -277,7 +278,7 @@ static __device__ __forceinline__ void apply_binary(const struct function &funct
 }
 
 static __global__ void __launch_bounds__(THREADS)
-    binary_kernel(struct function function, struct array a, struct array b, struct array y, struct partner_walk walk,
+    binary_kernel(struct function function, struct array a, struct array b, struct array y, struct broadcast_walk walk,
                   int64_t count, bool wide)
 {
     await_earlier_kernels();
@@ -287,7 +288,7 @@ static __global__ void __launch_bounds__(THREADS)
     float left[WIDTH], right[WIDTH];
     struct packed8 packed;
     if (wide) packed = fetch8(a, first);
-    load_partners(walk, b, first, own, wide, right);
+    load_broadcast(walk, b, first, own, wide, right);
     if (wide)
         unpack8(a, packed, left);
     else
@@ -297,14 +298,14 @@ static __global__ void __launch_bounds__(THREADS)
 }
 
 static __global__ void __launch_bounds__(THREADS)
-    broadcast_kernel(float alpha, struct array x, struct array y, struct partner_walk walk, int64_t count, bool wide)
+    broadcast_kernel(float alpha, struct array x, struct array y, struct broadcast_walk walk, int64_t count, bool wide)
 {
     await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
     int own = own_elements(first, count);
     if (own == 0) return;
     float value[WIDTH];
-    load_partners(walk, x, first, own, wide, value);
+    load_broadcast(walk, x, first, own, wide, value);
 #pragma unroll
     for (int i = 0; i < WIDTH; i++) value[i] *= alpha;
     store_some(y, first, own, wide, value);
@@ -346,17 +347,17 @@ extern "C" void launch_geglu_vjp(struct queue queue, struct array dy, struct arr
 }
 
 /* Joins dimension i to the one after it where a step out of that one's end is a step of i. */
-static struct partner_walk join_dimensions(const struct partner &partner, int64_t size[MAXIMUM_RANK])
+static struct broadcast_walk join_dimensions(const struct broadcast_operand &operand, int64_t size[MAXIMUM_RANK])
 {
-    struct partner_walk walk = {};
+    struct broadcast_walk walk = {};
     for (int i = MAXIMUM_RANK - 1; i >= 0; i--) {
-        if (partner.size[i] == 1) continue;
+        if (operand.size[i] == 1) continue;
         int last = walk.count - 1;
-        if (walk.count > 0 && partner.stride[i] == size[last] * walk.stride[last]) {
-            size[last] *= partner.size[i];
+        if (walk.count > 0 && operand.stride[i] == size[last] * walk.stride[last]) {
+            size[last] *= operand.size[i];
         } else {
-            size[walk.count] = partner.size[i];
-            walk.stride[walk.count++] = partner.stride[i];
+            size[walk.count] = operand.size[i];
+            walk.stride[walk.count++] = operand.stride[i];
         }
     }
     return walk;
@@ -365,10 +366,10 @@ static struct partner_walk join_dimensions(const struct partner &partner, int64_
 /* `wide` becomes whether 8 elements from a multiple of 8 on share their row of the first dimension, which is one
  * element or side by side in the small tensor, and `aligned`: whether they can be read at once where addresses are
  * multiples of 8. */
-static struct partner_walk plan_walk(const struct partner &partner, bool aligned, bool *wide)
+static struct broadcast_walk plan_walk(const struct broadcast_operand &operand, bool aligned, bool *wide)
 {
     int64_t size[MAXIMUM_RANK] = {1, 1, 1, 1};
-    struct partner_walk walk = join_dimensions(partner, size);
+    struct broadcast_walk walk = join_dimensions(operand, size);
     *wide = aligned && size[0] % WIDTH == 0;
     for (int i = 1; i < walk.count; i++) *wide = *wide && walk.stride[i] % WIDTH == 0;
     if (*wide) {
@@ -380,19 +381,19 @@ static struct partner_walk plan_walk(const struct partner &partner, bool aligned
 }
 
 extern "C" void launch_binary(struct queue queue, struct function function, struct array a, struct array b,
-                              struct array y, struct partner partner, int64_t count)
+                              struct array y, struct broadcast_operand operand, int64_t count)
 {
     bool wide;
-    struct partner_walk walk = plan_walk(partner, is_aligned(a) && is_aligned(b) && is_aligned(y), &wide);
+    struct broadcast_walk walk = plan_walk(operand, is_aligned(a) && is_aligned(b) && is_aligned(y), &wide);
     launch(binary_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, queue, function, a, b, y, walk, count,
            wide);
 }
 
 extern "C" void launch_broadcast(struct queue queue, float alpha, struct array x, struct array y,
-                                 struct partner partner, int64_t count)
+                                 struct broadcast_operand operand, int64_t count)
 {
     bool wide;
-    struct partner_walk walk = plan_walk(partner, is_aligned(x) && is_aligned(y), &wide);
+    struct broadcast_walk walk = plan_walk(operand, is_aligned(x) && is_aligned(y), &wide);
     launch(broadcast_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, queue, alpha, x, y, walk, count,
            wide);
 }

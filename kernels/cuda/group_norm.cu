@@ -1,12 +1,11 @@
-#include "kernels/cuda/activation.h"
-#include "kernels/cuda/divisor.h"
-#include "kernels/cuda/norm.h"
-
 /* Group normalisation, with SiLU where that is fused.
  *
  * A thread owns a vector of `width` channels (8, or 1 where 8 do not divide them) at many positions, so that what
  * depends on the channel alone is found once and stays in registers. Three launches: sums by parts of an image;
  * the parts added up, and from them the coefficients of every channel; those applied to every element. */
+#include "kernels/cuda/activation.h"
+#include "kernels/cuda/divisor.h"
+#include "kernels/cuda/norm.h"
 
 enum {
     THREADS = 256,

@@ -1,8 +1,7 @@
-#include "kernels/cuda/array.h"
-#include "kernels/cuda/divisor.h"
-
 /* Kernels that move elements without computing with them, and RESIZE. A thread takes `width` neighbouring elements of
  * the last dimension: 8 where all lengths and addresses allow it, else 1. Lengths below are in units of so many. */
+#include "kernels/cuda/array.h"
+#include "kernels/cuda/divisor.h"
 
 enum { THREADS = 256 };
 

@@ -1,11 +1,10 @@
-#include "kernels/cuda/product_gather.h"
-#include "kernels/cuda/product_store.h"
-
 /* Matrix products and convolutions as implicit matrix products on 16-bit matrix instructions, accumulated in fp32.
  *
  * A block computes a square tile of the result. Tiles of both operands pass through shared memory in STAGES stages:
  * while one is multiplied, the copies of the next two are under way. A convolution's windows are gathered by the
  * copies; no column matrix is ever written. */
+#include "kernels/cuda/product_gather.h"
+#include "kernels/cuda/product_store.h"
 
 enum { DEPTH = 32, STAGES = 3, PAD = 8, FINE = 16 };
 

@@ -1,8 +1,7 @@
-#include "kernels/cuda/divisor.h"
-#include "kernels/cuda/product_store.h"
-
 /* Matrix products by multiply-adds in fp32 for every mix of types, layouts and windows: the exact fp32 path, and what
  * the matrix instructions cannot do. Also the last pass of split products and the packing of weights. */
+#include "kernels/cuda/divisor.h"
+#include "kernels/cuda/product_store.h"
 
 enum { THREADS = 256, FINISH_THREADS = 128, TILE = 64, DEPTH = 16, OWN = 4, PITCH = TILE + 1 };
 

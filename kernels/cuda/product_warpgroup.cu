@@ -1,21 +1,20 @@
-#include "kernels/cuda/product_gather.h"
-#include "kernels/cuda/product_store.h"
-#include "kernels/cuda/warpgroup.h"
-
 /* Matrix products and convolutions as implicit matrix products on the instructions of a warpgroup (compute capability
  * 9.0a): two warpgroups make 128 rows and `width` columns of the result, 64 rows each. There are two ways to keep them
  * supplied. Either they start the copies themselves, two stages ahead, and meet at a barrier of the block for each
  * tile; or a third warpgroup copies, and barriers in shared memory say which stages are filled and which are free. In
  * the first way the order between copies and products (fence_proxy_async) is made by threads that have later
  * copies under way, which may wait for those as well; in the second by threads that have none. */
+#include "kernels/cuda/product_gather.h"
+#include "kernels/cuda/product_store.h"
+#include "kernels/cuda/warpgroup.h"
 
 enum { DEPTH = 64, STAGES = 4, THREADS = 2 * WARPGROUP_THREADS, ROWS = PRODUCT_WARPGROUP_ROWS };
 /* Of the second way. */
 enum {
-    COPYING_THREADS = WARPGROUP_THREADS,
-    COPYING_WARPS = COPYING_THREADS / WARP_THREADS,
-    MULTIPLYING_WARPS = THREADS / WARP_THREADS,
-    ALL_THREADS = COPYING_THREADS + THREADS
+    PRODUCER_THREADS = WARPGROUP_THREADS,
+    PRODUCER_WARPS = PRODUCER_THREADS / WARP_THREADS,
+    CONSUMER_WARPS = THREADS / WARP_THREADS,
+    ALL_THREADS = PRODUCER_THREADS + THREADS
 };
 
 /* [row][DEPTH] in lines of 128 bytes: SWIZZLE_128. */
@@ -158,23 +157,23 @@ static __global__ void __launch_bounds__(THREADS)
  * barrier STAGES + stage that it is free again. */
 template <class Format, int width, bool b_columns>
 static __global__ void __launch_bounds__(ALL_THREADS)
-    product_divided_kernel(struct product product, float *partial, bool wide)
+    product_warp_specialized_kernel(struct product product, float *partial, bool wide)
 {
     await_earlier_kernels();
 #if HAS_WARPGROUPS
     struct block_part part = own_part(product, DEPTH);
     int tiles = (int)((part.end - part.start + DEPTH - 1) / DEPTH), base = aligned_shared_offset(ALIGNMENT);
-    int warp = warp_index() - COPYING_WARPS; /* of those that multiply */
+    int warp = warp_index() - PRODUCER_WARPS; /* of those that multiply */
     shared_array<uint64_t> barriers = shared_memory<uint64_t>(base + STAGES * stage<width>::bytes);
     float sum[width / 2] = {};
     if ((int)threadIdx.x < STAGES) {
-        mbarrier_init(barriers, (int)threadIdx.x, COPYING_THREADS);
-        mbarrier_init(barriers, STAGES + (int)threadIdx.x, MULTIPLYING_WARPS);
+        mbarrier_init(barriers, (int)threadIdx.x, PRODUCER_THREADS);
+        mbarrier_init(barriers, STAGES + (int)threadIdx.x, CONSUMER_WARPS);
     }
     __syncthreads();
     if (warp < 0) {
-        pixel_gather<swizzled_rows, ROWS, DEPTH, COPYING_THREADS> a_gather;
-        typename second_operand<width, b_columns, COPYING_THREADS>::gather b_gather;
+        pixel_gather<swizzled_rows, ROWS, DEPTH, PRODUCER_THREADS> a_gather;
+        typename second_operand<width, b_columns, PRODUCER_THREADS>::gather b_gather;
         a_gather.start(product, part);
         b_gather.start(product, part);
 #pragma unroll 1
@@ -214,9 +213,9 @@ static void launch_width(struct queue queue, const struct product &product, floa
 {
     dim3 grid(blocks_for(product.m, ROWS), blocks_for(product.n, width), (unsigned)(product.batch * product.splits));
     size_t bytes = STAGES * (size_t)stage<width>::bytes + ALIGNMENT, barriers = 2 * STAGES * sizeof(uint64_t);
-    if (product.divided)
-        launch(product_divided_kernel<Format, width, b_columns>, grid, ALL_THREADS, bytes + barriers, queue, product,
-               partial, wide);
+    if (product.warp_specialized)
+        launch(product_warp_specialized_kernel<Format, width, b_columns>, grid, ALL_THREADS, bytes + barriers, queue,
+               product, partial, wide);
     else
         launch(product_warpgroup_kernel<Format, width, b_columns>, grid, THREADS, bytes, queue, product, partial, wide);
 }

@@ -1,7 +1,6 @@
+/* Sums over dimensions, in a fixed order: the same bits every time. */
 #include "kernels/cuda/array.h"
 #include "kernels/cuda/divisor.h"
-
-/* Sums over dimensions, in a fixed order: the same bits every time. */
 
 enum {
     THREADS = 256,

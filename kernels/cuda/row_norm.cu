@@ -1,6 +1,5 @@
-#include "kernels/cuda/norm.h"
-
 /* Layer and Euclidean normalisation: over the last dimension, a row for up to a warp. */
+#include "kernels/cuda/norm.h"
 
 enum { ROW_WARPS = 4 };
 
