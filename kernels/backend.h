@@ -22,8 +22,9 @@ struct kernel_requirements {
 struct backend_interface {
     const char *name; /* "cpu", "cuda", "reference" */
 
-    /* Element types of ordinary and of exact tensors on this device. */
-    enum element_type compute_type, exact_type;
+    /* Element types of ordinary tensors, and of those that are accumulated (`exact` in operations.def), on this device.
+     */
+    enum element_type compute_type, accumulation_type;
 
     /* Whether convolutions have the attribute `doubled`. */
     bool folds_upsampling;

@@ -1,3 +1,4 @@
+/* Conversions between fp32, fp16 and bf16. */
 #include "kernels/convert.h"
 
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* Memory and copies of the backends that compute on the CPU. */
 #include "kernels/host_backend.h"
 
 #include "kernels/host_memory.h"

@@ -1,3 +1,4 @@
+/* How much memory this process can still have, and aligned memory. */
 #include "kernels/host_memory.h"
 
 #include <errno.h>
@@ -152,7 +153,7 @@ static size_t read_own_status(const char *root, const char *format)
 
 static const struct {
     int resource;
-    const char *used, *words;
+    const char *used, *text;
 } limits[] = {{RLIMIT_AS, "VmSize: %" SCNu64, "address space (ulimit -v)"},
               {RLIMIT_DATA, "VmData: %" SCNu64, "data (ulimit -d)"}};
 
@@ -168,7 +169,7 @@ status host_memory_check_room(void)
                             "higher limit or a smaller model would fit",
                             (double)HOST_MEMORY_UNPLANNED / 1e9,
                             limit.rlim_cur > used ? (double)(limit.rlim_cur - used) / 1e9 : 0.0,
-                            (double)limit.rlim_cur / 1e9, limits[i].words);
+                            (double)limit.rlim_cur / 1e9, limits[i].text);
     }
     return status_ok();
 }

@@ -1,3 +1,4 @@
+/* Whether an operation's shapes and attributes fit together, kind by kind. */
 #include "kernels/operation_check.h"
 
 #include <inttypes.h>

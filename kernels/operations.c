@@ -1,3 +1,4 @@
+/* The table of operations, and what a call computes and moves. */
 #include "kernels/operations.h"
 
 static const struct operation_facts table[OPERATION_KIND_COUNT] = {

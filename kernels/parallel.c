@@ -1,3 +1,4 @@
+/* Loops over a fixed team of threads. */
 #include "kernels/parallel.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* UTF-8, and text that is safe to show. */
 #include "kernels/readable.h"
 
 #include <stdio.h>

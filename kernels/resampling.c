@@ -1,3 +1,4 @@
+/* Weights of the separable resampling filters. */
 #include "kernels/resampling.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Statuses and their messages. */
 #include "kernels/status.h"
 
 #include "kernels/readable.h"
@@ -34,16 +35,16 @@ static void append(status *target, const char *format, va_list arguments) __attr
 static void append(status *target, const char *format, va_list arguments)
 {
     /* What was escaped before is not escaped again: the escapes hold nothing that would be. */
-    char words[sizeof target->message];
+    char text[sizeof target->message];
     size_t used = strlen(target->message);
-    vsnprintf(words, sizeof words, format, arguments);
-    drop_partial_character(words);
-    readable_copy(target->message + used, sizeof target->message - used, words);
+    vsnprintf(text, sizeof text, format, arguments);
+    drop_partial_character(text);
+    readable_copy(target->message + used, sizeof target->message - used, text);
 }
 
-static void append_words(status *target, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append_text(status *target, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void append_words(status *target, const char *format, ...)
+static void append_text(status *target, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -68,7 +69,7 @@ status status_errno(enum status_code code, int error_number, const char *format,
     va_start(arguments, format);
     append(&result, format, arguments);
     va_end(arguments);
-    append_words(&result, ": %s", strerror(error_number));
+    append_text(&result, ": %s", strerror(error_number));
     return result;
 }
 
@@ -80,6 +81,6 @@ status status_context(status inner, const char *format, ...)
     va_start(arguments, format);
     append(&result, format, arguments);
     va_end(arguments);
-    append_words(&result, ": %s", inner.message);
+    append_text(&result, ": %s", inner.message);
     return result;
 }

@@ -28,7 +28,7 @@ status status_ok(void);
  * values may hold anything: the message is UTF-8 without control characters (readable.h). */
 status status_error(enum status_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* As status_error, with ": " and the system's words for errno value `error_number` appended. */
+/* As status_error, with ": " and the system's message for errno value `error_number` appended. */
 status status_errno(enum status_code code, int error_number, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -25,7 +25,7 @@ static void scorer_clear(struct scorer *scorer)
 static status scorer_build(struct scorer *scorer, struct reward *reward, struct backend *backend, struct shape shape,
                            bool differentiate)
 {
-    scorer->graph = graph_create(backend->interface->compute_type, backend->interface->exact_type);
+    scorer->graph = graph_create(backend->interface->compute_type, backend->interface->accumulation_type);
     struct graph *graph = scorer->graph;
     struct shared_features shared = {0};
     scorer->pictures = graph_input(graph, "pictures", shape, graph_exact_type(graph));

@@ -45,7 +45,7 @@ static status encoder_open(struct encoder *encoder, struct backend *backend)
     encoder->token_ids = memory_take((size_t)tower->context, sizeof *encoder->token_ids);
     encoder->token_values = memory_take((size_t)tower->context, sizeof *encoder->token_values);
     encoder->result = memory_take((size_t)tower->width, sizeof *encoder->result);
-    encoder->graph = graph_create(backend->interface->compute_type, backend->interface->exact_type);
+    encoder->graph = graph_create(backend->interface->compute_type, backend->interface->accumulation_type);
     struct graph *graph = encoder->graph;
     encoder->ids = graph_input(graph, "ids", SHAPE2(1, tower->context), ELEMENT_I32);
     encoder->end = graph_input(graph, "end", SHAPE2(1, 1), ELEMENT_I32);

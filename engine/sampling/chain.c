@@ -10,7 +10,7 @@
 
 enum element_type chain_exact(const struct chain *chain)
 {
-    return chain->backend->interface->exact_type;
+    return chain->backend->interface->accumulation_type;
 }
 
 enum element_type chain_compute(const struct chain *chain)

@@ -91,7 +91,7 @@ static status build_graph(struct objective *objective)
 {
     const struct preset *preset = objective->preset;
     enum element_type compute = objective->backend->interface->compute_type;
-    enum element_type exact = objective->backend->interface->exact_type;
+    enum element_type exact = objective->backend->interface->accumulation_type;
     objective->graph = graph_create(compute, exact);
     struct shape shape = SHAPE4(chain_decode_batch(objective->chain), preset->height, preset->width, 3);
     struct shared_features shared = {0};
@@ -307,7 +307,7 @@ status objective_score(struct objective *objective, int call, double *scores)
     double *column = memory_take((size_t)pictures, sizeof *column);
     status result = status_ok();
     for (int i = 0; i < objective->reward_count && result.code == STATUS_OK; i++) {
-        result = transfer_read_double(objective->backend, objective->backend->interface->exact_type,
+        result = transfer_read_double(objective->backend, objective->backend->interface->accumulation_type,
                                       objective->score_memory[i], column, pictures);
         for (int p = 0; p < pictures; p++) scores[p * objective->reward_count + i] = column[p];
     }
@@ -322,7 +322,7 @@ status objective_score_back(struct objective *objective, const double *factors)
     status result = status_ok();
     for (int i = 0; i < objective->reward_count && result.code == STATUS_OK; i++) {
         for (int p = 0; p < pictures; p++) column[p] = factors[i];
-        result = transfer_write_double(objective->backend, objective->backend->interface->exact_type,
+        result = transfer_write_double(objective->backend, objective->backend->interface->accumulation_type,
                                        objective->cotangent_memory[i], column, pictures);
     }
     free(column);

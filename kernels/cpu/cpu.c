@@ -1,3 +1,4 @@
+/* The CPU backend: its interface, and the choice of the instruction set. */
 #include "kernels/cpu/cpu.h"
 
 #include <sched.h>
@@ -83,7 +84,7 @@ static void destroy(struct backend *backend)
 static const struct backend_interface interface = {
     .name = "cpu",
     .compute_type = ELEMENT_F32,
-    .exact_type = ELEMENT_F32,
+    .accumulation_type = ELEMENT_F32,
     /* No adds_residual: all element-wise operations of two tensors together take 1.7 % of a step of the default model
      * on one thread (tests/bench/step_kernels.c), and a product would still read what it adds. */
     .pixels_at_once = 2 * 128 * 128,
@@ -148,7 +149,7 @@ status cpu_backend_create(int threads, enum cpu_instructions instructions, bool 
     cpu->backend.interface = &interface;
     cpu->kinds = kinds_of(instructions);
     status created = cpu->kinds ? parallel_create(threads, &cpu->parallel)
-                                : status_error(STATUS_FAILED, "this processor lacks the instructions");
+                                : status_error(STATUS_FAILED, "this processor does not have these instructions");
     if (created.code == STATUS_OK && !own_products) created = onednn_create(cpu->parallel, &cpu->onednn);
     if (created.code == STATUS_OK)
         *backend = &cpu->backend;

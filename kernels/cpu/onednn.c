@@ -1,3 +1,4 @@
+/* Matrix products and convolutions by oneDNN. */
 #include "kernels/cpu/onednn.h"
 
 #include <oneapi/dnnl/dnnl.h>

@@ -1,3 +1,4 @@
+/* How a product is divided among threads for oneDNN. */
 #include "kernels/cpu/onednn_parts.h"
 
 enum { ROWS = 0, BATCH = 0, HEIGHT = 2 };

@@ -6,12 +6,12 @@
 
 #define LOG2_E 1.4426950408889634f
 
-DEVICE float sigmoid(float x)
+static __device__ __forceinline__ float sigmoid(float x)
 {
     return reciprocal(1.0f + exponential_of_two(-LOG2_E * x));
 }
 
-DEVICE float silu_derivative(float x)
+static __device__ __forceinline__ float silu_derivative(float x)
 {
     float s = sigmoid(x);
     return s * (1.0f + x * (1.0f - s));

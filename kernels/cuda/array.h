@@ -8,14 +8,14 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/launch.h"
 
-DEVICE float load(const struct array &array, int64_t index)
+static __device__ __forceinline__ float load(const struct array &array, int64_t index)
 {
     if (array.type == ELEMENT_F32) return static_cast<const float *>(array.data)[index];
     uint16_t bits = static_cast<const uint16_t *>(array.data)[index];
     return array.type == ELEMENT_BF16 ? bfloat16_to_float(bits) : float16_to_float(bits);
 }
 
-DEVICE void store(const struct array &array, int64_t index, float value)
+static __device__ __forceinline__ void store(const struct array &array, int64_t index, float value)
 {
     if (array.type == ELEMENT_F32)
         static_cast<float *>(array.data)[index] = value;
@@ -24,13 +24,13 @@ DEVICE void store(const struct array &array, int64_t index, float value)
             array.type == ELEMENT_BF16 ? float_to_bfloat16(value) : float_to_float16(value);
 }
 
-DEVICE int element_bytes(const struct array &array)
+static __device__ __forceinline__ int element_bytes(const struct array &array)
 {
     return array.type == ELEMENT_F32 ? 4 : 2;
 }
 
 /* The array from `first` on. */
-DEVICE struct array array_from(const struct array &array, int64_t first)
+static __device__ __forceinline__ struct array array_from(const struct array &array, int64_t first)
 {
     struct array rest = array;
     if (array.data) rest.data = static_cast<char *>(array.data) + first * element_bytes(array);
@@ -45,13 +45,13 @@ struct packed8 {
     vector16 half[2];
 };
 
-template <class Index> DEVICE const vector16 *place8(const struct array &array, Index index)
+template <class Index> static __device__ __forceinline__ const vector16 *place8(const struct array &array, Index index)
 {
     const char *data = static_cast<const char *>(array.data);
     return reinterpret_cast<const vector16 *>(data + (int64_t)index * element_bytes(array));
 }
 
-template <class Index> DEVICE struct packed8 fetch8(const struct array &array, Index index)
+template <class Index> static __device__ __forceinline__ struct packed8 fetch8(const struct array &array, Index index)
 {
     const vector16 *from = place8(array, index);
     struct packed8 packed;
@@ -61,26 +61,27 @@ template <class Index> DEVICE struct packed8 fetch8(const struct array &array, I
 }
 
 /* Stores elements of the array's own type. */
-template <class Index> DEVICE void put8(const struct array &array, Index index, const struct packed8 &packed)
+template <class Index>
+static __device__ __forceinline__ void put8(const struct array &array, Index index, const struct packed8 &packed)
 {
     vector16 *to = const_cast<vector16 *>(place8(array, index));
     to[0] = packed.half[0];
     if (array.type == ELEMENT_F32) to[1] = packed.half[1];
 }
 
-DEVICE void unpack8(const struct array &array, const struct packed8 &packed, float value[8])
+static __device__ __forceinline__ void unpack8(const struct array &array, const struct packed8 &packed, float value[8])
 {
     if (array.type == ELEMENT_F32) {
-        UNROLL
-        for (int i = 0; i < 8; i++) value[i] = bits_to_float(packed.half[i / 4].word[i % 4]);
+#pragma unroll
+        for (int i = 0; i < 8; i++) value[i] = __uint_as_float(packed.half[i / 4].word[i % 4]);
     } else if (array.type == ELEMENT_BF16) {
-        UNROLL
+#pragma unroll
         for (int i = 0; i < 4; i++) {
-            value[2 * i] = bits_to_float(packed.half[0].word[i] << 16);
-            value[2 * i + 1] = bits_to_float(packed.half[0].word[i] & 0xffff0000u);
+            value[2 * i] = __uint_as_float(packed.half[0].word[i] << 16);
+            value[2 * i + 1] = __uint_as_float(packed.half[0].word[i] & 0xffff0000u);
         }
     } else {
-        UNROLL
+#pragma unroll
         for (int i = 0; i < 4; i++) {
             value[2 * i] = float16_to_float((uint16_t)(packed.half[0].word[i] & 0xffffu));
             value[2 * i + 1] = float16_to_float((uint16_t)(packed.half[0].word[i] >> 16));
@@ -88,16 +89,18 @@ DEVICE void unpack8(const struct array &array, const struct packed8 &packed, flo
     }
 }
 
-template <class Index> DEVICE void load8(const struct array &array, Index index, float value[8])
+template <class Index>
+static __device__ __forceinline__ void load8(const struct array &array, Index index, float value[8])
 {
     unpack8(array, fetch8(array, index), value);
 }
 
-template <class Index> DEVICE void store8(const struct array &array, Index index, const float value[8])
+template <class Index>
+static __device__ __forceinline__ void store8(const struct array &array, Index index, const float value[8])
 {
     vector16 *to = const_cast<vector16 *>(place8(array, index));
     if (array.type == ELEMENT_F32) {
-        UNROLL
+#pragma unroll
         for (int half = 0; half < 2; half++) {
             struct alignas(16) four {
                 float value[4];
@@ -107,7 +110,7 @@ template <class Index> DEVICE void store8(const struct array &array, Index index
         return;
     }
     vector16 words;
-    UNROLL
+#pragma unroll
     for (int i = 0; i < 4; i++)
         words.word[i] = array.type == ELEMENT_BF16 ? round_pair<bfloat16_format>(value[2 * i], value[2 * i + 1])
                                                    : round_pair<float16_format>(value[2 * i], value[2 * i + 1]);
@@ -115,7 +118,8 @@ template <class Index> DEVICE void store8(const struct array &array, Index index
 }
 
 /* `count` (1..8) consecutive elements, in one access where `wide` says that all of this call's arrays allow it. */
-DEVICE void load_some(const struct array &array, int64_t index, int count, bool wide, float value[8])
+static __device__ __forceinline__ void load_some(const struct array &array, int64_t index, int count, bool wide,
+                                                 float value[8])
 {
     if (wide) {
         load8(array, index, value);
@@ -124,7 +128,8 @@ DEVICE void load_some(const struct array &array, int64_t index, int count, bool 
     for (int i = 0; i < 8; i++) value[i] = i < count ? load(array, index + i) : 0.0f;
 }
 
-DEVICE void store_some(const struct array &array, int64_t index, int count, bool wide, const float value[8])
+static __device__ __forceinline__ void store_some(const struct array &array, int64_t index, int count, bool wide,
+                                                  const float value[8])
 {
     if (wide) {
         store8(array, index, value);
@@ -144,7 +149,8 @@ template <> struct packed<1> {
     float value;
 };
 
-template <int width, class Index> DEVICE packed<width> fetch(const struct array &array, Index index)
+template <int width, class Index>
+static __device__ __forceinline__ packed<width> fetch(const struct array &array, Index index)
 {
     if constexpr (width == 8)
         return packed<8>{fetch8(array, index)};
@@ -152,7 +158,9 @@ template <int width, class Index> DEVICE packed<width> fetch(const struct array 
         return packed<1>{load(array, index)};
 }
 
-template <int width> DEVICE void unpack(const struct array &array, const struct packed<width> &packed, float *value)
+template <int width>
+static __device__ __forceinline__ void unpack(const struct array &array, const struct packed<width> &packed,
+                                              float *value)
 {
     if constexpr (width == 8)
         unpack8(array, packed.bits, value);
@@ -160,7 +168,8 @@ template <int width> DEVICE void unpack(const struct array &array, const struct 
         value[0] = packed.value;
 }
 
-template <int width, class Index> DEVICE void store_all(const struct array &array, Index index, const float *value)
+template <int width, class Index>
+static __device__ __forceinline__ void store_all(const struct array &array, Index index, const float *value)
 {
     if constexpr (width == 8)
         store8(array, index, value);
@@ -169,9 +178,10 @@ template <int width, class Index> DEVICE void store_all(const struct array &arra
 }
 
 /* Index of this thread among all of a one-dimensional grid. */
-DEVICE int64_t global_thread()
+static __device__ __forceinline__ int64_t global_thread()
 {
-    return (int64_t)block_x() * block_threads() + thread_index();
+    int block = blockIdx.x, threads = blockDim.x, thread = threadIdx.x;
+    return (int64_t)block * threads + thread;
 }
 
 static inline int blocks_for(int64_t items, int threads)

@@ -1,9 +1,8 @@
+/* ATTENTION and its vector-Jacobian product. */
 #include <stdlib.h>
 
 #include "kernels/cuda/internal.h"
 #include "kernels/operation_check.h"
-
-/* ATTENTION and its vector-Jacobian product. */
 
 static struct attention attention_of(const struct operation *operation)
 {
@@ -52,7 +51,7 @@ static status prepare(struct cuda_backend *backend, struct kernel *kernel, struc
     if (!attention) return status_error(STATUS_NO_MEMORY, "no memory for a kernel");
     *attention = attention_of(operation);
     if (attention->width > MAXIMUM_HEAD_WIDTH)
-        return operation_error(operation, "the CUDA engine attends with heads of 512 columns at most");
+        return operation_error(operation, "the CUDA engine supports attention heads of at most 512 columns");
     if (lse->present && lse->type != ELEMENT_F32) return operation_error(operation, "lse must be float32");
     plan_attention(attention, common_type(operation));
     if (backward)

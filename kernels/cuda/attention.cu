@@ -1,11 +1,10 @@
+/* Attention by tiles with an online softmax (Dao et al. 2022): scores are never written out. */
 #include "kernels/cuda/attention.h"
-
-/* Attention by tiles with a running softmax (Dao et al. 2022): scores are never written out. */
 
 /* A row's reference is replaced once a score exceeds it by so much, in units of log 2, rather than by anything, as in
  * FlashAttention-4: results are seldom rescaled then, and probabilities stay below 2^8, which both formats hold as well
  * as those below 1. */
-#define HEADROOM 8.0f
+#define RESCALE_THRESHOLD 8.0f
 
 /* What a warp has of its rows' result. Probabilities are 2^(unit * score + offset) with unit = scale * log2 e; offset
  * is -unit times the row's reference score. A lane sums the probabilities that it computes itself. */
@@ -16,163 +15,190 @@ template <int own_blocks, int columns> struct attended {
 /* Makes the rows' largest scores their references where they are larger, and what was summed so far relative to them.
  */
 template <int own_blocks, int columns>
-DEVICE void refer(struct attended<own_blocks, columns> &attended, const float largest[own_blocks][2], float unit)
+static __device__ __forceinline__ void rescale(struct attended<own_blocks, columns> &attended,
+                                               const float largest[own_blocks][2], float unit)
 {
-    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
-    {
-        /* A row's scores lie in four neighbouring lanes. */
-        float score = largest[block][half], old = attended.offset[block][half];
-        score = fmaxf(score, shuffle_xor(score, 1));
-        score = fmaxf(score, shuffle_xor(score, 2));
-        float offset = fminf(old, -score * unit), correction = exponential_of_two(offset - old);
-        attended.offset[block][half] = offset;
-        attended.sum[block][half] *= correction;
-        UNROLL for (int j = 0; j < columns / 8; j++) UNROLL for (int i = 0; i < 2; i++)
-            attended.value[block][j][2 * half + i] *= correction;
-    }
+#pragma unroll
+    for (int block = 0; block < own_blocks; block++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            /* A row's scores lie in four neighbouring lanes. */
+            float score = largest[block][half], old = attended.offset[block][half];
+            score = fmaxf(score, __shfl_xor_sync(FULL_MASK, score, 1));
+            score = fmaxf(score, __shfl_xor_sync(FULL_MASK, score, 2));
+            float offset = fminf(old, -score * unit), correction = exponential_of_two(offset - old);
+            attended.offset[block][half] = offset;
+            attended.sum[block][half] *= correction;
+#pragma unroll
+            for (int j = 0; j < columns / 8; j++)
+#pragma unroll
+                for (int i = 0; i < 2; i++) attended.value[block][j][2 * half + i] *= correction;
+        }
 }
 
 /* Scores to probabilities. */
 template <int own_blocks, int blocks, int columns>
-DEVICE void soften(struct attended<own_blocks, columns> &attended, float scores[own_blocks][blocks][4], float unit)
+static __device__ __forceinline__ void softmax_update(struct attended<own_blocks, columns> &attended,
+                                                      float scores[own_blocks][blocks][4], float unit)
 {
     float largest[own_blocks][2];
     bool exceeds = false;
-    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
-    {
-        float score = scores[block][0][2 * half];
-        UNROLL for (int i = 1; i < 2 * blocks; i++) score = fmaxf(score, scores[block][i / 2][2 * half + i % 2]);
-        largest[block][half] = score;
-        exceeds = exceeds || fmaf(score, unit, attended.offset[block][half]) > HEADROOM;
-    }
-    if (warp_any(exceeds)) refer<own_blocks, columns>(attended, largest, unit);
-    UNROLL for (int j = 0; j < blocks; j++) UNROLL for (int block = 0; block < own_blocks; block++)
-        UNROLL for (int i = 0; i < 4; i++)
-    {
-        float probability = exponential_of_two(fmaf(scores[block][j][i], unit, attended.offset[block][i / 2]));
-        scores[block][j][i] = probability;
-        attended.sum[block][i / 2] += probability;
-    }
+#pragma unroll
+    for (int block = 0; block < own_blocks; block++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            float score = scores[block][0][2 * half];
+#pragma unroll
+            for (int i = 1; i < 2 * blocks; i++) score = fmaxf(score, scores[block][i / 2][2 * half + i % 2]);
+            largest[block][half] = score;
+            exceeds = exceeds || fmaf(score, unit, attended.offset[block][half]) > RESCALE_THRESHOLD;
+        }
+    if (__any_sync(FULL_MASK, exceeds)) rescale<own_blocks, columns>(attended, largest, unit);
+#pragma unroll
+    for (int j = 0; j < blocks; j++)
+#pragma unroll
+        for (int block = 0; block < own_blocks; block++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                float probability = exponential_of_two(fmaf(scores[block][j][i], unit, attended.offset[block][i / 2]));
+                scores[block][j][i] = probability;
+                attended.sum[block][i / 2] += probability;
+            }
 }
 
 /* Before the first key: any score exceeds the reference by far. */
-template <int own_blocks, int columns> DEVICE void begin(struct attended<own_blocks, columns> &attended)
+template <int own_blocks, int columns>
+static __device__ __forceinline__ void clear(struct attended<own_blocks, columns> &attended)
 {
-    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
-    {
-        attended.sum[block][half] = 0.0f;
-        attended.offset[block][half] = INFINITY;
-        UNROLL for (int j = 0; j < columns / 8; j++) UNROLL for (int i = 0; i < 2; i++)
-            attended.value[block][j][2 * half + i] = 0.0f;
-    }
+#pragma unroll
+    for (int block = 0; block < own_blocks; block++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            attended.sum[block][half] = 0.0f;
+            attended.offset[block][half] = INFINITY;
+#pragma unroll
+            for (int j = 0; j < columns / 8; j++)
+#pragma unroll
+                for (int i = 0; i < 2; i++) attended.value[block][j][2 * half + i] = 0.0f;
+        }
 }
 
 /* Each row sees the keys before its limit alone, counted from the first of the scores'. */
 template <int own_blocks, int blocks>
-DEVICE void hide(float scores[own_blocks][blocks][4], const int limit[own_blocks][2])
+static __device__ __forceinline__ void mask_scores(float scores[own_blocks][blocks][4], const int limit[own_blocks][2])
 {
-    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int j = 0; j < blocks; j++)
-        UNROLL for (int i = 0; i < 4; i++) if (8 * j + lane_index() % 4 * 2 + i % 2 >= limit[block][i / 2])
-            scores[block][j][i] = -INFINITY;
+#pragma unroll
+    for (int block = 0; block < own_blocks; block++)
+#pragma unroll
+        for (int j = 0; j < blocks; j++)
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                if (8 * j + lane_index() % 4 * 2 + i % 2 >= limit[block][i / 2]) scores[block][j][i] = -INFINITY;
 }
 
 /* Writes the result's columns from `first_column` on, and lse where asked to. */
 template <class Format, int own_blocks, int columns>
-DEVICE void finish(const struct attention &attention, const struct attention_arrays &arrays,
-                   const struct attended<own_blocks, columns> &attended, int first_query, int first_column,
-                   bool with_lse)
+static __device__ __forceinline__ void
+epilogue(const struct attention &attention, const struct attention_arrays &arrays,
+         const struct attended<own_blocks, columns> &attended, int first_query, int first_column, bool with_lse)
 {
     struct head_rows o = rows_of(attention, arrays.o, attention.queries, attention.result_step);
     float factor[own_blocks][2];
-    UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
-    {
-        float sum = attended.sum[block][half];
-        sum += shuffle_xor(sum, 1);
-        sum += shuffle_xor(sum, 2);
-        factor[block][half] = 1.0f / sum;
-        int query = lane_row(first_query, block, half);
-        if (with_lse && lane_index() % 4 == 0 && query < o.rows)
-            arrays.lse[first_statistic(attention) + query] = (log2f(sum) - attended.offset[block][half]) * LN_2;
-    }
+#pragma unroll
+    for (int block = 0; block < own_blocks; block++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            float sum = attended.sum[block][half];
+            sum += __shfl_xor_sync(FULL_MASK, sum, 1);
+            sum += __shfl_xor_sync(FULL_MASK, sum, 2);
+            factor[block][half] = 1.0f / sum;
+            int query = lane_row(first_query, block, half);
+            if (with_lse && lane_index() % 4 == 0 && query < o.rows)
+                arrays.lse[first_statistic(attention) + query] = (log2f(sum) - attended.offset[block][half]) * LN_2;
+        }
     store_rows<Format, own_blocks, columns>(o, first_query, first_column, attention.width, attended.value, factor);
 }
 
 /* Attends to 8 blocks keys; with `masked`, to those before each row's limit alone. */
 template <class Format, int own_blocks, int blocks, int columns, bool masked>
-DEVICE void attend(struct attended<own_blocks, columns> &attended, const uint32_t queries[own_blocks][columns / 4],
-                   shared_array<uint16_t> keys, shared_array<uint16_t> values, float unit,
-                   const int limit[own_blocks][2])
+static __device__ __forceinline__ void
+attend(struct attended<own_blocks, columns> &attended, const uint32_t queries[own_blocks][columns / 4],
+       shared_array<uint16_t> keys, shared_array<uint16_t> values, float unit, const int limit[own_blocks][2])
 {
     float scores[own_blocks][blocks][4] = {};
     add_scores<Format, own_blocks, blocks, columns>(scores, queries, keys);
-    if (masked) hide<own_blocks, blocks>(scores, limit);
-    soften<own_blocks, blocks, columns>(attended, scores, unit);
+    if (masked) mask_scores<own_blocks, blocks>(scores, limit);
+    softmax_update<own_blocks, blocks, columns>(attended, scores, unit);
     add_weighted<Format, own_blocks, blocks, columns, columns>(attended.value, scores, values, 0);
 }
 
 template <class Format, int columns, int own_blocks, int at_once, int resident>
-KERNEL_RESIDENT(ATTENTION_THREADS, resident)
-attention_kernel(struct attention attention, struct attention_arrays arrays)
+static __global__ void __launch_bounds__(ATTENTION_THREADS, resident)
+    attention_kernel(struct attention attention, struct attention_arrays arrays)
 {
     await_earlier_kernels();
     const int rows = tile<columns>::rows, bytes = tile<columns>::bytes, warp_rows = 16 * own_blocks;
     struct head_rows q = rows_of(attention, arrays.q, attention.queries, attention.query_step);
     struct head_rows k = rows_of(attention, arrays.k, attention.keys, attention.key_step);
     struct head_rows v = rows_of(attention, arrays.v, attention.keys, attention.key_step);
-    int first_query = (block_x() * ATTENTION_WARPS + warp_index()) * warp_rows;
+    int first_query = ((int)blockIdx.x * ATTENTION_WARPS + warp_index()) * warp_rows;
     /* Keys that anyone in the block sees, that anyone in the warp sees, and that the whole warp sees. */
-    int block_end = visible_keys(attention, (block_x() + 1) * ATTENTION_WARPS * warp_rows - 1);
+    int block_end = visible_keys(attention, ((int)blockIdx.x + 1) * ATTENTION_WARPS * warp_rows - 1);
     int warp_end = first_query < q.rows ? visible_keys(attention, first_query + warp_rows - 1) : 0;
     int shared_end = first_query < q.rows ? visible_keys(attention, first_query) : 0;
     float unit = attention.scale * LOG2_E;
 
-    struct passing passing = passing_from<columns>(k, v, 0, attention.width);
-    copy_tiles<columns>(passing, shared_memory<uint16_t>(0), attention.key_step, attention.key_step);
-    copy_async_commit();
+    struct tile_stream tiles = tile_stream_from<columns>(k, v, 0, attention.width);
+    copy_tiles<columns>(tiles, shared_memory<uint16_t>(0), attention.key_step, attention.key_step);
+    cp_async_commit_group();
     uint32_t queries[own_blocks][columns / 4];
     load_own<own_blocks, columns>(queries, q, first_query, attention.width);
     struct attended<own_blocks, columns> attended;
-    begin<own_blocks, columns>(attended);
+    clear<own_blocks, columns>(attended);
 
     int stage = 0;
-    ROLLED for (int first = 0; first < block_end; first += rows)
-    {
-        copy_async_wait<0>();
-        synchronize_block();
+#pragma unroll 1
+    for (int first = 0; first < block_end; first += rows) {
+        cp_async_wait_group<0>();
+        __syncthreads();
         shared_array<uint16_t> keys = shared_memory<uint16_t>(stage);
         shared_array<uint16_t> values = shared_memory<uint16_t>(stage + bytes);
         stage = 2 * bytes - stage;
         if (first + rows < block_end) {
-            copy_tiles<columns>(passing, shared_memory<uint16_t>(stage), attention.key_step, attention.key_step);
-            copy_async_commit();
+            copy_tiles<columns>(tiles, shared_memory<uint16_t>(stage), attention.key_step, attention.key_step);
+            cp_async_commit_group();
         }
         int step = 0;
-        ROLLED for (; step < rows && first + step + at_once <= shared_end; step += at_once)
+#pragma unroll 1
+        for (; step < rows && first + step + at_once <= shared_end; step += at_once)
             attend<Format, own_blocks, at_once / 8, columns, false>(attended, queries, from_row<columns>(keys, step),
                                                                     from_row<columns>(values, step), unit, nullptr);
-        ROLLED for (; step < rows && first + step < warp_end; step += 16)
-        {
+#pragma unroll 1
+        for (; step < rows && first + step < warp_end; step += 16) {
             int limit[own_blocks][2];
-            UNROLL for (int block = 0; block < own_blocks; block++) UNROLL for (int half = 0; half < 2; half++)
-                limit[block][half] = visible_keys(attention, lane_row(first_query, block, half)) - first - step;
+#pragma unroll
+            for (int block = 0; block < own_blocks; block++)
+#pragma unroll
+                for (int half = 0; half < 2; half++)
+                    limit[block][half] = visible_keys(attention, lane_row(first_query, block, half)) - first - step;
             attend<Format, own_blocks, 2, columns, true>(attended, queries, from_row<columns>(keys, step),
                                                          from_row<columns>(values, step), unit, limit);
         }
     }
 
-    finish<Format, own_blocks, columns>(attention, arrays, attended, first_query, 0, arrays.lse != nullptr);
+    epilogue<Format, own_blocks, columns>(attention, arrays, attended, first_query, 0, arrays.lse != nullptr);
 }
 
 /* Heads above 160 columns: a block has all columns of its queries in shared memory and makes those of one chunk. */
 template <class Format>
-KERNEL(ATTENTION_THREADS)
-wide_attention_kernel(struct attention attention, struct attention_arrays arrays)
+static __global__ void __launch_bounds__(ATTENTION_THREADS)
+    wide_attention_kernel(struct attention attention, struct attention_arrays arrays)
 {
     await_earlier_kernels();
     const int rows = tile<CHUNK>::rows, bytes = tile<CHUNK>::bytes, own_rows = 16 * ATTENTION_WARPS;
     const int own_bytes = own_rows / rows * bytes;
-    int chunks = (attention.width + CHUNK - 1) / CHUNK, first_column = block_x() % chunks * CHUNK;
-    int block_query = block_x() / chunks * own_rows, first_query = block_query + 16 * warp_index();
+    int chunks = (attention.width + CHUNK - 1) / CHUNK, first_column = (int)blockIdx.x % chunks * CHUNK;
+    int block_query = (int)blockIdx.x / chunks * own_rows, first_query = block_query + 16 * warp_index();
     struct head_rows q = rows_of(attention, arrays.q, attention.queries, attention.query_step);
     struct head_rows k = rows_of(attention, arrays.k, attention.keys, attention.key_step);
     struct head_rows v = rows_of(attention, arrays.v, attention.keys, attention.key_step);
@@ -186,7 +212,7 @@ wide_attention_kernel(struct attention attention, struct attention_arrays arrays
         struct head_rows from = is_value ? v : k;
         copy_chunk<rows>(shared_memory<uint16_t>(other_stage), from, part_row, is_value ? first_column : part * CHUNK,
                          attention.width);
-        copy_async_commit();
+        cp_async_commit_group();
         part = is_value ? 0 : part + 1;
         if (is_value) part_row += rows;
     };
@@ -195,32 +221,35 @@ wide_attention_kernel(struct attention attention, struct attention_arrays arrays
         if (part_row < end) request();
         return shared_memory<uint16_t>(present);
     };
-    ROLLED for (int chunk = 0; chunk < chunks; chunk++) copy_chunk<own_rows>(
-        shared_memory<uint16_t>(chunk * own_bytes), q, block_query, chunk * CHUNK, attention.width);
+#pragma unroll 1
+    for (int chunk = 0; chunk < chunks; chunk++)
+        copy_chunk<own_rows>(shared_memory<uint16_t>(chunk * own_bytes), q, block_query, chunk * CHUNK,
+                             attention.width);
     request();
     struct attended<1, CHUNK> attended;
-    begin<1, CHUNK>(attended);
-    ROLLED for (int first = 0; first < end; first += rows)
-    {
+    clear<1, CHUNK>(attended);
+#pragma unroll 1
+    for (int first = 0; first < end; first += rows) {
         float scores[1][rows / 8][4] = {};
-        ROLLED for (int chunk = 0; chunk < chunks; chunk++)
-        {
+#pragma unroll 1
+        for (int chunk = 0; chunk < chunks; chunk++) {
             shared_array<uint16_t> keys = next();
             add_chunk_scores<Format, rows / 8>(
                 scores, from_row<CHUNK>(shared_memory<uint16_t>(chunk * own_bytes), 16 * warp_index()), keys);
         }
         if (first + rows > shared_end) {
             int limit[1][2];
-            UNROLL for (int half = 0; half < 2; half++) limit[0][half] =
-                visible_keys(attention, lane_row(first_query, 0, half)) - first;
-            hide<1, rows / 8>(scores, limit);
+#pragma unroll
+            for (int half = 0; half < 2; half++)
+                limit[0][half] = visible_keys(attention, lane_row(first_query, 0, half)) - first;
+            mask_scores<1, rows / 8>(scores, limit);
         }
-        soften<1, rows / 8, CHUNK>(attended, scores, unit);
+        softmax_update<1, rows / 8, CHUNK>(attended, scores, unit);
         shared_array<uint16_t> values = next();
         add_weighted<Format, 1, rows / 8, CHUNK, CHUNK>(attended.value, scores, values, 0);
     }
-    finish<Format, 1, CHUNK>(attention, arrays, attended, first_query, first_column,
-                             arrays.lse != nullptr && first_column == 0);
+    epilogue<Format, 1, CHUNK>(attention, arrays, attended, first_query, first_column,
+                               arrays.lse != nullptr && first_column == 0);
 }
 
 /* How a kernel for so many columns divides its work, such that nothing is spilled from registers: blocks of 16 queries

@@ -1,7 +1,6 @@
-#include "kernels/cuda/array.h"
-
 /* Attention in fp32 for every type and head width, one warp a row of the result: the exact path, and what the matrix
  * instructions cannot do. Also the row sums that both backward paths need. */
+#include "kernels/cuda/array.h"
 
 enum { WARPS = 4, OWN_COLUMNS = MAXIMUM_HEAD_WIDTH / WARP_THREADS };
 
@@ -11,9 +10,9 @@ struct row {
     bool exists;
 };
 
-DEVICE struct row own_row(const struct attention &attention, int64_t rows)
+static __device__ __forceinline__ struct row own_row(const struct attention &attention, int64_t rows)
 {
-    int64_t number = (int64_t)block_x() * WARPS + warp_index();
+    int64_t number = (int)blockIdx.x * (int64_t)WARPS + warp_index();
     struct row row;
     row.exists = number < attention.batch * attention.heads * rows;
     row.index = number % rows;
@@ -23,23 +22,26 @@ DEVICE struct row own_row(const struct attention &attention, int64_t rows)
 }
 
 /* First element of row `index` of the row's head in a tensor of `rows` rows an item, `step` elements apart. */
-DEVICE int64_t row_start(const struct attention &attention, const struct row &row, int64_t rows, int64_t index,
-                         int64_t step)
+static __device__ __forceinline__ int64_t row_start(const struct attention &attention, const struct row &row,
+                                                    int64_t rows, int64_t index, int64_t step)
 {
     return (row.item * rows + index) * step + row.head * attention.width;
 }
 
-DEVICE int64_t statistic_of(const struct attention &attention, const struct row &row, int64_t query)
+static __device__ __forceinline__ int64_t statistic_of(const struct attention &attention, const struct row &row,
+                                                       int64_t query)
 {
     return (row.item * attention.heads + row.head) * attention.queries + query;
 }
 
-DEVICE void copy_row(const struct attention &attention, shared_array<float> to, const struct array &from, int64_t start)
+static __device__ __forceinline__ void copy_row(const struct attention &attention, shared_array<float> to,
+                                                const struct array &from, int64_t start)
 {
     for (int i = lane_index(); i < attention.width; i += WARP_THREADS) to[i] = load(from, start + i);
 }
 
-DEVICE float dot(const struct attention &attention, shared_array<float> row, const struct array &other, int64_t start)
+static __device__ __forceinline__ float dot(const struct attention &attention, shared_array<float> row,
+                                            const struct array &other, int64_t start)
 {
     float sum = 0.0f;
     for (int i = 0; i < attention.width; i++) sum += row[i] * load(other, start + i);
@@ -47,35 +49,37 @@ DEVICE float dot(const struct attention &attention, shared_array<float> row, con
 }
 
 /* result[own columns] += sum over the lanes' rows of factor * row. */
-DEVICE void add_rows(const struct attention &attention, float result[OWN_COLUMNS], float factor,
-                     const struct array &rows, int64_t first, int64_t step, int count)
+static __device__ __forceinline__ void add_rows(const struct attention &attention, float result[OWN_COLUMNS],
+                                                float factor, const struct array &rows, int64_t first, int64_t step,
+                                                int count)
 {
     for (int lane = 0; lane < count; lane++) {
-        float weight = shuffle_from(factor, lane);
-        UNROLL for (int i = 0; i < OWN_COLUMNS; i++)
-        {
+        float weight = __shfl_sync(FULL_MASK, factor, lane);
+#pragma unroll
+        for (int i = 0; i < OWN_COLUMNS; i++) {
             int column = lane_index() + i * WARP_THREADS;
             if (column < attention.width) result[i] += weight * load(rows, first + lane * step + column);
         }
     }
 }
 
-DEVICE void store_row(const struct attention &attention, const struct array &to, int64_t start, float factor,
-                      const float value[OWN_COLUMNS])
+static __device__ __forceinline__ void store_row(const struct attention &attention, const struct array &to,
+                                                 int64_t start, float factor, const float value[OWN_COLUMNS])
 {
-    UNROLL for (int i = 0; i < OWN_COLUMNS; i++)
-    {
+#pragma unroll
+    for (int i = 0; i < OWN_COLUMNS; i++) {
         int column = lane_index() + i * WARP_THREADS;
         if (column < attention.width) store(to, start + column, value[i] * factor);
     }
 }
 
-DEVICE int rows_left(int64_t first, int64_t count)
+static __device__ __forceinline__ int rows_left(int64_t first, int64_t count)
 {
     return count - first < WARP_THREADS ? (int)(count - first) : (int)WARP_THREADS;
 }
 
-KERNEL(WARPS *WARP_THREADS) attention_plain_kernel(struct attention attention, struct attention_arrays arrays)
+static __global__ void __launch_bounds__(WARPS *WARP_THREADS)
+    attention_plain_kernel(struct attention attention, struct attention_arrays arrays)
 {
     await_earlier_kernels();
     shared_array<float> query = shared_memory<float>(warp_index() * MAXIMUM_HEAD_WIDTH * (int)sizeof(float));
@@ -83,7 +87,7 @@ KERNEL(WARPS *WARP_THREADS) attention_plain_kernel(struct attention attention, s
     if (!row.exists) return;
     int64_t visible = attention.causal && row.index + 1 < attention.keys ? row.index + 1 : attention.keys;
     copy_row(attention, query, arrays.q, row_start(attention, row, attention.queries, row.index, attention.query_step));
-    synchronize_warp();
+    __syncwarp();
     float largest = -INFINITY, sum = 0.0f, result[OWN_COLUMNS] = {};
     for (int64_t first = 0; first < visible; first += WARP_THREADS) {
         int64_t step = attention.key_step, keys = row_start(attention, row, attention.keys, first, step);
@@ -94,7 +98,8 @@ KERNEL(WARPS *WARP_THREADS) attention_plain_kernel(struct attention attention, s
         float probability = expf(score - new_largest), correction = expf(largest - new_largest);
         sum = sum * correction + warp_sum(probability);
         largest = new_largest;
-        UNROLL for (int i = 0; i < OWN_COLUMNS; i++) result[i] *= correction;
+#pragma unroll
+        for (int i = 0; i < OWN_COLUMNS; i++) result[i] *= correction;
         add_rows(attention, result, probability, arrays.v, keys, step, count);
     }
     store_row(attention, arrays.o, row_start(attention, row, attention.queries, row.index, attention.result_step),
@@ -105,8 +110,8 @@ KERNEL(WARPS *WARP_THREADS) attention_plain_kernel(struct attention attention, s
 /* With p the probabilities: dv = p^T cotangent, ds = scale p (cotangent v^T - delta), dq = ds k, dk = ds^T q. A warp
  * keeps one row of q and the cotangent and goes over the keys, or one row of k and v and goes over the queries. */
 template <bool by_key>
-KERNEL(WARPS *WARP_THREADS)
-attention_vjp_plain_kernel(struct attention attention, struct attention_arrays arrays)
+static __global__ void __launch_bounds__(WARPS *WARP_THREADS)
+    attention_vjp_plain_kernel(struct attention attention, struct attention_arrays arrays)
 {
     await_earlier_kernels();
     shared_array<float> own = shared_memory<float>(2 * warp_index() * MAXIMUM_HEAD_WIDTH * (int)sizeof(float));
@@ -123,7 +128,7 @@ attention_vjp_plain_kernel(struct attention attention, struct attention_arrays a
     copy_row(attention, own, by_key ? arrays.k : arrays.q, row_start(attention, row, rows, row.index, own_step));
     copy_row(attention, own_other, by_key ? arrays.v : arrays.cotangent,
              row_start(attention, row, rows, row.index, own_other_step));
-    synchronize_warp();
+    __syncwarp();
     int64_t begin = attention.causal && by_key ? row.index : 0;
     int64_t end = attention.causal && !by_key && row.index + 1 < others ? row.index + 1 : others;
     float result[OWN_COLUMNS] = {}, value_result[OWN_COLUMNS] = {};
@@ -150,7 +155,8 @@ attention_vjp_plain_kernel(struct attention attention, struct attention_arrays a
     if (by_key && arrays.dv.data) store_row(attention, arrays.dv, start, 1.0f, value_result);
 }
 
-KERNEL(WARPS *WARP_THREADS) attention_delta_kernel(struct attention attention, struct attention_arrays arrays)
+static __global__ void __launch_bounds__(WARPS *WARP_THREADS)
+    attention_delta_kernel(struct attention attention, struct attention_arrays arrays)
 {
     await_earlier_kernels();
     struct row row = own_row(attention, attention.queries);

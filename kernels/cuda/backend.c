@@ -1,12 +1,13 @@
+/* The CUDA backend: memory, copies, CUDA graphs, the backend's interface. */
 #include "kernels/backend.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cuda/error_advice.h"
 #include "kernels/cuda/internal.h"
 #include "kernels/cuda/probe.h"
-#include "kernels/cuda/trouble.h"
 #include "kernels/operation_check.h"
 
 enum { STAGING_HALF_BYTES = 2 << 20 };
@@ -23,9 +24,9 @@ status cuda_queued(const struct kernel *kernel)
 {
     cudaError_t error = cudaGetLastError();
     if (error == cudaSuccess) return status_ok();
-    char words[400];
-    snprintf(words, sizeof words, "%s%s", cudaGetErrorString(error), cuda_advice(error));
-    return operation_error(&kernel->operation, words);
+    char text[400];
+    snprintf(text, sizeof text, "%s%s", cudaGetErrorString(error), cuda_advice(error));
+    return operation_error(&kernel->operation, text);
 }
 
 static struct cuda_backend *own(struct backend *backend)
@@ -36,7 +37,7 @@ static struct cuda_backend *own(struct backend *backend)
 /* The runtime keeps the current device by host thread, and callers may use several. */
 static status enter(struct backend *backend)
 {
-    return cuda_status(cudaSetDevice(own(backend)->ordinal), "choosing the device");
+    return cuda_status(cudaSetDevice(own(backend)->ordinal), "selecting the device");
 }
 
 void *cuda_matrix_library(struct cuda_backend *backend)
@@ -73,7 +74,7 @@ static status memory_free(struct backend *backend, size_t *free_bytes, size_t *t
 {
     TRY(enter(backend));
     size_t total;
-    return cuda_status(cudaMemGetInfo(free_bytes, total_bytes ? total_bytes : &total), "asking for free memory");
+    return cuda_status(cudaMemGetInfo(free_bytes, total_bytes ? total_bytes : &total), "querying free memory");
 }
 
 /* Includes a fetch that is under way: what it reads may be overwritten afterwards. */
@@ -108,7 +109,7 @@ static status upload(struct backend *backend, void *device, const void *host, si
 {
     struct cuda_backend *cuda = own(backend);
     TRY(enter(backend));
-    if (cuda->capturing) return status_error(STATUS_FAILED, "an upload cannot be part of a recorded sequence");
+    if (cuda->capturing) return status_error(STATUS_FAILED, "an upload cannot be part of a CUDA graph");
     if (bytes <= cuda->staging.half_bytes / 4) {
         char *place;
         TRY(stage(cuda, bytes, &place));
@@ -123,7 +124,7 @@ static status upload(struct backend *backend, void *device, const void *host, si
 static status download(struct backend *backend, void *host, const void *device, size_t bytes)
 {
     TRY(enter(backend));
-    if (own(backend)->capturing) return status_error(STATUS_FAILED, "a download cannot be part of a recorded sequence");
+    if (own(backend)->capturing) return status_error(STATUS_FAILED, "a download cannot be part of a CUDA graph");
     TRY(cuda_status(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, own(backend)->queue.stream),
                     "downloading"));
     return synchronize(backend);
@@ -263,7 +264,7 @@ static status capture_begin(struct backend *backend)
 {
     TRY(enter(backend));
     TRY(cuda_status(cudaStreamBeginCapture(own(backend)->queue.stream, cudaStreamCaptureModeThreadLocal),
-                    "starting to record"));
+                    "starting a stream capture"));
     own(backend)->capturing = true;
     return status_ok();
 }
@@ -278,7 +279,7 @@ static status capture_end(struct backend *backend, void **sequence)
     TRY(cuda_status(cudaStreamEndCapture(own(backend)->queue.stream, &graph), "recording"));
     cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
     (void)cudaGraphDestroy(graph);
-    TRY(cuda_status(error, "preparing a recorded sequence"));
+    TRY(cuda_status(error, "instantiating a CUDA graph"));
     *sequence = executable;
     return status_ok();
 }
@@ -286,7 +287,8 @@ static status capture_end(struct backend *backend, void **sequence)
 static status replay(struct backend *backend, void *sequence)
 {
     TRY(enter(backend));
-    return cuda_status(cudaGraphLaunch((cudaGraphExec_t)sequence, own(backend)->queue.stream), "replaying a sequence");
+    return cuda_status(cudaGraphLaunch((cudaGraphExec_t)sequence, own(backend)->queue.stream),
+                       "launching a CUDA graph");
 }
 
 static void sequence_discard(struct backend *backend, void *sequence)
@@ -330,7 +332,7 @@ static void destroy(struct backend *backend)
 
 static const struct backend_interface interface = {
     .name = "cuda",
-    .exact_type = ELEMENT_F32,
+    .accumulation_type = ELEMENT_F32,
     .folds_upsampling = true,
     .adds_residual = true,
     .takes_columns = true,
@@ -367,10 +369,10 @@ static status check_device(int ordinal)
     const struct cuda_device *device = &probe.device[ordinal];
     if (device->usable) return status_ok();
     return status_error(STATUS_FAILED,
-                        "GPU %d (%s) has compute capability %d.%d; this build needs 8.0 (Ampere) or later and holds "
+                        "GPU %d (%s) has compute capability %d.%d; this build needs 8.0 (Ampere) or later and has "
                         "code for %s%s",
                         ordinal, device->name, device->major, device->minor, probe.architectures,
-                        device->major >= 8 ? ": configure it with this GPU's -Dgpu_architectures" : "");
+                        device->major >= 8 ? ": add this GPU to -Dgpu_architectures and build again" : "");
 }
 
 /* ALIGNPROP_WARPGROUPS=off leaves products to the instructions of a warp; =divided has a warpgroup of its own copy what
@@ -398,12 +400,12 @@ static status open_device(struct cuda_backend *cuda)
 {
     struct cudaDeviceProp properties;
     TRY(enter(&cuda->base));
-    TRY(cuda_status(cudaGetDeviceProperties(&properties, cuda->ordinal), "asking for the device's properties"));
+    TRY(cuda_status(cudaGetDeviceProperties(&properties, cuda->ordinal), "querying the device's properties"));
     snprintf(cuda->device_name, sizeof cuda->device_name, "%s", properties.name);
     cuda->product_device.multiprocessors = properties.multiProcessorCount;
     cuda->product_device.warpgroups =
         cuda->interface.compute_type != ELEMENT_F32 && use_warpgroups(properties.major, properties.minor);
-    cuda->product_device.divided = is_choice_of_warpgroups("divided");
+    cuda->product_device.warp_specialized = is_choice_of_warpgroups("divided");
     cuda->queue.overlaps = overlap_kernels(properties.major);
     cuda->memory_bytes = properties.totalGlobalMem;
     TRY(cuda_status(cudaStreamCreateWithFlags(&cuda->queue.stream, cudaStreamNonBlocking), "creating a stream"));
@@ -420,11 +422,11 @@ static status check_warpgroups(struct cuda_backend *cuda)
 {
     if (!cuda->product_device.warpgroups) return status_ok();
     TRY(status_context(cuda_check_warpgroups(cuda, &cuda->product_device.warpgroups),
-                       "checking the products of warpgroups (ALIGNPROP_WARPGROUPS=off leaves them out)"));
+                       "checking the warpgroup matrix instructions (ALIGNPROP_WARPGROUPS=off disables them)"));
     if (!cuda->product_device.warpgroups)
-        cuda->interface.remark =
-            "a check found this GPU's products of warpgroups wrong, so they are made by warps, which "
-            "is slower; please report it with what doctor prints";
+        cuda->interface.remark = "this GPU's warpgroup matrix instructions (wgmma) gave wrong results in a check, so "
+                                 "slower ones (mma) are used; "
+                                 "please report this with the output of `alignprop doctor`";
     return status_ok();
 }
 

@@ -1,19 +1,18 @@
-#include "kernels/cuda/array.h"
-
 /* Greedy non-maximum suppression, one block an image. */
+#include "kernels/cuda/array.h"
 
 enum { THREADS = 256 };
 enum box_state { BOX_WAITING, BOX_KEPT, BOX_SUPPRESSED };
 
 /* Overlap of two intervals given by centre and length. */
-DEVICE float overlap(float centre_a, float length_a, float centre_b, float length_b)
+static __device__ __forceinline__ float overlap(float centre_a, float length_a, float centre_b, float length_b)
 {
     float low = fmaxf(centre_a - length_a / 2, centre_b - length_b / 2);
     float high = fminf(centre_a + length_a / 2, centre_b + length_b / 2);
     return fmaxf(high - low, 0.0f);
 }
 
-DEVICE float intersection_over_union(const struct array &boxes, int64_t a, int64_t b)
+static __device__ __forceinline__ float intersection_over_union(const struct array &boxes, int64_t a, int64_t b)
 {
     float box_a[4], box_b[4];
     for (int i = 0; i < 4; i++) {
@@ -33,19 +32,19 @@ struct candidates {
     shared_array<int> box;
 };
 
-DEVICE bool precedes(float logit, int box, float other_logit, int other_box)
+static __device__ __forceinline__ bool precedes(float logit, int box, float other_logit, int other_box)
 {
     if (box < 0 || other_box < 0) return other_box < 0 && box >= 0;
     return logit > other_logit || (logit == other_logit && box < other_box);
 }
 
 /* The box of state `wanted` with the highest logit, the first of equals; -1: none. Called by the whole block. */
-DEVICE int best_box(const struct candidates &candidates, const struct array &logits, int64_t base, int count,
-                    int wanted)
+static __device__ __forceinline__ int best_box(const struct candidates &candidates, const struct array &logits,
+                                               int64_t base, int count, int wanted)
 {
     float logit = 0.0f;
     int box = -1;
-    for (int i = thread_index(); i < count; i += THREADS) {
+    for (int i = threadIdx.x; i < count; i += THREADS) {
         if (candidates.state[i] != wanted) continue;
         float other = load(logits, base + i);
         if (precedes(other, i, logit, box)) {
@@ -53,35 +52,35 @@ DEVICE int best_box(const struct candidates &candidates, const struct array &log
             box = i;
         }
     }
-    candidates.logit[thread_index()] = logit;
-    candidates.box[thread_index()] = box;
+    candidates.logit[threadIdx.x] = logit;
+    candidates.box[threadIdx.x] = box;
     for (int half = THREADS / 2; half > 0; half /= 2) {
-        synchronize_block();
-        if (thread_index() >= half) continue;
-        float other = candidates.logit[thread_index() + half];
-        int other_box = candidates.box[thread_index() + half];
+        __syncthreads();
+        if ((int)threadIdx.x >= half) continue;
+        float other = candidates.logit[(int)threadIdx.x + half];
+        int other_box = candidates.box[(int)threadIdx.x + half];
         if (precedes(other, other_box, logit, box)) {
             logit = other;
             box = other_box;
-            candidates.logit[thread_index()] = logit;
-            candidates.box[thread_index()] = box;
+            candidates.logit[threadIdx.x] = logit;
+            candidates.box[threadIdx.x] = box;
         }
     }
-    synchronize_block();
+    __syncthreads();
     int best = candidates.box[0];
-    synchronize_block();
+    __syncthreads();
     return best;
 }
 
-KERNEL(THREADS)
-select_boxes_kernel(struct array logits, struct array boxes, int32_t *ids, int count, int wanted, float limit)
+static __global__ void __launch_bounds__(THREADS)
+    select_boxes_kernel(struct array logits, struct array boxes, int32_t *ids, int count, int wanted, float limit)
 {
     await_earlier_kernels();
     struct candidates candidates = {shared_memory<int>(0), shared_memory<float>(count * (int)sizeof(int)),
                                     shared_memory<int>((count + THREADS) * (int)sizeof(int))};
-    int64_t base = (int64_t)block_x() * count;
-    for (int i = thread_index(); i < count; i += THREADS) candidates.state[i] = BOX_WAITING;
-    synchronize_block();
+    int64_t base = (int)blockIdx.x * (int64_t)count;
+    for (int i = threadIdx.x; i < count; i += THREADS) candidates.state[i] = BOX_WAITING;
+    __syncthreads();
     int kept = 0, state = BOX_WAITING;
     while (kept < wanted) {
         int best = best_box(candidates, logits, base, count, state);
@@ -90,8 +89,8 @@ select_boxes_kernel(struct array logits, struct array boxes, int32_t *ids, int c
             state = BOX_SUPPRESSED;
             continue;
         }
-        if (thread_index() == 0) ids[(int64_t)block_x() * wanted + kept] = best;
-        for (int i = thread_index(); i < count; i += THREADS) {
+        if (threadIdx.x == 0) ids[(int)blockIdx.x * (int64_t)wanted + kept] = best;
+        for (int i = threadIdx.x; i < count; i += THREADS) {
             if (i == best)
                 candidates.state[i] = BOX_KEPT;
             else if (state == BOX_WAITING && candidates.state[i] == BOX_WAITING &&
@@ -99,7 +98,7 @@ select_boxes_kernel(struct array logits, struct array boxes, int32_t *ids, int c
                 candidates.state[i] = BOX_SUPPRESSED;
         }
         kept++;
-        synchronize_block();
+        __syncthreads();
     }
 }
 

@@ -1,9 +1,8 @@
+/* Convolutions as implicit matrix products: a convolution's windows are the rows of one operand (its columns for the
+ * weight gradient) and are gathered while the product runs. A 1x1 convolution is a plain product over the pixels. */
 #include <stdlib.h>
 
 #include "kernels/cuda/multiply.h"
-
-/* Convolutions as implicit matrix products: a convolution's windows are the rows of one operand (its columns for the
- * weight gradient) and are gathered while the product runs. A 1x1 convolution is a plain product over the pixels. */
 
 enum {
     CHANNEL_UNIT = 8, /* packed weights are padded to it, so that eight channels are read at once */

@@ -24,7 +24,7 @@ static inline struct divisor divisor_of(int64_t value)
     return divisor{value, (uint32_t)((excess << 32) / (uint64_t)value + 1), bits > 0, bits > 0 ? bits - 1 : 0};
 }
 
-DEVICE uint32_t quotient(uint32_t number, const struct divisor &divisor)
+static __device__ __forceinline__ uint32_t quotient(uint32_t number, const struct divisor &divisor)
 {
     uint32_t upper = (uint32_t)((uint64_t)number * divisor.multiplier >> 32);
     return (upper + ((number - upper) >> divisor.first_shift)) >> divisor.second_shift;
@@ -35,7 +35,7 @@ struct division {
 };
 
 /* Of any number >= 0; those of more than 32 bits take the slow way. */
-DEVICE struct division divide(int64_t number, const struct divisor &divisor)
+static __device__ __forceinline__ struct division divide(int64_t number, const struct divisor &divisor)
 {
     if (number > UINT32_MAX) return division{number / divisor.value, number % divisor.value};
     uint32_t whole = quotient((uint32_t)number, divisor);

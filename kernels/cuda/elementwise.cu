@@ -1,3 +1,4 @@
+/* Element-wise kernels: unary and binary functions, GEGLU, broadcasts. */
 #include "kernels/cuda/activation.h"
 #include "kernels/cuda/array.h"
 #include "kernels/cuda/divisor.h"
@@ -15,7 +16,7 @@ struct normal {
 
 /* By Abramowitz and Stegun's formula 7.1.26: off by 7.5e-8 at most, about fp32's precision near 1. erff would take
  * twice the instructions. */
-DEVICE struct normal normal_at(float x)
+static __device__ __forceinline__ struct normal normal_at(float x)
 {
     float t = reciprocal(1.0f + 0.3275911f * SQRT_HALF * fabsf(x));
     float exponential = exponential_of_two(-0.5f * LOG2_E * x * x);
@@ -28,30 +29,30 @@ DEVICE struct normal normal_at(float x)
     return normal{x < 0 ? tail : 1.0f - tail, exponential};
 }
 
-DEVICE float gelu_erf(float x)
+static __device__ __forceinline__ float gelu_erf(float x)
 {
     return x * normal_at(x).below;
 }
 
-DEVICE float gelu_erf_derivative(float x)
+static __device__ __forceinline__ float gelu_erf_derivative(float x)
 {
     struct normal normal = normal_at(x);
     return normal.below + INVERSE_SQRT_2_PI * x * normal.exponential;
 }
 
 /* The argument of tanh in Hendrycks and Gimpel's approximation of GELU. */
-DEVICE float gelu_inner(float x)
+static __device__ __forceinline__ float gelu_inner(float x)
 {
     return SQRT_2_OVER_PI * (x + 0.044715f * x * x * x);
 }
 
-DEVICE float gelu_tanh_derivative(float x)
+static __device__ __forceinline__ float gelu_tanh_derivative(float x)
 {
     float t = tanhf(gelu_inner(x));
     return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * SQRT_2_OVER_PI * (1.0f + 3.0f * 0.044715f * x * x);
 }
 
-DEVICE float tanh_derivative(float x)
+static __device__ __forceinline__ float tanh_derivative(float x)
 {
     float t = tanhf(x);
     return 1.0f - t * t;
@@ -59,14 +60,14 @@ DEVICE float tanh_derivative(float x)
 
 /* value[i] = expression of x = value[i], the kind of function being asked for once for all of them. */
 #define EACH(expression)                                                                                               \
-    UNROLL                                                                                                             \
-    for (int i = 0; i < WIDTH; i++) {                                                                                  \
+    _Pragma("unroll") for (int i = 0; i < WIDTH; i++)                                                                  \
+    {                                                                                                                  \
         [[maybe_unused]] float x = value[i];                                                                           \
         value[i] = expression;                                                                                         \
     }                                                                                                                  \
     break
 
-DEVICE void apply_unary(const struct function &function, float value[WIDTH])
+static __device__ __forceinline__ void apply_unary(const struct function &function, float value[WIDTH])
 {
     float alpha = function.alpha, beta = function.beta;
     switch (function.kind) {
@@ -93,7 +94,7 @@ DEVICE void apply_unary(const struct function &function, float value[WIDTH])
     }
 }
 
-DEVICE void apply_unary_derivative(const struct function &function, float value[WIDTH])
+static __device__ __forceinline__ void apply_unary_derivative(const struct function &function, float value[WIDTH])
 {
     float alpha = function.alpha, beta = function.beta;
     switch (function.kind) {
@@ -121,14 +122,15 @@ DEVICE void apply_unary_derivative(const struct function &function, float value[
 }
 
 /* Elements that this thread works on from `first` on: 8, fewer at the end, 0 past it. */
-DEVICE int own_elements(int64_t first, int64_t count)
+static __device__ __forceinline__ int own_elements(int64_t first, int64_t count)
 {
     return first >= count ? 0 : count - first < WIDTH ? (int)(count - first) : (int)WIDTH;
 }
 
 /* Of two arrays, both asked for before either is waited for. */
-DEVICE void load_two(const struct array &a, int64_t a_first, const struct array &b, int64_t b_first, int own, bool wide,
-                     float a_value[WIDTH], float b_value[WIDTH])
+static __device__ __forceinline__ void load_two(const struct array &a, int64_t a_first, const struct array &b,
+                                                int64_t b_first, int own, bool wide, float a_value[WIDTH],
+                                                float b_value[WIDTH])
 {
     if (wide) {
         struct packed8 a_packed = fetch8(a, a_first), b_packed = fetch8(b, b_first);
@@ -140,7 +142,8 @@ DEVICE void load_two(const struct array &a, int64_t a_first, const struct array 
     }
 }
 
-KERNEL(THREADS) unary_kernel(struct function function, struct array x, struct array y, int64_t count, bool aligned)
+static __global__ void __launch_bounds__(THREADS)
+    unary_kernel(struct function function, struct array x, struct array y, int64_t count, bool aligned)
 {
     await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
@@ -152,9 +155,9 @@ KERNEL(THREADS) unary_kernel(struct function function, struct array x, struct ar
     store_some(y, first, own, aligned && own == WIDTH, value);
 }
 
-KERNEL(THREADS)
-unary_vjp_kernel(struct function function, struct array dy, struct array x, struct array dx, int64_t count,
-                 bool aligned)
+static __global__ void __launch_bounds__(THREADS)
+    unary_vjp_kernel(struct function function, struct array dy, struct array x, struct array dx, int64_t count,
+                     bool aligned)
 {
     await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
@@ -164,14 +167,14 @@ unary_vjp_kernel(struct function function, struct array dy, struct array x, stru
     float value[WIDTH], cotangent[WIDTH];
     load_two(x, first, dy, first, own, wide, value, cotangent);
     apply_unary_derivative(function, value);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < WIDTH; i++) value[i] *= cotangent[i];
     store_some(dx, first, own, wide, value);
 }
 
 /* A thread takes up to 8 neighbouring columns of one row, so that many threads serve a row as `by_row` divides by. */
-KERNEL(THREADS)
-geglu_kernel(struct array x, struct array y, int64_t rows, int64_t width, struct divisor by_row, bool aligned)
+static __global__ void __launch_bounds__(THREADS)
+    geglu_kernel(struct array x, struct array y, int64_t rows, int64_t width, struct divisor by_row, bool aligned)
 {
     await_earlier_kernels();
     struct division place = divide(global_thread(), by_row);
@@ -180,14 +183,14 @@ geglu_kernel(struct array x, struct array y, int64_t rows, int64_t width, struct
     int own = own_elements(column, width);
     float value[WIDTH], gate[WIDTH];
     load_two(x, from, x, from + width, own, aligned, value, gate);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < WIDTH; i++) value[i] *= gelu_erf(gate[i]);
     store_some(y, to, own, aligned, value);
 }
 
-KERNEL(THREADS)
-geglu_vjp_kernel(struct array dy, struct array x, struct array dx, int64_t rows, int64_t width, struct divisor by_row,
-                 bool aligned)
+static __global__ void __launch_bounds__(THREADS)
+    geglu_vjp_kernel(struct array dy, struct array x, struct array dx, int64_t rows, int64_t width,
+                     struct divisor by_row, bool aligned)
 {
     await_earlier_kernels();
     struct division place = divide(global_thread(), by_row);
@@ -205,7 +208,7 @@ geglu_vjp_kernel(struct array dy, struct array x, struct array dx, int64_t rows,
         load_some(x, from + width, own, false, gate);
         load_some(dy, to, own, false, cotangent);
     }
-    UNROLL
+#pragma unroll
     for (int i = 0; i < WIDTH; i++) {
         struct normal normal = normal_at(gate[i]);
         float slope = normal.below + INVERSE_SQRT_2_PI * gate[i] * normal.exponential, linear = value[i];
@@ -219,16 +222,16 @@ geglu_vjp_kernel(struct array dy, struct array x, struct array dx, int64_t rows,
 /* The large tensor's dimensions from the last one on, with neighbours that the small one's elements run through alike
  * made one; a step of dimension i moves by stride[i] in the small one. Where vectors of 8 are taken, steps of the first
  * dimension are of so many. */
-struct partner_walk {
+struct broadcast_walk {
     int count;
     struct divisor size[MAXIMUM_RANK];
     int64_t stride[MAXIMUM_RANK];
 };
 
-DEVICE int64_t partner_of(const struct partner_walk &walk, int64_t index)
+static __device__ __forceinline__ int64_t broadcast_offset(const struct broadcast_walk &walk, int64_t index)
 {
     int64_t offset = 0;
-    UNROLL
+#pragma unroll
     for (int i = 0; i < MAXIMUM_RANK - 1; i++) {
         if (i + 1 >= walk.count) return offset + index * walk.stride[i];
         struct division place = divide(index, walk.size[i]);
@@ -238,44 +241,45 @@ DEVICE int64_t partner_of(const struct partner_walk &walk, int64_t index)
     return offset + index * walk.stride[MAXIMUM_RANK - 1];
 }
 
-/* The partners of up to 8 elements from `first` on. With `wide` they lie in one row of the first dimension. */
-DEVICE void load_partners(const struct partner_walk &walk, const struct array &small, int64_t first, int own, bool wide,
-                          float value[WIDTH])
+/* The broadcast operand of up to 8 elements from `first` on. With `wide` they lie in one row of the first dimension. */
+static __device__ __forceinline__ void load_broadcast(const struct broadcast_walk &walk, const struct array &small,
+                                                      int64_t first, int own, bool wide, float value[WIDTH])
 {
     if (wide && walk.stride[0] != 0) {
-        load8(small, partner_of(walk, first / WIDTH), value);
+        load8(small, broadcast_offset(walk, first / WIDTH), value);
     } else if (wide) {
-        float repeated = load(small, partner_of(walk, first / WIDTH));
-        UNROLL
+        float repeated = load(small, broadcast_offset(walk, first / WIDTH));
+#pragma unroll
         for (int i = 0; i < WIDTH; i++) value[i] = repeated;
     } else {
-        for (int i = 0; i < WIDTH; i++) value[i] = i < own ? load(small, partner_of(walk, first + i)) : 1.0f;
+        for (int i = 0; i < WIDTH; i++) value[i] = i < own ? load(small, broadcast_offset(walk, first + i)) : 1.0f;
     }
 }
 
 /* left = left (+, -, *, /) alpha right */
-DEVICE void apply_binary(const struct function &function, float left[WIDTH], const float right[WIDTH])
+static __device__ __forceinline__ void apply_binary(const struct function &function, float left[WIDTH],
+                                                    const float right[WIDTH])
 {
     float alpha = function.alpha;
     switch (function.kind) {
     case BINARY_SUBTRACT: alpha = -alpha; [[fallthrough]];
     case BINARY_ADD:
-        UNROLL
+#pragma unroll
         for (int i = 0; i < WIDTH; i++) left[i] += alpha * right[i];
         break;
     case BINARY_MULTIPLY:
-        UNROLL
+#pragma unroll
         for (int i = 0; i < WIDTH; i++) left[i] *= alpha * right[i];
         break;
     default:
-        UNROLL
+#pragma unroll
         for (int i = 0; i < WIDTH; i++) left[i] = function.kind == BINARY_DIVIDE ? left[i] / (alpha * right[i]) : NAN;
     }
 }
 
-KERNEL(THREADS)
-binary_kernel(struct function function, struct array a, struct array b, struct array y, struct partner_walk walk,
-              int64_t count, bool wide)
+static __global__ void __launch_bounds__(THREADS)
+    binary_kernel(struct function function, struct array a, struct array b, struct array y, struct broadcast_walk walk,
+                  int64_t count, bool wide)
 {
     await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
@@ -284,7 +288,7 @@ binary_kernel(struct function function, struct array a, struct array b, struct a
     float left[WIDTH], right[WIDTH];
     struct packed8 packed;
     if (wide) packed = fetch8(a, first);
-    load_partners(walk, b, first, own, wide, right);
+    load_broadcast(walk, b, first, own, wide, right);
     if (wide)
         unpack8(a, packed, left);
     else
@@ -293,16 +297,16 @@ binary_kernel(struct function function, struct array a, struct array b, struct a
     store_some(y, first, own, wide, left);
 }
 
-KERNEL(THREADS)
-broadcast_kernel(float alpha, struct array x, struct array y, struct partner_walk walk, int64_t count, bool wide)
+static __global__ void __launch_bounds__(THREADS)
+    broadcast_kernel(float alpha, struct array x, struct array y, struct broadcast_walk walk, int64_t count, bool wide)
 {
     await_earlier_kernels();
     int64_t first = global_thread() * WIDTH;
     int own = own_elements(first, count);
     if (own == 0) return;
     float value[WIDTH];
-    load_partners(walk, x, first, own, wide, value);
-    UNROLL
+    load_broadcast(walk, x, first, own, wide, value);
+#pragma unroll
     for (int i = 0; i < WIDTH; i++) value[i] *= alpha;
     store_some(y, first, own, wide, value);
 }
@@ -343,17 +347,17 @@ extern "C" void launch_geglu_vjp(struct queue queue, struct array dy, struct arr
 }
 
 /* Joins dimension i to the one after it where a step out of that one's end is a step of i. */
-static struct partner_walk join_dimensions(const struct partner &partner, int64_t size[MAXIMUM_RANK])
+static struct broadcast_walk join_dimensions(const struct broadcast_operand &operand, int64_t size[MAXIMUM_RANK])
 {
-    struct partner_walk walk = {};
+    struct broadcast_walk walk = {};
     for (int i = MAXIMUM_RANK - 1; i >= 0; i--) {
-        if (partner.size[i] == 1) continue;
+        if (operand.size[i] == 1) continue;
         int last = walk.count - 1;
-        if (walk.count > 0 && partner.stride[i] == size[last] * walk.stride[last]) {
-            size[last] *= partner.size[i];
+        if (walk.count > 0 && operand.stride[i] == size[last] * walk.stride[last]) {
+            size[last] *= operand.size[i];
         } else {
-            size[walk.count] = partner.size[i];
-            walk.stride[walk.count++] = partner.stride[i];
+            size[walk.count] = operand.size[i];
+            walk.stride[walk.count++] = operand.stride[i];
         }
     }
     return walk;
@@ -362,10 +366,10 @@ static struct partner_walk join_dimensions(const struct partner &partner, int64_
 /* `wide` becomes whether 8 elements from a multiple of 8 on share their row of the first dimension, which is one
  * element or side by side in the small tensor, and `aligned`: whether they can be read at once where addresses are
  * multiples of 8. */
-static struct partner_walk plan_walk(const struct partner &partner, bool aligned, bool *wide)
+static struct broadcast_walk plan_walk(const struct broadcast_operand &operand, bool aligned, bool *wide)
 {
     int64_t size[MAXIMUM_RANK] = {1, 1, 1, 1};
-    struct partner_walk walk = join_dimensions(partner, size);
+    struct broadcast_walk walk = join_dimensions(operand, size);
     *wide = aligned && size[0] % WIDTH == 0;
     for (int i = 1; i < walk.count; i++) *wide = *wide && walk.stride[i] % WIDTH == 0;
     if (*wide) {
@@ -377,19 +381,19 @@ static struct partner_walk plan_walk(const struct partner &partner, bool aligned
 }
 
 extern "C" void launch_binary(struct queue queue, struct function function, struct array a, struct array b,
-                              struct array y, struct partner partner, int64_t count)
+                              struct array y, struct broadcast_operand operand, int64_t count)
 {
     bool wide;
-    struct partner_walk walk = plan_walk(partner, is_aligned(a) && is_aligned(b) && is_aligned(y), &wide);
+    struct broadcast_walk walk = plan_walk(operand, is_aligned(a) && is_aligned(b) && is_aligned(y), &wide);
     launch(binary_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, queue, function, a, b, y, walk, count,
            wide);
 }
 
 extern "C" void launch_broadcast(struct queue queue, float alpha, struct array x, struct array y,
-                                 struct partner partner, int64_t count)
+                                 struct broadcast_operand operand, int64_t count)
 {
     bool wide;
-    struct partner_walk walk = plan_walk(partner, is_aligned(x) && is_aligned(y), &wide);
+    struct broadcast_walk walk = plan_walk(operand, is_aligned(x) && is_aligned(y), &wide);
     launch(broadcast_kernel, dim3(blocks_for(count, THREADS * WIDTH)), THREADS, 0, queue, alpha, x, y, walk, count,
            wide);
 }

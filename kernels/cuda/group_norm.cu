@@ -1,12 +1,11 @@
-#include "kernels/cuda/activation.h"
-#include "kernels/cuda/divisor.h"
-#include "kernels/cuda/norm.h"
-
 /* Group normalisation, with SiLU where that is fused.
  *
  * A thread owns a vector of `width` channels (8, or 1 where 8 do not divide them) at many positions, so that what
  * depends on the channel alone is found once and stays in registers. Three launches: sums by parts of an image;
  * the parts added up, and from them the coefficients of every channel; those applied to every element. */
+#include "kernels/cuda/activation.h"
+#include "kernels/cuda/divisor.h"
+#include "kernels/cuda/norm.h"
 
 enum {
     THREADS = 256,
@@ -31,8 +30,8 @@ struct group_results {
 /* z = scale x + shift is the normalised input times gamma plus beta; dx = scale (gradient by z) + slope x + level. */
 enum coefficient { SCALE, SHIFT, SLOPE, LEVEL, COEFFICIENTS };
 
-/* How a launch lies over the map: block_y is the image, block_x the part of its positions, `span` of them; the block's
- * threads are `rows` positions by `columns` vectors, which go on by so many. */
+/* How a launch lies over the map: blockIdx.y is the image, blockIdx.x the part of its positions, `span` of them; the
+ * block's threads are `rows` positions by `columns` vectors, which go on by so many. */
 struct group_grid {
     int64_t positions;
     int channels, vectors, columns, rows, span;
@@ -45,19 +44,20 @@ struct group_place {
     int row, column;
 };
 
-DEVICE struct group_place own_place(const struct group_grid &grid)
+static __device__ __forceinline__ struct group_place own_place(const struct group_grid &grid)
 {
     struct group_place place;
-    int64_t position = (int64_t)block_x() * grid.span, left = grid.positions - position;
-    place.first = (block_y() * grid.positions + position) * grid.channels;
+    int image = blockIdx.y, part = blockIdx.x;
+    int64_t position = (int64_t)part * grid.span, left = grid.positions - position;
+    place.first = (image * grid.positions + position) * grid.channels;
     place.count = left < grid.span ? (int)left : grid.span;
-    place.row = (int)quotient((uint32_t)thread_index(), grid.by_columns);
-    place.column = thread_index() - place.row * grid.columns;
+    place.row = (int)quotient(threadIdx.x, grid.by_columns);
+    place.column = (int)threadIdx.x - place.row * grid.columns;
     return place;
 }
 
 /* The arrays from a block's part on. */
-DEVICE struct group_arrays arrays_from(const struct group_arrays &arrays, int64_t first)
+static __device__ __forceinline__ struct group_arrays arrays_from(const struct group_arrays &arrays, int64_t first)
 {
     struct group_arrays part = arrays;
     part.x = array_from(arrays.x, first);
@@ -72,7 +72,7 @@ template <int width> struct group_inputs {
 };
 
 template <bool backward, int width>
-DEVICE group_inputs<width> fetch_inputs(const struct group_arrays &arrays, int index)
+static __device__ __forceinline__ group_inputs<width> fetch_inputs(const struct group_arrays &arrays, int index)
 {
     struct group_inputs<width> inputs;
     inputs.x = fetch<width>(arrays.x, index);
@@ -89,19 +89,20 @@ template <int width> struct channel_sums {
 /* Forward the center is the group's first element, which keeps the difference of squares accurate where the mean is
  * large against the deviation; backward it is the mean. */
 template <bool backward, int width>
-DEVICE channel_sums<width> begin_sums(const struct group_norm &norm, const struct group_grid &grid,
-                                      const struct group_arrays &arrays, const struct group_results &results,
-                                      int channel)
+static __device__ __forceinline__ channel_sums<width>
+begin_sums(const struct group_norm &norm, const struct group_grid &grid, const struct group_arrays &arrays,
+           const struct group_results &results, int channel)
 {
     struct channel_sums<width> sums = {
     };
     int group_width = (int)grid.by_group.value, group = (int)quotient((uint32_t)channel, grid.by_group);
-    int64_t image = block_y() * grid.positions * grid.channels, statistic = (int64_t)block_y() * norm.groups;
+    int64_t image = (int)blockIdx.y * grid.positions * grid.channels,
+            statistic = (int)blockIdx.y * (int64_t)norm.groups;
     if (backward) {
         unpack<width>(arrays.gamma, fetch<width>(arrays.gamma, channel), sums.scale);
         unpack<width>(arrays.beta, fetch<width>(arrays.beta, channel), sums.beta);
     }
-    UNROLL
+#pragma unroll
     for (int i = 0; i < width; i++) {
         if (channel + i >= (group + 1) * group_width) group++;
         if (backward) {
@@ -116,21 +117,22 @@ DEVICE channel_sums<width> begin_sums(const struct group_norm &norm, const struc
 
 /* Forward the sums of d and d^2 with d = x - center; backward of g and g d with g the gradient by z. */
 template <bool backward, int width>
-DEVICE void add_to_sums(const struct group_norm &norm, const struct group_arrays &arrays,
-                        const struct group_inputs<width> &inputs, struct channel_sums<width> &sums)
+static __device__ __forceinline__ void add_to_sums(const struct group_norm &norm, const struct group_arrays &arrays,
+                                                   const struct group_inputs<width> &inputs,
+                                                   struct channel_sums<width> &sums)
 {
     float difference[width], factor[width];
     unpack<width>(arrays.x, inputs.x, difference);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < width; i++) difference[i] -= sums.center[i];
     if (backward) {
         unpack<width>(arrays.dy, inputs.dy, factor);
         if (norm.fused_silu) {
-            UNROLL
+#pragma unroll
             for (int i = 0; i < width; i++) factor[i] *= silu_derivative(difference[i] * sums.scale[i] + sums.beta[i]);
         }
     }
-    UNROLL
+#pragma unroll
     for (int i = 0; i < width; i++) {
         sums.first[i] += backward ? factor[i] : difference[i];
         sums.second[i] += backward ? factor[i] * difference[i] : difference[i] * difference[i];
@@ -139,19 +141,19 @@ DEVICE void add_to_sums(const struct group_norm &norm, const struct group_arrays
 
 /* Where a channel's sum lies among those of one of the block's rows: apart by vectors, so that the threads of a warp
  * write side by side. */
-template <int width> DEVICE int sum_place(const struct group_grid &grid, int channel)
+template <int width> static __device__ __forceinline__ int sum_place(const struct group_grid &grid, int channel)
 {
     return channel % width * grid.vectors + channel / width;
 }
 
 template <bool backward, int width>
-DEVICE void store_channel_sums(const struct group_grid &grid, const struct group_arrays &arrays, int row, int channel,
-                               const struct channel_sums<width> &sums, shared_array<float> first_of,
-                               shared_array<float> second_of)
+static __device__ __forceinline__ void
+store_channel_sums(const struct group_grid &grid, const struct group_arrays &arrays, int row, int channel,
+                   const struct channel_sums<width> &sums, shared_array<float> first_of, shared_array<float> second_of)
 {
     float gamma[width] = {};
     if (backward) unpack<width>(arrays.gamma, fetch<width>(arrays.gamma, channel), gamma);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < width; i++) {
         int place = row * grid.channels + sum_place<width>(grid, channel + i);
         first_of[place] = backward ? sums.first[i] * gamma[i] : sums.first[i];
@@ -161,10 +163,11 @@ DEVICE void store_channel_sums(const struct group_grid &grid, const struct group
 
 /* Adds up the block's rows, then the channels of each group. */
 template <int width>
-DEVICE void store_group_sums(const struct group_norm &norm, const struct group_grid &grid, shared_array<float> first_of,
-                             shared_array<float> second_of, float *sums)
+static __device__ __forceinline__ void store_group_sums(const struct group_norm &norm, const struct group_grid &grid,
+                                                        shared_array<float> first_of, shared_array<float> second_of,
+                                                        float *sums)
 {
-    for (int place = thread_index(); place < grid.channels; place += block_threads()) {
+    for (int place = threadIdx.x; place < grid.channels; place += (int)blockDim.x) {
         float first = 0.0f, second = 0.0f;
         for (int row = 0; row < grid.rows; row++) {
             first += first_of[row * grid.channels + place];
@@ -173,24 +176,24 @@ DEVICE void store_group_sums(const struct group_norm &norm, const struct group_g
         first_of[place] = first;
         second_of[place] = second;
     }
-    synchronize_block();
+    __syncthreads();
     int group_width = (int)grid.by_group.value;
-    for (int group = thread_index(); group < norm.groups; group += block_threads()) {
+    for (int group = threadIdx.x; group < norm.groups; group += (int)blockDim.x) {
         float first = 0.0f, second = 0.0f;
         for (int channel = group * group_width; channel < (group + 1) * group_width; channel++) {
             first += first_of[sum_place<width>(grid, channel)];
             second += second_of[sum_place<width>(grid, channel)];
         }
-        float *own = sums + 2 * (((int64_t)block_y() * norm.groups + group) * norm.parts + block_x());
+        float *own = sums + 2 * (((int)blockIdx.y * (int64_t)norm.groups + group) * norm.parts + (int)blockIdx.x);
         own[0] = first;
         own[1] = second;
     }
 }
 
 template <bool backward, int width>
-KERNEL(THREADS)
-group_sums_kernel(struct group_norm norm, struct group_grid grid, struct group_arrays arrays,
-                  struct group_results results)
+static __global__ void __launch_bounds__(THREADS)
+    group_sums_kernel(struct group_norm norm, struct group_grid grid, struct group_arrays arrays,
+                      struct group_results results)
 {
     await_earlier_kernels();
     struct group_place place = own_place(grid);
@@ -201,7 +204,7 @@ group_sums_kernel(struct group_norm norm, struct group_grid grid, struct group_a
         int channel = vector * width, step = grid.rows * grid.channels;
         int index = place.row * grid.channels + channel;
         struct channel_sums<width> sums = begin_sums<backward, width>(norm, grid, arrays, results, channel);
-        ROLLED
+#pragma unroll 1
         for (int position = place.row; position < place.count; position += 2 * grid.rows) {
             bool is_pair = position + grid.rows < place.count;
             struct group_inputs<width> inputs[2] = {
@@ -214,14 +217,15 @@ group_sums_kernel(struct group_norm norm, struct group_grid grid, struct group_a
         }
         store_channel_sums<backward, width>(grid, arrays, place.row, channel, sums, first_of, second_of);
     }
-    synchronize_block();
+    __syncthreads();
     store_group_sums<width>(norm, grid, first_of, second_of, results.sums);
 }
 
 /* From the means of x and x^2 about the group's first element: y = rstd gamma (x - mean) + beta. */
-DEVICE void forward_coefficients(const struct group_norm &norm, const struct group_arrays &arrays,
-                                 const struct group_results &results, int64_t statistic, int64_t item, int group,
-                                 float first, float second)
+static __device__ __forceinline__ void forward_coefficients(const struct group_norm &norm,
+                                                            const struct group_arrays &arrays,
+                                                            const struct group_results &results, int64_t statistic,
+                                                            int64_t item, int group, float first, float second)
 {
     int group_width = (int)(norm.channels / norm.groups);
     float mean = first + load(arrays.x, item * norm.positions * norm.channels + (int64_t)group * group_width);
@@ -237,9 +241,10 @@ DEVICE void forward_coefficients(const struct group_norm &norm, const struct gro
 }
 
 /* With n = (x - mean) rstd and g = gamma times the gradient by z: dx = rstd (g - mean(g) - n mean(g n)). */
-DEVICE void backward_coefficients(const struct group_norm &norm, const struct group_arrays &arrays,
-                                  const struct group_results &results, int64_t statistic, int64_t item, int group,
-                                  float first, float second)
+static __device__ __forceinline__ void backward_coefficients(const struct group_norm &norm,
+                                                             const struct group_arrays &arrays,
+                                                             const struct group_results &results, int64_t statistic,
+                                                             int64_t item, int group, float first, float second)
 {
     int group_width = (int)(norm.channels / norm.groups);
     float mean = results.mean[statistic], rstd = results.rstd[statistic], slope = -rstd * rstd * second;
@@ -255,8 +260,8 @@ DEVICE void backward_coefficients(const struct group_norm &norm, const struct gr
 
 /* Adds up the parts, one warp a group. */
 template <bool backward>
-KERNEL(THREADS)
-group_finish_kernel(struct group_norm norm, struct group_arrays arrays, struct group_results results)
+static __global__ void __launch_bounds__(THREADS)
+    group_finish_kernel(struct group_norm norm, struct group_arrays arrays, struct group_results results)
 {
     await_earlier_kernels();
     int64_t statistic = global_thread() / WARP_THREADS;
@@ -283,11 +288,12 @@ template <int width> struct channel_coefficients {
 };
 
 template <bool backward, int width>
-DEVICE channel_coefficients<width> load_coefficients(const struct group_norm &norm, float *coefficients, int channel)
+static __device__ __forceinline__ channel_coefficients<width> load_coefficients(const struct group_norm &norm,
+                                                                                float *coefficients, int channel)
 {
     struct channel_coefficients<width> loaded;
-    int64_t plane = norm.batch * norm.channels, place = block_y() * norm.channels + channel;
-    UNROLL
+    int64_t plane = norm.batch * norm.channels, place = (int)blockIdx.y * norm.channels + channel;
+#pragma unroll
     for (int i = 0; i < (backward ? LEVEL : SHIFT) + 1; i++) {
         struct array array = {coefficients + i * plane, ELEMENT_F32};
         unpack<width>(array, fetch<width>(array, place), loaded.of[i]);
@@ -296,35 +302,36 @@ DEVICE channel_coefficients<width> load_coefficients(const struct group_norm &no
 }
 
 template <int width>
-DEVICE void apply_forward(const struct group_norm &norm, const struct channel_coefficients<width> &coefficients,
-                          float x[width])
+static __device__ __forceinline__ void
+apply_forward(const struct group_norm &norm, const struct channel_coefficients<width> &coefficients, float x[width])
 {
-    UNROLL
+#pragma unroll
     for (int i = 0; i < width; i++) x[i] = x[i] * coefficients.of[SCALE][i] + coefficients.of[SHIFT][i];
     if (!norm.fused_silu) return;
-    UNROLL
+#pragma unroll
     for (int i = 0; i < width; i++) x[i] *= sigmoid(x[i]);
 }
 
 template <int width>
-DEVICE void apply_backward(const struct group_norm &norm, const struct channel_coefficients<width> &coefficients,
-                           float cotangent[width], float x[width])
+static __device__ __forceinline__ void apply_backward(const struct group_norm &norm,
+                                                      const struct channel_coefficients<width> &coefficients,
+                                                      float cotangent[width], float x[width])
 {
     if (norm.fused_silu) {
-        UNROLL
+#pragma unroll
         for (int i = 0; i < width; i++)
             cotangent[i] *= silu_derivative(x[i] * coefficients.of[SCALE][i] + coefficients.of[SHIFT][i]);
     }
-    UNROLL
+#pragma unroll
     for (int i = 0; i < width; i++)
         x[i] =
             cotangent[i] * coefficients.of[SCALE][i] + (x[i] * coefficients.of[SLOPE][i] + coefficients.of[LEVEL][i]);
 }
 
 template <bool backward, int width>
-DEVICE void apply(const struct group_norm &norm, const struct group_arrays &arrays,
-                  const struct channel_coefficients<width> &coefficients, const struct group_inputs<width> &inputs,
-                  int index)
+static __device__ __forceinline__ void apply(const struct group_norm &norm, const struct group_arrays &arrays,
+                                             const struct channel_coefficients<width> &coefficients,
+                                             const struct group_inputs<width> &inputs, int index)
 {
     float x[width], cotangent[width], residual[width];
     unpack<width>(arrays.x, inputs.x, x);
@@ -333,7 +340,7 @@ DEVICE void apply(const struct group_norm &norm, const struct group_arrays &arra
         apply_backward<width>(norm, coefficients, cotangent, x);
         if (arrays.addition.residual.data) {
             unpack<width>(arrays.addition.residual, inputs.residual, residual);
-            UNROLL
+#pragma unroll
             for (int i = 0; i < width; i++) x[i] = arrays.addition.factor * x[i] + residual[i];
         }
     } else {
@@ -343,8 +350,8 @@ DEVICE void apply(const struct group_norm &norm, const struct group_arrays &arra
 }
 
 template <bool backward, int width>
-KERNEL(THREADS)
-group_apply_kernel(struct group_norm norm, struct group_grid grid, struct group_arrays arrays, float *coefficients)
+static __global__ void __launch_bounds__(THREADS)
+    group_apply_kernel(struct group_norm norm, struct group_grid grid, struct group_arrays arrays, float *coefficients)
 {
     await_earlier_kernels();
     struct group_place place = own_place(grid);
@@ -354,7 +361,7 @@ group_apply_kernel(struct group_norm norm, struct group_grid grid, struct group_
         int channel = vector * width, step = grid.rows * grid.channels;
         int index = place.row * grid.channels + channel;
         struct channel_coefficients<width> own = load_coefficients<backward, width>(norm, coefficients, channel);
-        ROLLED
+#pragma unroll 1
         for (int position = place.row; position < place.count; position += 2 * grid.rows) {
             bool is_pair = position + grid.rows < place.count;
             struct group_inputs<width> inputs[2] = {

@@ -71,7 +71,7 @@ const struct family *cuda_family(enum operation_kind kind);
 extern const struct family cuda_linear_family, cuda_convolution_family, cuda_attention_family,
     cuda_attention_vjp_family;
 
-/* STATUS_FAILED with the runtime's words for `error` after what was being done; success for cudaSuccess. */
+/* STATUS_FAILED with the runtime's message for `error` after what was being done; success for cudaSuccess. */
 status cuda_status(cudaError_t error, const char *doing);
 /* Whether queueing failed since the last look. */
 status cuda_queued(const struct kernel *kernel);

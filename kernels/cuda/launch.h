@@ -34,14 +34,15 @@ void launch_geglu(struct queue queue, struct array x, struct array y, int64_t ro
 void launch_geglu_vjp(struct queue queue, struct array dy, struct array x, struct array dx, int64_t rows,
                       int64_t width);
 
-/* Where the elements of a large tensor find their partner in a small one: `stride` is 0 along repeated dimensions. */
-struct partner {
+/* Where the elements of a large tensor lie in a small one that is broadcast to it: `stride` is 0 along repeated
+ * dimensions. */
+struct broadcast_operand {
     int64_t size[MAXIMUM_RANK], stride[MAXIMUM_RANK]; /* of the large tensor; of the small one */
 };
 void launch_binary(struct queue queue, struct function function, struct array a, struct array b, struct array y,
-                   struct partner partner, int64_t count);
-/* y = alpha x[partner] */
-void launch_broadcast(struct queue queue, float alpha, struct array x, struct array y, struct partner partner,
+                   struct broadcast_operand operand, int64_t count);
+/* y = alpha x, broadcast */
+void launch_broadcast(struct queue queue, float alpha, struct array x, struct array y, struct broadcast_operand operand,
                       int64_t count);
 
 /* layout.cu */
@@ -196,16 +197,16 @@ struct product {
                     (2 y + i / 2, 2 x + i % 2) of a map of twice the size */
     int taps;    /* above 1: column tap * (n / taps) + i of row r goes to place (r * (n / taps) + i) * taps + tap */
     struct patches patches;
-    int kernel;   /* enum product_kernel */
-    int width;    /* columns of a block's tile, PRODUCT_WARPGROUP: 128 or 160 */
-    bool divided; /* PRODUCT_WARPGROUP: one warpgroup more copies what the others multiply */
-    int splits;   /* k is summed in so many parts, then the parts in order */
+    int kernel;            /* enum product_kernel */
+    int width;             /* columns of a block's tile, PRODUCT_WARPGROUP: 128 or 160 */
+    bool warp_specialized; /* PRODUCT_WARPGROUP: one warpgroup more copies what the others multiply */
+    int splits;            /* k is summed in so many parts, then the parts in order */
 };
 /* What the choice of a kernel depends on. */
 struct product_device {
     int multiprocessors;
-    bool warpgroups; /* compute capability 9.0, and the build holds code for 9.0a */
-    bool divided;    /* product.divided, where warpgroups multiply */
+    bool warpgroups;       /* compute capability 9.0, and the build holds code for 9.0a */
+    bool warp_specialized; /* product.warp_specialized, where warpgroups multiply */
 };
 /* Chooses kernel and splits; the arrays' types must be set, their data need not. (product_plan.c) */
 void plan_product(struct product *product, const struct product_device *device);

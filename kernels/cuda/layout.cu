@@ -1,13 +1,13 @@
-#include "kernels/cuda/array.h"
-#include "kernels/cuda/divisor.h"
-
 /* Kernels that move elements without computing with them, and RESIZE. A thread takes `width` neighbouring elements of
  * the last dimension: 8 where all lengths and addresses allow it, else 1. Lengths below are in units of so many. */
+#include "kernels/cuda/array.h"
+#include "kernels/cuda/divisor.h"
 
 enum { THREADS = 256 };
 
 /* Units, at unit `from_index` and `to_index`. */
-DEVICE void move(const struct array &from, int64_t from_index, const struct array &to, int64_t to_index, int width)
+static __device__ __forceinline__ void move(const struct array &from, int64_t from_index, const struct array &to,
+                                            int64_t to_index, int width)
 {
     if (width == 1) {
         store(to, to_index, load(from, from_index));
@@ -23,7 +23,7 @@ DEVICE void move(const struct array &from, int64_t from_index, const struct arra
     store8(to, to_index * 8, value);
 }
 
-DEVICE void store_repeated(const struct array &to, int64_t index, int width, float value)
+static __device__ __forceinline__ void store_repeated(const struct array &to, int64_t index, int width, float value)
 {
     if (width == 1) {
         store(to, index, value);
@@ -34,8 +34,8 @@ DEVICE void store_repeated(const struct array &to, int64_t index, int width, flo
 }
 
 /* `copy` in units; `span` divides by those of a block that are written. */
-KERNEL(THREADS)
-copy_blocks_kernel(struct array from, struct array to, struct block_copy copy, struct divisor span, int width)
+static __global__ void __launch_bounds__(THREADS)
+    copy_blocks_kernel(struct array from, struct array to, struct block_copy copy, struct divisor span, int width)
 {
     await_earlier_kernels();
     struct division place = divide(global_thread(), span);
@@ -49,9 +49,9 @@ copy_blocks_kernel(struct array from, struct array to, struct block_copy copy, s
 }
 
 /* Sizes of the small map: `count` units of the large one, channels and width of the large one as divisors. */
-KERNEL(THREADS)
-upsample_kernel(struct array x, struct array y, int64_t count, struct divisor columns, struct divisor channels,
-                int vector)
+static __global__ void __launch_bounds__(THREADS)
+    upsample_kernel(struct array x, struct array y, int64_t count, struct divisor columns, struct divisor channels,
+                    int vector)
 {
     await_earlier_kernels();
     int64_t item = global_thread();
@@ -63,9 +63,9 @@ upsample_kernel(struct array x, struct array y, int64_t count, struct divisor co
 }
 
 /* Sizes of the small map, of which there are `count` units. */
-KERNEL(THREADS)
-upsample_vjp_kernel(struct array dy, struct array dx, int64_t count, struct divisor columns, struct divisor channels,
-                    int vector)
+static __global__ void __launch_bounds__(THREADS)
+    upsample_vjp_kernel(struct array dy, struct array dx, int64_t count, struct divisor columns,
+                        struct divisor channels, int vector)
 {
     await_earlier_kernels();
     int64_t item = global_thread();
@@ -80,20 +80,20 @@ upsample_vjp_kernel(struct array dy, struct array dx, int64_t count, struct divi
     }
     struct packed8 packed[4];
     float sum[8] = {}, value[8];
-    UNROLL
+#pragma unroll
     for (int i = 0; i < 4; i++) packed[i] = fetch8(dy, from[i] * 8);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < 4; i++) {
         unpack8(dy, packed[i], value);
-        UNROLL
+#pragma unroll
         for (int j = 0; j < 8; j++) sum[j] += value[j];
     }
     store8(dx, item * 8, sum);
 }
 
-KERNEL(THREADS)
-transpose_kernel(struct array x, struct array y, int64_t count, struct divisor rows, struct divisor columns,
-                 struct divisor inner, int width)
+static __global__ void __launch_bounds__(THREADS)
+    transpose_kernel(struct array x, struct array y, int64_t count, struct divisor rows, struct divisor columns,
+                     struct divisor inner, int width)
 {
     await_earlier_kernels();
     int64_t item = global_thread();
@@ -104,9 +104,9 @@ transpose_kernel(struct array x, struct array y, int64_t count, struct divisor r
     move(x, from * inner.value + place.remainder, y, item, width);
 }
 
-KERNEL(THREADS)
-gather_kernel(struct array x, const int32_t *ids, struct array y, int64_t count, int64_t rows, struct divisor taken,
-              struct divisor width, int vector)
+static __global__ void __launch_bounds__(THREADS)
+    gather_kernel(struct array x, const int32_t *ids, struct array y, int64_t count, int64_t rows, struct divisor taken,
+                  struct divisor width, int vector)
 {
     await_earlier_kernels();
     int64_t item = global_thread();
@@ -119,9 +119,9 @@ gather_kernel(struct array x, const int32_t *ids, struct array y, int64_t count,
         store_repeated(y, item, vector, NAN);
 }
 
-KERNEL(THREADS)
-gather_vjp_kernel(struct array dy, const int32_t *ids, struct array dx, int64_t count, struct divisor rows,
-                  int64_t taken, struct divisor width)
+static __global__ void __launch_bounds__(THREADS)
+    gather_vjp_kernel(struct array dy, const int32_t *ids, struct array dx, int64_t count, struct divisor rows,
+                      int64_t taken, struct divisor width)
 {
     await_earlier_kernels();
     int64_t item = global_thread();
@@ -139,9 +139,9 @@ struct resample_divisors {
     struct divisor channels, columns, rows;
 };
 
-KERNEL(THREADS)
-resample_kernel(struct array x, struct array y, int64_t count, struct resample_axis vertical,
-                struct resample_axis horizontal, struct resample_divisors by)
+static __global__ void __launch_bounds__(THREADS)
+    resample_kernel(struct array x, struct array y, int64_t count, struct resample_axis vertical,
+                    struct resample_axis horizontal, struct resample_divisors by)
 {
     await_earlier_kernels();
     int64_t item = global_thread();

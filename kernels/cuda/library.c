@@ -1,3 +1,4 @@
+/* cuBLASLt, loaded when it is first needed. */
 #include "kernels/cuda/library.h"
 
 #include <dlfcn.h>

@@ -1,8 +1,7 @@
+/* LINEAR, its two vector-Jacobian products and MATMUL: each is one matrix product. */
 #include <stdlib.h>
 
 #include "kernels/cuda/multiply.h"
-
-/* LINEAR, its two vector-Jacobian products and MATMUL: each is one matrix product. */
 
 /* Operands in the order of the product's a, b and bias, of the operation's inputs; -1: none. */
 struct order {

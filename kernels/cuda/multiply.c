@@ -1,3 +1,4 @@
+/* One matrix product: by cuBLASLt, else by own kernels. */
 #include "kernels/cuda/multiply.h"
 
 #include <string.h>

@@ -13,7 +13,8 @@ struct addition {
 };
 
 /* For up to 8 elements from `index` on. */
-DEVICE void add(const struct addition &addition, int64_t index, int count, bool wide, float value[WIDTH])
+static __device__ __forceinline__ void add(const struct addition &addition, int64_t index, int count, bool wide,
+                                           float value[WIDTH])
 {
     float residual[WIDTH];
     if (!addition.residual.data) return;

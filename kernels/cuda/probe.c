@@ -1,11 +1,12 @@
+/* What build and machine offer of CUDA. */
 #include "kernels/cuda/probe.h"
 
 #include <cuda_runtime.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/cuda/error_advice.h"
 #include "kernels/cuda/library.h"
-#include "kernels/cuda/trouble.h"
 
 /* The oldest Linux driver of each CUDA major version (release notes of the CUDA toolkit, minor version
  * compatibility). */
@@ -73,13 +74,13 @@ static void say_what_is_missing(struct cuda_probe *probe, cudaError_t found)
                  "the NVIDIA driver supports CUDA %d.%d at most; this build (CUDA %d.%d) needs driver %s or later",
                  probe->driver_version / 1000, probe->driver_version % 1000 / 10, major, minor, probe->driver_needed);
     else if (found == cudaErrorNoDevice || (found == cudaSuccess && probe->device_count == 0))
-        snprintf(probe->missing, bytes, "the NVIDIA driver finds no GPU");
+        snprintf(probe->missing, bytes, "the NVIDIA driver found no GPU");
     else if (found != cudaSuccess)
-        snprintf(probe->missing, bytes, "the NVIDIA driver does not answer: %s%s", cudaGetErrorString(found),
+        snprintf(probe->missing, bytes, "cannot query the NVIDIA driver: %s%s", cudaGetErrorString(found),
                  cuda_advice(found));
     else if (!any_usable(probe))
         snprintf(probe->missing, bytes,
-                 "%s has compute capability %d.%d; this build needs 8.0 (Ampere) or later and holds code for %s",
+                 "%s has compute capability %d.%d; this build needs 8.0 (Ampere) or later and has code for %s",
                  probe->device[0].name, probe->device[0].major, probe->device[0].minor, probe->architectures);
 }
 

@@ -1,11 +1,10 @@
-#include "kernels/cuda/product_gather.h"
-#include "kernels/cuda/product_store.h"
-
 /* Matrix products and convolutions as implicit matrix products on 16-bit matrix instructions, accumulated in fp32.
  *
  * A block computes a square tile of the result. Tiles of both operands pass through shared memory in STAGES stages:
  * while one is multiplied, the copies of the next two are under way. A convolution's windows are gathered by the
  * copies; no column matrix is ever written. */
+#include "kernels/cuda/product_gather.h"
+#include "kernels/cuda/product_store.h"
 
 enum { DEPTH = 32, STAGES = 3, PAD = 8, FINE = 16 };
 
@@ -21,18 +20,18 @@ template <int tile> struct tiling {
  * [DEPTH][tile], where rows are neighbours in memory, lines are PAD elements longer than they need be. */
 template <int tile, bool columns> struct tile_shape {
     static const int elements = tile * DEPTH;
-    DEVICE_MEMBER static int at(int row, int depth)
+    static __device__ __forceinline__ int at(int row, int depth)
     {
         return row * DEPTH + ((depth / CHUNK ^ (row >> 1 & 3)) * CHUNK);
     }
 };
 template <int tile> struct tile_shape<tile, true> {
     static const int pitch = tile + PAD, elements = DEPTH * pitch;
-    DEVICE_MEMBER static int at(int row, int depth)
+    static __device__ __forceinline__ int at(int row, int depth)
     {
         return depth * pitch + row;
     }
-    DEVICE_MEMBER static struct chunk chunk(int index)
+    static __device__ __forceinline__ struct chunk chunk(int index)
     {
         return {index % (tile / CHUNK) * CHUNK, index / (tile / CHUNK)};
     }
@@ -50,30 +49,32 @@ template <int tile> struct gather<tile, false, true> {
 };
 
 /* The fragments of 16 rows of a at depth k. */
-template <int tile, bool columns> DEVICE void load_a(uint32_t fragment[4], shared_array<uint16_t> a, int row, int k)
+template <int tile, bool columns>
+static __device__ __forceinline__ void load_a(uint32_t fragment[4], shared_array<uint16_t> a, int row, int k)
 {
     typedef tile_shape<tile, columns> place;
     int lane = lane_index();
     if (columns)
-        load_matrices_transposed(fragment, a, place::at(row + lane / 8 % 2 * 8, k + lane / 16 * 8 + lane % 8));
+        ldmatrix_x4_trans(fragment, a, place::at(row + lane / 8 % 2 * 8, k + lane / 16 * 8 + lane % 8));
     else
-        load_matrices(fragment, a, place::at(row + lane % 16, k + lane / 16 * 8));
+        ldmatrix_x4(fragment, a, place::at(row + lane % 16, k + lane / 16 * 8));
 }
 
 /* The fragments of 16 rows of b (columns of the result) at depth k: two for each block of 8. */
-template <int tile, bool columns> DEVICE void load_b(uint32_t fragment[4], shared_array<uint16_t> b, int row, int k)
+template <int tile, bool columns>
+static __device__ __forceinline__ void load_b(uint32_t fragment[4], shared_array<uint16_t> b, int row, int k)
 {
     typedef tile_shape<tile, columns> place;
     int lane = lane_index();
     if (columns)
-        load_matrices_transposed(fragment, b, place::at(row + lane / 16 * 8, k + lane / 8 % 2 * 8 + lane % 8));
+        ldmatrix_x4_trans(fragment, b, place::at(row + lane / 16 * 8, k + lane / 8 % 2 * 8 + lane % 8));
     else
-        load_matrices(fragment, b, place::at(row + lane / 16 * 8 + lane % 8, k + lane / 8 % 2 * 8));
+        ldmatrix_x4(fragment, b, place::at(row + lane / 16 * 8 + lane % 8, k + lane / 8 % 2 * 8));
 }
 
 template <class Format, int tile, bool a_columns, bool b_columns>
-KERNEL(tiling<tile>::threads)
-product_kernel(struct product product, float *partial, bool wide)
+static __global__ void __launch_bounds__(tiling<tile>::threads)
+    product_kernel(struct product product, float *partial, bool wide)
 {
     await_earlier_kernels();
     typedef tiling<tile> shape;
@@ -91,50 +92,58 @@ product_kernel(struct product product, float *partial, bool wide)
             a_gather.load(product, shared_memory<uint16_t>(base));
             b_gather.load(product, shared_memory<uint16_t>(base + a_elements * (int)sizeof(uint16_t)));
         }
-        copy_async_commit();
+        cp_async_commit_group();
     };
     int row = warp_index() % shape::warps_along_m * shape::warp_rows;
     int column = warp_index() / shape::warps_along_m * shape::warp_columns;
     float sum[shape::row_blocks][shape::column_blocks][4] = {};
     /* The first rounds only start copies. */
-    ROLLED for (int index = 1 - STAGES; index < tiles; index++)
-    {
-        copy_async_wait<STAGES - 2>();
-        synchronize_block();
+#pragma unroll 1
+    for (int index = 1 - STAGES; index < tiles; index++) {
+        cp_async_wait_group<STAGES - 2>();
+        __syncthreads();
         start_tile(index + STAGES - 1);
         if (index < 0) continue;
         shared_array<uint16_t> a = shared_memory<uint16_t>(index % STAGES * stage_bytes);
         shared_array<uint16_t> b =
             shared_memory<uint16_t>(index % STAGES * stage_bytes + a_elements * (int)sizeof(uint16_t));
-        UNROLL for (int k = 0; k < DEPTH; k += FINE)
-        {
+#pragma unroll
+        for (int k = 0; k < DEPTH; k += FINE) {
             uint32_t a_fragment[shape::row_blocks][4], b_fragment[shape::column_blocks / 2][4];
-            UNROLL for (int i = 0; i < shape::row_blocks; i++)
-                load_a<tile, a_columns>(a_fragment[i], a, row + 16 * i, k);
-            UNROLL for (int j = 0; j < shape::column_blocks / 2; j++)
+#pragma unroll
+            for (int i = 0; i < shape::row_blocks; i++) load_a<tile, a_columns>(a_fragment[i], a, row + 16 * i, k);
+#pragma unroll
+            for (int j = 0; j < shape::column_blocks / 2; j++)
                 load_b<tile, b_columns>(b_fragment[j], b, column + 16 * j, k);
-            UNROLL for (int i = 0; i < shape::row_blocks; i++) UNROLL for (int j = 0; j < shape::column_blocks; j++)
-                matrix_multiply_add<Format>(sum[i][j], a_fragment[i], b_fragment[j / 2] + j % 2 * 2);
+#pragma unroll
+            for (int i = 0; i < shape::row_blocks; i++)
+#pragma unroll
+                for (int j = 0; j < shape::column_blocks; j++)
+                    mma_m16n8k16<Format>(sum[i][j], a_fragment[i], b_fragment[j / 2] + j % 2 * 2);
         }
     }
-    copy_async_wait<0>();
+    cp_async_wait_group<0>();
 
     /* Shared memory holds the sums of one row of warps at a time. */
     shared_array<float> sums = shared_memory<float>(0);
     int own_row = lane_index() / 4, own_column = column + lane_index() % 4 * 2;
-    ROLLED for (int round = 0; round < shape::warps_along_m; round++)
-    {
-        synchronize_block();
+#pragma unroll 1
+    for (int round = 0; round < shape::warps_along_m; round++) {
+        __syncthreads();
         if (warp_index() % shape::warps_along_m == round) {
-            UNROLL for (int i = 0; i < shape::row_blocks; i++) UNROLL for (int j = 0; j < shape::column_blocks; j++)
-                UNROLL for (int half = 0; half < 2; half++)
-                    store_pair(sums, tile_sums<tile>::at(own_row + 16 * i + half * 8, own_column + 8 * j),
-                               sum[i][j][2 * half], sum[i][j][2 * half + 1]);
+#pragma unroll
+            for (int i = 0; i < shape::row_blocks; i++)
+#pragma unroll
+                for (int j = 0; j < shape::column_blocks; j++)
+#pragma unroll
+                    for (int half = 0; half < 2; half++)
+                        store_pair(sums, tile_sums<tile>::at(own_row + 16 * i + half * 8, own_column + 8 * j),
+                                   sum[i][j][2 * half], sum[i][j][2 * half + 1]);
         }
-        synchronize_block();
+        __syncthreads();
         store_tile<shape::warp_rows, tile, shape::threads>(product, part, partial,
-                                                           (int64_t)block_x() * tile + round * shape::warp_rows,
-                                                           (int64_t)block_y() * tile, sums, wide);
+                                                           (int)blockIdx.x * (int64_t)tile + round * shape::warp_rows,
+                                                           (int)blockIdx.y * (int64_t)tile, sums, wide);
     }
 }
 

@@ -10,7 +10,7 @@ struct pixel {
     int row, column;
 };
 
-DEVICE struct pixel pixel_of(const struct window &window, int64_t index, int64_t item)
+static __device__ __forceinline__ struct pixel pixel_of(const struct window &window, int64_t index, int64_t item)
 {
     int below = window.by_items ? (int)item / 2 : 0, beside = window.by_items ? (int)item % 2 : 0;
     struct pixel pixel;
@@ -22,7 +22,7 @@ DEVICE struct pixel pixel_of(const struct window &window, int64_t index, int64_t
 }
 
 /* The phase that a tap counted over all phases is of; leaves the tap within it. */
-DEVICE int phase_of(const struct window &window, int *tap)
+static __device__ __forceinline__ int phase_of(const struct window &window, int *tap)
 {
     if (window.phases <= 1) return 0;
     int taps = window.kernel_rows * window.kernel_columns, phase = *tap / taps;
@@ -31,7 +31,8 @@ DEVICE int phase_of(const struct window &window, int *tap)
 }
 
 /* Index of element `inside` (tap * padded + channel) of a pixel's window; -1: zero. */
-DEVICE int64_t window_element(const struct window &window, const struct pixel &pixel, int64_t inside)
+static __device__ __forceinline__ int64_t window_element(const struct window &window, const struct pixel &pixel,
+                                                         int64_t inside)
 {
     int tap = (int)inside / window.padded, channel = (int)inside - tap * window.padded;
     int phase = phase_of(window, &tap);
@@ -46,7 +47,8 @@ DEVICE int64_t window_element(const struct window &window, const struct pixel &p
 }
 
 /* Index of the packed weight's element for input channel `row` at depth tap * padded + channel; -1: zero. */
-DEVICE int64_t tap_element(const struct window &window, int64_t leading, int64_t row, int64_t depth)
+static __device__ __forceinline__ int64_t tap_element(const struct window &window, int64_t leading, int64_t row,
+                                                      int64_t depth)
 {
     int tap = (int)depth / window.padded, channel = (int)depth - tap * window.padded;
     if (channel >= window.packed_channels) return -1;
@@ -57,8 +59,8 @@ DEVICE int64_t tap_element(const struct window &window, int64_t leading, int64_t
 
 /* Index of an operand's element within its batch item; -1: zero. `is_b` says on which side of a window the pixels are.
  */
-DEVICE int64_t operand_place(const struct product &product, const struct operand_view &view, int64_t item, int64_t row,
-                             int64_t depth, bool is_b)
+static __device__ __forceinline__ int64_t operand_place(const struct product &product, const struct operand_view &view,
+                                                        int64_t item, int64_t row, int64_t depth, bool is_b)
 {
     switch (view.layout) {
     case OPERAND_WINDOWS:
@@ -69,7 +71,7 @@ DEVICE int64_t operand_place(const struct product &product, const struct operand
     }
 }
 
-DEVICE int64_t patch_place(const struct patches &patches, int64_t row, int64_t column)
+static __device__ __forceinline__ int64_t patch_place(const struct patches &patches, int64_t row, int64_t column)
 {
     int tap = (int)column / patches.padded, channel = (int)column - tap * patches.padded;
     if (channel >= patches.channels) return -1;
@@ -80,14 +82,15 @@ DEVICE int64_t patch_place(const struct patches &patches, int64_t row, int64_t c
 }
 
 /* The row's place among the pixels of a map of twice the size; rows are pixels, which int can count. */
-DEVICE int64_t doubled_row(int columns, int item, int row)
+static __device__ __forceinline__ int64_t doubled_row(int columns, int item, int row)
 {
     int line = row / columns, pixel = row - line * columns;
     return ((int64_t)(2 * line + item / 2) * columns + pixel) * 2 + item % 2;
 }
 
 /* Where the result of (row, column) of a batch item goes; -1: nowhere. */
-DEVICE int64_t result_place(const struct product &product, int64_t item, int64_t row, int64_t column)
+static __device__ __forceinline__ int64_t result_place(const struct product &product, int64_t item, int64_t row,
+                                                       int64_t column)
 {
     if (product.patches.size > 0) return patch_place(product.patches, row, column);
     if (product.doubled > 0) return doubled_row(product.doubled, (int)item, (int)row) * product.n + column;
@@ -96,7 +99,8 @@ DEVICE int64_t result_place(const struct product &product, int64_t item, int64_t
     return ((item * product.m + row) * inner + column % inner) * product.taps + column / inner;
 }
 
-DEVICE void store_result(const struct product &product, int64_t item, int64_t row, int64_t column, float sum)
+static __device__ __forceinline__ void store_result(const struct product &product, int64_t item, int64_t row,
+                                                    int64_t column, float sum)
 {
     int64_t place = result_place(product, item, row, column);
     if (place < 0) return;
@@ -107,17 +111,17 @@ DEVICE void store_result(const struct product &product, int64_t item, int64_t ro
     store(product.c, place, sum);
 }
 
-/* The range of the depth that a block sums: block_z is split * batch + item. */
+/* The range of the depth that a block sums: blockIdx.z is split * batch + item. */
 struct block_part {
     int64_t item, start, end;
     int split;
 };
 
-DEVICE struct block_part own_part(const struct product &product, int tile)
+static __device__ __forceinline__ struct block_part own_part(const struct product &product, int tile)
 {
     struct block_part part;
-    part.split = (int)(block_z() / product.batch);
-    part.item = block_z() % product.batch;
+    part.split = (int)((int)blockIdx.z / product.batch);
+    part.item = (int)blockIdx.z % product.batch;
     int64_t tiles = (product.k + tile - 1) / tile;
     part.start = tiles * part.split / product.splits * tile;
     part.end = tiles * (part.split + 1) / product.splits * tile;
@@ -125,7 +129,8 @@ DEVICE struct block_part own_part(const struct product &product, int tile)
     return part;
 }
 
-DEVICE int64_t partial_place(const struct product &product, const struct block_part &part, int64_t row, int64_t column)
+static __device__ __forceinline__ int64_t partial_place(const struct product &product, const struct block_part &part,
+                                                        int64_t row, int64_t column)
 {
     return ((part.split * product.batch + part.item) * product.m + row) * product.n + column;
 }

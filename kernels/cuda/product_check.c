@@ -69,7 +69,7 @@ static bool is_expected(const struct operands *operands, int columns)
 }
 
 static struct product product_of(const struct places *places, enum element_type type, int columns, bool by_columns,
-                                 bool divided)
+                                 bool warp_specialized)
 {
     struct product product = {
         .m = ROWS,
@@ -84,7 +84,8 @@ static struct product product_of(const struct places *places, enum element_type 
               .leading = by_columns ? columns : DEPTH},
         .c = {places->c, ELEMENT_F32},
     };
-    plan_product(&product, &(struct product_device){.multiprocessors = 1, .warpgroups = true, .divided = divided});
+    plan_product(&product, &(struct product_device){
+                               .multiprocessors = 1, .warpgroups = true, .warp_specialized = warp_specialized});
     product.width = columns;
     product.splits = 1;
     return product;
@@ -98,7 +99,7 @@ static status compare(struct cuda_backend *backend, struct operands *operands, c
     size_t bytes = (size_t)(ROWS * columns) * sizeof(float);
     lay_out_b(operands, type, columns, by_columns);
     TRY(interface->upload(&backend->base, places->b, operands->b_bits, (size_t)(columns * DEPTH) * sizeof(uint16_t)));
-    struct product product = product_of(places, type, columns, by_columns, backend->product_device.divided);
+    struct product product = product_of(places, type, columns, by_columns, backend->product_device.warp_specialized);
     launch_product(backend->queue, &product, NULL);
     TRY(cuda_status(cudaGetLastError(), "starting a product"));
     TRY(interface->download(&backend->base, operands->found, places->c, bytes));

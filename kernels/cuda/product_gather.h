@@ -21,7 +21,7 @@ struct tap {
     int channel, row, column, phase;
 };
 
-DEVICE struct tap tap_at(const struct window &window, int depth)
+static __device__ __forceinline__ struct tap tap_at(const struct window &window, int depth)
 {
     struct tap tap;
     int number = depth / window.padded;
@@ -32,7 +32,7 @@ DEVICE struct tap tap_at(const struct window &window, int depth)
     return tap;
 }
 
-DEVICE void advance(struct tap &tap, const struct window &window, int depth)
+static __device__ __forceinline__ void advance(struct tap &tap, const struct window &window, int depth)
 {
     tap.channel += depth;
     while (tap.channel >= window.padded) {
@@ -53,15 +53,15 @@ template <class Place, int tile, int depth, int threads> struct pixel_gather {
     int position, end;
     struct tap tap;
 
-    DEVICE_MEMBER void start(const struct product &product, const struct block_part &part)
+    __device__ __forceinline__ void start(const struct product &product, const struct block_part &part)
     {
         data = static_cast<const uint16_t *>(product.a.array.data) + part.item * product.a.step;
-        position = (int)part.start + thread_index() % columns * CHUNK;
+        position = (int)part.start + (int)threadIdx.x % columns * CHUNK;
         end = (int)part.end;
         tap = tap_at(product.window, position);
-        UNROLL for (int i = 0; i < count; i++)
-        {
-            int64_t index = (int64_t)block_x() * tile + thread_index() / columns + i * step;
+#pragma unroll
+        for (int i = 0; i < count; i++) {
+            int64_t index = (int)blockIdx.x * (int64_t)tile + (int)threadIdx.x / columns + i * step;
             struct pixel pixel = pixel_of(product.window, index < product.m ? index : 0, part.item);
             image[i] = data + pixel.image;
             row[i] = index < product.m ? pixel.row : OUTSIDE;
@@ -70,22 +70,22 @@ template <class Place, int tile, int depth, int threads> struct pixel_gather {
     }
 
     /* Starts the copies of the next tile. */
-    DEVICE_MEMBER void load(const struct product &product, shared_array<uint16_t> to)
+    __device__ __forceinline__ void load(const struct product &product, shared_array<uint16_t> to)
     {
         const struct window &window = product.window;
         bool inside = position < end && tap.channel < window.channels;
         int down = window.phase_sign * (tap.phase / 2) + window.sign * tap.row;
         int right = window.phase_sign * (tap.phase % 2) + window.sign * tap.column;
-        UNROLL for (int i = 0; i < count; i++)
-        {
+#pragma unroll
+        for (int i = 0; i < count; i++) {
             int y = row[i] + down, x = column[i] + right;
             bool valid = inside && ((y | x) & (window.divide - 1)) == 0;
             y >>= window.shift;
             x >>= window.shift;
             valid = valid && (unsigned)y < (unsigned)window.height && (unsigned)x < (unsigned)window.width;
             int place = (y * window.width + x) * window.channels + tap.channel;
-            copy_async(to, Place::at(thread_index() / columns + i * step, thread_index() % columns * CHUNK),
-                       valid ? image[i] + place : data, valid);
+            cp_async_zfill(to, Place::at((int)threadIdx.x / columns + i * step, (int)threadIdx.x % columns * CHUNK),
+                           valid ? image[i] + place : data, valid);
         }
         position += depth;
         advance(tap, window, depth);
@@ -102,10 +102,10 @@ template <class Place, int tile, int depth, int threads> struct row_gather {
     int64_t pass; /* elements from one of the thread's rows to the next */
     int rows, position, end;
 
-    DEVICE_MEMBER void start(const struct product &product, const struct block_part &part)
+    __device__ __forceinline__ void start(const struct product &product, const struct block_part &part)
     {
-        int64_t first = (int64_t)block_y() * tile + thread_index() / columns;
-        position = (int)part.start + thread_index() % columns * CHUNK;
+        int64_t first = (int)blockIdx.y * (int64_t)tile + (int)threadIdx.x / columns;
+        position = (int)part.start + (int)threadIdx.x % columns * CHUNK;
         end = (int)part.end;
         data = static_cast<const uint16_t *>(product.b.array.data) + part.item * product.b.step;
         next = data + first * product.b.leading + position;
@@ -113,13 +113,13 @@ template <class Place, int tile, int depth, int threads> struct row_gather {
         rows = (int)(product.n - first);
     }
 
-    DEVICE_MEMBER void load(const struct product &, shared_array<uint16_t> to)
+    __device__ __forceinline__ void load(const struct product &, shared_array<uint16_t> to)
     {
-        UNROLL for (int i = 0; i < count; i++)
-        {
+#pragma unroll
+        for (int i = 0; i < count; i++) {
             bool valid = position < end && i * step < rows;
-            copy_async(to, Place::at(thread_index() / columns + i * step, thread_index() % columns * CHUNK),
-                       valid ? next + i * pass : data, valid);
+            cp_async_zfill(to, Place::at((int)threadIdx.x / columns + i * step, (int)threadIdx.x % columns * CHUNK),
+                           valid ? next + i * pass : data, valid);
         }
         position += depth;
         next += depth;
@@ -137,17 +137,17 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
     bool along; /* all depths of a tile belong to one tap, so channel, tap and phase are counted along */
     int channel, tap, phase;
 
-    DEVICE_MEMBER static const struct operand_view &view_of(const struct product &product)
+    static __device__ __forceinline__ const struct operand_view &view_of(const struct product &product)
     {
         return is_b ? product.b : product.a;
     }
 
-    DEVICE_MEMBER void start(const struct product &product, const struct block_part &part)
+    __device__ __forceinline__ void start(const struct product &product, const struct block_part &part)
     {
         const struct operand_view &view = view_of(product);
         data = static_cast<const uint16_t *>(view.array.data) + part.item * view.step;
         item = part.item;
-        first_row = (int64_t)(is_b ? block_y() : block_x()) * tile;
+        first_row = (int64_t)(is_b ? (int)blockIdx.y : (int)blockIdx.x) * tile;
         rows = (int)((is_b ? product.n : product.m) - first_row);
         position = part.start;
         end = part.end;
@@ -162,7 +162,7 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
         }
     }
 
-    DEVICE_MEMBER void load(const struct product &product, shared_array<uint16_t> to)
+    __device__ __forceinline__ void load(const struct product &product, shared_array<uint16_t> to)
     {
         const struct operand_view &view = view_of(product);
         bool taps = view.layout == OPERAND_TAPS;
@@ -170,9 +170,9 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
         int channels = taps ? product.window.packed_channels : (int)end;
         const uint16_t *from =
             data + phase * product.window.phase_step + ((int64_t)channel * tap_count + tap) * view.leading + first_row;
-        UNROLL for (int i = 0; i < count; i++)
-        {
-            struct chunk chunk = Place::chunk(thread_index() + i * threads);
+#pragma unroll
+        for (int i = 0; i < count; i++) {
+            struct chunk chunk = Place::chunk((int)threadIdx.x + i * threads);
             int row = chunk.row, step = chunk.depth;
             bool valid = row < rows && position + step < end;
             const uint16_t *place = data;
@@ -184,7 +184,7 @@ template <class Place, int tile, int depth, int threads, bool is_b, bool even> s
                 valid = index >= 0;
                 place = data + index;
             }
-            copy_async(to, Place::at(row, step), valid ? place : data, valid);
+            cp_async_zfill(to, Place::at(row, step), valid ? place : data, valid);
         }
         position += depth;
         channel += depth;

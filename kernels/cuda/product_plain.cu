@@ -1,14 +1,13 @@
-#include "kernels/cuda/divisor.h"
-#include "kernels/cuda/product_store.h"
-
 /* Matrix products by multiply-adds in fp32 for every mix of types, layouts and windows: the exact fp32 path, and what
  * the matrix instructions cannot do. Also the last pass of split products and the packing of weights. */
+#include "kernels/cuda/divisor.h"
+#include "kernels/cuda/product_store.h"
 
 enum { THREADS = 256, FINISH_THREADS = 128, TILE = 64, DEPTH = 16, OWN = 4, PITCH = TILE + 1 };
 
 /* One element as fp32, 0 outside the operand. */
-DEVICE float operand_element(const struct product &product, const struct operand_view &view, int64_t item, int64_t row,
-                             int64_t depth, bool is_b)
+static __device__ __forceinline__ float operand_element(const struct product &product, const struct operand_view &view,
+                                                        int64_t item, int64_t row, int64_t depth, bool is_b)
 {
     if (row >= (is_b ? product.n : product.m) || depth >= product.k) return 0.0f;
     int64_t place = operand_place(product, view, item, row, depth, is_b);
@@ -16,56 +15,62 @@ DEVICE float operand_element(const struct product &product, const struct operand
 }
 
 /* Copies a TILE x DEPTH part of an operand to shared memory, depth by depth. */
-DEVICE void load_tile(const struct product &product, const struct operand_view &view, shared_array<float> tile,
-                      int64_t item, int64_t first_row, int64_t first_depth, bool is_b)
+static __device__ __forceinline__ void load_tile(const struct product &product, const struct operand_view &view,
+                                                 shared_array<float> tile, int64_t item, int64_t first_row,
+                                                 int64_t first_depth, bool is_b)
 {
     bool rows_first =
         view.layout == OPERAND_COLUMNS || view.layout == OPERAND_TAPS || (view.layout == OPERAND_WINDOWS && is_b);
-    for (int i = thread_index(); i < TILE * DEPTH; i += THREADS) {
+    for (int i = threadIdx.x; i < TILE * DEPTH; i += THREADS) {
         int row = rows_first ? i % TILE : i / DEPTH, depth = rows_first ? i / TILE : i % DEPTH;
         tile[depth * PITCH + row] = operand_element(product, view, item, first_row + row, first_depth + depth, is_b);
     }
 }
 
-KERNEL(THREADS) product_plain_kernel(struct product product, float *partial)
+static __global__ void __launch_bounds__(THREADS) product_plain_kernel(struct product product, float *partial)
 {
     await_earlier_kernels();
     shared_array<float> a_tile = shared_memory<float>(0);
     shared_array<float> b_tile = shared_memory<float>(DEPTH * PITCH * (int)sizeof(float));
     struct block_part part = own_part(product, DEPTH);
-    int64_t first_row = (int64_t)block_x() * TILE, first_column = (int64_t)block_y() * TILE;
-    int own_row = thread_index() / (TILE / OWN) * OWN, own_column = thread_index() % (TILE / OWN) * OWN;
+    int64_t first_row = (int)blockIdx.x * (int64_t)TILE, first_column = (int)blockIdx.y * (int64_t)TILE;
+    int own_row = (int)threadIdx.x / (TILE / OWN) * OWN, own_column = (int)threadIdx.x % (TILE / OWN) * OWN;
     float sum[OWN][OWN] = {};
     for (int64_t depth = part.start; depth < part.end; depth += DEPTH) {
         load_tile(product, product.a, a_tile, part.item, first_row, depth, false);
         load_tile(product, product.b, b_tile, part.item, first_column, depth, true);
-        synchronize_block();
-        UNROLL for (int k = 0; k < DEPTH; k++)
-        {
+        __syncthreads();
+#pragma unroll
+        for (int k = 0; k < DEPTH; k++) {
             float a[OWN], b[OWN];
-            UNROLL for (int i = 0; i < OWN; i++)
-            {
+#pragma unroll
+            for (int i = 0; i < OWN; i++) {
                 a[i] = a_tile[k * PITCH + own_row + i];
                 b[i] = b_tile[k * PITCH + own_column + i];
             }
-            UNROLL for (int i = 0; i < OWN; i++) UNROLL for (int j = 0; j < OWN; j++) sum[i][j] += a[i] * b[j];
+#pragma unroll
+            for (int i = 0; i < OWN; i++)
+#pragma unroll
+                for (int j = 0; j < OWN; j++) sum[i][j] += a[i] * b[j];
         }
-        synchronize_block();
+        __syncthreads();
     }
-    UNROLL for (int i = 0; i < OWN; i++) UNROLL for (int j = 0; j < OWN; j++)
-    {
-        int64_t row = first_row + own_row + i, column = first_column + own_column + j;
-        if (row >= product.m || column >= product.n) continue;
-        store_one(product, part, partial, row, column, sum[i][j]);
-    }
+#pragma unroll
+    for (int i = 0; i < OWN; i++)
+#pragma unroll
+        for (int j = 0; j < OWN; j++) {
+            int64_t row = first_row + own_row + i, column = first_column + own_column + j;
+            if (row >= product.m || column >= product.n) continue;
+            store_one(product, part, partial, row, column, sum[i][j]);
+        }
 }
 
 /* A thread sums `width` neighbours of a row: STORED or 1. `count`: elements of a part; they are divided by those of an
  * item and of a row. */
 template <int width>
-KERNEL(FINISH_THREADS)
-product_finish_kernel(struct product product, struct array partial, int64_t count, struct divisor item_elements,
-                      struct divisor row_elements)
+static __global__ void __launch_bounds__(FINISH_THREADS)
+    product_finish_kernel(struct product product, struct array partial, int64_t count, struct divisor item_elements,
+                          struct divisor row_elements)
 {
     await_earlier_kernels();
     int64_t index = global_thread() * width;
@@ -74,7 +79,8 @@ product_finish_kernel(struct product product, struct array partial, int64_t coun
     for (int split = 0; split < product.splits; split++) {
         float part[width];
         unpack<width>(partial, fetch<width>(partial, split * count + index), part);
-        UNROLL for (int i = 0; i < width; i++) sum[i] += part[i];
+#pragma unroll
+        for (int i = 0; i < width; i++) sum[i] += part[i];
     }
     struct division item = divide(index, item_elements), row = divide(item.remainder, row_elements);
     if constexpr (width == STORED)
@@ -83,8 +89,9 @@ product_finish_kernel(struct product product, struct array partial, int64_t coun
         store_result(product, item.quotient, row.quotient, row.remainder, sum[0]);
 }
 
-KERNEL(THREADS)
-pack_convolution_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t taps, int64_t padded)
+static __global__ void __launch_bounds__(THREADS)
+    pack_convolution_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t taps,
+                            int64_t padded)
 {
     await_earlier_kernels();
     int64_t index = global_thread();
@@ -95,8 +102,8 @@ pack_convolution_kernel(struct array weight, struct array packed, int64_t out, i
 
 /* Sums what a phase's window sees at once: along a side, the even phase sees tap 0, then taps 1 and 2; the odd one taps
  * 0 and 1, then tap 2. */
-KERNEL(THREADS)
-pack_phases_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t padded)
+static __global__ void __launch_bounds__(THREADS)
+    pack_phases_kernel(struct array weight, struct array packed, int64_t out, int64_t in, int64_t padded)
 {
     await_earlier_kernels();
     int64_t index = global_thread();

@@ -100,7 +100,7 @@ static void plan_warpgroups(struct product *product, const struct product_device
     /* In the same time, wider tiles read fewer bytes. */
     bool wider = warpgroup_time(product, 160, multiprocessors) <= warpgroup_time(product, 128, multiprocessors);
     product->kernel = PRODUCT_WARPGROUP;
-    product->divided = device->divided;
+    product->warp_specialized = device->warp_specialized;
     product->width = wider ? 160 : 128;
     product->splits = splits_for(product, blocks_of(product, PRODUCT_WARPGROUP_ROWS, product->width), WARPGROUP_DEPTH,
                                  multiprocessors);

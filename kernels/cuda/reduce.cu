@@ -1,7 +1,6 @@
+/* Sums over dimensions, in a fixed order: the same bits every time. */
 #include "kernels/cuda/array.h"
 #include "kernels/cuda/divisor.h"
-
-/* Sums over dimensions, in a fixed order: the same bits every time. */
 
 enum {
     THREADS = 256,
@@ -20,7 +19,7 @@ struct unit_walk {
     int64_t stride, outer_stride; /* in elements */
 };
 
-DEVICE int64_t offset_of(const struct unit_walk &walk, int64_t index)
+static __device__ __forceinline__ int64_t offset_of(const struct unit_walk &walk, int64_t index)
 {
     struct division place = divide(index, walk.size);
     return place.quotient * walk.outer_stride + place.remainder * walk.stride;
@@ -31,13 +30,13 @@ struct term_place {
     int64_t offset, inner;
 };
 
-DEVICE struct term_place first_term(const struct unit_walk &walk, int64_t term)
+static __device__ __forceinline__ struct term_place first_term(const struct unit_walk &walk, int64_t term)
 {
     struct division place = divide(term, walk.size);
     return term_place{place.quotient * walk.outer_stride + place.remainder * walk.stride, place.remainder};
 }
 
-DEVICE void next_term(const struct unit_walk &walk, struct term_place &place)
+static __device__ __forceinline__ void next_term(const struct unit_walk &walk, struct term_place &place)
 {
     place.offset += walk.stride;
     if (++place.inner < walk.size.value) return;
@@ -56,51 +55,52 @@ struct column_grid {
 
 /* Sums of a thread's range of terms for its unit of outputs. */
 template <int width>
-DEVICE void sum_terms(const struct array &x, const struct unit_walk &summed, int64_t base, int64_t term, int64_t end,
-                      float sum[width])
+static __device__ __forceinline__ void sum_terms(const struct array &x, const struct unit_walk &summed, int64_t base,
+                                                 int64_t term, int64_t end, float sum[width])
 {
     struct term_place place = first_term(summed, term);
-    ROLLED
+#pragma unroll 1
     for (; term < end; term += AHEAD) {
         struct packed<width> packed[AHEAD];
         float value[width];
-        UNROLL
+#pragma unroll
         for (int i = 0; i < AHEAD; i++) {
             if (term + i >= end) continue;
             packed[i] = fetch<width>(x, base + place.offset);
             next_term(summed, place);
         }
-        UNROLL
+#pragma unroll
         for (int i = 0; i < AHEAD; i++) {
             if (term + i >= end) continue;
             unpack<width>(x, packed[i], value);
-            UNROLL
+#pragma unroll
             for (int j = 0; j < width; j++) sum[j] += value[j];
         }
     }
 }
 
-/* A thread sums one range of terms for one unit of outputs; the ranges of a block are one part. block_y is the part. */
+/* A thread sums one range of terms for one unit of outputs; the ranges of a block are one part. blockIdx.y is the part.
+ */
 template <int width>
-KERNEL(THREADS)
-sum_columns_kernel(struct reduction reduction, struct unit_walk kept, struct unit_walk summed, struct column_grid grid,
-                   struct array x, float *partial)
+static __global__ void __launch_bounds__(THREADS)
+    sum_columns_kernel(struct reduction reduction, struct unit_walk kept, struct unit_walk summed,
+                       struct column_grid grid, struct array x, float *partial)
 {
     await_earlier_kernels();
     shared_array<float> sums = shared_memory<float>(0);
-    int columns = (int)grid.columns.value, row = (int)quotient((uint32_t)thread_index(), grid.columns);
-    int column = thread_index() - row * columns;
-    int64_t first = (int64_t)block_x() * columns, unit = first + column;
+    int columns = (int)grid.columns.value, row = (int)quotient(threadIdx.x, grid.columns);
+    int column = (int)threadIdx.x - row * columns;
+    int64_t first = (int)blockIdx.x * (int64_t)columns, unit = first + column;
     if (row < grid.rows && unit < grid.units) {
-        int64_t term = (block_y() * grid.rows + row) * grid.span, end = term + grid.span;
+        int64_t term = ((int)blockIdx.y * grid.rows + row) * grid.span, end = term + grid.span;
         float sum[width] = {};
         sum_terms<width>(x, summed, offset_of(kept, unit), term, end < reduction.terms ? end : reduction.terms, sum);
-        UNROLL
+#pragma unroll
         for (int i = 0; i < width; i++) sums[(row * width + i) * columns + column] = sum[i];
     }
-    synchronize_block();
+    __syncthreads();
     if (row != 0 || unit >= grid.units) return;
-    float *to = partial + block_y() * reduction.outputs + unit * width;
+    float *to = partial + (int)blockIdx.y * reduction.outputs + unit * width;
     for (int i = 0; i < width; i++) {
         float total = 0.0f;
         for (int other = 0; other < grid.rows; other++) total += sums[(other * width + i) * columns + column];
@@ -111,43 +111,44 @@ sum_columns_kernel(struct reduction reduction, struct unit_walk kept, struct uni
 /* One block sums one part of one output: strided sums by thread, then by warp, then of the warps in order. `terms` are
  * units, `span` of them a part. */
 template <int width>
-KERNEL(THREADS)
-sum_block_kernel(struct reduction reduction, struct unit_walk kept, struct unit_walk summed, int64_t terms,
-                 int64_t span, struct array x, float *partial)
+static __global__ void __launch_bounds__(THREADS)
+    sum_block_kernel(struct reduction reduction, struct unit_walk kept, struct unit_walk summed, int64_t terms,
+                     int64_t span, struct array x, float *partial)
 {
     await_earlier_kernels();
     shared_array<float> by_warp = shared_memory<float>(0);
-    int64_t output = block_x(), base = offset_of(kept, output), end = span * (block_y() + 1);
+    int64_t output = (int)blockIdx.x, base = offset_of(kept, output), end = span * ((int)blockIdx.y + 1);
     if (end > terms) end = terms;
     float sum = 0.0f, value[width];
-    ROLLED
-    for (int64_t term = span * block_y() + thread_index(); term < end; term += THREADS) {
+#pragma unroll 1
+    for (int64_t term = span * (int)blockIdx.y + (int)threadIdx.x; term < end; term += THREADS) {
         unpack<width>(x, fetch<width>(x, base + offset_of(summed, term)), value);
-        UNROLL
+#pragma unroll
         for (int i = 0; i < width; i++) sum += value[i];
     }
     sum = warp_sum(sum);
     if (lane_index() == 0) by_warp[warp_index()] = sum;
-    synchronize_block();
-    if (thread_index() == 0) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
         float total = 0.0f;
         for (int warp = 0; warp < THREADS / WARP_THREADS; warp++) total += by_warp[warp];
-        partial[block_y() * reduction.outputs + output] = total;
+        partial[(int)blockIdx.y * reduction.outputs + output] = total;
     }
 }
 
 /* A warp reads one part of 32 outputs; each of the block's warps sums every eighth part, then the warps in order. */
-KERNEL(THREADS) reduce_parts_kernel(struct reduction reduction, const float *partial, struct array y)
+static __global__ void __launch_bounds__(THREADS)
+    reduce_parts_kernel(struct reduction reduction, const float *partial, struct array y)
 {
     await_earlier_kernels();
     shared_array<float> by_row = shared_memory<float>(0);
-    int64_t output = (int64_t)block_x() * FINISHING_OUTPUTS + lane_index();
+    int64_t output = (int)blockIdx.x * (int64_t)FINISHING_OUTPUTS + lane_index();
     float sum = 0.0f;
     if (output < reduction.outputs)
         for (int part = warp_index(); part < reduction.parts; part += FINISHING_ROWS)
             sum += partial[part * reduction.outputs + output];
-    by_row[thread_index()] = sum;
-    synchronize_block();
+    by_row[threadIdx.x] = sum;
+    __syncthreads();
     if (warp_index() != 0 || output >= reduction.outputs) return;
     for (int row = 1; row < FINISHING_ROWS; row++) sum += by_row[row * FINISHING_OUTPUTS + lane_index()];
     sum *= reduction.alpha;

@@ -1,6 +1,5 @@
-#include "kernels/cuda/norm.h"
-
 /* Layer and Euclidean normalisation: over the last dimension, a row for up to a warp. */
+#include "kernels/cuda/norm.h"
 
 enum { ROW_WARPS = 4 };
 
@@ -14,19 +13,19 @@ struct rows {
     int lane_bits; /* of the kernels that keep a row in registers: 2^lane_bits neighbouring lanes share one */
 };
 
-DEVICE int64_t own_row()
+static __device__ __forceinline__ int64_t own_row()
 {
-    return (int64_t)block_x() * ROW_WARPS + warp_index();
+    return (int)blockIdx.x * (int64_t)ROW_WARPS + warp_index();
 }
 
 /* This lane's share of a row: up to 8 elements from `column` on, then the same 256 further. */
-DEVICE int share(const struct rows &rows, int64_t column)
+static __device__ __forceinline__ int share(const struct rows &rows, int64_t column)
 {
     int64_t left = rows.width - column;
     return left < WIDTH ? (int)left : (int)WIDTH;
 }
 
-KERNEL(ROW_WARPS *WARP_THREADS) layer_norm_kernel(struct rows rows)
+static __global__ void __launch_bounds__(ROW_WARPS *WARP_THREADS) layer_norm_kernel(struct rows rows)
 {
     await_earlier_kernels();
     int64_t row = own_row();
@@ -59,7 +58,7 @@ KERNEL(ROW_WARPS *WARP_THREADS) layer_norm_kernel(struct rows rows)
 }
 
 /* With n = (x - mean) rstd and g = dy gamma: dx = rstd (g - mean(g) - n mean(g n)). */
-KERNEL(ROW_WARPS *WARP_THREADS) layer_norm_vjp_kernel(struct rows rows)
+static __global__ void __launch_bounds__(ROW_WARPS *WARP_THREADS) layer_norm_vjp_kernel(struct rows rows)
 {
     await_earlier_kernels();
     int64_t row = own_row();
@@ -93,7 +92,8 @@ KERNEL(ROW_WARPS *WARP_THREADS) layer_norm_vjp_kernel(struct rows rows)
     }
 }
 
-DEVICE float row_product(const struct rows &rows, const struct array &a, const struct array &b, int64_t row)
+static __device__ __forceinline__ float row_product(const struct rows &rows, const struct array &a,
+                                                    const struct array &b, int64_t row)
 {
     float left[WIDTH], right[WIDTH], sum = 0.0f;
     for (int64_t column = lane_index() * WIDTH; column < rows.width; column += WIDTH * WARP_THREADS) {
@@ -105,7 +105,8 @@ DEVICE float row_product(const struct rows &rows, const struct array &a, const s
 }
 
 /* y = x / (|x| + epsilon); backward, with n = |x|: dx = dy / (n + epsilon) - x <x, dy> / (n (n + epsilon)^2). */
-template <bool backward> KERNEL(ROW_WARPS *WARP_THREADS) normalize_kernel(struct rows rows)
+template <bool backward>
+static __global__ void __launch_bounds__(ROW_WARPS *WARP_THREADS) normalize_kernel(struct rows rows)
 {
     await_earlier_kernels();
     int64_t row = own_row();
@@ -142,7 +143,7 @@ struct row_share {
     int lane, lanes, vectors;
 };
 
-DEVICE struct row_share own_share(const struct rows &rows)
+static __device__ __forceinline__ struct row_share own_share(const struct rows &rows)
 {
     struct row_share share;
     int64_t row = global_thread() >> rows.lane_bits;
@@ -150,41 +151,43 @@ DEVICE struct row_share own_share(const struct rows &rows)
     share.row = share.is_row ? row : 0;
     share.first = share.row * rows.width;
     share.lanes = 1 << rows.lane_bits;
-    share.lane = thread_index() & (share.lanes - 1);
+    share.lane = (int)threadIdx.x & (share.lanes - 1);
     share.vectors = (int)rows.width / WIDTH;
     return share;
 }
 
 /* This lane's i-th vector of its row; `vectors` or more: it has none. */
-DEVICE int own_vector(const struct row_share &share, int i)
+static __device__ __forceinline__ int own_vector(const struct row_share &share, int i)
 {
     return share.lane + i * share.lanes;
 }
 
-DEVICE void fetch_row(const struct array &array, const struct row_share &share, struct packed8 packed[ROW_VECTORS])
+static __device__ __forceinline__ void fetch_row(const struct array &array, const struct row_share &share,
+                                                 struct packed8 packed[ROW_VECTORS])
 {
     struct array row = array_from(array, share.first);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < ROW_VECTORS; i++)
         if (own_vector(share, i) < share.vectors) packed[i] = fetch8(row, own_vector(share, i) * WIDTH);
 }
 
 /* The mean over a row of what its lanes have summed. */
-DEVICE float row_mean(float sum, const struct row_share &share, const struct rows &rows)
+static __device__ __forceinline__ float row_mean(float sum, const struct row_share &share, const struct rows &rows)
 {
-    ROLLED
-    for (int mask = share.lanes / 2; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+#pragma unroll 1
+    for (int mask = share.lanes / 2; mask > 0; mask /= 2) sum += __shfl_xor_sync(FULL_MASK, sum, mask);
     return sum / (float)rows.width;
 }
 
 /* The same rows, their type known to the compiler. */
-template <enum element_type type> DEVICE struct rows typed(struct rows rows)
+template <enum element_type type> static __device__ __forceinline__ struct rows typed(struct rows rows)
 {
     rows.x.type = rows.dy.type = rows.gamma.type = rows.beta.type = rows.y.type = rows.addition.residual.type = type;
     return rows;
 }
 
-template <enum element_type type> KERNEL(ROW_WARPS *WARP_THREADS) kept_layer_norm_kernel(struct rows any)
+template <enum element_type type>
+static __global__ void __launch_bounds__(ROW_WARPS *WARP_THREADS) kept_layer_norm_kernel(struct rows any)
 {
     await_earlier_kernels();
     struct rows rows = typed<type>(any);
@@ -192,18 +195,18 @@ template <enum element_type type> KERNEL(ROW_WARPS *WARP_THREADS) kept_layer_nor
     struct packed8 packed[ROW_VECTORS];
     float value[ROW_VECTORS][WIDTH], gamma[WIDTH], beta[WIDTH], sum = 0.0f, squares = 0.0f;
     fetch_row(rows.x, share, packed);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < ROW_VECTORS; i++) {
         if (own_vector(share, i) >= share.vectors) continue;
         unpack8(rows.x, packed[i], value[i]);
-        UNROLL
+#pragma unroll
         for (int j = 0; j < WIDTH; j++) sum += value[i][j];
     }
     float mean = row_mean(sum, share, rows);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < ROW_VECTORS; i++) {
         if (own_vector(share, i) >= share.vectors) continue;
-        UNROLL
+#pragma unroll
         for (int j = 0; j < WIDTH; j++) {
             value[i][j] -= mean;
             squares += value[i][j] * value[i][j];
@@ -212,14 +215,14 @@ template <enum element_type type> KERNEL(ROW_WARPS *WARP_THREADS) kept_layer_nor
     float rstd = 1.0f / sqrtf(row_mean(squares, share, rows) + rows.epsilon);
     if (!share.is_row) return;
     struct array y = array_from(rows.y, share.first);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < ROW_VECTORS; i++) {
         int column = own_vector(share, i) * WIDTH;
         if (own_vector(share, i) >= share.vectors) continue;
         struct packed8 packed_gamma = fetch8(rows.gamma, column), packed_beta = fetch8(rows.beta, column);
         unpack8(rows.gamma, packed_gamma, gamma);
         unpack8(rows.beta, packed_beta, beta);
-        UNROLL
+#pragma unroll
         for (int j = 0; j < WIDTH; j++) value[i][j] = value[i][j] * rstd * gamma[j] + beta[j];
         store8(y, column, value[i]);
     }
@@ -229,10 +232,10 @@ template <enum element_type type> KERNEL(ROW_WARPS *WARP_THREADS) kept_layer_nor
 }
 
 /* Of one vector: n = (x - mean) rstd in place of x, g = dy gamma in place of dy, and their sums. */
-DEVICE void add_row_products(const float gamma[WIDTH], float mean, float rstd, float x[WIDTH], float dy[WIDTH],
-                             float &sum, float &product)
+static __device__ __forceinline__ void add_row_products(const float gamma[WIDTH], float mean, float rstd,
+                                                        float x[WIDTH], float dy[WIDTH], float &sum, float &product)
 {
-    UNROLL
+#pragma unroll
     for (int j = 0; j < WIDTH; j++) {
         x[j] = (x[j] - mean) * rstd;
         dy[j] *= gamma[j];
@@ -242,7 +245,8 @@ DEVICE void add_row_products(const float gamma[WIDTH], float mean, float rstd, f
 }
 
 /* As layer_norm_vjp_kernel. */
-template <enum element_type type> KERNEL(ROW_WARPS *WARP_THREADS) kept_layer_norm_vjp_kernel(struct rows any)
+template <enum element_type type>
+static __global__ void __launch_bounds__(ROW_WARPS *WARP_THREADS) kept_layer_norm_vjp_kernel(struct rows any)
 {
     await_earlier_kernels();
     struct rows rows = typed<type>(any);
@@ -254,7 +258,7 @@ template <enum element_type type> KERNEL(ROW_WARPS *WARP_THREADS) kept_layer_nor
     fetch_row(rows.x, share, packed_x);
     fetch_row(rows.dy, share, packed_dy);
     if (added.data) fetch_row(added, share, packed_residual);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < ROW_VECTORS; i++) {
         if (own_vector(share, i) >= share.vectors) continue;
         load8(rows.gamma, own_vector(share, i) * WIDTH, gamma);
@@ -266,14 +270,14 @@ template <enum element_type type> KERNEL(ROW_WARPS *WARP_THREADS) kept_layer_nor
     product = row_mean(product, share, rows);
     if (!share.is_row) return;
     struct array dx = array_from(rows.y, share.first);
-    UNROLL
+#pragma unroll
     for (int i = 0; i < ROW_VECTORS; i++) {
         if (own_vector(share, i) >= share.vectors) continue;
-        UNROLL
+#pragma unroll
         for (int j = 0; j < WIDTH; j++) g[i][j] = rstd * (g[i][j] - sum - normal[i][j] * product);
         if (added.data) {
             unpack8(added, packed_residual[i], residual);
-            UNROLL
+#pragma unroll
             for (int j = 0; j < WIDTH; j++) g[i][j] = rows.addition.factor * g[i][j] + residual[j];
         }
         store8(dx, own_vector(share, i) * WIDTH, g[i]);

@@ -3,8 +3,8 @@
  * HAS_WARPGROUPS is 0 and kernels leave them out. Source: the PTX ISA, "Asynchronous Warpgroup Level Matrix
  * Instructions".
  *
- * The order of a product: every thread's writes and landed copies, order_before_warpgroup, a barrier; warpgroup_begin,
- * the products, warpgroup_commit; warpgroup_wait before the sums are read or the operands are overwritten. */
+ * The order of a product: every thread's writes and landed copies, fence_proxy_async, a barrier; wgmma_fence,
+ * the products, wgmma_commit_group; wgmma_wait_group before the sums are read or the operands are overwritten. */
 #ifndef ALIGNPROP_KERNELS_CUDA_WARPGROUP_H
 #define ALIGNPROP_KERNELS_CUDA_WARPGROUP_H
 
@@ -13,16 +13,16 @@
 enum { WARPGROUP_THREADS = 128, WARPGROUP_ROWS = 64, WARPGROUP_DEPTH = 16 };
 
 /* Bytes from the beginning of shared memory to the first multiple of `alignment` (a power of two). */
-DEVICE int aligned_shared_offset(int alignment);
+static __device__ __forceinline__ int aligned_shared_offset(int alignment);
 
 /* Barriers in shared memory (mbarrier) by which threads that copy and threads that multiply wait for each other. A
  * barrier goes through phases, the first of which is number 0; one ends when `arrivals` threads have arrived. */
-DEVICE void barrier_begin(shared_array<uint64_t> barriers, int index, int arrivals);
-DEVICE void barrier_arrive(shared_array<uint64_t> barriers, int index);
+static __device__ __forceinline__ void mbarrier_init(shared_array<uint64_t> barriers, int index, int arrivals);
+static __device__ __forceinline__ void mbarrier_arrive(shared_array<uint64_t> barriers, int index);
 /* Arrives once the copies that the thread has started so far have landed, without waiting for them. */
-DEVICE void barrier_arrive_when_copied(shared_array<uint64_t> barriers, int index);
+static __device__ __forceinline__ void cp_async_mbarrier_arrive(shared_array<uint64_t> barriers, int index);
 /* Waits until `phase` has ended, which is the present one or the one before. */
-DEVICE void barrier_wait(shared_array<uint64_t> barriers, int index, int phase);
+static __device__ __forceinline__ void mbarrier_wait(shared_array<uint64_t> barriers, int index, int phase);
 
 /* In which order the 16-byte chunks of an operand lie, so that no two that are read at once share a bank:
  * chunk i of line l (of the width in the name) is found at i xor l % 8, or at i xor l / 2 % 4 for lines of 64 bytes. */
@@ -40,37 +40,38 @@ enum swizzle { SWIZZLE_128 = 1, SWIZZLE_64 = 2 };
  * bytes apart (SWIZZLE_128, leading unused); or [depth][rows] in blocks of eight depths of 64 bytes along the rows,
  * blocks `leading` bytes apart along the rows and `stride` along the depth (SWIZZLE_64). Blocks begin at multiples of
  * their size. */
-DEVICE uint64_t describe_matrix(shared_array<uint16_t> from, int index, int leading, int stride, enum swizzle swizzle)
+static __device__ __forceinline__ uint64_t matrix_descriptor(shared_array<uint16_t> from, int index, int leading,
+                                                             int stride, enum swizzle swizzle)
 {
     return (uint64_t)(shared_address(from, index) >> 4 & 0x3fff) | (uint64_t)(leading >> 4) << 16 |
            (uint64_t)(stride >> 4) << 32 | (uint64_t)swizzle << 62;
 }
 
-DEVICE int aligned_shared_offset(int alignment)
+static __device__ __forceinline__ int aligned_shared_offset(int alignment)
 {
     return -(int)shared_address(shared_memory<uint16_t>(0), 0) & (alignment - 1);
 }
 
 /* Makes what this thread wrote to shared memory (copies that it waited for, too) visible to the warpgroup's products,
  * after the next barrier. */
-DEVICE void order_before_warpgroup()
+static __device__ __forceinline__ void fence_proxy_async()
 {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
-DEVICE void barrier_begin(shared_array<uint64_t> barriers, int index, int arrivals)
+static __device__ __forceinline__ void mbarrier_init(shared_array<uint64_t> barriers, int index, int arrivals)
 {
     asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(shared_address(barriers, index)), "r"(arrivals) : "memory");
 }
-DEVICE void barrier_arrive(shared_array<uint64_t> barriers, int index)
+static __device__ __forceinline__ void mbarrier_arrive(shared_array<uint64_t> barriers, int index)
 {
     asm volatile("{ .reg .b64 state; mbarrier.arrive.shared.b64 state, [%0]; }" ::"r"(shared_address(barriers, index))
                  : "memory");
 }
-DEVICE void barrier_arrive_when_copied(shared_array<uint64_t> barriers, int index)
+static __device__ __forceinline__ void cp_async_mbarrier_arrive(shared_array<uint64_t> barriers, int index)
 {
     asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(shared_address(barriers, index)) : "memory");
 }
-DEVICE void barrier_wait(shared_array<uint64_t> barriers, int index, int phase)
+static __device__ __forceinline__ void mbarrier_wait(shared_array<uint64_t> barriers, int index, int phase)
 {
     uint32_t ended;
     do
@@ -82,17 +83,17 @@ DEVICE void barrier_wait(shared_array<uint64_t> barriers, int index, int phase)
     while (!ended);
 }
 /* Before the first product of a group: the sums are in registers. */
-DEVICE void warpgroup_begin()
+static __device__ __forceinline__ void wgmma_fence()
 {
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
 /* Closes the group of products begun since the last call. */
-DEVICE void warpgroup_commit()
+static __device__ __forceinline__ void wgmma_commit_group()
 {
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
 /* Waits until at most `groups` of them are under way. */
-template <int groups> DEVICE void warpgroup_wait()
+template <int groups> static __device__ __forceinline__ void wgmma_wait_group()
 {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(groups) : "memory");
 }
@@ -101,7 +102,7 @@ template <int groups> DEVICE void warpgroup_wait()
  * thread holds, of the 16 rows of its warp, row lane / 4 and the one 8 further: sum[4 j + 2 half + i] is row
  * lane / 4 + 8 half, column 8 j + 2 (lane % 4) + i. */
 template <class Format, int columns, bool b_by_columns>
-DEVICE void warpgroup_multiply_add(float (&sum)[columns / 2], uint64_t a, uint64_t b);
+static __device__ __forceinline__ void wgmma(float (&sum)[columns / 2], uint64_t a, uint64_t b);
 
 #define SUMS_64                                                                                                        \
     "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                           \
@@ -124,8 +125,7 @@ DEVICE void warpgroup_multiply_add(float (&sum)[columns / 2], uint64_t a, uint64
 /* clang-format off */
 #define WARPGROUP_PRODUCT(format, name, columns, sums, held, a_operand, b_operand, by_columns)                         \
     template <>                                                                                                        \
-    __device__ __forceinline__ void warpgroup_multiply_add<format, columns, by_columns>(float(&sum)[columns / 2],      \
-                                                                                        uint64_t a, uint64_t b)        \
+    __device__ __forceinline__ void wgmma<format, columns, by_columns>(float(&sum)[columns / 2], uint64_t a, uint64_t b)\
     {                                                                                                                  \
         asm volatile("{ .reg .pred add; setp.eq.u32 add, 0, 0; wgmma.mma_async.sync.aligned.m64n" #columns             \
                      "k16.f32." name "." name " {" sums "}, " a_operand ", " b_operand ", add, 1, 1, 0, " #by_columns  \

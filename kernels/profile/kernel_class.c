@@ -1,3 +1,4 @@
+/* The class of kernel that an operation is counted as. */
 #include "kernels/profile/kernel_class.h"
 
 static const struct {

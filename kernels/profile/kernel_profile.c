@@ -1,3 +1,4 @@
+/* Calls, time and work summed by class of kernel. */
 #include "kernels/profile/kernel_profile.h"
 
 #include <math.h>

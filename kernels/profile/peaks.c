@@ -1,3 +1,4 @@
+/* Peak arithmetic rate and bandwidth of a device, measured. */
 #include "kernels/profile/peaks.h"
 
 #include "kernels/convert.h"

@@ -1,3 +1,4 @@
+/* A backend around another one that times every operation. */
 #include "kernels/profile/timed_backend.h"
 
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* Attention and its vector-Jacobian product in double precision. */
 #include "kernels/reference/reference.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Convolutions and their vector-Jacobian products in double precision. */
 #include "kernels/reference/reference.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Binary functions, sums, broadcasts and GEGLU in double precision. */
 #include "kernels/reference/reference.h"
 
 #include <math.h>
@@ -29,9 +30,9 @@ status reference_geglu_vjp(const struct call *call)
     return status_ok();
 }
 
-/* Where element `flat` of a tensor of shape `large` finds its partner in one of shape `small` (same rank,
+/* Where element `flat` of a tensor of shape `large` lies in one of shape `small` that is broadcast to it (same rank,
  * dimensions equal or 1). */
-static int64_t partner(const struct shape *large, const struct shape *small, int64_t flat)
+static int64_t broadcast_index(const struct shape *large, const struct shape *small, int64_t flat)
 {
     int64_t offset = 0, stride = 1;
     for (int i = large->rank - 1; i >= 0; i--) {
@@ -60,7 +61,7 @@ status reference_binary(const struct call *call)
     const double *a = input(call, 0), *b = input(call, 1);
     double *y = output(call, 0);
     for (int64_t i = 0; i < shape_elements(input_shape(call, 0)); i++) {
-        int64_t j = partner(input_shape(call, 0), input_shape(call, 1), i);
+        int64_t j = broadcast_index(input_shape(call, 0), input_shape(call, 1), i);
         y[i] = combine(attributes->binary, a[i], attributes->alpha * b[j]);
     }
     return status_ok();
@@ -73,7 +74,7 @@ status reference_reduce(const struct call *call)
     if (!call->operation->attributes.accumulate)
         memset(y, 0, (size_t)shape_elements(output_shape(call, 0)) * sizeof *y);
     for (int64_t i = 0; i < shape_elements(input_shape(call, 0)); i++)
-        y[partner(input_shape(call, 0), output_shape(call, 0), i)] += call->operation->attributes.alpha * x[i];
+        y[broadcast_index(input_shape(call, 0), output_shape(call, 0), i)] += call->operation->attributes.alpha * x[i];
     return status_ok();
 }
 
@@ -83,7 +84,7 @@ status reference_broadcast(const struct call *call)
     double *y = output(call, 0);
     int64_t width = last_dimension(input_shape(call, 0));
     for (int64_t i = 0; i < shape_elements(output_shape(call, 0)); i++) {
-        int64_t j = partner(output_shape(call, 0), input_shape(call, 0), i);
+        int64_t j = broadcast_index(output_shape(call, 0), input_shape(call, 0), i);
         y[i] = call->operation->attributes.alpha * x[j / width * input_step(call, 0) + j % width];
     }
     return status_ok();

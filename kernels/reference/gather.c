@@ -1,3 +1,4 @@
+/* Embedding and gathering of rows in double precision. */
 #include "kernels/reference/reference.h"
 
 #include <inttypes.h>

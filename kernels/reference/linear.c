@@ -1,3 +1,4 @@
+/* Linear layers and matrix products in double precision. */
 #include "kernels/reference/reference.h"
 
 status reference_linear(const struct call *call)

@@ -1,3 +1,4 @@
+/* Normalisations and their vector-Jacobian products in double precision. */
 #include "kernels/reference/reference.h"
 
 #include <math.h>

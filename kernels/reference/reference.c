@@ -1,3 +1,4 @@
+/* The reference backend's interface. */
 #include "kernels/reference/reference.h"
 
 #include <stdlib.h>
@@ -64,7 +65,7 @@ static void destroy(struct backend *backend)
 static const struct backend_interface interface = {
     .name = "reference",
     .compute_type = ELEMENT_F64,
-    .exact_type = ELEMENT_F64,
+    .accumulation_type = ELEMENT_F64,
     .folds_upsampling = true,
     .adds_residual = true,
     .takes_columns = true,

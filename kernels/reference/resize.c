@@ -1,3 +1,4 @@
+/* Upsampling and resampling in double precision. */
 #include "kernels/resampling.h"
 
 #include <string.h>

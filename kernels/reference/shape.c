@@ -1,3 +1,4 @@
+/* Concatenation, slices and transposition in double precision. */
 #include "kernels/reference/reference.h"
 
 #include <string.h>

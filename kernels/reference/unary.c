@@ -1,3 +1,4 @@
+/* Functions of one number and their derivatives in double precision. */
 #include "kernels/reference/reference.h"
 
 #include <math.h>

@@ -194,10 +194,10 @@ static void set_types(struct operation *operation, const struct backend *backend
     const struct backend_interface *interface = backend->interface;
     for (int i = 0; i < operation->input_count; i++)
         operation->input[i].type =
-            harness_is_exact(operation->kind, false, i) ? interface->exact_type : interface->compute_type;
+            harness_is_exact(operation->kind, false, i) ? interface->accumulation_type : interface->compute_type;
     for (int i = 0; i < operation->output_count; i++)
         operation->output[i].type =
-            harness_is_exact(operation->kind, true, i) ? interface->exact_type : interface->compute_type;
+            harness_is_exact(operation->kind, true, i) ? interface->accumulation_type : interface->compute_type;
 }
 
 static size_t bytes_of(const struct operand *operand)

@@ -14,6 +14,7 @@ enum faulty_kernel {
     FAULT_OVERWRITTEN,         /* writes what a neighbour may still read */
     FAULT_DIVERGED_BARRIER,    /* half of the threads leave before a barrier */
     FAULT_DIVERGED_SHUFFLE,    /* half of a warp skips a shuffle */
+    FAULT_PARTIAL_MASK,        /* a shuffle that names half of its lanes */
     FAULT_OUTSIDE,             /* an index past shared memory */
     FAULT_COPY_NOT_WAITED,     /* reads before its asynchronous copy has landed: NaN too */
     FAULT_NOT_AWAITED,         /* may begin before the kernels before it have ended */

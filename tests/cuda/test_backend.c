@@ -269,7 +269,7 @@ static void test_what_is_missing(void **unused)
     } cases[] = {
         {{0, 0, 0, 0, 0, false, 0}, 0, "no NVIDIA driver is installed; this build (CUDA 13.0) needs driver 580.65.06"},
         {{12040, 1, 9, 0, 1, true, 0}, 0, "supports CUDA 12.4 at most; this build (CUDA 13.0) needs driver 580.65.06"},
-        {{13000, 0, 0, 0, 0, true, 0}, 0, "the NVIDIA driver finds no GPU"},
+        {{13000, 0, 0, 0, 0, true, 0}, 0, "the NVIDIA driver found no GPU"},
         {{12040, 1, 9, 0, 1, true, 0}, 0, "driver 580.65.06 or later"},
         {{13000, 1, 7, 5, 1, true, 0}, 0, "compute capability 7.5; this build needs 8.0 (Ampere)"},
         {{13000, 2, 8, 6, 1, true, 0}, 2, "there is no GPU 2: this machine has 2, numbered from 0"},
@@ -403,13 +403,13 @@ static void test_errors_say_what_helps(void **unused)
         int error;
         const char *words;
     } cases[] = {
-        {cudaErrorNoKernelImageForDevice, "no kernel image is available for execution on the device; this build holds "
-                                          "code for sm_80 sm_86 sm_89 sm_90a compute_90: configure it with this GPU's "
+        {cudaErrorNoKernelImageForDevice, "no kernel image is available for execution on the device; this build has "
+                                          "code for sm_80 sm_86 sm_89 sm_90a compute_90: add this GPU to "
                                           "-Dgpu_architectures"},
-        {cudaErrorInsufficientDriver, "install a newer NVIDIA driver (`alignprop doctor` names it)"},
-        {cudaErrorSystemDriverMismatch, "the driver was replaced while it was loaded: restart the machine"},
-        {cudaErrorLaunchFailure, "unspecified launch failure; the GPU is lost to this program"},
-        {cudaErrorMemoryAllocation, "out of memory; other programs have taken memory of this GPU"},
+        {cudaErrorInsufficientDriver, "install a newer NVIDIA driver (`alignprop doctor` says which)"},
+        {cudaErrorSystemDriverMismatch, "the driver was updated while it was loaded: reboot"},
+        {cudaErrorLaunchFailure, "unspecified launch failure; this process can no longer use the GPU"},
+        {cudaErrorMemoryAllocation, "out of memory; other programs have taken memory on this GPU"},
     };
     struct backend *backend = create();
     const struct backend_interface *interface = backend->interface;
@@ -522,11 +522,12 @@ static void test_emulation_sees_mistakes(void **unused)
         [FAULT_OVERWRITTEN] = "race",
         [FAULT_DIVERGED_BARRIER] = "threads",
         [FAULT_DIVERGED_SHUFFLE] = "wait for each other",
+        [FAULT_PARTIAL_MASK] = "of the lanes 0000ffff alone",
         [FAULT_OUTSIDE] = "an access to shared memory",
         [FAULT_COPY_NOT_WAITED] = "race",
         [FAULT_NOT_AWAITED] = "does not await the earlier kernels",
         [FAULT_PRODUCT_NOT_ORDERED] = "did not order before it",
-        [FAULT_PRODUCT_NOT_BEGUN] = "without warpgroup_begin",
+        [FAULT_PRODUCT_NOT_BEGUN] = "without wgmma_fence",
         [FAULT_PRODUCT_NOT_WAITED] = "products under way",
         [FAULT_PRODUCT_OFF] = "off its alignment",
     };

@@ -446,7 +446,7 @@ static bool lose_device(struct tuner *tuner, long after_queued, int *counted)
     emulation_lose_device(0, 0);
     if (failed.code == STATUS_OK) return false;
     assert_int_equal(failed.code, STATUS_FAILED);
-    if (!strstr(failed.message, "unspecified launch failure; the GPU is lost to this program"))
+    if (!strstr(failed.message, "unspecified launch failure; this process can no longer use the GPU"))
         fail_msg("after %ld: \"%s\"", after_queued, failed.message);
     assert_int_equal(copy_adapter(tuner, after, CAPACITY), count);
     *counted = tuner_step_number(tuner) - step;

@@ -1,3 +1,4 @@
+/* Attention with an online softmax, a block of queries at a time. */
 #include "kernels/cpu/vector/attention.h"
 
 #include <math.h>
@@ -7,10 +8,10 @@
 
 /* What a thread works with: one block of queries. */
 struct workspace {
-    float *q;                    /* [width, PANEL] */
-    float *results;              /* [width, PANEL] */
-    float *scores;               /* [KEY_BLOCK, PANEL] */
-    float *largest, *sum, *fade; /* [PANEL] */
+    float *q;                       /* [width, PANEL] */
+    float *results;                 /* [width, PANEL] */
+    float *scores;                  /* [KEY_BLOCK, PANEL] */
+    float *largest, *sum, *rescale; /* [PANEL] */
 };
 
 struct work {
@@ -31,7 +32,7 @@ static struct workspace workspace_of(const struct work *work, int thread)
     struct workspace w = {.q = base, .results = base + block, .scores = base + 2 * block};
     w.largest = w.scores + KEY_BLOCK * PANEL;
     w.sum = w.largest + PANEL;
-    w.fade = w.sum + PANEL;
+    w.rescale = w.sum + PANEL;
     return w;
 }
 
@@ -42,14 +43,14 @@ static void hide_future(struct workspace *w, int64_t query, int64_t key, int64_t
         for (int64_t i = 0; i < key + j - query && i < PANEL; i++) w->scores[j * PANEL + i] = -INFINITY;
 }
 
-/* Scores to probabilities relative to the largest score so far; the sums so far and w->fade follow. Scaled scores are
- * stored before they are compared and subtracted: the largest one's probability is e^0 in every bit, which a product
- * contracted with the subtraction would miss. */
-static void soften(const struct attention_sizes *s, struct workspace *w, int64_t rows)
+/* Scores to probabilities relative to the largest score so far; the sums so far and w->rescale follow. Scaled scores
+ * are stored before they are compared and subtracted: the largest one's probability is e^0 in every bit, which a
+ * product contracted with the subtraction would miss. */
+static void softmax_update(const struct attention_sizes *s, struct workspace *w, int64_t rows)
 {
     const float scale = s->scale;
-    float *largest = w->largest, *sum = w->sum, *fade = w->fade;
-    for (int64_t i = 0; i < PANEL; i++) fade[i] = largest[i];
+    float *largest = w->largest, *sum = w->sum, *rescale = w->rescale;
+    for (int64_t i = 0; i < PANEL; i++) rescale[i] = largest[i];
     for (int64_t j = 0; j < rows; j++) {
         float *scores = w->scores + j * PANEL;
 #pragma omp simd
@@ -60,8 +61,8 @@ static void soften(const struct attention_sizes *s, struct workspace *w, int64_t
     }
 #pragma omp simd
     for (int64_t i = 0; i < PANEL; i++) {
-        fade[i] = vector_exp_nonpositive(fade[i] - largest[i]);
-        sum[i] *= fade[i];
+        rescale[i] = vector_exp_nonpositive(rescale[i] - largest[i]);
+        sum[i] *= rescale[i];
     }
     for (int64_t j = 0; j < rows; j++) {
         float *scores = w->scores + j * PANEL;
@@ -95,8 +96,8 @@ static void attend_block(const struct attention_sizes *s, struct workspace *w, c
         int64_t rows = keys - key < KEY_BLOCK ? keys - key : KEY_BLOCK;
         attention_scores(s, k + key * s->stride, rows, lanes, w->q, w->scores);
         if (s->causal) hide_future(w, query, key, rows);
-        soften(s, w, rows);
-        if (key > 0) scale_columns(s, w->results, w->fade);
+        softmax_update(s, w, rows);
+        if (key > 0) scale_columns(s, w->results, w->rescale);
         attention_mix(s, v + key * s->stride, rows, lanes, w->scores, w->results);
     }
 }

@@ -1,3 +1,4 @@
+/* Functions of one number, their derivatives, and GEGLU. */
 #include "kernels/cpu/vector/kinds.h"
 #include "kernels/cpu/vector/vector_math.h"
 

@@ -1,3 +1,4 @@
+/* Embedding and gathering of rows. */
 #include <inttypes.h>
 
 #include "kernels/cpu/vector/kinds.h"

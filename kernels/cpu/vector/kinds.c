@@ -1,3 +1,4 @@
+/* The table from operation to what computes it, for one instruction set. */
 #include "kernels/cpu/vector/kinds.h"
 
 #define CPU_KINDS NAME(cpu_kinds)

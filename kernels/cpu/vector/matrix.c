@@ -1,3 +1,4 @@
+/* Small matrix products in registers, and packing for them. */
 #include "kernels/cpu/vector/matrix.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))

@@ -1,3 +1,4 @@
+/* Group, layer and Euclidean normalisation. */
 #include <math.h>
 
 #include "kernels/cpu/vector/kinds.h"

@@ -1,3 +1,4 @@
+/* Products and convolutions without oneDNN. */
 #include "kernels/cpu/vector/own_product.h"
 
 #include "kernels/cpu/vector/kinds.h"

@@ -1,3 +1,4 @@
+/* Upsampling and resampling. */
 #include <stdlib.h>
 
 #include "kernels/cpu/vector/kinds.h"

@@ -1,3 +1,4 @@
+/* Greedy non-maximum suppression. */
 #include <math.h>
 
 #include "kernels/cpu/vector/kinds.h"

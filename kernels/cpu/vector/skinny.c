@@ -1,3 +1,4 @@
+/* Products with a thin operand: the factors of low-rank adapters. */
 #include "kernels/cpu/vector/skinny.h"
 
 #include "kernels/cpu/vector/kinds.h"

@@ -90,18 +90,25 @@ struct block {
     std::map<const uint64_t *, shared_barrier> barriers;
     long first_write; /* number of the last write before the block */
     const std::function<void()> *body;
-    indices base;
 };
 
-/* The block that runs, of which `current` is the thread; NULL: none. */
+/* The block that runs, of which threadIdx is the thread; NULL: none. */
 extern block *running;
+inline int current_thread()
+{
+    return (int)threadIdx.x;
+}
+inline int block_threads()
+{
+    return (int)blockDim.x;
+}
 inline fiber &own_fiber()
 {
-    return running->fibers[(size_t)current.thread];
+    return running->fibers[(size_t)current_thread()];
 }
 inline warp &own_warp()
 {
-    return running->warps[(size_t)current.thread / WARP];
+    return running->warps[(size_t)current_thread() / WARP];
 }
 /* Back to the scheduler, until what the thread waits for has come. */
 void switch_to_scheduler(bool ends);

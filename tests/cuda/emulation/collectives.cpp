@@ -7,9 +7,9 @@ namespace emulation
 {
 namespace
 {
-enum collective { BARRIER = 1, EXCHANGE, ANY, LOAD, LOAD_TRANSPOSED, MULTIPLY_BFLOAT16, MULTIPLY_FLOAT16 };
+enum collective { BARRIER = 1, SHUFFLE, ANY, LOAD, LOAD_TRANSPOSED, MULTIPLY_BFLOAT16, MULTIPLY_FLOAT16 };
 
-void finish_exchange(exchange_slot &slot)
+void finish_shuffle(exchange_slot &slot)
 {
     for (int lane = 0; lane < WARP; lane++) {
         int from;
@@ -78,7 +78,7 @@ void finish(exchange_slot &slot)
 {
     switch (slot.kind) {
     case BARRIER: break;
-    case EXCHANGE: finish_exchange(slot); break;
+    case SHUFFLE: finish_shuffle(slot); break;
     case ANY: finish_any(slot); break;
     case LOAD: finish_load(slot, false); break;
     case LOAD_TRANSPOSED: finish_load(slot, true); break;
@@ -87,14 +87,19 @@ void finish(exchange_slot &slot)
     }
 }
 
+void expect_all_lanes(unsigned mask)
+{
+    if (mask != 0xffffffffu) fault("a collective of the lanes %08x alone", mask);
+}
+
 /* Brings `in`, waits for the warp's other lanes, returns this lane's result. */
 const unsigned char *collective(int kind, const void *in, size_t bytes)
 {
     warp &warp = own_warp();
     exchange_slot &slot = warp.slot[warp.generation % 2];
-    int lane = current.thread % WARP;
-    int lanes = current.block_threads % WARP == 0 ? WARP : 0;
-    if (lanes == 0) fault("a collective in a block of %d threads", current.block_threads);
+    int lane = current_thread() % WARP;
+    int lanes = block_threads() % WARP == 0 ? WARP : 0;
+    if (lanes == 0) fault("a collective in a block of %d threads", block_threads());
     if (warp.arrived > 0 && slot.kind != kind) fault("lanes of a warp meet in different collectives");
     slot.kind = kind;
     memcpy(slot.in[lane], in, bytes);
@@ -113,29 +118,7 @@ const unsigned char *collective(int kind, const void *in, size_t bytes)
 }
 } // namespace
 
-void warp_barrier()
-{
-    char nothing = 0;
-    collective(BARRIER, &nothing, 1);
-}
-
-float exchange(float value, int operand, bool xor_operand)
-{
-    int lane = current.thread % WARP, from = xor_operand ? lane ^ operand : operand;
-    unsigned char in[8];
-    memcpy(in, &value, 4);
-    memcpy(in + 4, &from, 4);
-    memcpy(&value, collective(EXCHANGE, in, sizeof in), 4);
-    return value;
-}
-
-bool any(bool condition)
-{
-    unsigned char in = condition;
-    return *collective(ANY, &in, 1) != 0;
-}
-
-void load_matrices(uint32_t registers[4], const uint16_t *row, bool transposed)
+void ldmatrix_x4(uint32_t registers[4], const uint16_t *row, bool transposed)
 {
     unsigned char in[16] = {};
     if ((uintptr_t)row % 16 != 0) fault("a matrix row off a 16-byte boundary");
@@ -153,3 +136,40 @@ void multiply(float c[4], const uint32_t a[4], const uint32_t b[2], bool brain)
     memcpy(c, collective(brain ? MULTIPLY_BFLOAT16 : MULTIPLY_FLOAT16, in, sizeof in), 16);
 }
 } // namespace emulation
+
+using namespace emulation;
+
+void __syncwarp(unsigned mask)
+{
+    char nothing = 0;
+    expect_all_lanes(mask);
+    collective(BARRIER, &nothing, 1);
+}
+
+/* The value of lane `from`. */
+static float shuffle(unsigned mask, float value, int from)
+{
+    unsigned char in[8];
+    expect_all_lanes(mask);
+    memcpy(in, &value, 4);
+    memcpy(in + 4, &from, 4);
+    memcpy(&value, collective(SHUFFLE, in, sizeof in), 4);
+    return value;
+}
+
+float __shfl_xor_sync(unsigned mask, float value, int lane_mask)
+{
+    return shuffle(mask, value, current_thread() % WARP ^ lane_mask);
+}
+
+float __shfl_sync(unsigned mask, float value, int lane)
+{
+    return shuffle(mask, value, lane);
+}
+
+int __any_sync(unsigned mask, int condition)
+{
+    unsigned char in = condition != 0;
+    expect_all_lanes(mask);
+    return *collective(ANY, &in, 1) != 0;
+}

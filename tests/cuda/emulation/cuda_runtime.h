@@ -101,5 +101,6 @@ const char *cudaGetErrorString(cudaError_t error);
 
 #ifdef __cplusplus
 }
+#include "device_names.h"
 #endif
 #endif

@@ -15,57 +15,58 @@ struct warpgroup_product {
 };
 /* A shared memory address as the device counts it. It begins off a multiple of every swizzle's period. */
 uint32_t shared_address(const void *place);
-void order_before_warpgroup();
-void barrier_begin(uint64_t *barrier, int arrivals);
-void barrier_arrive(uint64_t *barrier);
-void barrier_arrive_when_copied(uint64_t *barrier);
-void barrier_wait(uint64_t *barrier, int phase);
-void warpgroup_begin();
+void fence_proxy_async();
+void mbarrier_init(uint64_t *barrier, int arrivals);
+void mbarrier_arrive(uint64_t *barrier);
+void cp_async_mbarrier_arrive(uint64_t *barrier);
+void mbarrier_wait(uint64_t *barrier, int phase);
+void wgmma_fence();
 void warpgroup_multiply(const warpgroup_product &product);
-void warpgroup_commit();
-void warpgroup_wait(int groups);
+void wgmma_commit_group();
+void wgmma_wait_group(int groups);
 } // namespace emulation
 
-DEVICE int aligned_shared_offset(int alignment)
+static __device__ __forceinline__ int aligned_shared_offset(int alignment)
 {
     return -(int)emulation::shared_address(emulation::shared_base()) & (alignment - 1);
 }
-DEVICE uint64_t describe_matrix(shared_array<uint16_t> from, int index, int leading, int stride, enum swizzle swizzle)
+static __device__ __forceinline__ uint64_t matrix_descriptor(shared_array<uint16_t> from, int index, int leading,
+                                                             int stride, enum swizzle swizzle)
 {
     return (uint64_t)(emulation::shared_address(from.data + index) >> 4 & 0x3fff) | (uint64_t)(leading >> 4) << 16 |
            (uint64_t)(stride >> 4) << 32 | (uint64_t)swizzle << 62;
 }
-DEVICE void order_before_warpgroup()
+static __device__ __forceinline__ void fence_proxy_async()
 {
-    emulation::order_before_warpgroup();
+    emulation::fence_proxy_async();
 }
-DEVICE void barrier_begin(shared_array<uint64_t> barriers, int index, int arrivals)
+static __device__ __forceinline__ void mbarrier_init(shared_array<uint64_t> barriers, int index, int arrivals)
 {
-    emulation::barrier_begin(barriers.data + index, arrivals);
+    emulation::mbarrier_init(barriers.data + index, arrivals);
 }
-DEVICE void barrier_arrive(shared_array<uint64_t> barriers, int index)
+static __device__ __forceinline__ void mbarrier_arrive(shared_array<uint64_t> barriers, int index)
 {
-    emulation::barrier_arrive(barriers.data + index);
+    emulation::mbarrier_arrive(barriers.data + index);
 }
-DEVICE void barrier_arrive_when_copied(shared_array<uint64_t> barriers, int index)
+static __device__ __forceinline__ void cp_async_mbarrier_arrive(shared_array<uint64_t> barriers, int index)
 {
-    emulation::barrier_arrive_when_copied(barriers.data + index);
+    emulation::cp_async_mbarrier_arrive(barriers.data + index);
 }
-DEVICE void barrier_wait(shared_array<uint64_t> barriers, int index, int phase)
+static __device__ __forceinline__ void mbarrier_wait(shared_array<uint64_t> barriers, int index, int phase)
 {
-    emulation::barrier_wait(barriers.data + index, phase);
+    emulation::mbarrier_wait(barriers.data + index, phase);
 }
-DEVICE void warpgroup_begin()
+static __device__ __forceinline__ void wgmma_fence()
 {
-    emulation::warpgroup_begin();
+    emulation::wgmma_fence();
 }
-DEVICE void warpgroup_commit()
+static __device__ __forceinline__ void wgmma_commit_group()
 {
-    emulation::warpgroup_commit();
+    emulation::wgmma_commit_group();
 }
-template <int groups> DEVICE void warpgroup_wait()
+template <int groups> static __device__ __forceinline__ void wgmma_wait_group()
 {
-    emulation::warpgroup_wait(groups);
+    emulation::wgmma_wait_group(groups);
 }
 
 template <class Format> struct is_brain;
@@ -76,7 +77,7 @@ template <> struct is_brain<float16_format> {
     static const bool value = false;
 };
 template <class Format, int columns, bool b_by_columns>
-DEVICE void warpgroup_multiply_add(float (&sum)[columns / 2], uint64_t a, uint64_t b)
+static __device__ __forceinline__ void wgmma(float (&sum)[columns / 2], uint64_t a, uint64_t b)
 {
     emulation::warpgroup_multiply({sum, a, b, columns, b_by_columns, is_brain<Format>::value});
 }

@@ -1,6 +1,6 @@
-/* The device side of kernels/cuda/device.h on the host. A block's threads are fibers of one host thread; they change
- * over only at barriers and warp collectives, so a kernel that lacks a barrier gives other results in reversed order,
- * and its shared memory accesses are reported as a race. */
+/* What kernels/cuda/device.h adds to CUDA C++, on the host. A block's threads are fibers of one host thread; they
+ * change over only at barriers and warp collectives, so a kernel that lacks a barrier gives other results in reversed
+ * order, and its shared memory accesses are reported as a race. */
 #ifndef ALIGNPROP_TESTS_CUDA_EMULATION_H
 #define ALIGNPROP_TESTS_CUDA_EMULATION_H
 
@@ -9,67 +9,24 @@
 
 #include "kernels/cuda/queue.h"
 
-#define KERNEL(threads) static void
-#define KERNEL_RESIDENT(threads, blocks) static void
-#define DEVICE [[maybe_unused]] static inline
-#define DEVICE_MEMBER inline
-#define UNROLL
-#define ROLLED
-
 namespace emulation
 {
-struct indices {
-    int thread, block_threads, block[3], grid_x;
-};
-/* Of the fiber that runs. */
-extern indices current;
-
 void launch(dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream, std::function<void()> body);
 void await_earlier_kernels();
 char *shared_base();
 /* A thread reads or writes shared memory, in one access of `bytes`. False: outside of it, and not to be touched. */
 bool note_access_read(const void *address, size_t bytes);
 bool note_access_write(const void *address, size_t bytes);
-void barrier();
-void warp_barrier();
-/* Every lane gives 8 bytes; `combine` turns all lanes' values into results once the last has come. */
-float exchange(float value, int operand, bool xor_operand);
-bool any(bool condition);
 void start_copy(void *to, const void *from, size_t bytes, bool valid);
 void commit_copies();
 void wait_copies(int groups);
-void load_matrices(uint32_t registers[4], const uint16_t *row, bool transposed);
+void ldmatrix_x4(uint32_t registers[4], const uint16_t *row, bool transposed);
 void multiply(float c[4], const uint32_t a[4], const uint32_t b[2], bool brain);
 /* As the special function unit: a result below the smallest normal number is 0. */
 float exponential_of_two(float x);
 float widen(uint16_t bits, bool brain);
 uint16_t narrow(float value, bool brain);
 } // namespace emulation
-
-DEVICE int thread_index()
-{
-    return emulation::current.thread;
-}
-DEVICE int block_threads()
-{
-    return emulation::current.block_threads;
-}
-DEVICE int block_x()
-{
-    return emulation::current.block[0];
-}
-DEVICE int block_y()
-{
-    return emulation::current.block[1];
-}
-DEVICE int block_z()
-{
-    return emulation::current.block[2];
-}
-DEVICE int grid_x()
-{
-    return emulation::current.grid_x;
-}
 
 template <class... Parameters, class... Arguments>
 static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, struct queue queue,
@@ -78,7 +35,7 @@ static void launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t
     emulation::launch(grid, threads, shared_bytes, queue.stream, [=] { kernel(Parameters(arguments)...); });
 }
 
-DEVICE void await_earlier_kernels()
+static __device__ __forceinline__ void await_earlier_kernels()
 {
     emulation::await_earlier_kernels();
 }
@@ -117,62 +74,34 @@ template <class T> static inline shared_array<T> shared_memory(int byte_offset)
     return shared_array<T>{reinterpret_cast<T *>(emulation::shared_base() + byte_offset)};
 }
 
-DEVICE void synchronize_block()
-{
-    emulation::barrier();
-}
-DEVICE void synchronize_warp()
-{
-    emulation::warp_barrier();
-}
-DEVICE float shuffle_xor(float value, int lane_mask)
-{
-    return emulation::exchange(value, lane_mask, true);
-}
-DEVICE float shuffle_from(float value, int lane)
-{
-    return emulation::exchange(value, lane, false);
-}
-
-DEVICE float float16_to_float(uint16_t bits)
+static __device__ __forceinline__ float float16_to_float(uint16_t bits)
 {
     return emulation::widen(bits, false);
 }
-DEVICE uint16_t float_to_float16(float value)
+static __device__ __forceinline__ uint16_t float_to_float16(float value)
 {
     return emulation::narrow(value, false);
 }
-DEVICE uint16_t float_to_bfloat16(float value)
+static __device__ __forceinline__ uint16_t float_to_bfloat16(float value)
 {
     return emulation::narrow(value, true);
 }
-DEVICE uint32_t pair_to_bfloat16(float low, float high)
+static __device__ __forceinline__ uint32_t pair_to_bfloat16(float low, float high)
 {
     return (uint32_t)float_to_bfloat16(low) | (uint32_t)float_to_bfloat16(high) << 16;
 }
-DEVICE uint32_t pair_to_float16(float low, float high)
+static __device__ __forceinline__ uint32_t pair_to_float16(float low, float high)
 {
     return (uint32_t)float_to_float16(low) | (uint32_t)float_to_float16(high) << 16;
 }
-DEVICE float exponential_of_two(float x)
+static __device__ __forceinline__ float exponential_of_two(float x)
 {
     return emulation::exponential_of_two(x);
 }
-DEVICE float reciprocal(float x)
+static __device__ __forceinline__ float reciprocal(float x)
 {
     return 1.0f / x;
 }
-DEVICE bool warp_any(bool condition)
-{
-    return emulation::any(condition);
-}
-DEVICE float bits_to_float(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 template <int count> AT_ITS_PLACE static void load_neighbours(float value[count], shared_array<float> from, int index)
 {
     if (emulation::note_access_read(from.data + index, count * sizeof(float)))
@@ -184,46 +113,48 @@ AT_ITS_PLACE static void store_pair(shared_array<float> to, int index, float fir
     if (emulation::note_access_write(to.data + index, sizeof pair)) memcpy(to.data + index, pair, sizeof pair);
 }
 
-DEVICE void copy_async(shared_array<uint16_t> to, int index, const void *from, bool valid)
+static __device__ __forceinline__ void cp_async_zfill(shared_array<uint16_t> to, int index, const void *from,
+                                                      bool valid)
 {
     emulation::start_copy(to.data + index, from, 16, valid);
 }
-DEVICE void copy_async(shared_array<float> to, int index, const float *from, bool valid)
+static __device__ __forceinline__ void cp_async_zfill(shared_array<float> to, int index, const float *from, bool valid)
 {
     emulation::start_copy(to.data + index, from, sizeof(float), valid);
 }
-DEVICE void copy_async_commit()
+static __device__ __forceinline__ void cp_async_commit_group()
 {
     emulation::commit_copies();
 }
-template <int groups> DEVICE void copy_async_wait()
+template <int groups> static __device__ __forceinline__ void cp_async_wait_group()
 {
     emulation::wait_copies(groups);
 }
-DEVICE void load_matrices(uint32_t registers[4], shared_array<uint16_t> from, int index)
+static __device__ __forceinline__ void ldmatrix_x4(uint32_t registers[4], shared_array<uint16_t> from, int index)
 {
-    emulation::load_matrices(registers, from.data + index, false);
+    emulation::ldmatrix_x4(registers, from.data + index, false);
 }
-DEVICE void load_matrices_transposed(uint32_t registers[4], shared_array<uint16_t> from, int index)
+static __device__ __forceinline__ void ldmatrix_x4_trans(uint32_t registers[4], shared_array<uint16_t> from, int index)
 {
-    emulation::load_matrices(registers, from.data + index, true);
+    emulation::ldmatrix_x4(registers, from.data + index, true);
 }
 
-template <class Format> DEVICE void matrix_multiply_add(float c[4], const uint32_t a[4], const uint32_t b[2]);
-template <> inline void matrix_multiply_add<bfloat16_format>(float c[4], const uint32_t a[4], const uint32_t b[2])
+template <class Format>
+static __device__ __forceinline__ void mma_m16n8k16(float c[4], const uint32_t a[4], const uint32_t b[2]);
+template <> inline void mma_m16n8k16<bfloat16_format>(float c[4], const uint32_t a[4], const uint32_t b[2])
 {
     emulation::multiply(c, a, b, true);
 }
-template <> inline void matrix_multiply_add<float16_format>(float c[4], const uint32_t a[4], const uint32_t b[2])
+template <> inline void mma_m16n8k16<float16_format>(float c[4], const uint32_t a[4], const uint32_t b[2])
 {
     emulation::multiply(c, a, b, false);
 }
 
 /* The other half of the depth is zero. */
-template <class Format> DEVICE void matrix_multiply_add_half(float c[4], const uint32_t a[2], uint32_t b)
+template <class Format> static __device__ __forceinline__ void mma_m16n8k8(float c[4], const uint32_t a[2], uint32_t b)
 {
     const uint32_t whole_a[4] = {a[0], a[1], 0, 0}, whole_b[2] = {b, 0};
-    matrix_multiply_add<Format>(c, whole_a, whole_b);
+    mma_m16n8k16<Format>(c, whole_a, whole_b);
 }
 
 #endif

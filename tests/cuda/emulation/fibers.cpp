@@ -13,9 +13,11 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
 namespace emulation
 {
-indices current;
 block *running;
 
 namespace
@@ -72,7 +74,7 @@ void *stack_of(int thread)
 void switch_to_scheduler(bool ends)
 {
     fiber &own = own_fiber();
-    int thread = current.thread;
+    int thread = current_thread();
     before_switch(own.self, scheduler_stack, scheduler_stack_bytes, ends);
 #ifdef OWN_SWITCH
     emulation_switch_stacks(&own.saved_stack, scheduler.stack);
@@ -80,7 +82,7 @@ void switch_to_scheduler(bool ends)
     swapcontext(&own.self.state, &scheduler.state);
 #endif
     after_switch(own.self, nullptr, nullptr);
-    current.thread = thread;
+    threadIdx.x = (unsigned)thread;
 }
 
 namespace
@@ -95,10 +97,10 @@ void fiber_main()
     scheduler_stack_bytes = bytes;
     (*running->body)();
     fiber &own = own_fiber();
-    if (!own.open.empty() || !own.groups.empty()) fault("thread %d ends with copies under way", current.thread);
+    if (!own.open.empty() || !own.groups.empty()) fault("thread %d ends with copies under way", current_thread());
     if (!own.open_products.empty() || !own.product_groups.empty())
-        fault("thread %d ends with a warpgroup's products under way", current.thread);
-    if (!own.awaited) fault("thread %d does not await the earlier kernels", current.thread);
+        fault("thread %d ends with a warpgroup's products under way", current_thread());
+    if (!own.awaited) fault("thread %d does not await the earlier kernels", current_thread());
     own.waits = ENDED;
     running->alive--;
     switch_to_scheduler(true);
@@ -130,7 +132,7 @@ void start_fiber(fiber &fiber, int thread)
 
 void resume(fiber &fiber, int thread)
 {
-    current.thread = thread;
+    threadIdx.x = (unsigned)thread;
     before_switch(scheduler, fiber.self.stack, STACK_BYTES, false);
 #ifdef OWN_SWITCH
     emulation_switch_stacks(&scheduler.stack, fiber.saved_stack);
@@ -171,7 +173,7 @@ bool run_threads()
     return true;
 }
 
-void run_block(indices base, int threads, size_t shared_bytes, const std::function<void()> &body)
+void run_block(int threads, size_t shared_bytes, const std::function<void()> &body)
 {
     block block;
     block.fibers.resize((size_t)threads);
@@ -182,9 +184,7 @@ void run_block(indices base, int threads, size_t shared_bytes, const std::functi
     block.alive = threads;
     block.arrived = 0;
     block.body = &body;
-    block.base = base;
     running = &block;
-    current = base;
     for (int thread = 0; thread < threads; thread++) start_fiber(block.fibers[(size_t)thread], thread);
     counters.blocks++;
     if (!run_threads()) fault("%d threads of a block wait for each other for ever", block.alive);
@@ -199,15 +199,12 @@ void run_block(indices base, int threads, size_t shared_bytes, const std::functi
 void run_grid(dim3 grid, int threads, size_t shared_bytes, const std::function<void()> &body)
 {
     long blocks = (long)grid.x * grid.y * grid.z;
+    gridDim = grid;
+    blockDim = dim3((unsigned)threads);
     for (long i = 0; i < blocks; i++) {
         long at = reversed_order ? blocks - 1 - i : i;
-        indices base = {};
-        base.block_threads = threads;
-        base.block[0] = (int)(at % grid.x);
-        base.block[1] = (int)(at / grid.x % grid.y);
-        base.block[2] = (int)(at / grid.x / grid.y);
-        base.grid_x = (int)grid.x;
-        run_block(base, threads, shared_bytes, body);
+        blockIdx = {(unsigned)(at % grid.x), (unsigned)(at / grid.x % grid.y), (unsigned)(at / grid.x / grid.y)};
+        run_block(threads, shared_bytes, body);
     }
 }
 } // namespace
@@ -230,10 +227,12 @@ void await_earlier_kernels()
 {
     own_fiber().awaited = true;
 }
+} // namespace emulation
 
-void barrier()
+void __syncthreads()
 {
-    block &block = *running;
+    using namespace emulation;
+    emulation::block &block = *running;
     size_t ended = block.fibers.size() - (size_t)block.alive;
     if (ended > 0) fault("a barrier after %zu threads have ended", ended);
     if (++block.arrived == block.alive) {
@@ -246,4 +245,3 @@ void barrier()
     own.generation = block.generation;
     switch_to_scheduler(false);
 }
-} // namespace emulation

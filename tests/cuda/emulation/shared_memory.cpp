@@ -24,13 +24,14 @@ long barrier_count = 1, write_count;
 /* Whether an access of an earlier thread of the same warp is ordered before this one by a warp barrier. */
 bool ordered(int other_warp, long other_epoch)
 {
-    return other_warp == current.thread / WARP && other_epoch < own_warp().epoch;
+    return other_warp == current_thread() / WARP && other_epoch < own_warp().epoch;
 }
 
 /* Whether another thread has written, and nothing orders that before what this thread does now. */
 bool races_with_writer(const shadow &entry)
 {
-    return entry.writer >= 0 && entry.writer != current.thread && !ordered(entry.writer / WARP, entry.write_warp_epoch);
+    return entry.writer >= 0 && entry.writer != current_thread() &&
+           !ordered(entry.writer / WARP, entry.write_warp_epoch);
 }
 
 shadow &shadow_of(size_t grain)
@@ -43,7 +44,7 @@ shadow &shadow_of(size_t grain)
 void race(const char *what, size_t grain, int other)
 {
     fault("race at byte %zu of shared memory: thread %d of block (%d, %d, %d) %s thread %d", grain * GRAIN,
-          current.thread, current.block[0], current.block[1], current.block[2], what, other);
+          current_thread(), (int)blockIdx.x, (int)blockIdx.y, (int)blockIdx.z, what, other);
 }
 
 /* The grains of an access that lies inside. */
@@ -110,7 +111,7 @@ char *shared_base()
 bool note_read(const void *address, size_t bytes)
 {
     if (!in_shared(address, bytes)) return false;
-    int thread = current.thread, warp = thread / WARP;
+    int thread = current_thread(), warp = thread / WARP;
     grains range = grains_of(address, bytes);
     for (size_t grain = range.first; grain <= range.last; grain++) {
         shadow &entry = shadow_of(grain);
@@ -132,7 +133,7 @@ bool note_read(const void *address, size_t bytes)
 bool note_write(const void *address, size_t bytes)
 {
     if (!in_shared(address, bytes)) return false;
-    int thread = current.thread;
+    int thread = current_thread();
     grains range = grains_of(address, bytes);
     for (size_t grain = range.first; grain <= range.last; grain++) {
         shadow &entry = shadow_of(grain);

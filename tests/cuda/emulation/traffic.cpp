@@ -57,8 +57,8 @@ void count_access(const place &place, const warp_access &access)
 
 void note_traffic(emulation_access kind, const void *code, const void *address, size_t bytes)
 {
-    int lane = current.thread % WARP;
-    place &place = places[{current.thread / WARP, code}];
+    int lane = current_thread() % WARP;
+    place &place = places[{current_thread() / WARP, code}];
     place.kind = kind;
     place.bytes = bytes;
     traffic.access[kind].bytes += (long)bytes;

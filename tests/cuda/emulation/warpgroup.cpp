@@ -42,12 +42,12 @@ static void note_product_read(uint64_t descriptor, bool by_columns, int row, int
         fault("a warpgroup's product reads what thread %d wrote and did not order before it", write.thread);
 }
 
-void order_before_warpgroup()
+void fence_proxy_async()
 {
     own_fiber().ordered_writes = write_number();
 }
 
-void barrier_begin(uint64_t *barrier, int arrivals)
+void mbarrier_init(uint64_t *barrier, int arrivals)
 {
     if ((uintptr_t)barrier % sizeof *barrier != 0) fault("a barrier off a boundary of its size");
     if (in_shared(barrier, sizeof *barrier)) running->barriers[barrier] = {arrivals, arrivals, 0, {}};
@@ -71,21 +71,21 @@ static void arrive(shared_barrier &barrier)
     shared_memory_ordered(*running);
 }
 
-void barrier_arrive(uint64_t *barrier)
+void mbarrier_arrive(uint64_t *barrier)
 {
     if (shared_barrier *found = begun(barrier)) arrive(*found);
 }
 
-void barrier_arrive_when_copied(uint64_t *barrier)
+void cp_async_mbarrier_arrive(uint64_t *barrier)
 {
     shared_barrier *found = begun(barrier);
     if (!found) return;
-    for (const copy &copy : own_fiber().open) found->copies.push_back({current.thread, copy});
+    for (const copy &copy : own_fiber().open) found->copies.push_back({current_thread(), copy});
     own_fiber().open.clear();
     arrive(*found);
 }
 
-void barrier_wait(uint64_t *barrier, int phase)
+void mbarrier_wait(uint64_t *barrier, int phase)
 {
     shared_barrier *found = begun(barrier);
     if (!found || found->phase == phase + 1) return;
@@ -97,7 +97,7 @@ void barrier_wait(uint64_t *barrier, int phase)
     switch_to_scheduler(false);
 }
 
-void warpgroup_begin()
+void wgmma_fence()
 {
     own_fiber().products_begun = true;
 }
@@ -105,16 +105,16 @@ void warpgroup_begin()
 /* Where this thread's row of the operand a begins. */
 static int first_product_row()
 {
-    return current.thread % WARPGROUP / WARP * 16 + current.thread % WARP / 4;
+    return current_thread() % WARPGROUP / WARP * 16 + current_thread() % WARP / 4;
 }
 
 void warpgroup_multiply(const warpgroup_product &product)
 {
     fiber &own = own_fiber();
-    if (!own.products_begun) fault("a warpgroup's product without warpgroup_begin");
+    if (!own.products_begun) fault("a warpgroup's product without wgmma_fence");
     if ((product.a | product.b) & OFF_ALIGNMENT) fault("a warpgroup's operand off its alignment of 512 bytes");
-    if (current.block_threads % WARPGROUP != 0) fault("a warpgroup in a block of %d threads", current.block_threads);
-    auto &issued = running->warpgroup_products[(size_t)current.thread / WARPGROUP];
+    if (block_threads() % WARPGROUP != 0) fault("a warpgroup in a block of %d threads", block_threads());
+    auto &issued = running->warpgroup_products[(size_t)current_thread() / WARPGROUP];
     size_t number = (size_t)own.products_issued++;
     if (number == issued.size()) {
         issued.push_back({product.a, product.b});
@@ -125,13 +125,13 @@ void warpgroup_multiply(const warpgroup_product &product)
     for (int depth = 0; depth < 16; depth += 8)
         for (int half = 0; half < 2; half++) note_product_read(product.a, false, first_product_row() + 8 * half, depth);
     int row_step = product.b_by_columns ? 8 : 1, depth_step = product.b_by_columns ? 1 : 8;
-    for (int row = 0; row < product.columns && current.thread % WARP == 0; row += row_step)
+    for (int row = 0; row < product.columns && current_thread() % WARP == 0; row += row_step)
         for (int depth = 0; depth < 16; depth += depth_step)
             note_product_read(product.b, product.b_by_columns, row, depth);
     own.open_products.push_back(product);
 }
 
-void warpgroup_commit()
+void wgmma_commit_group()
 {
     own_fiber().product_groups.push_back(std::move(own_fiber().open_products));
     own_fiber().open_products.clear();
@@ -141,7 +141,7 @@ void warpgroup_commit()
 static void carry_out(const warpgroup_product &product)
 {
     float a[2][16];
-    int first_column = 2 * (current.thread % 4);
+    int first_column = 2 * (current_thread() % 4);
     auto value = [&](uint64_t descriptor, bool by_columns, int row, int depth) {
         return widen(*operand_element(descriptor, by_columns, row, depth), product.brain);
     };
@@ -158,7 +158,7 @@ static void carry_out(const warpgroup_product &product)
     }
 }
 
-void warpgroup_wait(int groups)
+void wgmma_wait_group(int groups)
 {
     fiber &own = own_fiber();
     own.products_begun = false;
@@ -167,6 +167,6 @@ void warpgroup_wait(int groups)
         own.product_groups.erase(own.product_groups.begin());
     }
     /* The instruction waits for the warp's other lanes as well, though it orders nothing that they wrote. */
-    (void)any(false);
+    (void)__any_sync(0xffffffffu, false);
 }
 } // namespace emulation

@@ -14,7 +14,7 @@ static void expect(const char *what, long found, long expected, int first, int s
         printf("%s (%d, %d): %ld, to CuTe %ld\n", what, first, second, found, expected);
 }
 
-/* As the comments of matrix_multiply_add say it. */
+/* As the comments of mma_m16n8k16 say it. */
 static void check_fragments()
 {
     for (int lane = 0; lane < 32; lane++) {
@@ -34,7 +34,7 @@ static void check_fragments()
     }
 }
 
-/* As the comment of warpgroup_multiply_add says it. */
+/* As the comment of wgmma says it. */
 static void check_warpgroup_sums()
 {
     for (int thread = 0; thread < WARPGROUP_THREADS; thread++)

@@ -158,7 +158,7 @@ static enum element_type type_on(const struct backend *backend, const struct ope
 {
     const struct operand *operand = output ? &operation->output[index] : &operation->input[index];
     if (operand->type == ELEMENT_I32) return ELEMENT_I32;
-    return harness_is_exact(operation->kind, output, index) ? backend->interface->exact_type
+    return harness_is_exact(operation->kind, output, index) ? backend->interface->accumulation_type
                                                             : backend->interface->compute_type;
 }
 

@@ -137,7 +137,7 @@ static status fake_capture_begin(struct backend *backend)
 
 static const struct backend_interface fake_interface = {.name = "fake",
                                                         .compute_type = ELEMENT_F32,
-                                                        .exact_type = ELEMENT_F32,
+                                                        .accumulation_type = ELEMENT_F32,
                                                         .folds_upsampling = true,
                                                         .pixels_at_once = 123,
                                                         .allocate = fake_allocate,

@@ -86,7 +86,7 @@ float *run_graph(struct backend *backend, struct graph *graph, struct weight_sou
 
 static struct graph *new_graph(struct backend *backend)
 {
-    struct graph *graph = graph_create(backend->interface->compute_type, backend->interface->exact_type);
+    struct graph *graph = graph_create(backend->interface->compute_type, backend->interface->accumulation_type);
     return graph;
 }
 

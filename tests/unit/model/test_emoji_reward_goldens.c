@@ -43,7 +43,7 @@ static int end(void **state)
 
 static struct graph *new_graph(void)
 {
-    struct graph *graph = graph_create(backend->interface->compute_type, backend->interface->exact_type);
+    struct graph *graph = graph_create(backend->interface->compute_type, backend->interface->accumulation_type);
     return graph;
 }
 

@@ -204,7 +204,7 @@ static float *predict(const struct unet_run *run, struct adapter_plan *plan, str
     struct graph *graph;
     const struct model_facts *facts = model_facts(run->model);
     enum element_type compute = run->backend->interface->compute_type;
-    graph = graph_create(compute, run->backend->interface->exact_type);
+    graph = graph_create(compute, run->backend->interface->accumulation_type);
     tensor_id latents = graph_input(graph, "latents", run->latents_shape, compute);
     tensor_id time = graph_input(graph, "time", SHAPE2((int64_t)1, (int64_t)facts->time_features), compute);
     tensor_id context = graph_input(

@@ -1,6 +1,6 @@
 /* What to do about an error of the CUDA runtime. */
-#ifndef ALIGNPROP_KERNELS_CUDA_TROUBLE_H
-#define ALIGNPROP_KERNELS_CUDA_TROUBLE_H
+#ifndef ALIGNPROP_KERNELS_CUDA_ERROR_ADVICE_H
+#define ALIGNPROP_KERNELS_CUDA_ERROR_ADVICE_H
 
 #include <cuda_runtime.h>
 

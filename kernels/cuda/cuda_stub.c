@@ -1,12 +1,11 @@
+/* Stands in for the CUDA engine where the build machine had no nvcc. */
 #include <stdio.h>
 #include <string.h>
 
 #include "kernels/backend.h"
 #include "kernels/cuda/probe.h"
 
-/* Stands in for the CUDA engine where the build machine had no nvcc. */
-
-static const char reason[] = "this build has no CUDA engine: nvcc (CUDA 12 or 13) was not found on the PATH when it "
+static const char reason[] = "this build has no CUDA support: nvcc (CUDA 12 or 13) was not found on the PATH when it "
                              "was configured, or it was configured with -Dcuda=disabled";
 
 void cuda_probe(struct cuda_probe *probe)

@@ -1,25 +1,25 @@
-#include "kernels/cuda/trouble.h"
+/* What a person can do about an error of the CUDA runtime. */
+#include "kernels/cuda/error_advice.h"
 
 #include <stddef.h>
 
 #define LOST                                                                                                           \
-    "; the GPU is lost to this program, a new one can go on: if that happens again, the driver's log (dmesg, lines "   \
-    "with NVRM) says why"
+    "; this process can no longer use the GPU, restart it to go on; if it happens again, look for NVRM in dmesg"
 
 static const struct {
     cudaError_t error;
     const char *advice;
 } advices[] = {
-    {cudaErrorMemoryAllocation, "; other programs have taken memory of this GPU since the start"},
-    {cudaErrorInsufficientDriver, "; install a newer NVIDIA driver (`alignprop doctor` names it)"},
-    {cudaErrorUnsupportedPtxVersion, "; install a newer NVIDIA driver (`alignprop doctor` names it)"},
+    {cudaErrorMemoryAllocation, "; other programs have taken memory on this GPU since the run started"},
+    {cudaErrorInsufficientDriver, "; install a newer NVIDIA driver (`alignprop doctor` says which)"},
+    {cudaErrorUnsupportedPtxVersion, "; install a newer NVIDIA driver (`alignprop doctor` says which)"},
     {cudaErrorNoKernelImageForDevice,
-     "; this build holds code for " CUDA_ARCHITECTURES ": configure it with this GPU's -Dgpu_architectures"},
+     "; this build has code for " CUDA_ARCHITECTURES ": add this GPU to -Dgpu_architectures and build again"},
     {cudaErrorInvalidKernelImage,
-     "; this build holds code for " CUDA_ARCHITECTURES ": configure it with this GPU's -Dgpu_architectures"},
-    {cudaErrorDevicesUnavailable, "; another program holds this GPU for itself"},
+     "; this build has code for " CUDA_ARCHITECTURES ": add this GPU to -Dgpu_architectures and build again"},
+    {cudaErrorDevicesUnavailable, "; another process has exclusive use of this GPU"},
     {cudaErrorSystemNotReady, "; start the NVIDIA fabric manager (service nvidia-fabricmanager)"},
-    {cudaErrorSystemDriverMismatch, "; the driver was replaced while it was loaded: restart the machine"},
+    {cudaErrorSystemDriverMismatch, "; the driver was updated while it was loaded: reboot"},
     {cudaErrorCompatNotSupportedOnDevice, "; remove the CUDA compatibility package or install a newer NVIDIA driver"},
     {cudaErrorECCUncorrectable, LOST},
     {cudaErrorNvlinkUncorrectable, LOST},

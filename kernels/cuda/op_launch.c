@@ -1,12 +1,11 @@
+/* Every operation but the matrix products and attention: what of an operation's attributes and shapes its kernel
+ * needs. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/cuda/internal.h"
 #include "kernels/operation_check.h"
 #include "kernels/resampling.h"
-
-/* Every operation but the matrix products and attention: what of an operation's attributes and shapes its kernel
- * needs. */
 
 static const struct shape *input_shape(const struct kernel *kernel, int index)
 {
@@ -54,18 +53,18 @@ static status run_geglu_vjp(struct cuda_backend *backend, const struct kernel *k
     return status_ok();
 }
 
-static struct partner partner_of(const struct shape *large, const struct shape *small)
+static struct broadcast_operand broadcast_operand_of(const struct shape *large, const struct shape *small)
 {
-    struct partner partner;
+    struct broadcast_operand operand;
     int64_t stride = 1;
     for (int i = MAXIMUM_RANK - 1; i >= 0; i--) {
         int dimension = i - (MAXIMUM_RANK - large->rank);
         int64_t own = dimension < 0 ? 1 : small->dimension[dimension];
-        partner.size[i] = dimension < 0 ? 1 : large->dimension[dimension];
-        partner.stride[i] = own == 1 ? 0 : stride;
+        operand.size[i] = dimension < 0 ? 1 : large->dimension[dimension];
+        operand.stride[i] = own == 1 ? 0 : stride;
         stride *= own;
     }
-    return partner;
+    return operand;
 }
 
 static status run_binary(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
@@ -73,19 +72,19 @@ static status run_binary(struct cuda_backend *backend, const struct kernel *kern
     const struct operation_attributes *attributes = &kernel->operation.attributes;
     struct function function = {attributes->binary, (float)attributes->alpha, 0};
     launch_binary(backend->queue, function, input_array(kernel, call, 0), input_array(kernel, call, 1),
-                  output_array(kernel, call, 0), partner_of(input_shape(kernel, 0), input_shape(kernel, 1)),
+                  output_array(kernel, call, 0), broadcast_operand_of(input_shape(kernel, 0), input_shape(kernel, 1)),
                   shape_elements(input_shape(kernel, 0)));
     return status_ok();
 }
 
 static status run_broadcast(struct cuda_backend *backend, const struct kernel *kernel, const struct call *call)
 {
-    struct partner partner = partner_of(output_shape(kernel, 0), input_shape(kernel, 0));
+    struct broadcast_operand operand = broadcast_operand_of(output_shape(kernel, 0), input_shape(kernel, 0));
     const struct operand *x = &kernel->operation.input[0];
     for (int i = 0; i < MAXIMUM_RANK - 1; i++)
-        partner.stride[i] = partner.stride[i] / last_dimension(&x->shape) * operand_row_step(x);
+        operand.stride[i] = operand.stride[i] / last_dimension(&x->shape) * operand_row_step(x);
     launch_broadcast(backend->queue, (float)kernel->operation.attributes.alpha, input_array(kernel, call, 0),
-                     output_array(kernel, call, 0), partner, shape_elements(output_shape(kernel, 0)));
+                     output_array(kernel, call, 0), operand, shape_elements(output_shape(kernel, 0)));
     return status_ok();
 }
 
@@ -383,7 +382,7 @@ static status prepare_select_boxes(struct cuda_backend *backend, struct kernel *
 {
     (void)backend, (void)requirements;
     if (input_shape(kernel, 0)->dimension[1] > MAXIMUM_BOXES)
-        return operation_error(&kernel->operation, "the CUDA engine selects among 8192 boxes at most");
+        return operation_error(&kernel->operation, "the CUDA engine can select among at most 8192 boxes");
     return status_ok();
 }
 
