@@ -47,7 +47,7 @@ format)
     exit 1
     ;;
 opening)
-    mute=$(sources | grep -E '\.(c|cu|cpp)$' | grep -v '^kernels/' | while read -r file; do
+    mute=$(sources | grep -E '\.(c|cu|cpp)$' | while read -r file; do
         IFS= read -r line <"$file"
         case $line in '/* '*) ;; *) echo "$file" ;; esac
     done)

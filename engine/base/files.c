@@ -55,7 +55,7 @@ static void folder_of(const char *path, char folder[PATH_SIZE])
     }
 }
 
-static const char *kind_words(mode_t mode)
+static const char *kind_description(mode_t mode)
 {
     if (S_ISDIR(mode)) return "a folder";
     if (S_ISFIFO(mode)) return "a pipe";
@@ -80,7 +80,7 @@ status file_find_target(const char *path, char target[PATH_SIZE], mode_t *mode)
     }
     if (!S_ISREG(facts.st_mode)) {
         return status_error(STATUS_BAD_INPUT, "%s: is %s; expected a new name or a regular file to write to", path,
-                            kind_words(facts.st_mode));
+                            kind_description(facts.st_mode));
     }
     /* Another user's rights on what was his are none on what is ours. */
     if (facts.st_uid == geteuid()) *mode = facts.st_mode & 0777;

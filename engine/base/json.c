@@ -270,26 +270,26 @@ static void place_of(const struct json_object *object, const char *key, char pla
 }
 
 /* The value for a message: containers by their kind, others as written, cut when long. */
-static void describe(const cJSON *value, char words[80])
+static void describe(const cJSON *value, char message[80])
 {
     if (!value) {
-        snprintf(words, 80, "nothing");
+        snprintf(message, 80, "nothing");
     } else if (cJSON_IsObject(value)) {
-        snprintf(words, 80, "an object");
+        snprintf(message, 80, "an object");
     } else if (cJSON_IsArray(value)) {
-        snprintf(words, 80, "a list");
+        snprintf(message, 80, "a list");
     } else {
         char *printed = json_print(value, false);
-        snprintf(words, 80, strlen(printed) > 60 ? "%.60s..." : "%s", printed);
+        snprintf(message, 80, strlen(printed) > 60 ? "%.60s..." : "%s", printed);
         free(printed);
     }
 }
 
 status json_wrong_value(const char *origin, const char *place, const char *expected, const cJSON *found)
 {
-    char words[80];
-    describe(found, words);
-    return status_error(STATUS_BAD_INPUT, "%s: %s: expected %s, found %s", origin, place, expected, words);
+    char message[80];
+    describe(found, message);
+    return status_error(STATUS_BAD_INPUT, "%s: %s: expected %s, found %s", origin, place, expected, message);
 }
 
 status json_wrong(const struct json_object *object, const char *key, const char *expected)

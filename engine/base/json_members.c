@@ -1,3 +1,4 @@
+/* Reads and sets members of JSON objects without complaint: what is missing or of another kind gives a default. */
 #include "engine/base/json_members.h"
 
 #include <math.h>

@@ -164,10 +164,10 @@ static bool scan_word(struct scanner *scanner, const char *word)
 
 size_t json_python_word(const char *text, size_t length)
 {
-    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        size_t size = strlen(words[i]);
-        if (length >= size && memcmp(text, words[i], size) == 0) return size;
+    static const char *const message[] = {"NaN", "Infinity", "-Infinity"};
+    for (size_t i = 0; i < sizeof message / sizeof message[0]; i++) {
+        size_t size = strlen(message[i]);
+        if (length >= size && memcmp(text, message[i], size) == 0) return size;
     }
     return 0;
 }

@@ -34,11 +34,11 @@ void log_write(struct log *log, const char *format, ...)
     if (gmtime_r(&now, &parts)) strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &parts);
     va_list arguments;
     va_start(arguments, format);
-    struct text words = {0}, line = {0};
-    text_append_arguments(&words, format, arguments);
+    struct text message = {0}, line = {0};
+    text_append_arguments(&message, format, arguments);
     va_end(arguments);
-    text_append_readable(&line, words.data, words.length, "");
-    text_clear(&words);
+    text_append_readable(&line, message.data, message.length, "");
+    text_clear(&message);
     fprintf(log->file, "%s %s\n", stamp, line.data ? line.data : "");
     fflush(log->file);
     text_clear(&line);

@@ -23,10 +23,10 @@ void memory_exhausted(size_t bytes)
 {
     void (*hook)(void) = atomic_exchange(&last_hook, NULL);
     if (hook) hook();
-    char words[120];
-    int length = snprintf(words, sizeof words, "alignprop: out of memory (%zu bytes more were needed)\n", bytes);
+    char message[120];
+    int length = snprintf(message, sizeof message, "alignprop: out of memory (%zu bytes more were needed)\n", bytes);
     if (length > 0) {
-        ssize_t written = write(STDERR_FILENO, words, (size_t)length);
+        ssize_t written = write(STDERR_FILENO, message, (size_t)length);
         (void)written; /* there is nobody else to tell */
     }
     _exit(STATUS_FAILED);

@@ -67,7 +67,7 @@ static void summarise_steps(const struct step_report *reports, struct bench_resu
     free(sorted);
     for (int i = 0; i < steps; i++) {
         result->each[i] = reports[i].seconds;
-        result->mean_kept += (double)reports[i].kept_steps / steps;
+        result->mean_kept += (double)reports[i].grad_steps / steps;
     }
 }
 
@@ -127,7 +127,7 @@ static void list_phases(const struct bench_result *result, struct phase phases[P
     memcpy(phases, all, sizeof all);
 }
 
-static void print_words(const struct bench_result *result, const char *device)
+static void print_text(const struct bench_result *result, const char *device)
 {
     struct phase phases[PHASES];
     char planned[FORMAT_SIZE], start[FORMAT_SIZE], ready[FORMAT_SIZE], peak[FORMAT_SIZE];
@@ -194,7 +194,7 @@ static status bench_preset(const struct invocation *invocation, struct work *wor
 {
     TRY(bench_tuner(work, result));
     cJSON *object = invocation->json ? describe(result, work->device) : NULL;
-    if (!invocation->json) print_words(result, work->device);
+    if (!invocation->json) print_text(result, work->device);
     status outcome = option_given(invocation, "kernels") ? report_kernels(work, result, object) : status_ok();
     if (object) print_json(object);
     cJSON_Delete(object);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct option everybodys[] = {
+static const struct option common[] = {
     {"help", 'h', NULL, "print this help", COMPLETE_NOTHING, NULL},
     {"quiet", 'q', NULL, "no words and no progress on stderr", COMPLETE_NOTHING, NULL},
 };
@@ -46,7 +46,7 @@ int command_options(const struct command *command, const struct option *options[
     if (command->groups & GROUP_DEVICE) count = add(options, count, device_options, COUNT(device_options));
     if (command->groups & GROUP_MODELS) count = add(options, count, model_options, COUNT(model_options));
     if (command->groups & GROUP_JSON) count = add(options, count, json_options, COUNT(json_options));
-    return add(options, count, everybodys, COUNT(everybodys));
+    return add(options, count, common, COUNT(common));
 }
 
 const struct command *command_find(const char *name)
@@ -98,9 +98,9 @@ static void note(struct invocation *invocation, const struct option *option, con
 }
 
 /* One word that begins with a dash; `*index` moves over the value it takes. */
-static status parse_option(struct invocation *invocation, int count, char **words, int *index)
+static status parse_option(struct invocation *invocation, int count, char **message, int *index)
 {
-    const char *word = words[*index];
+    const char *word = message[*index];
     bool is_long = word[1] == '-';
     size_t length = is_long ? strcspn(word + 2, "=") : 1;
     const struct option *option =
@@ -115,22 +115,22 @@ static status parse_option(struct invocation *invocation, int count, char **word
     if (!attached) {
         if (*index + 1 >= count)
             return status_error(STATUS_USAGE, "--%s: expected %s after it", option->name, option->value);
-        attached = words[++*index];
+        attached = message[++*index];
     }
     note(invocation, option, attached);
     return status_ok();
 }
 
-static status parse_words(struct invocation *invocation, int count, char **words)
+static status parse_arguments(struct invocation *invocation, int count, char **message)
 {
     bool options_end = false;
     for (int i = 0; i < count; i++) {
-        if (!options_end && strcmp(words[i], "--") == 0) {
+        if (!options_end && strcmp(message[i], "--") == 0) {
             options_end = true;
-        } else if (!options_end && words[i][0] == '-' && words[i][1]) {
-            TRY(parse_option(invocation, count, words, &i));
+        } else if (!options_end && message[i][0] == '-' && message[i][1]) {
+            TRY(parse_option(invocation, count, message, &i));
         } else {
-            invocation->arguments[invocation->argument_count++] = words[i];
+            invocation->arguments[invocation->argument_count++] = message[i];
         }
     }
     return status_ok();
@@ -152,13 +152,13 @@ static status check_arguments(const struct invocation *invocation)
     return status_ok();
 }
 
-status invocation_parse(const struct command *command, int count, char **words, struct invocation *invocation)
+status invocation_parse(const struct command *command, int count, char **message, struct invocation *invocation)
 {
     const char *program = invocation->program;
     *invocation = (struct invocation){.command = command, .program = program};
     invocation->given = memory_take((size_t)count + 1, sizeof *invocation->given);
     invocation->arguments = memory_take((size_t)count + 1, sizeof *invocation->arguments);
-    TRY(parse_words(invocation, count, words));
+    TRY(parse_arguments(invocation, count, message));
     invocation->json = option_given(invocation, "json");
     invocation->quiet = option_given(invocation, "quiet");
     return check_arguments(invocation);
@@ -251,8 +251,8 @@ void print_json(const struct cJSON *value)
     fflush(stdout);
 }
 
-void option_list_choices(const struct option *option, struct text *words)
+void option_list_choices(const struct option *option, struct text *message)
 {
-    if (option->choices) text_append(words, "%s", option->choices);
-    if (option->completion == COMPLETE_SAMPLER) sampler_list(words, " ", " ");
+    if (option->choices) text_append(message, "%s", option->choices);
+    if (option->completion == COMPLETE_SAMPLER) sampler_list(message, " ", " ");
 }

@@ -70,7 +70,7 @@ struct invocation {
 };
 
 /* Reads the words after the command's name. STATUS_USAGE names what is wrong and the nearest option. */
-status invocation_parse(const struct command *command, int count, char **words, struct invocation *invocation);
+status invocation_parse(const struct command *command, int count, char **message, struct invocation *invocation);
 void invocation_clear(struct invocation *invocation);
 
 bool option_given(const struct invocation *invocation, const char *name);
@@ -85,7 +85,7 @@ status option_number(const struct invocation *invocation, const char *name, doub
 status option_seed(const struct invocation *invocation, const char *name, uint64_t fallback, uint64_t *value);
 
 /* What the option's value is one of, separated by blanks; nothing where it may be anything. */
-void option_list_choices(const struct option *option, struct text *words);
+void option_list_choices(const struct option *option, struct text *message);
 
 /* ---- help.c ---- */
 

@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <utf8proc.h>
 
-static void add_words(cJSON *object, const char *key, const char *value)
+static void add_text(cJSON *object, const char *key, const char *value)
 {
     cJSON_AddStringToObject(object, key, value ? value : "");
 }
@@ -36,9 +36,9 @@ static void add_terminal(cJSON *report)
     cJSON_AddNumberToObject(terminal, "rows", size.ws_row);
     cJSON_AddNumberToObject(terminal, "pixel_width", size.ws_xpixel);
     cJSON_AddNumberToObject(terminal, "pixel_height", size.ws_ypixel);
-    add_words(terminal, "TERM", getenv("TERM"));
-    add_words(terminal, "TERM_PROGRAM", getenv("TERM_PROGRAM"));
-    add_words(terminal, "COLORTERM", getenv("COLORTERM"));
+    add_text(terminal, "TERM", getenv("TERM"));
+    add_text(terminal, "TERM_PROGRAM", getenv("TERM_PROGRAM"));
+    add_text(terminal, "COLORTERM", getenv("COLORTERM"));
     cJSON_AddBoolToObject(terminal, "tmux", getenv("TMUX") != NULL);
     cJSON_AddBoolToObject(terminal, "ssh", getenv("SSH_CONNECTION") != NULL);
     cJSON_AddBoolToObject(report, "studio", studio_hook_is_built());
@@ -50,12 +50,12 @@ static void add_cuda(cJSON *report)
     cuda_probe(&probe);
     cJSON *cuda = cJSON_AddObjectToObject(report, "cuda");
     cJSON_AddBoolToObject(cuda, "built", probe.built);
-    add_words(cuda, "architectures", probe.architectures);
+    add_text(cuda, "architectures", probe.architectures);
     cJSON_AddNumberToObject(cuda, "runtime", probe.runtime_version);
     cJSON_AddNumberToObject(cuda, "driver", probe.driver_version);
-    add_words(cuda, "driver_needed", probe.driver_needed);
+    add_text(cuda, "driver_needed", probe.driver_needed);
     cJSON_AddBoolToObject(cuda, "matrix_library", probe.matrix_library);
-    add_words(cuda, "missing", probe.missing);
+    add_text(cuda, "missing", probe.missing);
     cJSON *devices = cJSON_AddArrayToObject(cuda, "devices");
     for (int i = 0; i < probe.device_count; i++) {
         const struct cuda_device *device = &probe.device[i];
@@ -154,12 +154,12 @@ static void print_leaf(const cJSON *value, const char *path)
 {
     char bytes[FORMAT_SIZE];
     char *text = json_print(value, false);
-    const char *words = text;
-    if (cJSON_IsString(value)) words = value->valuestring[0] ? value->valuestring : "-";
-    if (cJSON_IsBool(value)) words = cJSON_IsTrue(value) ? "yes" : "no";
+    const char *message = text;
+    if (cJSON_IsString(value)) message = value->valuestring[0] ? value->valuestring : "-";
+    if (cJSON_IsBool(value)) message = cJSON_IsTrue(value) ? "yes" : "no";
     if (cJSON_IsNumber(value) && text_ends_with(path, "_bytes"))
-        words = format_bytes(bytes, sizeof bytes, value->valuedouble);
-    print_line("%-28s %s", path, words);
+        message = format_bytes(bytes, sizeof bytes, value->valuedouble);
+    print_line("%-28s %s", path, message);
     free(text);
 }
 

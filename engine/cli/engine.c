@@ -28,7 +28,7 @@ static status open_backend(void *context, struct backend **backend)
 }
 
 /* What `device` will be, without opening it. */
-static const char *device_words(const struct invocation *invocation)
+static const char *device_description(const struct invocation *invocation)
 {
     const char *given = option_value(invocation, "device");
     return given ? given : work_default_device();
@@ -45,7 +45,7 @@ status command_engine(const struct invocation *invocation)
     struct idle_engine_options options = {.connection = connection,
                                           .version = ALIGNPROP_VERSION,
                                           .program = invocation->program,
-                                          .device = device_words(invocation),
+                                          .device = device_description(invocation),
                                           .threads = threads,
                                           .context = &device,
                                           .open_backend = open_backend,

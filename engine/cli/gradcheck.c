@@ -24,7 +24,7 @@ static void print_report(const struct invocation *invocation, const struct prese
     cJSON_AddNumberToObject(object, "passes", report->passes);
     cJSON_AddNumberToObject(object, "batch", report->batch);
     cJSON_AddNumberToObject(object, "timesteps", report->steps);
-    cJSON_AddNumberToObject(object, "kept", report->kept);
+    cJSON_AddNumberToObject(object, "kept", report->grad_steps);
     cJSON *directions = cJSON_AddArrayToObject(object, "directions");
     for (int i = 0; i < GRADCHECK_DIRECTIONS; i++) {
         cJSON *direction = cJSON_CreateObject();
@@ -53,18 +53,18 @@ static void say_method(const struct invocation *invocation, const struct preset 
 
 static status check(const struct invocation *invocation, struct work *work)
 {
-    int steps, kept;
+    int steps, grad_steps;
     TRY(option_int(invocation, "timesteps", 1, 1000, 4, &steps));
-    TRY(option_int(invocation, "kept", 1, steps, min_int(steps, 3), &kept));
+    TRY(option_int(invocation, "kept", 1, steps, min_int(steps, 3), &grad_steps));
     TRY(work_load_preset(invocation, invocation->arguments[0], NULL, 0, work));
-    say(invocation, "reduced to batch 1, T = %d and K = %d, in double precision", steps, kept);
+    say(invocation, "reduced to batch 1, T = %d and K = %d, in double precision", steps, grad_steps);
     say_method(invocation, &work->preset);
     struct gradcheck_report report;
-    TRY(work_name_preset(work, gradcheck_run(&work->preset, steps, kept, &report)));
+    TRY(work_name_preset(work, gradcheck_run(&work->preset, steps, grad_steps, &report)));
     print_report(invocation, &work->preset, &report);
     if (report.directions[0].analytic == 0 && report.directions[0].numeric == 0)
         say(invocation, "warning: the gradient is 0, so that little was checked; --kept %d takes in one step more",
-            kept + 1);
+            grad_steps + 1);
     if (report.worst <= tolerance) return status_ok();
     return status_error(STATUS_FAILED, "the gradient is wrong: relative error %.2e, allowed %.0e", report.worst,
                         tolerance);

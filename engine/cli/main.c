@@ -20,10 +20,10 @@ static status unknown_command(const char *name)
     return status_error(STATUS_USAGE, "%.80s: unknown command; `alignprop --help` lists them", name);
 }
 
-static status run_command(const struct command *command, const char *program, int count, char **words)
+static status run_command(const struct command *command, const char *program, int count, char **message)
 {
     struct invocation invocation = {.program = program};
-    status result = invocation_parse(command, count, words, &invocation);
+    status result = invocation_parse(command, count, message, &invocation);
     if (result.code == STATUS_OK) {
         if (option_given(&invocation, "help")) {
             print_command_help(command);
@@ -35,17 +35,17 @@ static status run_command(const struct command *command, const char *program, in
     return result;
 }
 
-static status dispatch(const char *program, int count, char **words)
+static status dispatch(const char *program, int count, char **message)
 {
-    if (count > 0 && strcmp(words[0], "--version") == 0) {
+    if (count > 0 && strcmp(message[0], "--version") == 0) {
         puts("alignprop " ALIGNPROP_VERSION);
         return status_ok();
     }
-    bool help =
-        count > 0 && (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0 || strcmp(words[0], "help") == 0);
+    bool help = count > 0 &&
+                (strcmp(message[0], "--help") == 0 || strcmp(message[0], "-h") == 0 || strcmp(message[0], "help") == 0);
     if (help) {
-        const struct command *command = count > 1 ? command_find(words[1]) : NULL;
-        if (count > 1 && !command) return unknown_command(words[1]);
+        const struct command *command = count > 1 ? command_find(message[1]) : NULL;
+        if (count > 1 && !command) return unknown_command(message[1]);
         if (command) {
             print_command_help(command);
         } else {
@@ -53,9 +53,9 @@ static status dispatch(const char *program, int count, char **words)
         }
         return status_ok();
     }
-    if (count == 0 || words[0][0] == '-') return run_command(command_find("studio"), program, count, words);
-    const struct command *command = command_find(words[0]);
-    return command ? run_command(command, program, count - 1, words + 1) : unknown_command(words[0]);
+    if (count == 0 || message[0][0] == '-') return run_command(command_find("studio"), program, count, message);
+    const struct command *command = command_find(message[0]);
+    return command ? run_command(command, program, count - 1, message + 1) : unknown_command(message[0]);
 }
 
 /* The path of this program, to start it again as an engine. */
@@ -69,11 +69,11 @@ static const char *own_path(char *buffer, size_t size, const char *fallback)
 
 int main(int argc, char **argv)
 {
-    static struct output results, words; /* exit still flushes the streams, when this frame is gone */
+    static struct output results, message; /* exit still flushes the streams, when this frame is gone */
     char path[4096];
     output_reserve_descriptors();
     output_open(&results, STDOUT_FILENO, &stdout);
-    output_open(&words, STDERR_FILENO, &stderr);
+    output_open(&message, STDERR_FILENO, &stderr);
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
@@ -82,6 +82,6 @@ int main(int argc, char **argv)
     if (result.code != STATUS_OK && result.message[0]) tell("alignprop: %s", result.message);
     status written = output_finish(&results, stdout);
     if (written.code != STATUS_OK) tell("alignprop: %s", written.message);
-    output_finish(&words, stderr); /* of words that nobody can be told, nobody can be told */
+    output_finish(&message, stderr); /* of words that nobody can be told, nobody can be told */
     return result.code != STATUS_OK ? result.code : written.code;
 }

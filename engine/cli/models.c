@@ -16,7 +16,7 @@ static cJSON *describe_entry(const struct model_entry *entry)
     cJSON_AddStringToObject(row, "name", entry->name);
     cJSON_AddStringToObject(row, "path", entry->path);
     cJSON_AddStringToObject(row, "place", model_place_name(entry->place));
-    cJSON_AddStringToObject(row, "kind", model_kind_words(entry->kind));
+    cJSON_AddStringToObject(row, "kind", model_kind_description(entry->kind));
     return row;
 }
 
@@ -30,7 +30,7 @@ static status list_models(const struct invocation *invocation)
         cJSON_AddItemToArray(rows, describe_entry(entry));
         if (invocation->json) continue;
         print_cell(entry->name);
-        printf("\t%s\t%s\t", model_kind_words(entry->kind), model_place_name(entry->place));
+        printf("\t%s\t%s\t", model_kind_description(entry->kind), model_place_name(entry->place));
         print_cell(entry->path);
         putchar('\n');
     }
@@ -55,7 +55,7 @@ static cJSON *describe_report(const char *path, const struct model_report *repor
 {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "path", path);
-    cJSON_AddStringToObject(object, "kind", report->kind_words);
+    cJSON_AddStringToObject(object, "kind", report->kind_description);
     cJSON_AddStringToObject(object, "summary", report->summary);
     cJSON_AddNumberToObject(object, "tensors", (double)report->tensors);
     cJSON_AddNumberToObject(object, "parameters", (double)report->parameters);

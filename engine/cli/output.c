@@ -88,10 +88,10 @@ status output_finish(struct output *output, FILE *stream)
 
 /* ---- lines ---- */
 
-void print_cell(const char *words)
+void print_cell(const char *message)
 {
     struct text text = {0};
-    text_append_readable(&text, words, strlen(words), "");
+    text_append_readable(&text, message, strlen(message), "");
     fputs(text.data, stdout);
     text_clear(&text);
 }
@@ -100,10 +100,10 @@ static void put_line(FILE *stream, const char *format, va_list arguments) __attr
 
 static void put_line(FILE *stream, const char *format, va_list arguments)
 {
-    struct text words = {0}, line = {0};
-    text_append_arguments(&words, format, arguments);
-    text_append_readable(&line, words.data, words.length, "\t");
-    text_clear(&words);
+    struct text message = {0}, line = {0};
+    text_append_arguments(&message, format, arguments);
+    text_append_readable(&line, message.data, message.length, "\t");
+    text_clear(&message);
     fprintf(stream, "%s\n", line.data);
     text_clear(&line);
 }

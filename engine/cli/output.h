@@ -31,7 +31,7 @@ status output_finish(struct output *output, FILE *stream);
 /* ---- printing on stdout ---- */
 
 /* A name or value in a line of a table: its new lines and tabs are written out too. */
-void print_cell(const char *words);
+void print_cell(const char *message);
 
 /* printf, but what the format makes is one line whatever is in it: new lines are written out, and one follows. */
 void print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));

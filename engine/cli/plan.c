@@ -26,8 +26,8 @@ static void print_plan(const struct memory_plan *plan, const char *device)
     printf("%-32s %12s\n", "adapter", format_bytes(bytes, sizeof bytes, (double)plan->adapter_bytes));
     struct format_unit unit = format_operations(plan->flops_per_step);
     printf("%-32s %12.3g %s\n", "work of a step", plan->flops_per_step / unit.size, unit.name);
-    printf("%-32s %12d%s\n", "steps with kept activations", plan->kept_calls,
-           plan->recompute_blocks ? ", blocks recomputed on the way back" : "");
+    printf("%-32s %12d%s\n", "steps with kept activations", plan->saved_calls,
+           plan->recompute_blocks ? ", blocks recomputed in the backward pass" : "");
 }
 
 static status plan_preset(const struct invocation *invocation, struct work *work)

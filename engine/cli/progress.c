@@ -106,7 +106,7 @@ static void on_progress(void *context, const char *phase, int step, int done, in
     show_line(progress, whole);
 }
 
-static void on_log(void *context, const char *words)
+static void on_log(void *context, const char *message)
 {
     struct progress *progress = context;
     if (progress->quiet) return;
@@ -114,13 +114,13 @@ static void on_log(void *context, const char *words)
         show_line(progress, "");
         write_to_terminal("\r");
     }
-    tell("%s", words);
-    snprintf(progress->said, sizeof progress->said, "%s", words);
+    tell("%s", message);
+    snprintf(progress->said, sizeof progress->said, "%s", message);
 }
 
-bool progress_has_said(const struct progress *progress, const char *words)
+bool progress_has_said(const struct progress *progress, const char *message)
 {
-    return words[0] && strcmp(progress->said, words) == 0;
+    return message[0] && strcmp(progress->said, message) == 0;
 }
 
 struct session_hooks progress_hooks(struct progress *progress)

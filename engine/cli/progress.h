@@ -21,7 +21,7 @@ void progress_begin(struct progress *progress, bool quiet, bool json);
 /* Hooks that show progress and, with json, print metrics lines on stdout. `progress` is borrowed. */
 struct session_hooks progress_hooks(struct progress *progress);
 /* Whether these words were the last that the run's log showed, so that they need not be said again. */
-bool progress_has_said(const struct progress *progress, const char *words);
+bool progress_has_said(const struct progress *progress, const char *message);
 /* Leaves the line. */
 void progress_end(struct progress *progress);
 

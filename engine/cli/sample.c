@@ -317,10 +317,10 @@ static status report(const struct sample_job *job)
     return status_ok();
 }
 
-static void on_warning(void *context, const char *words)
+static void on_warning(void *context, const char *message)
 {
     const struct sample_job *job = context;
-    say(job->invocation, "warning: %s", words);
+    say(job->invocation, "warning: %s", message);
 }
 
 static status make_pictures(struct sample_job *job)

@@ -58,7 +58,7 @@ static status wait_for_turn(const struct invocation *invocation, struct run_job 
 {
     struct device_holder holder = {0};
     bool told = false;
-    char words[HOLDER_WORDS_SIZE];
+    char message[HOLDER_DESCRIPTION_SIZE];
     while (!run_service_stop_asked(job->service)) {
         int ahead = 0;
         TRY(waiting_line_ahead(turn, &ahead));
@@ -67,7 +67,7 @@ static status wait_for_turn(const struct invocation *invocation, struct run_job 
         if (ahead > 0) device_is_busy(job->work.device, &holder);
         if (!told)
             say(invocation, "%s is busy with %s: waiting, %d before this run", job->work.device,
-                device_holder_words(&holder, words), ahead);
+                device_holder_describe(&holder, message), ahead);
         told = true;
         run_service_waiting(job->service, holder.run_folder, holder.pid, ahead);
         if (interrupts > 0)
@@ -91,9 +91,9 @@ static status enter_device(const struct invocation *invocation, struct run_job *
 {
     if (option_given(invocation, "queue")) return wait_for_device(invocation, job);
     struct device_holder holder;
-    char words[HOLDER_WORDS_SIZE];
+    char message[HOLDER_DESCRIPTION_SIZE];
     if (device_is_busy(job->work.device, &holder)) {
-        say(invocation, "%s is also busy with %s", job->work.device, device_holder_words(&holder, words));
+        say(invocation, "%s is also busy with %s", job->work.device, device_holder_describe(&holder, message));
     }
     return device_enter(job->work.device, job->folder.path, true, &job->place, NULL);
 }

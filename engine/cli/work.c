@@ -91,36 +91,37 @@ status work_resolve(const struct invocation *invocation, struct work *work)
     return use_model(work);
 }
 
-static status check_preset_prompts(const struct model *model, const struct preset *preset, char words[PROMPT_FIT_WORDS])
+static status check_preset_prompts(const struct model *model, const struct preset *preset,
+                                   char message[PROMPT_FIT_MESSAGE])
 {
     const struct prompt_list *lists[] = {&preset->train, &preset->evaluation};
     static const char *const places[] = {"prompts.train", "prompts.eval"};
     for (int i = 0; i < 2; i++) {
-        TRY(model_prompts_fit(model, places[i], (const char *const *)lists[i]->texts, lists[i]->count, words));
-        if (words[0]) return status_ok();
+        TRY(model_prompts_fit(model, places[i], (const char *const *)lists[i]->texts, lists[i]->count, message));
+        if (message[0]) return status_ok();
     }
     const char *negative = preset->negative;
-    return model_prompts_fit(model, "prompts.negative", &negative, 1, words);
+    return model_prompts_fit(model, "prompts.negative", &negative, 1, message);
 }
 
 static status check_given_prompts(const struct model *model, const struct preset *preset, const char *const *prompts,
-                                  int count, char words[PROMPT_FIT_WORDS])
+                                  int count, char message[PROMPT_FIT_MESSAGE])
 {
-    TRY(model_prompts_fit(model, "--prompt", prompts, count, words));
+    TRY(model_prompts_fit(model, "--prompt", prompts, count, message));
     const char *negative = preset->negative;
-    return words[0] ? status_ok() : model_prompts_fit(model, "--negative", &negative, 1, words);
+    return message[0] ? status_ok() : model_prompts_fit(model, "--negative", &negative, 1, message);
 }
 
 status work_warn_of_cut_prompts(const struct invocation *invocation, const struct work *work,
                                 const char *const *prompts, int count)
 {
     struct model *model;
-    char words[PROMPT_FIT_WORDS];
+    char message[PROMPT_FIT_MESSAGE];
     TRY(model_open(work->preset.model_path, &model));
-    status result = prompts ? check_given_prompts(model, &work->preset, prompts, count, words)
-                            : check_preset_prompts(model, &work->preset, words);
+    status result = prompts ? check_given_prompts(model, &work->preset, prompts, count, message)
+                            : check_preset_prompts(model, &work->preset, message);
     model_close(model);
-    if (result.code == STATUS_OK && words[0]) say(invocation, "warning: %s", words);
+    if (result.code == STATUS_OK && message[0]) say(invocation, "warning: %s", message);
     return result;
 }
 

@@ -51,7 +51,7 @@ static tensor_id emit_like(struct sweep *sweep, const struct node *node, enum op
 }
 
 /* The parameter that `weight` is, or is a mere conversion of; NO_TENSOR otherwise. Its gradient is then summed in the
- * exact type, without passing through the conversion. */
+ * accumulation type, without passing through the conversion. */
 static tensor_id parameter_behind(const struct sweep *sweep, tensor_id weight)
 {
     const struct graph *graph = sweep->graph;
@@ -359,7 +359,7 @@ static status finish_wanted(struct sweep *sweep, const struct differentiation *r
 }
 
 /* The rules of nodes [first, past), last to first. */
-static void walk_back(struct sweep *sweep, int first, int past)
+static void walk_backward(struct sweep *sweep, int first, int past)
 {
     struct graph *graph = sweep->graph;
     for (int i = past - 1; i >= first && graph->state.code == STATUS_OK; i--) {
@@ -369,7 +369,7 @@ static void walk_back(struct sweep *sweep, int first, int past)
     }
 }
 
-/* Adds what this backward sweep contributed to a result of the opening to the sum over all of them. */
+/* Adds what this backward sweep contributed to a result of the prologue to the sum over all of them. */
 static tensor_id append_sum(struct sweep *sweep, tensor_id storage)
 {
     struct graph *graph = sweep->graph;
@@ -380,21 +380,21 @@ static tensor_id append_sum(struct sweep *sweep, tensor_id storage)
     return sum;
 }
 
-/* Through the opening, from the sums on. */
-static void append_closing(struct sweep *sweep)
+/* Through the prologue, from the sums on. */
+static void append_epilogue(struct sweep *sweep)
 {
     struct graph *graph = sweep->graph;
-    for (int n = 0; n < graph->opening_nodes; n++) {
+    for (int n = 0; n < graph->prologue_nodes; n++) {
         tensor_id y = graph->nodes[n].output[0];
         if (sweep->cotangent[y] != NO_TENSOR) sweep->cotangent[y] = append_sum(sweep, y);
     }
-    graph->closing_first = graph->node_count;
-    for (int n = 0; n < graph->opening_nodes; n++) {
+    graph->epilogue_first = graph->node_count;
+    for (int n = 0; n < graph->prologue_nodes; n++) {
         tensor_id y = graph->nodes[n].output[0];
         if (sweep->cotangent[y] != NO_TENSOR)
             sweep->cotangent[y] = graph_convert(graph, sweep->cotangent[y], tensor_at(sweep, y)->type);
     }
-    walk_back(sweep, 0, graph->opening_nodes);
+    walk_backward(sweep, 0, graph->prologue_nodes);
     finish_parameters(sweep);
 }
 
@@ -413,10 +413,10 @@ status graph_differentiate(struct graph *graph, const struct differentiation *re
     mark_needed(&sweep, request);
     graph->forward_nodes = forward;
     seed_cotangents(&sweep, request);
-    walk_back(&sweep, graph->opening_nodes, forward);
+    walk_backward(&sweep, graph->prologue_nodes, forward);
     finish_parameters(&sweep);
     status result = graph->state.code == STATUS_OK ? finish_wanted(&sweep, request) : graph->state;
-    if (result.code == STATUS_OK) append_closing(&sweep);
+    if (result.code == STATUS_OK) append_epilogue(&sweep);
     free(sweep.cotangent);
     free(sweep.needed);
     return result.code == STATUS_OK ? graph->state : result;

@@ -39,7 +39,7 @@ static void remove_node(struct graph *graph, int index)
 status graph_fold_upsampling(struct graph *graph)
 {
     if (graph->state.code != STATUS_OK) return graph->state;
-    if (graph->forward_nodes >= 0 || graph->opening_nodes > 0)
+    if (graph->forward_nodes >= 0 || graph->prologue_nodes > 0)
         return status_error(STATUS_FAILED, "graph: upsampling is folded before anything else is done to a graph");
     for (int n = 0; n < graph->node_count; n++) {
         const struct node node = graph->nodes[n];

@@ -1,5 +1,5 @@
 /* Additions folded into the operations whose results they add, for backends that can: a residual connection, the part
- * of an adapter or one more use of a tensor on the way back then costs no pass over memory of its own.
+ * of an adapter or one more use of a tensor in the backward pass then costs no pass over memory of its own.
  *
  * Of an addition r + alpha s, s is a summand if its operation takes a residual (a matrix product, the derivative of a
  * norm) and nobody else reads it; r becomes its residual, if r is computed before it. Where s has one already, as in

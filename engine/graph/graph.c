@@ -40,14 +40,14 @@ int graph_forward_nodes(const struct graph *graph)
     return graph->forward_nodes < 0 ? graph->node_count : graph->forward_nodes;
 }
 
-int graph_opening_nodes(const struct graph *graph)
+int graph_prologue_nodes(const struct graph *graph)
 {
-    return graph->opening_nodes;
+    return graph->prologue_nodes;
 }
 
-int graph_closing_first(const struct graph *graph)
+int graph_epilogue_first(const struct graph *graph)
 {
-    return graph->forward_nodes < 0 ? graph->node_count : graph->closing_first;
+    return graph->forward_nodes < 0 ? graph->node_count : graph->epilogue_first;
 }
 
 const struct node *graph_node(const struct graph *graph, int index)
@@ -70,7 +70,7 @@ enum element_type graph_compute_type(const struct graph *graph)
     return graph->compute;
 }
 
-enum element_type graph_exact_type(const struct graph *graph)
+enum element_type graph_accumulation_type(const struct graph *graph)
 {
     return graph->exact;
 }

@@ -7,8 +7,8 @@
  * `graph_differentiate` appends the vector-Jacobian product: nodes [0, forward_nodes) are the forward sweep,
  * nodes [forward_nodes, node count) the backward sweep.
  *
- * `graph_separate_opening` sets apart what need not be computed in every call: nodes [0, opening_nodes) are then the
- * opening sweep, which runs once for many forward sweeps, and nodes [closing_first, node count) the closing sweep,
+ * `graph_separate_prologue` sets apart what need not be computed in every call: nodes [0, prologue_nodes) are then the
+ * prologue, which runs once for many forward sweeps, and nodes [epilogue_first, node count) the epilogue,
  * which runs once for many backward sweeps. */
 #ifndef ALIGNPROP_GRAPH_GRAPH_H
 #define ALIGNPROP_GRAPH_GRAPH_H
@@ -37,7 +37,7 @@ struct tensor {
     int64_t row_step;  /* as an operand's (operations.h): above 0 for columns of the storage */
     bool replaced;     /* a constant in whose place the caller binds weights of its own */
     bool output;       /* bound by the caller */
-    bool sum;          /* of what the backward sweeps since the opening contributed; read by the closing sweep */
+    bool sum;          /* of what the backward sweeps since the prologue contributed; read by the epilogue */
     char name[160];    /* weights: the file's tensor name; inputs and outputs: the builder's; else empty */
 };
 
@@ -61,15 +61,15 @@ status graph_state(const struct graph *graph);
 void graph_fail(struct graph *graph, status failure);
 
 int graph_node_count(const struct graph *graph);
-int graph_forward_nodes(const struct graph *graph); /* all nodes while the graph is not differentiated */
-int graph_opening_nodes(const struct graph *graph); /* 0 where nothing is set apart */
-int graph_closing_first(const struct graph *graph); /* all nodes where nothing is set apart */
+int graph_forward_nodes(const struct graph *graph);  /* all nodes while the graph is not differentiated */
+int graph_prologue_nodes(const struct graph *graph); /* 0 where nothing is set apart */
+int graph_epilogue_first(const struct graph *graph); /* all nodes where nothing is set apart */
 const struct node *graph_node(const struct graph *graph, int index);
 int graph_tensor_count(const struct graph *graph);
 /* NULL for NO_TENSOR. What it points to moves when a tensor is added: whoever builds on copies what it needs first. */
 const struct tensor *graph_tensor(const struct graph *graph, tensor_id id);
 enum element_type graph_compute_type(const struct graph *graph);
-enum element_type graph_exact_type(const struct graph *graph);
+enum element_type graph_accumulation_type(const struct graph *graph);
 /* The tensor of that role and name; NO_TENSOR if there is none. */
 tensor_id graph_find(const struct graph *graph, enum tensor_role role, const char *name);
 
@@ -81,8 +81,8 @@ tensor_id graph_find(const struct graph *graph, enum tensor_role role, const cha
 tensor_id graph_input(struct graph *graph, const char *name, struct shape shape, enum element_type type);
 /* One tensor per name: asking again for a name returns the same tensor (shapes must agree). */
 tensor_id graph_constant(struct graph *graph, const char *name, struct shape shape);       /* compute type */
-tensor_id graph_exact_constant(struct graph *graph, const char *name, struct shape shape); /* exact type */
-tensor_id graph_parameter(struct graph *graph, const char *name, struct shape shape);      /* exact type */
+tensor_id graph_exact_constant(struct graph *graph, const char *name, struct shape shape); /* accumulation type */
+tensor_id graph_parameter(struct graph *graph, const char *name, struct shape shape);      /* accumulation type */
 /* Makes the tensor an output that the caller binds, under this name. A view, a tensor that is no node's result or one
  * that already is an output is copied first. Returns the tensor to use. */
 tensor_id graph_output(struct graph *graph, tensor_id tensor, const char *name);
@@ -137,10 +137,10 @@ tensor_id graph_select_boxes(struct graph *graph, tensor_id logits, tensor_id bo
  * `doubled`), for backends that can (backend.h: folds_upsampling). Before the two functions below. */
 status graph_fold_upsampling(struct graph *graph);
 
-/* Sets apart, as the opening sweep, every node that depends on nothing but these inputs, constants and parameters. Once
- * the graph is differentiated, gradients that flow into the opening's results are summed over the backward sweeps, in
- * the exact type, and the closing sweep takes the sums on to the parameters. Before graph_differentiate, once. */
-status graph_separate_opening(struct graph *graph, const tensor_id *inputs, int count);
+/* Sets apart, as the prologue, every node that depends on nothing but these inputs, constants and parameters. Once
+ * the graph is differentiated, gradients that flow into the prologue's results are summed over the backward sweeps, in
+ * the accumulation type, and the epilogue takes the sums on to the parameters. Before graph_differentiate, once. */
+status graph_separate_prologue(struct graph *graph, const tensor_id *inputs, int count);
 
 /* Appends the vector-Jacobian product of the whole graph.
  *
@@ -148,7 +148,7 @@ status graph_separate_opening(struct graph *graph, const tensor_id *inputs, int 
  * "cotangent/NAME" after the output's name. For every `wanted[i]` (inputs of floating type), `gradients[i]` (filled in)
  * is a new output "gradient/NAME". Every parameter gets a state "gradient/NAME" of its shape (exact), to which its
  * gradient is added; nothing else is differentiated. `stop[i]` are tensors through which no gradient passes.
- * A wanted input that the outputs do not depend on, or only through the opening, is an error naming it. Call once. */
+ * A wanted input that the outputs do not depend on, or only through the prologue, is an error naming it. Call once. */
 struct differentiation {
     int output_count;
     const tensor_id *outputs;

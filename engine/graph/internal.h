@@ -11,10 +11,10 @@ struct graph {
     int tensor_count, tensor_capacity;
     struct node *nodes;
     int node_count, node_capacity;
-    int opening_nodes; /* that come first and make the opening sweep */
-    int forward_nodes; /* the opening's and the forward sweep's; -1 until differentiated */
-    int closing_first; /* first node of the closing sweep */
-    int *block_ends;   /* nodes before the end of each block, ascending */
+    int prologue_nodes; /* that come first and make the prologue */
+    int forward_nodes;  /* the prologue's and the forward sweep's; -1 until differentiated */
+    int epilogue_first; /* first node of the epilogue */
+    int *block_ends;    /* nodes before the end of each block, ascending */
     int block_count, block_capacity;
     bool additions_folded; /* nodes have residuals, for which there are no rules of differentiation */
     status state;
@@ -70,7 +70,7 @@ size_t packing_plan_offset(const struct packing_plan *plan, int entry);
 bool packing_plan_done(const struct packing_plan *plan, int entry);
 void packing_plan_mark(struct packing_plan *plan, int entry);
 
-enum placement_region { PLACED_NOWHERE, PLACED_STANDING, PLACED_SAVED, PLACED_WORK };
+enum placement_region { PLACED_NOWHERE, PLACED_PERSISTENT, PLACED_SAVED, PLACED_WORK };
 
 struct placement {
     enum placement_region region;
@@ -78,7 +78,7 @@ struct placement {
 };
 
 struct region_sizes {
-    size_t sums, standing, saved, work; /* sums come first in the standing region */
+    size_t sums, persistent, saved, work; /* sums come first in the persistent region */
 };
 
 /* Gives every computed tensor its place. `placements` has one entry per tensor; views have their storage's. Sizes are

@@ -3,8 +3,8 @@
  *
  * Three narrow products of one operand, x Wq^T, x Wk^T and x Wv^T, are the columns of x W^T, where W has the rows of
  * all three: it reads x once and fills a device better. What an adapter adds to one of them is added to its columns.
- * Attention reads its operands as columns of the wide result. On the way back it writes its gradients as columns as
- * well, and dq Wq + dk Wk + dv Wv is one product three times as deep, which writes its result once. */
+ * Attention reads its operands as columns of the wide result. In the backward pass it writes its gradients as columns
+ * as well, and dq Wq + dk Wk + dv Wv is one product three times as deep, which writes its result once. */
 #include "engine/base/memory.h"
 #include "engine/graph/internal.h"
 
@@ -192,7 +192,7 @@ static tensor_id join_products(struct joining *j, const struct projection projec
     return wide;
 }
 
-/* ---- the way back ---- */
+/* ---- the backward pass ---- */
 
 /* The products that take the three gradients on to what the projections were made from. */
 struct return_path {

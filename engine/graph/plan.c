@@ -1,8 +1,8 @@
 /* The planner: every computed tensor gets an offset by its lifetime.
  *
  * What the backward sweep reads of the forward sweep goes to the saved region, side by side, and what any later sweep
- * reads of the opening to the standing region. Everything else is placed in the work region, each sweep on its own: at
- * every node the results take the best fitting hole, and what was read for the last time leaves one (as in ggml's
+ * reads of the prologue to the persistent region. Everything else is placed in the work region, each sweep on its own:
+ * at every node the results take the best fitting hole, and what was read for the last time leaves one (as in ggml's
  * allocator). A result takes over the memory of an operand that dies there, where the operation can work in place. */
 #include "engine/base/memory.h"
 #include "engine/graph/internal.h"
@@ -125,7 +125,7 @@ static size_t place_sums(struct planner *planner)
 {
     size_t end = 0;
     for (int i = 0; i < planner->graph->tensor_count; i++)
-        if (planner->graph->tensors[i].sum) place_at_end(planner, i, PLACED_STANDING, &end);
+        if (planner->graph->tensors[i].sum) place_at_end(planner, i, PLACED_PERSISTENT, &end);
     return end;
 }
 
@@ -188,12 +188,12 @@ static void place_sweep(struct planner *planner, int first, int past)
 static void plan_with(struct planner *planner, struct region_sizes *sizes)
 {
     const struct graph *graph = planner->graph;
-    const int ends[] = {0, graph_opening_nodes(graph), graph_forward_nodes(graph), graph_closing_first(graph),
+    const int ends[] = {0, graph_prologue_nodes(graph), graph_forward_nodes(graph), graph_epilogue_first(graph),
                         graph->node_count};
     find_lifetimes(planner);
     *sizes = (struct region_sizes){0};
-    sizes->standing = sizes->sums = place_sums(planner);
-    place_crossing(planner, ends[0], ends[1], PLACED_STANDING, &sizes->standing);
+    sizes->persistent = sizes->sums = place_sums(planner);
+    place_crossing(planner, ends[0], ends[1], PLACED_PERSISTENT, &sizes->persistent);
     place_crossing(planner, ends[1], ends[2], PLACED_SAVED, &sizes->saved);
     for (size_t sweep = 1; sweep < sizeof ends / sizeof *ends; sweep++) {
         place_sweep(planner, ends[sweep - 1], ends[sweep]);

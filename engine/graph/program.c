@@ -26,8 +26,8 @@ struct program {
     struct packing_plan *packing;
     bool owns_packing;
     void *packed_base;
-    char *standing;
-    size_t sum_bytes; /* at the beginning of `standing` */
+    char *persistent;
+    size_t sum_bytes; /* at the beginning of `persistent` */
     struct program_sizes sizes;
     size_t high_water;
     struct recordings recordings;
@@ -113,7 +113,7 @@ static void plan(struct program *program)
     graph_plan(program->graph, program->placements, &sizes);
     program->sizes.saved_bytes = sizes.saved;
     program->sizes.work_bytes = sizes.work;
-    program->sizes.standing_bytes = sizes.standing;
+    program->sizes.persistent_bytes = sizes.persistent;
     program->sum_bytes = sizes.sums;
 }
 
@@ -172,8 +172,8 @@ struct program_sizes program_sizes(const struct program *program)
 double program_flops(const struct program *program, bool backward)
 {
     const struct graph *graph = program->graph;
-    int first = backward ? graph_forward_nodes(graph) : graph_opening_nodes(graph);
-    int past = backward ? graph_closing_first(graph) : graph_forward_nodes(graph);
+    int first = backward ? graph_forward_nodes(graph) : graph_prologue_nodes(graph);
+    int past = backward ? graph_epilogue_first(graph) : graph_forward_nodes(graph);
     double flops = 0.0;
     for (int i = first; i < past; i++) {
         struct operation operation = graph_operation(graph, graph_node(graph, i));
@@ -306,10 +306,10 @@ status program_pack(struct program *program, const char *name, struct memory_reg
     return status_ok();
 }
 
-void program_bind_standing(struct program *program, void *standing)
+void program_bind_persistent(struct program *program, void *persistent)
 {
-    if (program->standing != standing) recordings_forget(&program->recordings, program->backend);
-    program->standing = standing;
+    if (program->persistent != persistent) recordings_forget(&program->recordings, program->backend);
+    program->persistent = persistent;
 }
 
 /* Where the tensor's storage lies. */
@@ -317,7 +317,7 @@ static char *storage_of(const struct program *program, tensor_id id, char *saved
 {
     const struct placement *placement = &program->placements[id];
     switch (placement->region) {
-    case PLACED_STANDING: return program->standing ? program->standing + placement->offset : NULL;
+    case PLACED_PERSISTENT: return program->persistent ? program->persistent + placement->offset : NULL;
     case PLACED_SAVED: return saved + placement->offset;
     case PLACED_WORK: return work + placement->offset;
     case PLACED_NOWHERE: break;
@@ -375,8 +375,8 @@ static status queue_nodes(void *context, const struct sweep *sweep)
 static status run_range(struct program *program, int first, int past, struct memory_region saved,
                         struct memory_region work, struct memory_region scratch)
 {
-    /* The opening and the closing sweep save nothing. */
-    bool saves = first == graph_opening_nodes(program->graph) || first == graph_forward_nodes(program->graph);
+    /* The prologue and the epilogue save nothing. */
+    bool saves = first == graph_prologue_nodes(program->graph) || first == graph_forward_nodes(program->graph);
     if (work.bytes < program->sizes.work_bytes || scratch.bytes < program->sizes.scratch_bytes ||
         (saves && saved.bytes < program->sizes.saved_bytes))
         return status_error(STATUS_FAILED,
@@ -392,34 +392,34 @@ status program_forward(struct program *program, struct memory_region saved, stru
                        struct memory_region scratch)
 {
     const struct graph *graph = program->graph;
-    return run_range(program, graph_opening_nodes(graph), graph_forward_nodes(graph), saved, work, scratch);
+    return run_range(program, graph_prologue_nodes(graph), graph_forward_nodes(graph), saved, work, scratch);
 }
 
 status program_backward(struct program *program, struct memory_region saved, struct memory_region work,
                         struct memory_region scratch)
 {
     const struct graph *graph = program->graph;
-    return run_range(program, graph_forward_nodes(graph), graph_closing_first(graph), saved, work, scratch);
+    return run_range(program, graph_forward_nodes(graph), graph_epilogue_first(graph), saved, work, scratch);
 }
 
 status program_clear_sums(struct program *program)
 {
     if (program->sum_bytes == 0) return status_ok();
-    return program->backend->interface->clear(program->backend, program->standing, program->sum_bytes);
+    return program->backend->interface->clear(program->backend, program->persistent, program->sum_bytes);
 }
 
 status program_open(struct program *program, struct memory_region work, struct memory_region scratch)
 {
-    if (graph_opening_nodes(program->graph) == 0) return status_ok();
-    TRY(run_range(program, 0, graph_opening_nodes(program->graph), (struct memory_region){NULL, 0}, work, scratch));
+    if (graph_prologue_nodes(program->graph) == 0) return status_ok();
+    TRY(run_range(program, 0, graph_prologue_nodes(program->graph), (struct memory_region){NULL, 0}, work, scratch));
     return program_clear_sums(program);
 }
 
 status program_close(struct program *program, struct memory_region work, struct memory_region scratch)
 {
     const struct graph *graph = program->graph;
-    if (graph_closing_first(graph) == graph_node_count(graph)) return status_ok();
-    TRY(run_range(program, graph_closing_first(graph), graph_node_count(graph), (struct memory_region){NULL, 0}, work,
+    if (graph_epilogue_first(graph) == graph_node_count(graph)) return status_ok();
+    TRY(run_range(program, graph_epilogue_first(graph), graph_node_count(graph), (struct memory_region){NULL, 0}, work,
                   scratch));
     return program_clear_sums(program);
 }

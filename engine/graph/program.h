@@ -4,7 +4,7 @@
  *  saved    what the backward sweep reads of the forward sweep; one region for each kept call
  *  work     everything else that a sweep computes on the way; undefined between sweeps. While packing, the weight that
  *           is packed lies there
- *  standing what the opening sweep leaves for the others, and the sums that they leave for the closing sweep; bound
+ *  persistent what the prologue leaves for the others, and the sums that they leave for the epilogue; bound
  *  scratch  for the kernels; undefined between operations
  *  packed   weights in the kernels' own layouts; filled by program_pack, kept
  * Inputs, outputs, parameters and states are bound to the caller's memory. */
@@ -25,7 +25,7 @@ void packing_plan_destroy(struct packing_plan *plan);
 size_t packing_plan_bytes(const struct packing_plan *plan);
 
 struct program_sizes {
-    size_t saved_bytes, work_bytes, scratch_bytes, packed_bytes, standing_bytes;
+    size_t saved_bytes, work_bytes, scratch_bytes, packed_bytes, persistent_bytes;
     size_t weight_bytes; /* of the constants that it reads as they are, before sharing with other programs */
 };
 
@@ -64,12 +64,12 @@ status program_bind(struct program *program, tensor_id tensor, void *memory);
 status program_pack(struct program *program, const char *name, struct memory_region packed, struct memory_region work,
                     struct memory_region scratch);
 
-/* Where what stands between sweeps lies: standing_bytes, which may be other programs' while this one is closed. */
-void program_bind_standing(struct program *program, void *standing);
-/* Runs the opening sweep and begins the sums anew. To be called before forward sweeps whenever something that the
- * opening reads has changed, or its standing region was used otherwise. */
+/* Where what stands between sweeps lies: persistent_bytes, which may be other programs' while this one is closed. */
+void program_bind_persistent(struct program *program, void *persistent);
+/* Runs the prologue and begins the sums anew. To be called before forward sweeps whenever something that the
+ * prologue reads has changed, or its persistent region was used otherwise. */
 status program_open(struct program *program, struct memory_region work, struct memory_region scratch);
-/* Runs the closing sweep over what the backward sweeps have summed since, and begins the sums anew. */
+/* Runs the epilogue over what the backward sweeps have summed since, and begins the sums anew. */
 status program_close(struct program *program, struct memory_region work, struct memory_region scratch);
 /* Begins the sums anew and drops what they hold. */
 status program_clear_sums(struct program *program);

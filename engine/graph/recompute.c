@@ -1,4 +1,4 @@
-/* Blocks of a model computed again on the way back instead of kept (Chen et al. 2016, "Training Deep Nets with
+/* Blocks of a model computed again in the backward pass instead of kept (Chen et al. 2016, "Training Deep Nets with
  * Sublinear Memory Cost").
  *
  * What the backward sweep reads of a block's inside is computed a second time, by copies of the block's own operations
@@ -26,7 +26,7 @@ struct rewriting {
 
 static int block_first(const struct graph *graph, int block)
 {
-    return block > 0 ? graph->block_ends[block - 1] : graph->opening_nodes;
+    return block > 0 ? graph->block_ends[block - 1] : graph->prologue_nodes;
 }
 
 static void prepare(struct rewriting *r)
@@ -73,7 +73,8 @@ static bool stays(const struct rewriting *r, tensor_id storage, int past)
            (r->first_backward_reader[storage] != NOWHERE && r->last_forward_reader[storage] >= past);
 }
 
-/* Marks what of the block [first, past) is computed again: what is read on the way back, and what that is made of. */
+/* Marks what of the block [first, past) is computed again: what is read in the backward pass, and what that is made of.
+ */
 static void choose(struct rewriting *r, int block, int first, int past)
 {
     for (int n = past - 1; n >= first; n--) {
@@ -97,7 +98,7 @@ static void choose(struct rewriting *r, int block, int first, int past)
     }
 }
 
-/* The tensor to read instead of `id` on the way back. */
+/* The tensor to read instead of `id` in the backward pass. */
 static tensor_id replaced(struct rewriting *r, tensor_id id)
 {
     tensor_id storage = graph_storage(r->graph, id);
@@ -125,10 +126,10 @@ static void append_reading_copies(struct rewriting *r, struct node node, bool is
 static void rewrite_backward(struct rewriting *r)
 {
     struct graph *graph = r->graph;
-    int closing = graph->closing_first;
+    int epilogue = graph->epilogue_first;
     graph->node_count = r->boundary;
     for (int n = r->boundary; n < r->old_count; n++) {
-        if (n == closing) graph->closing_first = graph->node_count;
+        if (n == epilogue) graph->epilogue_first = graph->node_count;
         for (int block = graph->block_count; block-- > 0;) {
             if (r->copied_before[block] != n) continue;
             for (int i = block_first(graph, block); i < graph->block_ends[block]; i++)
@@ -136,7 +137,7 @@ static void rewrite_backward(struct rewriting *r)
         }
         append_reading_copies(r, r->old_nodes[n], false);
     }
-    if (closing == r->old_count) graph->closing_first = graph->node_count;
+    if (epilogue == r->old_count) graph->epilogue_first = graph->node_count;
 }
 
 status graph_recompute_blocks(struct graph *graph)

@@ -51,7 +51,7 @@ void node_set_residual(struct node *node, tensor_id residual)
 
 int graph_sweep_first(const struct graph *graph, int index)
 {
-    const int firsts[] = {graph_opening_nodes(graph), graph_forward_nodes(graph), graph_closing_first(graph)};
+    const int firsts[] = {graph_prologue_nodes(graph), graph_forward_nodes(graph), graph_epilogue_first(graph)};
     int first = 0;
     for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++)
         if (firsts[i] <= index) first = firsts[i];
@@ -69,10 +69,10 @@ static int remaining(const bool *removed, int count)
 void graph_remove_nodes(struct graph *graph, const bool *removed)
 {
     for (int i = 0; i < graph->block_count; i++) graph->block_ends[i] = remaining(removed, graph->block_ends[i]);
-    graph->opening_nodes = remaining(removed, graph->opening_nodes);
+    graph->prologue_nodes = remaining(removed, graph->prologue_nodes);
     if (graph->forward_nodes >= 0) {
         graph->forward_nodes = remaining(removed, graph->forward_nodes);
-        graph->closing_first = remaining(removed, graph->closing_first);
+        graph->epilogue_first = remaining(removed, graph->epilogue_first);
     }
     int kept = 0;
     for (int n = 0; n < graph->node_count; n++)

@@ -34,25 +34,25 @@ static void widen(struct range *range, double value, bool first)
     if (first || value > range->highest) range->highest = value;
 }
 
-static void range_words(const struct range *range, char words[60])
+static void describe_range(const struct range *range, char description[60])
 {
     if (range->lowest == range->highest)
-        snprintf(words, 60, "%g", range->lowest);
+        snprintf(description, 60, "%g", range->lowest);
     else
-        snprintf(words, 60, "%g to %g", range->lowest, range->highest);
+        snprintf(description, 60, "%g to %g", range->lowest, range->highest);
 }
 
-static const char *network_words(int unet, int text)
+static const char *network_description(int unet, int text)
 {
     if (unet && text) return "U-Net and text encoder";
     return unet ? "U-Net" : text ? "text encoder" : "networks of other models";
 }
 
-void adapter_set_words(const struct adapter_set *set, char *words, size_t size)
+void adapter_set_describe(const struct adapter_set *set, char *description, size_t size)
 {
     struct range rank = {0, 0}, strength = {0, 0};
     int modules[2] = {0, 0};
-    char rank_words[60], strength_words[60];
+    char rank_range[60], strength_range[60];
     for (int i = 0; i < set->count; i++) {
         const struct adapter_factors *factors = &set->modules[i];
         double rows = (double)factors->down_shape.dimension[0];
@@ -60,8 +60,8 @@ void adapter_set_words(const struct adapter_set *set, char *words, size_t size)
         widen(&strength, factors->alpha / rows, i == 0);
         modules[factors->network == ADAPTER_NETWORK_TEXT]++;
     }
-    range_words(&rank, rank_words);
-    range_words(&strength, strength_words);
-    snprintf(words, size, "LoRA adapter of %d modules of %s, rank %s, strength (alpha / rank) %s", set->count,
-             network_words(modules[0], modules[1]), rank_words, strength_words);
+    describe_range(&rank, rank_range);
+    describe_range(&strength, strength_range);
+    snprintf(description, size, "LoRA adapter of %d modules of %s, rank %s, strength (alpha / rank) %s", set->count,
+             network_description(modules[0], modules[1]), rank_range, strength_range);
 }

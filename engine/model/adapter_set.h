@@ -52,6 +52,6 @@ const struct adapter_factors *adapter_set_module(const struct adapter_set *set, 
 /* Whether the file or folder is named or filled like an adapter, by names alone. */
 bool adapter_is_at(const char *path);
 /* "LoRA adapter for U-Net and text encoder, rank 4, strength (alpha / rank) 2": what the set is, in one line. */
-void adapter_set_words(const struct adapter_set *set, char *words, size_t size);
+void adapter_set_describe(const struct adapter_set *set, char *description, size_t size);
 
 #endif

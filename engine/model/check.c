@@ -30,7 +30,7 @@ static bool good(struct model_report *report, status result)
 
 static void name_kind(struct model_report *report, const char *kind, const char *summary)
 {
-    snprintf(report->kind_words, sizeof report->kind_words, "%s", kind);
+    snprintf(report->kind_description, sizeof report->kind_description, "%s", kind);
     snprintf(report->summary, sizeof report->summary, "%s", summary);
 }
 
@@ -74,7 +74,7 @@ static status check_diffusion(struct model_report *report, const char *path)
     if (!good(report, model_open_without_weights(path, &model))) return status_ok();
     const struct model_facts *facts = &model->facts;
     snprintf(report->summary, sizeof report->summary, "%s %s, %dx%d pictures, %s prediction", facts->architecture,
-             model_kind_words(MODEL_KIND_DIFFUSION), facts->default_size.width, facts->default_size.height,
+             model_kind_description(MODEL_KIND_DIFFUSION), facts->default_size.width, facts->default_size.height,
              facts->schedule.prediction == PREDICTION_V ? "v" : "epsilon");
     status result = status_ok();
     for (int part = 0; part < MODEL_PART_COUNT && result.code == STATUS_OK; part++)
@@ -126,7 +126,7 @@ static status check_aesthetic(struct model_report *report, const char *path)
     if (!good(report, aesthetic_head_open(path, &head))) return status_ok();
     report->parameters = head.width + 1;
     snprintf(report->summary, sizeof report->summary, "%s on embeddings of %lld numbers",
-             model_kind_words(MODEL_KIND_AESTHETIC), (long long)head.width);
+             model_kind_description(MODEL_KIND_AESTHETIC), (long long)head.width);
     aesthetic_head_clear(&head);
     return status_ok();
 }
@@ -159,8 +159,8 @@ static status check_all_tensors(struct model_report *report, const char *path)
 static status check_recognised(struct model_report *report, const char *path, const struct recognised *recognised)
 {
     char summary[sizeof report->summary];
-    snprintf(summary, sizeof summary, "%s; %s", recognised->words, recognised->advice);
-    name_kind(report, recognised->kind, recognised->usable ? summary : recognised->words);
+    snprintf(summary, sizeof summary, "%s; %s", recognised->description, recognised->advice);
+    name_kind(report, recognised->kind, recognised->usable ? summary : recognised->description);
     if (!recognised->usable) good(report, recognised_refused(path, recognised));
     return recognised->usable && !path_is_directory(path) ? check_all_tensors(report, path) : status_ok();
 }
@@ -170,10 +170,10 @@ static status check_adapter(struct model_report *report, const char *path)
 {
     struct adapter_set set;
     report->recognised = true;
-    snprintf(report->kind_words, sizeof report->kind_words, "LoRA adapter");
+    snprintf(report->kind_description, sizeof report->kind_description, "LoRA adapter");
     snprintf(report->summary, sizeof report->summary, "LoRA adapter");
     if (!good(report, adapter_file_read(path, &set))) return status_ok();
-    adapter_set_words(&set, report->summary, sizeof report->summary);
+    adapter_set_describe(&set, report->summary, sizeof report->summary);
     report->tensors = 2 * (int64_t)set.count;
     for (int i = 0; i < set.count; i++)
         report->parameters += shape_elements(&set.modules[i].down_shape) + shape_elements(&set.modules[i].up_shape);
@@ -190,12 +190,12 @@ status model_check(const char *path, struct model_report *report)
         [MODEL_KIND_AESTHETIC] = check_aesthetic,
     };
     struct recognised recognised;
-    *report = (struct model_report){.kind = MODEL_KIND_DIFFUSION, .kind_words = "unknown"};
+    *report = (struct model_report){.kind = MODEL_KIND_DIFFUSION, .kind_description = "unknown"};
     report->problems = memory_take(MODEL_REPORT_PROBLEMS, sizeof report->problems[0]);
     if (adapter_is_at(path)) return check_adapter(report, path);
     report->recognised = model_kind_of(path, &report->kind);
     if (report->recognised) {
-        name_kind(report, model_kind_words(report->kind), model_kind_words(report->kind));
+        name_kind(report, model_kind_description(report->kind), model_kind_description(report->kind));
         return checks[report->kind](report, path);
     }
     if (model_recognise(path, &recognised)) return check_recognised(report, path, &recognised);

@@ -12,14 +12,14 @@ enum { MODEL_REPORT_PROBLEMS = 50 };
 
 struct model_report {
     bool recognised;
-    enum model_kind kind;   /* when recognised */
-    char kind_words[60];    /* "text-to-image model", "adapter", "U-Net"; "unknown" */
-    char summary[300];      /* what it is, one line */
-    struct remarks remarks; /* what it goes on from, such as tensors that nothing uses */
-    int64_t tensors;        /* that the program uses */
-    int64_t parameters;     /* numbers in them */
-    int problem_count;      /* all of them; 0: nothing is wrong */
-    char (*problems)[500];  /* the first MODEL_REPORT_PROBLEMS, each naming file, key or tensor, expected and found */
+    enum model_kind kind;      /* when recognised */
+    char kind_description[60]; /* "text-to-image model", "adapter", "U-Net"; "unknown" */
+    char summary[300];         /* what it is, one line */
+    struct remarks remarks;    /* what it goes on from, such as tensors that nothing uses */
+    int64_t tensors;           /* that the program uses */
+    int64_t parameters;        /* numbers in them */
+    int problem_count;         /* all of them; 0: nothing is wrong */
+    char (*problems)[500]; /* the first MODEL_REPORT_PROBLEMS, each naming file, key or tensor, expected and found */
 };
 
 /* Reads every config and every weight (seconds for a large model): missing or unreadable files, wrong values, tensors

@@ -178,9 +178,9 @@ bool config_is_one_of(const cJSON *value, const char *only)
     }
 }
 
-void config_tell_only(const char *only, char words[160])
+void config_tell_only(const char *only, char message[160])
 {
-    snprintf(words, 160, "%s%s", only, strstr(only, " (") ? "" : " (nothing else is supported)");
+    snprintf(message, 160, "%s%s", only, strstr(only, " (") ? "" : " (nothing else is supported)");
 }
 
 status config_only(const struct config *config, const char *key, const char *only)

@@ -41,7 +41,7 @@ status config_booleans(const struct config *config, const char *key, int count, 
  */
 bool config_is_one_of(const cJSON *value, const char *only);
 /* `only` as a message tells it, with the reason. */
-void config_tell_only(const char *only, char words[160]);
+void config_tell_only(const char *only, char message[160]);
 /* Fails unless the key is absent, null or equal to the only supported value, given as JSON ("false", "null",
  * "\"fixed\"").
  */

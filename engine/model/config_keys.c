@@ -407,7 +407,7 @@ static const struct config_key lora[] = {
     {"runtime_config", KEY_WITHOUT_EFFECT, NULL},
     {"target_modules", KEY_WITHOUT_EFFECT, NULL},
     {"task_type", KEY_WITHOUT_EFFECT, NULL},
-    {"velora_config", KEY_WITHOUT_EFFECT, NULL}, /* of the way back through training alone */
+    {"velora_config", KEY_WITHOUT_EFFECT, NULL}, /* of the backward pass through training alone */
 };
 TABLE(lora, NULL, NULL);
 

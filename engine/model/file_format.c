@@ -73,10 +73,10 @@ static size_t skip_space(const char *text, size_t size)
     return at;
 }
 
-static bool begins(const char *text, size_t size, const char *words)
+static bool begins(const char *text, size_t size, const char *description)
 {
-    size_t length = strlen(words);
-    return size >= length && strncasecmp(text, words, length) == 0;
+    size_t length = strlen(description);
+    return size >= length && strncasecmp(text, description, length) == 0;
 }
 
 static const struct file_format *text_format(const char *text, size_t size)
@@ -133,5 +133,5 @@ const struct file_format *file_format_at(const char *path)
 
 status file_format_refused(const char *path, const struct file_format *format)
 {
-    return status_error(STATUS_BAD_INPUT, "%.200s: is %s; %s", path, format->words, format->advice);
+    return status_error(STATUS_BAD_INPUT, "%.200s: is %s; %s", path, format->description, format->advice);
 }

@@ -10,8 +10,8 @@
 enum { FILE_FORMAT_BYTES = 512 }; /* as many first bytes tell every format */
 
 struct file_format {
-    const char *words;  /* "a Git LFS pointer, not the file itself" */
-    const char *advice; /* what to do */
+    const char *description; /* "a Git LFS pointer, not the file itself" */
+    const char *advice;      /* what to do */
 };
 
 /* By the first bytes of a file, `size` of them, at most FILE_FORMAT_BYTES. NULL for safetensors files and for what is

@@ -193,7 +193,7 @@ static status not_found(const struct model_library *library, const char *name, e
 {
     if (name[0] == '/' || name[0] == '.') /* surely a path; "ORGANISATION/NAME" may be a name */
         return status_error(STATUS_BAD_INPUT, "%.300s: there is no such file or folder; expected a %s", name,
-                            model_kind_words(kind));
+                            model_kind_description(kind));
     const char **names = memory_take((size_t)library->count, sizeof *names);
     int count = 0;
     for (int i = 0; i < library->count; i++)
@@ -201,14 +201,14 @@ static status not_found(const struct model_library *library, const char *name, e
     const char *nearest = text_nearest(name, names, count);
     free(names);
     if (nearest)
-        return status_error(STATUS_BAD_INPUT, "there is no %s \"%.200s\"; did you mean \"%s\"?", model_kind_words(kind),
-                            name, nearest);
+        return status_error(STATUS_BAD_INPUT, "there is no %s \"%.200s\"; did you mean \"%s\"?",
+                            model_kind_description(kind), name, nearest);
     char base[PATH_SIZE] = "";
     bool known = paths_data(base).code == STATUS_OK;
     return status_error(STATUS_BAD_INPUT,
                         "there is no %s \"%.200s\"; put its folder or .safetensors file into %.200s/models, or name "
                         "its path (`alignprop models` lists what is there)",
-                        model_kind_words(kind), name, known ? base : "$XDG_DATA_HOME/alignprop");
+                        model_kind_description(kind), name, known ? base : "$XDG_DATA_HOME/alignprop");
 }
 
 /* "ORGANISATION/NAME" of the cache is also found by NAME. */
@@ -229,8 +229,8 @@ static status take_path(const char *given, enum model_kind kind, char path[PATH_
 {
     enum model_kind found;
     if (model_kind_of(given, &found) && found != kind)
-        return status_error(STATUS_BAD_INPUT, "%.300s: holds: %s; expected: %s", given, model_kind_words(found),
-                            model_kind_words(kind));
+        return status_error(STATUS_BAD_INPUT, "%.300s: holds: %s; expected: %s", given, model_kind_description(found),
+                            model_kind_description(kind));
     /* Opening it says more about what is not recognised. */
     char resolved[PATH_MAX];
     return path_format(path, "%s", realpath(given, resolved) ? resolved : given);

@@ -11,15 +11,15 @@
 
 #include <string.h>
 
-const char *model_kind_words(enum model_kind kind)
+const char *model_kind_description(enum model_kind kind)
 {
-    static const char *const words[MODEL_KIND_COUNT] = {
+    static const char *const descriptions[MODEL_KIND_COUNT] = {
         [MODEL_KIND_DIFFUSION] = "text-to-image model",
         [MODEL_KIND_CLIP] = "CLIP model",
         [MODEL_KIND_DETECTOR] = "object detector",
         [MODEL_KIND_AESTHETIC] = "aesthetic predictor",
     };
-    return words[kind];
+    return descriptions[kind];
 }
 
 static bool kind_of_config(const struct config *config, enum model_kind *kind)

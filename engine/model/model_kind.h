@@ -13,7 +13,7 @@ enum model_kind {
 };
 
 /* "text-to-image model" and so on. */
-const char *model_kind_words(enum model_kind kind);
+const char *model_kind_description(enum model_kind kind);
 
 /* What is at `path`, by its files' names, configs and headers: false, and `kind` as it was, where it is no model that
  * is known. */

@@ -96,13 +96,13 @@ static void shorten(const char *text, char shown[80])
 }
 
 status model_prompts_fit(const struct model *model, const char *place, const char *const *prompts, int count,
-                         char words[PROMPT_FIT_WORDS])
+                         char message[PROMPT_FIT_MESSAGE])
 {
     /* Of lists as large as presets may have, looking at all would take longer than the rest of the start. */
     enum { LOOKED_AT = 20000 };
     int cut = 0, first = -1;
     size_t first_read = 0;
-    words[0] = '\0';
+    message[0] = '\0';
     for (int i = 0; i < count && i < LOOKED_AT; i++) {
         size_t read;
         TRY(model_prompt_fit(model, prompts[i], &read));
@@ -116,7 +116,7 @@ status model_prompts_fit(const struct model *model, const char *place, const cha
     if (cut > 1)
         snprintf(others, sizeof others, ", and so on in %s%d more prompt%s", count > LOOKED_AT ? "at least " : "",
                  cut - 1, cut == 2 ? "" : "s");
-    snprintf(words, PROMPT_FIT_WORDS, "%s%s: the model reads %d tokens of a prompt; cut off: \"%s\"%s", place, index,
-             model_facts(model)->context_length - 2, rest, others);
+    snprintf(message, PROMPT_FIT_MESSAGE, "%s%s: the model reads %d tokens of a prompt; cut off: \"%s\"%s", place,
+             index, model_facts(model)->context_length - 2, rest, others);
     return status_ok();
 }

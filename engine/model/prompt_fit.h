@@ -13,8 +13,8 @@ status model_prompt_fit(const struct model *model, const char *prompt, size_t *r
 /* What is not read of `count` prompts, in one sentence that names the first such prompt as `place`[index] (as `place`
  * where there is but one prompt) and how many others there are (of very long lists, among the first 20,000); `words` is
  * "" when all are read whole. */
-enum { PROMPT_FIT_WORDS = 400 };
+enum { PROMPT_FIT_MESSAGE = 400 };
 status model_prompts_fit(const struct model *model, const char *place, const char *const *prompts, int count,
-                         char words[PROMPT_FIT_WORDS]);
+                         char message[PROMPT_FIT_MESSAGE]);
 
 #endif

@@ -28,7 +28,7 @@ struct tensor_rule {
         const char *name;
     } with[2];
     const char *without;
-    const char *kind, *words, *advice;
+    const char *kind, *description, *advice;
     bool usable;
 };
 
@@ -37,115 +37,121 @@ static const struct tensor_rule rules[] = {
     /* What adapters are called and how they are read is told in run/adapter_read.c. */
     {.with = {{AT_END, ".lora_down.weight"}},
      .kind = "LoRA adapter",
-     .words = "an adapter (LoRA, as kohya names it)",
+     .description = "an adapter (LoRA, as kohya names it)",
      .advice = "use it with --lora",
      .usable = true},
     {.with = {{AT_END, ".lora_A.weight"}},
      .kind = "LoRA adapter",
-     .words = "an adapter (LoRA, as PEFT names it)",
+     .description = "an adapter (LoRA, as PEFT names it)",
      .advice = "use it with --lora",
      .usable = true},
     {.with = {{AT_END, ".lora_A.default.weight"}},
      .kind = "LoRA adapter",
-     .words = "an adapter (LoRA, as PEFT names it)",
+     .description = "an adapter (LoRA, as PEFT names it)",
      .advice = "use it with --lora",
      .usable = true},
     {.with = {{AT_END, "lora.down.weight"}},
      .kind = "LoRA adapter",
-     .words = "an adapter (LoRA, as diffusers named it)",
+     .description = "an adapter (LoRA, as diffusers named it)",
      .advice = "use it with --lora",
      .usable = true},
     {.with = {{AT_END, "_lora_down.weight"}},
      .kind = "LoRA adapter",
-     .words = "an adapter (LoRA, as diffusers named it)",
+     .description = "an adapter (LoRA, as diffusers named it)",
      .advice = "use it with --lora",
      .usable = true},
     {.with = {{AT_END, ".hada_w1_a"}},
      .kind = "adapter",
-     .words = "an adapter of LyCORIS (LoHa)",
+     .description = "an adapter of LyCORIS (LoHa)",
      .advice = "only LoRA is read"},
     {.with = {{AT_END, ".lokr_w1"}},
      .kind = "adapter",
-     .words = "an adapter of LyCORIS (LoKr)",
+     .description = "an adapter of LyCORIS (LoKr)",
      .advice = "only LoRA is read"},
-    {.with = {{AT_END, ".oft_blocks"}}, .kind = "adapter", .words = "an adapter (OFT)", .advice = "only LoRA is read"},
+    {.with = {{AT_END, ".oft_blocks"}},
+     .kind = "adapter",
+     .description = "an adapter (OFT)",
+     .advice = "only LoRA is read"},
     {.with = {{AT_BEGINNING, "emb_params"}},
      .kind = "textual inversion",
-     .words = "a textual inversion (an embedding)",
+     .description = "a textual inversion (an embedding)",
      .advice = "it belongs to a model's tokenizer and text encoder; no command takes it by itself"},
     {.with = {{AT_BEGINNING, "string_to_param"}},
      .kind = "textual inversion",
-     .words = "a textual inversion (an embedding)",
+     .description = "a textual inversion (an embedding)",
      .advice = "it belongs to a model's tokenizer and text encoder; no command takes it by itself"},
     {.with = {{AT_BEGINNING, "control_model."}},
      .kind = "ControlNet",
-     .words = "a ControlNet",
+     .description = "a ControlNet",
      .advice = supported_families},
     {.with = {{AT_BEGINNING, "controlnet_cond_embedding."}},
      .kind = "ControlNet",
-     .words = "a ControlNet",
+     .description = "a ControlNet",
      .advice = supported_families},
     {.with = {{AT_BEGINNING, "model_ema."}},
      .without = "model.diffusion_model.",
      .kind = "EMA weights",
-     .words = "a file of averaged (EMA) weights alone, as trainers keep them",
+     .description = "a file of averaged (EMA) weights alone, as trainers keep them",
      .advice = "save them under the names of the U-Net (model.diffusion_model.), with the rest of the model"},
     {.with = {{AT_BEGINNING, "model.diffusion_model.joint_blocks."}},
      .kind = "Stable Diffusion 3",
-     .words = "a Stable Diffusion 3 model",
+     .description = "a Stable Diffusion 3 model",
      .advice = supported_families},
     {.with = {{AT_BEGINNING, "joint_blocks."}},
      .kind = "Stable Diffusion 3",
-     .words = "a Stable Diffusion 3 model",
+     .description = "a Stable Diffusion 3 model",
      .advice = supported_families},
     {.with = {{AT_BEGINNING, "model.diffusion_model.double_blocks."}},
      .kind = "Flux",
-     .words = "a Flux model",
+     .description = "a Flux model",
      .advice = supported_families},
-    {.with = {{AT_BEGINNING, "double_blocks."}}, .kind = "Flux", .words = "a Flux model", .advice = supported_families},
+    {.with = {{AT_BEGINNING, "double_blocks."}},
+     .kind = "Flux",
+     .description = "a Flux model",
+     .advice = supported_families},
     {.with = {{AT_BEGINNING, "model.diffusion_model.input_blocks."}, {AT_BEGINNING, "first_stage_model."}},
      .kind = "U-Net and VAE",
-     .words = "a U-Net and a VAE without a text encoder",
+     .description = "a U-Net and a VAE without a text encoder",
      .advice = into_checkpoint},
     {.with = {{AT_BEGINNING, "model.diffusion_model.input_blocks."}},
      .kind = "U-Net",
-     .words = "a U-Net alone, in the original layout",
+     .description = "a U-Net alone, in the original layout",
      .advice = into_checkpoint},
     {.with = {{AT_BEGINNING, "input_blocks."}, {AT_BEGINNING, "time_embed."}},
      .kind = "U-Net",
-     .words = "a U-Net alone, in the original layout",
+     .description = "a U-Net alone, in the original layout",
      .advice = into_checkpoint},
     {.with = {{AT_BEGINNING, "down_blocks.0."}, {AT_BEGINNING, "time_embedding."}},
      .kind = "U-Net",
-     .words = "a U-Net alone, in diffusers' layout",
+     .description = "a U-Net alone, in diffusers' layout",
      .advice = into_unet},
     {.with = {{AT_BEGINNING, "first_stage_model.decoder."}},
      .kind = "VAE",
-     .words = "a VAE alone, in the original layout",
+     .description = "a VAE alone, in the original layout",
      .advice = into_checkpoint},
     {.with = {{AT_BEGINNING, "decoder.conv_in."}, {AT_BEGINNING, "decoder.up_blocks."}},
      .kind = "VAE",
-     .words = "a VAE alone, in diffusers' layout",
+     .description = "a VAE alone, in diffusers' layout",
      .advice = into_vae},
     {.with = {{AT_BEGINNING, "decoder.conv_in."}, {AT_BEGINNING, "decoder.up."}},
      .kind = "VAE",
-     .words = "a VAE alone, in the original layout",
+     .description = "a VAE alone, in the original layout",
      .advice = into_checkpoint},
     {.with = {{AT_BEGINNING, "text_model."}, {AT_BEGINNING, "vision_model."}},
      .kind = "CLIP weights",
-     .words = "the weights of a CLIP model without its config",
+     .description = "the weights of a CLIP model without its config",
      .advice = "name its folder, with config.json in it"},
     {.with = {{AT_BEGINNING, "text_model."}},
      .kind = "text encoder",
-     .words = "a text encoder alone (CLIP)",
+     .description = "a text encoder alone (CLIP)",
      .advice = into_text_encoder},
     {.with = {{AT_BEGINNING, "cond_stage_model."}},
      .kind = "text encoder",
-     .words = "a text encoder alone",
+     .description = "a text encoder alone",
      .advice = into_checkpoint},
     {.with = {{AT_BEGINNING, "encoder.block.0."}},
      .kind = "text encoder",
-     .words = "a T5 text encoder",
+     .description = "a T5 text encoder",
      .advice = supported_families},
 };
 
@@ -168,10 +174,11 @@ static bool fits(const struct tensor_rule *rule, const struct safetensors *file)
     return !rule->without || !has_name(AT_BEGINNING, rule->without, file);
 }
 
-static void fill(struct recognised *recognised, const char *kind, const char *words, const char *advice, bool usable)
+static void fill(struct recognised *recognised, const char *kind, const char *description, const char *advice,
+                 bool usable)
 {
     snprintf(recognised->kind, sizeof recognised->kind, "%s", kind);
-    snprintf(recognised->words, sizeof recognised->words, "%s", words);
+    snprintf(recognised->description, sizeof recognised->description, "%s", description);
     snprintf(recognised->advice, sizeof recognised->advice, "%s", advice);
     recognised->usable = usable;
 }
@@ -181,14 +188,14 @@ static bool recognise_file(const char *path, struct recognised *recognised)
     struct safetensors *file;
     const struct file_format *format = file_format_at(path);
     if (format) {
-        fill(recognised, "foreign file", format->words, format->advice, false);
+        fill(recognised, "foreign file", format->description, format->advice, false);
         return true;
     }
     if (safetensors_open(path, &file).code != STATUS_OK) return false;
     const struct tensor_rule *found = NULL;
     for (size_t i = 0; !found && i < sizeof rules / sizeof rules[0]; i++)
         if (fits(&rules[i], file)) found = &rules[i];
-    if (found) fill(recognised, found->kind, found->words, found->advice, found->usable);
+    if (found) fill(recognised, found->kind, found->description, found->advice, found->usable);
     safetensors_close(file);
     return found != NULL;
 }
@@ -197,7 +204,7 @@ static bool recognise_file(const char *path, struct recognised *recognised)
 
 /* Classes of diffusers ("_class_name") and transformers ("architectures"). */
 static const struct {
-    const char *class_name, *kind, *words, *advice;
+    const char *class_name, *kind, *description, *advice;
 } classes[] = {
     {"UNet2DConditionModel", "U-Net", "a U-Net alone, as diffusers saves it", into_unet},
     {"AutoencoderKL", "VAE", "a VAE alone, as diffusers saves it", into_vae},
@@ -220,12 +227,12 @@ static bool recognise_config(const struct config *config, struct recognised *rec
     if (!name) return false;
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
         if (strcmp(name, classes[i].class_name) == 0) {
-            fill(recognised, classes[i].kind, classes[i].words, classes[i].advice, false);
+            fill(recognised, classes[i].kind, classes[i].description, classes[i].advice, false);
             return true;
         }
-    char words[200];
-    snprintf(words, sizeof words, "a %.100s, by its config.json", name);
-    fill(recognised, "other model", words, "it is none of the models that are read here", false);
+    char description[200];
+    snprintf(description, sizeof description, "a %.100s, by its config.json", name);
+    fill(recognised, "other model", description, "it is none of the models that are read here", false);
     return true;
 }
 
@@ -285,5 +292,5 @@ bool model_recognise(const char *path, struct recognised *recognised)
 
 status recognised_refused(const char *path, const struct recognised *recognised)
 {
-    return status_error(STATUS_BAD_INPUT, "%.100s: is %s; %s", path, recognised->words, recognised->advice);
+    return status_error(STATUS_BAD_INPUT, "%.100s: is %s; %s", path, recognised->description, recognised->advice);
 }

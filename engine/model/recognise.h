@@ -8,10 +8,10 @@
 #include <stdbool.h>
 
 struct recognised {
-    char kind[60];    /* "adapter", "U-Net" */
-    char words[200];  /* "a U-Net alone, in diffusers' layout" */
-    char advice[240]; /* what to do */
-    bool usable;      /* as what it is; else nothing here takes it */
+    char kind[60];         /* "adapter", "U-Net" */
+    char description[200]; /* "a U-Net alone, in diffusers' layout" */
+    char advice[240];      /* what to do */
+    bool usable;           /* as what it is; else nothing here takes it */
 };
 
 /* False where nothing is known about it. */

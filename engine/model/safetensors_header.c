@@ -48,16 +48,16 @@ static bool take(struct cursor *cursor, char character)
     return true;
 }
 
-static status expect(struct cursor *cursor, char character, const char *words)
+static status expect(struct cursor *cursor, char character, const char *expected)
 {
-    return take(cursor, character) ? status_ok() : malformed(cursor, words);
+    return take(cursor, character) ? status_ok() : malformed(cursor, expected);
 }
 
 /* A string, decoded into the pool and ended with a NUL. */
-static status parse_string(struct cursor *cursor, const char *words, const char **string)
+static status parse_string(struct cursor *cursor, const char *expected, const char **string)
 {
     skip_space(cursor);
-    if (*cursor->at != '"') return malformed(cursor, words);
+    if (*cursor->at != '"') return malformed(cursor, expected);
     *string = cursor->pool;
     cursor->at = json_decode_string(cursor->at, cursor->pool);
     cursor->pool += strlen(cursor->pool) + 1;

@@ -76,7 +76,7 @@ static struct choice choose(const struct name_list *names, const char *base)
 }
 
 static const struct {
-    const char *ending, *words;
+    const char *ending, *description;
 } foreign[] = {
     {".bin", "pickled weights, which are programs and are not read"},
     {".ckpt", "pickled weights, which are programs and are not read"},
@@ -92,7 +92,7 @@ static status nothing_found(const char *folder, const char *base, const struct n
         for (size_t j = 0; j < sizeof foreign / sizeof foreign[0]; j++)
             if (text_ends_with(names->names[i], foreign[j].ending))
                 return status_error(STATUS_BAD_INPUT, "%.200s/%.100s: holds %s; expected %s.safetensors beside it",
-                                    folder, names->names[i], foreign[j].words, base);
+                                    folder, names->names[i], foreign[j].description, base);
     return status_error(
         STATUS_BAD_INPUT,
         "%.300s: has no %s.safetensors, nor its shards, nor a variant of it such as %s.fp16.safetensors", folder, base,

@@ -3,11 +3,15 @@
 
 #include <stddef.h>
 
-#define NAME(identifier, name, ...) name,
-static const char *const method_names[] = {BACKPROP_METHODS(NAME)};
-static const char *const draw_names[] = {TRUNCATION_DRAWS(NAME)};
-static const char *const precision_names[] = {PRECISIONS(NAME)};
-#undef NAME
+#define METHOD(identifier, name, counts, functions) name,
+static const char *const method_names[] = {BACKPROP_METHODS(METHOD)};
+#undef METHOD
+#define DRAW(identifier, name, functions) name,
+static const char *const draw_names[] = {TRUNCATION_DRAWS(DRAW)};
+#undef DRAW
+#define PRECISION(identifier, name) name,
+static const char *const precision_names[] = {PRECISIONS(PRECISION)};
+#undef PRECISION
 
 const char *backprop_method_name(int method)
 {

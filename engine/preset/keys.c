@@ -108,7 +108,7 @@ static const struct preset_key keys[] = {
         .label = "memory limit"),
     ROW("memory.keep_steps", "Model", KEY_AUTO_INTEGER, "\"auto\"",
         "denoising steps whose activations are kept instead of recomputed", FIELD(keep_steps), RANGE(0, 1000),
-        .label = "kept steps"),
+        .label = "grad steps"),
     ROW("batch", "Batch", KEY_INTEGER, "4", "pictures at once", FIELD(batch), RANGE(1, 1024)),
     ROW("accumulate", "Batch", KEY_INTEGER, "1", "batches a step of the optimiser", FIELD(accumulate), RANGE(1, 1024)),
     ROW("steps", "Batch", KEY_INTEGER, "100", "steps of the optimiser", FIELD(steps), RANGE(1, 1000000)),
@@ -218,16 +218,16 @@ struct reading {
     void *field;
 };
 
-static status expected(const struct reading *reading, const char *words)
+static status expected(const struct reading *reading, const char *wanted)
 {
-    return json_wrong_value(reading->origin, reading->key->path, words, reading->value);
+    return json_wrong_value(reading->origin, reading->key->path, wanted, reading->value);
 }
 
 static status out_of_range(const struct reading *reading, const char *kind)
 {
-    char words[120];
-    snprintf(words, sizeof words, "%s from %.12g to %.12g", kind, reading->key->low, reading->key->high);
-    return expected(reading, words);
+    char wanted[120];
+    snprintf(wanted, sizeof wanted, "%s from %.12g to %.12g", kind, reading->key->low, reading->key->high);
+    return expected(reading, wanted);
 }
 
 static bool in_range(const struct reading *reading)
@@ -267,14 +267,14 @@ static status choice_index(const struct reading *reading, const cJSON *value, in
         *index = i;
         return status_ok();
     }
-    char words[300];
-    int used = snprintf(words, sizeof words, "one of");
+    char wanted[300];
+    int used = snprintf(wanted, sizeof wanted, "one of");
     for (int i = 0; i < count; i++) {
-        used += snprintf(words + used, sizeof words - (size_t)used, "%s \"%s\"", i ? "," : "", choices[i]);
+        used += snprintf(wanted + used, sizeof wanted - (size_t)used, "%s \"%s\"", i ? "," : "", choices[i]);
     }
     const char *nearest = given ? text_nearest(given, choices, count) : NULL;
-    if (nearest) snprintf(words + used, sizeof words - (size_t)used, " (did you mean \"%s\"?)", nearest);
-    return json_wrong_value(reading->origin, reading->key->path, words, value);
+    if (nearest) snprintf(wanted + used, sizeof wanted - (size_t)used, " (did you mean \"%s\"?)", nearest);
+    return json_wrong_value(reading->origin, reading->key->path, wanted, value);
 }
 
 static status read_choice(const struct reading *reading)

@@ -31,11 +31,11 @@ void preset_warnings_clear(struct preset_warnings *warnings)
     *warnings = (struct preset_warnings){0};
 }
 
-void preset_warn(struct preset_warnings *warnings, const char *words)
+void preset_warn(struct preset_warnings *warnings, const char *message)
 {
     if (!warnings) return;
     warnings->lines = memory_resize(warnings->lines, (size_t)warnings->count + 1, sizeof *warnings->lines);
-    warnings->lines[warnings->count++] = memory_copy_text(words);
+    warnings->lines[warnings->count++] = memory_copy_text(message);
 }
 
 /* True if some key lies below `path`, so that an object belongs there. */
@@ -52,14 +52,14 @@ static bool is_section(const char *path)
 
 static void warn_unknown_key(const char *origin, const char *path, struct preset_warnings *warnings)
 {
-    char words[500];
+    char message[500];
     const char *nearest = preset_key_nearest(path);
     if (nearest) {
-        snprintf(words, sizeof words, "%s: unknown key \"%s\"; did you mean \"%s\"?", origin, path, nearest);
+        snprintf(message, sizeof message, "%s: unknown key \"%s\"; did you mean \"%s\"?", origin, path, nearest);
     } else {
-        snprintf(words, sizeof words, "%s: unknown key \"%s\"", origin, path);
+        snprintf(message, sizeof message, "%s: unknown key \"%s\"", origin, path);
     }
-    preset_warn(warnings, words);
+    preset_warn(warnings, message);
 }
 
 /* Goes over an object of the tree: unknown keys are warned of, sections must be objects. */
@@ -191,13 +191,13 @@ bool preset_find_path_elsewhere(const struct preset *preset, const char *key, co
     bool given = is_from_command_line(preset, key);
     if (!find_in(given ? preset->folder : "", value, found)) return false;
     if (given) return true;
-    char words[PATH_SIZE];
+    char message[PATH_SIZE];
     snprintf(
-        words, sizeof words,
+        message, sizeof message,
         "%.300s: %s: %.300s is not beside the preset's file, which its paths are relative to; the one in the current "
         "folder is taken",
         preset->origin, key, value);
-    preset_warn(warnings, words);
+    preset_warn(warnings, message);
     return true;
 }
 

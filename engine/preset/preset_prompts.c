@@ -58,9 +58,9 @@ static status append_file(struct preset *preset, struct prompt_list *list, const
     int flags_cut = 0;
     TRY(status_context(prompt_list_read(list, path, &flags_cut), "%s: %s", origin, key));
     if (flags_cut == 0) return status_ok();
-    char words[PATH_SIZE + 100];
-    snprintf(words, sizeof words, "%s: flags such as --w and --n were cut off %d prompts", path, flags_cut);
-    preset_warn(warnings, words);
+    char message[PATH_SIZE + 100];
+    snprintf(message, sizeof message, "%s: flags such as --w and --n were cut off %d prompts", path, flags_cut);
+    preset_warn(warnings, message);
     return status_ok();
 }
 
@@ -117,10 +117,11 @@ static void warn_of_shared(const struct preset *preset, const char *origin, stru
     int shared = count_shared(&preset->evaluation, sorted, count, &first);
     free(sorted);
     if (shared == 0) return;
-    char words[500];
-    snprintf(words, sizeof words, "%.250s: prompts.eval: %d of %d held-out prompts %s too, such as \"%.100s\"", origin,
-             shared, preset->evaluation.count, shared == 1 ? "is a training prompt" : "are training prompts", first);
-    preset_warn(warnings, words);
+    char message[500];
+    snprintf(message, sizeof message, "%.250s: prompts.eval: %d of %d held-out prompts %s too, such as \"%.100s\"",
+             origin, shared, preset->evaluation.count, shared == 1 ? "is a training prompt" : "are training prompts",
+             first);
+    preset_warn(warnings, message);
 }
 
 static int held_out_count(const struct prompt_list *list)
@@ -136,10 +137,10 @@ static status hold_out(struct preset *preset, const char *origin, struct preset_
     if (preset->train.count >= SPLIT_MINIMUM && count > 0 && count < preset->train.count) {
         return split_off(&preset->train, &preset->evaluation, origin);
     }
-    char words[500];
-    snprintf(words, sizeof words, "%.300s: prompts.eval: no held-out prompts; the training prompts are looked at",
+    char message[500];
+    snprintf(message, sizeof message, "%.300s: prompts.eval: no held-out prompts; the training prompts are looked at",
              origin);
-    preset_warn(warnings, words);
+    preset_warn(warnings, message);
     for (int i = 0; i < preset->train.count; i++) {
         const char *text = preset->train.texts[i];
         TRY(prompt_list_append(&preset->evaluation, text, strlen(text), origin));

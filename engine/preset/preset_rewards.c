@@ -22,11 +22,11 @@ static status check_members(const struct json_object *object, struct preset_warn
         for (int i = 0; i < MEMBER_COUNT; i++) known = known || strcmp(member->string, member_names[i]) == 0;
         if (known) continue;
         const char *nearest = text_nearest(member->string, member_names, MEMBER_COUNT);
-        char words[500];
-        snprintf(words, sizeof words, "%s: unknown key \"%s.%.100s\"%s%s%s", object->origin, object->path,
+        char message[500];
+        snprintf(message, sizeof message, "%s: unknown key \"%s.%.100s\"%s%s%s", object->origin, object->path,
                  member->string, nearest ? "; did you mean \"" : "; a parameter of the reward belongs into \"params\"",
                  nearest ? nearest : "", nearest ? "\"?" : "");
-        preset_warn(warnings, words);
+        preset_warn(warnings, message);
     }
     return status_ok();
 }

@@ -5,6 +5,6 @@
 #include "engine/preset/preset.h"
 
 /* Appends a copy of one line; `warnings` may be NULL. */
-void preset_warn(struct preset_warnings *warnings, const char *words);
+void preset_warn(struct preset_warnings *warnings, const char *message);
 
 #endif

@@ -42,13 +42,14 @@ static status queue(struct client *client, cJSON *message)
     snprintf(type, sizeof type, "%s", json_get_text(message, "type", ""));
     cJSON_Delete(message);
     size_t bytes = strlen(text), limit = frame_limits_of_client.json;
-    struct parcel *parcel = bytes <= limit ? parcel_create(PARCEL_CONTROL, FRAME_JSON, text, bytes, NULL, 0) : NULL;
+    struct frame_buffer *frame_buffer =
+        bytes <= limit ? frame_buffer_create(FRAME_BUFFER_CONTROL, FRAME_JSON, text, bytes, NULL, 0) : NULL;
     free(text);
     if (bytes > limit)
         return status_error(STATUS_FAILED, "the request %s is %zu bytes long; at most %zu can be sent", type, bytes,
                             limit);
-    bool queued = parcel && outbox_push(&client->outbox, parcel);
-    parcel_release(parcel);
+    bool queued = frame_buffer && outbox_push(&client->outbox, frame_buffer);
+    frame_buffer_release(frame_buffer);
     return queued ? status_ok() : status_error(STATUS_FAILED, "the engine takes no more requests");
 }
 
@@ -84,12 +85,12 @@ status client_connect(const char *socket_path, const struct client_options *opti
 }
 
 /* In the child: its end of the pair becomes descriptor 3, its words go where they are wanted. */
-static void become_engine(const char *program, int descriptor, int words)
+static void become_engine(const char *program, int descriptor, int text)
 {
     char number[8];
     snprintf(number, sizeof number, "%d", (int)ENGINE_DESCRIPTOR);
     int nowhere = open("/dev/null", O_RDWR);
-    int output = words >= 0 ? words : nowhere;
+    int output = text >= 0 ? text : nowhere;
     int kept = fcntl(descriptor, F_DUPFD, 16), kept_output = fcntl(output, F_DUPFD, 16);
     sigset_t none;
     sigemptyset(&none);
@@ -106,13 +107,13 @@ static void become_engine(const char *program, int descriptor, int words)
     _exit(127);
 }
 
-status client_start_engine(const char *program, const struct client_options *options, int words, struct client **client)
+status client_start_engine(const char *program, const struct client_options *options, int text, struct client **client)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return status_errno(STATUS_FAILED, errno, "cannot make a socket pair");
     pid_t process = fork();
-    if (process == 0) become_engine(program, pair[1], words);
+    if (process == 0) become_engine(program, pair[1], text);
     int error = errno;
     close(pair[1]);
     if (process < 0) {
@@ -166,11 +167,11 @@ static void fail(struct client *client, status why)
 static void transmit(struct client *client)
 {
     size_t sent;
-    for (struct parcel *parcel; (parcel = outbox_take(&client->outbox, &sent)) != NULL;) {
-        ssize_t count =
-            send(client->descriptor, parcel->frame + sent, parcel->bytes - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    for (struct frame_buffer *frame_buffer; (frame_buffer = outbox_take(&client->outbox, &sent)) != NULL;) {
+        ssize_t count = send(client->descriptor, frame_buffer->frame + sent, frame_buffer->bytes - sent,
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
         int error = errno;
-        parcel_release(parcel);
+        frame_buffer_release(frame_buffer);
         outbox_sent(&client->outbox, count > 0 ? (size_t)count : 0);
         if (count < 0 && error == EINTR) continue;
         /* An engine that has closed may still have said why: reading finds out. */

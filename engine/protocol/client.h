@@ -23,7 +23,7 @@ status client_connect(const char *socket_path, const struct client_options *opti
 status client_adopt(int descriptor, const struct client_options *options, struct client **client);
 /* Starts `PROGRAM engine --fd N` as a child, in a session of its own, and connects to it over a socket pair. The child
  * ends when the client closes and is collected then. Its words go to the descriptor `words` (-1: nowhere). */
-status client_start_engine(const char *program, const struct client_options *options, int words,
+status client_start_engine(const char *program, const struct client_options *options, int message,
                            struct client **client);
 void client_close(struct client *client); /* NULL is ignored */
 

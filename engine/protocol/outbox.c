@@ -8,35 +8,36 @@
 
 struct outbox_entry {
     struct outbox_entry *next;
-    struct parcel *parcel;
+    struct frame_buffer *frame_buffer;
 };
 
-struct parcel *parcel_create(enum parcel_kind kind, enum frame_type type, const void *first, size_t first_bytes,
-                             const void *second, size_t second_bytes)
+struct frame_buffer *frame_buffer_create(enum frame_buffer_kind kind, enum frame_type type, const void *first,
+                                         size_t first_bytes, const void *second, size_t second_bytes)
 {
     size_t payload_bytes = first_bytes + second_bytes;
-    struct parcel *parcel = malloc(sizeof *parcel + FRAME_HEADER_BYTES + payload_bytes);
-    if (!parcel) return NULL;
-    atomic_init(&parcel->references, 1);
-    parcel->kind = kind;
-    parcel->sequence = 0;
-    parcel->replaces = -1;
-    parcel->bytes = FRAME_HEADER_BYTES + payload_bytes;
-    frame_write_header(parcel->frame, type, payload_bytes);
-    if (first_bytes) memcpy(parcel->frame + FRAME_HEADER_BYTES, first, first_bytes);
-    if (second_bytes) memcpy(parcel->frame + FRAME_HEADER_BYTES + first_bytes, second, second_bytes);
-    return parcel;
+    struct frame_buffer *frame_buffer = malloc(sizeof *frame_buffer + FRAME_HEADER_BYTES + payload_bytes);
+    if (!frame_buffer) return NULL;
+    atomic_init(&frame_buffer->references, 1);
+    frame_buffer->kind = kind;
+    frame_buffer->sequence = 0;
+    frame_buffer->replaces = -1;
+    frame_buffer->bytes = FRAME_HEADER_BYTES + payload_bytes;
+    frame_write_header(frame_buffer->frame, type, payload_bytes);
+    if (first_bytes) memcpy(frame_buffer->frame + FRAME_HEADER_BYTES, first, first_bytes);
+    if (second_bytes) memcpy(frame_buffer->frame + FRAME_HEADER_BYTES + first_bytes, second, second_bytes);
+    return frame_buffer;
 }
 
-struct parcel *parcel_keep(struct parcel *parcel)
+struct frame_buffer *frame_buffer_keep(struct frame_buffer *frame_buffer)
 {
-    atomic_fetch_add_explicit(&parcel->references, 1, memory_order_relaxed);
-    return parcel;
+    atomic_fetch_add_explicit(&frame_buffer->references, 1, memory_order_relaxed);
+    return frame_buffer;
 }
 
-void parcel_release(struct parcel *parcel)
+void frame_buffer_release(struct frame_buffer *frame_buffer)
 {
-    if (parcel && atomic_fetch_sub_explicit(&parcel->references, 1, memory_order_acq_rel) == 1) free(parcel);
+    if (frame_buffer && atomic_fetch_sub_explicit(&frame_buffer->references, 1, memory_order_acq_rel) == 1)
+        free(frame_buffer);
 }
 
 void outbox_init(struct outbox *outbox, size_t limit)
@@ -59,8 +60,8 @@ static void remove_after(struct outbox *outbox, struct outbox_entry *before)
     else
         outbox->first = entry->next;
     if (outbox->last == entry) outbox->last = before;
-    outbox->bytes -= entry->parcel->bytes;
-    parcel_release(entry->parcel);
+    outbox->bytes -= entry->frame_buffer->bytes;
+    frame_buffer_release(entry->frame_buffer);
     free(entry);
 }
 
@@ -76,16 +77,16 @@ static struct outbox_entry *last_untouchable(const struct outbox *outbox)
     return outbox->sent > 0 || outbox->first_in_hand ? outbox->first : NULL;
 }
 
-static bool fits(const struct outbox *outbox, const struct parcel *parcel)
+static bool fits(const struct outbox *outbox, const struct frame_buffer *frame_buffer)
 {
-    return !outbox->first || outbox->bytes + parcel->bytes <= outbox->limit;
+    return !outbox->first || outbox->bytes + frame_buffer->bytes <= outbox->limit;
 }
 
-static void drop_pictures_until_fits(struct outbox *outbox, const struct parcel *parcel)
+static void drop_pictures_until_fits(struct outbox *outbox, const struct frame_buffer *frame_buffer)
 {
     struct outbox_entry *before = last_untouchable(outbox);
-    while (!fits(outbox, parcel) && entry_after(outbox, before)) {
-        if (entry_after(outbox, before)->parcel->kind == PARCEL_PICTURE) {
+    while (!fits(outbox, frame_buffer) && entry_after(outbox, before)) {
+        if (entry_after(outbox, before)->frame_buffer->kind == FRAME_BUFFER_PICTURE) {
             remove_after(outbox, before);
             outbox->pictures_dropped++;
         } else {
@@ -106,8 +107,8 @@ static void drop_messages(struct outbox *outbox)
     struct outbox_entry *before = last_untouchable(outbox);
     while (entry_after(outbox, before)) {
         struct outbox_entry *entry = entry_after(outbox, before);
-        if (entry->parcel->kind == PARCEL_MESSAGE) {
-            note_gap(outbox, entry->parcel->sequence);
+        if (entry->frame_buffer->kind == FRAME_BUFFER_MESSAGE) {
+            note_gap(outbox, entry->frame_buffer->sequence);
             remove_after(outbox, before);
         } else {
             before = entry;
@@ -115,65 +116,67 @@ static void drop_messages(struct outbox *outbox)
     }
 }
 
-static void append(struct outbox *outbox, struct parcel *parcel)
+static void append(struct outbox *outbox, struct frame_buffer *frame_buffer)
 {
     struct outbox_entry *entry = memory_take(1, sizeof *entry);
-    *entry = (struct outbox_entry){.next = NULL, .parcel = parcel_keep(parcel)};
+    *entry = (struct outbox_entry){.next = NULL, .frame_buffer = frame_buffer_keep(frame_buffer)};
     if (outbox->last)
         outbox->last->next = entry;
     else
         outbox->first = entry;
     outbox->last = entry;
-    outbox->bytes += parcel->bytes;
+    outbox->bytes += frame_buffer->bytes;
 }
 
-static bool replace_waiting_picture(struct outbox *outbox, struct parcel *parcel)
+static bool replace_waiting_picture(struct outbox *outbox, struct frame_buffer *frame_buffer)
 {
-    if (parcel->replaces < 0) return false;
+    if (frame_buffer->replaces < 0) return false;
     struct outbox_entry *before = last_untouchable(outbox);
     for (struct outbox_entry *entry = entry_after(outbox, before); entry; entry = entry->next) {
-        if (entry->parcel->kind != PARCEL_PICTURE || entry->parcel->replaces != parcel->replaces) continue;
-        outbox->bytes = outbox->bytes - entry->parcel->bytes + parcel->bytes;
-        parcel_release(entry->parcel);
-        entry->parcel = parcel_keep(parcel);
+        if (entry->frame_buffer->kind != FRAME_BUFFER_PICTURE ||
+            entry->frame_buffer->replaces != frame_buffer->replaces)
+            continue;
+        outbox->bytes = outbox->bytes - entry->frame_buffer->bytes + frame_buffer->bytes;
+        frame_buffer_release(entry->frame_buffer);
+        entry->frame_buffer = frame_buffer_keep(frame_buffer);
         outbox->pictures_dropped++;
         return true;
     }
     return false;
 }
 
-static void push_picture(struct outbox *outbox, struct parcel *parcel)
+static void push_picture(struct outbox *outbox, struct frame_buffer *frame_buffer)
 {
     if (outbox->gap) {
         outbox->pictures_dropped++;
         return;
     }
-    if (replace_waiting_picture(outbox, parcel)) return;
-    drop_pictures_until_fits(outbox, parcel);
-    if (fits(outbox, parcel))
-        append(outbox, parcel);
+    if (replace_waiting_picture(outbox, frame_buffer)) return;
+    drop_pictures_until_fits(outbox, frame_buffer);
+    if (fits(outbox, frame_buffer))
+        append(outbox, frame_buffer);
     else
         outbox->pictures_dropped++;
 }
 
-bool outbox_push(struct outbox *outbox, struct parcel *parcel)
+bool outbox_push(struct outbox *outbox, struct frame_buffer *frame_buffer)
 {
-    if (parcel->kind == PARCEL_PICTURE) {
-        push_picture(outbox, parcel);
+    if (frame_buffer->kind == FRAME_BUFFER_PICTURE) {
+        push_picture(outbox, frame_buffer);
         return true;
     }
-    if (parcel->kind == PARCEL_MESSAGE && outbox->gap) {
-        note_gap(outbox, parcel->sequence);
+    if (frame_buffer->kind == FRAME_BUFFER_MESSAGE && outbox->gap) {
+        note_gap(outbox, frame_buffer->sequence);
         return true;
     }
-    drop_pictures_until_fits(outbox, parcel);
-    if (!fits(outbox, parcel)) drop_messages(outbox);
-    if (parcel->kind == PARCEL_MESSAGE && (outbox->gap || !fits(outbox, parcel))) {
-        note_gap(outbox, parcel->sequence);
+    drop_pictures_until_fits(outbox, frame_buffer);
+    if (!fits(outbox, frame_buffer)) drop_messages(outbox);
+    if (frame_buffer->kind == FRAME_BUFFER_MESSAGE && (outbox->gap || !fits(outbox, frame_buffer))) {
+        note_gap(outbox, frame_buffer->sequence);
         return true;
     }
-    if (!fits(outbox, parcel)) return false;
-    append(outbox, parcel);
+    if (!fits(outbox, frame_buffer)) return false;
+    append(outbox, frame_buffer);
     return true;
 }
 
@@ -182,19 +185,19 @@ bool outbox_empty(const struct outbox *outbox)
     return !outbox->first;
 }
 
-struct parcel *outbox_take(struct outbox *outbox, size_t *sent)
+struct frame_buffer *outbox_take(struct outbox *outbox, size_t *sent)
 {
     if (!outbox->first) return NULL;
     outbox->first_in_hand = true;
     *sent = outbox->sent;
-    return parcel_keep(outbox->first->parcel);
+    return frame_buffer_keep(outbox->first->frame_buffer);
 }
 
 void outbox_sent(struct outbox *outbox, size_t count)
 {
     outbox->first_in_hand = false;
     outbox->sent += count;
-    if (outbox->sent < outbox->first->parcel->bytes) return;
+    if (outbox->sent < outbox->first->frame_buffer->bytes) return;
     outbox->sent = 0;
     remove_after(outbox, NULL);
 }

@@ -13,28 +13,28 @@
 
 #include <stdatomic.h>
 
-enum parcel_kind {
-    PARCEL_CONTROL, /* hello, reply, error, gap: kept */
-    PARCEL_MESSAGE, /* numbered message */
-    PARCEL_PICTURE
+enum frame_buffer_kind {
+    FRAME_BUFFER_CONTROL, /* hello, reply, error, gap: kept */
+    FRAME_BUFFER_MESSAGE, /* numbered message */
+    FRAME_BUFFER_PICTURE
 };
 
 /* A whole frame, header and payload, immutable once made. */
-struct parcel {
+struct frame_buffer {
     atomic_int references;
-    enum parcel_kind kind;
+    enum frame_buffer_kind kind;
     uint64_t sequence; /* of a message */
     int64_t replaces;  /* a waiting picture of the same value is replaced by this one; negative: none is */
     size_t bytes;
     uint8_t frame[];
 };
 
-/* Copies `bytes` of payload (two parts, the second may be empty) into a parcel with one reference; NULL when memory is
- * short. */
-struct parcel *parcel_create(enum parcel_kind kind, enum frame_type type, const void *first, size_t first_bytes,
-                             const void *second, size_t second_bytes);
-struct parcel *parcel_keep(struct parcel *parcel);
-void parcel_release(struct parcel *parcel); /* NULL is ignored */
+/* Copies `bytes` of payload (two parts, the second may be empty) into a frame buffer with one reference; NULL when
+ * memory is short. */
+struct frame_buffer *frame_buffer_create(enum frame_buffer_kind kind, enum frame_type type, const void *first,
+                                         size_t first_bytes, const void *second, size_t second_bytes);
+struct frame_buffer *frame_buffer_keep(struct frame_buffer *frame_buffer);
+void frame_buffer_release(struct frame_buffer *frame_buffer); /* NULL is ignored */
 
 struct outbox_entry;
 
@@ -51,14 +51,15 @@ struct outbox {
 void outbox_init(struct outbox *outbox, size_t limit);
 void outbox_clear(struct outbox *outbox);
 
-/* Queues the parcel (keeping its own reference) or drops by the rules above. False when the client must be given up. */
-bool outbox_push(struct outbox *outbox, struct parcel *parcel);
+/* Queues the frame buffer (keeping its own reference) or drops by the rules above. False when the client must be given
+ * up. */
+bool outbox_push(struct outbox *outbox, struct frame_buffer *frame_buffer);
 
 bool outbox_empty(const struct outbox *outbox);
-/* The parcel to send next, with a reference of its own for the caller, and how much of it was sent; NULL when empty. It
- * is in hand until outbox_sent. */
-struct parcel *outbox_take(struct outbox *outbox, size_t *sent);
-/* `count` more bytes of the parcel in hand were sent. */
+/* The frame buffer to send next, with a reference of its own for the caller, and how much of it was sent; NULL when
+ * empty. It is in hand until outbox_sent. */
+struct frame_buffer *outbox_take(struct outbox *outbox, size_t *sent);
+/* `count` more bytes of the frame buffer in hand were sent. */
 void outbox_sent(struct outbox *outbox, size_t count);
 /* True once all that waited was sent and messages were dropped: the caller announces the gap and starts afresh. */
 bool outbox_take_gap(struct outbox *outbox, uint64_t *from, uint64_t *to);

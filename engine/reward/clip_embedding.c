@@ -9,7 +9,7 @@ static tensor_id build(const struct clip_model *model, const struct reward *rewa
 {
     char prefix[160];
     tensor_id embedding = clip_model_build_pictures(model, graph, pictures, reward_prefixed(reward, "", prefix));
-    embedding = graph_convert(graph, embedding, graph_exact_type(graph));
+    embedding = graph_convert(graph, embedding, graph_accumulation_type(graph));
     tensor_id squares = graph_reduce(graph, graph_unary(graph, UNARY_SQUARE, embedding), SHAPE2(reward->batch, 1), 1.0);
     return graph_divide(graph, embedding, picture_guarded_root(graph, squares, 1e-9));
 }

@@ -26,7 +26,7 @@ static tensor_id chosen_logits(const struct detection_reward *detection, struct 
     tensor_id flat = graph_reshape(graph, found.logits, SHAPE2(batch, boxes));
     tensor_id ids =
         graph_select_boxes(graph, flat, found.boxes, detection->wanted + detection->unwanted, detection->overlap);
-    return graph_convert(graph, graph_gather(graph, found.logits, ids), graph_exact_type(graph));
+    return graph_convert(graph, graph_gather(graph, found.logits, ids), graph_accumulation_type(graph));
 }
 
 /* sum of log sigmoid(sign * logits[start : start+length]) / all of them: [B, 1, 1]. */

@@ -66,10 +66,10 @@ static status check_memory(const struct host_program *run, const struct program_
     }
     TRY(run->backend->interface->memory_free(run->backend, &available, NULL));
     if (needed <= available) return status_ok();
-    char words[2][FORMAT_SIZE];
+    char message[2][FORMAT_SIZE];
     return status_error(STATUS_NO_MEMORY, "needs %s of memory, %s are free",
-                        format_bytes_closely(words[0], sizeof words[0], (double)needed),
-                        format_bytes_closely(words[1], sizeof words[1], (double)available));
+                        format_bytes_closely(message[0], sizeof message[0], (double)needed),
+                        format_bytes_closely(message[1], sizeof message[1], (double)available));
 }
 
 static status set_up(struct host_program *run, struct weight_source weights)

@@ -172,7 +172,7 @@ tensor_id reward_share_features(struct reward *reward, const void *model, tensor
 tensor_id reward_add_input(struct reward *reward, struct graph *graph, const char *name, struct shape shape)
 {
     char text[160];
-    tensor_id input = graph_input(graph, reward_prefixed(reward, name, text), shape, graph_exact_type(graph));
+    tensor_id input = graph_input(graph, reward_prefixed(reward, name, text), shape, graph_accumulation_type(graph));
     reward->inputs[reward->input_count++] = input;
     return input;
 }

@@ -92,7 +92,7 @@ status reward_models_find(struct reward_models *models, const char *given, enum 
     return status_error(STATUS_BAD_INPUT,
                         "no %s: the diffusion model has no folder rewards/%s, and none is where models are kept "
                         "(`alignprop models`); name a path in the reward's params. README.md says where to get one",
-                        model_kind_words(kind), roles[kind]);
+                        model_kind_description(kind), roles[kind]);
 }
 
 /* ---- opening ---- */

@@ -28,7 +28,7 @@ static status scorer_build(struct scorer *scorer, struct reward *reward, struct 
     scorer->graph = graph_create(backend->interface->compute_type, backend->interface->accumulation_type);
     struct graph *graph = scorer->graph;
     struct shared_features shared = {0};
-    scorer->pictures = graph_input(graph, "pictures", shape, graph_exact_type(graph));
+    scorer->pictures = graph_input(graph, "pictures", shape, graph_accumulation_type(graph));
     scorer->scores = graph_output(graph, reward_build(reward, graph, scorer->pictures, &shared), "scores");
     TRY(status_context(graph_state(graph), "reward %s on pictures of %lldx%lld", reward_kind_of(reward)->name,
                        (long long)shape.dimension[2], (long long)shape.dimension[1]));

@@ -50,7 +50,8 @@ static status encoder_open(struct encoder *encoder, struct backend *backend)
     encoder->ids = graph_input(graph, "ids", SHAPE2(1, tower->context), ELEMENT_I32);
     encoder->end = graph_input(graph, "end", SHAPE2(1, 1), ELEMENT_I32);
     tensor_id embedding = tower->build(tower->model, graph, encoder->ids, encoder->end);
-    encoder->embedding = graph_output(graph, graph_convert(graph, embedding, graph_exact_type(graph)), "embedding");
+    encoder->embedding =
+        graph_output(graph, graph_convert(graph, embedding, graph_accumulation_type(graph)), "embedding");
     TRY(program_rewrite(backend, graph));
     TRY(graph_state(graph));
     return host_program_create(backend, graph, tower->weights, &encoder->program);

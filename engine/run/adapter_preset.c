@@ -36,7 +36,7 @@ static void cut_paths(cJSON *item)
 
 /* ---- prompts ---- */
 
-static void hash_of_list(const cJSON *list, char words[65])
+static void hash_of_list(const cJSON *list, char message[65])
 {
     struct sha256 hash;
     const cJSON *prompt;
@@ -47,7 +47,7 @@ static void hash_of_list(const cJSON *list, char words[65])
         sha256_add(&hash, text, strlen(text));
         sha256_add(&hash, "\n", 1);
     }
-    sha256_end(&hash, words);
+    sha256_end(&hash, message);
 }
 
 /* How many prompts from the first on fit; at least one. */

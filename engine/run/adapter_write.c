@@ -97,7 +97,7 @@ static status list_items(struct item_list *list, const struct adapter_set *set, 
 }
 
 /* modelspec.hash_sha256: of the tensors' bytes in the order of the file. */
-static void hash_items(const struct item_list *list, char words[70])
+static void hash_items(const struct item_list *list, char message[70])
 {
     struct sha256 hash;
     sha256_begin(&hash);
@@ -107,8 +107,8 @@ static void hash_items(const struct item_list *list, char words[70])
         for (int d = 0; d < item->rank; d++) elements *= (size_t)item->dimension[d];
         sha256_add(&hash, item->bytes, elements * sizeof(float));
     }
-    memcpy(words, "0x", 2);
-    sha256_end(&hash, words + 2);
+    memcpy(message, "0x", 2);
+    sha256_end(&hash, message + 2);
 }
 
 /* ---- metadata ---- */

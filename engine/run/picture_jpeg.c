@@ -17,8 +17,8 @@ struct jpeg_source {
     struct jpeg_error_mgr errors;
     struct jpeg_progress_mgr progress;
     jmp_buf back;
-    char words[JMSG_LENGTH_MAX];  /* of an error */
-    char damage[JMSG_LENGTH_MAX]; /* of the first warning of damage; "" without one */
+    char message[JMSG_LENGTH_MAX]; /* of an error */
+    char damage[JMSG_LENGTH_MAX];  /* of the first warning of damage; "" without one */
     const char *path;
     struct picture *picture;
     unsigned char *inks; /* one row of cyan, magenta, yellow and black */
@@ -29,7 +29,7 @@ struct jpeg_source {
 static void on_error(j_common_ptr reader)
 {
     struct jpeg_source *source = reader->client_data;
-    source->errors.format_message(reader, source->words);
+    source->errors.format_message(reader, source->message);
     if (source->errors.msg_code == JERR_OUT_OF_MEMORY)
         source->result = status_error(STATUS_NO_MEMORY, "%s: no memory for its pixels", source->path);
     longjmp(source->back, 1);
@@ -53,7 +53,7 @@ static void on_progress(j_common_ptr reader)
 {
     struct jpeg_source *source = reader->client_data;
     if (source->reader.input_scan_number <= SCANS_LIMIT) return;
-    snprintf(source->words, sizeof source->words, "it has more than %d scans", SCANS_LIMIT);
+    snprintf(source->message, sizeof source->message, "it has more than %d scans", SCANS_LIMIT);
     longjmp(source->back, 1);
 }
 
@@ -154,7 +154,7 @@ status picture_decode_jpeg(const char *path, const void *data, size_t length, st
     free(source.inks);
     *orientation = source.orientation;
     if (source.result.code != STATUS_OK) return source.result;
-    if (!good) return status_error(STATUS_BAD_INPUT, "%s: cannot be read as a JPEG file: %s", path, source.words);
+    if (!good) return status_error(STATUS_BAD_INPUT, "%s: cannot be read as a JPEG file: %s", path, source.message);
     if (!source.damage[0]) return status_ok();
     return status_error(STATUS_BAD_INPUT, "%s: damaged JPEG file: %s", path, source.damage);
 }

@@ -21,17 +21,17 @@ struct png_source {
     status result; /* of what is no fault of the file */
 };
 
-static void on_error(png_structp png, png_const_charp words)
+static void on_error(png_structp png, png_const_charp message)
 {
     struct png_source *source = png_get_error_ptr(png);
-    snprintf(source->error, sizeof source->error, "%s", words);
+    snprintf(source->error, sizeof source->error, "%s", message);
     longjmp(png_jmpbuf(png), 1);
 }
 
-static void on_warning(png_structp png, png_const_charp words)
+static void on_warning(png_structp png, png_const_charp message)
 {
     (void)png;
-    (void)words;
+    (void)message;
 }
 
 static void on_read(png_structp png, png_bytep target, png_size_t length)

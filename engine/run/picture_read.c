@@ -30,10 +30,10 @@ static status check_size(const char *path, size_t width, size_t height, size_t n
     size_t available;
     TRY(host_memory_free(&available, NULL));
     if (needed <= available) return status_ok();
-    char words[2][FORMAT_SIZE];
+    char message[2][FORMAT_SIZE];
     return status_error(STATUS_NO_MEMORY, "%s: its %zu x %zu pixels need %s of memory, %s are free", path, width,
-                        height, format_bytes_closely(words[0], sizeof words[0], (double)needed),
-                        format_bytes_closely(words[1], sizeof words[1], (double)available));
+                        height, format_bytes_closely(message[0], sizeof message[0], (double)needed),
+                        format_bytes_closely(message[1], sizeof message[1], (double)available));
 }
 
 status picture_allocate(struct picture *picture, const char *path, size_t width, size_t height, size_t more)
@@ -41,10 +41,10 @@ status picture_allocate(struct picture *picture, const char *path, size_t width,
     size_t bytes = width * height * 3;
     TRY(check_size(path, width, height, bytes + more));
     picture->pixels = malloc(bytes);
-    char words[FORMAT_SIZE];
+    char message[FORMAT_SIZE];
     if (!picture->pixels)
         return status_error(STATUS_NO_MEMORY, "%s: its %zu x %zu pixels need %s of memory, which are not to be had",
-                            path, width, height, format_bytes_closely(words, sizeof words, (double)bytes));
+                            path, width, height, format_bytes_closely(message, sizeof message, (double)bytes));
     picture->width = (int)width;
     picture->height = (int)height;
     return status_ok();

@@ -19,17 +19,17 @@ struct png_target {
     char error[160];
 };
 
-static void on_error(png_structp png, png_const_charp words)
+static void on_error(png_structp png, png_const_charp message)
 {
     struct png_target *target = png_get_error_ptr(png);
-    snprintf(target->error, sizeof target->error, "%s", words);
+    snprintf(target->error, sizeof target->error, "%s", message);
     longjmp(png_jmpbuf(png), 1);
 }
 
-static void on_warning(png_structp png, png_const_charp words)
+static void on_warning(png_structp png, png_const_charp message)
 {
     (void)png;
-    (void)words;
+    (void)message;
 }
 
 static void on_write(png_structp png, png_bytep data, png_size_t length)

@@ -50,7 +50,7 @@ static double seconds_left(const struct session *session)
     return seconds;
 }
 
-static void publish_words(struct session *session, const char *words)
+static void publish_message(struct session *session, const char *message)
 {
     const struct session_hooks *hooks = &session->options.hooks;
     if (!hooks->state) return;
@@ -70,19 +70,19 @@ static void publish_words(struct session *session, const char *words)
                                   .settings = session->settings,
                                   .run_folder = session->folder->path,
                                   .run_id = session->folder->id,
-                                  .words = words};
+                                  .message = message};
     hooks->state(hooks->context, &state);
 }
 
 void session_publish(struct session *session)
 {
-    publish_words(session, "");
+    publish_message(session, "");
 }
 
-void session_say(struct session *session, const char *words)
+void session_say(struct session *session, const char *message)
 {
-    log_write(&session->log, "%s", words);
-    if (session->options.hooks.log) session->options.hooks.log(session->options.hooks.context, words);
+    log_write(&session->log, "%s", message);
+    if (session->options.hooks.log) session->options.hooks.log(session->options.hooks.context, message);
 }
 
 /* ---- the tuner's callbacks ---- */
@@ -157,7 +157,7 @@ static status evaluate_start(struct session *session)
     text_append(&members, ",\"eval_reward\":");
     session_append_rewards(session, &members, rewards, total);
     text_append(&members, ",\"eval_extra\":");
-    session_append_looks(session, &members);
+    session_append_statistics(session, &members);
     /* The untrained model is what drift is measured from. */
     text_append(&members, ",\"adapter_norm\":0,\"drift\":0");
     status result = session_event(session, "evaluation", 0, members.data);
@@ -192,13 +192,13 @@ static status add_parsed(cJSON *object, const char *key, const struct text *text
 
 static status add_evaluation(struct session *session, const double *rewards, double total)
 {
-    struct text object = {0}, looks = {0};
+    struct text object = {0}, statistics = {0};
     session_append_rewards(session, &object, rewards, total);
-    session_append_looks(session, &looks);
+    session_append_statistics(session, &statistics);
     status result = add_parsed(session->unfinished, "eval_reward", &object);
-    if (result.code == STATUS_OK) result = add_parsed(session->unfinished, "eval_extra", &looks);
+    if (result.code == STATUS_OK) result = add_parsed(session->unfinished, "eval_extra", &statistics);
     text_clear(&object);
-    text_clear(&looks);
+    text_clear(&statistics);
     return result;
 }
 
@@ -223,7 +223,7 @@ static status save(struct session *session, bool needed)
 {
     session->save_now = false;
     status result = session_save(session);
-    if (result.code == STATUS_OK || needed || session->folder_trouble.code != STATUS_OK) return result;
+    if (result.code == STATUS_OK || needed || session->folder_error.code != STATUS_OK) return result;
     session_say(session, result.message);
     return status_ok();
 }
@@ -234,7 +234,7 @@ static status sample(struct session *session, bool needed, double *rewards, doub
     session->sample_now = false;
     status result = evaluate(session, rewards, total);
     bool unkept = result.code != STATUS_OK && session->picture_result.code != STATUS_OK;
-    if (!unkept || needed || session->folder_trouble.code != STATUS_OK) return result;
+    if (!unkept || needed || session->folder_error.code != STATUS_OK) return result;
     session_say(session, result.message);
     return status_error(STATUS_INTERRUPTED, "no pictures");
 }
@@ -293,10 +293,10 @@ static status one_step(struct session *session)
     if (report.skipped) {
         session->skipped++;
         session->skipped_what = report.skipped_what;
-        char words[200];
-        snprintf(words, sizeof words, "step %d was skipped: %s is not finite", report.step,
+        char message[200];
+        snprintf(message, sizeof message, "step %d was skipped: %s is not finite", report.step,
                  report.skipped_what ? report.skipped_what : "a value");
-        session_say(session, words);
+        session_say(session, message);
     }
     time_step(session, clock_steady() - start);
     result = record_step(session, &report);
@@ -387,7 +387,7 @@ static status check_some_step_counted(const struct session *session)
 static status finish(struct session *session, status result)
 {
     bool abandoned = session_interrupted(session, 2);
-    if (session->folder_moved) session->folder_trouble = status_ok(); /* its new place is known */
+    if (session->folder_moved) session->folder_error = status_ok(); /* its new place is known */
     if (!abandoned && tuner_step_number(session->tuner) == session->step && session->step > 0) {
         status saved = session_save(session);
         if (result.code == STATUS_OK) result = saved;
@@ -402,7 +402,7 @@ static status finish(struct session *session, status result)
     return result.code == STATUS_OK ? check_some_step_counted(session) : result;
 }
 
-static const char *ending_words(const struct session *session, status result)
+static const char *ending_text(const struct session *session, status result)
 {
     if (result.code == STATUS_INTERRUPTED) return "interrupted";
     if (result.code != STATUS_OK) return "failed";
@@ -424,7 +424,7 @@ static status measure_start(struct session *session)
 static status tell_end(struct session *session, status result)
 {
     struct text members = {0};
-    text_append(&members, ",\"status\":\"%s\"", ending_words(session, result));
+    text_append(&members, ",\"status\":\"%s\"", ending_text(session, result));
     if (result.code != STATUS_OK && result.code != STATUS_INTERRUPTED) {
         text_append(&members, ",\"reason\":");
         text_append_json_string(&members, result.message);
@@ -443,7 +443,7 @@ status session_run(struct session *session)
     status told = tell_end(session, result);
     if (result.code == STATUS_OK) result = told;
     if (result.code != STATUS_OK) session_say(session, result.message);
-    publish_words(session, result.message);
+    publish_message(session, result.message);
     return result;
 }
 

@@ -54,7 +54,7 @@ struct session_state {
     const char *device;     /* "cpu", "cuda:0" */
     const char *run_folder; /* absolute path */
     const char *run_id;
-    const char *words; /* ended: the last message, "" when all went well */
+    const char *message; /* ended: the last message, "" when all went well */
 };
 
 /* A line of metrics.jsonl as it stands there, without its newline, and the object that it is. */
@@ -71,7 +71,7 @@ struct session_hooks {
     void (*event)(void *context, const struct session_line *line);
     void (*progress)(void *context, const char *phase, int step, int done, int total);
     void (*picture)(void *context, const struct tuner_picture *picture);
-    void (*log)(void *context, const char *words);
+    void (*log)(void *context, const char *message);
     /* Fetches one request that has arrived; false if there is none. Called often; must not wait. */
     bool (*take_request)(void *context, struct session_request *request);
     /* Waits up to `seconds` for a request to arrive; called only while paused. NULL: the session sleeps. */

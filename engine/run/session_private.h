@@ -50,7 +50,7 @@ struct session {
     bool evaluating;
     status picture_result;
 
-    status folder_trouble; /* what became of the run's folder while the run went on */
+    status folder_error; /* what became of the run's folder while the run went on */
     bool folder_moved;
 
     cJSON *unfinished; /* metrics line of the step resumed from, when its held-out rewards are still to be measured */
@@ -74,7 +74,7 @@ char *session_metrics_line(const struct session *session, const struct step_repo
 /* {"ID": value, ..., "total": value} */
 void session_append_rewards(const struct session *session, struct text *text, const double *rewards, double total);
 /* {"dark": share, "edges": share, "saturation": mean, "diversity": mean} of the newest evaluation's pictures */
-void session_append_looks(const struct session *session, struct text *text);
+void session_append_statistics(const struct session *session, struct text *text);
 /* Keeps a picture of an evaluation in samples/. */
 status session_keep_picture(struct session *session, const struct tuner_picture *picture);
 status session_save(struct session *session);
@@ -102,7 +102,7 @@ void session_find_best(struct session *session);
 
 void session_publish(struct session *session);
 /* To the log and the watchers. */
-void session_say(struct session *session, const char *words);
+void session_say(struct session *session, const char *message);
 struct tuner_callbacks session_callbacks(struct session *session);
 bool session_interrupted(const struct session *session, int times);
 

@@ -10,16 +10,16 @@
 
 status session_check_folder(struct session *session)
 {
-    if (session->folder_trouble.code != STATUS_OK) return session->folder_trouble;
+    if (session->folder_error.code != STATUS_OK) return session->folder_error;
     char now[PATH_SIZE];
     switch (run_folder_place(session->folder, now)) {
     case RUN_FOLDER_HERE: return status_ok();
     case RUN_FOLDER_REMOVED:
-        session->folder_trouble = status_error(
+        session->folder_error = status_error(
             STATUS_FAILED, "%.400s: the run's folder was removed while the run went on", session->folder->path);
         break;
     case RUN_FOLDER_MOVED:
-        session->folder_trouble =
+        session->folder_error =
             status_error(STATUS_FAILED, "%.200s: the run's folder was moved to %.200s while the run went on",
                          session->folder->path, now);
         snprintf(session->folder->path, sizeof session->folder->path, "%s", now);
@@ -27,7 +27,7 @@ status session_check_folder(struct session *session)
         (void)run_folder_register(session->folder); /* a run that is not listed can still be named by its path */
         break;
     }
-    return session->folder_trouble;
+    return session->folder_error;
 }
 
 /* Parsed once, for all who watch. */
@@ -79,14 +79,14 @@ void session_append_rewards(const struct session *session, struct text *text, co
     text_append(text, "}");
 }
 
-void session_append_looks(const struct session *session, struct text *text)
+void session_append_statistics(const struct session *session, struct text *text)
 {
-    struct mean_looks looks = tuner_evaluated_looks(session->tuner);
+    struct image_statistics statistics = tuner_evaluated_statistics(session->tuner);
     text_append(text, "{\"dark\":");
-    text_append_json_number(text, looks.dark);
-    append_member(text, "edges", looks.edges);
-    append_member(text, "saturation", looks.saturation);
-    append_member(text, "diversity", looks.diversity);
+    text_append_json_number(text, statistics.dark);
+    append_member(text, "edges", statistics.edges);
+    append_member(text, "saturation", statistics.saturation);
+    append_member(text, "diversity", statistics.diversity);
     text_append(text, "}");
 }
 
@@ -119,7 +119,7 @@ char *session_metrics_line(const struct session *session, const struct step_repo
     text_append(&line, "{\"step\":%d,\"reward\":", report->step);
     session_append_rewards(session, &line, report->reward, report->total);
     append_member(&line, "loss", report->loss);
-    text_append(&line, ",\"k\":%d", report->kept_steps);
+    text_append(&line, ",\"k\":%d", report->grad_steps);
     append_member(&line, "grad_norm", report->gradient_norm);
     append_member(&line, "seconds", report->seconds);
     text_append(&line, ",\"skipped\":%s", report->skipped ? "true" : "false");
@@ -136,13 +136,13 @@ char *session_metrics_line(const struct session *session, const struct step_repo
         text_append(&line, ",\"eval_reward\":");
         session_append_rewards(session, &line, evaluation, evaluation_total);
         text_append(&line, ",\"eval_extra\":");
-        session_append_looks(session, &line);
+        session_append_statistics(session, &line);
     }
     text_append(&line, ",\"time\":%.3f}", clock_wall());
     return text_take(&line);
 }
 
-static void append_reward_words(const struct session *session, struct text *text, const struct tuner_picture *picture)
+static void append_reward_texts(const struct session *session, struct text *text, const struct tuner_picture *picture)
 {
     for (int i = 0; picture->rewards && i < session->preset->reward_count; i++) {
         text_append(text, "%s%s %.4g", i ? ", " : "", session->preset->rewards[i].id, picture->rewards[i]);
@@ -153,7 +153,7 @@ static status write_picture(const struct session *session, const char *path, con
 {
     const struct preset *preset = session->preset;
     struct text rewards = {0}, parameters = {0};
-    append_reward_words(session, &rewards, picture);
+    append_reward_texts(session, &rewards, picture);
     char adapter[160];
     snprintf(adapter, sizeof adapter, "%s-step-%06d", preset->name, picture->step);
     const char *slash = strrchr(preset->model, '/');

@@ -115,11 +115,11 @@ static void restore_measured(struct session *session, const struct metrics_histo
 
 static void report_change(struct session *session, const struct metrics_change *change, status wrong)
 {
-    struct text words = {0};
-    text_append(&words, "%s: the change ordered for step %d is left out: %s", session->metrics.path, change->step,
+    struct text message = {0};
+    text_append(&message, "%s: the change ordered for step %d is left out: %s", session->metrics.path, change->step,
                 wrong.message);
-    session_say(session, words.data);
-    text_clear(&words);
+    session_say(session, message.data);
+    text_clear(&message);
 }
 
 /* Changes that were ordered for steps that come again; of all it is said what this program cannot take. */

@@ -69,8 +69,8 @@ struct memory_region chain_packed(const struct chain *chain, const struct part *
 
 struct memory_region chain_saved_step(const struct chain *chain, int slot)
 {
-    if (!chain->kept.program) return (struct memory_region){NULL, 0};
-    size_t bytes = program_sizes(chain->kept.program).saved_bytes;
+    if (!chain->grad.program) return (struct memory_region){NULL, 0};
+    size_t bytes = program_sizes(chain->grad.program).saved_bytes;
     return (struct memory_region){chain_at(chain, chain->layout.saved_steps + (size_t)slot * bytes), bytes};
 }
 
@@ -85,7 +85,7 @@ enum { PART_COUNT = 5 };
 /* Parts that this chain does not need have no program. */
 static void list_parts(const struct chain *chain, const struct part *parts[PART_COUNT])
 {
-    const struct part *all[PART_COUNT] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
+    const struct part *all[PART_COUNT] = {&chain->text, &chain->no_grad, &chain->grad, &chain->decoder, &chain->merge};
     memcpy(parts, all, sizeof all);
 }
 
@@ -99,15 +99,15 @@ static size_t largest_over_parts(const struct chain *chain, size_t (*measure)(co
     return bytes;
 }
 
-static size_t standing_of(const struct program *program)
+static size_t persistent_of(const struct program *program)
 {
-    return program_sizes(program).standing_bytes;
+    return program_sizes(program).persistent_bytes;
 }
 
-/* One region for the plain and the kept step: only one of them is open at a time. */
-static size_t standing_bytes(const struct chain *chain)
+/* One region for the no_grad and the grad step: only one of them is open at a time. */
+static size_t persistent_bytes(const struct chain *chain)
 {
-    return largest_over_parts(chain, standing_of);
+    return largest_over_parts(chain, persistent_of);
 }
 
 static size_t work_of(const struct program *program)
@@ -181,17 +181,17 @@ static void lay_out_parameters(struct chain *chain)
     }
 }
 
-/* The saved regions. Decoder and rewards are done before the way back through the steps begins, so that a step that is
- * recomputed may lie where they were. */
+/* The saved regions. Decoder and rewards are done before the backward pass through the steps begins, so that a step
+ * that is recomputed may lie where they were. */
 static struct chain_sizes saved_sizes(const struct chain *chain)
 {
     struct chain_sizes sizes = {.saved_decoder = align_up(program_sizes(chain->decoder.program).saved_bytes),
                                 .saved_extra = align_up(chain->extra.saved_bytes)};
-    if (!chain->kept.program) return sizes;
-    sizes.saved_step = program_sizes(chain->kept.program).saved_bytes;
-    sizes.saved_calls = align_up(sizes.saved_step * (size_t)chain->settings.kept_calls);
+    if (!chain->grad.program) return sizes;
+    sizes.saved_step = program_sizes(chain->grad.program).saved_bytes;
+    sizes.saved_calls = align_up(sizes.saved_step * (size_t)chain->settings.saved_calls);
     size_t before = sizes.saved_decoder + sizes.saved_extra, step = align_up(sizes.saved_step);
-    if (chain->settings.kept_calls == 0 && step > before) sizes.saved_rest = step - before;
+    if (chain->settings.saved_calls == 0 && step > before) sizes.saved_rest = step - before;
     return sizes;
 }
 
@@ -239,15 +239,15 @@ static void lay_out(struct chain *chain)
     layout->parameter_gradients = take(&end, trainable ? chain->parameter_bytes : 0);
     layout->merged = take(&end, chain->merged_bytes);
     lay_out_part(&end, &chain->text);
-    chain->plain.packed_offset = chain->kept.packed_offset = take(&end, packing_plan_bytes(chain->step_packing));
+    chain->no_grad.packed_offset = chain->grad.packed_offset = take(&end, packing_plan_bytes(chain->step_packing));
     lay_out_part(&end, &chain->decoder);
     lay_out_part(&end, &chain->merge);
-    layout->standing = take(&end, standing_bytes(chain));
+    layout->persistent = take(&end, persistent_bytes(chain));
     struct chain_sizes sizes = saved_sizes(chain);
     layout->saved_steps = take(&end, sizes.saved_calls);
     layout->saved_decoder = take(&end, sizes.saved_decoder);
     layout->saved_extra = take(&end, sizes.saved_extra);
-    if (chain->settings.kept_calls == 0) layout->saved_steps = layout->saved_decoder;
+    if (chain->settings.saved_calls == 0) layout->saved_steps = layout->saved_decoder;
     take(&end, sizes.saved_rest);
     layout->work = take(&end, work_bytes(chain));
     layout->scratch = take(&end, scratch_bytes(chain));
@@ -263,7 +263,7 @@ status chain_create(struct model *model, struct backend *backend, const struct c
     created->model = model;
     created->backend = backend;
     created->settings = *settings;
-    if (created->settings.kept_calls < 0) created->settings.kept_calls = 0;
+    if (created->settings.saved_calls < 0) created->settings.saved_calls = 0;
     created->latent_height = settings->height / facts->latent_factor;
     created->latent_width = settings->width / facts->latent_factor;
     created->channels = facts->latent_channels;
@@ -286,7 +286,7 @@ status chain_create(struct model *model, struct backend *backend, const struct c
 void chain_destroy(struct chain *chain)
 {
     if (!chain) return;
-    struct part *parts[] = {&chain->text, &chain->plain, &chain->kept, &chain->decoder, &chain->merge};
+    struct part *parts[] = {&chain->text, &chain->no_grad, &chain->grad, &chain->decoder, &chain->merge};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) chain_discard_part(parts[i]);
     packing_plan_destroy(chain->step_packing);
     weight_set_destroy(chain->text_weights);
@@ -315,15 +315,15 @@ static bool reads(const struct part *part, const char *name)
     return constant != NO_TENSOR && program_reads(part->program, constant);
 }
 
-/* The frozen weights that the plain or the kept step reads as they are, and those that adapters are merged into. */
+/* The frozen weights that the no_grad or the grad step reads as they are, and those that adapters are merged into. */
 static size_t unet_weight_bytes(const struct chain *chain)
 {
     size_t bytes = 0;
-    for (int i = 0; i < graph_tensor_count(chain->plain.graph); i++) {
-        const struct tensor *tensor = graph_tensor(chain->plain.graph, i);
+    for (int i = 0; i < graph_tensor_count(chain->no_grad.graph); i++) {
+        const struct tensor *tensor = graph_tensor(chain->no_grad.graph, i);
         if (!tensor_is_weight(tensor)) continue;
         bool merged = strncmp(tensor->name, MERGED_PREFIX, strlen(MERGED_PREFIX)) == 0;
-        if (merged || program_reads(chain->plain.program, i) || reads(&chain->kept, tensor->name))
+        if (merged || program_reads(chain->no_grad.program, i) || reads(&chain->grad, tensor->name))
             bytes += align_up((size_t)shape_elements(&tensor->shape) * element_size(tensor->type));
     }
     return bytes;
@@ -358,9 +358,9 @@ void chain_reserve(struct chain *chain, struct program_sizes sizes)
     lay_out(chain);
 }
 
-void chain_set_kept_calls(struct chain *chain, int kept_calls)
+void chain_set_saved_calls(struct chain *chain, int saved_calls)
 {
-    chain->settings.kept_calls = max_int(kept_calls, 0);
+    chain->settings.saved_calls = max_int(saved_calls, 0);
     lay_out(chain);
 }
 
@@ -407,9 +407,9 @@ int chain_decode_batch(const struct chain *chain)
     return chain->decode_batch;
 }
 
-double chain_step_flops(const struct chain *chain, bool kept, bool backward)
+double chain_step_flops(const struct chain *chain, bool grad, bool backward)
 {
-    const struct part *part = kept ? &chain->kept : &chain->plain;
+    const struct part *part = grad ? &chain->grad : &chain->no_grad;
     return part->program ? program_flops(part->program, backward) : 0.0;
 }
 

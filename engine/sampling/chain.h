@@ -1,11 +1,11 @@
-/* The denoising chain of one model and one preset: text, noise, U-Net steps, decoder, and the way back.
+/* The denoising chain of one model and one preset: text, noise, U-Net steps, decoder, and the backward pass.
  *
  * A step is one graph: x' = latent_gain x + prediction_gain p + noise_gain z with p = uncond + guidance (cond -
- * uncond), both halves in one batch. It exists twice: plain, with adapters merged into the weights (everything that
- * needs no gradient), and kept, with adapters attached and its vector-Jacobian product (the last K steps of training).
- * A step's checkpoint is its latent, so all latents are kept; the activations of a step live in a saved region, of
- * which there are one or more (chain_settings.kept_calls): steps without one of their own are recomputed on the way
- * back.
+ * uncond), both halves in one batch. It exists twice: as the no_grad step, with adapters merged into the weights
+ * (everything that needs no gradient), and as the grad step, with adapters attached and its vector-Jacobian product
+ * (the last K steps of training). A step's checkpoint is its latent, so all latents are kept; the activations of a step
+ * live in a saved region, of which there are one or more (chain_settings.saved_calls): steps without one of their own
+ * are recomputed in the backward pass.
  *
  * All sampling, tuning and scoring goes through here. After chain_allocate device memory is taken
  * by chain_merge alone, which joins what it merges there and gives it back; what passes between host and device takes
@@ -26,13 +26,13 @@ struct chain_settings {
     int steps, width, height; /* of pictures; multiples of the model's latent_factor */
     double guidance, eta;     /* guidance 1: no unconditional half */
     int batch;                /* pictures at once */
-    bool trainable;           /* build the kept step and the decoder's gradient */
+    bool trainable;           /* build the grad step and the decoder's gradient */
     int rank;                 /* adapters; used when trainable or adapters are merged */
     double alpha;
     unsigned targets;
-    int kept_calls; /* saved regions for activations; only when trainable. 0: every kept step is recomputed, in memory
+    int saved_calls; /* saved regions for activations; only when trainable. 0: every grad step is recomputed, in memory
                        that the decoder and the rewards use before */
-    bool recompute_blocks; /* on the way back through a step or the decoder, compute each block's inside again */
+    bool recompute_blocks; /* in the backward pass through a step or the decoder, compute each block's inside again */
 };
 
 /* Opens nothing, allocates no arena: builds graphs, prepares kernels and knows the sizes. Borrows model and backend. */
@@ -44,7 +44,7 @@ void chain_destroy(struct chain *chain);
 struct chain_sizes {
     size_t weights, packed;            /* frozen weights; their copies in kernel layouts and with adapters merged */
     size_t latents, adapters;          /* latents, states, pictures; factors and their gradients */
-    size_t saved_step;                 /* activations of one kept U-Net call */
+    size_t saved_step;                 /* activations of one U-Net call with gradient */
     size_t saved_calls;                /* of as many as are kept; 0 where none is */
     size_t saved_decoder, saved_extra; /* the decoder's activations; what chain_reserve asked for */
     size_t saved_rest;                 /* what a recomputed call needs beyond these two, where none is kept */
@@ -55,7 +55,7 @@ size_t chain_total_bytes(const struct chain *chain);
 /* Regions for another program (the rewards) that runs between the decoder's sweeps: work and scratch are shared. */
 void chain_reserve(struct chain *chain, struct program_sizes sizes);
 /* The number of saved regions, 0..; may be changed until chain_allocate. */
-void chain_set_kept_calls(struct chain *chain, int kept_calls);
+void chain_set_saved_calls(struct chain *chain, int saved_calls);
 /* One arena and the weights. STATUS_NO_MEMORY names needed and free. */
 status chain_allocate(struct chain *chain);
 
@@ -66,7 +66,7 @@ struct memory_region chain_scratch(const struct chain *chain);
 const struct sampler_schedule *chain_schedule(const struct chain *chain);
 int chain_batch(const struct chain *chain);
 int chain_decode_batch(const struct chain *chain); /* pictures a decoder call; divides batch */
-double chain_step_flops(const struct chain *chain, bool kept, bool backward);
+double chain_step_flops(const struct chain *chain, bool grad, bool backward);
 double chain_decoder_flops(const struct chain *chain, bool backward); /* of one call */
 
 /* Adapter factors, in the order of modules: two tensors a module. Values are host double (exact) or float. */
@@ -86,7 +86,7 @@ const struct adapter_module *chain_module(const struct chain *chain, int index);
 int chain_text_module_count(const struct chain *chain);
 const struct adapter_module *chain_text_module(const struct chain *chain, int index);
 
-/* Rebuilds the plain step's weights: base + `scale` * (alpha / rank) up down of the factors that were written with
+/* Rebuilds the no_grad step's weights: base + `scale` * (alpha / rank) up down of the factors that were written with
  * chain_write_parameter. */
 status chain_merge_parameters(struct chain *chain, double scale);
 /* Rebuilds them as base + the sum of the updates of chain_module's modules, of any ranks. Returns to the base where
@@ -101,17 +101,17 @@ status chain_set_prompts(struct chain *chain, const char *const *prompts, const 
 /* First latents: picture b from stream {seeds[b], NOISE_LATENT, numbers[b]}; the sampler's own noise likewise. */
 status chain_start(struct chain *chain, const uint64_t *seeds, const uint64_t *numbers);
 
-/* Step i of the schedule: latents i -> i + 1. `kept` runs the attached form; slot >= 0 leaves its activations in that
+/* Step i of the schedule: latents i -> i + 1. `grad` runs the grad step; slot >= 0 leaves its activations in that
  * saved region. */
-status chain_step(struct chain *chain, int step, bool kept, int slot);
-/* Way back through step i: gradient of latents i + 1 -> gradient of latents i, adapter gradients added. slot >= 0: the
+status chain_step(struct chain *chain, int step, bool grad, int slot);
+/* Backward pass of step i: gradient of latents i + 1 -> gradient of latents i, adapter gradients added. slot >= 0: the
  * region that holds this step's activations; -1: recompute. */
-status chain_step_back(struct chain *chain, int step, int slot);
+status chain_step_backward(struct chain *chain, int step, int slot);
 
 /* Decoder call number `call` (pictures call*decode_batch ...): final latents -> pictures. */
 status chain_decode(struct chain *chain, int call);
 /* Gradient of those pictures (chain_picture_gradient filled) -> gradient of the final latents. */
-status chain_decode_back(struct chain *chain, int call);
+status chain_decode_backward(struct chain *chain, int call);
 
 /* Device memory. Pictures are [decode_batch, H, W, 3] exact, RGB clamped to [0,1], of the last decoder call. */
 void *chain_pictures(const struct chain *chain);
@@ -133,7 +133,7 @@ size_t chain_high_water(const struct chain *chain);
  * after. One at a time; the latents must not be written to before the device was waited for. */
 status chain_fetch_latents(struct chain *chain, int index);
 /* True once they are there, in values [h, w, channels]. Does not wait. */
-status chain_fetched_latents(struct chain *chain, float *values, bool *there);
+status chain_fetched_latents(struct chain *chain, float *values, bool *ready);
 
 /* An approximate picture straight from latents (host): latents [h, w, channels] -> 8-bit RGB [h, w, 3], by the model's
  * own coefficients or Stable Diffusion's. */

@@ -37,17 +37,17 @@ static tensor_id parameter_tensor(const struct chain *chain, int index)
 {
     char name[200];
     parameter_name(chain, index, "", name, sizeof name);
-    return graph_find(chain->kept.graph, TENSOR_PARAMETER, name);
+    return graph_find(chain->grad.graph, TENSOR_PARAMETER, name);
 }
 
 const char *chain_parameter_name(const struct chain *chain, int index)
 {
-    return graph_tensor(chain->kept.graph, parameter_tensor(chain, index))->name;
+    return graph_tensor(chain->grad.graph, parameter_tensor(chain, index))->name;
 }
 
 struct shape chain_parameter_shape(const struct chain *chain, int index)
 {
-    return graph_tensor(chain->kept.graph, parameter_tensor(chain, index))->shape;
+    return graph_tensor(chain->grad.graph, parameter_tensor(chain, index))->shape;
 }
 
 static void *parameter_at(const struct chain *chain, int index)
@@ -100,7 +100,7 @@ status chain_read_gradients(struct chain *chain, float *const *values)
 
 status chain_clear_gradients(struct chain *chain)
 {
-    if (chain->unsettled) TRY(program_clear_sums(chain->kept.program));
+    if (chain->unsettled) TRY(program_clear_sums(chain->grad.program));
     chain->unsettled = false;
     return chain->backend->interface->clear(chain->backend, chain_at(chain, chain->layout.parameter_gradients),
                                             chain->parameter_bytes);
@@ -112,21 +112,21 @@ static status bind_parameters(struct chain *chain)
     if (!chain->host_gradients) return status_error(STATUS_NO_MEMORY, "no memory for the adapter's gradient");
     for (int i = 0; i < chain_parameter_count(chain); i++) {
         char name[200];
-        TRY(program_bind(chain->kept.program, parameter_tensor(chain, i), parameter_at(chain, i)));
+        TRY(program_bind(chain->grad.program, parameter_tensor(chain, i), parameter_at(chain, i)));
         parameter_name(chain, i, "gradient/", name, sizeof name);
-        TRY(program_bind(chain->kept.program, graph_find(chain->kept.graph, TENSOR_STATE, name),
+        TRY(program_bind(chain->grad.program, graph_find(chain->grad.graph, TENSOR_STATE, name),
                          gradient_at(chain, i)));
     }
     return status_ok();
 }
 
-/* The plain step reads the merged weights instead of the frozen ones. */
+/* The no_grad step reads the merged weights instead of the frozen ones. */
 static status bind_merged(struct chain *chain)
 {
     for (int i = 0; i < chain->modules.module_count; i++) {
         char name[200];
         module_weight_name(&chain->modules.modules[i], true, name, sizeof name);
-        TRY(program_bind(chain->plain.program, graph_find(chain->plain.graph, TENSOR_CONSTANT, name),
+        TRY(program_bind(chain->no_grad.program, graph_find(chain->no_grad.graph, TENSOR_CONSTANT, name),
                          chain_merged_at(chain, i)));
     }
     return status_ok();
@@ -158,9 +158,9 @@ static status bind_step(struct chain *chain, struct part *part, const struct ste
 
 static status bind_step_gradients(struct chain *chain)
 {
-    struct program *program = chain->kept.program;
-    TRY(program_bind(program, chain->kept_tensors.cotangent, chain_at(chain, chain->layout.step_cotangent)));
-    return program_bind(program, chain->kept_tensors.gradient, chain_at(chain, chain->layout.step_gradient));
+    struct program *program = chain->grad.program;
+    TRY(program_bind(program, chain->grad_tensors.cotangent, chain_at(chain, chain->layout.step_cotangent)));
+    return program_bind(program, chain->grad_tensors.gradient, chain_at(chain, chain->layout.step_gradient));
 }
 
 static status bind_decoder(struct chain *chain)
@@ -185,13 +185,14 @@ status chain_bind_parts(struct chain *chain)
     TRY(program_bind(chain->text.program, chain->text_ids, chain_at(chain, chain->layout.text_ids)));
     TRY(program_bind(chain->text.program, chain->text_states, chain_at(chain, chain->layout.text_states)));
     TRY(program_bind_weights(chain->text.program, chain->text_weights));
-    program_bind_standing(chain->plain.program, chain_at(chain, chain->layout.standing));
-    if (chain->settings.trainable) program_bind_standing(chain->kept.program, chain_at(chain, chain->layout.standing));
+    program_bind_persistent(chain->no_grad.program, chain_at(chain, chain->layout.persistent));
+    if (chain->settings.trainable)
+        program_bind_persistent(chain->grad.program, chain_at(chain, chain->layout.persistent));
     TRY(bind_merged(chain));
     /* Before anything asks for one weight alone that the step has joined with others. */
-    if (chain->settings.trainable) TRY(bind_step(chain, &chain->kept, &chain->kept_tensors));
+    if (chain->settings.trainable) TRY(bind_step(chain, &chain->grad, &chain->grad_tensors));
     TRY(chain_merge_nothing(chain));
-    TRY(bind_step(chain, &chain->plain, &chain->plain_tensors));
+    TRY(bind_step(chain, &chain->no_grad, &chain->no_grad_tensors));
     TRY(bind_decoder(chain));
     TRY(pack(chain, &chain->text));
     TRY(pack(chain, &chain->decoder));
@@ -200,7 +201,7 @@ status chain_bind_parts(struct chain *chain)
         TRY(bind_parameters(chain));
         TRY(bind_own_merge(chain));
         TRY(pack(chain, &chain->merge));
-        TRY(pack(chain, &chain->kept)); /* before the plain step, which shares its layouts: it needs more of them */
+        TRY(pack(chain, &chain->grad)); /* before the no_grad step, which shares its layouts: it needs more of them */
     }
-    return pack(chain, &chain->plain);
+    return pack(chain, &chain->no_grad);
 }

@@ -1,4 +1,4 @@
-/* The chain's graphs: text encoder, one step (plain and kept), decoder, merge. */
+/* The chain's graphs: text encoder, one step (no_grad and grad), decoder, merge. */
 #include "engine/base/memory.h"
 #include "engine/sampling/chain_internal.h"
 
@@ -71,7 +71,7 @@ static void step_inputs(const struct chain *chain, struct graph *graph, struct s
         tensors->noise = graph_input(graph, "noise", latent_shape(chain, chain->settings.batch), exact);
 }
 
-/* The plain step's adapted weights differ from the kept step's, so they are packed under names of their own. */
+/* The no_grad step's adapted weights differ from the grad step's, so they are packed under names of their own. */
 static void rename_merged(const struct chain *chain, struct graph *graph)
 {
     for (int i = 0; i < chain->modules.module_count; i++) {
@@ -82,7 +82,7 @@ static void rename_merged(const struct chain *chain, struct graph *graph)
     }
 }
 
-static status build_step(struct chain *chain, struct part *part, struct step_tensors *tensors, bool kept)
+static status build_step(struct chain *chain, struct part *part, struct step_tensors *tensors, bool grad)
 {
     struct graph *graph = part_begin(chain, part);
     step_inputs(chain, graph, tensors);
@@ -93,11 +93,11 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
     struct adapter_plan plan = {.rank = chain->settings.rank,
                                 .alpha = chain->settings.alpha,
                                 .targets = chain->settings.targets,
-                                .attach = kept};
+                                .attach = grad};
     bool adapted = chain->settings.rank > 0;
     tensor_id both =
         model_build_unet(chain->model, graph, seen, tensors->time, tensors->context, adapted ? &plan : NULL);
-    if (adapted && !kept) {
+    if (adapted && !grad) {
         chain->modules = plan;
         rename_merged(chain, graph);
     } else {
@@ -112,11 +112,11 @@ static status build_step(struct chain *chain, struct part *part, struct step_ten
     tensors->next = graph_output(graph, next, "next");
     TRY(fold_upsampling(chain, graph));
     /* Keys and values of the text need not be made in every step. */
-    TRY(graph_separate_opening(graph, &tensors->context, 1));
-    if (kept)
+    TRY(graph_separate_prologue(graph, &tensors->context, 1));
+    if (grad)
         TRY(graph_differentiate_one(graph, tensors->next, tensors->latents, &tensors->cotangent, &tensors->gradient));
     TRY(program_rewrite(chain->backend, graph));
-    if (kept && chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
+    if (grad && chain->settings.recompute_blocks) TRY(graph_recompute_blocks(graph));
     return part_end(chain, part);
 }
 
@@ -187,10 +187,10 @@ status chain_build_parts(struct chain *chain)
 {
     TRY(status_context(build_text(chain), "text encoder"));
     chain->step_packing = packing_plan_create();
-    chain->plain.packing = chain->kept.packing = chain->step_packing;
-    TRY(status_context(build_step(chain, &chain->plain, &chain->plain_tensors, false), "U-Net"));
+    chain->no_grad.packing = chain->grad.packing = chain->step_packing;
+    TRY(status_context(build_step(chain, &chain->no_grad, &chain->no_grad_tensors, false), "U-Net"));
     if (chain->settings.trainable)
-        TRY(status_context(build_step(chain, &chain->kept, &chain->kept_tensors, true), "U-Net with adapters"));
+        TRY(status_context(build_step(chain, &chain->grad, &chain->grad_tensors, true), "U-Net with adapters"));
     TRY(status_context(build_decoder(chain), "decoder"));
     if (chain->settings.trainable) TRY(build_own_merge(chain));
     return status_ok();

@@ -22,7 +22,7 @@ enum coefficient {
 
 struct step_tensors {
     tensor_id latents, noise, time, context, coefficient[COEFFICIENT_COUNT], next;
-    tensor_id cotangent, gradient; /* kept form only */
+    tensor_id cotangent, gradient; /* of the grad step only */
 };
 
 struct cached_text {
@@ -37,7 +37,7 @@ struct chain_layout {
     size_t step_latents, step_noise, step_constant, step_next, step_cotangent, step_gradient;
     size_t context, text_ids, text_states, decoder_latents, decoder_gradient, gradient, pictures, picture_gradient;
     size_t merge_scale, parameters, parameter_gradients, merged;
-    size_t standing, saved_steps, saved_decoder, saved_extra, work, scratch;
+    size_t persistent, saved_steps, saved_decoder, saved_extra, work, scratch;
     size_t total;
 };
 
@@ -50,12 +50,12 @@ struct chain {
     int guided_batch; /* batch, times two with guidance */
     int decode_batch;
 
-    struct part text, plain, kept, decoder, merge;
-    const struct part *open;           /* the step whose opening stands: keys and values of the prompts; NULL: none */
-    bool unsettled;                    /* steps back have left sums for the kept step's closing sweep */
-    struct packing_plan *step_packing; /* of the plain and the kept step */
+    struct part text, no_grad, grad, decoder, merge;
+    const struct part *open;           /* the step whose prologue stands: keys and values of the prompts; NULL: none */
+    bool unsettled;                    /* steps back have left sums for the grad step's epilogue */
+    struct packing_plan *step_packing; /* of the no_grad and the grad step */
     tensor_id text_ids, text_states;
-    struct step_tensors plain_tensors, kept_tensors;
+    struct step_tensors no_grad_tensors, grad_tensors;
     tensor_id decoder_latents, decoder_pictures, decoder_cotangent, decoder_gradient;
 
     struct adapter_plan modules, text_modules;
@@ -80,7 +80,7 @@ struct chain {
 enum { TEXT_CACHE_SIZE = 256 };
 
 /* Takes what the steps back have summed on to the adapters' gradients. To be called before anything changes that the
- * kept step's opening was made of, and before gradients are read. */
+ * grad step's prologue was made of, and before gradients are read. */
 status chain_settle(struct chain *chain);
 /* Settles, and has the next step make the keys and values of the prompts anew. */
 status chain_close_step(struct chain *chain);
@@ -117,7 +117,7 @@ struct memory_region chain_packed(const struct chain *chain, const struct part *
 struct memory_region chain_saved_step(const struct chain *chain, int slot);
 struct memory_region chain_saved_decoder(const struct chain *chain);
 #define MERGED_PREFIX "merged/"
-/* Name of the module's frozen weight, or of the plain step's merged one. */
+/* Name of the module's frozen weight, or of the no_grad step's merged one. */
 void module_weight_name(const struct adapter_module *module, bool merged, char *name, size_t size);
 /* Elements of module's factor as rows x columns: down is rank x columns, up is rows x rank. */
 void module_matrix(const struct adapter_module *module, int64_t *rows, int64_t *columns);

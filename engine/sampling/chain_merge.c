@@ -1,4 +1,4 @@
-/* The plain step's weights with adapters merged in. */
+/* The no_grad step's weights with adapters merged in. */
 #include "engine/base/memory.h"
 #include "engine/graph/transfer.h"
 #include "engine/sampling/chain_internal.h"
@@ -64,7 +64,7 @@ static status pack_merged(struct chain *chain)
     for (int i = 0; i < chain->modules.module_count; i++) {
         char name[200];
         module_weight_name(&chain->modules.modules[i], true, name, sizeof name);
-        TRY(program_pack(chain->plain.program, name, chain_packed(chain, &chain->plain), chain_work(chain),
+        TRY(program_pack(chain->no_grad.program, name, chain_packed(chain, &chain->no_grad), chain_work(chain),
                          chain_scratch(chain)));
     }
     return status_ok();

@@ -1,4 +1,4 @@
-/* Running the chain: prompts, noise, steps, decoder, and the way back. */
+/* Running the chain: prompts, noise, steps, decoder, and the backward pass. */
 #include "engine/base/memory.h"
 #include "engine/base/range.h"
 #include "engine/graph/transfer.h"
@@ -142,7 +142,7 @@ static status load_step(struct chain *chain, int step)
 status chain_settle(struct chain *chain)
 {
     if (!chain->unsettled) return status_ok();
-    TRY(program_close(chain->kept.program, chain_work(chain), chain_scratch(chain)));
+    TRY(program_close(chain->grad.program, chain_work(chain), chain_scratch(chain)));
     chain->unsettled = false;
     return status_ok();
 }
@@ -164,9 +164,9 @@ static status open_step(struct chain *chain, const struct part *part)
     return status_ok();
 }
 
-status chain_step(struct chain *chain, int step, bool kept, int slot)
+status chain_step(struct chain *chain, int step, bool grad, int slot)
 {
-    const struct part *part = kept ? &chain->kept : &chain->plain;
+    const struct part *part = grad ? &chain->grad : &chain->no_grad;
     TRY(open_step(chain, part));
     TRY(load_step(chain, step));
     TRY(program_forward(part->program, chain_saved_step(chain, max_int(slot, 0)), chain_work(chain),
@@ -175,16 +175,16 @@ status chain_step(struct chain *chain, int step, bool kept, int slot)
                 chain_latent_bytes(chain));
 }
 
-status chain_step_back(struct chain *chain, int step, int slot)
+status chain_step_backward(struct chain *chain, int step, int slot)
 {
     const struct chain_layout *layout = &chain->layout;
     struct memory_region saved = chain_saved_step(chain, max_int(slot, 0));
     size_t bytes = chain_latent_bytes(chain);
-    TRY(open_step(chain, &chain->kept));
+    TRY(open_step(chain, &chain->grad));
     TRY(load_step(chain, step));
-    if (slot < 0) TRY(program_forward(chain->kept.program, saved, chain_work(chain), chain_scratch(chain)));
+    if (slot < 0) TRY(program_forward(chain->grad.program, saved, chain_work(chain), chain_scratch(chain)));
     TRY(copy(chain, chain_at(chain, layout->step_cotangent), chain_at(chain, layout->gradient), bytes));
-    TRY(program_backward(chain->kept.program, saved, chain_work(chain), chain_scratch(chain)));
+    TRY(program_backward(chain->grad.program, saved, chain_work(chain), chain_scratch(chain)));
     chain->unsettled = true;
     return copy(chain, chain_at(chain, layout->gradient), chain_at(chain, layout->step_gradient), bytes);
 }
@@ -203,7 +203,7 @@ status chain_decode(struct chain *chain, int call)
     return program_forward(chain->decoder.program, chain_saved_decoder(chain), chain_work(chain), chain_scratch(chain));
 }
 
-status chain_decode_back(struct chain *chain, int call)
+status chain_decode_backward(struct chain *chain, int call)
 {
     TRY(program_backward(chain->decoder.program, chain_saved_decoder(chain), chain_work(chain), chain_scratch(chain)));
     return copy(chain, chain_at(chain, chain->layout.gradient + call_offset(chain, call)),
@@ -225,16 +225,16 @@ status chain_fetch_latents(struct chain *chain, int index)
                                      (size_t)picture_latents(chain) * element_size(chain_exact(chain)));
 }
 
-status chain_fetched_latents(struct chain *chain, float *values, bool *there)
+status chain_fetched_latents(struct chain *chain, float *values, bool *ready)
 {
     struct backend *backend = chain->backend;
     const void *host = NULL;
-    *there = true;
+    *ready = true;
     if (!backend->interface->fetched)
         return transfer_read(backend, chain_exact(chain), chain_latents_at(chain, chain->fetched_index), values,
                              picture_latents(chain));
     TRY(backend->interface->fetched(backend, &host));
-    *there = host != NULL;
+    *ready = host != NULL;
     if (host) convert_to_float(chain_exact(chain), values, host, picture_latents(chain));
     return status_ok();
 }

@@ -108,7 +108,7 @@ static bool down_fits(const struct adapter_module *module, const struct shape *d
     return square && down->dimension[1] == module->inputs;
 }
 
-static status check_sizes(const struct adapter_module *module, const struct adapter_factors *factors, const char *words)
+static status check_sizes(const struct adapter_module *module, const struct adapter_factors *factors, const char *name)
 {
     if (down_fits(module, &factors->down_shape) && factors->up_shape.dimension[0] == module->outputs)
         return status_ok();
@@ -116,7 +116,7 @@ static status check_sizes(const struct adapter_module *module, const struct adap
     long long window = down->rank == 4 ? (long long)down->dimension[2] : 1;
     return status_error(STATUS_BAD_INPUT,
                         "%s: %s has %lld inputs, %lld outputs and a window of %lld; the model's has %lld, %lld and %d",
-                        words, module->name, (long long)down->dimension[1], (long long)factors->up_shape.dimension[0],
+                        name, module->name, (long long)down->dimension[1], (long long)factors->up_shape.dimension[0],
                         window, (long long)module->inputs, (long long)module->outputs,
                         module->kernel ? module->kernel : 1);
 }
@@ -130,14 +130,13 @@ static double largest(const float *values, const struct shape *shape)
 }
 
 /* Finite factors can still have a product that no fp32 number holds. */
-static status check_range(const struct low_rank_update *update, const struct adapter_factors *factors,
-                          const char *words)
+static status check_range(const struct low_rank_update *update, const struct adapter_factors *factors, const char *name)
 {
     double up = fabs(update->scale) * largest(factors->up, &factors->up_shape);
     double most = up * largest(factors->down, &factors->down_shape) * (double)update->rank;
     if (up <= FLT_MAX && most <= FLT_MAX) return status_ok();
     return status_error(STATUS_BAD_INPUT, "%s: %s: the update may reach %g at this scale; expected numbers below %g",
-                        words, factors->kohya, most, (double)FLT_MAX);
+                        name, factors->kohya, most, (double)FLT_MAX);
 }
 
 /* ---- an adapter ---- */
@@ -165,9 +164,9 @@ static status add_module(struct network *network, const struct mixed_adapter *ad
     const struct adapter_factors *before = network->taken[module].factors;
     if (before)
         return status_error(STATUS_BAD_INPUT, "%s: %s and %s are the same module of the model; expected it once",
-                            adapter->words, before->kohya, factors->kohya);
+                            adapter->name, before->kohya, factors->kohya);
     network->taken[module].factors = factors;
-    TRY(check_sizes(network->module(network->chain, module), factors, adapter->words));
+    TRY(check_sizes(network->module(network->chain, module), factors, adapter->name));
     int64_t rank = factors->down_shape.dimension[0];
     struct low_rank_update update = {.module = module,
                                      .rank = rank,
@@ -175,7 +174,7 @@ static status add_module(struct network *network, const struct mixed_adapter *ad
                                      .down = factors->down,
                                      .up = factors->up};
     if (update.scale == 0) return status_ok();
-    TRY(check_range(&update, factors, adapter->words));
+    TRY(check_range(&update, factors, adapter->name));
     /* The mix owns them. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     network->updates[network->update_count++] = update;
     return status_ok();
@@ -189,7 +188,7 @@ static status check_text_encoder(const struct mix *mix, const struct mixed_adapt
     for (int i = 0; i < adapter->set->count; i++) {
         const struct adapter_factors *factors = &adapter->set->modules[i];
         int module = factors->network == ADAPTER_NETWORK_TEXT ? find_module(network, factors) : -1;
-        if (module >= 0) TRY(check_sizes(network->module(network->chain, module), factors, adapter->words));
+        if (module >= 0) TRY(check_sizes(network->module(network->chain, module), factors, adapter->name));
     }
     return status_ok();
 }
@@ -201,9 +200,9 @@ static status report_left_out(const struct mixed_adapter *adapter, const struct 
     if (left_out->count == 0) return status_ok();
     if (left_out->count > 1) snprintf(more, sizeof more, " (and %d more)", left_out->count - 1);
     if (left_out->count - adapter->set->foreign_count == adapter->set->count)
-        return status_error(STATUS_BAD_INPUT, "%s: the model has none of the adapter's modules: no %s%s",
-                            adapter->words, left_out->first, more);
-    adapter_warn(warnings, "%.200s: the model has no %.120s%s: this part of the adapter is left out", adapter->words,
+        return status_error(STATUS_BAD_INPUT, "%s: the model has none of the adapter's modules: no %s%s", adapter->name,
+                            left_out->first, more);
+    adapter_warn(warnings, "%.200s: the model has no %.120s%s: this part of the adapter is left out", adapter->name,
                  left_out->first, more);
     return status_ok();
 }

@@ -12,7 +12,7 @@
 struct mixed_adapter {
     const struct adapter_set *set; /* borrowed */
     double scale;
-    const char *words; /* names it in messages, such as its path */
+    const char *name; /* names it in messages, such as its path */
 };
 
 /* Merges them into the chain of that model; none gives the base model back. STATUS_BAD_INPUT names adapter and module.

@@ -5,12 +5,12 @@
 #include "engine/preset/library.h"
 #include "engine/protocol/message.h"
 #include "engine/reward/reward.h"
-#include "engine/server/desk_services.h"
 #include "engine/server/device_queue.h"
 #include "engine/server/model_rows.h"
 #include "engine/server/page.h"
 #include "engine/server/plan_cache.h"
 #include "engine/server/preset_message.h"
+#include "engine/server/request_services.h"
 #include "engine/server/speed.h"
 #include "kernels/host_memory.h"
 
@@ -45,15 +45,15 @@ static bool kernel_value(const char *path, const char *key, char *value, size_t 
     return found;
 }
 
-static void add_device_facts(cJSON *answer, const struct desk_facts *facts)
+static void add_device_facts(cJSON *answer, const struct service_facts *facts)
 {
     cJSON *device = cJSON_AddObjectToObject(answer, "device");
     cJSON_AddStringToObject(device, "name", facts->device);
     long threads = facts->threads > 0 ? facts->threads : sysconf(_SC_NPROCESSORS_ONLN);
     cJSON_AddNumberToObject(device, "threads", (double)threads);
-    char words[256];
-    if (kernel_value("/proc/cpuinfo", "model name", words, sizeof words))
-        cJSON_AddStringToObject(device, "words", words);
+    char message[256];
+    if (kernel_value("/proc/cpuinfo", "model name", message, sizeof message))
+        cJSON_AddStringToObject(device, "words", message);
     size_t free_bytes, total_bytes;
     bool known = host_memory_free(&free_bytes, &total_bytes).code == STATUS_OK;
     cJSON_AddNumberToObject(device, "memory_total", known ? (double)total_bytes : -1);
@@ -243,7 +243,7 @@ static void add_presets(const cJSON *request, cJSON *catalogue, const struct mod
 }
 
 /* Further pages have presets alone. */
-status answer_catalogue(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+status answer_catalogue(const struct service_facts *facts, const cJSON *request, cJSON *answer)
 {
     struct model_library library = {0};
     TRY(model_library_open(NULL, 0, &library));

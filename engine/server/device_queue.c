@@ -18,13 +18,13 @@
 
 enum { SHARING_ATTEMPTS = 50, LARGEST_NOTE = 8192 };
 
-const char *device_holder_words(const struct device_holder *holder, char words[HOLDER_WORDS_SIZE])
+const char *device_holder_describe(const struct device_holder *holder, char description[HOLDER_DESCRIPTION_SIZE])
 {
-    snprintf(words, HOLDER_WORDS_SIZE, "another run");
+    snprintf(description, HOLDER_DESCRIPTION_SIZE, "another run");
     if (holder->pid > 0)
-        snprintf(words, HOLDER_WORDS_SIZE, "%s (process %ld)",
+        snprintf(description, HOLDER_DESCRIPTION_SIZE, "%s (process %ld)",
                  holder->run_folder[0] ? holder->run_folder : "another run", holder->pid);
-    return words;
+    return description;
 }
 
 static status open_lock(const char *device, int *descriptor)

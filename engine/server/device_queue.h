@@ -11,10 +11,10 @@ struct device_holder {
     long pid;
     char run_folder[PATH_SIZE]; /* "" when unknown */
 };
-enum { HOLDER_WORDS_SIZE = PATH_SIZE + 40 };
+enum { HOLDER_DESCRIPTION_SIZE = PATH_SIZE + 40 };
 
 /* "/runs/first (process 17)", or "another run"; returns `words`. */
-const char *device_holder_words(const struct device_holder *holder, char words[HOLDER_WORDS_SIZE]);
+const char *device_holder_describe(const struct device_holder *holder, char description[HOLDER_DESCRIPTION_SIZE]);
 
 /* Takes a place on the device ("cpu", "cuda:0") for a run. `share`: also beside others. *place is the descriptor that
  * holds it (close it to leave), or -1 when somebody is there and `share` is false: *holder (may be NULL) says who. */

@@ -1,7 +1,7 @@
 /* `export`: an adapter of a run as a file. */
 #include "engine/protocol/message.h"
 #include "engine/run/export.h"
-#include "engine/server/desk_services.h"
+#include "engine/server/request_services.h"
 
 #include <string.h>
 
@@ -22,7 +22,7 @@ static status read_order(const cJSON *request, struct run_folder *folder, struct
     return run_folder_open(run, folder);
 }
 
-status answer_export(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+status answer_export(const struct service_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
     struct run_folder folder;

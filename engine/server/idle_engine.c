@@ -1,11 +1,11 @@
-/* Serves a studio without a run: the desk's answers, plans and pictures, and planning presets ahead. */
+/* Serves a studio without a run: the request worker's answers, plans and pictures, and planning presets ahead. */
 #include "engine/server/idle_engine.h"
 
 #include "engine/preset/library.h"
 #include "engine/protocol/endpoint.h"
 #include "engine/protocol/message.h"
+#include "engine/server/model_job_work.h"
 #include "engine/server/service.h"
-#include "engine/server/workbench_jobs.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -51,11 +51,11 @@ static status get_ready(struct idle_engine *engine)
     return status_ok();
 }
 
-static void do_job(struct idle_engine *engine, struct workbench_job *job)
+static void do_job(struct idle_engine *engine, struct model_job *job)
 {
     status ready = get_ready(engine);
     if (ready.code != STATUS_OK) {
-        workbench_answer(engine->service.server, &job->request, ready, NULL);
+        model_jobs_answer(engine->service.server, &job->request, ready, NULL);
         return;
     }
     struct work_means means = {.server = engine->service.server,
@@ -84,10 +84,10 @@ static void serve(struct idle_engine *engine)
     double wait = turn_seconds;
     int turns = 0; /* that nobody asked for anything in */
     while (!over(engine)) {
-        struct workbench_job job;
-        if (workbench_take(engine->service.bench, wait, &job)) {
+        struct model_job job;
+        if (model_jobs_take(engine->service.jobs, wait, &job)) {
             do_job(engine, &job);
-            workbench_finish(engine->service.bench, &job);
+            model_jobs_finish(engine->service.jobs, &job);
             continue;
         }
         wait = ++turns > TURNS_BEFORE_PLANNING && plan_one_more(engine) ? 0 : turn_seconds;

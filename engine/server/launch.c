@@ -16,10 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAUSE_MILLISECONDS = 20, LONGEST_WAIT_SECONDS = 20, LAST_WORDS = 4096, MOST_ARGUMENTS = 16 };
+enum { PAUSE_MILLISECONDS = 20, LONGEST_WAIT_SECONDS = 20, LAST_LINE_SIZE = 4096, MOST_ARGUMENTS = 16 };
 
 struct arguments {
-    const char *words[MOST_ARGUMENTS];
+    const char *values[MOST_ARGUMENTS];
     char threads[16], steps[16];
 };
 
@@ -27,26 +27,26 @@ static void write_arguments(struct arguments *arguments, const struct run_folder
                             const struct launch_options *options)
 {
     int count = 0;
-    arguments->words[count++] = options->program;
-    arguments->words[count++] = "resume";
-    arguments->words[count++] = folder->path;
+    arguments->values[count++] = options->program;
+    arguments->values[count++] = "resume";
+    arguments->values[count++] = folder->path;
     if (options->device) {
-        arguments->words[count++] = "--device";
-        arguments->words[count++] = options->device;
+        arguments->values[count++] = "--device";
+        arguments->values[count++] = options->device;
     }
     if (options->threads > 0) {
         snprintf(arguments->threads, sizeof arguments->threads, "%d", options->threads);
-        arguments->words[count++] = "--threads";
-        arguments->words[count++] = arguments->threads;
+        arguments->values[count++] = "--threads";
+        arguments->values[count++] = arguments->threads;
     }
     if (options->steps > 0) {
         snprintf(arguments->steps, sizeof arguments->steps, "%d", options->steps);
-        arguments->words[count++] = "--steps";
-        arguments->words[count++] = arguments->steps;
+        arguments->values[count++] = "--steps";
+        arguments->values[count++] = arguments->steps;
     }
-    if (options->other_weights) arguments->words[count++] = "--other-weights";
-    if (!options->share) arguments->words[count++] = "--queue";
-    arguments->words[count] = NULL;
+    if (options->other_weights) arguments->values[count++] = "--other-weights";
+    if (!options->share) arguments->values[count++] = "--queue";
+    arguments->values[count] = NULL;
 }
 
 /* In the new process, between fork and exec: only what is safe there. */
@@ -61,7 +61,7 @@ static void become_run(const struct arguments *arguments, int log, int nothing)
     setsid();
     bool ready = dup2(nothing, STDIN_FILENO) >= 0 && dup2(log, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0;
     /* A folder of the starter must not stay in use. */
-    if (ready && chdir("/") == 0) execv(arguments->words[0], (char *const *)arguments->words);
+    if (ready && chdir("/") == 0) execv(arguments->values[0], (char *const *)arguments->values);
     _exit(127);
 }
 
@@ -79,43 +79,43 @@ static status open_outputs(const struct run_folder *folder, int *log, int *nothi
 }
 
 /* What the process wrote last, on one line. */
-static void read_last_words(const struct run_folder *folder, off_t from, char words[LAST_WORDS])
+static void read_last_line(const struct run_folder *folder, off_t from, char values[LAST_LINE_SIZE])
 {
-    words[0] = '\0';
+    values[0] = '\0';
     char path[PATH_SIZE];
     struct input_file log;
     if (path_format(path, "%s/engine.log", folder->path).code != STATUS_OK) return;
     if (input_file_open(path, &log).code != STATUS_OK) return;
     off_t size = (off_t)log.size;
     if (size > from) {
-        off_t at = size - from > LAST_WORDS - 1 ? size - (LAST_WORDS - 1) : from;
-        ssize_t length = pread(log.descriptor, words, LAST_WORDS - 1, at);
-        words[length > 0 ? length : 0] = '\0';
+        off_t at = size - from > LAST_LINE_SIZE - 1 ? size - (LAST_LINE_SIZE - 1) : from;
+        ssize_t length = pread(log.descriptor, values, LAST_LINE_SIZE - 1, at);
+        values[length > 0 ? length : 0] = '\0';
     }
     input_file_close(&log);
-    size_t end = strlen(words);
-    while (end > 0 && strchr("\r\n ", words[end - 1])) words[--end] = '\0';
+    size_t end = strlen(values);
+    while (end > 0 && strchr("\r\n ", values[end - 1])) values[--end] = '\0';
     static const char own_name[] = "alignprop: "; /* which a program says of itself on the way to a person */
-    char *line = strrchr(words, '\n');
-    const char *start = line ? line + 1 : words;
+    char *line = strrchr(values, '\n');
+    const char *start = line ? line + 1 : values;
     if (strncmp(start, own_name, sizeof own_name - 1) == 0) start += sizeof own_name - 1;
-    memmove(words, start, strlen(start) + 1);
+    memmove(values, start, strlen(start) + 1);
 }
 
 static status failure_of(const struct run_folder *folder, int outcome, off_t log_start)
 {
-    char words[LAST_WORDS];
-    read_last_words(folder, log_start, words);
+    char values[LAST_LINE_SIZE];
+    read_last_line(folder, log_start, values);
     if (WIFSIGNALED(outcome))
         return status_error(STATUS_FAILED, "the run ended by signal %d before it began%s%.300s", WTERMSIG(outcome),
-                            words[0] ? ": " : "", words);
+                            values[0] ? ": " : "", values);
     int code = WEXITSTATUS(outcome);
-    if (code == 127 && !words[0]) return status_error(STATUS_FAILED, "the program could not be started");
+    if (code == 127 && !values[0]) return status_error(STATUS_FAILED, "the program could not be started");
     enum status_code known = code == STATUS_BAD_INPUT || code == STATUS_NO_MEMORY || code == STATUS_USAGE
                                  ? (enum status_code)code
                                  : STATUS_FAILED;
-    if (!words[0]) return status_error(known, "the run ended before it began, with exit status %d", code);
-    return status_error(known, "%.400s", words);
+    if (!values[0]) return status_error(known, "the run ended before it began, with exit status %d", code);
+    return status_error(known, "%.400s", values);
 }
 
 static bool answers(const struct run_folder *folder, pid_t pid, char socket[SOCKET_PATH_BYTES])

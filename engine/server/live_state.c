@@ -16,7 +16,7 @@ void live_state_init(struct live_state *live)
 void live_state_clear(struct live_state *live)
 {
     cJSON_Delete(live->state);
-    for (int i = 0; i < live->picture_count; i++) parcel_release(live->pictures[i].parcel);
+    for (int i = 0; i < live->picture_count; i++) frame_buffer_release(live->pictures[i].frame_buffer);
     memset(live, 0, sizeof *live);
 }
 
@@ -85,20 +85,21 @@ void live_state_follow(struct live_state *live, const cJSON *message)
 
 static void forget_picture(struct live_state *live, int index)
 {
-    live->picture_bytes -= live->pictures[index].parcel->bytes;
-    parcel_release(live->pictures[index].parcel);
+    live->picture_bytes -= live->pictures[index].frame_buffer->bytes;
+    frame_buffer_release(live->pictures[index].frame_buffer);
     live->picture_count--;
     memmove(live->pictures + index, live->pictures + index + 1,
             (size_t)(live->picture_count - index) * sizeof live->pictures[0]);
 }
 
-void live_state_keep_picture(struct live_state *live, int64_t key, struct parcel *parcel)
+void live_state_keep_picture(struct live_state *live, int64_t key, struct frame_buffer *frame_buffer)
 {
     for (int i = live->picture_count - 1; i >= 0; i--)
         if (live->pictures[i].key == key) forget_picture(live, i);
     while (live->picture_count > 0 &&
-           (live->picture_count == KEPT_PICTURES || live->picture_bytes + parcel->bytes > KEPT_PICTURE_BYTES))
+           (live->picture_count == KEPT_PICTURES || live->picture_bytes + frame_buffer->bytes > KEPT_PICTURE_BYTES))
         forget_picture(live, 0);
-    live->pictures[live->picture_count++] = (struct kept_picture){.key = key, .parcel = parcel_keep(parcel)};
-    live->picture_bytes += parcel->bytes;
+    live->pictures[live->picture_count++] =
+        (struct kept_picture){.key = key, .frame_buffer = frame_buffer_keep(frame_buffer)};
+    live->picture_bytes += frame_buffer->bytes;
 }

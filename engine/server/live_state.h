@@ -12,7 +12,7 @@ enum { KEPT_LOG_LINES = 50, KEPT_PICTURES = 64, KEPT_PICTURE_BYTES = 32 << 20 };
 
 struct kept_picture {
     int64_t key; /* kind and index */
-    struct parcel *parcel;
+    struct frame_buffer *frame_buffer;
 };
 
 struct live_state {
@@ -30,6 +30,6 @@ void live_state_merge(struct live_state *live, cJSON *changes);
 /* Notes what a published message changes. */
 void live_state_follow(struct live_state *live, const cJSON *message);
 /* Keeps the newest picture of each key, dropping the oldest over the limits. */
-void live_state_keep_picture(struct live_state *live, int64_t key, struct parcel *parcel);
+void live_state_keep_picture(struct live_state *live, int64_t key, struct frame_buffer *frame_buffer);
 
 #endif

@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-struct letter {
+struct entry {
     struct session_request request;
     uint64_t client;
     int64_t id;
@@ -16,8 +16,8 @@ struct letter {
 struct mailbox {
     pthread_mutex_t lock;
     pthread_cond_t arrived;
-    struct letter waiting[MAILBOX_ROOM];    /* oldest first */
-    struct letter unanswered[MAILBOX_ROOM]; /* taken by the loop, not yet answered */
+    struct entry waiting[MAILBOX_ROOM];    /* oldest first */
+    struct entry unanswered[MAILBOX_ROOM]; /* taken by the loop, not yet answered */
     int waiting_count, unanswered_count;
     unsigned long long last_token;
     bool nudged;
@@ -49,16 +49,16 @@ bool mailbox_post(struct mailbox *mailbox, struct session_request request, uint6
     bool room = mailbox->waiting_count + mailbox->unanswered_count < MAILBOX_ROOM;
     if (room) {
         request.token = ++mailbox->last_token;
-        mailbox->waiting[mailbox->waiting_count++] = (struct letter){.request = request, .client = client, .id = id};
+        mailbox->waiting[mailbox->waiting_count++] = (struct entry){.request = request, .client = client, .id = id};
         pthread_cond_signal(&mailbox->arrived);
     }
     pthread_mutex_unlock(&mailbox->lock);
     return room;
 }
 
-static struct letter remove_at(struct letter *letters, int *count, int index)
+static struct entry remove_at(struct entry *letters, int *count, int index)
 {
-    struct letter removed = letters[index];
+    struct entry removed = letters[index];
     for (int i = index + 1; i < *count; i++) letters[i - 1] = letters[i];
     (*count)--;
     return removed;
@@ -69,9 +69,9 @@ bool mailbox_take(struct mailbox *mailbox, struct session_request *request)
     pthread_mutex_lock(&mailbox->lock);
     bool found = mailbox->waiting_count > 0;
     if (found) {
-        struct letter letter = remove_at(mailbox->waiting, &mailbox->waiting_count, 0);
-        mailbox->unanswered[mailbox->unanswered_count++] = letter;
-        *request = letter.request;
+        struct entry entry = remove_at(mailbox->waiting, &mailbox->waiting_count, 0);
+        mailbox->unanswered[mailbox->unanswered_count++] = entry;
+        *request = entry.request;
     }
     pthread_mutex_unlock(&mailbox->lock);
     return found;
@@ -102,9 +102,9 @@ bool mailbox_sender(struct mailbox *mailbox, unsigned long long token, uint64_t 
     bool found = false;
     for (int i = 0; i < mailbox->unanswered_count && !found; i++) {
         if (mailbox->unanswered[i].request.token != token) continue;
-        struct letter letter = remove_at(mailbox->unanswered, &mailbox->unanswered_count, i);
-        *client = letter.client;
-        *id = letter.id;
+        struct entry entry = remove_at(mailbox->unanswered, &mailbox->unanswered_count, i);
+        *client = entry.client;
+        *id = entry.id;
         found = true;
     }
     pthread_mutex_unlock(&mailbox->lock);

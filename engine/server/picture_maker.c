@@ -107,12 +107,11 @@ static status open_chain(struct picture_maker *maker, const struct chain_key *ke
     TRY(chain_create(maker->model, maker->backend, &settings, &maker->chain));
     size_t needed = chain_total_bytes(maker->chain), available;
     TRY(maker->backend->interface->memory_free(maker->backend, &available, NULL));
-    char words[2][FORMAT_SIZE];
+    char name[2][FORMAT_SIZE];
     if (needed > available)
         return status_error(STATUS_NO_MEMORY, "a picture of %dx%d by %.250s needs %s, %s are free", settings.width,
-                            settings.height, key->model,
-                            format_bytes_closely(words[0], sizeof words[0], (double)needed),
-                            format_bytes_closely(words[1], sizeof words[1], (double)available));
+                            settings.height, key->model, format_bytes_closely(name[0], sizeof name[0], (double)needed),
+                            format_bytes_closely(name[1], sizeof name[1], (double)available));
     return chain_allocate(maker->chain);
 }
 
@@ -204,12 +203,12 @@ static status merge_adapters(struct picture_maker *maker, const struct picture_o
     struct mixed_adapter mixed[KEPT_ADAPTERS];
     for (int i = 0; i < order->adapter_count; i++) {
         const struct picture_adapter *adapter = &order->adapters[i];
-        mixed[i] = (struct mixed_adapter){.set = adapter->set, .scale = adapter->scale, .words = "the run's adapter"};
+        mixed[i] = (struct mixed_adapter){.set = adapter->set, .scale = adapter->scale, .name = "the run's adapter"};
         if (!adapter->path) continue;
         struct kept_adapter *kept = NULL;
         TRY(load_adapter(maker, adapter->path, &kept));
         mixed[i].set = &kept->set;
-        mixed[i].words = adapter->path;
+        mixed[i].name = adapter->path;
         warn(order, &kept->set.warnings);
     }
     struct adapter_warnings warnings = {.count = 0};

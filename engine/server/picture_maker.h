@@ -27,7 +27,7 @@ struct picture_order {
     void (*picture)(void *context, const struct sampled_picture *picture);
     bool (*abandon)(void *context);
     /* What is said of an adapter that is used but not as a whole; may be NULL. */
-    void (*warn)(void *context, const char *words);
+    void (*warn)(void *context, const char *message);
 };
 
 /* Borrows the backend. */

@@ -17,7 +17,7 @@ void plan_message_add(cJSON *object, const struct memory_plan *plan)
     cJSON_AddNumberToObject(object, "total_bytes", (double)plan->total_bytes);
     cJSON_AddNumberToObject(object, "free_bytes", (double)plan->free_bytes);
     cJSON_AddNumberToObject(object, "adapter_bytes", (double)plan->adapter_bytes);
-    cJSON_AddNumberToObject(object, "kept_calls", plan->kept_calls);
+    cJSON_AddNumberToObject(object, "kept_calls", plan->saved_calls);
     cJSON_AddBoolToObject(object, "recompute_blocks", plan->recompute_blocks);
     cJSON_AddNumberToObject(object, "flops_per_step", plan->flops_per_step);
     plan_message_add_lines(object, plan);

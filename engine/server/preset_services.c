@@ -8,8 +8,8 @@
 #include "engine/protocol/message.h"
 #include "engine/reward/reward.h"
 #include "engine/run/run_folder.h"
-#include "engine/server/desk_services.h"
 #include "engine/server/preset_message.h"
+#include "engine/server/request_services.h"
 #include "engine/tuning/preset_models.h"
 #include "engine/tuning/tuner.h"
 
@@ -89,13 +89,13 @@ status request_preset(const cJSON *request, struct preset *preset, struct preset
  */
 
 /* The first known key that the words name, or NULL. */
-static const char *key_in(const char *words)
+static const char *key_in(const char *message)
 {
     int count;
     const struct preset_key *keys = preset_keys(&count);
     const char *best = NULL, *place = NULL;
     for (int i = 0; i < count; i++) {
-        const char *at = strstr(words, keys[i].path);
+        const char *at = strstr(message, keys[i].path);
         if (!at) continue;
         bool longer = best && at == place && strlen(keys[i].path) > strlen(best);
         if (!best || at < place || longer) {
@@ -106,15 +106,15 @@ static const char *key_in(const char *words)
     return best;
 }
 
-static void add_problem(cJSON *problems, const char *words, const char *severity)
+static void add_problem(cJSON *problems, const char *message, const char *severity)
 {
     cJSON *problem = cJSON_CreateObject();
-    const char *key = key_in(words);
+    const char *key = key_in(message);
     if (key)
         cJSON_AddStringToObject(problem, "key", key);
     else
         cJSON_AddNullToObject(problem, "key");
-    cJSON_AddStringToObject(problem, "message", words);
+    cJSON_AddStringToObject(problem, "message", message);
     cJSON_AddStringToObject(problem, "severity", severity);
     cJSON_AddItemToArray(problems, problem);
 }
@@ -166,7 +166,7 @@ static status check_tuning(struct preset *preset, cJSON *problems)
     return result;
 }
 
-status answer_check(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+status answer_check(const struct service_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
     struct preset preset = {0};
@@ -225,7 +225,7 @@ static status write_under_name(const struct preset *preset, const char *name, co
     return result;
 }
 
-status answer_presets_save(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+status answer_presets_save(const struct service_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
     const char *name = json_get_text(request, "name", NULL);
@@ -241,7 +241,7 @@ status answer_presets_save(const struct desk_facts *facts, const cJSON *request,
     return result;
 }
 
-status answer_presets_delete(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+status answer_presets_delete(const struct service_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
     (void)answer;
@@ -250,7 +250,7 @@ status answer_presets_delete(const struct desk_facts *facts, const cJSON *reques
     return directory_remove(path);
 }
 
-status answer_presets_rename(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+status answer_presets_rename(const struct service_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
     const char *to = json_get_text(request, "to", NULL);

@@ -7,8 +7,8 @@
 #include "engine/run/checkpoint.h"
 #include "engine/run/metrics.h"
 #include "engine/run/run_register.h"
-#include "engine/server/desk_services.h"
 #include "engine/server/page.h"
+#include "engine/server/request_services.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -37,10 +37,10 @@ static void take_evaluation(struct run_summary *summary, const cJSON *line)
 /* Reads the last event of this name out of the text, or -1. Events are written without blanks. */
 static ptrdiff_t last_event(const char *text, const char *name)
 {
-    char words[48];
-    snprintf(words, sizeof words, "{\"event\":\"%s\"", name);
+    char message[48];
+    snprintf(message, sizeof message, "{\"event\":\"%s\"", name);
     ptrdiff_t last = -1;
-    for (const char *at = strstr(text, words); at; at = strstr(at + 1, words)) last = at - text;
+    for (const char *at = strstr(text, message); at; at = strstr(at + 1, message)) last = at - text;
     return last;
 }
 
@@ -233,7 +233,7 @@ status list_runs(cJSON **rows)
     return result;
 }
 
-status answer_runs(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+status answer_runs(const struct service_facts *facts, const cJSON *request, cJSON *answer)
 {
     (void)facts;
     struct run_list list;

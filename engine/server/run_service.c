@@ -7,11 +7,11 @@
 #include "engine/protocol/endpoint.h"
 #include "engine/protocol/message.h"
 #include "engine/run/checkpoint.h"
+#include "engine/server/model_job_work.h"
 #include "engine/server/plan_message.h"
 #include "engine/server/service.h"
 #include "engine/server/speed.h"
 #include "engine/server/waiting_requests.h"
-#include "engine/server/workbench_jobs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -49,7 +49,7 @@ struct run_service {
 /* ---- state ---------------------------------------------------------------------------------------------------------
  */
 
-static const char *phase_words(const struct run_service *service)
+static const char *phase_text(const struct run_service *service)
 {
     if (service->phase == SESSION_RUNNING && service->stopping) return "stopping";
     if (service->phase == SESSION_RUNNING && service->pausing) return "pausing";
@@ -175,7 +175,7 @@ static void on_state(void *context, const struct session_state *state)
     service->phase = state->phase;
     if (state->phase == SESSION_ENDED) return; /* run_service_end says how */
     if (state->phase != SESSION_RUNNING) service->pausing = service->stopping = false;
-    struct shown now = {.phase = phase_words(service),
+    struct shown now = {.phase = phase_text(service),
                         .steps = state->steps,
                         .checkpoint_step = state->checkpoint_step,
                         .settings = state->settings};
@@ -207,7 +207,7 @@ static void on_state(void *context, const struct session_state *state)
 static void announce_phase(struct run_service *service)
 {
     cJSON *changes = cJSON_CreateObject();
-    service->shown.phase = phase_words(service);
+    service->shown.phase = phase_text(service);
     cJSON_AddStringToObject(changes, "phase", service->shown.phase);
     server_set_state(service->service.server, changes, true);
 }
@@ -280,14 +280,14 @@ static void on_picture(void *context, const struct tuner_picture *picture)
     server_publish_picture(service->service.server, picture_message(picture, service->options.preset));
 }
 
-static void on_log(void *context, const char *words)
+static void on_log(void *context, const char *ending)
 {
     struct run_service *service = context;
-    if (service->options.also.log) service->options.also.log(service->options.also.context, words);
+    if (service->options.also.log) service->options.also.log(service->options.also.context, ending);
     cJSON *message = message_create("log");
     cJSON_AddStringToObject(message, "level", "info");
     cJSON_AddNumberToObject(message, "time", clock_wall());
-    cJSON_AddStringToObject(message, "text", words);
+    cJSON_AddStringToObject(message, "text", ending);
     server_publish(service->service.server, message);
 }
 
@@ -373,8 +373,8 @@ static void let_go_of_pictures(struct run_service *service)
 /* One job of a watcher, if there is one; `tuner` NULL: the run has not begun. */
 static void do_watchers_job(struct run_service *service, struct tuner *tuner)
 {
-    struct workbench_job job;
-    if (!workbench_take(service->service.bench, 0, &job)) return;
+    struct model_job job;
+    if (!model_jobs_take(service->service.jobs, 0, &job)) return;
     struct work_means means = {.server = service->service.server,
                                .backend = service->options.backend,
                                .maker = service->maker,
@@ -382,7 +382,7 @@ static void do_watchers_job(struct run_service *service, struct tuner *tuner)
                                .preset = service->options.preset,
                                .device = service->options.device};
     work_on(&means, &job);
-    workbench_finish(service->service.bench, &job);
+    model_jobs_finish(service->service.jobs, &job);
 }
 
 /* One job between two steps, so that watchers never hold the run up for long. */
@@ -490,10 +490,10 @@ static const char *end_phase(const struct run_service *service, status result)
 static void add_end_text(cJSON *end, const struct run_service *service, status result)
 {
     char text[80];
-    const char *words = service->last_step >= service->options.steps ? "all %d steps are done"
-                        : service->waiting.stop                      ? "stopped before it began, at step %d"
-                                                                     : "stopped and saved at step %d";
-    snprintf(text, sizeof text, words, service->last_step);
+    const char *ending = service->last_step >= service->options.steps ? "all %d steps are done"
+                         : service->waiting.stop                      ? "stopped before it began, at step %d"
+                                                                      : "stopped and saved at step %d";
+    snprintf(text, sizeof text, ending, service->last_step);
     cJSON_AddStringToObject(end, "text", result.code == STATUS_OK ? text : result.message);
 }
 

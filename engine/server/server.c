@@ -51,33 +51,33 @@ static void wake(struct server *server)
 /* ---- queueing, under the lock --------------------------------------------------------------------------------------
  */
 
-static void push(struct connection *connection, struct parcel *parcel)
+static void push(struct connection *connection, struct frame_buffer *frame_buffer)
 {
-    if (!parcel || !outbox_push(&connection->outbox, parcel)) connection->broken = true;
+    if (!frame_buffer || !outbox_push(&connection->outbox, frame_buffer)) connection->broken = true;
 }
 
-static struct parcel *pack(enum parcel_kind kind, const cJSON *message, uint64_t sequence)
+static struct frame_buffer *pack(enum frame_buffer_kind kind, const cJSON *message, uint64_t sequence)
 {
     char *text = json_print(message, false);
-    struct parcel *parcel = parcel_create(kind, FRAME_JSON, text, strlen(text), NULL, 0);
+    struct frame_buffer *frame_buffer = frame_buffer_create(kind, FRAME_JSON, text, strlen(text), NULL, 0);
     free(text);
-    if (parcel && parcel->bytes > FRAME_HEADER_BYTES + frame_limits_of_engine.json) {
-        parcel_release(parcel);
+    if (frame_buffer && frame_buffer->bytes > FRAME_HEADER_BYTES + frame_limits_of_engine.json) {
+        frame_buffer_release(frame_buffer);
         return NULL;
     }
-    if (parcel) parcel->sequence = sequence;
-    return parcel;
+    if (frame_buffer) frame_buffer->sequence = sequence;
+    return frame_buffer;
 }
 
-static void push_message(struct connection *connection, enum parcel_kind kind, cJSON *message)
+static void push_message(struct connection *connection, enum frame_buffer_kind kind, cJSON *message)
 {
-    struct parcel *parcel = pack(kind, message, 0);
-    push(connection, parcel);
-    parcel_release(parcel);
+    struct frame_buffer *frame_buffer = pack(kind, message, 0);
+    push(connection, frame_buffer);
+    frame_buffer_release(frame_buffer);
     cJSON_Delete(message);
 }
 
-static struct parcel *pack_state(struct server *server)
+static struct frame_buffer *pack_state(struct server *server)
 {
     cJSON *state = server->live.state;
     cJSON_DeleteItemFromObjectCaseSensitive(state, "seq");
@@ -86,23 +86,23 @@ static struct parcel *pack_state(struct server *server)
     int clients = 0;
     for (struct connection *each = server->connections; each; each = each->next) clients += each->greeted;
     cJSON_AddNumberToObject(state, "clients", clients);
-    return pack(PARCEL_MESSAGE, state, server->sequence);
+    return pack(FRAME_BUFFER_MESSAGE, state, server->sequence);
 }
 
 static void send_state(struct server *server, struct connection *connection)
 {
-    struct parcel *parcel = pack_state(server);
-    push(connection, parcel);
-    parcel_release(parcel);
+    struct frame_buffer *frame_buffer = pack_state(server);
+    push(connection, frame_buffer);
+    frame_buffer_release(frame_buffer);
 }
 
 static void announce_state(struct server *server)
 {
     server->sequence++;
-    struct parcel *parcel = pack_state(server);
-    for (struct connection *each = server->connections; parcel && each; each = each->next)
-        if (each->greeted && !each->closing) push(each, parcel);
-    parcel_release(parcel);
+    struct frame_buffer *frame_buffer = pack_state(server);
+    for (struct connection *each = server->connections; frame_buffer && each; each = each->next)
+        if (each->greeted && !each->closing) push(each, frame_buffer);
+    frame_buffer_release(frame_buffer);
 }
 
 static struct connection *find(struct server *server, uint64_t client)
@@ -115,7 +115,7 @@ static struct connection *find(struct server *server, uint64_t client)
 /* The error goes out, then the connection closes. */
 static void dismiss(struct connection *connection, const char *why)
 {
-    push_message(connection, PARCEL_CONTROL, message_error(why));
+    push_message(connection, FRAME_BUFFER_CONTROL, message_error(why));
     connection->closing = true;
     connection->close_by = clock_steady() + farewell_seconds;
 }
@@ -130,11 +130,11 @@ uint64_t server_publish(struct server *server, cJSON *message)
     uint64_t sequence = ++server->sequence;
     cJSON_AddNumberToObject(message, "seq", (double)sequence);
     live_state_follow(&server->live, message);
-    struct parcel *parcel = pack(PARCEL_MESSAGE, message, sequence);
-    for (struct connection *each = server->connections; parcel && each; each = each->next)
-        if (each->greeted && !each->closing) push(each, parcel);
+    struct frame_buffer *frame_buffer = pack(FRAME_BUFFER_MESSAGE, message, sequence);
+    for (struct connection *each = server->connections; frame_buffer && each; each = each->next)
+        if (each->greeted && !each->closing) push(each, frame_buffer);
     pthread_mutex_unlock(&server->lock);
-    parcel_release(parcel);
+    frame_buffer_release(frame_buffer);
     cJSON_Delete(message);
     wake(server);
     return sequence;
@@ -165,45 +165,46 @@ static int64_t picture_key(const cJSON *header)
     return ((int64_t)kind << 32) | json_get_integer_in(header, "index", 0, INT32_MAX, 0);
 }
 
-static struct parcel *pack_picture(const struct server_picture *picture)
+static struct frame_buffer *pack_picture(const struct server_picture *picture)
 {
     char *text = json_print(picture->header, false);
     size_t pixel_bytes = (size_t)picture->width * (size_t)picture->height * 3;
     size_t header_bytes = strlen(text) + 1;
-    struct parcel *parcel = NULL;
+    struct frame_buffer *frame_buffer = NULL;
     if (picture->width > 0 && picture->height > 0 && header_bytes + pixel_bytes <= frame_limits_of_engine.picture)
-        parcel = parcel_create(PARCEL_PICTURE, FRAME_PICTURE, text, header_bytes, picture->pixels, pixel_bytes);
+        frame_buffer =
+            frame_buffer_create(FRAME_BUFFER_PICTURE, FRAME_PICTURE, text, header_bytes, picture->pixels, pixel_bytes);
     free(text);
-    if (parcel && picture->denoising) parcel->replaces = picture_key(picture->header);
-    return parcel;
+    if (frame_buffer && picture->denoising) frame_buffer->replaces = picture_key(picture->header);
+    return frame_buffer;
 }
 
 void server_publish_picture(struct server *server, struct server_picture picture)
 {
-    struct parcel *parcel = pack_picture(&picture);
+    struct frame_buffer *frame_buffer = pack_picture(&picture);
     double now = clock_steady();
     pthread_mutex_lock(&server->lock);
-    if (parcel) live_state_keep_picture(&server->live, picture_key(picture.header), parcel);
-    for (struct connection *each = server->connections; parcel && each; each = each->next) {
+    if (frame_buffer) live_state_keep_picture(&server->live, picture_key(picture.header), frame_buffer);
+    for (struct connection *each = server->connections; frame_buffer && each; each = each->next) {
         if (!each->greeted || each->closing || !each->wants_pictures) continue;
         if (picture.denoising && !connection_preview_due(each, now)) continue;
         if (picture.denoising) each->preview_due = now + each->preview_interval;
-        push(each, parcel);
+        push(each, frame_buffer);
     }
     pthread_mutex_unlock(&server->lock);
-    parcel_release(parcel);
+    frame_buffer_release(frame_buffer);
     cJSON_Delete(picture.header);
     wake(server);
 }
 
 void server_send_picture(struct server *server, uint64_t client, struct server_picture picture)
 {
-    struct parcel *parcel = pack_picture(&picture);
+    struct frame_buffer *frame_buffer = pack_picture(&picture);
     pthread_mutex_lock(&server->lock);
     struct connection *connection = find(server, client);
-    if (parcel && connection) push(connection, parcel);
+    if (frame_buffer && connection) push(connection, frame_buffer);
     pthread_mutex_unlock(&server->lock);
-    parcel_release(parcel);
+    frame_buffer_release(frame_buffer);
     cJSON_Delete(picture.header);
     wake(server);
 }
@@ -222,18 +223,18 @@ bool server_wants_preview(struct server *server)
 void server_reply(struct server *server, uint64_t client, cJSON *reply)
 {
     if (!reply) return;
-    struct parcel *parcel = pack(PARCEL_CONTROL, reply, 0);
-    if (!parcel) {
+    struct frame_buffer *frame_buffer = pack(FRAME_BUFFER_CONTROL, reply, 0);
+    if (!frame_buffer) {
         cJSON *too_long = message_reply(json_get_integer_in(reply, "re", 0, INT64_C(1) << 53, 0),
                                         status_error(STATUS_FAILED, "the answer is longer than a message may be"));
-        parcel = pack(PARCEL_CONTROL, too_long, 0);
+        frame_buffer = pack(FRAME_BUFFER_CONTROL, too_long, 0);
         cJSON_Delete(too_long);
     }
     pthread_mutex_lock(&server->lock);
     struct connection *connection = find(server, client);
-    if (connection) push(connection, parcel);
+    if (connection) push(connection, frame_buffer);
     pthread_mutex_unlock(&server->lock);
-    parcel_release(parcel);
+    frame_buffer_release(frame_buffer);
     cJSON_Delete(reply);
     wake(server);
 }
@@ -294,7 +295,7 @@ static struct connection *add_connection(struct server *server, int descriptor)
     connection->next = server->connections;
     server->connections = connection;
     server->connection_count++;
-    push_message(connection, PARCEL_CONTROL, own_hello(server));
+    push_message(connection, FRAME_BUFFER_CONTROL, own_hello(server));
     if (server->connection_count > MOST_CLIENTS) dismiss(connection, "too many clients are connected to this engine");
     return connection;
 }
@@ -328,7 +329,7 @@ static void attach(struct server *server, struct connection *connection, const c
     connection_greet(connection, hello);
     send_state(server, connection);
     for (int i = 0; connection->wants_pictures && i < server->live.picture_count; i++)
-        push(connection, server->live.pictures[i].parcel);
+        push(connection, server->live.pictures[i].frame_buffer);
 }
 
 static void hand_over(struct server *server, struct connection *connection, cJSON *message)
@@ -404,7 +405,7 @@ static void close_gap(struct server *server, struct connection *connection)
     cJSON *gap = message_create("gap");
     cJSON_AddNumberToObject(gap, "from", (double)from);
     cJSON_AddNumberToObject(gap, "to", (double)to);
-    push_message(connection, PARCEL_CONTROL, gap);
+    push_message(connection, FRAME_BUFFER_CONTROL, gap);
     send_state(server, connection);
 }
 
@@ -415,24 +416,24 @@ static void transmit(struct server *server, struct connection *connection)
         size_t sent = 0;
         pthread_mutex_lock(&server->lock);
         close_gap(server, connection);
-        struct parcel *parcel = outbox_take(&connection->outbox, &sent);
+        struct frame_buffer *frame_buffer = outbox_take(&connection->outbox, &sent);
         pthread_mutex_unlock(&server->lock);
-        if (!parcel) return;
-        ssize_t count =
-            send(connection->descriptor, parcel->frame + sent, parcel->bytes - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (!frame_buffer) return;
+        ssize_t count = send(connection->descriptor, frame_buffer->frame + sent, frame_buffer->bytes - sent,
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
         int error = errno;
         pthread_mutex_lock(&server->lock);
         outbox_sent(&connection->outbox, count > 0 ? (size_t)count : 0);
         if (count < 0 && error != EAGAIN && error != EINTR) connection->broken = true;
         pthread_mutex_unlock(&server->lock);
-        parcel_release(parcel);
+        frame_buffer_release(frame_buffer);
         if (count <= 0) return;
         budget = (size_t)count < budget ? budget - (size_t)count : 0;
     }
 }
 
 /* Under the lock: connections that are done leave the list and come back as a list of their own. */
-static struct connection *part_with_done(struct server *server)
+static struct connection *detach_finished(struct server *server)
 {
     struct connection *done = NULL;
     double now = clock_steady();
@@ -455,7 +456,7 @@ static struct connection *part_with_done(struct server *server)
     return done;
 }
 
-static void bury(struct server *server, struct connection *done)
+static void destroy_connection(struct server *server, struct connection *done)
 {
     while (done) {
         struct connection *next = done->next;
@@ -541,11 +542,11 @@ static void *serve(void *argument)
     for (;;) {
         struct watch watch;
         pthread_mutex_lock(&server->lock);
-        struct connection *done = part_with_done(server);
+        struct connection *done = detach_finished(server);
         bool over = all_said(server);
         prepare_watch(server, &watch);
         pthread_mutex_unlock(&server->lock);
-        bury(server, done);
+        destroy_connection(server, done);
         if (over) return NULL;
         if (poll(watch.descriptors, (nfds_t)watch.count, watch.timeout) < 0) continue;
         uint64_t woken;

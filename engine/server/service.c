@@ -1,4 +1,4 @@
-/* Opens an engine's server, desk, workbench and mailbox, and sorts requests to them. */
+/* Opens an engine's server, request worker, model jobs and mailbox, and sorts requests to them. */
 #include "engine/server/service.h"
 
 #include "engine/preset/keys.h"
@@ -91,7 +91,7 @@ static void post_to_loop(struct service *service, const struct server_request *f
 static void cancel(struct service *service, const struct server_request *request)
 {
     int64_t id = json_get_integer_in(request->message, "re", 0, INT64_C(1) << 53, -1);
-    bool found = id >= 0 && workbench_cancel(service->bench, service->server, request->client, id);
+    bool found = id >= 0 && model_jobs_cancel(service->jobs, service->server, request->client, id);
     status result = found ? status_ok() : status_error(STATUS_FAILED, "there is no such request to give up");
     server_reply_status(service->server, request, result);
 }
@@ -109,11 +109,11 @@ static void sort_request(void *context, struct server *server, struct server_req
     bool sample = strcmp(request.type, "sample") == 0;
     if (sample || strcmp(request.type, "plan") == 0) {
         if (sample) server_reply_status(server, &request, status_ok());
-        workbench_post(service->bench, server, request);
+        model_jobs_post(service->jobs, server, request);
         if (service->mailbox) mailbox_nudge(service->mailbox);
         return;
     }
-    if (desk_post(service->desk, request)) return;
+    if (request_worker_post(service->worker, request)) return;
     if (loop) {
         post_to_loop(service, &request, loop->kind);
     } else if (strcmp(request.type, "cancel") == 0) {
@@ -131,14 +131,14 @@ static void sort_request(void *context, struct server *server, struct server_req
 static void forget_client(void *context, uint64_t client)
 {
     struct service *service = context;
-    workbench_cancel(service->bench, service->server, client, -1);
+    model_jobs_cancel(service->jobs, service->server, client, -1);
 }
 
 status service_open(struct service *service, const struct service_options *options)
 {
     memset(service, 0, sizeof *service);
     service->interrupts = options->interrupts;
-    service->bench = workbench_create();
+    service->jobs = model_jobs_create();
     if (options->with_mailbox) service->mailbox = mailbox_create();
     struct server_options server = {.socket_path = options->socket_path,
                                     .connection = options->connection,
@@ -152,7 +152,7 @@ status service_open(struct service *service, const struct service_options *optio
         server_set_state(service->server, options->state, false);
     else
         cJSON_Delete(options->state);
-    if (opened.code == STATUS_OK) opened = desk_start(&options->facts, service->server, &service->desk);
+    if (opened.code == STATUS_OK) opened = request_worker_start(&options->facts, service->server, &service->worker);
     if (opened.code == STATUS_OK) opened = server_start(service->server);
     if (opened.code != STATUS_OK) service_close(service, 0);
     return opened;
@@ -160,7 +160,7 @@ status service_open(struct service *service, const struct service_options *optio
 
 void service_close(struct service *service, double linger)
 {
-    if (service->bench) workbench_close(service->bench);
+    if (service->jobs) model_jobs_close(service->jobs);
     struct session_request request;
     uint64_t client;
     int64_t id;
@@ -170,9 +170,9 @@ void service_close(struct service *service, double linger)
             server_reply(service->server, client,
                          message_reply(id, request.kind == REQUEST_STOP ? status_ok() : ended));
     server_stop(service->server, linger);
-    desk_stop(service->desk);
+    request_worker_stop(service->worker);
     server_destroy(service->server);
-    workbench_destroy(service->bench);
+    model_jobs_destroy(service->jobs);
     mailbox_destroy(service->mailbox);
     memset(service, 0, sizeof *service);
 }

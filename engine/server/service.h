@@ -1,16 +1,16 @@
-/* What every engine has: a server, a desk for what needs no model, a workbench for what does, and, with a run, a
- * mailbox for its loop. Requests are sorted to them here. */
+/* What every engine has: a server, a request worker for what needs no model, model jobs for what does, and, with a run,
+ * a mailbox for its loop. Requests are sorted to them here. */
 #ifndef ALIGNPROP_SERVER_SERVICE_H
 #define ALIGNPROP_SERVER_SERVICE_H
 
-#include "engine/server/desk.h"
 #include "engine/server/mailbox.h"
-#include "engine/server/workbench.h"
+#include "engine/server/model_jobs.h"
+#include "engine/server/request_worker.h"
 
 struct service {
     struct server *server;
-    struct desk *desk;
-    struct workbench *bench;
+    struct request_worker *worker;
+    struct model_jobs *jobs;
     struct mailbox *mailbox;           /* NULL: an engine without a run */
     volatile sig_atomic_t *interrupts; /* what "stop at once" sets to 2; may be NULL */
 };
@@ -18,8 +18,8 @@ struct service {
 struct service_options {
     const char *socket_path; /* as in server_options */
     int connection;
-    struct desk_facts facts; /* texts borrowed for the service's life */
-    cJSON *state;            /* the first, before anybody is served; taken over, also on failure */
+    struct service_facts facts; /* texts borrowed for the service's life */
+    cJSON *state;               /* the first, before anybody is served; taken over, also on failure */
     bool with_mailbox;
     volatile sig_atomic_t *interrupts;
 };

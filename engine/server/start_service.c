@@ -1,5 +1,5 @@
 /* `start`: a run as a process of its own, for a screen. */
-#include "engine/server/desk_services.h"
+#include "engine/server/request_services.h"
 
 #include "engine/protocol/message.h"
 #include "engine/run/checkpoint.h"
@@ -28,8 +28,8 @@ static status refuse_when_busy(const char *device, cJSON *answer)
     struct device_holder holder = {0};
     if (!device_is_busy(device, &holder)) return status_ok();
     cJSON_AddBoolToObject(answer, "busy", true);
-    char words[HOLDER_WORDS_SIZE];
-    return status_error(STATUS_FAILED, "%s is busy with %s", device, device_holder_words(&holder, words));
+    char description[HOLDER_DESCRIPTION_SIZE];
+    return status_error(STATUS_FAILED, "%s is busy with %s", device, device_holder_describe(&holder, description));
 }
 
 /* "from": {"run": ..., "step": ...} in a request; the path stays empty without it. */
@@ -82,7 +82,7 @@ static status start_again(const char *run, const struct launch_options *options,
     return launch_run(folder, options, launched);
 }
 
-status answer_start(const struct desk_facts *facts, const cJSON *request, cJSON *answer)
+status answer_start(const struct service_facts *facts, const cJSON *request, cJSON *answer)
 {
     enum start_when when = START_QUEUED;
     TRY(read_when(request, &when));

@@ -1,5 +1,5 @@
-/* How a batch of pictures looks, in figures that betray a reward being cheated before the eye does: pictures that grow
- * alike, dark, flat or over-coloured. Measured only; nothing is tuned toward them.
+/* How a batch of pictures statistics, in figures that betray a reward being cheated before the eye does: pictures that
+ * grow alike, dark, flat or over-coloured. Measured only; nothing is tuned toward them.
  *
  * Pictures are float32 RGB rows [height, width, 3] in [0, 1]; every figure is a share in [0, 1]. */
 #ifndef ALIGNPROP_TUNING_APPEARANCE_H

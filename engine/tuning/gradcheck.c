@@ -14,10 +14,10 @@ struct check {
     const struct preset *preset;
     struct objective *objective;
     struct chain *chain;
-    int steps, kept, parameters;
+    int steps, grad_steps, parameters;
     int passes;
     int64_t latents;              /* values of a picture's latents */
-    float **entering;             /* by pass: the latents that enter the kept steps */
+    float **entering;             /* by pass: the latents that enter the grad steps */
     double **factors, **gradient; /* by parameter */
     int64_t *counts;
 };
@@ -75,23 +75,23 @@ static status write_factors(struct check *check, double *const *direction, doubl
     return status_ok();
 }
 
-static int first_kept(const struct check *check)
+static int first_grad_step(const struct check *check)
 {
-    return check->steps - check->kept;
+    return check->steps - check->grad_steps;
 }
 
-static status run_kept_steps(struct check *check)
+static status run_grad_steps(struct check *check)
 {
-    for (int i = first_kept(check); i < check->steps; i++) TRY(chain_step(check->chain, i, true, -1));
+    for (int i = first_grad_step(check); i < check->steps; i++) TRY(chain_step(check->chain, i, true, -1));
     return status_ok();
 }
 
-/* Adds the weighted reward of the kept steps from the fixed latents of a pass, as its share of the mean. */
+/* Adds the weighted reward of the grad steps from the fixed latents of a pass, as its share of the mean. */
 static status add_pass(struct check *check, int pass, double *value)
 {
     double scores[MAXIMUM_REWARDS];
-    TRY(chain_write_latents(check->chain, first_kept(check), check->entering[pass]));
-    TRY(run_kept_steps(check));
+    TRY(chain_write_latents(check->chain, first_grad_step(check), check->entering[pass]));
+    TRY(run_grad_steps(check));
     TRY(chain_decode(check->chain, 0));
     TRY(objective_score(check->objective, 0, scores));
     for (int r = 0; r < objective_reward_count(check->objective); r++)
@@ -106,19 +106,19 @@ static status objective_value(struct check *check, double *value)
     return status_ok();
 }
 
-/* The latents that enter the kept steps: sampled, and, as DRaFT-LV has it (Clark et al. 2023), from the finished
+/* The latents that enter the grad steps: sampled, and, as DRaFT-LV has it (Clark et al. 2023), from the finished
  * picture with fresh noise. */
 static status find_entering_latents(struct check *check, uint64_t seed)
 {
     check->entering = memory_take((size_t)check->passes, sizeof *check->entering);
-    for (int i = 0; i < first_kept(check); i++) TRY(chain_step(check->chain, i, true, -1));
+    for (int i = 0; i < first_grad_step(check); i++) TRY(chain_step(check->chain, i, true, -1));
     for (int pass = 0; pass < check->passes; pass++) {
         float *latents = check->entering[pass] = malloc((size_t)check->latents * sizeof *latents);
         if (!latents) return status_error(STATUS_NO_MEMORY, "no memory for latents");
         uint64_t number = (uint64_t)pass;
-        if (pass > 0) TRY(chain_renoise(check->chain, first_kept(check), &seed, &number));
-        TRY(chain_read_latents(check->chain, first_kept(check), latents));
-        if (pass == 0 && check->passes > 1) TRY(run_kept_steps(check));
+        if (pass > 0) TRY(chain_renoise(check->chain, first_grad_step(check), &seed, &number));
+        TRY(chain_read_latents(check->chain, first_grad_step(check), latents));
+        if (pass == 0 && check->passes > 1) TRY(run_grad_steps(check));
     }
     return status_ok();
 }
@@ -132,9 +132,9 @@ static status analytic_gradient(struct check *check)
     TRY(chain_clear_gradients(check->chain));
     for (int pass = 0; pass < check->passes; pass++) {
         TRY(add_pass(check, pass, &value));
-        TRY(objective_score_back(check->objective, factors));
-        TRY(chain_decode_back(check->chain, 0));
-        for (int i = check->steps - 1; i >= first_kept(check); i--) TRY(chain_step_back(check->chain, i, -1));
+        TRY(objective_score_backward(check->objective, factors));
+        TRY(chain_decode_backward(check->chain, 0));
+        for (int i = check->steps - 1; i >= first_grad_step(check); i--) TRY(chain_step_backward(check->chain, i, -1));
     }
     for (int i = 0; i < check->parameters; i++) TRY(chain_read_gradient(check->chain, i, check->gradient[i]));
     return status_ok();
@@ -197,7 +197,7 @@ static status check_directions(struct check *check, double **direction, struct g
 
 static status run(struct check *check, struct backend *backend, struct gradcheck_report *report)
 {
-    struct objective_settings settings = {.batch = 1, .steps = check->steps, .kept_calls = 1};
+    struct objective_settings settings = {.batch = 1, .steps = check->steps, .saved_calls = 1};
     const uint64_t seed = check->preset->seed, number = 0;
     const char *prompt = check->preset->train.texts[0];
     TRY(objective_create(check->preset, backend, &settings, &check->objective));
@@ -224,13 +224,13 @@ static status run(struct check *check, struct backend *backend, struct gradcheck
     return result;
 }
 
-status gradcheck_run(const struct preset *preset, int steps, int kept, struct gradcheck_report *report)
+status gradcheck_run(const struct preset *preset, int steps, int grad_steps, struct gradcheck_report *report)
 {
     int passes = 1 + truncation_draw(preset, steps, 1).renoisings;
-    struct check check = {.preset = preset, .steps = steps, .kept = kept, .passes = passes};
+    struct check check = {.preset = preset, .steps = steps, .grad_steps = grad_steps, .passes = passes};
     struct backend *backend;
     if (preset->train.count < 1) return status_error(STATUS_BAD_INPUT, "prompts.train: no prompt to check with");
-    *report = (struct gradcheck_report){.batch = 1, .steps = steps, .kept = kept, .passes = passes};
+    *report = (struct gradcheck_report){.batch = 1, .steps = steps, .grad_steps = grad_steps, .passes = passes};
     TRY(backend_reference_create(&backend));
     status result = run(&check, backend, report);
     release(&check);

@@ -2,7 +2,7 @@
  *
  * Reduced to batch 1, T steps of which the last K carry gradient, whatever K the preset's method draws. Of low-variance
  * the estimator is checked: the mean over a pass from the sampled latents and `n` from the renoised picture. The
- * latents that enter the kept part of each pass are computed once and held fixed, as every stop-gradient value is, so
+ * latents that enter the grad part of each pass are computed once and held fixed, as every stop-gradient value is, so
  * the two sides differentiate the same function. The adapter gets random non-zero factors: at the usual start (up = 0)
  * half of the gradient vanishes. */
 #ifndef ALIGNPROP_TUNING_GRADCHECK_H
@@ -18,13 +18,13 @@ struct gradcheck_direction {
 };
 
 struct gradcheck_report {
-    int batch, steps, kept;
-    int passes; /* over the kept steps: 1, and n more for low-variance */
+    int batch, steps, grad_steps;
+    int passes; /* over the grad steps: 1, and n more for low-variance */
     struct gradcheck_direction directions[GRADCHECK_DIRECTIONS];
     double worst; /* largest relative error */
 };
 
 /* `preset` with its model path and size resolved; steps T and kept K as wished (the command uses 4 and 3). */
-status gradcheck_run(const struct preset *preset, int steps, int kept, struct gradcheck_report *report);
+status gradcheck_run(const struct preset *preset, int steps, int grad_steps, struct gradcheck_report *report);
 
 #endif

@@ -54,7 +54,7 @@ static status create_chain(struct objective *objective, const struct objective_s
         .rank = preset->rank,
         .alpha = preset->alpha,
         .targets = preset->targets,
-        .kept_calls = settings->kept_calls,
+        .saved_calls = settings->saved_calls,
         .recompute_blocks = settings->recompute_blocks,
     };
     return chain_create(objective->model, objective->backend, &chain, &objective->chain);
@@ -315,7 +315,7 @@ status objective_score(struct objective *objective, int call, double *scores)
     return result;
 }
 
-status objective_score_back(struct objective *objective, const double *factors)
+status objective_score_backward(struct objective *objective, const double *factors)
 {
     int pictures = chain_decode_batch(objective->chain);
     double *column = memory_take((size_t)pictures, sizeof *column);

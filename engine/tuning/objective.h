@@ -13,7 +13,7 @@ struct objective;
 
 struct objective_settings {
     int batch, steps; /* of the chain; usually the preset's */
-    int kept_calls;
+    int saved_calls;
     bool recompute_blocks; /* as in chain_settings */
 };
 
@@ -43,6 +43,6 @@ status objective_prepare_prompts(struct objective *objective, const char *const 
 status objective_score(struct objective *objective, int call, double *scores);
 /* After objective_score: gradient of sum over pictures and rewards of factors[reward] * score, to
  * chain_picture_gradient. */
-status objective_score_back(struct objective *objective, const double *factors);
+status objective_score_backward(struct objective *objective, const double *factors);
 
 #endif

@@ -8,9 +8,9 @@ struct optimizer_settings {
     double learning_rate, beta1, beta2, epsilon, weight_decay;
 };
 
-/* One step, number `step` (1..): values, first and second moments of `count` elements are updated with the gradient
- * times `scale` (of clipping). */
-void optimizer_step(const struct optimizer_settings *settings, int step, double scale, float *values, float *first,
-                    float *second, const float *gradient, int64_t count);
+/* One step, number `step` (1..): values, first moments m and second moments v of `count` elements are updated with the
+ * gradient times `scale` (of clipping). */
+void optimizer_step(const struct optimizer_settings *settings, int step, double scale, float *values, float *m,
+                    float *v, const float *gradient, int64_t count);
 
 #endif

@@ -128,7 +128,7 @@ status truncation_check(const struct preset *preset, int steps)
 
 struct truncation truncation_draw(const struct preset *preset, int steps, int step)
 {
-    return (struct truncation){.kept = methods[preset->method].draw(preset, steps, step),
+    return (struct truncation){.grad_steps = methods[preset->method].draw(preset, steps, step),
                                .renoisings = preset->method == BACKPROP_LOW_VARIANCE ? preset->n : 0};
 }
 

@@ -1,7 +1,7 @@
 /* Which steps of the chain carry gradient: a method is a row in preset/choices.h and its functions in truncation.c.
  *
- * Steps are numbered from noise to picture, 0..T-1; K steps at the end are kept, the ones before run without gradient
- * (AlignProp's randomised truncation, drawn once per optimiser step and contiguous; reward-tuning literature:
+ * Steps are numbered from noise to picture, 0..T-1; the K steps at the end are grad steps, the ones before no_grad
+ * steps (AlignProp's randomised truncation, drawn once per optimiser step and contiguous; reward-tuning literature:
  * Prabhudesai et al. 2023, Clark et al. 2023). */
 #ifndef ALIGNPROP_TUNING_TRUNCATION_H
 #define ALIGNPROP_TUNING_TRUNCATION_H
@@ -9,7 +9,7 @@
 #include "engine/preset/preset.h"
 
 struct truncation {
-    int kept;       /* K, 1..T */
+    int grad_steps; /* K, 1..T */
     int renoisings; /* DRaFT-LV: further passes over the last K steps from a renoised picture */
 };
 

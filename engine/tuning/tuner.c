@@ -42,20 +42,20 @@ static status begin_batch(struct tuner *tuner, int micro)
     return chain_start(tuner->chain, tuner->seeds, tuner->numbers);
 }
 
-/* The saved region in which kept step `step` leaves its activations; -1: none, to be recomputed. The last steps have
- * one each; when the way back reaches the others, region 0 is free again. */
+/* The saved region in which grad step `step` leaves its activations; -1: none, to be recomputed. The last steps have
+ * one each; when the backward pass reaches the others, region 0 is free again. */
 static int slot_of(const struct tuner *tuner, int step)
 {
     int from_end = tuner->preset->sampler_steps - 1 - step;
-    return from_end < tuner->kept_calls ? from_end : -1;
+    return from_end < tuner->saved_calls ? from_end : -1;
 }
 
-static status roll_out(struct tuner *tuner, int first, int kept)
+static status roll_out(struct tuner *tuner, int first, int grad_steps)
 {
     int steps = tuner->preset->sampler_steps;
     for (int i = first; i < steps; i++) {
         TRY(tuner_check_abandon(tuner));
-        bool keep = i >= steps - kept;
+        bool keep = i >= steps - grad_steps;
         TRY(chain_step(tuner->chain, i, keep, keep ? slot_of(tuner, i) : -1));
         tuner_progress(tuner, "sampling", i + 1, steps);
         TRY(tuner_show_denoising(tuner, i + 1));
@@ -96,7 +96,7 @@ static void collect_scores(struct tuner *tuner, struct step_report *report, doub
         const double *scores = tuner->scores + p * tuner->reward_count;
         for (int r = 0; r < tuner->reward_count; r++) {
             report->reward[r] += share * scores[r];
-            if (!isfinite(scores[r])) note_skip(report, tuner->reward_words[r]);
+            if (!isfinite(scores[r])) note_skip(report, tuner->reward_labels[r]);
         }
         report->total += share * tuner_total(tuner, scores);
     }
@@ -117,8 +117,8 @@ static status score_call(struct tuner *tuner, int call, struct step_report *repo
     TRY(chain_read_pictures(tuner->chain, tuner->pictures));
     double factors[MAXIMUM_REWARDS];
     for (int r = 0; r < tuner->reward_count; r++) factors[r] = -share * tuner->settings.weights[r];
-    TRY(objective_score_back(tuner->objective, factors));
-    /* While the device is on its way back through the rewards. */
+    TRY(objective_score_backward(tuner->objective, factors));
+    /* While the device is busy with the backward pass of the rewards. */
     tuner_measure_pictures(tuner, call, report, share);
     tuner_show_pictures(tuner, 0, call, PICTURE_SAMPLE);
     TRY(chain_read_picture_gradient(tuner->chain, tuner->pictures));
@@ -126,13 +126,13 @@ static status score_call(struct tuner *tuner, int call, struct step_report *repo
     report->seconds_reward += clock_steady() - started;
 
     started = clock_steady();
-    TRY(chain_decode_back(tuner->chain, call));
+    TRY(chain_decode_backward(tuner->chain, call));
     TRY(tuner->backend->interface->synchronize(tuner->backend));
     report->seconds_decoding += clock_steady() - started;
     return status_ok();
 }
 
-static status score_and_go_back(struct tuner *tuner, int kept, double share, struct step_report *report)
+static status score_and_backward(struct tuner *tuner, int grad_steps, double share, struct step_report *report)
 {
     int calls = tuner->preset->batch / chain_decode_batch(tuner->chain), steps = tuner->preset->sampler_steps;
     for (int call = 0; call < calls; call++) {
@@ -143,10 +143,10 @@ static status score_and_go_back(struct tuner *tuner, int kept, double share, str
     tuner_measure_batch(tuner, report, share * tuner->preset->batch);
     if (report->skipped) return status_ok();
     double started = clock_steady();
-    for (int i = steps - 1; i >= steps - kept; i--) {
+    for (int i = steps - 1; i >= steps - grad_steps; i--) {
         TRY(tuner_check_abandon(tuner));
-        TRY(chain_step_back(tuner->chain, i, slot_of(tuner, i)));
-        tuner_progress(tuner, "backward", steps - i, kept);
+        TRY(chain_step_backward(tuner->chain, i, slot_of(tuner, i)));
+        tuner_progress(tuner, "backward", steps - i, grad_steps);
     }
     TRY(tuner->backend->interface->synchronize(tuner->backend));
     report->seconds_backward += clock_steady() - started;
@@ -160,21 +160,21 @@ static status run_batch(struct tuner *tuner, int micro, struct truncation trunca
     double share = 1.0 / ((double)preset->batch * preset->accumulate * passes);
     double started = clock_steady();
     TRY(begin_batch(tuner, micro));
-    TRY(roll_out(tuner, 0, truncation.kept));
+    TRY(roll_out(tuner, 0, truncation.grad_steps));
     TRY(tuner->backend->interface->synchronize(tuner->backend));
     report->seconds_sampling += clock_steady() - started;
-    TRY(score_and_go_back(tuner, truncation.kept, share, report));
+    TRY(score_and_backward(tuner, truncation.grad_steps, share, report));
     if (passes > 1) TRY(chain_read_latents(tuner->chain, preset->sampler_steps, tuner->latents));
     for (int pass = 1; pass < passes && !report->skipped; pass++) {
-        int first = preset->sampler_steps - truncation.kept;
+        int first = preset->sampler_steps - truncation.grad_steps;
         TRY(chain_write_latents(tuner->chain, preset->sampler_steps, tuner->latents));
         for (int b = 0; b < preset->batch; b++)
             tuner->renoise_numbers[b] = tuner->numbers[b] * (uint64_t)preset->n + (uint64_t)(pass - 1);
         started = clock_steady();
         TRY(chain_renoise(tuner->chain, first, tuner->seeds, tuner->renoise_numbers));
-        TRY(roll_out(tuner, first, truncation.kept));
+        TRY(roll_out(tuner, first, truncation.grad_steps));
         report->seconds_sampling += clock_steady() - started;
-        TRY(score_and_go_back(tuner, truncation.kept, share, report));
+        TRY(score_and_backward(tuner, truncation.grad_steps, share, report));
     }
     return status_ok();
 }
@@ -226,8 +226,8 @@ static void update_parameters(void *context, int64_t begin, int64_t end, int thr
     (void)thread;
     for (int64_t i = begin; i < end; i++) {
         struct parameter *p = &update->tuner->parameters[i];
-        optimizer_step(&update->settings, update->tuner->updates, update->scale, p->values, p->first, p->second,
-                       p->gradient, p->count);
+        optimizer_step(&update->settings, update->tuner->updates, update->scale, p->values, p->m, p->v, p->gradient,
+                       p->count);
     }
 }
 
@@ -277,7 +277,7 @@ status tuner_step(struct tuner *tuner, struct step_report *report)
     double started = clock_steady();
     *report = (struct step_report){.step = tuner->step + 1};
     struct truncation truncation = truncation_draw(tuner->preset, tuner->preset->sampler_steps, tuner->step + 1);
-    report->kept_steps = truncation.kept;
+    report->grad_steps = truncation.grad_steps;
     TRY(chain_merge_parameters(tuner->chain, 1.0));
     TRY(chain_clear_gradients(tuner->chain));
     for (int micro = 0; micro < tuner->preset->accumulate && !report->skipped; micro++)

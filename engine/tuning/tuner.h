@@ -18,7 +18,7 @@ struct step_report {
     double reward[MAXIMUM_REWARDS]; /* mean raw value by reward, in the preset's order */
     double total;                   /* weighted sum */
     double loss;
-    int kept_steps;       /* K */
+    int grad_steps;       /* K */
     double gradient_norm; /* before clipping */
     double seconds, seconds_sampling, seconds_decoding, seconds_reward, seconds_backward;
     bool skipped;             /* a non-finite value was found: no optimiser step was made */
@@ -62,8 +62,8 @@ struct memory_plan {
     struct memory_plan_line lines[16];
     int count;
     size_t total_bytes, free_bytes;
-    int kept_calls;        /* U-Net calls whose activations stay in memory */
-    bool recompute_blocks; /* one call did not fit: its blocks are computed again on the way back */
+    int saved_calls;       /* U-Net calls whose activations stay in memory */
+    bool recompute_blocks; /* one call did not fit: its blocks are computed again in the backward pass */
     double flops_per_step; /* floating-point operations of a mean optimiser step */
     size_t adapter_bytes;
 };
@@ -92,12 +92,12 @@ status tuner_step(struct tuner *tuner, struct step_report *report);
 status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards, double *total);
 
 /* Means over pictures, as appearance.h measures them; NaN while nothing was measured. */
-struct mean_looks {
+struct image_statistics {
     double dark, edges, saturation;
     double diversity; /* of the pictures made together, averaged over such batches */
 };
 /* Of the pictures of the newest tuner_evaluate. */
-struct mean_looks tuner_evaluated_looks(const struct tuner *tuner);
+struct image_statistics tuner_evaluated_statistics(const struct tuner *tuner);
 
 /* The settings that count from the next step on; a tuner begins with the preset's. They were checked. */
 void tuner_use_settings(struct tuner *tuner, const struct live_settings *settings);

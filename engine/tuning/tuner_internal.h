@@ -10,10 +10,10 @@
 
 /* One adapter factor on the host; the device holds a copy of `values`. */
 struct parameter {
-    char *name, *first_name, *second_name;
+    char *name, *m_name, *v_name;
     struct shape shape;
     int64_t count;
-    float *values, *gradient, *first, *second;
+    float *values, *gradient, *m, *v;
     double gradient_square; /* sum of the gradient's squares */
 };
 
@@ -24,14 +24,14 @@ struct tuner {
     struct objective *objective;
     struct chain *chain;
     struct memory_plan plan;
-    int kept_calls;
+    int saved_calls;
 
     int step;    /* optimiser steps done, skipped ones included */
     int updates; /* optimiser steps that changed the adapter */
     int skipped_in_a_row;
     struct live_settings settings;
     int reward_count;
-    char reward_words[MAXIMUM_REWARDS][80]; /* "reward NAME" */
+    char reward_labels[MAXIMUM_REWARDS][80]; /* "reward NAME" */
     double drift;
     float *base_prediction; /* of the drift probe; NULL until measured */
 
@@ -50,8 +50,8 @@ struct tuner {
     unsigned char *bytes; /* one picture, 8-bit RGB */
     float *thumbnails;    /* of the batch, as in appearance.h */
     double last_preview;
-    struct mean_looks evaluated;  /* as tuner_evaluated_looks gives them */
-    struct tuner_picture preview; /* the one under way from the device; denoising_step 0: none */
+    struct image_statistics evaluated; /* as tuner_evaluated_statistics gives them */
+    struct tuner_picture preview;      /* the one under way from the device; denoising_step 0: none */
 };
 
 /* Weighted sum of one picture's scores, `reward_count` raw values, under the present weights. */

@@ -27,12 +27,13 @@ static double flops_per_step(const struct tuner *tuner)
 {
     const struct chain *chain = tuner->chain;
     const struct preset *preset = tuner->preset;
-    double kept = truncation_mean(preset, preset->sampler_steps);
-    double recomputed = fmax(0.0, kept - tuner->kept_calls);
+    double grad_steps = truncation_mean(preset, preset->sampler_steps);
+    double recomputed = fmax(0.0, grad_steps - tuner->saved_calls);
     double calls = (double)preset->batch / chain_decode_batch(chain);
     double batch =
-        (preset->sampler_steps - kept) * chain_step_flops(chain, false, false) +
-        (kept + recomputed) * chain_step_flops(chain, true, false) + kept * chain_step_flops(chain, true, true) +
+        (preset->sampler_steps - grad_steps) * chain_step_flops(chain, false, false) +
+        (grad_steps + recomputed) * chain_step_flops(chain, true, false) +
+        grad_steps * chain_step_flops(chain, true, true) +
         calls * (chain_decoder_flops(chain, false) + chain_decoder_flops(chain, true) +
                  objective_reward_flops(tuner->objective, false) + objective_reward_flops(tuner->objective, true));
     return batch * preset->accumulate;
@@ -57,13 +58,13 @@ static void write_plan(struct tuner *tuner)
     add_line(plan, "reward models", objective_reward_bytes(tuner->objective));
     add_line(plan, "latents and pictures", sizes.latents);
     add_line(plan, "adapter and optimiser", sizes.adapters + host_bytes(tuner));
-    add_line(plan, "activations of kept steps", sizes.saved_calls);
+    add_line(plan, "activations of grad steps", sizes.saved_calls);
     add_line(plan, "activations of the decoder", sizes.saved_decoder);
     add_line(plan, "activations of the rewards", sizes.saved_extra);
     add_line(plan, "more for a recomputed step", sizes.saved_rest);
     add_line(plan, "work", sizes.work);
     add_line(plan, "scratch", sizes.scratch);
-    plan->kept_calls = tuner->kept_calls;
+    plan->saved_calls = tuner->saved_calls;
     plan->flops_per_step = flops_per_step(tuner);
     plan->adapter_bytes = 0;
     for (int i = 0; i < tuner->parameter_count; i++)
@@ -78,23 +79,23 @@ static size_t memory_wanted(const struct tuner *tuner)
 }
 
 /* As many saved regions as the limit allows; never more than steps can be kept. */
-static void choose_kept_calls(struct tuner *tuner)
+static void choose_saved_calls(struct tuner *tuner)
 {
     const struct preset *preset = tuner->preset;
     size_t limit = memory_wanted(tuner);
     int largest = truncation_largest(preset, preset->sampler_steps);
-    tuner->kept_calls = 1;
-    if (preset->keep_steps >= 0) tuner->kept_calls = min_int(preset->keep_steps, largest);
+    tuner->saved_calls = 1;
+    if (preset->keep_steps >= 0) tuner->saved_calls = min_int(preset->keep_steps, largest);
     if (preset->keep_steps < 0) {
         write_plan(tuner);
         size_t each = chain_sizes(tuner->chain).saved_step, room = limit - tuner->plan.total_bytes;
         size_t more = each ? room / each : 0;
         if (tuner->plan.total_bytes > limit)
-            tuner->kept_calls = 0;
+            tuner->saved_calls = 0;
         else
-            tuner->kept_calls = more + 1 < (size_t)largest ? (int)more + 1 : largest;
+            tuner->saved_calls = more + 1 < (size_t)largest ? (int)more + 1 : largest;
     }
-    chain_set_kept_calls(tuner->chain, tuner->kept_calls);
+    chain_set_saved_calls(tuner->chain, tuner->saved_calls);
     write_plan(tuner);
 }
 
@@ -112,13 +113,13 @@ static status create_parameter(struct tuner *tuner, int index)
     p->shape = chain_parameter_shape(tuner->chain, index);
     p->count = shape_elements(&p->shape);
     p->name = prefixed("", chain_parameter_name(tuner->chain, index));
-    p->first_name = prefixed("first/", p->name);
-    p->second_name = prefixed("second/", p->name);
+    p->m_name = prefixed("first/", p->name);
+    p->v_name = prefixed("second/", p->name);
     p->values = calloc((size_t)p->count, sizeof(float));
     p->gradient = calloc((size_t)p->count, sizeof(float));
-    p->first = calloc((size_t)p->count, sizeof(float));
-    p->second = calloc((size_t)p->count, sizeof(float));
-    if (!p->values || !p->gradient || !p->first || !p->second)
+    p->m = calloc((size_t)p->count, sizeof(float));
+    p->v = calloc((size_t)p->count, sizeof(float));
+    if (!p->values || !p->gradient || !p->m || !p->v)
         return status_error(STATUS_NO_MEMORY, "no memory for the adapter");
     /* The down factor is normal with deviation 1/rank and the up factor zero (as diffusers and PEFT's "gaussian"), so
      * the adapted model begins as the base model. */
@@ -193,7 +194,7 @@ static status open_objective(const struct preset *preset, struct backend *backen
                              struct objective **objective)
 {
     struct objective_settings settings = {
-        .batch = preset->batch, .steps = preset->sampler_steps, .kept_calls = 1, .recompute_blocks = recompute_blocks};
+        .batch = preset->batch, .steps = preset->sampler_steps, .saved_calls = 1, .recompute_blocks = recompute_blocks};
     *objective = NULL;
     TRY(objective_create(preset, backend, &settings, objective));
     if (chain_parameter_count(objective_chain(*objective)) > 0) return status_ok();
@@ -229,19 +230,19 @@ static status create(struct tuner *tuner)
     TRY(create_objective(tuner, false));
     tuner->reward_count = preset->reward_count;
     for (int r = 0; r < preset->reward_count; r++)
-        snprintf(tuner->reward_words[r], sizeof tuner->reward_words[r], "reward %s", preset->rewards[r].id);
+        snprintf(tuner->reward_labels[r], sizeof tuner->reward_labels[r], "reward %s", preset->rewards[r].id);
     tuner->settings = live_settings_of(preset);
     tuner->drift = NAN;
-    tuner->evaluated = (struct mean_looks){NAN, NAN, NAN, NAN};
+    tuner->evaluated = (struct image_statistics){NAN, NAN, NAN, NAN};
     TRY(create_parameters(tuner));
     TRY(create_host_buffers(tuner));
     TRY(tuner->backend->interface->memory_free(tuner->backend, &tuner->plan.free_bytes, NULL));
-    choose_kept_calls(tuner);
+    choose_saved_calls(tuner);
     if (tuner->plan.total_bytes <= memory_wanted(tuner)) return status_ok();
     /* One call of U-Net or decoder is too large: built anew, so that it is recomputed block by block. */
     objective_destroy(tuner->objective);
     TRY(create_objective(tuner, true));
-    choose_kept_calls(tuner);
+    choose_saved_calls(tuner);
     return status_ok();
 }
 
@@ -266,8 +267,8 @@ void tuner_destroy(struct tuner *tuner)
     if (!tuner) return;
     for (int i = 0; tuner->parameters && i < tuner->parameter_count; i++) {
         struct parameter *p = &tuner->parameters[i];
-        char *texts[] = {p->name, p->first_name, p->second_name};
-        float *arrays[] = {p->values, p->gradient, p->first, p->second};
+        char *texts[] = {p->name, p->m_name, p->v_name};
+        float *arrays[] = {p->values, p->gradient, p->m, p->v};
         for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) free(texts[t]);
         for (size_t a = 0; a < sizeof arrays / sizeof *arrays; a++) free(arrays[a]);
     }
@@ -302,8 +303,8 @@ status tuner_check_memory(const struct tuner *tuner)
     bool limited = preset->memory_limit && preset->memory_limit < tuner->plan.free_bytes;
     size_t limit = limited ? preset->memory_limit : tuner->plan.free_bytes;
     if (tuner->plan.total_bytes <= limit) return status_ok();
-    char words[100], needed[FORMAT_SIZE], allowed[FORMAT_SIZE];
-    snprintf(words, sizeof words, limited ? "needs %s, memory.limit allows %s" : "needs %s, %s are free",
+    char message[100], needed[FORMAT_SIZE], allowed[FORMAT_SIZE];
+    snprintf(message, sizeof message, limited ? "needs %s, memory.limit allows %s" : "needs %s, %s are free",
              format_bytes_closely(needed, sizeof needed, (double)tuner->plan.total_bytes),
              format_bytes_closely(allowed, sizeof allowed, (double)limit));
     struct chain_sizes sizes = chain_sizes(tuner->chain);
@@ -312,15 +313,15 @@ status tuner_check_memory(const struct tuner *tuner)
     size_t before = sizes.saved_decoder + sizes.saved_extra;
     size_t rest = sizes.saved_step > before ? sizes.saved_step - before : 0;
     size_t spare_calls = sizes.saved_calls > rest ? sizes.saved_calls - rest : 0;
-    if (spare_calls >= excess) return status_error(STATUS_NO_MEMORY, "%s; memory.keep_steps=0 would fit", words);
+    if (spare_calls >= excess) return status_error(STATUS_NO_MEMORY, "%s; memory.keep_steps=0 would fit", message);
     int fewer = preset->batch - (int)((excess - spare_calls) / (per_picture ? per_picture : 1)) - 1;
     if (fewer >= 1)
         return status_error(STATUS_NO_MEMORY,
                             "%s; batch=%d with memory.keep_steps=0 (and accumulate=%d) or "
                             "a smaller sampler.width and sampler.height would fit",
-                            words, fewer, (preset->batch + fewer - 1) / fewer * preset->accumulate);
+                            message, fewer, (preset->batch + fewer - 1) / fewer * preset->accumulate);
     return status_error(STATUS_NO_MEMORY, "%s; a smaller sampler.width and sampler.height or a smaller model would fit",
-                        words);
+                        message);
 }
 
 status tuner_write_parameter(struct tuner *tuner, int index)

@@ -44,11 +44,11 @@ static bool preview_is_due(const struct tuner *tuner)
 status tuner_show_denoising(struct tuner *tuner, int done)
 {
     if (!tuner->callbacks.picture) return status_ok();
-    bool asked = tuner->preview.denoising_step > 0, there;
+    bool asked = tuner->preview.denoising_step > 0, ready;
     if (!asked && !preview_is_due(tuner)) return status_ok();
     if (!asked) TRY(ask_for_preview(tuner, done));
-    TRY(chain_fetched_latents(tuner->chain, tuner->preview_latents, &there));
-    if (!there) return status_ok();
+    TRY(chain_fetched_latents(tuner->chain, tuner->preview_latents, &ready));
+    if (!ready) return status_ok();
     struct tuner_picture picture = tuner->preview;
     tuner->preview.denoising_step = 0;
     chain_preview(tuner->chain, tuner->preview_latents, tuner->bytes);
@@ -97,10 +97,10 @@ static void measure_appearance(struct tuner *tuner, int index, const float *pict
                                double share)
 {
     const struct preset *preset = tuner->preset;
-    struct appearance looks = appearance_measure(picture, preset->height, preset->width);
-    add_side_figure(report, "dark", share * looks.dark);
-    add_side_figure(report, "edges", share * looks.edges);
-    add_side_figure(report, "saturation", share * looks.saturation);
+    struct appearance statistics = appearance_measure(picture, preset->height, preset->width);
+    add_side_figure(report, "dark", share * statistics.dark);
+    add_side_figure(report, "edges", share * statistics.edges);
+    add_side_figure(report, "saturation", share * statistics.saturation);
     appearance_thumbnail(picture, preset->height, preset->width, tuner->thumbnails + (size_t)index * THUMBNAIL_VALUES);
 }
 
@@ -156,10 +156,10 @@ static status sample_plain(struct tuner *tuner)
 static void look_at(struct tuner *tuner, int index, const float *picture, double share)
 {
     const struct preset *preset = tuner->preset;
-    struct appearance looks = appearance_measure(picture, preset->height, preset->width);
-    tuner->evaluated.dark += share * looks.dark;
-    tuner->evaluated.edges += share * looks.edges;
-    tuner->evaluated.saturation += share * looks.saturation;
+    struct appearance statistics = appearance_measure(picture, preset->height, preset->width);
+    tuner->evaluated.dark += share * statistics.dark;
+    tuner->evaluated.edges += share * statistics.edges;
+    tuner->evaluated.saturation += share * statistics.saturation;
     appearance_thumbnail(picture, preset->height, preset->width, tuner->thumbnails + (size_t)index * THUMBNAIL_VALUES);
 }
 
@@ -223,7 +223,7 @@ status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards
     const struct preset *preset = tuner->preset;
     int count = preset->sample_count > 0 ? preset->sample_count : 1;
     for (int r = 0; r < tuner->reward_count; r++) rewards[r] = 0.0;
-    tuner->evaluated = (struct mean_looks){0};
+    tuner->evaluated = (struct image_statistics){0};
     if (adapter_scale != 0.0) TRY(measure_drift(tuner, adapter_scale));
     TRY(chain_merge_parameters(tuner->chain, adapter_scale));
     for (int first = 0; first < count; first += preset->batch) {
@@ -235,7 +235,7 @@ status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards
     return status_ok();
 }
 
-struct mean_looks tuner_evaluated_looks(const struct tuner *tuner)
+struct image_statistics tuner_evaluated_statistics(const struct tuner *tuner)
 {
     return tuner->evaluated;
 }

@@ -31,8 +31,8 @@ int tuner_optimizer_tensors(const struct tuner *tuner, struct tuner_tensor *tens
 {
     for (int i = 0; i < tuner->parameter_count; i++) {
         const struct parameter *p = &tuner->parameters[i];
-        if (2 * i < capacity) tensors[2 * i] = (struct tuner_tensor){p->first_name, p->shape, p->first};
-        if (2 * i + 1 < capacity) tensors[2 * i + 1] = (struct tuner_tensor){p->second_name, p->shape, p->second};
+        if (2 * i < capacity) tensors[2 * i] = (struct tuner_tensor){p->m_name, p->shape, p->m};
+        if (2 * i + 1 < capacity) tensors[2 * i + 1] = (struct tuner_tensor){p->v_name, p->shape, p->v};
     }
     return 2 * tuner->parameter_count;
 }
@@ -99,8 +99,8 @@ status tuner_restore(struct tuner *tuner, const char *json,
     for (int i = 0; i < tuner->parameter_count; i++) {
         struct parameter *p = &tuner->parameters[i];
         TRY(restore_tensor(p->name, &p->shape, p->values, find, context));
-        TRY(restore_tensor(p->first_name, &p->shape, p->first, find, context));
-        TRY(restore_tensor(p->second_name, &p->shape, p->second, find, context));
+        TRY(restore_tensor(p->m_name, &p->shape, p->m, find, context));
+        TRY(restore_tensor(p->v_name, &p->shape, p->v, find, context));
         TRY(tuner_write_parameter(tuner, i));
     }
     return status_ok();

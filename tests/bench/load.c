@@ -37,7 +37,7 @@ static double load(struct tensor_files *files, struct backend *backend)
     return bytes;
 }
 
-int main(int count, char **words)
+int main(int count, char **message)
 {
     struct backend *backend;
     double whole = 0;
@@ -47,13 +47,13 @@ int main(int count, char **words)
         for (int run = 0; run < RUNS; run++) {
             struct tensor_files *files;
             double start = clock_steady();
-            expect(tensor_files_open(words[word], &files));
+            expect(tensor_files_open(message[word], &files));
             bytes = load(files, backend);
             double seconds = clock_steady() - start;
             tensor_files_close(files);
             if (run == 0 || seconds < best) best = seconds;
         }
-        printf("%6.2f s  %6.2f GB/s  %s\n", best, bytes / best * 1e-9, words[word]);
+        printf("%6.2f s  %6.2f GB/s  %s\n", best, bytes / best * 1e-9, message[word]);
         whole += best;
     }
     printf("%6.2f s  together\n", whole);

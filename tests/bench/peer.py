@@ -13,7 +13,7 @@ What makes it PyTorch at its best:
   - scaled-dot-product attention (the diffusers default) by the fastest of its backends for the largest attention of the
     model, cuDNN's among them, measured forward and backward (--attention);
   - `--compile MODE` for torch.compile, with or without CUDA graphs (reduce-overhead, max-autotune);
-  - kept steps store their activations; where these do not fit on the device they are recomputed one by one, as with
+  - grad steps store their activations; where these do not fit on the device they are recomputed one by one, as with
     --checkpoint (less memory).
 `--best` runs one variant after the other (--variants), each in its own process, and tells the fastest so far after each.
 

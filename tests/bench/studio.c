@@ -59,12 +59,12 @@ static pid_t start_engine(const char *folder)
 }
 
 /* Milliseconds from a key to the words it brings to the screen. */
-static double time_key(struct session *session, const char *key, const char *words)
+static double time_key(struct session *session, const char *key, const char *message)
 {
     size_t from = session->output.length;
     double start = 1e3 * clock_steady();
     session_type(session, key);
-    must(session_wait(session, from, words, 10000), "a key's answer never came to the screen");
+    must(session_wait(session, from, message, 10000), "a key's answer never came to the screen");
     return 1e3 * clock_steady() - start;
 }
 
@@ -97,10 +97,10 @@ static pid_t type_into_bare(double *times)
     pid_t child = fork();
     if (child != 0) return child;
     struct session bare;
-    const char *words[] = {echo, NULL};
+    const char *message[] = {echo, NULL};
     session_prepare(&bare);
     bare.silent = true;
-    session_start_program(&bare, 40, 120, "xterm-256color", words);
+    session_start_program(&bare, 40, 120, "xterm-256color", message);
     must(session_wait(&bare, 0, "ready", START), "the bare program does not start");
     time_letters(&bare, times);
     session_close(&bare);
@@ -230,11 +230,11 @@ static void measure_start(void)
     double first[STARTS], presets[STARTS];
     for (int index = 0; index < STARTS; index++) {
         struct session session;
-        const char *words[] = {program, NULL};
+        const char *message[] = {program, NULL};
         session_prepare(&session);
         use_fresh_folders(&session);
         double start = 1e3 * clock_steady();
-        session_start_program(&session, 24, 80, "xterm-256color", words);
+        session_start_program(&session, 24, 80, "xterm-256color", message);
         must(session_wait(&session, 0, "Start from a preset", START), "the studio does not start");
         first[index] = 1e3 * clock_steady() - start;
         must(session_wait(&session, 0, "emoji-gentle-start", START), "the studio shows no presets");
@@ -255,24 +255,24 @@ static void write_load(const char *when)
 }
 
 /* Repaints until the whole screen holds the words: what only changes is not written out in full. */
-static bool comes_to_show(struct session *session, const char *words)
+static bool comes_to_show(struct session *session, const char *message)
 {
     for (int tries = 0; tries < START / 1000; tries++) {
         size_t from = session->output.length;
         session_type(session, "\f");
-        if (session_wait(session, from, words, 1000)) return true;
+        if (session_wait(session, from, message, 1000)) return true;
     }
     return false;
 }
 
-int main(int count, char **words)
+int main(int count, char **message)
 {
     if (count < 4) {
         fprintf(stderr, "bench_studio PROGRAM ECHO PRESET [KEYS]\n");
         return 2;
     }
-    program = words[1], echo = words[2], preset = words[3];
-    if (count > 4) key_count = atoi(words[4]) < MOST_KEYS ? atoi(words[4]) : MOST_KEYS;
+    program = message[1], echo = message[2], preset = message[3];
+    if (count > 4) key_count = atoi(message[4]) < MOST_KEYS ? atoi(message[4]) : MOST_KEYS;
     setvbuf(stdout, NULL, _IOLBF, 0); /* a run that is cut short has said what it measured */
     printf("{\n");
     write_load("at_start");

@@ -55,10 +55,10 @@ bool position_read(int *count, char **arguments, struct position *position)
 /* Only what a signal handler may do. */
 static void tell_and_leave(int signal)
 {
-    static const char words[] = " hangs\n";
+    static const char message[] = " hangs\n";
     (void)signal;
     bool told = write(STDOUT_FILENO, under_way, (size_t)under_way_length) > 0 &&
-                write(STDOUT_FILENO, words, sizeof words - 1) > 0;
+                write(STDOUT_FILENO, message, sizeof message - 1) > 0;
     _exit(told ? EXIT_HANGS : EXIT_FAILURE);
 }
 

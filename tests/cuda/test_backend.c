@@ -265,7 +265,7 @@ static void test_what_is_missing(void **unused)
     static const struct {
         struct emulation_machine machine;
         int ordinal;
-        const char *words;
+        const char *message;
     } cases[] = {
         {{0, 0, 0, 0, 0, false, 0}, 0, "no NVIDIA driver is installed; this build (CUDA 13.0) needs driver 580.65.06"},
         {{12040, 1, 9, 0, 1, true, 0}, 0, "supports CUDA 12.4 at most; this build (CUDA 13.0) needs driver 580.65.06"},
@@ -281,7 +281,8 @@ static void test_what_is_missing(void **unused)
         status refused = backend_cuda_create(cases[i].ordinal, CUDA_PRECISION_BF16, &backend);
         assert_int_equal(refused.code, STATUS_FAILED);
         assert_null(backend);
-        if (!strstr(refused.message, cases[i].words)) fail_msg("\"%s\" lacks \"%s\"", refused.message, cases[i].words);
+        if (!strstr(refused.message, cases[i].message))
+            fail_msg("\"%s\" lacks \"%s\"", refused.message, cases[i].message);
     }
 }
 
@@ -401,7 +402,7 @@ static void test_errors_say_what_helps(void **unused)
     (void)unused;
     static const struct {
         int error;
-        const char *words;
+        const char *message;
     } cases[] = {
         {cudaErrorNoKernelImageForDevice, "no kernel image is available for execution on the device; this build has "
                                           "code for sm_80 sm_86 sm_89 sm_90a compute_90: add this GPU to "
@@ -429,10 +430,10 @@ static void test_errors_say_what_helps(void **unused)
         emulation_lose_device(0, 0);
         assert_int_equal(of_run.code, STATUS_FAILED);
         assert_int_equal(of_wait.code, STATUS_FAILED);
-        if (!strstr(of_run.message, "linear([2,3]") || !strstr(of_run.message, cases[i].words))
-            fail_msg("\"%s\" lacks \"%s\"", of_run.message, cases[i].words);
-        if (!strstr(of_wait.message, "the GPU failed while computing") || !strstr(of_wait.message, cases[i].words))
-            fail_msg("\"%s\" lacks \"%s\"", of_wait.message, cases[i].words);
+        if (!strstr(of_run.message, "linear([2,3]") || !strstr(of_run.message, cases[i].message))
+            fail_msg("\"%s\" lacks \"%s\"", of_run.message, cases[i].message);
+        if (!strstr(of_wait.message, "the GPU failed while computing") || !strstr(of_wait.message, cases[i].message))
+            fail_msg("\"%s\" lacks \"%s\"", of_wait.message, cases[i].message);
         require(interface->run(backend, kernel, (const void *[]){memory, memory}, (void *[]){y}, NULL, scratch));
         require(interface->download(backend, result, y, sizeof result));
     }
@@ -517,7 +518,7 @@ static const char *run_faulty(int fault, bool reversed, float values[64])
 static void test_emulation_sees_mistakes(void **unused)
 {
     (void)unused;
-    static const char *const words[FAULT_COUNT] = {
+    static const char *const message[FAULT_COUNT] = {
         [FAULT_MISSING_BARRIER] = "race",
         [FAULT_OVERWRITTEN] = "race",
         [FAULT_DIVERGED_BARRIER] = "threads",
@@ -535,9 +536,9 @@ static void test_emulation_sees_mistakes(void **unused)
         for (int reversed = 0; reversed < 2; reversed++) {
             float values[64];
             const char *seen = run_faulty(fault, reversed, values);
-            if (words[fault] && (!seen || !strstr(seen, words[fault])))
-                fail_msg("mistake %d: \"%s\" instead of \"%s\"", fault, seen ? seen : "nothing", words[fault]);
-            if (!words[fault] && seen) fail_msg("mistake %d: \"%s\"", fault, seen);
+            if (message[fault] && (!seen || !strstr(seen, message[fault])))
+                fail_msg("mistake %d: \"%s\" instead of \"%s\"", fault, seen ? seen : "nothing", message[fault]);
+            if (!message[fault] && seen) fail_msg("mistake %d: \"%s\"", fault, seen);
             if (fault == FAULT_NONE)
                 for (int i = 0; i < 64; i++) assert_true(values[i] == (float)((i + 1) % 64));
             if (fault == FAULT_COPY_NOT_WAITED) assert_true(isnan(values[0]));

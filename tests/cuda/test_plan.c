@@ -108,7 +108,7 @@ static int64_t blocks_of(const struct product *product)
 static void test_layers(void **unused)
 {
     (void)unused;
-    static const char *const words[] = {
+    static const char *const message[] = {
         [PRODUCT_PLAIN] = "plain", [PRODUCT_SMALL] = "64", [PRODUCT_LARGE] = "128", [PRODUCT_WARPGROUP] = "warpgroup"};
     const struct product_device device = {.multiprocessors = MULTIPROCESSORS, .warpgroups = true};
     int wrong = 0;
@@ -122,8 +122,8 @@ static void test_layers(void **unused)
                            (product.kernel != PRODUCT_WARPGROUP || product.width == layer->width) &&
                            percent == layer->percent;
         printf("%-36s %6ld x %5ld x %6ld: %-9s %3d, %2d parts, %5ld blocks, %3d %% at work%s\n", layer->name,
-               (long)product.m, (long)product.n, (long)product.k, words[product.kernel], product.width, product.splits,
-               (long)blocks, percent, as_expected ? "" : " (not as expected)");
+               (long)product.m, (long)product.n, (long)product.k, message[product.kernel], product.width,
+               product.splits, (long)blocks, percent, as_expected ? "" : " (not as expected)");
         wrong += !as_expected;
     }
     assert_int_equal(wrong, 0);

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { STEPS = 3, KEPT = 2, KEPT_CALLS = 1, BATCH = 1, ROUNDS = 2, LAUNCH_FAILURE = 719 };
+enum { STEPS = 3, KEPT = 2, SAVED_CALLS = 1, BATCH = 1, ROUNDS = 2, LAUNCH_FAILURE = 719 };
 
 static void require(status state)
 {
@@ -70,7 +70,7 @@ struct chain_under_test {
 
 static void chain_begin_on(struct chain_under_test *test, struct backend *backend)
 {
-    struct objective_settings settings = {.batch = BATCH, .steps = STEPS, .kept_calls = KEPT_CALLS};
+    struct objective_settings settings = {.batch = BATCH, .steps = STEPS, .saved_calls = SAVED_CALLS};
     load(&test->loaded);
     test->backend = backend;
     require(objective_create(&test->loaded.preset, test->backend, &settings, &test->objective));
@@ -118,7 +118,7 @@ static void prepare_round(struct chain_under_test *test, int round)
 static int slot_of(int step)
 {
     int from_end = STEPS - 1 - step;
-    return from_end < KEPT_CALLS ? from_end : -1;
+    return from_end < SAVED_CALLS ? from_end : -1;
 }
 
 static void run_steps(struct chain_under_test *test)
@@ -132,7 +132,7 @@ static void run_steps(struct chain_under_test *test)
 
 static void run_back(struct chain_under_test *test)
 {
-    for (int i = STEPS - 1; i >= STEPS - KEPT; i--) require(chain_step_back(test->chain, i, slot_of(i)));
+    for (int i = STEPS - 1; i >= STEPS - KEPT; i--) require(chain_step_backward(test->chain, i, slot_of(i)));
 }
 
 static void run_score(struct chain_under_test *test, double *scores)
@@ -142,8 +142,8 @@ static void run_score(struct chain_under_test *test, double *scores)
     for (int call = 0; call < BATCH / each; call++) {
         require(chain_decode(test->chain, call));
         require(objective_score(test->objective, call, scores + (ptrdiff_t)call * each));
-        require(objective_score_back(test->objective, &factor));
-        require(chain_decode_back(test->chain, call));
+        require(objective_score_backward(test->objective, &factor));
+        require(chain_decode_backward(test->chain, call));
     }
 }
 
@@ -232,10 +232,10 @@ static void check_what_is_queued(struct chain_under_test *test)
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.synchronizations, before.synchronizations);
     assert_int_equal(after.launches, before.launches); /* all of them within sequences */
-    long openings = 2; /* keys and values of the prompts, for the plain and for the kept steps */
-    long calls = openings + STEPS + KEPT + (KEPT - KEPT_CALLS);
+    long prologues = 2; /* keys and values of the prompts, for the plain and for the grad steps */
+    long calls = prologues + STEPS + KEPT + (KEPT - SAVED_CALLS);
     assert_int_equal(after.replays - before.replays, calls);
-    /* latents, constants and noise in, latents out; backward also the two gradients; the sums for the closing cleared
+    /* latents, constants and noise in, latents out; backward also the two gradients; the sums for the epilogue cleared
      */
     assert_int_equal(after.queued - before.queued, calls + 4 * STEPS + 5 * KEPT + 1);
 }
@@ -272,7 +272,7 @@ static void run_way(const char *joined, struct way *way)
 static void test_joined_projections(void **unused)
 {
     (void)unused;
-    enum { SELF_ATTENTIONS = 6, CALLS = STEPS + (KEPT - KEPT_CALLS) + KEPT /* forward, again, backward */ };
+    enum { SELF_ATTENTIONS = 6, CALLS = STEPS + (KEPT - SAVED_CALLS) + KEPT /* forward, again, backward */ };
     static struct way apart, joined;
     double difference = 0.0, size = 0.0;
     run_way("off", &apart);

@@ -41,7 +41,7 @@ static struct bounds bounds_of(enum operation_kind kind, const struct emulation_
 
 static void require_bounds(const char *name, enum operation_kind kind, const struct emulation_traffic *traffic)
 {
-    static const char *const words[EMULATION_ACCESSES] = {
+    static const char *const message[EMULATION_ACCESSES] = {
         [EMULATION_READ] = "read",
         [EMULATION_WRITE] = "write",
         [EMULATION_COPY] = "copy",
@@ -51,9 +51,9 @@ static void require_bounds(const char *name, enum operation_kind kind, const str
     printf("%s:", name);
     for (int access = 0; access < EMULATION_ACCESSES; access++) {
         long wavefronts = traffic->access[access].wavefronts, fewest = traffic->access[access].fewest;
-        printf(" %s %ld of %ld", words[access], wavefronts, fewest);
+        printf(" %s %ld of %ld", message[access], wavefronts, fewest);
         if (100 * wavefronts > bounds.percent[access] * fewest)
-            fail_msg("%s: %s in %ld wavefronts where %ld would do", name, words[access], wavefronts, fewest);
+            fail_msg("%s: %s in %ld wavefronts where %ld would do", name, message[access], wavefronts, fewest);
     }
     printf("\n");
 }

@@ -116,7 +116,7 @@ static void a_whole_adapter_gives_the_latents_of_diffusers(void **state)
     read_latents("final", expected);
     run(&test, base);
     read_adapter("kohya", &set);
-    struct mixed_adapter adapter = {.set = &set, .scale = 1, .words = "kohya"};
+    struct mixed_adapter adapter = {.set = &set, .scale = 1, .name = "kohya"};
     must(mix(&test, &adapter, 1, &warnings));
     assert_int_equal(warnings.count, 0);
     run(&test, latents);
@@ -162,7 +162,7 @@ static void parts_that_cannot_be_are_named(void **state)
         const char *module;
         int64_t inputs, outputs;
         enum status_code code;
-        const char *words;
+        const char *name;
     } cases[] = {
         {"unet.down_blocks.7.resnets.0.time_emb_proj", 192, 48, STATUS_OK,
          "the model has no down_blocks.7.resnets.0.time_emb_proj: this part of the adapter is left out"},
@@ -186,12 +186,12 @@ static void parts_that_cannot_be_are_named(void **state)
         struct adapter_warnings warnings;
         write_file(path, cases[i].module, cases[i].inputs, cases[i].outputs);
         must(adapter_file_read(path, &set));
-        struct mixed_adapter adapter = {.set = &set, .scale = 1, .words = path};
+        struct mixed_adapter adapter = {.set = &set, .scale = 1, .name = path};
         status result = mix(&test, &adapter, 1, &warnings);
         assert_int_equal(result.code, cases[i].code);
         assert_int_equal(warnings.count, cases[i].code == STATUS_OK);
         const char *said = result.code == STATUS_OK ? warnings.lines[0] : result.message;
-        if (!strstr(said, cases[i].words)) fail_msg("expected \"%s\" in: %s", cases[i].words, said);
+        if (!strstr(said, cases[i].name)) fail_msg("expected \"%s\" in: %s", cases[i].name, said);
         adapter_set_clear(&set);
     }
     unlink(path);
@@ -207,7 +207,7 @@ static void an_update_beyond_all_numbers_is_refused(void **state)
     struct adapter_warnings warnings;
     begin(&test);
     read_adapter("lora-down", &set);
-    struct mixed_adapter adapter = {.set = &set, .scale = 1e39, .words = "lora-down"};
+    struct mixed_adapter adapter = {.set = &set, .scale = 1e39, .name = "lora-down"};
     status result = mix(&test, &adapter, 1, &warnings);
     assert_int_equal(result.code, STATUS_BAD_INPUT);
     assert_non_null(strstr(result.message, "the update may reach"));

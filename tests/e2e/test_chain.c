@@ -124,7 +124,7 @@ static void pass_begin(struct pass *pass, struct backend *backend, struct keepin
     pass->loaded.preset.guidance = guidance;
     pass->backend = backend;
     struct objective_settings settings = {
-        .batch = 2, .steps = 8, .kept_calls = keeping.calls, .recompute_blocks = keeping.recompute_blocks};
+        .batch = 2, .steps = 8, .saved_calls = keeping.calls, .recompute_blocks = keeping.recompute_blocks};
     status result = objective_create(&pass->loaded.preset, backend, &settings, &pass->objective);
     assert_string_equal(result.message, "");
     pass->chain = objective_chain(pass->objective);
@@ -154,26 +154,26 @@ static void pass_end(struct pass *pass)
 }
 
 /* Forward over all steps, the last `kept` with gradient, and back; slots as the tuner gives them. */
-static void pass_run(struct pass *pass, int kept, int kept_calls)
+static void pass_run(struct pass *pass, int kept, int saved_calls)
 {
     const double factors[] = {1.0, 0.5};
     double scores[4];
     for (int i = 0; i < 8; i++) {
         int from_end = 7 - i;
         status result =
-            chain_step(pass->chain, i, from_end < kept, from_end < kept && from_end < kept_calls ? from_end : -1);
+            chain_step(pass->chain, i, from_end < kept, from_end < kept && from_end < saved_calls ? from_end : -1);
         assert_string_equal(result.message, "");
     }
     assert_int_equal(chain_clear_gradients(pass->chain).code, STATUS_OK);
     for (int call = 0; call < 2 / chain_decode_batch(pass->chain); call++) {
         assert_int_equal(chain_decode(pass->chain, call).code, STATUS_OK);
         assert_int_equal(objective_score(pass->objective, call, scores).code, STATUS_OK);
-        assert_int_equal(objective_score_back(pass->objective, factors).code, STATUS_OK);
-        assert_int_equal(chain_decode_back(pass->chain, call).code, STATUS_OK);
+        assert_int_equal(objective_score_backward(pass->objective, factors).code, STATUS_OK);
+        assert_int_equal(chain_decode_backward(pass->chain, call).code, STATUS_OK);
     }
     for (int i = 7; i >= 8 - kept; i--) {
         int from_end = 7 - i;
-        assert_int_equal(chain_step_back(pass->chain, i, from_end < kept_calls ? from_end : -1).code, STATUS_OK);
+        assert_int_equal(chain_step_backward(pass->chain, i, from_end < saved_calls ? from_end : -1).code, STATUS_OK);
     }
 }
 

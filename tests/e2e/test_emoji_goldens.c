@@ -50,7 +50,7 @@ static void begin(struct case_of *test, const char *reward, double alpha, const 
     snprintf(test->preset.model_path, sizeof test->preset.model_path, "%s", model_path);
     preset_warnings_clear(&warnings);
     must(backend_cpu_create(2, &test->backend));
-    struct objective_settings settings = {.batch = 1, .steps = STEPS, .kept_calls = KEPT};
+    struct objective_settings settings = {.batch = 1, .steps = STEPS, .saved_calls = KEPT};
     must(objective_create(&test->preset, test->backend, &settings, &test->objective));
     must(objective_allocate(test->objective));
     test->chain = objective_chain(test->objective);
@@ -201,9 +201,9 @@ static void check_gradient(const char *reward, double alpha)
     must(chain_clear_gradients(test.chain));
     must(chain_decode(test.chain, 0));
     must(objective_score(test.objective, 0, &score));
-    must(objective_score_back(test.objective, &factor));
-    must(chain_decode_back(test.chain, 0));
-    for (int i = STEPS - 1; i >= STEPS - KEPT; i--) must(chain_step_back(test.chain, i, STEPS - 1 - i));
+    must(objective_score_backward(test.objective, &factor));
+    must(chain_decode_backward(test.chain, 0));
+    for (int i = STEPS - 1; i >= STEPS - KEPT; i--) must(chain_step_backward(test.chain, i, STEPS - 1 - i));
     must(safetensors_read(test.golden, "reward", &one, &value));
     assert_true(fabs((double)score - (double)value) < 1e-4 * fabs((double)value) + 1e-6);
     snprintf(name, sizeof name, "adapter gradient of %s", reward);

@@ -34,7 +34,7 @@ static size_t expected_bytes;
 /* ---- processes -----------------------------------------------------------------------------------------------------
  */
 
-static pid_t spawn(const char *const *words)
+static pid_t spawn(const char *const *text)
 {
     pid_t child = fork();
     assert_true(child >= 0);
@@ -43,7 +43,7 @@ static pid_t spawn(const char *const *words)
     dup2(nothing, STDIN_FILENO);
     dup2(nothing, STDOUT_FILENO);
     dup2(nothing, STDERR_FILENO);
-    execv(program, (char *const *)words);
+    execv(program, (char *const *)text);
     _exit(127);
 }
 
@@ -56,14 +56,14 @@ static int finish(pid_t child)
 
 static pid_t tune(const char *folder, const char *more)
 {
-    const char *words[] = {program, "tune", preset_path, "--run", folder, "--threads", "1", more, NULL};
-    return spawn(words);
+    const char *text[] = {program, "tune", preset_path, "--run", folder, "--threads", "1", more, NULL};
+    return spawn(text);
 }
 
 static pid_t resume(const char *folder)
 {
-    const char *words[] = {program, "resume", folder, NULL};
-    return spawn(words);
+    const char *text[] = {program, "resume", folder, NULL};
+    return spawn(text);
 }
 
 static void pause_seconds(double seconds)
@@ -368,9 +368,9 @@ static void a_queued_run_waits_and_then_runs(void **state)
     run_path("queued", path);
     int place;
     assert_int_equal(device_enter("cpu", "/runs/other", true, &place, NULL).code, STATUS_OK);
-    const char *words[] = {program, "tune",     preset_path, "--run",   path,      "--threads",
-                           "1",     "--device", "cpu",       "--queue", "--quiet", NULL};
-    pid_t engine = spawn(words);
+    const char *text[] = {program, "tune",     preset_path, "--run",   path,      "--threads",
+                          "1",     "--device", "cpu",       "--queue", "--quiet", NULL};
+    pid_t engine = spawn(text);
     struct raw_client client;
     cJSON *json;
     assert_true(watch(path, &client, &json));
@@ -397,8 +397,8 @@ static void a_run_started_by_a_screen_outlives_it(void **state)
     char number[16];
     snprintf(number, sizeof number, "%d", other);
     fcntl(other, F_SETFD, 0);
-    const char *words[] = {program, "engine", "--fd", number, "--device", "cpu", NULL};
-    pid_t idle = spawn(words);
+    const char *text[] = {program, "engine", "--fd", number, "--device", "cpu", NULL};
+    pid_t idle = spawn(text);
     close(other);
     cJSON_Delete(raw_greet(&screen));
     char message[2 * PATH_SIZE], path[PATH_SIZE];

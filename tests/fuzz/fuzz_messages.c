@@ -1,7 +1,7 @@
 /* What a client may say: any bytes as a message, as a hello, as a request to check a preset. */
 #include "engine/protocol/message.h"
 #include "engine/server/connection.h"
-#include "engine/server/desk_services.h"
+#include "engine/server/request_services.h"
 #include "tests/fuzz/target.h"
 
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static void greet(const cJSON *message)
 
 static void check(const cJSON *message)
 {
-    static const struct desk_facts facts = {.version = "", .program = "", .device = "cpu"};
+    static const struct service_facts facts = {.version = "", .program = "", .device = "cpu"};
     cJSON *answer = cJSON_CreateObject();
     status result = answer_check(&facts, message, answer);
     bool valid = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "valid"));

@@ -38,9 +38,9 @@ static int leave(struct session *session)
 
 static int run_session(unsigned *seed, int64_t until)
 {
-    static const char *const words[] = {"--every", "2000", "--steps", "100000", NULL};
+    static const char *const message[] = {"--every", "2000", "--steps", "100000", NULL};
     struct session session;
-    session_open(&session, words);
+    session_open(&session, message);
     session.sixel = true;
     session_start_studio(&session, 40, 120, true, "xterm-256color");
     bool opened = session_wait(&session, 0, "step 4", 60000);
@@ -53,10 +53,10 @@ static int run_session(unsigned *seed, int64_t until)
     return result;
 }
 
-int main(int count, char **words)
+int main(int count, char **message)
 {
-    int64_t seconds = count > 1 ? atoi(words[1]) : 3600;
-    unsigned seed = count > 2 ? (unsigned)atoi(words[2]) : 1;
+    int64_t seconds = count > 1 ? atoi(message[1]) : 3600;
+    unsigned seed = count > 2 ? (unsigned)atoi(message[2]) : 1;
     int64_t start = clock_milliseconds(), end = start + seconds * 1000;
     while (clock_milliseconds() < end) {
         int64_t until = clock_milliseconds() + SESSION_SECONDS * 1000;

@@ -292,7 +292,7 @@ void run_take_line(struct run *run, const cJSON *line)
     entry->gradient_norm = json_get_number(line, "grad_norm", NAN);
     entry->seconds = json_get_number(line, "seconds", NAN);
     entry->time = json_get_number(line, "time", NAN);
-    entry->kept_steps = (int)json_get_integer(line, "k", 0);
+    entry->grad_steps = (int)json_get_integer(line, "k", 0);
     entry->skipped = json_get_flag(line, "skipped", false);
     for (int figure = 0; figure < FIGURE_COUNT; figure++)
         entry->figure[figure] = figure_of(run, line, (enum run_figure)figure);

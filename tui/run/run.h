@@ -58,7 +58,7 @@ struct run_step {
     double loss, gradient_norm, seconds;
     double time;      /* when its line was written, seconds since 1970 */
     bool after_break; /* the run stood still before it: paused, stopped, gone back */
-    int kept_steps;
+    int grad_steps;
     bool skipped;
 };
 

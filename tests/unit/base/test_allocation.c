@@ -51,19 +51,19 @@ static void texts_are_copied(void **state)
 /* What a child that runs out of memory says on stderr, and how it ends. */
 static int outcome_of(void (*act)(void), char *said, size_t size)
 {
-    int words[2];
-    assert_int_equal(pipe(words), 0);
+    int message[2];
+    assert_int_equal(pipe(message), 0);
     pid_t child = fork();
     if (child == 0) {
-        dup2(words[1], STDERR_FILENO);
+        dup2(message[1], STDERR_FILENO);
         act();
         _exit(77);
     }
-    close(words[1]);
+    close(message[1]);
     size_t length = 0;
-    for (ssize_t got; (got = read(words[0], said + length, size - 1 - length)) > 0;) length += (size_t)got;
+    for (ssize_t got; (got = read(message[0], said + length, size - 1 - length)) > 0;) length += (size_t)got;
     said[length] = '\0';
-    close(words[0]);
+    close(message[0]);
     int outcome;
     assert_int_equal(waitpid(child, &outcome, 0), child);
     assert_true(WIFEXITED(outcome));
@@ -100,8 +100,8 @@ static void the_lack_of_a_small_piece_ends_the_process(void **state)
     assert_int_equal(outcome_of(take_a_product_that_overflows, said, sizeof said), STATUS_FAILED);
     assert_non_null(strstr(said, "alignprop: out of memory"));
     assert_int_equal(outcome_of(resize_to_an_overflow, said, sizeof said), STATUS_FAILED);
-    char *restored = strstr(said, "restored\n"), *words = strstr(said, "alignprop: out of memory");
-    assert_true(restored && words && restored < words);
+    char *restored = strstr(said, "restored\n"), *message = strstr(said, "alignprop: out of memory");
+    assert_true(restored && message && restored < message);
     assert_null(strstr(restored + 1, "restored"));
 }
 

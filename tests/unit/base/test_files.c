@@ -131,13 +131,13 @@ static void output_goes_onto_nothing_but_files(void **state)
     assert_int_equal(symlink("nowhere", inside("to-nothing")), 0);
     int before = entries();
     static const struct {
-        const char *name, *words;
+        const char *name, *message;
     } refused[] = {{"fifo", "a pipe"}, {"folder", "a folder"}, {"to-device", "a device"}, {"to-nothing", "a link"}};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         mode_t mode = mode_of(inside(refused[i].name));
         status result = file_write_atomic(inside(refused[i].name), "x", 1);
         assert_int_equal(result.code, STATUS_BAD_INPUT);
-        assert_non_null(strstr(result.message, refused[i].words));
+        assert_non_null(strstr(result.message, refused[i].message));
         assert_int_equal(mode_of(inside(refused[i].name)), mode);
     }
     assert_int_equal(file_write_atomic("/dev/null", "x", 1).code, STATUS_BAD_INPUT);

@@ -14,7 +14,7 @@
 
 struct example {
     double value;
-    const char *words;
+    const char *message;
 };
 
 typedef const char *(*formatter)(char *text, size_t size, double value);
@@ -23,7 +23,7 @@ static void expect(formatter format, const struct example *examples, size_t coun
 {
     char text[FORMAT_SIZE];
     for (size_t i = 0; i < count; i++)
-        assert_string_equal(format(text, sizeof text, examples[i].value), examples[i].words);
+        assert_string_equal(format(text, sizeof text, examples[i].value), examples[i].message);
 }
 
 #define EXPECT(format, ...)                                                                                            \

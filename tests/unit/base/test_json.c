@@ -14,14 +14,14 @@ static status parse(const char *text, cJSON **value)
     return json_parse(text, strlen(text), "x.json", value);
 }
 
-static void assert_refused(const char *text, size_t length, const char *words)
+static void assert_refused(const char *text, size_t length, const char *message)
 {
     cJSON *value;
     status result = json_parse(text, length, "x.json", &value);
     assert_int_equal(result.code, STATUS_BAD_INPUT);
     assert_null(value);
     assert_non_null(strstr(result.message, "x.json: "));
-    if (!strstr(result.message, words)) fail_msg("expected \"%s\" in: %s", words, result.message);
+    if (!strstr(result.message, message)) fail_msg("expected \"%s\" in: %s", message, result.message);
 }
 
 static void wrong_texts_are_refused(void **state)

@@ -85,7 +85,7 @@ struct model {
 
 enum { KEEP, FOLD, FOLD_AND_RECOMPUTE };
 
-/* Where a block begins: something that is no product on the way back, and two norms. */
+/* Where a block begins: something that is no product in the backward pass, and two norms. */
 static tensor_id begin_block(struct graph *graph, tensor_id x, int block)
 {
     if (block == 1) return tanh_of(graph, x);
@@ -427,7 +427,7 @@ static void test_other_types_are_left(void **state)
     graph_destroy(graph);
 }
 
-/* The opening runs before the calls in which x has its values. */
+/* The prologue runs before the calls in which x has its values. */
 static void test_no_residual_across_sweeps(void **state)
 {
     (void)state;
@@ -436,17 +436,17 @@ static void test_no_residual_across_sweeps(void **state)
     tensor_id opened = graph_add(graph, context, constant_linear(graph, context, "v", true));
     tensor_id y = graph_add(graph, x, constant_linear(graph, opened, "w", true));
     y = graph_output(graph, graph_add(graph, y, constant_linear(graph, tanh_of(graph, x), "u", true)), "y");
-    must(graph_separate_opening(graph, &context, 1));
+    must(graph_separate_prologue(graph, &context, 1));
     must(graph_differentiate_one(graph, y, x, &cotangent, &gradient));
-    int opening = graph_opening_nodes(graph), forward = graph_forward_nodes(graph);
-    int closing = graph_closing_first(graph), all = graph_node_count(graph);
+    int prologue = graph_prologue_nodes(graph), forward = graph_forward_nodes(graph);
+    int epilogue = graph_epilogue_first(graph), all = graph_node_count(graph);
     must(graph_fold_additions(graph));
-    assert_int_equal(graph_opening_nodes(graph), opening - 1);
+    assert_int_equal(graph_prologue_nodes(graph), prologue - 1);
     assert_int_equal(graph_forward_nodes(graph), forward - 2);
-    assert_int_equal(graph_closing_first(graph), closing - 2);
+    assert_int_equal(graph_epilogue_first(graph), epilogue - 2);
     assert_int_equal(graph_node_count(graph), all - 2);
     assert_int_equal(count_residuals(graph), 2);
-    for (int n = 0; n < opening - 1; n++) {
+    for (int n = 0; n < prologue - 1; n++) {
         const struct node *node = graph_node(graph, n);
         for (int i = 0; i < node->input_count; i++) assert_int_not_equal(node->input[i], x);
     }

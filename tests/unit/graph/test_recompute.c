@@ -1,4 +1,4 @@
-/* Blocks computed again on the way back: the same bits from a smaller saved region. */
+/* Blocks computed again in the backward pass: the same bits from a smaller saved region. */
 #include "graph_runner.h"
 
 #include <setjmp.h>

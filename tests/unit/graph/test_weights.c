@@ -114,7 +114,7 @@ static void test_floats_of_a_source(void **state)
 
 /* Loads one value among others, at a place that one of several threads reads, and checks the message. */
 static void expect_refused(struct backend *backend, enum element_type from, enum element_type to, double value,
-                           int64_t place, const char *words)
+                           int64_t place, const char *message)
 {
     struct stored stored = store(from, LARGE);
     struct weight_set *set;
@@ -124,7 +124,7 @@ static void expect_refused(struct backend *backend, enum element_type from, enum
     convert_from_double(from, stored.bytes + (size_t)place * element_size(from), &value, 1);
     set = weight_set_create(backend, (struct weight_source){give, &stored});
     status result = weight_set_get(set, "weight", &shape, to, &memory);
-    snprintf(expected, sizeof expected, "tensor weight holds %s, at element %lld", words, (long long)place);
+    snprintf(expected, sizeof expected, "tensor weight holds %s, at element %lld", message, (long long)place);
     if (result.code != STATUS_BAD_INPUT || !strstr(result.message, expected))
         fail_msg("from type %d to %d: code %d, \"%s\"; expected \"%s\"", from, to, result.code, result.message,
                  expected);

@@ -34,10 +34,10 @@ static void must(status result)
     if (result.code != STATUS_OK) fail_msg("%s", result.message);
 }
 
-static void assert_refused(status result, const char *words)
+static void assert_refused(status result, const char *message)
 {
     assert_int_equal(result.code, STATUS_BAD_INPUT);
-    if (!strstr(result.message, words)) fail_msg("expected \"%s\" in: %s", words, result.message);
+    if (!strstr(result.message, message)) fail_msg("expected \"%s\" in: %s", message, result.message);
 }
 
 /* ---- what the reference libraries make of the same file ---- */
@@ -221,11 +221,11 @@ static status read_small(const struct small_file *file, struct adapter_set *set)
     return adapter_file_read(path, set);
 }
 
-static void assert_file_refused(const struct small_file *file, const char *words)
+static void assert_file_refused(const struct small_file *file, const char *message)
 {
     struct adapter_set set;
     status result = read_small(file, &set);
-    assert_refused(result, words);
+    assert_refused(result, message);
     assert_non_null(strstr(result.message, "small.safetensors"));
 }
 
@@ -358,7 +358,7 @@ static void configs_are_refused_by_key(void **state)
 {
     (void)state;
     static const struct {
-        const char *text, *words;
+        const char *text, *message;
     } cases[] = {{"{\"unet.peft_type\":\"LOHA\"}", "unet.peft_type: expected \"LORA\""},
                  {"{\"unet.use_dora\":true}", "unet.use_dora: expected"},
                  {"{\"unet.bias\":\"all\"}", "unet.bias: expected \"none\""},
@@ -373,7 +373,7 @@ static void configs_are_refused_by_key(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct small_file file = small_file();
         file.metadata = cases[i].text;
-        assert_file_refused(&file, cases[i].words);
+        assert_file_refused(&file, cases[i].message);
     }
 }
 

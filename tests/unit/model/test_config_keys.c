@@ -190,11 +190,11 @@ static void test_alternatives(void **state)
         if (config_is_one_of(value, only) != rows[i].taken) fail_msg("%s", rows[i].value);
         cJSON_Delete(value);
     }
-    char words[160];
-    config_tell_only(only, words);
-    assert_string_equal(words, only);
-    config_tell_only("null", words);
-    assert_string_equal(words, "null (nothing else is supported)");
+    char message[160];
+    config_tell_only(only, message);
+    assert_string_equal(message, only);
+    config_tell_only("null", message);
+    assert_string_equal(message, "null (nothing else is supported)");
 }
 
 int main(int argc, char **argv)

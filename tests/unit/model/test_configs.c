@@ -30,7 +30,7 @@ static const char *config_folder; /* tests/golden/config */
 
 struct wrong_value {
     const char *key, *value; /* JSON; NULL: the key is removed */
-    const char *words;
+    const char *message;
 };
 
 typedef status (*reader)(const struct config *config);
@@ -75,9 +75,9 @@ static void check_wrong_value(const char *file, const struct wrong_value *wrong,
     cJSON_DeleteItemFromObjectCaseSensitive(config.root, wrong->key);
     if (wrong->value) cJSON_AddItemToObject(config.root, wrong->key, cJSON_Parse(wrong->value));
     status result = read(&config);
-    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, wrong->words) || !strstr(result.message, file))
+    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, wrong->message) || !strstr(result.message, file))
         fail_msg("%s with %s = %s: code %d, \"%s\"; expected \"%s\"", file, wrong->key,
-                 wrong->value ? wrong->value : "(none)", result.code, result.message, wrong->words);
+                 wrong->value ? wrong->value : "(none)", result.code, result.message, wrong->message);
     config_close(&config);
 }
 
@@ -205,12 +205,12 @@ static char *in_copy(const char *name)
     return path;
 }
 
-static void expect_failure(const char *words, const char *place)
+static void expect_failure(const char *message, const char *place)
 {
     struct model *model;
     status result = model_open(copy, &model);
-    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, words) || !strstr(result.message, place))
-        fail_msg("code %d, \"%s\"; expected \"%s\" and \"%s\"", result.code, result.message, place, words);
+    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, message) || !strstr(result.message, place))
+        fail_msg("code %d, \"%s\"; expected \"%s\" and \"%s\"", result.code, result.message, place, message);
     assert_null(model);
 }
 
@@ -218,7 +218,7 @@ static void test_missing_files(void **state)
 {
     (void)state;
     static const struct {
-        const char *file, *words;
+        const char *file, *message;
     } rows[] = {
         {"model_index.json", "has no model_index.json"},
         {"unet/config.json", "unet/config.json"},
@@ -232,7 +232,7 @@ static void test_missing_files(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         fresh_copy("linear-v-prediction");
         assert_int_equal(unlink(in_copy(rows[i].file)), 0);
-        expect_failure(rows[i].words, copy);
+        expect_failure(rows[i].message, copy);
     }
     fresh_copy("deep-sharded");
     assert_int_equal(unlink(in_copy("unet/diffusion_pytorch_model-00002-of-00002.safetensors")), 0);
@@ -378,7 +378,7 @@ static void test_parts_that_disagree(void **state)
 {
     (void)state;
     static const struct {
-        const char *file, *key, *value, *words;
+        const char *file, *key, *value, *message;
     } rows[] = {
         {"model_index.json", "unet", "[\"diffusers\",\"UNet2DModel\"]", "unet is a UNet2DModel; expected a UNet2DCond"},
         {"model_index.json", "text_encoder_2", "[\"transformers\",\"CLIPTextModelWithProjection\"]", "text_encoder_2"},
@@ -392,7 +392,7 @@ static void test_parts_that_disagree(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         fresh_copy("linear-v-prediction");
         set_in_file(rows[i].file, rows[i].key, rows[i].value);
-        expect_failure(rows[i].words, copy);
+        expect_failure(rows[i].message, copy);
     }
 }
 

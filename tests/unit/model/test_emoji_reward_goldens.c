@@ -65,7 +65,7 @@ static struct run_input pictures_input(struct graph *graph)
                 values[(b * positions + p) * channels + c] = planes[(b * channels + c) * positions + p];
     free(planes);
     struct shape shape = SHAPE4(batch, file.dimension[2], file.dimension[3], channels);
-    return (struct run_input){graph_input(graph, "pictures", shape, graph_exact_type(graph)), values};
+    return (struct run_input){graph_input(graph, "pictures", shape, graph_accumulation_type(graph)), values};
 }
 
 static void normalise_rows(float *values, int rows, int64_t width)
@@ -191,10 +191,10 @@ static float *detect(bool boxes)
     int64_t width = owlvit_model_projection(detector);
     float *once = query_embeddings(detector), *queries = repeated(once, QUERIES * width);
     struct graph *graph = new_graph();
-    struct run_input inputs[2] = {
-        pictures_input(graph),
-        {graph_input(graph, "queries", SHAPE3((int64_t)PICTURES, (int64_t)QUERIES, width), graph_exact_type(graph)),
-         queries}};
+    struct run_input inputs[2] = {pictures_input(graph),
+                                  {graph_input(graph, "queries", SHAPE3((int64_t)PICTURES, (int64_t)QUERIES, width),
+                                               graph_accumulation_type(graph)),
+                                   queries}};
     tensor_id features = owlvit_model_build_features(detector, graph, inputs[0].tensor, "");
     struct owlvit_detections found = owlvit_model_build_detections(detector, graph, features, inputs[1].tensor, "");
     float *result =

@@ -38,26 +38,26 @@ static void write_text(const char *name, const char *bytes, size_t size)
 }
 
 /* The report's kind and its only problem; `words` NULL: there is none. */
-static void check_report(const char *name, const char *kind, const char *words)
+static void check_report(const char *name, const char *kind, const char *description)
 {
     struct model_report report;
     assert_success(model_check(copy_path(name), &report));
-    if (strcmp(report.kind_words, kind) != 0)
-        fail_msg("%s is a \"%s\"; expected \"%s\"", name, report.kind_words, kind);
-    if (report.problem_count != (words ? 1 : 0))
+    if (strcmp(report.kind_description, kind) != 0)
+        fail_msg("%s is a \"%s\"; expected \"%s\"", name, report.kind_description, kind);
+    if (report.problem_count != (description ? 1 : 0))
         fail_msg("%s has %d problems: %s", name, report.problem_count, report.problems[0]);
-    if (words && (!strstr(report.problems[0], words) || !strstr(report.problems[0], name)))
-        fail_msg("%s: \"%s\"; expected \"%s\"", name, report.problems[0], words);
+    if (description && (!strstr(report.problems[0], description) || !strstr(report.problems[0], name)))
+        fail_msg("%s: \"%s\"; expected \"%s\"", name, report.problems[0], description);
     model_report_clear(&report);
 }
 
 /* Opening it as a model says the same. */
-static void check_opening(const char *name, const char *words)
+static void check_opening(const char *name, const char *description)
 {
     struct model *model;
     status result = model_open(copy_path(name), &model);
-    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, words))
-        fail_msg("%s: code %d, \"%s\"; expected \"%s\"", name, result.code, result.message, words);
+    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, description))
+        fail_msg("%s: code %d, \"%s\"; expected \"%s\"", name, result.code, result.message, description);
 }
 
 static void test_files_of_tensors(void **state)
@@ -65,7 +65,7 @@ static void test_files_of_tensors(void **state)
     (void)state;
     static const struct {
         const char *tensors[4];
-        const char *kind, *words; /* NULL: nothing is wrong with it */
+        const char *kind, *description; /* NULL: nothing is wrong with it */
     } rows[] = {
         {{"lora_unet_x.lora_down.weight", "lora_unet_x.lora_up.weight"}, "LoRA adapter", NULL},
         {{"base_model.model.x.lora_A.weight", "base_model.model.x.lora_B.weight"}, "LoRA adapter", NULL},
@@ -97,9 +97,9 @@ static void test_files_of_tensors(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         write_tensors("file.safetensors", rows[i].tensors);
-        check_report("file.safetensors", rows[i].kind, rows[i].words);
+        check_report("file.safetensors", rows[i].kind, rows[i].description);
         bool lora = strcmp(rows[i].kind, "LoRA adapter") == 0;
-        check_opening("file.safetensors", lora ? "is an adapter" : rows[i].words);
+        check_opening("file.safetensors", lora ? "is an adapter" : rows[i].description);
     }
 }
 
@@ -119,11 +119,11 @@ static void test_adapters_are_looked_through(void **state)
 static void test_files_of_other_formats(void **state)
 {
     (void)state;
-#define ROW(name, bytes, words) name, bytes, sizeof(bytes) - 1, words
+#define ROW(name, bytes, description) name, bytes, sizeof(bytes) - 1, description
     static const struct {
         const char *name, *bytes;
         size_t size;
-        const char *words;
+        const char *description;
     } rows[] = {
         {ROW("a.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3438354725\n",
              "is a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`")},
@@ -148,8 +148,8 @@ static void test_files_of_other_formats(void **state)
 #undef ROW
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         write_text(rows[i].name, rows[i].bytes, rows[i].size);
-        check_report(rows[i].name, "foreign file", rows[i].words);
-        check_opening(rows[i].name, rows[i].words);
+        check_report(rows[i].name, "foreign file", rows[i].description);
+        check_opening(rows[i].name, rows[i].description);
         assert_int_equal(unlink(copy_path(rows[i].name)), 0);
     }
     write_text("a.safetensors", "", 0);
@@ -160,7 +160,7 @@ static void test_folders(void **state)
 {
     (void)state;
     static const struct {
-        const char *name, *file, *text, *kind, *words;
+        const char *name, *file, *text, *kind, *description;
     } rows[] = {
         {"unet", "config.json", "{\"_class_name\":\"UNet2DConditionModel\"}", "U-Net", "is a U-Net alone"},
         {"vae", "config.json", "{\"_class_name\":\"AutoencoderKL\"}", "VAE", "is a VAE alone"},
@@ -175,9 +175,9 @@ static void test_folders(void **state)
         assert_success(directory_make(copy_path(rows[i].name)));
         assert_success(path_format(file, "%s/%s", copy_path(rows[i].name), rows[i].file));
         assert_success(file_write_atomic(file, rows[i].text, strlen(rows[i].text)));
-        check_report(rows[i].name, rows[i].kind, rows[i].words);
+        check_report(rows[i].name, rows[i].kind, rows[i].description);
         bool lora = strcmp(rows[i].kind, "LoRA adapter") == 0;
-        check_opening(rows[i].name, lora ? "is the folder of an adapter" : rows[i].words);
+        check_opening(rows[i].name, lora ? "is the folder of an adapter" : rows[i].description);
     }
     /* A pointer inside a whole folder. */
     static const char pointer[] = "version https://git-lfs.github.com/spec/v1\n";

@@ -105,7 +105,7 @@ static void test_processors(void **state)
         assert_success(open_processor(entry, &remarks, &processor));
         assert_int_equal(remarks.count, 0);
         graph = graph_create(ELEMENT_F32, ELEMENT_F32);
-        const struct run_input input = {graph_input(graph, "pictures", shape, graph_exact_type(graph)), values};
+        const struct run_input input = {graph_input(graph, "pictures", shape, graph_accumulation_type(graph)), values};
         tensor_id output = picture_processor_build(&processor, graph, input.tensor);
         struct shape made = graph_tensor(graph, output)->shape;
         float *found = run_graph(backend, graph, (struct weight_source){0}, &input, 1, output);
@@ -122,7 +122,7 @@ static void test_processor_settings(void **state)
 {
     (void)state;
     static const struct {
-        const char *file, *words;
+        const char *file, *message;
     } rows[] = {
         {"{\"do_pad\": true}", "do_pad is true"},
         {"{\"use_square_size\": true}", "use_square_size is true"},
@@ -140,8 +140,9 @@ static void test_processor_settings(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         write_file("preprocessor_config.json", rows[i].file);
         status result = picture_processor_open(work_folder, false, 224, NULL, &processor);
-        if (result.code != STATUS_BAD_INPUT || !strstr(result.message, rows[i].words))
-            fail_msg("%s: code %d, \"%s\"; expected \"%s\"", rows[i].file, result.code, result.message, rows[i].words);
+        if (result.code != STATUS_BAD_INPUT || !strstr(result.message, rows[i].message))
+            fail_msg("%s: code %d, \"%s\"; expected \"%s\"", rows[i].file, result.code, result.message,
+                     rows[i].message);
     }
     write_file("preprocessor_config.json", "{}"); /* all by default */
     assert_success(picture_processor_open(work_folder, false, 224, NULL, &processor));

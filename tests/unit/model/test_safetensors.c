@@ -76,7 +76,7 @@ static void test_every_rule_broken_once(void **state)
     static const struct {
         const char *header;
         size_t bytes;
-        const char *words; /* what the message must say */
+        const char *message; /* what the message must say */
     } cases[] = {
         {"", 0, "'{' as the first byte"},
         {" {}", 0, "'{' as the first byte"},
@@ -136,10 +136,10 @@ static void test_every_rule_broken_once(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         status result = parse(cases[i].header, cases[i].bytes);
-        if (result.code != STATUS_BAD_INPUT || !strstr(result.message, cases[i].words) ||
+        if (result.code != STATUS_BAD_INPUT || !strstr(result.message, cases[i].message) ||
             strncmp(result.message, "FILE: ", 6) != 0)
             fail_msg("%s: code %d, \"%s\"; expected \"%s\"", cases[i].header, result.code, result.message,
-                     cases[i].words);
+                     cases[i].message);
     }
 }
 
@@ -148,7 +148,7 @@ static void test_header_length(void **state)
     (void)state;
     static const struct {
         uint64_t length;
-        const char *words;
+        const char *message;
     } cases[] = {{100000001, "at most 100000000"},
                  {UINT64_MAX, "at most"},
                  {UINT64_MAX - 7, "at most"},
@@ -160,7 +160,7 @@ static void test_header_length(void **state)
         struct safetensors *file;
         status result = safetensors_parse(bytes, sizeof bytes, "FILE", &file);
         assert_int_equal(result.code, STATUS_BAD_INPUT);
-        assert_non_null(strstr(result.message, cases[i].words));
+        assert_non_null(strstr(result.message, cases[i].message));
     }
     for (size_t size = 0; size < 8; size++) {
         struct safetensors *file;
@@ -355,7 +355,7 @@ static void test_shards(void **state)
     tensor_files_close(files);
 
     static const struct {
-        const char *text, *words;
+        const char *text, *message;
     } cases[] = {
         {"{\"weight_map\":{\"a\":\"1.safetensors\",\"b\":\"3.safetensors\"}}", "tensor a is in two shards"},
         {"{\"weight_map\":{\"a\":\"2.safetensors\"}}", "has no tensor a"},
@@ -370,7 +370,7 @@ static void test_shards(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         write_index(cases[i].text);
         result = tensor_files_open(in_folder("m.safetensors.index.json"), &files);
-        if (result.code != STATUS_BAD_INPUT || !strstr(result.message, cases[i].words))
+        if (result.code != STATUS_BAD_INPUT || !strstr(result.message, cases[i].message))
             fail_msg("%s: %s", cases[i].text, result.message);
     }
 }

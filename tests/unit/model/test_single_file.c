@@ -112,14 +112,14 @@ static void test_names_that_files_have(void **state)
     }
 }
 
-static void expect_refused(const struct single_file_changes *changes, const char *words)
+static void expect_refused(const struct single_file_changes *changes, const char *message)
 {
     struct model *model;
     write_file(changes);
     status result = model_open(copy_path("model.safetensors"), &model);
-    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, words) ||
+    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, message) ||
         !strstr(result.message, "model.safetensors"))
-        fail_msg("code %d, \"%s\"; expected \"%s\"", result.code, result.message, words);
+        fail_msg("code %d, \"%s\"; expected \"%s\"", result.code, result.message, message);
     assert_null(model);
 }
 
@@ -234,7 +234,7 @@ static void test_other_families(void **state)
 {
     (void)state;
     static const struct {
-        const char *tensor, *words;
+        const char *tensor, *message;
     } rows[] = {
         {"conditioner.embedders.1.model.ln_final.weight", "is a Stable Diffusion XL checkpoint"},
         {"model.diffusion_model.label_emb.0.0.weight", "is a Stable Diffusion XL or other class-conditional"},
@@ -244,7 +244,7 @@ static void test_other_families(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         expect_refused(&(struct single_file_changes){.extras = {{rows[i].tensor, SAFETENSORS_F32, 1, {1}, &one}}},
-                       rows[i].words);
+                       rows[i].message);
     expect_refused(
         &(struct single_file_changes){.renamings = {{"model.diffusion_model.", "model_ema.diffusion_model"}}},
         "is a file of averaged (EMA) weights alone");

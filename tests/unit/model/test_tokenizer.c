@@ -143,7 +143,7 @@ static void test_wrong_files(void **state)
     (void)state;
     static const struct {
         struct tokenizer_texts texts;
-        const char *words;
+        const char *message;
     } cases[] = {
         {{.merges = NULL}, "FOLDER: has neither merges.txt nor tokenizer.json"},
         {{.merges = "a b c\n"}, "FOLDER: merge 1 is \"a b c\""},
@@ -171,8 +171,8 @@ static void test_wrong_files(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct tokenizer *tokenizer;
         status result = tokenizer_parse(&cases[i].texts, "FOLDER", &tokenizer);
-        if (result.code != STATUS_BAD_INPUT || !strstr(result.message, cases[i].words))
-            fail_msg("case %zu: code %d, \"%s\"; expected \"%s\"", i, result.code, result.message, cases[i].words);
+        if (result.code != STATUS_BAD_INPUT || !strstr(result.message, cases[i].message))
+            fail_msg("case %zu: code %d, \"%s\"; expected \"%s\"", i, result.code, result.message, cases[i].message);
         assert_null(tokenizer);
     }
 }

@@ -93,12 +93,12 @@ static void test_byte_order_marks(void **state)
     free(merges);
 }
 
-static void expect(const struct tokenizer_texts *texts, const char *words)
+static void expect(const struct tokenizer_texts *texts, const char *message)
 {
     struct tokenizer *tokenizer;
     status result = tokenizer_parse(texts, "FOLDER", &tokenizer);
-    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, words))
-        fail_msg("code %d, \"%s\"; expected \"%s\"", result.code, result.message, words);
+    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, message))
+        fail_msg("code %d, \"%s\"; expected \"%s\"", result.code, result.message, message);
     assert_null(tokenizer);
 }
 
@@ -106,7 +106,7 @@ static void test_contradictions(void **state)
 {
     (void)state;
     static const struct {
-        const char *settings, *added, *combined, *words;
+        const char *settings, *added, *combined, *message;
     } rows[] = {
         {NULL, "{\"<cat>\": 530}", NULL,
          "the added token \"<cat>\" has the id 530; expected 523, the next that is free"},
@@ -132,7 +132,7 @@ static void test_contradictions(void **state)
                                               .settings = rows[i].settings,
                                               .added_tokens = rows[i].added,
                                               .combined = rows[i].combined};
-        expect(&texts, rows[i].words);
+        expect(&texts, rows[i].message);
     }
 }
 

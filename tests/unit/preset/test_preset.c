@@ -33,12 +33,12 @@ static status read_preset(const char *text, const char *const *settings, int cou
     return result;
 }
 
-static void assert_wrong(const char *text, const char *words)
+static void assert_wrong(const char *text, const char *message)
 {
     struct preset preset;
     status result = read_preset(text, NULL, 0, &preset, NULL);
     assert_int_equal(result.code, STATUS_BAD_INPUT);
-    if (!strstr(result.message, words)) fail_msg("expected \"%s\" in: %s", words, result.message);
+    if (!strstr(result.message, message)) fail_msg("expected \"%s\" in: %s", message, result.message);
     assert_non_null(strstr(result.message, "x.json"));
 }
 
@@ -375,7 +375,7 @@ static void wrong_settings_are_refused(void **state)
     const struct {
         const char *setting;
         enum status_code code;
-        const char *words;
+        const char *message;
     } cases[] = {
         {"steps", STATUS_USAGE, "KEY=VALUE"},
         {"=3", STATUS_USAGE, "KEY=VALUE"},
@@ -391,7 +391,8 @@ static void wrong_settings_are_refused(void **state)
         const char *text = "{\"schema\":1,\"name\":\"x\"," PROMPTS ",\"rewards\":[{\"name\":\"jpeg\"}]}";
         status result = read_preset(text, &cases[i].setting, 1, &preset, NULL);
         assert_int_equal(result.code, cases[i].code);
-        if (!strstr(result.message, cases[i].words)) fail_msg("expected \"%s\" in: %s", cases[i].words, result.message);
+        if (!strstr(result.message, cases[i].message))
+            fail_msg("expected \"%s\" in: %s", cases[i].message, result.message);
     }
 }
 

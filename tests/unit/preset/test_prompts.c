@@ -17,12 +17,12 @@ static void assert_prompts(const char *name, const char *text, const char *const
     prompt_list_clear(&list);
 }
 
-static void assert_wrong(const char *name, const char *text, size_t length, const char *words)
+static void assert_wrong(const char *name, const char *text, size_t length, const char *message)
 {
     struct prompt_list list = {0};
     status result = prompt_list_parse(&list, text, length, name, NULL);
     assert_int_equal(result.code, STATUS_BAD_INPUT);
-    if (!strstr(result.message, words)) fail_msg("expected \"%s\" in: %s", words, result.message);
+    if (!strstr(result.message, message)) fail_msg("expected \"%s\" in: %s", message, result.message);
     prompt_list_clear(&list);
 }
 

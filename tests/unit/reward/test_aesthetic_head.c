@@ -144,16 +144,16 @@ static struct zip_member *member_of(struct archive *archive, const char *ending)
 }
 
 /* Writes the archive and expects it to be refused with those words; NULL: to be read. */
-static void expect_read(struct archive *archive, const char *words)
+static void expect_read(struct archive *archive, const char *message)
 {
     size_t size;
     char *bytes = zip_write(archive->members, archive->count, &size);
     struct torch_archive opened;
     status result = torch_archive_parse(bytes, size, "head.pth", &opened);
-    if (words == NULL)
+    if (message == NULL)
         assert_success(result);
-    else if (result.code != STATUS_BAD_INPUT || strstr(result.message, words) == NULL)
-        fail_msg("expected \"%s\", got code %d: %s", words, result.code, result.message);
+    else if (result.code != STATUS_BAD_INPUT || strstr(result.message, message) == NULL)
+        fail_msg("expected \"%s\", got code %d: %s", message, result.code, result.message);
     torch_archive_close(&opened);
     free(bytes);
 }
@@ -216,7 +216,7 @@ static void test_foreign_pickles_with_right_checksums(void **state)
 {
     (void)state;
     static const struct {
-        const char *from, *to, *words;
+        const char *from, *to, *message;
     } rows[] = {
         {"collections\nOrderedDict", "subprocess0\ncheck_outpu", "holds a subprocess0.check_outpu"},
         {"FloatStorage", "ShortStorage", "holds a torch.ShortStorage; only a dictionary of tensors"},
@@ -228,7 +228,7 @@ static void test_foreign_pickles_with_right_checksums(void **state)
         struct archive archive = open_members("heads/linear.pth");
         struct zip_member *pickle = member_of(&archive, "data.pkl");
         replace(pickle->bytes, pickle->size, rows[i].from, rows[i].to);
-        expect_read(&archive, rows[i].words);
+        expect_read(&archive, rows[i].message);
         free(archive.source);
     }
     struct archive archive = open_members("heads/linear.pth");
@@ -293,12 +293,12 @@ static void test_heads_of_every_type(void **state)
     safetensors_close(golden);
 }
 
-static void expect_refused(const char *path, const char *words)
+static void expect_refused(const char *path, const char *message)
 {
     struct aesthetic_head head;
     status result = aesthetic_head_open(path, &head);
-    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, words) || !strstr(result.message, path))
-        fail_msg("expected \"%s\", got code %d: %s", words, result.code, result.message);
+    if (result.code != STATUS_BAD_INPUT || !strstr(result.message, message) || !strstr(result.message, path))
+        fail_msg("expected \"%s\", got code %d: %s", message, result.code, result.message);
 }
 
 static void write_head(const char *path, const struct safetensors_item *items, size_t count)

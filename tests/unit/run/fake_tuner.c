@@ -83,7 +83,7 @@ static void move(struct tuner *tuner, int step)
 
 status tuner_step(struct tuner *tuner, struct step_report *report)
 {
-    *report = (struct step_report){.step = tuner->step + 1, .kept_steps = 3, .seconds = 0.001, .drift = NAN};
+    *report = (struct step_report){.step = tuner->step + 1, .grad_steps = 3, .seconds = 0.001, .drift = NAN};
     for (int part = 0; part < 3; part++) {
         if (tuner->callbacks.progress) {
             tuner->callbacks.progress(tuner->callbacks.context, "sampling", tuner->step + 1, part, 3);
@@ -114,10 +114,10 @@ status tuner_step(struct tuner *tuner, struct step_report *report)
     return status_ok();
 }
 
-struct mean_looks tuner_evaluated_looks(const struct tuner *tuner)
+struct image_statistics tuner_evaluated_statistics(const struct tuner *tuner)
 {
     double dark = 0.125 * tuner->step;
-    return (struct mean_looks){.dark = dark, .edges = 0.25, .saturation = 0.5, .diversity = 0.75};
+    return (struct image_statistics){.dark = dark, .edges = 0.25, .saturation = 0.5, .diversity = 0.75};
 }
 
 status tuner_evaluate(struct tuner *tuner, double adapter_scale, double *rewards, double *total)

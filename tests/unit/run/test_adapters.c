@@ -88,13 +88,13 @@ static void a_run_begins_at_the_strength_of_another(void **state)
     assert_same_update(NULL, 2, 0);
 }
 
-static void assert_begin_refused(const char *words)
+static void assert_begin_refused(const char *message)
 {
     struct preset preset;
     struct tuner *tuner;
     status result = begin(NULL, &preset, &tuner);
     assert_int_equal(result.code, STATUS_BAD_INPUT);
-    if (!strstr(result.message, words)) fail_msg("expected \"%s\" in: %s", words, result.message);
+    if (!strstr(result.message, message)) fail_msg("expected \"%s\" in: %s", message, result.message);
     tuner_destroy(tuner);
     preset_clear(&preset);
 }

@@ -214,14 +214,14 @@ static void peft_files_fold_the_scale(void **state)
     safetensors_close(file);
 }
 
-static void assert_adapter_refused(const struct safetensors_item *items, size_t count, const char *words)
+static void assert_adapter_refused(const struct safetensors_item *items, size_t count, const char *message)
 {
     const char *path = fixture_path("wrong.safetensors");
     assert_string_equal(safetensors_write(path, items, count, NULL, 0).message, "");
     struct adapter_set set;
     status result = adapter_file_read(path, &set);
     assert_int_equal(result.code, STATUS_BAD_INPUT);
-    if (!strstr(result.message, words)) fail_msg("expected \"%s\" in: %s", words, result.message);
+    if (!strstr(result.message, message)) fail_msg("expected \"%s\" in: %s", message, result.message);
 }
 
 static void wrong_adapters_are_refused(void **state)

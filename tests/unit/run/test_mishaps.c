@@ -18,12 +18,12 @@ static const char *in_run(const char *run, const char *name)
     return path;
 }
 
-static bool holds(const char *path, const char *words)
+static bool holds(const char *path, const char *message)
 {
     char *text;
     size_t length;
     assert_string_equal(file_read(path, 1 << 20, &text, &length).message, "");
-    bool found = strstr(text, words) != NULL;
+    bool found = strstr(text, message) != NULL;
     free(text);
     return found;
 }

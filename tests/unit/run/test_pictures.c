@@ -82,7 +82,7 @@ static void sizes_are_refused_before_memory_is_taken(void **state)
     (void)state;
     static const struct {
         uint32_t width, height, crc;
-        const char *words;
+        const char *message;
     } cases[] = {{16384, 16384, 0x26AA87D3, "268435456 in all; at most 89478485"},
                  {20000, 1, 0xB4D609D9, "from 1 to 16384 on a side"}};
     char path[] = "/tmp/alignprop-picture-XXXXXX";
@@ -100,7 +100,7 @@ static void sizes_are_refused_before_memory_is_taken(void **state)
         struct picture picture;
         status result = picture_read(path, &picture);
         assert_int_equal(result.code, STATUS_BAD_INPUT);
-        if (!strstr(result.message, cases[i].words)) fail_msg("%s", result.message);
+        if (!strstr(result.message, cases[i].message)) fail_msg("%s", result.message);
     }
     unlink(path);
 }

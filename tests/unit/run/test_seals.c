@@ -60,7 +60,7 @@ static void a_value_that_cannot_be_names_file_and_key(void **state)
     static const struct {
         const char *key;
         double value;
-        const char *words;
+        const char *message;
     } cases[] = {
         {"step", 6, "step: expected 7, as its folder says, found 6"},
         {"skipped", -1, "skipped: expected a whole number from 0 to"},
@@ -75,8 +75,8 @@ static void a_value_that_cannot_be_names_file_and_key(void **state)
         change(path, cases[i].key, cases[i].value, i % 2 ? WITHOUT : ANEW);
         status result = fixture_run("impossible", &preset, NULL);
         assert_int_equal(result.code, STATUS_BAD_INPUT);
-        if (!strstr(result.message, "step-000007/state.json: ") || !strstr(result.message, cases[i].words))
-            fail_msg("expected \"%s\" in: %s", cases[i].words, result.message);
+        if (!strstr(result.message, "step-000007/state.json: ") || !strstr(result.message, cases[i].message))
+            fail_msg("expected \"%s\" in: %s", cases[i].message, result.message);
         assert_string_equal(file_write_atomic(in_run("impossible", state_of_7), whole, length).message, "");
         free(whole);
     }
@@ -184,12 +184,12 @@ static void changes_that_cannot_be_made_are_told(void **state)
     char *log;
     size_t length;
     assert_string_equal(file_read(in_run("set", "engine.log"), 1 << 20, &log, &length).message, "");
-    static const char *const words[] = {"step 8 is left out: optimizer.speed: no such setting",
-                                        "step 2 is left out: rewards.c.weight: no such setting",
-                                        "step 9 is left out: optimizer.clip: expected a number from 1e-09 to 1e+09",
-                                        "changes of settings without a step, a key or a number"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (!strstr(log, words[i])) fail_msg("expected \"%s\" in: %s", words[i], log);
+    static const char *const message[] = {"step 8 is left out: optimizer.speed: no such setting",
+                                          "step 2 is left out: rewards.c.weight: no such setting",
+                                          "step 9 is left out: optimizer.clip: expected a number from 1e-09 to 1e+09",
+                                          "changes of settings without a step, a key or a number"};
+    for (size_t i = 0; i < sizeof message / sizeof *message; i++)
+        if (!strstr(log, message[i])) fail_msg("expected \"%s\" in: %s", message[i], log);
     free(log);
     assert_string_equal(fixture_run("set-never", &preset, NULL).message, "");
     assert_same_adapter("set-never", "set");

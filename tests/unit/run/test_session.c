@@ -181,7 +181,7 @@ static void wrong_changes_are_refused(void **state)
     const struct {
         const char *key;
         double value;
-        const char *words;
+        const char *message;
     } cases[] = {{"rewards.c.weight", 1, "no such setting"},
                  {"lora.rank", 8, "fixed while a run goes on"},
                  {"optimizer.lr", 7, "from 0 to 1"},
@@ -196,7 +196,7 @@ static void wrong_changes_are_refused(void **state)
         struct script script = {.requests = &request, .count = 1};
         assert_string_equal(fixture_run(name, &preset, &script).message, "");
         assert_int_equal(script.last_answer.code, STATUS_BAD_INPUT);
-        assert_non_null(strstr(script.last_answer.message, cases[i].words));
+        assert_non_null(strstr(script.last_answer.message, cases[i].message));
     }
     preset_clear(&preset);
 }
@@ -426,9 +426,9 @@ static void two_engines_never_share_a_run(void **state)
     assert_true(run_folder_is_alive(&second));
     status result = run_folder_lock(&second);
     assert_int_equal(result.code, STATUS_FAILED);
-    char words[40];
-    snprintf(words, sizeof words, "process %ld", (long)getpid());
-    assert_non_null(strstr(result.message, words));
+    char message[40];
+    snprintf(message, sizeof message, "process %ld", (long)getpid());
+    assert_non_null(strstr(result.message, message));
     assert_int_equal(run_folder_engine(&second, &facts).code, STATUS_OK);
     assert_string_equal(facts.socket_path, "/run/x.sock");
     assert_int_equal(facts.threads, 3);

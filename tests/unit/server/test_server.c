@@ -239,24 +239,24 @@ static void requests_are_answered_by_number(void **state)
 }
 
 /* Sends the bytes as the first thing and expects an error naming `words`, then the end. */
-static void expect_refusal(const void *bytes, size_t count, const char *words)
+static void expect_refusal(const void *bytes, size_t count, const char *text)
 {
     struct raw_client client;
     raw_connect(&client, socket_path);
     raw_send_bytes(&client, bytes, count);
     cJSON *json = raw_expect(&client, "error");
-    if (!strstr(text_of(json, "message"), words)) fail_msg("'%s' lacks '%s'", text_of(json, "message"), words);
+    if (!strstr(text_of(json, "message"), text)) fail_msg("'%s' lacks '%s'", text_of(json, "message"), text);
     cJSON_Delete(json);
     raw_expect_end(&client, PATIENCE);
     raw_close(&client);
 }
 
-static void expect_refusal_of_message(const char *json, const char *words)
+static void expect_refusal_of_message(const char *json, const char *text)
 {
     char bytes[512];
     frame_write_header((uint8_t *)bytes, FRAME_JSON, strlen(json));
     memcpy(bytes + FRAME_HEADER_BYTES, json, strlen(json));
-    expect_refusal(bytes, FRAME_HEADER_BYTES + strlen(json), words);
+    expect_refusal(bytes, FRAME_HEADER_BYTES + strlen(json), text);
 }
 
 static void what_breaks_the_rules_is_told_so_and_closed(void **state)

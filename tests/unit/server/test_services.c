@@ -44,11 +44,11 @@ static void *serve(void *argument)
 static status served;
 
 /* A program in the place of this one: a shell script that does `words`. */
-static void write_program(const char *words)
+static void write_program(const char *text)
 {
     FILE *file = fopen(program, "w");
     assert_non_null(file);
-    fprintf(file, "#!/bin/sh\n%s\n", words);
+    fprintf(file, "#!/bin/sh\n%s\n", text);
     fclose(file);
     assert_int_equal(chmod(program, 0700), 0);
 }
@@ -450,7 +450,7 @@ static void an_export_that_cannot_be_is_refused(void **state)
 {
     (void)state;
     static const struct {
-        const char *words, *error;
+        const char *text, *error;
     } wrong[] = {{"", "'run' is needed"},
                  {"\"run\":\"nothing-like-it\"", "'path' is needed"},
                  {"\"run\":\"nothing-like-it\",\"path\":\"out.safetensors\"", "no such run"},
@@ -458,7 +458,7 @@ static void an_export_that_cannot_be_is_refused(void **state)
                  {"\"run\":\"/nowhere\",\"path\":\"/tmp/x\",\"scale\":1e9", "from -100 to 100"},
                  {"\"run\":\"/nowhere\",\"path\":\"/tmp/x\"", "/nowhere"}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        cJSON *reply = ask("export", wrong[i].words);
+        cJSON *reply = ask("export", wrong[i].text);
         assert_false(is_ok(reply));
         if (!strstr(text_of(reply, "error"), wrong[i].error)) fail_msg("%s", text_of(reply, "error"));
         cJSON_Delete(reply);

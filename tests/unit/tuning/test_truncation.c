@@ -20,7 +20,7 @@ static void test_uniform(void **state)
     int seen[STEPS + 1] = {0};
     double chi = 0.0, expected = (double)DRAWS / STEPS;
     for (int step = 1; step <= DRAWS; step++) {
-        int kept = truncation_draw(&preset, STEPS, step).kept;
+        int kept = truncation_draw(&preset, STEPS, step).grad_steps;
         assert_in_range(kept, 1, STEPS);
         seen[kept]++;
     }
@@ -34,7 +34,7 @@ static void test_uniform_range_is_cut_to_the_chain(void **state)
 {
     (void)state;
     struct preset preset = {.method = BACKPROP_ALIGNPROP, .draw_minimum = 3, .draw_maximum = 20, .seed = 1};
-    for (int step = 1; step <= 500; step++) assert_in_range(truncation_draw(&preset, 8, step).kept, 3, 8);
+    for (int step = 1; step <= 500; step++) assert_in_range(truncation_draw(&preset, 8, step).grad_steps, 3, 8);
     assert_int_equal(truncation_largest(&preset, 8), 8);
 }
 
@@ -46,7 +46,7 @@ static void test_gaussian(void **state)
         .method = BACKPROP_ALIGNPROP, .draw = DRAW_GAUSSIAN, .draw_mean = 20, .draw_deviation = 4, .seed = 9};
     double sum = 0.0, squares = 0.0;
     for (int step = 1; step <= DRAWS; step++) {
-        int kept = truncation_draw(&preset, STEPS, step).kept;
+        int kept = truncation_draw(&preset, STEPS, step).grad_steps;
         assert_in_range(kept, 1, STEPS);
         sum += kept;
         squares += (double)kept * kept;
@@ -60,12 +60,12 @@ static void test_fixed_methods(void **state)
 {
     (void)state;
     struct preset preset = {.method = BACKPROP_FULL};
-    assert_int_equal(truncation_draw(&preset, 8, 3).kept, 8);
+    assert_int_equal(truncation_draw(&preset, 8, 3).grad_steps, 8);
     preset = (struct preset){.method = BACKPROP_LAST_K, .k = 2};
-    assert_int_equal(truncation_draw(&preset, 8, 3).kept, 2);
+    assert_int_equal(truncation_draw(&preset, 8, 3).grad_steps, 2);
     assert_int_equal(truncation_draw(&preset, 8, 3).renoisings, 0);
     preset = (struct preset){.method = BACKPROP_LOW_VARIANCE, .k = 1, .n = 2};
-    assert_int_equal(truncation_draw(&preset, 8, 3).kept, 1);
+    assert_int_equal(truncation_draw(&preset, 8, 3).grad_steps, 1);
     assert_int_equal(truncation_draw(&preset, 8, 3).renoisings, 2);
 }
 
@@ -88,7 +88,7 @@ static void test_every_method_and_draw(void **state)
             double mean = truncation_mean(&preset, 8), sum = 0;
             assert_in_range(largest, 1, 8);
             for (int step = 1; step <= 400; step++) {
-                int kept = truncation_draw(&preset, 8, step).kept;
+                int kept = truncation_draw(&preset, 8, step).grad_steps;
                 assert_in_range(kept, 1, largest);
                 sum += kept;
             }

@@ -1,14 +1,14 @@
-/* Does a workbench's jobs: plans with remedies, pictures with adapters. */
-#include "engine/server/workbench_jobs.h"
+/* Does the jobs that need a model: plans with remedies, pictures with adapters. */
+#include "engine/server/model_job_work.h"
 
 #include "engine/base/clock.h"
 #include "engine/base/text.h"
 #include "engine/model/library.h"
 #include "engine/protocol/message.h"
 #include "engine/run/run_folder.h"
-#include "engine/server/desk_services.h"
 #include "engine/server/plan_cache.h"
 #include "engine/server/plan_message.h"
+#include "engine/server/request_services.h"
 #include "engine/server/speed.h"
 
 #include <math.h>
@@ -212,7 +212,7 @@ static void add_remedies(const struct work_means *means, const struct preset *pr
     }
 }
 
-static status do_plan(const struct work_means *means, const struct workbench_job *job, cJSON *answer)
+static status do_plan(const struct work_means *means, const struct model_job *job, cJSON *answer)
 {
     struct job_preset wanted = {.library = {0}};
     struct memory_plan plan;
@@ -296,18 +296,18 @@ static status read_order(const struct work_means *means, const cJSON *request, c
 
 struct sample_context {
     const struct work_means *means;
-    const struct workbench_job *job;
+    const struct model_job *job;
     int width, height;
     cJSON *answer;
 };
 
 /* What is said of the adapters goes into the answer. */
-static void note_warning(void *context, const char *words)
+static void note_warning(void *context, const char *message)
 {
     const struct sample_context *sample = context;
     cJSON *warnings = cJSON_GetObjectItemCaseSensitive(sample->answer, "warnings");
     if (!warnings) warnings = cJSON_AddArrayToObject(sample->answer, "warnings");
-    cJSON_AddItemToArray(warnings, cJSON_CreateString(words));
+    cJSON_AddItemToArray(warnings, cJSON_CreateString(message));
 }
 
 static void send_sample(void *context, const struct sampled_picture *picture)
@@ -337,10 +337,10 @@ static void send_sample(void *context, const struct sampled_picture *picture)
 static bool sample_unwanted(void *context)
 {
     const struct sample_context *sample = context;
-    return workbench_unwanted(sample->job);
+    return model_jobs_unwanted(sample->job);
 }
 
-static status make_sample(const struct work_means *means, const struct workbench_job *job, const struct preset *preset,
+static status make_sample(const struct work_means *means, const struct model_job *job, const struct preset *preset,
                           struct order_texts *texts, cJSON *answer)
 {
     const cJSON *request = job->request.message;
@@ -361,7 +361,7 @@ static status make_sample(const struct work_means *means, const struct workbench
     return picture_maker_make(means->maker, &order);
 }
 
-static status do_sample(const struct work_means *means, const struct workbench_job *job, cJSON *answer)
+static status do_sample(const struct work_means *means, const struct model_job *job, cJSON *answer)
 {
     double begun = clock_steady();
     struct job_preset wanted = {.library = {0}};
@@ -374,15 +374,15 @@ static status do_sample(const struct work_means *means, const struct workbench_j
     return result;
 }
 
-void work_on(const struct work_means *means, struct workbench_job *job)
+void work_on(const struct work_means *means, struct model_job *job)
 {
     cJSON *answer = cJSON_CreateObject();
     bool sample = strcmp(job->request.type, "sample") == 0;
     status result = sample ? do_sample(means, job, answer) : do_plan(means, job, answer);
     if (result.code == STATUS_INTERRUPTED) {
         cJSON_Delete(answer);
-        workbench_answer_superseded(means->server, &job->request);
+        model_jobs_answer_superseded(means->server, &job->request);
     } else {
-        workbench_answer(means->server, &job->request, result, answer);
+        model_jobs_answer(means->server, &job->request, result, answer);
     }
 }

@@ -34,7 +34,7 @@ static struct built build(bool separate)
     tensor_id mixed = graph_attention(graph, built.x, keys, keys, 2, 0.5, false);
     tensor_id y = graph_add(graph, built.x, graph_multiply(graph, mixed, gate));
     built.output = graph_output(graph, graph_unary(graph, UNARY_TANH, y), "output");
-    if (separate) assert_string_equal(graph_separate_opening(graph, &built.text, 1).message, "");
+    if (separate) assert_string_equal(graph_separate_prologue(graph, &built.text, 1).message, "");
     assert_string_equal(
         graph_differentiate_one(graph, built.output, built.x, &built.cotangent, &built.gradient).message, "");
     return built;
@@ -45,14 +45,14 @@ struct results {
     double down[RANK * WIDTH], up[WIDTH * RANK], gate[WIDTH];
 };
 
-static void open_standing(struct graph_runner *runner, struct memory_region *standing)
+static void open_persistent(struct graph_runner *runner, struct memory_region *persistent)
 {
-    standing->bytes = program_sizes(runner->program).standing_bytes;
-    standing->base = NULL;
-    if (standing->bytes == 0) return;
+    persistent->bytes = program_sizes(runner->program).persistent_bytes;
+    persistent->base = NULL;
+    if (persistent->bytes == 0) return;
     struct backend *backend = runner->backend;
-    assert_int_equal(backend->interface->allocate(backend, standing->bytes, &standing->base).code, STATUS_OK);
-    program_bind_standing(runner->program, standing->base);
+    assert_int_equal(backend->interface->allocate(backend, persistent->bytes, &persistent->base).code, STATUS_OK);
+    program_bind_persistent(runner->program, persistent->base);
 }
 
 /* CALLS calls with another x each, and the parameters' gradients after all of them. */
@@ -60,11 +60,11 @@ static void run(bool separate, struct results *results)
 {
     struct backend *backend;
     struct graph_runner runner;
-    struct memory_region standing;
+    struct memory_region persistent;
     assert_int_equal(backend_reference_create(&backend).code, STATUS_OK);
     struct built built = build(separate);
     graph_runner_create(&runner, backend, built.graph);
-    open_standing(&runner, &standing);
+    open_persistent(&runner, &persistent);
     assert_int_equal(program_open(runner.program, runner.work, runner.scratch).code, STATUS_OK);
     for (int call = 0; call < CALLS; call++) {
         double x[ELEMENTS];
@@ -79,7 +79,7 @@ static void run(bool separate, struct results *results)
     graph_runner_read(&runner, graph_find(built.graph, TENSOR_STATE, "gradient/down"), results->down);
     graph_runner_read(&runner, graph_find(built.graph, TENSOR_STATE, "gradient/up"), results->up);
     graph_runner_read(&runner, graph_find(built.graph, TENSOR_STATE, "gradient/gate"), results->gate);
-    if (standing.base) backend->interface->release(backend, standing.base);
+    if (persistent.base) backend->interface->release(backend, persistent.base);
     graph_runner_destroy(&runner);
     graph_destroy(built.graph);
     backend->interface->destroy(backend);
@@ -103,12 +103,12 @@ static void test_what_a_call_computes(void **state)
 {
     (void)state;
     struct built every = build(false), once = build(true);
-    assert_int_equal(graph_opening_nodes(every.graph), 0);
-    assert_int_equal(graph_closing_first(every.graph), graph_node_count(every.graph));
-    assert_int_equal(graph_opening_nodes(once.graph), 5);
-    assert_int_equal(graph_forward_nodes(once.graph) - graph_opening_nodes(once.graph), 4);
+    assert_int_equal(graph_prologue_nodes(every.graph), 0);
+    assert_int_equal(graph_epilogue_first(every.graph), graph_node_count(every.graph));
+    assert_int_equal(graph_prologue_nodes(once.graph), 5);
+    assert_int_equal(graph_forward_nodes(once.graph) - graph_prologue_nodes(once.graph), 4);
     assert_int_equal(graph_forward_nodes(once.graph), graph_forward_nodes(every.graph));
-    for (int n = graph_forward_nodes(once.graph); n < graph_closing_first(once.graph); n++) {
+    for (int n = graph_forward_nodes(once.graph); n < graph_epilogue_first(once.graph); n++) {
         enum operation_kind kind = graph_node(once.graph, n)->kind;
         assert_true(kind != OPERATION_LINEAR_VJP_WEIGHT && kind != OPERATION_LINEAR_VJP_INPUT);
     }
@@ -120,7 +120,7 @@ static void test_only_before_differentiation(void **state)
 {
     (void)state;
     struct built built = build(false);
-    assert_int_equal(graph_separate_opening(built.graph, &built.text, 1).code, STATUS_FAILED);
+    assert_int_equal(graph_separate_prologue(built.graph, &built.text, 1).code, STATUS_FAILED);
     graph_destroy(built.graph);
 }
 

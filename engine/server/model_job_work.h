@@ -1,9 +1,9 @@
-/* The jobs of a workbench, done: `plan` and `sample`. And pictures as messages. */
-#ifndef ALIGNPROP_SERVER_WORKBENCH_JOBS_H
-#define ALIGNPROP_SERVER_WORKBENCH_JOBS_H
+/* The jobs that need a model, done: `plan` and `sample`. And pictures as messages. */
+#ifndef ALIGNPROP_SERVER_MODEL_JOB_WORK_H
+#define ALIGNPROP_SERVER_MODEL_JOB_WORK_H
 
+#include "engine/server/model_jobs.h"
 #include "engine/server/picture_maker.h"
-#include "engine/server/workbench.h"
 #include "engine/tuning/tuner.h"
 
 /* What jobs are done with. */
@@ -17,7 +17,7 @@ struct work_means {
 };
 
 /* Does the job and answers it. */
-void work_on(const struct work_means *means, struct workbench_job *job);
+void work_on(const struct work_means *means, struct model_job *job);
 
 /* Plans a preset that was not planned before, for the lists that show what it needs; true when there is a new plan. */
 bool plan_ahead(const struct work_means *means, const char *preset_path);
