@@ -66,7 +66,7 @@ git cat-file tag "v$version" | sed '1,/^$/d' >"$place/message"
 printf 'AlignProp Studio %s\n\n### Added\n- Something.\n' "$version" | diff - "$place/message" || fail "the tag's message is another"
 [ "$(git rev-parse "v$version^{commit}")" = "$(git rev-parse HEAD)" ] || fail "another commit is tagged"
 if .ci/release "$place/out" >"$place/words" 2>&1; then fail "released twice"; fi
-grep -q "the tag v$version is there already" "$place/words" || fail "expected to hear of the tag: $(cat "$place/words")"
+grep -q "the tag v$version already exists" "$place/words" || fail "expected to hear of the tag: $(cat "$place/words")"
 
 cd "$place/out"
 sha256sum -c --quiet "$archive.sha256" || fail "the archive is not what its checksum says"

@@ -59,7 +59,7 @@ enum { REPLY_SECONDS = 600 }; /* a step of a large model takes minutes */
 static status call_engine(const struct run_folder *folder, const char *type, cJSON **reply)
 {
     if (!run_folder_is_alive(folder)) {
-        return status_error(STATUS_FAILED, "%s: no engine is at work on it; `alignprop resume` goes on with it",
+        return status_error(STATUS_FAILED, "%s: no engine is running it; continue it with `alignprop resume`",
                             folder->path);
     }
     struct engine_facts facts;

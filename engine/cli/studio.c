@@ -111,7 +111,7 @@ status command_attach(const struct invocation *invocation)
     struct run_folder folder;
     TRY(run_folder_open(invocation->arguments[0], &folder));
     if (!run_folder_is_alive(&folder)) {
-        return status_error(STATUS_FAILED, "%s: no engine is at work on it; `alignprop resume` goes on with it",
+        return status_error(STATUS_FAILED, "%s: no engine is running it; continue it with `alignprop resume`",
                             folder.path);
     }
     return open_studio(invocation, folder.path);

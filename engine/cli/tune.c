@@ -234,9 +234,9 @@ static void report_end(const struct invocation *invocation, const struct run_job
         say(invocation, "run: %s", job->folder.path);
         print_adapter(invocation, &job->folder);
     } else if (result.code == STATUS_INTERRUPTED) {
-        say(invocation, "go on with: alignprop resume %s", job->folder.path);
+        say(invocation, "continue with: alignprop resume %s", job->folder.path);
     } else if (!is_unstarted(&job->folder)) {
-        say(invocation, "what was saved is kept; go on with: alignprop resume %s", job->folder.path);
+        say(invocation, "what was saved is kept; continue with: alignprop resume %s", job->folder.path);
     }
 }
 
@@ -352,7 +352,7 @@ static status check_weights(const struct invocation *invocation, struct run_job 
             "%.150s: %.100s: the weights of %.150s are not those that the run began with; put these back, or "
             "accept the others with --other-weights",
             job->folder.path, job->weights.keys, job->weights.path);
-    say(invocation, "going on with other weights than before: %s", job->weights.keys);
+    say(invocation, "continuing with other weights than before: %s", job->weights.keys);
     return status_ok();
 }
 
@@ -372,7 +372,7 @@ static status resume(const struct invocation *invocation, struct run_job *job)
                             state.step, job->steps);
     job->step = state.step;
     TRY(work_open_device(invocation, state.device, state.threads, &job->work));
-    say(invocation, "going on with %s on %s from step %d", job->folder.path, job->work.device, state.step);
+    say(invocation, "continuing %s on %s from step %d", job->folder.path, job->work.device, state.step);
     status result = run_engine(invocation, job);
     /* A run that a screen has asked for is begun in this way too. */
     if (result.code == STATUS_NO_MEMORY) remove_unstarted(&job->folder);

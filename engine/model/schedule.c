@@ -82,7 +82,7 @@ static status read_betas(const struct config *config, const cJSON *betas, struct
     cJSON_ArrayForEach(beta, betas)
     {
         if (!cJSON_IsNumber(beta) || !(beta->valuedouble > 0.0 && beta->valuedouble < 1.0))
-            return status_error(STATUS_BAD_INPUT, "%s: trained_betas[%d] is no number between 0 and 1", config->path,
+            return status_error(STATUS_BAD_INPUT, "%s: trained_betas[%d] is not a number between 0 and 1", config->path,
                                 i);
         schedule->alpha_bar[i++] = product *= 1.0 - beta->valuedouble;
     }

@@ -59,7 +59,7 @@ status endpoint_path(const char *run_folder, const char *name, char path[SOCKET_
     char id[LONGEST_NAME];
     if (name) {
         if (strlen(name) >= sizeof id || strchr(name, '/'))
-            return status_error(STATUS_FAILED, "'%.60s' is no name for a socket", name);
+            return status_error(STATUS_FAILED, "'%.60s' is not a valid name for a socket", name);
         snprintf(id, sizeof id, "%s", name);
     } else {
         char *absolute = realpath(run_folder, NULL);

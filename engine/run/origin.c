@@ -145,7 +145,7 @@ static status check_adapter(const struct origin *origin)
 {
     const struct adapter_set *adapter = origin->adapter;
     if (adapter->foreign_count > 0)
-        return status_error(STATUS_BAD_INPUT, "%s: changes %s, which this model has not: its part would be lost",
+        return status_error(STATUS_BAD_INPUT, "%s: changes %s, which this model does not have; that part would be lost",
                             origin->path, adapter->foreign);
     for (int i = 0; i < adapter->count; i++) {
         const struct adapter_factors *factors = &adapter->modules[i];

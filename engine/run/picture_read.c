@@ -43,7 +43,7 @@ status picture_allocate(struct picture *picture, const char *path, size_t width,
     picture->pixels = malloc(bytes);
     char message[FORMAT_SIZE];
     if (!picture->pixels)
-        return status_error(STATUS_NO_MEMORY, "%s: its %zu x %zu pixels need %s of memory, which are not to be had",
+        return status_error(STATUS_NO_MEMORY, "%s: its %zu x %zu pixels need %s of memory, which are not available",
                             path, width, height, format_bytes_closely(message, sizeof message, (double)bytes));
     picture->width = (int)width;
     picture->height = (int)height;

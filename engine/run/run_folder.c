@@ -63,12 +63,12 @@ static status make_named(const char *path, struct run_folder *folder)
     if (!path[0]) return status_error(STATUS_BAD_INPUT, "the run's folder: expected a path, found an empty text");
     TRY(path_format(folder->path, "%s", path));
     if (access(path, F_OK) == 0 && !path_is_directory(path)) {
-        return status_error(STATUS_BAD_INPUT, "%s: is there already and is no folder: choose another for the run",
-                            path);
+        return status_error(STATUS_BAD_INPUT,
+                            "%s: already exists and is not a folder; choose another folder for the run", path);
     }
     if (path_is_directory(path) && !is_empty(path)) {
         return status_error(STATUS_BAD_INPUT,
-                            "%s: is there already and not empty: choose another folder for the run, or "
+                            "%s: already exists and is not empty; choose another folder for the run, or "
                             "`alignprop resume` to go on with it",
                             path);
     }
@@ -145,7 +145,7 @@ status run_folder_open(const char *name_or_path, struct run_folder *folder)
     }
     if (found) return make_absolute(folder);
     if (path_is_directory(name_or_path)) {
-        return status_error(STATUS_BAD_INPUT, "%s: is no run: it has no preset.json", name_or_path);
+        return status_error(STATUS_BAD_INPUT, "%s: is not a run: it has no preset.json", name_or_path);
     }
     return not_found(name_or_path, home);
 }
@@ -197,7 +197,7 @@ status run_folder_lock(struct run_folder *folder)
     if (error_number != EWOULDBLOCK) return status_errno(STATUS_FAILED, error_number, "cannot lock %s", path);
     struct engine_facts facts;
     if (run_folder_engine(folder, &facts).code != STATUS_OK) facts.pid = 0;
-    return status_error(STATUS_FAILED, "%s: an engine is at work on this run already (process %ld)", folder->path,
+    return status_error(STATUS_FAILED, "%s: another engine is already running this run (process %ld)", folder->path,
                         facts.pid);
 }
 

@@ -95,7 +95,7 @@ static status note(struct session *session, const char *event, const struct sess
 
 static status accept_rollback(struct session *session, const struct session_request *request)
 {
-    if (session->rollback_waits) return status_error(STATUS_FAILED, "a rollback is being carried out already");
+    if (session->rollback_waits) return status_error(STATUS_FAILED, "a rollback is already in progress");
     if (request->step > session->step) {
         return status_error(STATUS_BAD_INPUT, "rollback: step %d is still to come; the last finished step is %d",
                             request->step, session->step);

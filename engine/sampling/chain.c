@@ -150,7 +150,7 @@ static status check(const struct model *model, const struct chain_settings *sett
     TRY(model_check_size(model_facts(model), settings->width, settings->height));
     if (settings->batch < 1) return status_error(STATUS_BAD_INPUT, "batch: %d is below 1", settings->batch);
     if (!isfinite(settings->guidance))
-        return status_error(STATUS_BAD_INPUT, "sampler.guidance: %g is no number", settings->guidance);
+        return status_error(STATUS_BAD_INPUT, "sampler.guidance: %g is not a number", settings->guidance);
     return status_ok();
 }
 

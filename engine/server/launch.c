@@ -151,7 +151,7 @@ static status wait_for_socket(const struct run_folder *folder, pid_t pid, off_t 
 status launch_run(const struct run_folder *folder, const struct launch_options *options, struct launched *launched)
 {
     if (run_folder_is_alive(folder))
-        return status_error(STATUS_FAILED, "%s: an engine is at work on this run already", folder->path);
+        return status_error(STATUS_FAILED, "%s: another engine is already running this run", folder->path);
     struct arguments arguments;
     write_arguments(&arguments, folder, options);
     int log = -1, nothing = -1;

@@ -113,7 +113,8 @@ void model_jobs_post(struct model_jobs *jobs, struct server *server, struct serv
     pthread_mutex_unlock(&jobs->lock);
     dismiss(server, removed, count);
     if (room) return;
-    model_jobs_answer(server, &request, status_error(STATUS_FAILED, "the engine has too much to do already"), NULL);
+    model_jobs_answer(server, &request, status_error(STATUS_FAILED, "the engine already has as many jobs as it takes"),
+                      NULL);
     cJSON_Delete(request.message);
 }
 

@@ -197,9 +197,10 @@ static status own_path(const char *name, char path[PATH_SIZE])
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
     if (!name || !*name || strspn(name, allowed) != strlen(name) || name[0] == '.' || strlen(name) > 100)
-        return status_error(STATUS_BAD_INPUT,
-                            "'%.100s' is no name for a preset: letters, digits, '-', '_' and '.', at most 100",
-                            name ? name : "");
+        return status_error(
+            STATUS_BAD_INPUT,
+            "'%.100s' is not a valid name for a preset; use letters, digits, '-', '_' and '.', at most 100",
+            name ? name : "");
     char folder[PATH_SIZE];
     TRY(preset_folder_own(folder));
     return path_format(path, "%s/%s.json", folder, name);
@@ -232,7 +233,7 @@ status answer_presets_save(const struct service_facts *facts, const cJSON *reque
     char path[PATH_SIZE];
     TRY(own_path(name, path));
     if (!json_get_flag(request, "overwrite", true) && path_is_file(path))
-        return status_error(STATUS_BAD_INPUT, "there is a preset '%s' already", name);
+        return status_error(STATUS_BAD_INPUT, "a preset '%s' already exists", name);
     struct preset preset = {0};
     status result = request_preset(request, &preset, NULL);
     if (result.code == STATUS_OK) result = write_under_name(&preset, name, path);
@@ -257,7 +258,7 @@ status answer_presets_rename(const struct service_facts *facts, const cJSON *req
     char path[PATH_SIZE], target[PATH_SIZE];
     TRY(own_existing(json_get_text(request, "name", NULL), path));
     TRY(own_path(to, target));
-    if (path_is_file(target)) return status_error(STATUS_BAD_INPUT, "there is a preset '%s' already", to);
+    if (path_is_file(target)) return status_error(STATUS_BAD_INPUT, "a preset '%s' already exists", to);
     struct preset preset = {0};
     status result = preset_load(path, NULL, 0, &preset, NULL);
     if (result.code == STATUS_OK) result = write_under_name(&preset, to, target);

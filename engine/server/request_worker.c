@@ -102,7 +102,7 @@ bool request_worker_post(struct request_worker *worker, struct server_request re
     pthread_mutex_unlock(&worker->lock);
     if (!room) {
         server_reply_status(worker->server, &request,
-                            status_error(STATUS_FAILED, "%d requests wait already", (int)REQUEST_LIMIT));
+                            status_error(STATUS_FAILED, "%d requests are already waiting", (int)REQUEST_LIMIT));
         cJSON_Delete(request.message);
     }
     return true;

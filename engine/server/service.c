@@ -79,7 +79,7 @@ static void post_to_loop(struct service *service, const struct server_request *f
     if (read.code == STATUS_OK && !service->mailbox)
         read = status_error(STATUS_USAGE, "this engine has no run to %s", from->type);
     if (read.code == STATUS_OK && !mailbox_post(service->mailbox, request, from->client, from->id))
-        read = status_error(STATUS_FAILED, "%d requests wait for the run already", (int)MAILBOX_ROOM);
+        read = status_error(STATUS_FAILED, "%d requests are already waiting for the run", (int)MAILBOX_ROOM);
     if (read.code != STATUS_OK) {
         server_reply_status(service->server, from, read);
         return;
@@ -92,7 +92,7 @@ static void cancel(struct service *service, const struct server_request *request
 {
     int64_t id = json_get_integer_in(request->message, "re", 0, INT64_C(1) << 53, -1);
     bool found = id >= 0 && model_jobs_cancel(service->jobs, service->server, request->client, id);
-    status result = found ? status_ok() : status_error(STATUS_FAILED, "there is no such request to give up");
+    status result = found ? status_ok() : status_error(STATUS_FAILED, "there is no such request to cancel");
     server_reply_status(service->server, request, result);
 }
 
@@ -122,8 +122,7 @@ static void sort_request(void *context, struct server *server, struct server_req
         server_send_state(server, request.client);
         server_reply_status(server, &request, status_ok());
     } else {
-        server_reply_status(server, &request,
-                            status_error(STATUS_USAGE, "this engine knows no request '%.60s'", request.type));
+        server_reply_status(server, &request, status_error(STATUS_USAGE, "unknown request '%.60s'", request.type));
     }
     cJSON_Delete(request.message);
 }

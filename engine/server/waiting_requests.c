@@ -20,7 +20,7 @@ static status keep(struct waiting_requests *waiting, const struct session_reques
 {
     forget(waiting, request->kind, request->key);
     if (waiting->kept_count == MAILBOX_ROOM)
-        return status_error(STATUS_FAILED, "%d requests wait for the run already", (int)MAILBOX_ROOM);
+        return status_error(STATUS_FAILED, "%d requests are already waiting for the run", (int)MAILBOX_ROOM);
     waiting->kept[waiting->kept_count] = *request;
     waiting->kept[waiting->kept_count++].token = 0; /* answered by now */
     return status_ok();
