@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CONTROL(letter) ((letter)&0x1f)
+#define CONTROL(letter) (0x1f & (letter))
 
 void field_set(struct field *field, const char *text)
 {
