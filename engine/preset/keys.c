@@ -108,7 +108,7 @@ static const struct preset_key keys[] = {
         .label = "memory limit"),
     ROW("memory.keep_steps", "Model", KEY_AUTO_INTEGER, "\"auto\"",
         "denoising steps whose activations are kept instead of recomputed", FIELD(keep_steps), RANGE(0, 1000),
-        .label = "grad steps"),
+        .label = "kept steps"),
     ROW("batch", "Batch", KEY_INTEGER, "4", "pictures at once", FIELD(batch), RANGE(1, 1024)),
     ROW("accumulate", "Batch", KEY_INTEGER, "1", "batches a step of the optimiser", FIELD(accumulate), RANGE(1, 1024)),
     ROW("steps", "Batch", KEY_INTEGER, "100", "steps of the optimiser", FIELD(steps), RANGE(1, 1000000)),

@@ -58,7 +58,7 @@ static void write_plan(struct tuner *tuner)
     add_line(plan, "reward models", objective_reward_bytes(tuner->objective));
     add_line(plan, "latents and pictures", sizes.latents);
     add_line(plan, "adapter and optimiser", sizes.adapters + host_bytes(tuner));
-    add_line(plan, "activations of grad steps", sizes.saved_calls);
+    add_line(plan, "activations of kept steps", sizes.saved_calls);
     add_line(plan, "activations of the decoder", sizes.saved_decoder);
     add_line(plan, "activations of the rewards", sizes.saved_extra);
     add_line(plan, "more for a recomputed step", sizes.saved_rest);

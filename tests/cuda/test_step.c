@@ -232,7 +232,7 @@ static void check_what_is_queued(struct chain_under_test *test)
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.synchronizations, before.synchronizations);
     assert_int_equal(after.launches, before.launches); /* all of them within sequences */
-    long prologues = 2; /* keys and values of the prompts, for the plain and for the grad steps */
+    long prologues = 2; /* keys and values of the prompts, for the no_grad and for the grad steps */
     long calls = prologues + STEPS + KEPT + (KEPT - SAVED_CALLS);
     assert_int_equal(after.replays - before.replays, calls);
     /* latents, constants and noise in, latents out; backward also the two gradients; the sums for the epilogue cleared

@@ -263,7 +263,7 @@ static void test_single_precision_agrees_with_double(void **state)
     check_precision(3, 0.0, 1.0);
 }
 
-/* The plain step with merged adapters and the kept step with attached ones make the same latents. */
+/* The no_grad step with merged adapters and the grad step with attached ones make the same latents. */
 static void test_merged_and_attached_agree(void **state)
 {
     (void)state;
