@@ -1,6 +1,7 @@
-/* Preloaded into a program: small allocations that the program itself asks for (not the libraries that it uses) fail,
- * from a number of them on ($SCARCE_FROM) or from the signal SIGUSR2 on. How many there were is written to the file
- * $SCARCE_COUNT at the end. */
+/* Preloaded into a program: small allocations that the program itself asks for (not the libraries that it uses, and not
+ * before `main`, where CUDA's runtime, linked into the program, registers its kernels) fail, from a number of them on
+ * ($SCARCE_FROM) or from the signal SIGUSR2 on. How many there were is written to the file $SCARCE_COUNT at the end. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
 #include <signal.h>
@@ -60,10 +61,33 @@ __attribute__((destructor)) static void write_count(void)
     fclose(file);
 }
 
+typedef int main_function(int count, char **arguments, char **environment);
+typedef int start_function(main_function *main, int count, char **arguments, void (*set_up)(void), void (*end)(void),
+                           void (*unload)(void), void *stack_end);
+start_function __libc_start_main;
+
+static main_function *program_main;
+static atomic_bool begun;
+
+static int begin(int count, char **arguments, char **environment)
+{
+    atomic_store(&begun, true);
+    return program_main(count, arguments, environment);
+}
+
+int __libc_start_main(main_function *main, int count, char **arguments, void (*init)(void), void (*end)(void),
+                      void (*unload)(void), void *stack_end)
+{
+    start_function *start = (start_function *)(uintptr_t)dlsym(RTLD_NEXT, "__libc_start_main");
+    if (!start) abort();
+    program_main = main;
+    return start(begin, count, arguments, init, end, unload, stack_end);
+}
+
 static bool refused(size_t bytes, const void *caller)
 {
     uintptr_t place = (uintptr_t)caller;
-    if (bytes > SMALL || place < program_begin || place >= program_end) return false;
+    if (!atomic_load(&begun) || bytes > SMALL || place < program_begin || place >= program_end) return false;
     long number = atomic_fetch_add(&asked, 1), first = atomic_load(&from);
     if (first < 0 || number < first) return false;
     errno = ENOMEM;

@@ -6,7 +6,7 @@ library=$3
 moments=${MOMENTS:-20}
 small_preset scarce
 preset=$work/scarce.json
-set -- --set steps=10 --set checkpoint.every=1 --set sample.every=3 --set batch=1 --threads 1 --quiet
+set -- --set steps=10 --set checkpoint.every=1 --set sample.every=3 --set batch=1 --device cpu --threads 1 --quiet
 
 scarce() { # from which allocation on, then a command
     from=$1
@@ -45,6 +45,6 @@ check "some of them had saved" [ -d "$work/run-$((moments - 1))/checkpoints" ]
 # What does not fit is told apart: a size that the preset chose, with memory for everything small.
 run plan "$preset" --set memory.limit='"1 MiB"'
 check "a plan tells what does not fit" has "$err" "does not fit: needs"
-run tune "$preset" --set memory.limit='"1 MiB"' --run "$work/narrow" --threads 1 --quiet
+run tune "$preset" --set memory.limit='"1 MiB"' --run "$work/narrow" --device cpu --threads 1 --quiet
 check "a run that does not fit has status 4" is "$code" 4
 finish

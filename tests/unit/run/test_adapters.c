@@ -109,7 +109,7 @@ static void what_would_be_lost_is_refused(void **state)
     write_origin("lora_te_text_model_encoder_layers_0_mlp_fc1", 2, 2);
     assert_begin_refused("changes the text encoder (lora_te_text_model_encoder_layers_0_mlp_fc1)");
     write_origin("lora_te2_text_model_encoder_layers_0_mlp_fc1", 2, 2);
-    assert_begin_refused("changes lora_te2_text_model_encoder_layers_0_mlp_fc1, which this model has not");
+    assert_begin_refused("changes lora_te2_text_model_encoder_layers_0_mlp_fc1, which this model does not have");
     write_origin("lora_unet_mid_attn1_to_q", 2, NAN);
     assert_begin_refused("tensor lora_unet_mid_attn1_to_q.alpha holds an infinity or NaN");
 }
