@@ -51,9 +51,9 @@ static void add_device_facts(cJSON *answer, const struct service_facts *facts)
     cJSON_AddStringToObject(device, "name", facts->device);
     long threads = facts->threads > 0 ? facts->threads : sysconf(_SC_NPROCESSORS_ONLN);
     cJSON_AddNumberToObject(device, "threads", (double)threads);
-    char message[256];
-    if (kernel_value("/proc/cpuinfo", "model name", message, sizeof message))
-        cJSON_AddStringToObject(device, "words", message);
+    char processor[256];
+    if (kernel_value("/proc/cpuinfo", "model name", processor, sizeof processor))
+        cJSON_AddStringToObject(device, "words", processor);
     size_t free_bytes, total_bytes;
     bool known = host_memory_free(&free_bytes, &total_bytes).code == STATUS_OK;
     cJSON_AddNumberToObject(device, "memory_total", known ? (double)total_bytes : -1);

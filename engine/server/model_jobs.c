@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORKBENCH_ROOM = 64 };
+enum { MOST_WAITING_JOBS = 64 };
 
 /* A job may finish although a newer one waits when it takes no longer than this: while a slider moves, pictures come
  * one after another instead of none at all. */
@@ -18,7 +18,7 @@ static const double grace_seconds = 1.0;
 struct model_jobs {
     pthread_mutex_t lock;
     pthread_cond_t arrived;
-    struct server_request waiting[WORKBENCH_ROOM]; /* oldest first */
+    struct server_request waiting[MOST_WAITING_JOBS]; /* oldest first */
     int waiting_count;
     bool in_work, superseded, cancelled, closed;
     double work_begun;    /* monotonic seconds */
@@ -102,12 +102,12 @@ static void dismiss(struct server *server, struct server_request *requests, int 
 
 void model_jobs_post(struct model_jobs *jobs, struct server *server, struct server_request request)
 {
-    struct server_request removed[WORKBENCH_ROOM];
+    struct server_request removed[MOST_WAITING_JOBS];
     request.by = ""; /* its name goes with the connection, which the job may outlive */
     pthread_mutex_lock(&jobs->lock);
     int count = remove_waiting(jobs, request.client, request.type, -1, removed);
     if (in_work(jobs, request.client, request.type, -1)) jobs->superseded = true;
-    bool room = jobs->waiting_count < WORKBENCH_ROOM && !jobs->closed;
+    bool room = jobs->waiting_count < MOST_WAITING_JOBS && !jobs->closed;
     if (room) jobs->waiting[jobs->waiting_count++] = request;
     pthread_cond_signal(&jobs->arrived);
     pthread_mutex_unlock(&jobs->lock);
@@ -120,7 +120,7 @@ void model_jobs_post(struct model_jobs *jobs, struct server *server, struct serv
 
 bool model_jobs_cancel(struct model_jobs *jobs, struct server *server, uint64_t client, int64_t id)
 {
-    struct server_request removed[WORKBENCH_ROOM];
+    struct server_request removed[MOST_WAITING_JOBS];
     pthread_mutex_lock(&jobs->lock);
     int count = remove_waiting(jobs, client, NULL, id, removed);
     bool worked = in_work(jobs, client, NULL, id);

@@ -280,14 +280,14 @@ static void on_picture(void *context, const struct tuner_picture *picture)
     server_publish_picture(service->service.server, picture_message(picture, service->options.preset));
 }
 
-static void on_log(void *context, const char *ending)
+static void on_log(void *context, const char *line)
 {
     struct run_service *service = context;
-    if (service->options.also.log) service->options.also.log(service->options.also.context, ending);
+    if (service->options.also.log) service->options.also.log(service->options.also.context, line);
     cJSON *message = message_create("log");
     cJSON_AddStringToObject(message, "level", "info");
     cJSON_AddNumberToObject(message, "time", clock_wall());
-    cJSON_AddStringToObject(message, "text", ending);
+    cJSON_AddStringToObject(message, "text", line);
     server_publish(service->service.server, message);
 }
 
